@@ -1,0 +1,29 @@
+"""The exceptions that the rooms share.
+
+    ArtworkError
+    ├── InputError          what the caller handed in is wrong (the command line exits 2)
+    ├── SurroundingsError   store, port, disk or network failed (the command line exits 3)
+    └── RowError            bytes read from the store are not the row that was asked for
+
+Every message says what was wrong, what was expected and what to do about it.
+"""
+
+
+class ArtworkError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class InputError(ArtworkError, ValueError):
+    """What the caller handed in is wrong; nothing was changed."""
+
+
+class SurroundingsError(ArtworkError):
+    """The store, a port, the disk or the network failed; trying again may help."""
+
+
+class RowError(ArtworkError):
+    """Bytes from the store are not the row asked for; ``reason`` is one word, fit for a metric label."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
