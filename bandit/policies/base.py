@@ -1,0 +1,72 @@
+"""What every policy keeps: one signature, and ties that share."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.scores import Scores
+
+F64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+class Policy(ABC):
+    """A rule that turns scores into the probability of each arm.
+
+    ``name`` is the policy's word in logs and on the command line. ``contextual`` says whether it looks at the scores of each user
+    or at the popularity that all users share.
+    """
+
+    name: ClassVar[str]
+    contextual: ClassVar[bool] = True
+
+    @abstractmethod
+    def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
+        """The probability of each arm, (n, k); rows sum to one, ineligible arms have 0.
+
+        Args:
+            scores: of n users for k arms.
+            eligible: arms that may be shown, (k,) or (n, k); None stands for all.
+
+        Raises:
+            InputError: ``eligible`` has another shape, or a row of it is empty.
+        """
+
+    def for_title(self, impressions: float) -> Self:  # noqa: ARG002 - policies that decay override it
+        """The policy as it stands for a title with that many impressions."""
+        return self
+
+
+def eligible_rows(shape: tuple[int, int], eligible: Bool | None) -> Bool:
+    """``eligible`` as a contiguous (n, k) array.
+
+    Raises:
+        InputError: it does not broadcast to (n, k), or leaves a row without an arm.
+    """
+    if eligible is None:
+        return np.ones(shape, dtype=np.bool_)
+    mask = np.asarray(eligible, dtype=np.bool_)
+    if mask.shape not in {shape, shape[1:]}:
+        raise InputError(f"eligible has the shape {mask.shape}, expected {shape[1:]} or {shape}")
+    rows = np.ascontiguousarray(np.broadcast_to(mask, shape))
+    empty = ~rows.any(axis=1)
+    if empty.any():
+        raise InputError(
+            f"row {int(empty.argmax())} has no eligible arm; leave out titles whose artworks are all retired"
+        )
+    return rows
+
+
+def share_of_best(values: F64, eligible: Bool) -> F64:
+    """All probability on the largest eligible value of each row, shared equally where several tie; (n, k)."""
+    masked = np.where(eligible, values, -np.inf)
+    best = masked == masked.max(axis=1, keepdims=True)
+    return np.asarray(best / best.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def share_of_eligible(eligible: Bool) -> F64:
+    """The same probability for each eligible arm of a row; (n, k)."""
+    return np.asarray(eligible / eligible.sum(axis=1, keepdims=True), dtype=np.float64)

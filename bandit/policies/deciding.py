@@ -1,0 +1,121 @@
+"""From probabilities to one arm, so that the logged propensity is the truth to the last bit."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.kernels.deciding import draw_rows, quantise_rows
+from bandit.policies.base import F64, Bool, eligible_rows
+from bandit.snapshot import MAX_ARMS
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U64 = npt.NDArray[np.uint64]
+
+FLOOR = 0.02
+NEW_FLOOR = 0.05
+_SUM_TOLERANCE = 1e-6
+
+
+class Decisions(NamedTuple):
+    """The drawn arm of each decision, (n,) uint8, and its weight, (n,) uint16; the propensity is weight / 65535."""
+
+    arms: U8
+    weights: U16
+
+
+def decide(
+    probabilities: F64,
+    hashes: U64,
+    eligible: Bool | None = None,
+    new: Bool | None = None,
+    floor: float = FLOOR,
+    new_floor: float = NEW_FLOOR,
+) -> Decisions:
+    """Floor, quantise and draw: one arm a decision, with the weight that it was drawn with.
+
+    Args:
+        probabilities: of each arm, (n, k), rows summing to one.
+        hashes: keyed hash of each decision, (n,) uint64.
+        eligible: arms that may be shown, (k,) or (n, k).
+        new: arms that have few impressions yet, (k,) or (n, k); together they are guaranteed min(count · new_floor, 0.5).
+        floor: share spread evenly over the eligible arms.
+        new_floor: share guaranteed to each new arm.
+
+    Raises:
+        InputError: shapes differ, a row does not sum to one, or a floor is out of range.
+
+    >>> from bandit.hashing import hash_ids
+    >>> decide(np.array([[0.0, 1.0]]), hash_ids(["any"]), floor=0.0)
+    Decisions(arms=array([1], dtype=uint8), weights=array([65535], dtype=uint16))
+    """
+    return draw_arms(quantise(probabilities, eligible, new, floor, new_floor), hashes)
+
+
+def quantise(
+    probabilities: F64,
+    eligible: Bool | None = None,
+    new: Bool | None = None,
+    floor: float = FLOOR,
+    new_floor: float = NEW_FLOOR,
+) -> U16:
+    """The full weight vector of each decision, (n, k) uint16, adding up to 65535.
+
+    With k eligible arms of which n_new are new, ν = min(n_new·φ_new, 0.5): p̃ = (1-φ-ν)p + φ/k + ν·[new]/n_new, then
+    w = 1 + largest remainder of p̃·(65535-k); without "+1" and with 65535 when φ = 0. Equal remainders go to the lowest arm.
+
+    Raises:
+        InputError: as for ``decide``.
+
+    >>> quantise(np.array([[0.5, 0.5]]), floor=0.0)
+    array([[32768, 32767]], dtype=uint16)
+    """
+    p = _checked(np.ascontiguousarray(probabilities, dtype=np.float64), floor, new_floor)
+    shape = (p.shape[0], p.shape[1])
+    rows = eligible_rows(shape, eligible)
+    fresh = np.zeros(shape, dtype=np.bool_) if new is None else _broadcast("new", new, shape)
+    sums = np.where(rows, p, 0.0).sum(axis=1)
+    off = np.abs(sums - 1) > _SUM_TOLERANCE
+    if off.any():
+        row = int(off.argmax())
+        raise InputError(f"row {row} of the probabilities sums to {sums[row]} over its eligible arms, expected 1")
+    out = np.empty(shape, dtype=np.uint16)
+    quantise_rows(p, rows, fresh & rows, floor, new_floor, out)
+    return out
+
+
+def draw_arms(weights: U16, hashes: U64) -> Decisions:
+    """The arm that each hash selects: the smallest a with cumsum(w)[a] > ⌊h·65535/2⁶⁴⌋.
+
+    ``bandit.snapshot.draw`` is the same rule for one decision.
+
+    Raises:
+        InputError: there is not one hash a row.
+    """
+    if hashes.shape != weights.shape[:1] or hashes.dtype != np.uint64:
+        raise InputError(
+            f"hashes are {hashes.shape} {hashes.dtype}, expected {weights.shape[:1]} uint64: one a decision"
+        )
+    arms = np.empty(weights.shape[0], dtype=np.uint8)
+    chosen = np.empty(weights.shape[0], dtype=np.uint16)
+    draw_rows(np.ascontiguousarray(weights), hashes, arms, chosen)
+    return Decisions(arms, chosen)
+
+
+def _checked(p: F64, floor: float, new_floor: float) -> F64:
+    if p.ndim != 2 or not 1 <= p.shape[1] <= MAX_ARMS:
+        raise InputError(f"probabilities have the shape {p.shape}, expected (n, k) with 1 to {MAX_ARMS} arms")
+    if not (np.isfinite(p) & (p >= 0)).all():
+        raise InputError("probabilities must be finite and at least 0")
+    for name, value in (("floor", floor), ("new_floor", new_floor)):
+        if not 0 <= value <= 0.5:
+            raise InputError(f"{name} is {value}, expected a share between 0 and 0.5")
+    return p
+
+
+def _broadcast(name: str, mask: Bool, shape: tuple[int, int]) -> Bool:
+    if mask.shape not in {shape, shape[1:]}:
+        raise InputError(f"{name} has the shape {mask.shape}, expected {shape[1:]} or {shape}")
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(mask, dtype=np.bool_), shape))

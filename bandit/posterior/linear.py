@@ -1,0 +1,226 @@
+"""Bayesian linear regression, one weight vector an arm."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.kernels.linear import accumulate, mirror
+from bandit.posterior.checks import F64, I64, checked_arms, checked_contexts, checked_rewards
+from bandit.scores import Moments
+
+
+@dataclass
+class LinearEvidence:
+    """Sums over impressions at unit noise precision; the prior is not in them.
+
+    ``precision`` (k, d, d) is Σ x xᵀ, ``information`` (k, d) is Σ r x; ``counts`` (k,) and ``squares`` (k,), which is Σ r²,
+    serve the estimate of the noise. The evidence of a day is a pure function of that day's impressions in their order.
+    """
+
+    precision: F64
+    information: F64
+    counts: F64
+    squares: F64
+
+    @classmethod
+    def empty(cls, n_arms: int, n_features: int) -> Self:
+        """Evidence of no impressions."""
+        return cls(
+            np.zeros((n_arms, n_features, n_features)),
+            np.zeros((n_arms, n_features)),
+            np.zeros(n_arms),
+            np.zeros(n_arms),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(k, d): arms and features."""
+        return self.information.shape[0], self.information.shape[1]
+
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1].
+
+        Raises:
+            InputError: before anything changes, when shapes, arms, rewards or features are wrong.
+        """
+        n_arms, n_features = self.shape
+        x = checked_contexts(contexts, n_features)
+        rows = checked_arms(arms, n_arms)
+        if len(rows) != len(x):
+            raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
+        r = checked_rewards(rewards, len(x))
+        accumulate(x, rows, r, self.precision, self.information, self.counts, self.squares)
+        mirror(self.precision)
+
+    def merge(self, other: "LinearEvidence") -> None:
+        """Add another evidence of the same arms and features.
+
+        Raises:
+            InputError: its shape differs.
+        """
+        if other.shape != self.shape:
+            raise InputError(
+                f"evidence of {other.shape} (arms, features) cannot be merged into evidence of {self.shape}"
+            )
+        self.precision += other.precision
+        self.information += other.information
+        self.counts += other.counts
+        self.squares += other.squares
+
+    def forget(self, retention: float) -> None:
+        """Discount all sums.
+
+        Raises:
+            InputError: ``retention`` is outside (0, 1].
+        """
+        if not 0 < retention <= 1:
+            raise InputError(f"retention is {retention}, expected above 0 and at most 1 (1 keeps everything)")
+        self.precision *= retention
+        self.information *= retention
+        self.counts *= retention
+        self.squares *= retention
+
+
+class LinearPosterior:
+    """Gaussian posterior of one weight vector an arm: r = wᵀx + noise (Bishop 2006, equations 3.50 and 3.51).
+
+    Args:
+        n_arms: k.
+        n_features: d.
+        prior_precision: of the weights; a number, or (d,) for one a feature.
+        noise_precision: of rewards around wᵀx.
+        prior_mean: of the weights; a number, (d,) or (k, d).
+
+    Raises:
+        InputError: a size, precision or shape is out of range.
+    """
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        prior_precision: npt.ArrayLike = 1.0,
+        noise_precision: float = 1.0,
+        prior_mean: npt.ArrayLike = 0.0,
+    ) -> None:
+        if n_arms < 1 or n_features < 1:
+            raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
+        self.prior_precision = _spread("prior_precision", prior_precision, (n_features,))
+        self.prior_mean = _spread("prior_mean", prior_mean, (n_arms, n_features))
+        self.noise_precision = float(noise_precision)
+        if not (self.prior_precision > 0).all() or not self.noise_precision > 0:
+            raise InputError(
+                f"the smallest prior precision is {self.prior_precision.min()} and the noise precision {noise_precision},"
+                " expected both above 0;"
+                " take a small number for a vague prior"
+            )
+        self.evidence = LinearEvidence.empty(n_arms, n_features)
+
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; see ``LinearEvidence.observe``."""
+        self.evidence.observe(contexts, arms, rewards)
+
+    def merge(self, other: "LinearPosterior | LinearEvidence") -> None:
+        """Add another evidence; the prior stays this one's."""
+        self.evidence.merge(other.evidence if isinstance(other, LinearPosterior) else other)
+
+    def forget(self, retention: float) -> None:
+        """Discount the evidence, never the prior; ``retention`` in (0, 1]."""
+        self.evidence.forget(retention)
+
+    @property
+    def precision(self) -> F64:
+        """Posterior precision of the weights with the prior in it, (k, d, d): diag(α) + β Σ x xᵀ."""
+        return np.diag(self.prior_precision) + self.noise_precision * self.evidence.precision
+
+    @property
+    def mean(self) -> F64:
+        """Posterior mean of the weights, (k, d)."""
+        target = self.prior_precision * self.prior_mean + self.noise_precision * self.evidence.information
+        return np.asarray(np.linalg.solve(self.precision, target[..., None])[..., 0])
+
+    def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
+        """Mean and deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
+        return self.scorer(arms).moments(contexts)
+
+    def scorer(self, arms: npt.ArrayLike) -> "LinearScorer":
+        """What scoring many blocks of users for the same arms needs, factored once."""
+        rows = checked_arms(arms, self.evidence.shape[0])
+        return LinearScorer.of(self, rows)
+
+    def save(self, path: Path) -> None:
+        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                precision=self.evidence.precision,
+                information=self.evidence.information,
+                counts=self.evidence.counts,
+                squares=self.evidence.squares,
+                prior_precision=self.prior_precision,
+                prior_mean=self.prior_mean,
+                noise_precision=np.float64(self.noise_precision),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            evidence = LinearEvidence(file["precision"], file["information"], file["counts"], file["squares"])
+            posterior = cls(
+                *evidence.shape, file["prior_precision"], float(file["noise_precision"]), file["prior_mean"]
+            )
+        posterior.evidence = evidence
+        return posterior
+
+
+@dataclass(frozen=True)
+class LinearScorer:
+    """Posterior means and whitening factors of some arms, laid out for one matrix product a block of users.
+
+    ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
+    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors.
+    """
+
+    means: F64
+    factors: F64
+
+    @classmethod
+    def of(cls, posterior: LinearPosterior, arms: I64) -> Self:
+        """Factor the precision of each arm."""
+        d = posterior.evidence.shape[1]
+        precision = (
+            np.diag(posterior.prior_precision) + posterior.noise_precision * posterior.evidence.precision[arms]
+        )  # (k, d, d)
+        target = (
+            posterior.prior_precision * posterior.prior_mean[arms]
+            + posterior.noise_precision * posterior.evidence.information[arms]
+        )  # (k, d)
+        whitening = np.linalg.inv(np.linalg.cholesky(precision))  # (k, d, d), lower triangular L⁻¹
+        means = (whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0]
+        return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T))
+
+    def moments(self, contexts: npt.ArrayLike) -> Moments:
+        """Mean and deviation of each arm's expected reward for each context, both (n, k).
+
+        Raises:
+            InputError: a context has another length, or a feature is not finite.
+        """
+        d, k = self.means.shape
+        x = checked_contexts(contexts, d).astype(np.float64, copy=False)
+        whitened = (x @ self.factors).reshape(len(x), k, d)
+        return Moments(x @ self.means, np.sqrt(np.einsum("nkd,nkd->nk", whitened, whitened)))
+
+
+def _spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
+    array = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} has a value that is not finite")
+    try:
+        return np.broadcast_to(array, shape).copy()
+    except ValueError:
+        raise InputError(f"{name} has the shape {array.shape}, expected a number or what spreads to {shape}") from None
