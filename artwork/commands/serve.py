@@ -1,0 +1,85 @@
+"""``artwork serve``: the look-up service in the foreground."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.output import emit
+
+
+@dataclass(frozen=True)
+class ServiceUp:
+    """Where the service answers, from which store, and a look-up to try."""
+
+    url: str
+    store: str
+    user_id: str
+    title_id: str
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``serve`` on the application."""
+    app.command("serve")(serve_command)
+
+
+def serve_command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (ARTWORK_HOST, else 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port, 0 for any free one (ARTWORK_PORT, else 8000).")] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer look-ups over HTTP until stopped.
+
+    The store is the one of ARTWORK_REDIS_URL, else the embedded one of the workspace, which is started when it is not
+    running. The last good catalogue is kept in the workspace.
+
+    Example: artwork serve --port 8080
+    """
+    # Imported here: the other commands do without a web server.
+    from service.example import find_example  # noqa: PLC0415
+    from service.server import address_of, bind, serve  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(host=host, port=port)
+    with bind(settings.host, settings.port) as listener:
+        settings = settings.model_copy(update=_workspace_defaults(settings.model_fields_set, workspace))
+        url, store = address_of(listener), settings.redis_url
+
+        def announce() -> None:
+            example = find_example(store)
+            emit(ServiceUp(url, without_password(store), example.user_id, example.title_id), render, as_json=as_json)
+            sys.stdout.flush()  # whoever started this in a pipe waits for the address
+
+        serve(settings, listener, announce)
+
+
+def _workspace_defaults(given: set[str], workspace: Path) -> dict[str, Any]:
+    """What the workspace provides where neither a flag nor a variable does."""
+    defaults: dict[str, Any] = {}
+    if "kept_catalogue" not in given:
+        defaults["kept_catalogue"] = workspace / "service" / "catalogue.bin"
+    if "redis_url" not in given:
+        from batch.store import store_url  # noqa: PLC0415
+
+        defaults["redis_url"] = store_url(workspace)
+    return defaults
+
+
+def render(up: ServiceUp) -> str:
+    """The address, and two look-ups to try."""
+    user = f"{up.url}/v1/users/{up.user_id}"
+    return (
+        f"answering on {up.url} from {up.store} (documentation: {up.url}/docs; stop with Ctrl-C)\n"
+        f"  curl '{user}/titles/{up.title_id}/artwork'\n"
+        f"  curl '{user}/artwork?title_id={up.title_id}'"
+    )
+
+
+def without_password(url: str) -> str:
+    """A store's URL, fit for a terminal."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

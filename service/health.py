@@ -1,0 +1,49 @@
+"""What is not as it should be right now, as ``/readyz`` tells it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass
+class Health:
+    """Troubles of one process.
+
+    The poller judges the store, requests judge row reads: a store that is merely slow answers the poller's patient
+    reads and still costs every request its row.
+    """
+
+    store_down_since: datetime | None = None
+    rows_failing_since: datetime | None = None
+    load_trouble: str | None = None
+    keep_trouble: str | None = None
+
+    def store_failed(self) -> None:
+        """A poll got no answer."""
+        self.store_down_since = self.store_down_since or datetime.now(UTC)
+
+    def store_answered(self) -> None:
+        """A poll got an answer; after an outage, rows get the benefit of the doubt until the next request."""
+        if self.store_down_since is not None:
+            self.store_down_since = self.rows_failing_since = None
+
+    def rows_failed(self) -> None:
+        """A request got no row in time."""
+        self.rows_failing_since = self.rows_failing_since or datetime.now(UTC)
+
+    def rows_answered(self) -> None:
+        """A request got its row, or heard that there is none."""
+        self.rows_failing_since = None
+
+    def degraded(self) -> list[str]:
+        """One sentence a trouble; empty when all is well."""
+        troubles = (
+            _since("store unreachable", self.store_down_since),
+            _since("row reads failing", self.rows_failing_since),
+            self.load_trouble,
+            self.keep_trouble,
+        )
+        return [trouble for trouble in troubles if trouble]
+
+
+def _since(what: str, when: datetime | None) -> str | None:
+    return f"{what} since {when.isoformat(timespec='seconds')}" if when else None

@@ -1,0 +1,50 @@
+"""What the lifespan makes and every request finds."""
+
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+from starlette.requests import HTTPConnection
+
+from service.catalogue import Serving
+from service.health import Health
+from service.lookup import Lookup
+from service.metrics import Metrics
+from service.poller import Poller
+from service.problems import ProblemError
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of one running application."""
+
+    lookup: Lookup
+    poller: Poller
+    health: Health
+    metrics: Metrics
+
+    def serving(self) -> Serving:
+        """The generation served at this moment; ask once a request.
+
+        Raises:
+            ProblemError: 503, no catalogue is known yet.
+        """
+        serving = self.poller.serving
+        if serving is None:
+            raise ProblemError(
+                503,
+                "no-catalogue",
+                "No catalogue is known yet: the store has not answered and none is kept on disk.",
+                headers={"Retry-After": "1"},
+            )
+        return serving
+
+
+class LifespanState(TypedDict):
+    """What the lifespan yields."""
+
+    service: Service
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service that answers this request."""
+    return cast("Service", connection.state.service)

