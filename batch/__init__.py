@@ -1,0 +1,1 @@
+"""The jobs: data sets, tables, training, picks and their publication; the only writer of picks."""

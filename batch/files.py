@@ -1,0 +1,80 @@
+"""Files that are whole or absent: each is written under a temporary name, synced, then renamed."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bandit.errors import SurroundingsError
+
+Writer = Callable[[Path], object]
+"""Writes one file to the path that it is given."""
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path``, synced.
+
+    When the block raises, the temporary file is removed and ``path`` stays as it was.
+
+    Raises:
+        SurroundingsError: the folder cannot be made or written.
+    """
+    temporary = _temporary_beside(path)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_files(writers: Mapping[Path, Writer]) -> None:
+    """Write several files; none takes its final name before all of them are written.
+
+    Raises:
+        SurroundingsError: a folder cannot be made or written.
+    """
+    with ExitStack() as stack:
+        for path, write in writers.items():
+            write(stack.enter_context(replace_file(path)))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as one JSON document with sorted keys: the same value is the same bytes."""
+    with replace_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as a Parquet file."""
+    with replace_file(path) as temporary:
+        frame.write_parquet(temporary)
+
+
+def _temporary_beside(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        # mkstemp makes files that only their owner may read, which would lock out the service's own user.
+        os.fchmod(handle, 0o644)
+    except OSError as error:
+        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
+    os.close(handle)
+    return Path(name)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

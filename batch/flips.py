@@ -1,0 +1,95 @@
+"""Which generation is served: reading and moving ``art:current``."""
+
+from dataclasses import dataclass
+
+import redis
+
+from bandit.errors import InputError
+from bandit.snapshot import CURRENT_KEY, Current, Meta, decode_current, decode_meta, encode_json, meta_key, part_key
+from batch.store import read_bytes
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """A change of the generation that is served."""
+
+    generation: int
+    previous: int | None
+    flip: int
+
+
+def read_current(client: redis.Redis) -> Current | None:
+    """What the store serves now; None when nothing was published yet."""
+    (raw,) = read_bytes(client, [CURRENT_KEY])
+    return decode_current(raw) if raw else None
+
+
+def read_meta(client: redis.Redis, generation: int) -> Meta | None:
+    """The description of a generation in the store; None if it is not there."""
+    (raw,) = read_bytes(client, [meta_key(generation)])
+    return decode_meta(raw) if raw else None
+
+
+def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped:
+    """Make a generation current, in one transaction on one key that gives way to other publishers.
+
+    Args:
+        client: of the store.
+        generation: whose rows are all there.
+        forward_only: refuse if a newer generation is current: a publisher that was overtaken must not turn back time.
+
+    Raises:
+        InputError: a newer generation is current.
+    """
+    while True:
+        with client.pipeline() as pipeline:
+            pipeline.watch(CURRENT_KEY)  # type: ignore[no-untyped-call]
+            now = read_current(pipeline)  # after WATCH a pipeline sends commands at once
+            if now is not None and forward_only and now.generation > generation:
+                raise InputError(
+                    f"generation {now.generation} is served, which is newer than {generation}; its rows are in the store:"
+                    f" serve it with `artwork generations activate {generation}`"
+                )
+            flipped = _after(now, generation)
+            pipeline.multi()
+            pipeline.set(CURRENT_KEY, encode_json(Current(generation, flipped.flip, flipped.previous)))
+            try:
+                pipeline.execute()
+            except redis.WatchError:
+                continue
+            return flipped
+
+
+def activate(client: redis.Redis, generation: int) -> Flipped:
+    """Serve a generation that is whole in the store.
+
+    Raises:
+        InputError: the store does not hold it.
+    """
+    meta = read_meta(client, generation)
+    parts = [] if meta is None else [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
+    if meta is None or client.exists(*parts) != len(parts):
+        raise InputError(
+            f"generation {generation} is not in the store, which keeps the current and the previous one;"
+            f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation}`"
+        )
+    return flip(client, generation, forward_only=False)
+
+
+def rollback(client: redis.Redis) -> Flipped:
+    """Serve what was served before.
+
+    Raises:
+        InputError: nothing was served before.
+    """
+    now = read_current(client)
+    if now is None or now.previous is None:
+        raise InputError("there is no previous generation to roll back to; publish twice first")
+    return activate(client, now.previous)
+
+
+def _after(now: Current | None, generation: int) -> Flipped:
+    if now is None:
+        return Flipped(generation, None, 1)
+    previous = now.previous if now.generation == generation else now.generation
+    return Flipped(generation, previous, now.flip + 1)

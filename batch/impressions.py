@@ -1,0 +1,151 @@
+"""Impressions on disk: one folder a day, files that are added and never rewritten."""
+
+from datetime import date
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bandit.errors import InputError
+from bandit.impressions import ImpressionLog
+from batch.catalogue import Catalogue
+from batch.files import write_parquet
+from batch.table_checks import ROW, check_frame, read_frame
+from batch.table_schemas import BOOLEAN, COUNT, INSTANT, TEXT, TIME, VECTOR, Column, Kind, Rule, Schema, id_column
+from batch.workspace import Workspace
+
+NUMBER = Kind("number", pl.Float64(), lambda dtype: dtype.is_numeric())
+ARMS = Kind("list of arms", pl.List(pl.UInt8()), lambda dtype: isinstance(dtype, pl.List) and dtype.inner.is_integer())
+
+SOURCES = ("personalized", "segment", "popularity", "default")
+
+
+def _share(name: str, low: str) -> Column:
+    above = pl.col(name) > 0 if low == "(" else pl.col(name) >= 0
+    # A comparison with NaN is false, so NaN breaks the rule too.
+    kept = pl.col(name).is_not_nan() & above & (pl.col(name) <= 1)
+    return Column(name, NUMBER, rules=(Rule(~kept, f"a number in {low}0, 1]", "correct the logged value"),))
+
+
+IMPRESSIONS = Schema(
+    "impressions",
+    ("event_id",),
+    (
+        id_column("event_id"),
+        Column("shown_at", TIME),
+        id_column("user_id"),
+        id_column("title_id"),
+        id_column("artwork_id"),
+        Column("arm", COUNT),
+        Column("eligible", ARMS),
+        Column("generation", COUNT),
+        Column("revision", COUNT),
+        Column("policy", TEXT),
+        Column(
+            "source",
+            TEXT,
+            rules=(Rule(~pl.col("source").is_in(SOURCES), f"one of {', '.join(SOURCES)}", "log the answer's source"),),
+        ),
+        Column("segment", TEXT, nullable=True),
+        _share("propensity", "("),
+        Column("context", VECTOR),
+        Column("clicked", BOOLEAN),
+        _share("watch_fraction", "["),
+        _share("reward", "["),
+    ),
+)
+"""Columns of an impression as logged; ``shown_at`` is UTC, ``eligible`` the arms that could have been drawn."""
+
+
+def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> Path:
+    """Add a day's file of impressions beside those that are there.
+
+    Raises:
+        InputError: a column is missing, mistyped or out of range; nothing is written.
+        SurroundingsError: the disk does not take it.
+    """
+    rows = check_frame(frame, IMPRESSIONS, "the impressions to append").drop(ROW)
+    folder = day_folder(workspace, day)
+    path = folder / f"part-{len(list(folder.glob('part-*.parquet'))):06d}.parquet"
+    write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))
+    return path
+
+
+def days(workspace: Workspace) -> list[date]:
+    """The days that have impressions, in order.
+
+    Raises:
+        InputError: a folder of the partition is not named by a day.
+    """
+    found = []
+    for folder in sorted(workspace.impressions.glob("day=*")):
+        try:
+            found.append(date.fromisoformat(folder.name.removeprefix("day=")))
+        except ValueError:
+            raise InputError(f"{folder} is not named day=YYYY-MM-DD; rename or remove it") from None
+    return found
+
+
+def day_folder(workspace: Workspace, day: date) -> Path:
+    """Where the impressions of a day lie."""
+    return workspace.impressions / f"day={day.isoformat()}"
+
+
+def day_files(workspace: Workspace, day: date) -> list[Path]:
+    """The files of a day, in order."""
+    return sorted(day_folder(workspace, day).glob("*.parquet"))
+
+
+def day_digest(workspace: Workspace, day: date) -> str:
+    """Digest of a day's files: evidence made from them stays valid while it is the same."""
+    digest = blake2b(digest_size=16)
+    for path in day_files(workspace, day):
+        digest.update(path.name.encode() + b"\0" + blake2b(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def read_day(workspace: Workspace, day: date) -> pl.DataFrame:
+    """A day's impressions, checked.
+
+    Raises:
+        InputError: names the file, column and first bad row; or the event id that two files share.
+    """
+    frames = [check_frame(read_frame(path), IMPRESSIONS, str(path)).drop(ROW) for path in day_files(workspace, day)]
+    frame = pl.concat(frames)
+    if len(frames) > 1 and frame["event_id"].is_duplicated().any():
+        twice = frame.filter(pl.col("event_id").is_duplicated())["event_id"][0]
+        raise InputError(
+            f"{day_folder(workspace, day)}: event_id {twice} is in two files; expected every event once; remove one of them"
+        )
+    return frame
+
+
+def impression_log(frame: pl.DataFrame, catalogue: Catalogue, n_features: int, where: str) -> ImpressionLog:
+    """A day's impressions as arrays, by (artwork, event_id); impressions of artworks that are gone are left out.
+
+    Raises:
+        InputError: contexts have another length than the workspace's users.
+    """
+    wrong = frame.with_row_index(ROW, offset=1).filter(pl.col("context").list.len() != n_features).head(1)
+    if not wrong.is_empty():
+        raise InputError(
+            f"{where}, column context, row {wrong[ROW][0]} (event_id {wrong['event_id'][0]}): found"
+            f" {len(wrong['context'][0])} numbers, expected {n_features} as in users.parquet;"
+            " move the impressions of another feature set out of the workspace"
+        )
+    rows = (
+        frame.lazy()
+        .join(catalogue.keys().lazy(), on=["title_id", "artwork_id"], how="inner")
+        .sort("artwork_index", "event_id")
+        .select("context", "artwork_index", "reward", "propensity")
+        .collect()
+    )
+    contexts = rows["context"].explode().to_numpy() if rows.height else np.empty(0, dtype=np.float32)
+    return ImpressionLog(
+        contexts.reshape(rows.height, n_features),
+        rows["artwork_index"].to_numpy(),
+        rows["reward"].to_numpy(),
+        rows["propensity"].to_numpy(),
+        catalogue.n_artworks,
+    )

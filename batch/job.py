@@ -1,0 +1,92 @@
+"""The whole job: train, precompute, publish, once or on a schedule."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from bandit.errors import InputError, SurroundingsError
+from batch.executors import Executor
+from batch.files import write_json
+from batch.generations import Config
+from batch.precompute import Precomputed, precompute
+from batch.publish import Published, publish
+from batch.store import connect
+from batch.train import Report, Trained, train
+from batch.workspace import Workspace
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run of the whole job made."""
+
+    trained: Trained
+    precomputed: Precomputed
+    published: Published
+    seconds: float
+
+
+def run(
+    workspace: Workspace,
+    config: Config,
+    executor: Executor,
+    url: str,
+    report: Report,
+    *,
+    shard_size: int,
+    today: date | None = None,
+) -> Ran:
+    """Train, precompute and publish one generation.
+
+    Raises:
+        InputError, SurroundingsError: as the three stages.
+    """
+    began = time.perf_counter()
+    client = connect(url)
+    trained = train(workspace, config, executor, report, shard_size=shard_size, today=today)
+    precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
+    published = publish(workspace, trained.generation, client, url, report)
+    return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))
+
+
+def run_every(seconds: float, workspace: Workspace, cycle: Callable[[], object], failed: Callable[[str], object]) -> None:
+    """Run a cycle again and again, from start to start ``seconds`` apart, until the process is stopped.
+
+    A store or disk that fails costs one cycle, not the job; wrong input ends it. ``heartbeat`` in the workspace says how the
+    last one went.
+    """
+    while True:
+        began = time.monotonic()
+        _beat(workspace, "running")
+        try:
+            cycle()
+            _beat(workspace, "done")
+        except SurroundingsError as error:
+            _beat(workspace, "failed")
+            failed(str(error))
+        time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as 30s, 15m, 1h or 1d.
+
+    Raises:
+        InputError: it is not one.
+
+    >>> parse_duration("15m")
+    900.0
+    """
+    number, unit = text[:-1], text[-1:]
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        seconds = 0.0
+    if not 1 <= seconds < float("inf"):
+        raise InputError(f"{text!r} is not a duration of at least a second; write 30s, 15m, 1h or 1d")
+    return seconds
+
+
+def _beat(workspace: Workspace, status: str) -> None:
+    write_json(workspace.heartbeat, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "status": status})

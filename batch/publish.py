@@ -1,0 +1,164 @@
+"""The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import polars as pl
+import redis
+
+from bandit import snapshot
+from bandit.errors import InputError, RowError, SurroundingsError
+from bandit.policies import Popularity
+from batch.catalogue import Catalogue
+from batch.files import write_json
+from batch.flips import Flipped, flip, read_meta
+from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
+from batch.rows import encoded_rows, published_catalogue
+from batch.store import read_bytes, shown_url, store_errors
+from batch.sweep import count_rows, sweep
+from batch.train import Report
+from batch.workspace import Workspace
+
+_ROWS_A_WRITE = 1000
+_SAMPLE = 200
+_OVERHEAD_BYTES = 120  # of a key and its value in the store, beside the row itself
+_TARGET_USERS = 10_000
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish did."""
+
+    generation: int
+    previous: int | None
+    flip: int
+    rows: int
+    row_bytes: int
+    swept: int
+    seconds: float
+    store: str
+
+
+def publish(workspace: Workspace, generation: int | None, client: redis.Redis, url: str, report: Report) -> Published:
+    """Write a precomputed generation to the store and make it current; None takes the newest.
+
+    A publisher that dies at any step leaves the current generation as it was; running it again takes up its work.
+
+    Raises:
+        InputError: there is no such generation, its files have changed, its number is taken in the store by another, or a newer
+            generation is served.
+        SurroundingsError: the store fails, evicts keys, lacks memory, or does not hold what was written.
+    """
+    began = time.perf_counter()
+    number = resolve(workspace, generation, "precomputed")
+    manifest = read_manifest(workspace, number)
+    verify_files(workspace, manifest)
+    catalogue = Catalogue.read(folder_of(workspace, number) / "catalogue.parquet")
+    with store_errors(url):
+        swept = sweep(client)
+        _check_room(client, manifest)
+        meta = _claim(client, manifest, catalogue)
+        rows, row_bytes = _write_rows(client, workspace, manifest, catalogue, report)
+        _verify(client, workspace, meta, catalogue, rows)
+        flipped = flip(client, number, forward_only=True)
+    _write_targets(workspace, number, catalogue)
+    return _published(flipped, rows, row_bytes, swept, time.perf_counter() - began, url)
+
+
+def _published(flipped: Flipped, rows: int, row_bytes: int, swept: int, seconds: float, url: str) -> Published:
+    return Published(
+        flipped.generation, flipped.previous, flipped.flip, rows, row_bytes, swept, round(seconds, 3), shown_url(url)
+    )
+
+
+def _check_room(client: redis.Redis, manifest: Manifest) -> None:
+    memory = client.info("memory")
+    limit, policy = int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        raise SurroundingsError(
+            f"the store's maxmemory-policy is {policy}, expected noeviction: it would drop rows silently;"
+            " run `CONFIG SET maxmemory-policy noeviction` on it"
+        )
+    counts = manifest.counts
+    needed = counts["users"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
+        snapshot.PICK_BYTES + snapshot.INDEX_BYTES
+    )
+    free = limit - int(memory["used_memory"])
+    if limit and needed > free:
+        raise SurroundingsError(
+            f"generation {manifest.generation} needs about {needed:,} bytes, the store has {free:,} left of its maxmemory"
+            f" {limit:,}; raise maxmemory"
+        )
+
+
+def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> snapshot.Meta:
+    digest, parts = snapshot.encode_catalogue(published_catalogue(catalogue, Popularity.name))
+    meta = snapshot.Meta(
+        generation=manifest.generation,
+        seed=manifest.config.seed,
+        manifest_digest=manifest.digest,
+        catalogue_digest=digest,
+        catalogue_parts=len(parts),
+        users=manifest.counts["users"],
+        titles=manifest.counts["titles"],
+        policies=(manifest.config.policy.partition(":")[0],),
+        created_at=manifest.created_at,
+    )
+    claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
+    if not claimed and read_meta(client, meta.generation) != meta:
+        raise InputError(
+            f"the store holds another generation {meta.generation}, published from another workspace;"
+            " point ARTWORK_REDIS_URL at a store of its own, or remove its keys art:*"
+        )
+    for place, part in enumerate(parts):
+        client.set(snapshot.part_key(digest, place), part)
+    return meta
+
+
+def _write_rows(
+    client: redis.Redis, workspace: Workspace, manifest: Manifest, catalogue: Catalogue, report: Report
+) -> tuple[int, int]:
+    rows = encoded_rows(workspace, manifest.generation, catalogue)
+    written = total_bytes = 0
+    while batch := dict(islice(_keyed(rows, manifest.generation), _ROWS_A_WRITE)):
+        client.mset(batch)
+        written += len(batch)
+        total_bytes += sum(map(len, batch.values()))
+        report("publishing rows", written, manifest.counts["users"])
+    return written, total_bytes
+
+
+def _keyed(rows: Iterator[tuple[str, bytes]], generation: int) -> Iterator[tuple[str, bytes]]:
+    return ((snapshot.row_key(generation, user_id), row) for user_id, row in rows)
+
+
+def _verify(client: redis.Redis, workspace: Workspace, meta: snapshot.Meta, catalogue: Catalogue, written: int) -> None:
+    """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
+    found = count_rows(client, meta.generation)
+    if found != written:
+        raise SurroundingsError(
+            f"the store holds {found} rows of generation {meta.generation}, {written} were written; publish again"
+        )
+    every = max(1, written // _SAMPLE)
+    sample = dict(islice(encoded_rows(workspace, meta.generation, catalogue), 0, None, every))
+    stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])
+    parts = read_bytes(client, [snapshot.part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
+    try:
+        for user_id, raw in zip(sample, stored, strict=True):
+            snapshot.decode_row(raw or b"", user_id, meta.generation)
+            if raw != sample[user_id]:
+                raise RowError("differs", f"the row of user {user_id} differs from what was written")
+        snapshot.decode_catalogue([part or b"" for part in parts], meta.catalogue_digest)
+    except RowError as error:
+        raise SurroundingsError(f"generation {meta.generation} did not arrive whole: {error}; publish again") from error
+
+
+def _write_targets(workspace: Workspace, generation: int, catalogue: Catalogue) -> None:
+    """Users and titles for the load test, the most active and the most shown first."""
+    users = pl.read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
+    active = users.sort(["sessions", "user_id"], descending=[True, False])["user_id"].head(_TARGET_USERS)
+    shown = catalogue.frame.group_by("title_id").agg(pl.col("impressions").sum())
+    titles = shown.sort(["impressions", "title_id"], descending=[True, False])["title_id"]
+    write_json(workspace.targets, {"generation": generation, "users": active.to_list(), "titles": titles.to_list()})

@@ -1,0 +1,61 @@
+"""Where things lie in a workspace."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds tables, impressions, evidence and generations; from it the store can be rebuilt."""
+
+    root: Path
+
+    @property
+    def users(self) -> Path:
+        """One row a user."""
+        return self.root / "users.parquet"
+
+    @property
+    def titles(self) -> Path:
+        """One row a title."""
+        return self.root / "titles.parquet"
+
+    @property
+    def artworks(self) -> Path:
+        """One row an artwork."""
+        return self.root / "artworks.parquet"
+
+    @property
+    def candidates(self) -> Path:
+        """Optional: the titles that a user may be shown."""
+        return self.root / "candidates.parquet"
+
+    @property
+    def impressions(self) -> Path:
+        """Folder of what was shown and played, one partition a day."""
+        return self.root / "impressions"
+
+    @property
+    def evidence(self) -> Path:
+        """Folder of sufficient statistics, one file a day and posterior."""
+        return self.root / "evidence"
+
+    @property
+    def generations(self) -> Path:
+        """Folder of generations, one folder each."""
+        return self.root / "generations"
+
+    @property
+    def truth(self) -> Path:
+        """The simulated world behind the users of this workspace, if there is one."""
+        return self.root / "simulation" / "world.npz"
+
+    @property
+    def targets(self) -> Path:
+        """Users and titles that the load test asks for."""
+        return self.root / "loadtest.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        """When a scheduled batch job last began or ended a cycle, and how it went."""
+        return self.root / "heartbeat"
