@@ -1,0 +1,94 @@
+"""Run locust on the scenarios in a process of its own, and read back what it measured."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
+
+from loadtest.errors import RunError
+from loadtest.figures import Figures, read_figures
+
+SCENARIOS = Path(__file__).with_name("scenarios.py")
+GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run against what."""
+
+    host: str
+    targets: Path
+    report: Path
+    seconds: int
+    users: int
+    rate: float
+    page_share: float
+    page_titles: int
+    seed: int
+
+
+def run(plan: Plan, *, live: bool) -> Figures:
+    """Drive the service as planned; ``live`` shows locust's own table on standard error as it grows.
+
+    Raises:
+        RunError: the service does not answer or is not ready, or locust ended without figures.
+    """
+    _check_ready(plan.host)
+    plan.report.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="loadtest-") as folder:
+        figures = Path(folder) / "figures.json"
+        _run_locust(_command(plan, figures), plan.seconds + GRACE_SECONDS, live=live)
+        return read_figures(figures)
+
+
+def _check_ready(host: str) -> None:
+    directly = build_opener(ProxyHandler({}))  # as locust asks: a proxy of the environment is not in the way
+    try:
+        directly.open(f"{host}/readyz", timeout=10).close()
+    except HTTPError as error:
+        raise RunError(
+            f"{host}/readyz answers {error.code}; publish a generation and wait until it answers 200"
+        ) from error
+    except (OSError, HTTPException) as error:
+        raise RunError(
+            f"nothing answers at {host} ({error}); start the service, or give its address as --host"
+        ) from error
+
+
+def _command(plan: Plan, figures: Path) -> list[str]:
+    options = {
+        "--host": plan.host,
+        "--users": plan.users,
+        "--spawn-rate": plan.users,
+        "--run-time": f"{plan.seconds}s",
+        "--stop-timeout": 10,
+        "--html": plan.report,
+        # Failed requests are the verdict's to judge; any other exit code means that locust itself failed.
+        "--exit-code-on-error": 0,
+        "--loglevel": "WARNING",
+        "--targets": plan.targets,
+        "--figures": figures,
+        "--rate": plan.rate,
+        "--page-share": plan.page_share,
+        "--page-titles": plan.page_titles,
+        "--seed": plan.seed,
+    }
+    flags = [str(word) for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "locust", "-f", str(SCENARIOS), "--headless", *flags]
+
+
+def _run_locust(command: list[str], timeout_seconds: int, *, live: bool) -> None:
+    heard = sys.stderr if live else subprocess.PIPE
+    nothing = subprocess.DEVNULL
+    try:
+        done = subprocess.run(  # noqa: S603  our own interpreter, no shell
+            command, stdin=nothing, stdout=heard, stderr=heard, text=True, check=False, timeout=timeout_seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunError(f"locust did not end within {timeout_seconds} s; is the service stuck?") from error
+    if done.returncode:
+        raise RunError(f"locust ended with code {done.returncode}\n{(done.stderr or '')[-2000:]}".rstrip())

@@ -1,0 +1,89 @@
+"""Whom and what the load test asks for: users and titles drawn Zipf-like from the file that a publish writes."""
+
+import json
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from loadtest.errors import InputError
+
+COLD_SHARE: Final = 0.05
+"""Share of look-ups for a user whom no file knows."""
+
+UNKNOWN_SHARE: Final = 0.01
+"""Share of titles that no catalogue knows."""
+
+EXPONENT: Final = 1.0
+"""The r-th most active user, and the r-th most popular title, is drawn in proportion to ``r ** -EXPONENT``."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Users and titles, most active and most popular first, with cumulative Zipf weights by rank."""
+
+    users: tuple[str, ...]
+    titles: tuple[str, ...]
+    user_weights: tuple[float, ...]
+    title_weights: tuple[float, ...]
+    known_titles: frozenset[str]
+
+
+def zipf_weights(count: int) -> tuple[float, ...]:
+    """Cumulative, unnormalised weights of the ranks 1 to ``count``.
+
+    >>> zipf_weights(2)
+    (1.0, 1.5)
+    """
+    return tuple(accumulate(rank**-EXPONENT for rank in range(1, count + 1)))
+
+
+def make_targets(users: tuple[str, ...], titles: tuple[str, ...]) -> Targets:
+    """Targets with their weights."""
+    return Targets(users, titles, zipf_weights(len(users)), zipf_weights(len(titles)), frozenset(titles))
+
+
+def read_targets(path: Path) -> Targets:
+    """Read ``{"users": [...], "titles": [...]}``.
+
+    Raises:
+        InputError: the file is missing, is not JSON, or lists no users or no titles.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; publish a generation, which writes this file") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}; publish again") from error
+    return make_targets(_ids(path, value, "users"), _ids(path, value, "titles"))
+
+
+def _ids(path: Path, value: Any, field: str) -> tuple[str, ...]:
+    ids = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(ids, list) or not ids or not all(isinstance(item, str) for item in ids):
+        raise InputError(f"{path}: `{field}` is not a list of at least one id; publish again")
+    return tuple(ids)
+
+
+def draw_user(targets: Targets, rng: Random) -> str:
+    """A user by activity; one in twenty is cold."""
+    if rng.random() < COLD_SHARE:
+        return f"cold-{rng.getrandbits(64):016x}"
+    return rng.choices(targets.users, cum_weights=targets.user_weights)[0]
+
+
+def draw_title(targets: Targets, rng: Random) -> str:
+    """A title by popularity; one in a hundred is unknown."""
+    if rng.random() < UNKNOWN_SHARE:
+        return f"unknown-{rng.getrandbits(64):016x}"
+    return rng.choices(targets.titles, cum_weights=targets.title_weights)[0]
+
+
+def draw_page(targets: Targets, rng: Random, size: int) -> list[str]:
+    """``size`` different titles (all of them, if there are fewer), in the order drawn; each may be unknown."""
+    size = min(size, len(targets.titles))
+    page: dict[str, None] = {}
+    while len(page) < size:
+        page[draw_title(targets, rng)] = None
+    return list(page)

@@ -1,0 +1,130 @@
+"""What docker-compose.yml and docker/Dockerfile promise. No container engine is needed, and none is started."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it comes without types
+import pytest
+import yaml
+
+from loadtest.__main__ import make_parser
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+
+NUMBER = re.compile(r"[1-9]\d*(:[1-9]\d*)?")
+SCHEMA = {
+    "type": "object",
+    "required": ["image", "user", "read_only", "cap_drop", "security_opt", "healthcheck", "command", "logging"],
+    "not": {"required": ["privileged"]},
+    "properties": {
+        "user": {
+            "type": "string",
+            "pattern": f"^{NUMBER.pattern}$",
+        },  # a number, so that it is not root by another name
+        "read_only": {"const": True},
+        "cap_drop": {"const": ["ALL"]},
+        "security_opt": {"contains": {"const": "no-new-privileges:true"}},
+        "image": {"not": {"pattern": ":latest$"}},
+        "ports": {"items": {"type": "string", "pattern": r"^127\.0\.0\.1:"}},
+        "healthcheck": {
+            "oneOf": [
+                {"required": ["test", "interval", "timeout", "retries"]},
+                {"properties": {"disable": {"const": True}}, "required": ["disable"]},
+            ]
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_confined_checked_and_reachable_from_this_machine_only(name: str) -> None:
+    jsonschema.validate(SERVICES[name], SCHEMA)
+
+
+def test_a_container_that_runs_as_root_would_be_refused() -> None:
+    with pytest.raises(jsonschema.ValidationError, match="does not match"):
+        jsonschema.validate(SERVICES["service"] | {"user": "0"}, SCHEMA)
+
+
+def test_the_containers_are_those_of_the_whole_loop() -> None:
+    assert set(SERVICES) == {"valkey", "data", "batch", "service", "locust"}
+
+
+def test_what_stays_up_restarts_and_has_a_health_check() -> None:
+    staying = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
+    assert staying == {"valkey", "batch", "service"}
+    assert all("test" in SERVICES[name]["healthcheck"] for name in staying)
+
+
+def test_only_the_load_test_waits_to_be_asked_for() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "locust": ["loadtest"]
+    }
+
+
+def test_the_store_keeps_what_it_is_given_or_refuses_it() -> None:
+    words = SERVICES["valkey"]["command"]
+    settings = dict(zip(words[1::2], words[2::2], strict=True))
+    assert (settings["--maxmemory-policy"], settings["--appendonly"]) == ("noeviction", "yes")
+
+
+def test_the_batch_job_repeats_once_the_store_is_healthy_and_there_is_data() -> None:
+    batch = SERVICES["batch"]
+    assert batch["command"] == ["artwork", "run", "--every", "1h"]
+    conditions = {name: wait["condition"] for name, wait in batch["depends_on"].items()}
+    assert conditions == {"valkey": "service_healthy", "data": "service_completed_successfully"}
+
+
+def test_the_service_does_not_wait_for_a_healthy_store() -> None:
+    assert SERVICES["service"]["depends_on"] == ["valkey"]
+
+
+def test_the_load_test_is_given_flags_that_it_knows() -> None:
+    assert SERVICES["locust"]["command"][:3] == ["python", "-m", "loadtest"]
+    options = make_parser().parse_args(SERVICES["locust"]["command"][3:])
+    assert (options.host, str(options.targets)) == ("http://service:8000", "/workspace/loadtest.json")
+
+
+def test_every_named_volume_is_declared() -> None:
+    declared = yaml.safe_load(COMPOSE.read_text())["volumes"]
+    used = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
+    assert used == set(declared)
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_docker_compose_accepts_the_file() -> None:
+    command = ["docker-compose", "--file", str(COMPOSE), "--profile", "loadtest", "config", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_image_installs_nothing_without_a_hash() -> None:
+    installs = re.findall(r"pip install (.*)", DOCKERFILE)
+    assert installs == ["--require-hashes -r requirements/runtime.txt", "--no-deps --no-build-isolation ."]
+
+
+def test_the_image_runs_as_the_user_of_the_compose_file() -> None:
+    assert re.findall(r"^USER (.*)", DOCKERFILE, re.MULTILINE) == [SERVICES["service"]["user"]]
+
+
+def copied() -> set[str]:
+    sources = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    return {source for line in sources for source in line.split()}
+
+
+def test_the_image_holds_every_room_that_is_installed() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert {package.split(".")[0] for package in packages} <= copied()
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert all((ROOT / source).exists() for source in copied())
+    assert {Path(source).parts[0] for source in copied()} == kept
