@@ -1,0 +1,126 @@
+"""``artwork data``: make a workspace, or check one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.output import emit, progress_bars
+from batch.datasets import example, movielens, synthetic
+from batch.datasets.dataset import write
+from batch.datasets.movielens_files import read_grouplens
+from batch.tables import Report, check
+from batch.workspace import Workspace
+
+GROUPLENS_TERMS = (
+    "MovieLens-100K is GroupLens' (University of Minnesota): for research; no redistribution and no commercial use without "
+    "their permission; no claim of their endorsement. Cite F. M. Harper and J. A. Konstan (2015): The MovieLens Datasets: "
+    "History and Context. ACM Transactions on Interactive Intelligent Systems 5(4):19."
+)
+MOVIELENS_TRUTH = (
+    "Users, titles, ratings and the contexts made of them are real; artworks, country, device, campaign and how users "
+    "respond are simulated."
+)
+SYNTHETIC_TRUTH = "Everything in it is drawn from the seed: nobody in it is real."
+
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the tables that the workspace holds.")]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A workspace that was written: what it holds, where, what of it is real, and under which terms."""
+
+    report: Report
+    files: tuple[Path, ...]
+    truth: str
+    terms: str | None = None
+
+
+data = typer.Typer(name="data", help="Make a workspace, or check one.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``artwork data`` on the application."""
+    app.add_typer(data)
+
+
+@data.command("movielens", epilog="Example: artwork data movielens --titles 200 --workspace workspace")
+def movielens_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    users: Annotated[
+        int | None, typer.Option(min=1, help="Only the users who rated most. [dim]Default: all[/]")
+    ] = None,
+    titles: Annotated[int | None, typer.Option(min=1, help="Only the titles rated most. [dim]Default: all[/]")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--from", help="GroupLens' ml-100k.zip, or its folder, instead of a download.")
+    ] = None,
+    seed: SeedOption = 7,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Real users, titles and ratings of MovieLens-100K; downloaded once, or read from GroupLens' archive."""
+    with progress_bars() as progress:
+        progress("reading MovieLens-100K", 0, 2)
+        ratings = read_grouplens(archive) if archive else movielens.fetch(movielens.default_cache())
+        progress("reading MovieLens-100K", 1, 2)
+        dataset = movielens.build(ratings, seed, users, titles)
+    place = Workspace(workspace)
+    files = write(place, dataset, overwrite=overwrite)
+    emit(Made(check(place), files, MOVIELENS_TRUTH, GROUPLENS_TERMS), render_made, as_json=as_json)
+
+
+@data.command("synthetic", epilog="Example: artwork data synthetic --users 1000 --titles 200 --seed 7")
+def synthetic_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    users: Annotated[int, typer.Option(min=1, help="How many users.")] = 1000,
+    titles: Annotated[int, typer.Option(min=1, help="How many titles.")] = 200,
+    seed: SeedOption = 7,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drawn users and titles of any number; needs no network."""
+    place = Workspace(workspace)
+    files = write(place, synthetic.build(users, titles, seed), overwrite=overwrite)
+    emit(Made(check(place), files, SYNTHETIC_TRUTH), render_made, as_json=as_json)
+
+
+@data.command("example", epilog="Example: artwork data example --workspace example")
+def example_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE, overwrite: OverwriteOption = False, as_json: JsonOption = False
+) -> None:
+    """A workspace of 20 users to copy from, with a README about its columns."""
+    place = Workspace(workspace)
+    files = example.write_example(place, overwrite=overwrite)
+    emit(Made(check(place), files, SYNTHETIC_TRUTH), render_made, as_json=as_json)
+
+
+@data.command("check", epilog="Example: artwork data check workspace")
+def check_command(
+    path: Annotated[Path, typer.Argument(help="Folder that holds the tables.")] = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a workspace's tables; what is wrong is named by file, column and first bad row."""
+    emit(check(Workspace(path)), render_report, as_json=as_json)
+
+
+def render_made(made: Made) -> str:
+    """What was written where, as text."""
+    lines = [f"wrote {path}" for path in made.files]
+    lines += [render_report(made.report), made.truth]
+    return "\n".join([*lines, *([made.terms] if made.terms else [])])
+
+
+def render_report(report: Report) -> str:
+    """What a workspace holds, as text."""
+    shortlists = (
+        "every user x every title" if report.candidates is None else f"shortlists of {report.candidates:,} users"
+    )
+    return (
+        f"{report.workspace}: {report.users:,} users ({report.users_with_history:,} with history), "
+        f"{report.titles:,} titles, {report.artworks:,} artworks\n"
+        f"artworks a title: {report.artworks_a_title_min} to {report.artworks_a_title_max}, "
+        f"median {report.artworks_a_title_median:g}; context length {report.context_length}, "
+        f"artwork features {report.artwork_features}; {shortlists}"
+    )

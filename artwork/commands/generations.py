@@ -1,0 +1,147 @@
+"""``artwork generations list | activate | rollback``: which generation is served."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.output import console, emit
+from bandit.errors import InputError
+from batch.flips import Flipped, activate, read_current, rollback
+from batch.generations import Manifest, claimed, read_manifest
+from batch.store import connect, store_errors, store_url
+from batch.sweep import generations_in_store
+from batch.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One generation: on disk, in the store, or both."""
+
+    generation: int
+    stage: str
+    created_at: str
+    policy: str
+    impressions: int
+    picks: int
+    in_store: bool
+    current: bool
+    previous: bool
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``generations`` on the application."""
+    group = typer.Typer(no_args_is_help=True, help="List generations, and choose which one is served.")
+    group.command("list")(list_command)
+    group.command("activate")(activate_command)
+    group.command("rollback")(rollback_command)
+    app.add_typer(group, name="generations")
+
+
+def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
+    """Show every generation: how it was made, and whether the store holds and serves it.
+
+    Example: artwork generations list --json
+    """
+    emit(list_generations(workspace), _render_list, as_json=as_json)
+
+
+def activate_command(
+    generation: Annotated[int, typer.Argument(min=1, help="A generation that the store holds.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve a generation that the store holds; services follow at their next poll.
+
+    Example: artwork generations activate 16
+    """
+    url = store_url(workspace)
+    with store_errors(url):
+        flipped = activate(connect(url), generation)
+    emit(flipped, _render_flipped, as_json=as_json)
+
+
+def rollback_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
+    """Serve the generation that was served before; services follow at their next poll.
+
+    Example: artwork generations rollback
+    """
+    url = store_url(workspace)
+    with store_errors(url):
+        flipped = rollback(connect(url))
+    emit(flipped, _render_flipped, as_json=as_json)
+
+
+def list_generations(root: Path) -> list[Listed]:
+    """Every generation on disk or in the store, in order.
+
+    Raises:
+        InputError: the workspace is not there.
+        SurroundingsError: the store cannot be reached.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; make a workspace with `artwork data movielens --workspace {root}`")
+    url = store_url(root)
+    client = connect(url)
+    with store_errors(url):
+        stored, now = generations_in_store(client), read_current(client)
+    workspace = Workspace(root)
+    numbers = sorted({*claimed(workspace), *stored})
+    served = (None, None) if now is None else (now.generation, now.previous)
+    return [_listed(workspace, number, number in stored, served) for number in numbers]
+
+
+def _listed(workspace: Workspace, number: int, in_store: bool, served: tuple[int | None, int | None]) -> Listed:
+    manifest = _manifest(workspace, number)
+    return Listed(
+        generation=number,
+        stage="(not here)" if manifest is None else manifest.stage,
+        created_at="" if manifest is None else manifest.created_at,
+        policy="" if manifest is None else manifest.config.policy,
+        impressions=0 if manifest is None else sum(manifest.rows.values()),
+        picks=0 if manifest is None else manifest.counts.get("picks", 0),
+        in_store=in_store,
+        current=number == served[0],
+        previous=number == served[1],
+    )
+
+
+def _manifest(workspace: Workspace, number: int) -> Manifest | None:
+    try:
+        return read_manifest(workspace, number)
+    except InputError:  # published from elsewhere, or a job that died before its manifest
+        return None
+
+
+def _render_list(listed: list[Listed]) -> str:
+    if not listed:
+        return "no generations yet; `artwork run` makes and publishes one"
+    table = Table("generation", "served", "in store", "stage", "policy", "impressions", "picks", "created at")
+    for item in listed:
+        served = "current" if item.current else "previous" if item.previous else ""
+        table.add_row(
+            str(item.generation), served, "yes" if item.in_store else "", item.stage, item.policy,
+            f"{item.impressions:,}", f"{item.picks:,}", item.created_at,
+        )  # fmt: skip
+    return render_table(table)
+
+
+def render_table(table: Table) -> str:
+    """A table as text, as wide as the terminal or as it needs where there is none."""
+    printer = Console(width=console.width if console.is_terminal else 140, no_color=not console.is_terminal)
+    with printer.capture() as captured:
+        printer.print(table)
+    return captured.get().rstrip("\n")
+
+
+def _render_flipped(flipped: Flipped) -> str:
+    before = (
+        ""
+        if flipped.previous is None
+        else f" (before: {flipped.previous}; `artwork generations rollback` returns to it)"
+    )
+    return f"generation {flipped.generation} is current{before}"

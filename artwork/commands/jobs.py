@@ -1,0 +1,162 @@
+"""``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.output import emit, errors, progress_bars
+from batch.datasets import synthetic
+from batch.datasets.dataset import write
+from batch.executors import EXECUTORS, open_executor
+from batch.generations import Config
+from batch.job import Ran, parse_duration, run, run_every
+from batch.precompute import Precomputed, precompute
+from batch.publish import Published, publish
+from batch.store import connect, store_url
+from batch.train import Trained, train
+from batch.workspace import Workspace
+
+ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
+ShardSizeOption = Annotated[
+    int, typer.Option(min=1, help="Blocks a shard: of 256 users when choosing, of 64 titles when learning.")
+]
+PolicyOption = Annotated[
+    str, typer.Option(help="thompson, epsilon_greedy[:epsilon=0.1,halving=5000], greedy, uniform or popularity.")
+]
+PosteriorOption = Annotated[str, typer.Option(help="What contextual policies learn with: linear.")]
+GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
+
+_DEFAULTS = Config()
+_SHARD_SIZE = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Put the stages on the application."""
+    app.command("train")(train_command)
+    app.command("precompute")(precompute_command)
+    app.command("publish")(publish_command)
+    app.command("run")(run_command)
+
+
+def train_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    policy: PolicyOption = _DEFAULTS.policy,
+    posterior: PosteriorOption = _DEFAULTS.posterior,
+    seed: SeedOption = _DEFAULTS.seed,
+    executor: ExecutorOption = "serial",
+    shard_size: ShardSizeOption = _SHARD_SIZE,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from all impressions of the workspace: claims a new generation.
+
+    Example: artwork train --policy epsilon_greedy:epsilon=0.05
+    """
+    config = Config(policy=policy, posterior=posterior, seed=seed)
+    with progress_bars() as report, open_executor(executor) as shards:
+        made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
+    emit(made, render_trained, as_json=as_json)
+
+
+def precompute_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    generation: GenerationOption = None,
+    executor: ExecutorOption = "serial",
+    shard_size: ShardSizeOption = _SHARD_SIZE,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one pick for every user and title of a trained generation.
+
+    Example: artwork precompute --executor processes
+    """
+    with progress_bars() as report, open_executor(executor) as shards:
+        made = precompute(Workspace(workspace), generation, shards, report, shard_size=shard_size)
+    emit(made, render_precomputed, as_json=as_json)
+
+
+def publish_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    generation: GenerationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a precomputed generation to the store and make it current.
+
+    Example: artwork publish --generation 17
+    """
+    url = store_url(workspace)
+    with progress_bars() as report:
+        made = publish(Workspace(workspace), generation, connect(url), url, report)
+    emit(made, render_published, as_json=as_json)
+
+
+def run_command(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    policy: PolicyOption = _DEFAULTS.policy,
+    posterior: PosteriorOption = _DEFAULTS.posterior,
+    seed: SeedOption = _DEFAULTS.seed,
+    executor: ExecutorOption = "serial",
+    shard_size: ShardSizeOption = _SHARD_SIZE,
+    every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train, precompute and publish, in this order.
+
+    Example: artwork run --every 1h --executor processes
+    """
+    config = Config(policy=policy, posterior=posterior, seed=seed)
+    seconds = None if every is None else parse_duration(every)
+
+    def cycle() -> None:
+        with progress_bars() as report, open_executor(executor) as shards:
+            made = run(Workspace(workspace), config, shards, store_url(workspace), report, shard_size=shard_size)
+        emit(made, render_ran, as_json=as_json)
+
+    if seconds is None:
+        cycle()
+    else:
+        run_every(
+            seconds, Workspace(workspace), cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False)
+        )
+
+
+def prepare(workspace: Path) -> None:
+    """Give a workspace what serving needs: synthetic tables if it has none, and a published generation."""
+    there = Workspace(workspace)
+    if not there.users.exists():
+        write(there, synthetic.build(n_users=2000, n_titles=200, seed=0))
+    with progress_bars() as report, open_executor("serial") as shards:
+        run(there, _DEFAULTS, shards, store_url(workspace), report, shard_size=_SHARD_SIZE)
+
+
+def render_trained(made: Trained) -> str:
+    """What was learned from, and where it lies."""
+    gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
+    return (
+        f"generation {made.generation} trained for {made.policy} from {made.impressions:,} impressions"
+        f" of {made.days} days{gone}: {made.folder}"
+    )
+
+
+def render_precomputed(made: Precomputed) -> str:
+    """How much was chosen, and where it lies."""
+    return (
+        f"generation {made.generation}: {made.picks:,} picks of {made.policy} for {made.users:,} users"
+        f" x {made.titles:,} titles: {made.folder / 'picks'}"
+    )
+
+
+def render_published(made: Published) -> str:
+    """What the store holds now."""
+    before = "nothing before" if made.previous is None else f"generation {made.previous} before"
+    return (
+        f"generation {made.generation} is current ({before}): {made.rows:,} rows, {made.row_bytes:,} bytes"
+        f" in {made.seconds:.1f} s to {made.store}"
+    )
+
+
+def render_ran(made: Ran) -> str:
+    """The three stages, a line each."""
+    return "\n".join(
+        (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
+    )

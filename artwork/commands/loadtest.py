@@ -1,0 +1,60 @@
+"""``artwork loadtest``: bring up what the load test needs, run it, and hand its exit code on."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artwork.commands.jobs import prepare
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.serving import running_service
+from bandit.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``loadtest`` on the application."""
+    handed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command("loadtest", context_settings=handed_on)(loadtest_command)
+
+
+def loadtest_command(
+    context: typer.Context,
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="A running service, as http://127.0.0.1:8000. Else one is started.")
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    duration: Annotated[str, typer.Option(help="How long: 30s, 5m, 1h.")] = "30s",
+    users: Annotated[int, typer.Option(min=1, help="Users, each with a connection of its own.")] = 16,
+    rate: Annotated[float, typer.Option(help="Requests a second of all users together.")] = 500.0,
+    report: Annotated[Path, typer.Option(help="HTML report; its JSON goes beside it.")] = Path("reports/loadtest.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Load the look-up service and judge it against budgets: exit 0 within them, 1 found wanting.
+
+    Without --host, a workspace that has published nothing is filled and published first, and a service is started for
+    the run. Further options, such as --page-p99-ms 8, are handed on; `python -m loadtest --help` has all of them.
+
+    Example: artwork loadtest --duration 30s --rate 500
+    """
+    targets = workspace / "loadtest.json"
+    _check_targets(targets, may_prepare=host is None)
+    told = {"--targets": targets, "--duration": duration, "--users": users, "--rate": rate, "--report": report}
+    flags = [str(word) for pair in told.items() for word in pair] + ["--json"] * as_json + context.args
+    with running_service(workspace) if host is None else nullcontext(host) as address:
+        raise typer.Exit(_loadtest(["--host", address, *flags]))
+
+
+def _check_targets(targets: Path, *, may_prepare: bool) -> None:
+    if targets.exists():
+        return
+    if not may_prepare:
+        raise InputError(f"{targets} is not there; give the workspace that the service's generation was published from")
+    prepare(targets.parent)
+
+
+def _loadtest(flags: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", "loadtest", *flags], check=False).returncode  # noqa: S603  our own interpreter, no shell

@@ -1,0 +1,132 @@
+"""One simulated day: visits, answers, responses, and the impressions that the night learns from."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from artwork.demo.answers import Answers
+from artwork.demo.visits import Visits
+from bandit.rewards import EngagedTake
+from bandit.simulation.world import Responses, World
+from batch.catalogue import Catalogue
+from batch.tables import Tables
+
+F64 = npt.NDArray[np.float64]
+
+FIRST_DAY = date(2026, 1, 1)
+"""Simulated days are dated from here."""
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """What a day came to; rates are per impression.
+
+    ``uniform`` and ``best`` are the world's expected take rates, on the same visits, of uniform choice and of the artwork that
+    is truly best for each user. ``lead`` is the sum of take minus expected take under uniform of each user, (n,), and
+    ``shown`` the impressions of each user, (n,).
+    """
+
+    day: int
+    generation: int
+    impressions: int
+    take_rate: float
+    click_through_rate: float
+    uniform: float
+    best: float
+    clickbait: float
+    clickbait_uniform: float
+    sources: Counter[str]
+    p50_ms: float
+    p99_ms: float
+    lead: F64
+    shown: F64
+
+    @property
+    def closed(self) -> float:
+        """Share of the way from uniform to the true best that the take rate has come."""
+        return (self.take_rate - self.uniform) / (self.best - self.uniform)
+
+
+def respond(
+    world: World, catalogue: Catalogue, visits: Visits, answers: Answers, random: np.random.Generator
+) -> Responses:
+    """What the users of the world do with what they were shown."""
+    artworks = catalogue.starts[visits.flat_titles] + answers.arms
+    uniforms = random.uniform(np.finfo(np.float64).tiny, 1.0, size=(len(artworks), 2))
+    return world.respond(visits.flat_users, artworks, uniforms)
+
+
+def impressions_of(
+    day: int, tables: Tables, catalogue: Catalogue, visits: Visits, answers: Answers, responses: Responses
+) -> pl.DataFrame:
+    """The day's log: one row a place of a page, with the context that the choice was made from."""
+    users, titles = visits.flat_users, visits.flat_titles
+    count = len(users)
+    sizes = np.diff(catalogue.starts)
+    eligible = pl.Series([list(range(size)) for size in sizes.tolist()], dtype=pl.List(pl.UInt8))
+    moment = datetime.combine(FIRST_DAY + timedelta(days=day), time(), UTC)
+    seconds = np.linspace(0, 86_399, count).astype(np.int64)
+    return pl.DataFrame(
+        {
+            "event_id": pl.int_range(count, eager=True).cast(pl.String).str.zfill(9),
+            "shown_at": pl.Series(
+                np.datetime64(moment.replace(tzinfo=None), "us") + seconds * np.timedelta64(1_000_000, "us")
+            ),
+            "user_id": tables.users["user_id"].gather(users),
+            "title_id": tables.titles["title_id"].gather(titles),
+            "artwork_id": catalogue.frame["artwork_id"].gather(catalogue.starts[titles] + answers.arms),
+            "arm": answers.arms,
+            "eligible": eligible.gather(titles),
+            "generation": answers.generations,
+            "revision": np.zeros(count, dtype=np.int64),
+            "policy": answers.policies,
+            "source": answers.sources,
+            "segment": pl.Series([None] * count, dtype=pl.String),
+            "propensity": answers.propensities,
+            "context": tables.users["context"].gather(users),
+            "clicked": responses.clicked,
+            "watch_fraction": responses.watch_fraction,
+            "reward": EngagedTake().rewards(responses.clicked, responses.watch_fraction),
+        }
+    ).with_columns(
+        pl.col("shown_at").dt.replace_time_zone("UTC"),
+        event_id=pl.lit(f"d{day:04d}-") + pl.col("event_id"),
+    )
+
+
+def judge(
+    day: int, world: World, catalogue: Catalogue, visits: Visits, answers: Answers, responses: Responses
+) -> DayResult:
+    """Compare a day with what the world expects of uniform choice and of the true best."""
+    users, titles = visits.flat_users, visits.flat_titles
+    takes = EngagedTake().rewards(responses.clicked, responses.watch_fraction)
+    uniform, best = world.uniform_and_best(users, titles)
+    artworks = catalogue.starts[titles] + answers.arms
+    n_users = len(world.tastes)
+    return DayResult(
+        day=day,
+        generation=int(answers.generations.max()),
+        impressions=len(users),
+        take_rate=float(takes.mean()),
+        click_through_rate=float(responses.clicked.mean()),
+        uniform=float(uniform.mean()),
+        best=float(best.mean()),
+        clickbait=float(world.artwork_clickbait[artworks].mean()),
+        clickbait_uniform=float(_clickbait_share(world)[titles].mean()),
+        sources=answers.source_counts,
+        p50_ms=answers.latencies.get_value_at_percentile(50) / 1000,
+        p99_ms=answers.latencies.get_value_at_percentile(99) / 1000,
+        lead=np.asarray(np.bincount(users, weights=takes - uniform, minlength=n_users), dtype=np.float64),
+        shown=np.bincount(users, minlength=n_users).astype(np.float64),
+    )
+
+
+def _clickbait_share(world: World) -> F64:
+    """Share of clickbait among each title's artworks, (t,)."""
+    n_titles = len(world.title_appeal)
+    bait = np.bincount(world.artwork_title, weights=world.artwork_clickbait, minlength=n_titles)
+    return np.asarray(bait / np.bincount(world.artwork_title, minlength=n_titles))

@@ -1,0 +1,89 @@
+"""The workspace that the demo plays in: made anew, or brought by the user."""
+
+import json
+import shutil
+from pathlib import Path
+
+from bandit.errors import InputError, SurroundingsError
+from batch.datasets import movielens
+from batch.datasets.dataset import write
+from batch.datasets.ratings import Ratings
+from batch.files import write_json
+from batch.store import stop_store
+from batch.workspace import Workspace
+
+MARKER = "demo.json"
+DEFAULT_TITLES = 200
+ALL_TITLES = 0
+_MADE_BY_RUNS = ("impressions", "evidence", "generations", "service", "store", "loadtest.json", "heartbeat")
+
+
+def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int) -> Workspace:
+    """A workspace with tables and a simulated world, and without any impressions or generations.
+
+    A folder that is new or was made by an earlier demo gets MovieLens-100K. A folder that the user filled by ``artwork data``
+    keeps its tables; what earlier demos added to it goes.
+
+    Args:
+        root: the folder.
+        users: how many of the users who rated most; None takes all.
+        titles: how many of the titles rated most; None takes ``DEFAULT_TITLES``, ``ALL_TITLES`` all.
+        seed: of artworks and sign-up signals.
+
+    Raises:
+        InputError: the folder holds other things, or sizes are asked of tables that are there already.
+        SurroundingsError: MovieLens cannot be fetched; the message says how to do without.
+    """
+    workspace = Workspace(root)
+    owner = _owner(root)
+    if owner is not None:
+        _clear(root)
+    if owner == "user" or (owner is None and workspace.truth.exists() and not workspace.generations.exists()):
+        if users is not None or titles is not None:
+            raise InputError(
+                f"{root} holds tables already, so --users and --titles do not apply; name another --workspace"
+            )
+        write_json(root / MARKER, {"tables": "user"})
+        return workspace
+    if owner is None and root.exists() and any(root.iterdir()):
+        raise InputError(
+            f"{root} holds something that no demo made, which the demo would mix with simulated days;"
+            " name another --workspace, or a folder fresh from `artwork data`"
+        )
+    wanted = DEFAULT_TITLES if titles is None else titles
+    dataset = movielens.build(_ratings(root), seed, users, None if wanted == ALL_TITLES else wanted)
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / MARKER, {"tables": "demo"})
+    write(workspace, dataset, overwrite=True)
+    return workspace
+
+
+def _ratings(root: Path) -> Ratings:
+    try:
+        return movielens.fetch(movielens.default_cache())
+    except SurroundingsError as error:
+        raise SurroundingsError(
+            f"{error}\nor play the demo on drawn users: `artwork data synthetic --users 1000 --titles 200 --workspace {root}`"
+            f" and then `artwork demo --workspace {root}`"
+        ) from error
+
+
+def _owner(root: Path) -> str | None:
+    marker = root / MARKER
+    if not marker.is_file():
+        return None
+    try:
+        owner: str = json.loads(marker.read_text(encoding="utf-8"))["tables"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{marker} is not what a demo writes ({error}); remove the folder or name another") from error
+    return owner
+
+
+def _clear(root: Path) -> None:
+    stop_store(root)
+    for name in _MADE_BY_RUNS:
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

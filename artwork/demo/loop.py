@@ -1,0 +1,74 @@
+"""The loop of the demo: visit, respond, learn, choose, publish, and again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from artwork.demo.answers import Answers, ServiceClient, read_picks
+from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
+from artwork.demo.visits import Visits, day_random, draw_visits
+from bandit.simulation.world import World
+from batch.catalogue import Catalogue
+from batch.executors import Executor, SerialExecutor
+from batch.generations import Config
+from batch.impressions import append_impressions
+from batch.job import Ran, run
+from batch.precompute import precompute
+from batch.tables import Tables, read_tables
+from batch.train import Report, train
+from batch.workspace import Workspace
+
+EXPLORE_DAYS = 4
+"""Days of explore data under the uniform policy before the policy takes over."""
+
+_SHARD_SIZE = 4
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A workspace with a simulated world behind its users, and how its artworks are chosen."""
+
+    workspace: Workspace
+    config: Config
+    tables: Tables
+    catalogue: Catalogue
+    world: World
+    executor: Executor
+
+    @classmethod
+    def of(cls, workspace: Workspace, config: Config) -> "Loop":
+        """The loop of a workspace that has tables and a world.
+
+        Raises:
+            InputError: it lacks one of them, or they are not as they should be.
+        """
+        tables = read_tables(workspace)
+        return cls(workspace, config, tables, Catalogue.of(tables), World.load(workspace.truth), SerialExecutor())
+
+    def explore(self, day: int, report: Report) -> DayResult:
+        """A day of visits that are shown uniform picks, taken from a generation that is not published."""
+        config = replace(self.config, policy="uniform")
+        made = train(self.workspace, config, self.executor, report, shard_size=_SHARD_SIZE)
+        precompute(self.workspace, made.generation, self.executor, report, shard_size=_SHARD_SIZE)
+        return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))
+
+    def learn(self, url: str, report: Report) -> Ran:
+        """A night: a generation from all impressions so far, published."""
+        return run(self.workspace, self.config, self.executor, url, report, shard_size=_SHARD_SIZE)
+
+    def live(self, day: int, client: ServiceClient, report: Report) -> DayResult:
+        """A day of visits that ask the running service for every artwork."""
+        return self._day(day, lambda visits: client.ask(visits, report))
+
+    def client(self, address: str) -> ServiceClient:
+        """A client of the service at an address."""
+        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue)
+
+    def _day(self, day: int, answer: Callable[[Visits], Answers]) -> DayResult:
+        random = day_random(self.config.seed, day)
+        visits = draw_visits(self.world, random)
+        answers = answer(visits)
+        responses = respond(self.world, self.catalogue, visits, answers, random)
+        frame = impressions_of(day, self.tables, self.catalogue, visits, answers, responses)
+        append_impressions(self.workspace, FIRST_DAY + timedelta(days=day), frame)
+        return judge(day, self.world, self.catalogue, visits, answers, responses)

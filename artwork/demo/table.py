@@ -1,0 +1,37 @@
+"""The demo's table, a line a day as it ends, so that it reads the same on a terminal and in a file."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from artwork.demo.days import FIRST_DAY, DayResult
+from artwork.demo.verdict import Verdict
+
+HEADER = (
+    "              of the policy      expected on the same visits\n"
+    "day         take    click     uniform    best    closed   answered by                 p50 ms   p99 ms"
+)
+
+
+def line(result: DayResult) -> str:
+    """One day."""
+    shares = ", ".join(f"{source} {count / result.impressions:.1%}" for source, count in result.sources.most_common())
+    asked = result.p99_ms > 0
+    times = f"{result.p50_ms:8.2f} {result.p99_ms:8.2f}" if asked else f"{'-':>8} {'-':>8}"
+    day = FIRST_DAY + timedelta(days=result.day)
+    return (
+        f"{day}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
+        f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':28.28}{times}"
+    )
+
+
+def summary(live: Sequence[DayResult], verdict: Verdict, policy: str) -> str:
+    """What the days came to."""
+    last = live[-1]
+    word = "above" if verdict.is_above_uniform else "not shown to be above"
+    return (
+        f"{policy} is {word} uniform: {verdict.difference:+.2%} takes per impression, 95 % interval"
+        f" [{verdict.lower:+.2%}, {verdict.upper:+.2%}], clustered by {verdict.users:,} users,"
+        f" {verdict.impressions:,} impressions\n"
+        f"the last day closed {last.closed:.0%} of the way from uniform to the true best;"
+        f" clickbait was shown {last.clickbait:.1%} of the time, {last.clickbait_uniform:.1%} under uniform"
+    )

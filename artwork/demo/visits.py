@@ -1,0 +1,47 @@
+"""Who opens which page on a simulated day."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.simulation.world import World
+from bandit.snapshot import SIMULATION, hash_base
+
+I64 = npt.NDArray[np.int64]
+
+PAGE_TITLES = 40
+VISITS_A_USER = 4
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Pages of one day: ``users`` (v,) and ``titles`` (v, p), rows of the workspace's tables."""
+
+    users: I64
+    titles: I64
+
+    @property
+    def flat_users(self) -> I64:
+        """The user of each title on each page, (v·p,)."""
+        return np.repeat(self.users, self.titles.shape[1])
+
+    @property
+    def flat_titles(self) -> I64:
+        """The titles of all pages one after the other, (v·p,)."""
+        return self.titles.ravel()
+
+
+def day_random(seed: int, day: int) -> np.random.Generator:
+    """The random numbers of one simulated day, from the keyed hash of its purpose."""
+    return np.random.Generator(np.random.Philox(hash_base(SIMULATION, seed, day)))
+
+
+def draw_visits(world: World, random: np.random.Generator) -> Visits:
+    """Every user comes about ``VISITS_A_USER`` times; a page holds up to ``PAGE_TITLES`` titles, appealing ones more often."""
+    n_users, n_titles = len(world.tastes), len(world.title_appeal)
+    users = random.integers(n_users, size=VISITS_A_USER * n_users)
+    # The p largest of appeal plus Gumbel noise are p draws without replacement, weighted by exp(appeal).
+    keys = 0.5 * world.title_appeal + random.gumbel(size=(len(users), n_titles))
+    titles = np.argsort(-keys, axis=1, kind="stable")[:, : min(PAGE_TITLES, n_titles)]
+    return Visits(users, titles)

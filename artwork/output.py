@@ -1,0 +1,53 @@
+"""How commands speak: results to standard output (text or JSON), progress and errors to standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+console = Console(highlight=False, soft_wrap=True)
+"""Where results go."""
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where progress and errors go, so that standard output stays fit for a pipe."""
+
+
+def emit(result: Any, render: Callable[[Any], str], *, as_json: bool) -> None:
+    """Write a result (a dataclass, or a list of them) as one JSON document, or as the text that ``render`` makes of it."""
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(result), default=_jsonable, indent=2) + "\n")
+    else:
+        console.print(render(result), markup=False)
+
+
+def _plain(result: Any) -> Any:
+    if isinstance(result, list | tuple):
+        return [_plain(item) for item in result]
+    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+
+
+def _jsonable(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a result holds a {type(value).__name__}, which has no JSON form")
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A function ``(what, done, total)`` for jobs to report to; it draws bars on a terminal and nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield report
