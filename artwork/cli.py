@@ -1,25 +1,65 @@
-"""The ``artwork`` command: one typer application, and the one place where exceptions become exit codes."""
+"""The ``artwork`` command: families of commands loaded when they are used, and the one place where errors become exit codes."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from artwork.commands import register_all
 from artwork.output import errors
 from bandit.errors import InputError, SurroundingsError
 
 EXIT_INPUT = 2
 EXIT_SURROUNDINGS = 3
 
+FAMILIES = {
+    "demo": "demo",
+    "data": "data",
+    "train": "jobs",
+    "precompute": "jobs",
+    "publish": "jobs",
+    "run": "jobs",
+    "serve": "serve",
+    "store": "store",
+    "generations": "generations",
+    "loadtest": "loadtest",
+}
+"""The module of ``artwork.commands`` that holds each command."""
+
+
+class Families(TyperGroup):
+    """Imports the module of a command when it is called: ``artwork serve`` must not carry numba, which takes a second to load."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command, in the order of a first walk through the project."""
+        del ctx
+        return list(FAMILIES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, or None."""
+        if cmd_name not in FAMILIES:
+            return None
+        family = typer.Typer(rich_markup_mode="rich")
+        family.callback()(lambda: None)  # keeps a family of one command a group
+        import_module(f"artwork.commands.{FAMILIES[cmd_name]}").register(family)
+        return get_group(family).get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
     name="artwork",
-    help="Choose, for every user and title, which artwork to show; serve the picks, learn from what was played.",
+    cls=Families,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-register_all(app)
+
+
+@app.callback()
+def root() -> None:
+    """Choose, for every user and title, which artwork to show; serve the picks, and learn from what was played."""
 
 
 def main() -> None:
@@ -35,9 +75,8 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    errors.print(
-        f"[bold red]error:[/] {message}" if errors.is_terminal else f"error: {message}", markup=errors.is_terminal
-    )
+    errors.print("error:", style="bold red", end=" ")
+    errors.print(message, markup=False)
     return code
 
 

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from bandit.errors import SurroundingsError
+
+if TYPE_CHECKING:  # the look-up service starts its store through this module, and carries no polars
+    import polars as pl
 
 Writer = Callable[[Path], object]
 """Writes one file to the path that it is given."""
@@ -54,7 +55,7 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+def write_parquet(path: Path, frame: "pl.DataFrame") -> None:
     """Write a frame as a Parquet file."""
     with replace_file(path) as temporary:
         frame.write_parquet(temporary)

@@ -23,3 +23,7 @@ def warm() -> None:
     for kind in (np.float32, np.float64):
         linear.accumulate(one.astype(kind), np.zeros(1, dtype=np.int64), np.ones(1), *sums)
     linear.mirror(sums[0])
+
+
+if __name__ == "__main__":
+    warm()

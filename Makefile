@@ -1,0 +1,50 @@
+# Every target makes the virtual environment first when it is missing. Try `make demo`.
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench loadtest lock
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(READY) ## Make the virtual environment .venv with the pinned requirements and the project
+
+demo: $(READY) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
+	@$(BIN)/artwork demo $(ARGS)
+
+test: $(READY) ## Run every test; ARGS="-k deciding" is handed on
+	$(BIN)/python -m bandit.kernels.warm
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py
+	$(BIN)/pytest $(ARGS)
+
+lint: $(READY) ## Check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Time kernels and rows on this machine
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+loadtest: $(READY) ## Load the service and judge it against budgets; ARGS="--duration 10s" is handed on
+	@$(BIN)/artwork loadtest $(ARGS)
+
+lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
+	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)
+	uv pip compile pyproject.toml -o requirements/dev.txt --extra dev $(LOCK)
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	-c requirements/constraints.txt
+
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 was found; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)

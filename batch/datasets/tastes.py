@@ -1,0 +1,62 @@
+"""How much each user likes each genre, and each title pleases, from ratings."""
+
+import numpy as np
+import numpy.typing as npt
+
+from batch.datasets.ratings import LIKED, Ratings
+
+Floats = npt.NDArray[np.float64]
+
+SHRINKAGE = 20.0
+"""κ: that many ratings of the average user are added to each user's own."""
+
+TITLE_SHRINKAGE = 20.0
+POPULARITY_SHARE = 0.5
+"""Weight of a title's log number of ratings in its appeal, beside its mean rating (weight 1)."""
+
+
+def genre_affinities(ratings: Ratings) -> Floats:
+    """log((liked_ug + κ·base_g) / (n_u + κ) / base_g), (n, g): how much more a user likes a genre than all users do.
+
+    liked_ug counts a user's liked ratings of titles of the genre, n_u all of the user's ratings, base_g is the share of
+    liked ratings of the genre in all ratings. A user without ratings has 0, and so has everybody in a genre that nobody
+    liked.
+    """
+    n_users = ratings.users.height
+    liked = ratings.scores >= LIKED
+    of_genre = ratings.genres[ratings.title_rows] & liked[:, None]  # (r, g)
+    counts = np.column_stack([np.bincount(ratings.user_rows[hit], minlength=n_users) for hit in of_genre.T])  # (n, g)
+    total = np.bincount(ratings.user_rows, minlength=n_users)[:, None]  # (n, 1)
+    base = counts.sum(axis=0) / max(len(liked), 1)  # (g,)
+    lift = counts / np.where(base > 0, base, 1.0)
+    return np.where(base > 0, np.log((lift + SHRINKAGE) / (total + SHRINKAGE)), 0.0)
+
+
+def user_bias(ratings: Ratings) -> Floats:
+    """How far a user's ratings lie above the titles' means, shrunk, as z-scores, (n,)."""
+    deviation = ratings.scores - _title_means(ratings)[ratings.title_rows]
+    count = np.bincount(ratings.user_rows, minlength=ratings.users.height)
+    total = np.bincount(ratings.user_rows, weights=deviation, minlength=ratings.users.height)
+    return standardise(total / (count + SHRINKAGE))
+
+
+def title_appeal(ratings: Ratings) -> Floats:
+    """Shrunk mean rating and a share of log popularity, as z-scores, (t,)."""
+    count = np.bincount(ratings.title_rows, minlength=ratings.titles.height)
+    return standardise(standardise(_title_means(ratings)) + POPULARITY_SHARE * standardise(np.log1p(count)))
+
+
+def standardise(values: Floats, among: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """z-scores by column, with mean and deviation taken ``among`` some rows; a constant column becomes 0."""
+    base = values if among is None or not among.any() else values[among]
+    deviation = base.std(axis=0)
+    scores: Floats = (values - base.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    return scores
+
+
+def _title_means(ratings: Ratings) -> Floats:
+    count = np.bincount(ratings.title_rows, minlength=ratings.titles.height)
+    total = np.bincount(ratings.title_rows, weights=ratings.scores, minlength=ratings.titles.height)
+    overall = ratings.scores.mean() if len(ratings.scores) else 0.0
+    means: Floats = (total + TITLE_SHRINKAGE * overall) / (count + TITLE_SHRINKAGE)
+    return means
