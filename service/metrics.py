@@ -30,6 +30,7 @@ class Metrics:
             "artwork_store_read_errors", "Reads without an answer.", ["reason"], registry=registry
         )
         self.load_errors = Counter("artwork_load_errors", "Generations not taken.", ["reason"], registry=registry)
+        self.polls = Counter("artwork_polls", "Times the store was asked for the generation.", registry=registry)
         self.store_up = Gauge("artwork_store_up", "1 when the last poll got an answer.", registry=registry)
         self.generation = Gauge("artwork_generation", "Generation served.", registry=registry)
         self.flip = Gauge("artwork_flip", "Count of flips of art:current.", registry=registry)

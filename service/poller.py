@@ -52,6 +52,8 @@ class Poller:
             self._refused("unexpected", "the generation could not be loaded; see the log")
         else:
             self._health.load_trouble = None
+        finally:
+            self._metrics.polls.inc()
 
     async def _follow(self) -> None:
         raw = await self._store.get(CURRENT_KEY)

@@ -122,14 +122,14 @@ def _play(
 def _live_days(
     loop: Loop, url: str, address: str, generation: int, days: int, say: Callable[[str], None]
 ) -> list[DayResult]:
-    client = loop.client(address)
     live: list[DayResult] = []
-    for day in range(EXPLORE_DAYS, EXPLORE_DAYS + days):
-        if live:
-            with progress_bars() as report:
-                generation = loop.learn(url, report).trained.generation
-        client.wait_for(generation)
-        live.append(_shown(partial(loop.live, client=client), day, say))
+    with contextlib.closing(loop.client(address)) as client:
+        for day in range(EXPLORE_DAYS, EXPLORE_DAYS + days):
+            if live:
+                with progress_bars() as report:
+                    generation = loop.learn(url, report).trained.generation
+            client.wait_for(generation)
+            live.append(_shown(partial(loop.live, client=client), day, say))
     return live
 
 

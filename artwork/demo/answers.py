@@ -56,6 +56,10 @@ class ServiceClient:
         first = catalogue.starts[catalogue.titles]
         self._arms = {key: row - int(first[row]) for row, key in enumerate(ids)}
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
     def wait_for(self, generation: int, seconds: float = 30.0) -> None:
         """Return once the service answers from a generation.
 

@@ -1,0 +1,45 @@
+"""A workspace with a world, a few days of explore data, and the store and service around it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from house import N_TITLES, N_USERS, House, silent
+
+from artwork.demo.loop import Loop
+from artwork.serving import running_service
+from batch.datasets import synthetic
+from batch.datasets.dataset import write
+from batch.generations import Config
+from batch.store import URL_VARIABLE, start_store, stop_store
+from batch.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    # A folder of its own directly under the temporary one: pytest's are too deep for comfort, and modules share nothing.
+    root = Path(tempfile.mkdtemp(prefix="artwork-"))
+    patch = pytest.MonkeyPatch()
+    patch.delenv(URL_VARIABLE, raising=False)
+    try:
+        write(Workspace(root), synthetic.build(N_USERS, N_TITLES, seed=5))
+        loop = Loop.of(Workspace(root), Config(seed=5))
+        for day in range(6):
+            loop.explore(day, silent)
+        yield House(loop, start_store(root).url)
+    finally:
+        stop_store(root)
+        shutil.rmtree(root)
+        patch.undo()
+
+
+@pytest.fixture(scope="module")
+def address(house: House) -> Iterator[str]:
+    """A running service that follows the store closely and, on a busy machine, waits for it."""
+    if not house.workspace.targets.exists():
+        house.loop.learn(house.url, silent)
+    settings = {"ARTWORK_POLL_SECONDS": "0.05", "ARTWORK_STORE_DEADLINE_MS": "2000"}
+    with running_service(house.workspace.root, settings=settings) as found:
+        yield found

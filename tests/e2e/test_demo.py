@@ -1,0 +1,79 @@
+"""The demo as a person runs it, on drawn users so that it needs no network."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch.store import URL_VARIABLE, store_pid
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != URL_VARIABLE}
+
+
+def artwork(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "artwork.cli", *words], capture_output=True, text=True, check=False, env=ENVIRONMENT
+    )
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("demo") / "ground"
+    made = artwork("data", "synthetic", "--users", "400", "--titles", "40", "--seed", "9", "--workspace", str(root))
+    assert made.returncode == 0, made.stderr
+    return root
+
+
+@pytest.fixture(scope="module")
+def played(ground: Path) -> subprocess.CompletedProcess[str]:
+    return artwork("demo", "--once", "--days", "3", "--json", "--workspace", str(ground))
+
+
+def test_the_demo_ends_well_and_the_policy_is_above_uniform(played: subprocess.CompletedProcess[str]) -> None:
+    assert played.returncode == 0, played.stderr
+    outcome = json.loads(played.stdout)
+    assert outcome["above_uniform"]
+    assert 0 < outcome["lower"] < outcome["difference"] < outcome["upper"]
+
+
+def test_live_days_were_answered_by_the_service_from_personal_picks(played: subprocess.CompletedProcess[str]) -> None:
+    days = json.loads(played.stdout)["days"]
+    live = [day for day in days if day["p99_ms"] > 0]
+    assert len(live) == 3
+    assert all(day["sources"].get("personalized", 0) > 0.9 * day["impressions"] for day in live)
+    assert len({day["generation"] for day in live}) == 3
+
+
+def test_the_last_day_shows_less_clickbait_than_uniform(played: subprocess.CompletedProcess[str]) -> None:
+    last = json.loads(played.stdout)["days"][-1]
+    assert last["clickbait"] < last["clickbait_uniform"]
+    assert last["uniform"] < last["take_rate"] < last["best"]
+
+
+def test_the_demo_leaves_no_store_running(played: subprocess.CompletedProcess[str], ground: Path) -> None:
+    assert played.returncode == 0
+    assert store_pid(ground) is None
+
+
+def test_a_second_demo_begins_anew_on_the_same_tables(played: subprocess.CompletedProcess[str], ground: Path) -> None:
+    again = artwork("demo", "--once", "--days", "3", "--json", "--workspace", str(ground))
+    assert [day["take_rate"] for day in json.loads(again.stdout)["days"]] == [
+        day["take_rate"] for day in json.loads(played.stdout)["days"]
+    ]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    refused = artwork("demo", "--once", "--workspace", str(tmp_path))
+    assert refused.returncode == 2
+    assert "name another --workspace" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_policy_that_does_not_learn_is_refused(tmp_path: Path) -> None:
+    refused = artwork("demo", "--policy", "uniform", "--workspace", str(tmp_path / "new"))
+    assert refused.returncode == 2
+    assert not (tmp_path / "new").exists()
