@@ -1,5 +1,6 @@
 """The ``artwork`` command: families of commands loaded when they are used, and the one place where errors become exit codes."""
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,8 @@ from bandit.errors import InputError, SurroundingsError
 
 EXIT_INPUT = 2
 EXIT_SURROUNDINGS = 3
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 FAMILIES = {
     "demo": "demo",
@@ -64,6 +67,8 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 found wanting, 2 wrong input, 3 the surroundings failed."""
+    # A command that is told to end stops the store and the service that it started, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         app()
     except InputError as error:
@@ -71,7 +76,7 @@ def main() -> None:
     except SurroundingsError as error:
         sys.exit(_fail(str(error), EXIT_SURROUNDINGS))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> int:

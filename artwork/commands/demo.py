@@ -3,16 +3,17 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption
 from artwork.demo.days import DayResult
-from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES, prepare_ground
+from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES, Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, Loop
 from artwork.demo.table import HEADER, line, summary
 from artwork.demo.verdict import judge_policy
@@ -35,13 +36,13 @@ class Outcome:
 
     policy: str
     workspace: str
+    origin: str
     days: list[dict[str, object]]
     difference: float
     lower: float
     upper: float
     above_uniform: bool
     seconds: float
-    note: str = field(default="users, titles and ratings are real; responses are simulated")
 
 
 def register(app: typer.Typer) -> None:
@@ -89,9 +90,9 @@ def _play(
     say = _silent if quiet else _say
     with progress_bars() as report:
         report("making the workspace", 0, 1)
-        workspace = prepare_ground(root, users, titles, config.seed)
-        loop = Loop.of(workspace, config)
-    say(_intro(loop, root))
+        ground = prepare_ground(root, users, titles, config.seed)
+        loop = Loop.of(ground.workspace, config)
+    say(_intro(loop, ground))
     url = store_url(root)
     try:
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
@@ -110,6 +111,7 @@ def _play(
     return Outcome(
         policy=config.policy,
         workspace=str(root),
+        origin=_origin(ground),
         days=[_plain(result) for result in [*results, *live]],
         difference=verdict.difference,
         lower=verdict.lower,
@@ -140,16 +142,16 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
     return result
 
 
-def _intro(loop: Loop, root: Path) -> str:
-    real = (
-        "MovieLens-100K (GroupLens' terms: research, no redistribution)"
-        if loop.tables.users["user_id"][0] == "u0001"
-        else "drawn"
-    )
-    return (
-        f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
-        f" in {root}\nusers, titles and ratings: {real}; artworks and responses: simulated\n\n{HEADER}"
-    )
+def _intro(loop: Loop, ground: Ground) -> str:
+    size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
+    terms = f"\n{GROUPLENS_TERMS}" if ground.is_movielens else ""
+    return f"{size} in {ground.workspace.root}\n{_origin(ground)}{terms}\n\n{HEADER}"
+
+
+def _origin(ground: Ground) -> str:
+    if ground.is_movielens:
+        return "Users, titles and ratings are MovieLens-100K's; artworks and responses are simulated."
+    return "Users and titles are the workspace's own; responses are simulated."
 
 
 def _stay_up(loop: Loop, address: str) -> None:

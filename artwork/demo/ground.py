@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from bandit.errors import InputError, SurroundingsError
@@ -18,7 +19,15 @@ ALL_TITLES = 0
 _MADE_BY_RUNS = ("impressions", "evidence", "generations", "service", "store", "loadtest.json", "heartbeat")
 
 
-def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int) -> Workspace:
+@dataclass(frozen=True)
+class Ground:
+    """The workspace to play in, and whether its users, titles and ratings are those of MovieLens."""
+
+    workspace: Workspace
+    is_movielens: bool
+
+
+def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int) -> Ground:
     """A workspace with tables and a simulated world, and without any impressions or generations.
 
     A folder that is new or was made by an earlier demo gets MovieLens-100K. A folder that the user filled by ``artwork data``
@@ -44,7 +53,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
                 f"{root} holds tables already, so --users and --titles do not apply; name another --workspace"
             )
         write_json(root / MARKER, {"tables": "user"})
-        return workspace
+        return Ground(workspace, is_movielens=False)
     if owner is None and root.exists() and any(root.iterdir()):
         raise InputError(
             f"{root} holds something that no demo made, which the demo would mix with simulated days;"
@@ -55,7 +64,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
     root.mkdir(parents=True, exist_ok=True)
     write_json(root / MARKER, {"tables": "demo"})
     write(workspace, dataset, overwrite=True)
-    return workspace
+    return Ground(workspace, is_movielens=True)
 
 
 def _ratings(root: Path) -> Ratings:
