@@ -33,8 +33,3 @@ def hash_title(user_states: U64, title: np.uint64) -> U64:
     out = np.empty_like(user_states)
     absorb_pairs(user_states, np.broadcast_to(title, user_states.shape).copy(), out)
     return out
-
-
-def uniforms(hashes: U64) -> npt.NDArray[np.float64]:
-    """Hashes as numbers strictly between 0 and 1, from their upper 53 bits."""
-    return (np.asarray(hashes >> np.uint64(11), dtype=np.float64) + 0.5) * 2.0**-53

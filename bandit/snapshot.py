@@ -53,7 +53,7 @@ def part_key(digest: str, part: int) -> str:
 def generation_of_key(key: str) -> int | None:
     """The generation that a key of ``ROWS_PATTERN`` belongs to, or None for a key of another form."""
     fields = key.split(":", 3)
-    return int(fields[2]) if len(fields) == 4 and fields[2].isdigit() else None
+    return int(fields[2]) if len(fields) == 4 and fields[2].isdecimal() else None
 
 
 def digest_of_key(key: str) -> str:
@@ -310,9 +310,10 @@ def _decode_object(raw: bytes, reason: str, names: set[str]) -> dict[str, Any]:
         value = json.loads(raw)
     except ValueError as error:
         raise RowError(reason, f"the value of {reason} is not JSON: {error}") from error
-    if not isinstance(value, dict) or not names <= value.keys():
-        raise RowError(reason, f"the value of {reason} lacks {sorted(names - set(value))}; publish again")
-    return value
+    found = value if isinstance(value, dict) else {}
+    if not names <= found.keys():
+        raise RowError(reason, f"the value of {reason} lacks {sorted(names - found.keys())}; publish again")
+    return found
 
 
 # --- catalogue -------------------------------------------------------------------------------------------------------

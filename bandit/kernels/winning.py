@@ -11,9 +11,10 @@ F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
 _REACH = 6.0  # deviations around a mean that count: the mass left out is 1e-9 an arm
-_PANEL = 2.0  # panel width in deviations of the narrowest arm under it
+_PANEL = 3.0  # panel width in deviations of the narrowest arm under it
 _STEP = 1e-13  # a deviation under this share of its mean cannot be told from 0 in double precision
-_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+# 99 equal arms and a leader make G steep: 16 nodes on 3 deviations err by 6e-8 there; 8 nodes on 2, 20 % faster, by 6e-6.
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
 _SQRT_HALF = math.sqrt(0.5)
 _PHI_SCALE = 1.0 / math.sqrt(2.0 * math.pi)
 
@@ -24,10 +25,12 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
 
     P(a wins) = ∫ φ_a(x) ∏_{b≠a} Φ_b(x) dx = ∫ (φ_a / Φ_a)(x) G(x) dx with G = ∏_b Φ_b, so that one pass over the nodes serves all
     arms. The range starts where every arm has some mass below (under it G is negligible) and is cut into panels of
-    8 Gauss-Legendre nodes, each as narrow as the narrowest arm it meets. Arms that end before the range starts never win and
-    are left out. An arm of deviation 0 is an exact step; steps that tie share.
+    16 Gauss-Legendre nodes, each as narrow as the narrowest arm it meets. Arms that end before the range starts never win and
+    are left out. An arm of deviation 0 is an exact step; steps that tie share. Nodes are measured from the start of the range:
+    near a mean of 1, deviations of 1e-12 would lose their digits (error 1e-6 instead of 1e-9).
     """
     n, k = means.shape
+    centred = np.empty(k)
     active = np.empty(k, dtype=np.int64)
     hazards = np.empty(k)
     for i in range(n):
@@ -35,16 +38,17 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
         count = 0
         for a in range(k):
             out[i, a] = 0.0
+            centred[a] = means[i, a] - low
             continuous = eligible[i, a] and not _is_step(means[i, a], deviations[i, a])
             if continuous and means[i, a] + _REACH * deviations[i, a] > low:
                 active[count] = a
                 count += 1
         if step > -math.inf:
             _share_step(means[i], deviations[i], eligible[i], step, active[:count], out[i])
-        x = low
-        while x < high:
-            end = _panel_end(x, high, means[i], deviations[i], active[:count])
-            _add_panel(x, end, means[i], deviations[i], active[:count], hazards, out[i])
+        x, width = 0.0, high - low
+        while x < width:
+            end = _panel_end(x, width, centred, deviations[i], active[:count])
+            _add_panel(x, end, centred, deviations[i], active[:count], hazards, out[i])
             x = end
         total = out[i].sum()
         for a in range(k):

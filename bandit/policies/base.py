@@ -12,6 +12,8 @@ from bandit.scores import Scores
 F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
+_TIE = 1e-9  # equal posteriors get means that differ in their last bits, by their place in a matrix product
+
 
 class Policy(ABC):
     """A rule that turns scores into the probability of each arm.
@@ -61,9 +63,13 @@ def eligible_rows(shape: tuple[int, int], eligible: Bool | None) -> Bool:
 
 
 def share_of_best(values: F64, eligible: Bool) -> F64:
-    """All probability on the largest eligible value of each row, shared equally where several tie; (n, k)."""
+    """All probability on the largest eligible value of each row, shared equally where several tie; (n, k).
+
+    Values tie when they differ by at most ``_TIE`` of the row's largest absolute value.
+    """
     masked = np.where(eligible, values, -np.inf)
-    best = masked == masked.max(axis=1, keepdims=True)
+    scale = np.where(eligible, np.abs(values), 0.0).max(axis=1, keepdims=True)
+    best = masked >= masked.max(axis=1, keepdims=True) - _TIE * scale
     return np.asarray(best / best.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
 from bandit.policies.base import F64, Bool, eligible_rows
-from bandit.snapshot import MAX_ARMS
+from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -92,11 +92,17 @@ def draw_arms(weights: U16, hashes: U64) -> Decisions:
     ``bandit.snapshot.draw`` is the same rule for one decision.
 
     Raises:
-        InputError: there is not one hash a row.
+        InputError: there is not one hash a row, or a row of weights does not add up to 65535.
     """
     if hashes.shape != weights.shape[:1] or hashes.dtype != np.uint64:
         raise InputError(
             f"hashes are {hashes.shape} {hashes.dtype}, expected {weights.shape[:1]} uint64: one a decision"
+        )
+    off = weights.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
+    if off.any():
+        row = int(off.argmax())
+        raise InputError(
+            f"row {row} of the weights adds up to {int(weights[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
         )
     arms = np.empty(weights.shape[0], dtype=np.uint8)
     chosen = np.empty(weights.shape[0], dtype=np.uint16)

@@ -47,7 +47,9 @@ class BetaEvidence:
             InputError: it has another number of arms.
         """
         if other.takes.shape != self.takes.shape or other.impressions.shape != self.impressions.shape:
-            raise InputError(f"evidence of {len(other.takes)} arms cannot be merged into evidence of {len(self.takes)} arms")
+            raise InputError(
+                f"evidence of {len(other.takes)} arms cannot be merged into evidence of {len(self.takes)} arms"
+            )
         self.takes += other.takes
         self.impressions += other.impressions
 

@@ -1,0 +1,129 @@
+"""Evidence of a day: made once, kept while the day's files stay, made again when they change."""
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, silent
+
+from bandit.errors import InputError
+from batch.executors import SerialExecutor
+from batch.generations import Config, claimed, read_manifest
+from batch.impressions import append_impressions
+from batch.train import Trained, train
+from batch.workspace import Workspace
+
+COUNT = 300
+NEXT_DAY = FIRST_DAY + timedelta(days=1)
+
+
+def train_once(workspace: Workspace, today: date | None = None) -> Trained:
+    return train(workspace, Config(), SerialExecutor(), silent, shard_size=ALL_BLOCKS, today=today)
+
+
+def evidence_of(workspace: Workspace, day: date) -> list[Path]:
+    return sorted(workspace.evidence.rglob(f"{day.isoformat()}.npz"))
+
+
+def changes(workspace: Workspace, day: date) -> list[int]:
+    """When the evidence files of a day were last written."""
+    return [path.stat().st_mtime_ns for path in evidence_of(workspace, day)]
+
+
+def arrays_of(workspace: Workspace, generation: int, posterior: str) -> dict[str, np.ndarray]:
+    with np.load(workspace.generations / f"{generation:06d}" / "posterior" / f"{posterior}.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def test_a_second_training_leaves_the_evidence_of_unchanged_days_alone(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    train_once(workspace)
+    before = changes(workspace, FIRST_DAY)
+    assert len(before) == 2
+    train_once(workspace)
+    assert changes(workspace, FIRST_DAY) == before
+
+
+def test_a_day_that_gets_another_file_is_counted_again_and_the_others_are_not(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    assert train_once(workspace).impressions == 2 * COUNT
+    first, second = changes(workspace, FIRST_DAY), changes(workspace, NEXT_DAY)
+    late = draw_impressions(workspace, NEXT_DAY, 50, seed=2).with_columns(event_id=pl.format("late-{}", "event_id"))
+    append_impressions(workspace, NEXT_DAY, late)
+    assert train_once(workspace).impressions == 2 * COUNT + 50
+    assert changes(workspace, FIRST_DAY) == first
+    assert changes(workspace, NEXT_DAY) != second
+
+
+@pytest.mark.parametrize("posterior", ["linear", "beta"])
+def test_a_posterior_from_kept_evidence_is_that_from_fresh_evidence(workspace: Workspace, posterior: str) -> None:
+    log_days(workspace, 2, COUNT)
+    train_once(workspace)
+    train_once(workspace)
+    shutil.rmtree(workspace.evidence)
+    train_once(workspace)
+    fresh = arrays_of(workspace, 1, posterior)
+    for generation in (2, 3):
+        again = arrays_of(workspace, generation, posterior)
+        assert {name: array.tobytes() for name, array in again.items()} == {
+            name: array.tobytes() for name, array in fresh.items()
+        }
+
+
+def test_evidence_is_made_again_when_the_catalogue_changes(workspace: Workspace) -> None:
+    log_days(workspace, 1, COUNT)
+    train_once(workspace)
+    before = changes(workspace, FIRST_DAY)
+    artworks = pl.read_parquet(workspace.artworks)
+    artworks[1:].write_parquet(workspace.artworks)
+    assert train_once(workspace).unknown > 0
+    assert changes(workspace, FIRST_DAY) != before
+
+
+def test_impressions_of_unknown_artworks_are_counted_and_left_out(workspace: Workspace) -> None:
+    frame = draw_impressions(workspace, FIRST_DAY, COUNT)
+    gone = pl.int_range(pl.len()) < 7
+    append_impressions(
+        workspace,
+        FIRST_DAY,
+        frame.with_columns(artwork_id=pl.when(gone).then(pl.lit("gone")).otherwise("artwork_id")),
+    )
+    made = train_once(workspace)
+    assert (made.impressions, made.unknown) == (COUNT, 7)
+    assert int(arrays_of(workspace, 1, "beta")["impressions"].sum()) == COUNT - 7
+
+
+def test_the_rows_of_each_day_are_in_the_manifest(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    train_once(workspace)
+    assert read_manifest(workspace, 1).rows == {"2026-01-01": COUNT, "2026-01-02": COUNT}
+
+
+def test_impressions_of_today_are_left_out(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    made = train_once(workspace, today=NEXT_DAY)
+    assert (made.days, made.impressions) == (1, COUNT)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", b"nothing like an archive"])
+def test_a_damaged_evidence_file_is_refused_with_its_path_and_no_generation_is_claimed(
+    damage: bytes, workspace: Workspace
+) -> None:
+    log_days(workspace, 1, COUNT)
+    train_once(workspace)
+    evidence_of(workspace, FIRST_DAY)[0].write_bytes(damage)
+    with pytest.raises(InputError, match=r"2026-01-01\.npz cannot be read .*; delete it, it is made again"):
+        train_once(workspace)
+    assert claimed(workspace) == [1]
+
+
+def test_bad_impressions_claim_no_generation_and_leave_no_evidence(workspace: Workspace) -> None:
+    path = append_impressions(workspace, FIRST_DAY, draw_impressions(workspace, FIRST_DAY, COUNT))
+    pl.read_parquet(path).with_columns(reward=pl.lit(2.0)).write_parquet(path)
+    with pytest.raises(InputError, match=r"column reward, row 1 .*found 2\.0"):
+        train_once(workspace)
+    assert claimed(workspace) == []
+    assert not workspace.evidence.exists()

@@ -1,0 +1,32 @@
+"""Executors: results in the shards' order, and a worker that dies is an error that says so."""
+
+import os
+
+import pytest
+
+from bandit.errors import InputError, SurroundingsError
+from batch.executors import open_executor
+
+
+@pytest.mark.parametrize("name", ["serial", "processes"])
+def test_results_come_in_the_order_of_the_shards(name: str) -> None:
+    with open_executor(name, workers=2) as executor:
+        assert list(executor.map(abs, range(-20, 0))) == list(range(20, 0, -1))
+
+
+def test_an_unknown_executor_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InputError, match="no executor 'ray9'; choose one of serial, processes"), open_executor("ray9"):
+        pass
+
+
+def test_a_worker_that_dies_is_an_error_of_the_surroundings() -> None:
+    with (
+        pytest.raises(SurroundingsError, match=r"a worker process died at its work.*--shard-size"),
+        open_executor("processes", workers=2) as executor,
+    ):
+        list(executor.map(os._exit, [9, 9]))
+
+
+def test_an_error_of_a_task_comes_through_as_it_is() -> None:
+    with pytest.raises(ValueError, match="invalid literal"), open_executor("processes", workers=2) as executor:
+        list(executor.map(int, ["1", "one"]))

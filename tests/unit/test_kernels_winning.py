@@ -1,0 +1,189 @@
+import naive
+import numba
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from bandit.kernels.winning import win_probabilities
+
+F64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+SLOW = bool(numba.config.DISABLE_JIT)
+BOUND = 1e-6
+
+
+def won(means: npt.ArrayLike, deviations: npt.ArrayLike, eligible: npt.ArrayLike | None = None) -> F64:
+    """Win probabilities of one user, (k,)."""
+    m, s = np.atleast_2d(np.asarray(means, dtype=np.float64)), np.atleast_2d(np.asarray(deviations, dtype=np.float64))
+    yes = np.ones(m.shape, dtype=np.bool_) if eligible is None else np.atleast_2d(np.asarray(eligible, dtype=np.bool_))
+    out = np.full(m.shape, 99.0)
+    with np.errstate(all="ignore"):
+        win_probabilities(m, s, yes, out)
+    return np.asarray(out[0])
+
+
+def error(means: npt.ArrayLike, deviations: npt.ArrayLike) -> float:
+    m, s = np.asarray(means, dtype=np.float64), np.asarray(deviations, dtype=np.float64)
+    return float(np.abs(won(m, s) - naive.win_probabilities(m, s)).max())
+
+
+@st.composite
+def titles(random: st.DrawFn) -> tuple[list[float], list[float]]:
+    """Means near each other on the scale of the widest arm, deviations over twelve powers of ten, some of them 0."""
+    k = random(st.integers(1, 20))
+    means = random(st.lists(st.floats(-3, 3).map(lambda mean: round(mean, 9)), min_size=k, max_size=k))
+    powers = st.floats(-12, 1).map(lambda power: float(10**power))
+    return means, random(st.lists(st.one_of(powers, st.just(0.0)), min_size=k, max_size=k))
+
+
+@given(titles())
+@settings(deadline=None, max_examples=30 if SLOW else 400)
+def test_the_error_is_within_the_bound_on_any_title(title: tuple[list[float], list[float]]) -> None:
+    assert error(*title) <= BOUND
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10, 30] if SLOW else [1, 2, 3, 10, 30, 100])
+@pytest.mark.parametrize("ratio", [1, 5, 25, 1e3, 1e6])
+def test_the_error_is_within_the_bound_up_to_a_hundred_arms_and_a_millionfold_deviation(k: int, ratio: float) -> None:
+    random = np.random.default_rng(k)
+    for width in (0.001, 0.01, 0.1):
+        deviations = width * np.geomspace(1, 1 / ratio, k)
+        assert error(0.05 + 0.01 * random.normal(size=k), random.permutation(deviations)) <= BOUND
+
+
+@pytest.mark.parametrize("lead", [0.5, 1, 1.5, 2, 2.5, 3])
+@pytest.mark.parametrize("k", [20, 100, 256])
+def test_a_leader_of_many_equal_arms_is_within_the_bound(k: int, lead: float) -> None:
+    assert error([0.0] * (k - 1) + [lead], np.ones(k)) <= BOUND
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 20] if SLOW else [1, 2, 7, 20, 100, 256])
+def test_identical_arms_share_equally(k: int) -> None:
+    np.testing.assert_allclose(won([0.05] * k, [0.01] * k), 1 / k, rtol=1e-12)
+
+
+@given(st.floats(-4, 4), st.floats(1e-3, 1e3))
+@settings(deadline=None, max_examples=50)
+def test_two_arms_follow_the_closed_form(gap: float, ratio: float) -> None:
+    scale = float(np.hypot(1, ratio))
+    assert won([gap * scale, 0], [1, ratio])[0] == pytest.approx(norm.cdf(gap), abs=BOUND)
+
+
+def test_three_arms_follow_the_orthant_formula() -> None:
+    # P(Z0 > Z1, Z0 > Z2) for equal means: 1/4 + arcsin(rho) / 2 pi with rho the correlation of the differences.
+    s = np.array([2.0, 1.0, 3.0])
+    rho = s[0] ** 2 / np.sqrt((s[0] ** 2 + s[1] ** 2) * (s[0] ** 2 + s[2] ** 2))
+    assert won([0, 0, 0], s)[0] == pytest.approx(0.25 + np.arcsin(rho) / (2 * np.pi), abs=BOUND)
+
+
+def test_a_certain_arm_wins_where_the_others_fall_short() -> None:
+    np.testing.assert_allclose(won([1, 0], [0, 1]), [norm.cdf(1), 1 - norm.cdf(1)], atol=BOUND)
+
+
+def test_certain_arms_that_tie_share() -> None:
+    np.testing.assert_allclose(won([1, 1, 0, 0], [0, 0, 0, 1])[:3], [norm.cdf(1) / 2, norm.cdf(1) / 2, 0], atol=BOUND)
+
+
+def test_of_certain_arms_alone_the_largest_wins() -> None:
+    assert won([0.1, 0.3, 0.2], [0, 0, 0]).tolist() == [0, 1, 0]
+
+
+def test_certain_arms_alone_that_tie_share() -> None:
+    assert won([0.3, 0.3, 0.2], [0, 0, 0]).tolist() == [0.5, 0.5, 0]
+
+
+def test_a_certain_arm_above_all_mass_always_wins() -> None:
+    assert won([100, 0, 1], [0, 1, 2]).tolist() == [1, 0, 0]
+
+
+def test_a_certain_arm_below_all_mass_never_wins() -> None:
+    np.testing.assert_allclose(won([-100, 0, 0], [0, 1, 1]), [0, 0.5, 0.5], atol=1e-12)
+
+
+def test_an_arm_that_is_far_beaten_has_nothing() -> None:
+    assert won([0, 1000], [1, 1]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("gap", [3, 5, 6, 7, 8, 12, 13])
+def test_arms_near_the_reach_of_the_panels_are_within_the_bound(gap: float) -> None:
+    assert error([0, gap, gap - 0.1], [1, 1, 0.01]) <= BOUND
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e-9, 1e9, 1e30, 1e200])
+def test_the_unit_of_rewards_changes_nothing(scale: float) -> None:
+    means, deviations = np.array([0.1, 0.3, 0.2]), np.array([0.1, 0.02, 0.3])
+    np.testing.assert_allclose(won(means * scale, deviations * scale), won(means, deviations), atol=1e-9)
+
+
+@pytest.mark.parametrize("level", [-1e6, -1.0, 1.0, 1e6])
+def test_a_level_shared_by_all_arms_changes_nothing(level: float) -> None:
+    means, deviations = np.array([0.125, 0.25, 0.1875]), np.array([0.125, 0.0625, 0.25])
+    np.testing.assert_allclose(won(means + level, deviations), won(means, deviations), atol=1e-9)
+
+
+@pytest.mark.parametrize("deviation", [1e-3, 1e-6, 1e-9, 1e-11, 1e-12])
+def test_tiny_deviations_beside_large_means_keep_the_bound(deviation: float) -> None:
+    means = np.array([1.0, 1.0 + deviation])
+    wanted = norm.cdf((means[1] - means[0]) / (deviation * np.sqrt(1.25)))
+    assert won(means, [deviation, deviation / 2])[1] == pytest.approx(wanted, abs=BOUND)
+
+
+def test_masked_arms_have_nothing_and_the_others_are_as_if_alone() -> None:
+    means, deviations = np.array([0.5, 0.1, 0.2, 9.0]), np.array([0.1, 0.2, 0.3, 0.0])
+    found = won(means, deviations, [False, True, True, False])
+    assert found[[0, 3]].tolist() == [0, 0]
+    assert found[[1, 2]].tolist() == won(means[[1, 2]], deviations[[1, 2]]).tolist()
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.1, 0.2), (0.1, 0.0), (0.0, 0.0), (-5.0, 1e-9)])
+def test_one_eligible_arm_has_everything(mean: float, deviation: float) -> None:
+    found = won([9, mean, 9], [1, deviation, 0], [False, True, False])
+    np.testing.assert_allclose(found, [0, 1, 0], atol=1e-12)
+
+
+def test_rows_sum_to_one() -> None:
+    random = np.random.default_rng(1)
+    means, deviations = random.normal(size=(20, 9)), np.exp(3 * random.normal(size=(20, 9)))
+    out = np.empty(means.shape)
+    win_probabilities(means, deviations, np.ones(means.shape, dtype=np.bool_), out)
+    np.testing.assert_allclose(out.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_rows_do_not_touch_each_other() -> None:
+    random = np.random.default_rng(2)
+    means, deviations = random.normal(size=(5, 4)), random.random((5, 4))
+    out = np.empty(means.shape)
+    win_probabilities(means, deviations, np.ones(means.shape, dtype=np.bool_), out)
+    assert (out == [won(m, s) for m, s in zip(means, deviations, strict=True)]).all()
+
+
+def test_no_rows_are_answered_with_none() -> None:
+    none = np.empty((0, 3))
+    win_probabilities(none, none, np.empty((0, 3), dtype=np.bool_), none)
+    assert none.shape == (0, 3)
+
+
+WILD = [np.nan, np.inf, -np.inf, 1e308, -1e308, 4e307, 5e-324, -1.0]
+
+
+@pytest.mark.parametrize("mean", WILD)
+@pytest.mark.parametrize("deviation", [*WILD, 0.0, 1.0])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_the_kernel_returns_whatever_the_numbers_are(mean: float, deviation: float, everywhere: bool) -> None:
+    means, deviations = [mean, 0.0, 1.0], [deviation, 1.0, 0.5]
+    found = won([mean] * 3, [deviation] * 3) if everywhere else won(means, deviations)
+    assert found.shape == (3,)
+    assert (found != 99).all()
+
+
+def test_a_range_that_overflows_is_not_walked_in_tiny_steps() -> None:
+    assert won([-1.7976e308, -1.7976e308], [1e304, 1.8e304]).shape == (2,)
+    assert won([-np.finfo(np.float64).max] * 2, [1.8e295] * 2).shape == (2,)
+
+
+def test_no_eligible_arm_returns_too() -> None:
+    assert won([0, 1], [1, 1], [False, False]).shape == (2,)

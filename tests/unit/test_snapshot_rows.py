@@ -1,0 +1,155 @@
+import struct
+import zlib
+
+import naive
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bandit.errors import InputError, RowError
+from bandit.snapshot import (
+    HEADER_BYTES,
+    MAX_DENSE_PICKS,
+    MAX_ROW_BYTES,
+    MAX_SHORTLIST_PICKS,
+    Pick,
+    decode_row,
+    encode_row,
+)
+
+PICKS = bytes([1, 0xFF, 0xFF, 0, 0x10, 0x27])  # arm 1 with weight 65535, arm 0 with weight 10000
+INDICES = bytes([3, 0, 0, 1])  # titles 3 and 256
+DENSE = "414201020000020011000000c3b285dc01ffff001027"
+SHORTLIST = "414201020100020011000000d365e1280300000101ffff001027"
+
+GENERATIONS = st.integers(0, 2**32 - 1)
+PAIRS = st.tuples(st.integers(0, 255), st.integers(0, 65535))
+USERS = st.text("abc019._~-", min_size=1, max_size=64)
+
+
+def packed(picks: list[tuple[int, int]]) -> bytes:
+    return b"".join(struct.pack("<BH", arm, weight) for arm, weight in picks)
+
+
+def sealed(header: bytes, body: bytes, user_id: str, generation: int) -> bytes:
+    """A row with any header and a checksum that fits it."""
+    return header + struct.pack("<I", zlib.crc32(f"{generation}:{user_id}:".encode() + header + body)) + body
+
+
+def reason_for(raw: bytes, user_id: str = "u1", generation: int = 17) -> str:
+    with pytest.raises(RowError) as caught:
+        decode_row(raw, user_id, generation)
+    return caught.value.reason
+
+
+def test_the_bytes_of_a_dense_row_never_change() -> None:
+    assert encode_row("u1", 17, 2, PICKS).hex() == DENSE
+
+
+def test_the_bytes_of_a_shortlist_row_never_change() -> None:
+    assert encode_row("u1", 17, 2, PICKS, INDICES).hex() == SHORTLIST
+
+
+@given(USERS, GENERATIONS, st.integers(0, 255), st.lists(PAIRS, max_size=60))
+@settings(deadline=None)
+def test_a_dense_row_gives_back_its_picks(
+    user_id: str, generation: int, policy: int, picks: list[tuple[int, int]]
+) -> None:
+    row = decode_row(encode_row(user_id, generation, policy, packed(picks)), user_id, generation)
+    assert (row.policy, row.n_picks) == (policy, len(picks))
+    assert [row.pick(title) for title in range(len(picks))] == [Pick(*pair) if pair[1] else None for pair in picks]
+
+
+@given(
+    USERS, GENERATIONS, st.dictionaries(st.integers(0, 65535), PAIRS, min_size=1, max_size=60), st.integers(0, 65535)
+)
+@settings(deadline=None)
+def test_a_shortlist_row_gives_back_its_picks_and_no_others(
+    user_id: str, generation: int, picks: dict[int, tuple[int, int]], other: int
+) -> None:
+    titles = sorted(picks)
+    indices = struct.pack(f"<{len(titles)}H", *titles)
+    raw = encode_row(user_id, generation, 0, packed([picks[title] for title in titles]), indices)
+    row = decode_row(raw, user_id, generation)
+    for title in [*titles, other]:
+        wanted = picks.get(title, (0, 0))
+        assert row.pick(title) == (Pick(*wanted) if wanted[1] else None)
+
+
+@given(USERS, GENERATIONS, st.lists(PAIRS, min_size=1, max_size=30), st.booleans())
+@settings(deadline=None)
+def test_a_row_opens_byte_by_byte_as_defined(
+    user_id: str, generation: int, picks: list[tuple[int, int]], is_shortlist: bool
+) -> None:
+    titles = [3 * place for place in range(len(picks))] if is_shortlist else list(range(len(picks)))
+    indices = struct.pack(f"<{len(titles)}H", *titles) if is_shortlist else b""
+    decoded = naive.decode_row(encode_row(user_id, generation, 4, packed(picks), indices), user_id, generation)
+    assert decoded == (4, [(title, *pick) for title, pick in zip(titles, picks, strict=True)])
+
+
+def test_a_title_beyond_a_dense_row_has_no_pick() -> None:
+    assert decode_row(bytes.fromhex(DENSE), "u1", 17).pick(2) is None
+
+
+@pytest.mark.parametrize("text", [DENSE, SHORTLIST])
+def test_every_truncation_is_refused(text: str) -> None:
+    raw = bytes.fromhex(text)
+    assert {reason_for(raw[:length]) for length in range(len(raw))} == {"truncated"}
+
+
+def test_a_row_with_bytes_to_spare_is_refused() -> None:
+    assert reason_for(bytes.fromhex(DENSE) + b"\0") == "truncated"
+
+
+@pytest.mark.parametrize("text", [DENSE, SHORTLIST])
+def test_every_flipped_bit_is_refused(text: str) -> None:
+    raw = bytes.fromhex(text)
+    for bit in range(8 * len(raw)):
+        damaged = bytearray(raw)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert reason_for(bytes(damaged)) in {"magic", "format", "generation", "truncated", "checksum"}
+
+
+def test_the_row_of_another_user_is_refused() -> None:
+    assert reason_for(bytes.fromhex(DENSE), user_id="u2") == "checksum"
+
+
+def test_the_row_of_another_generation_is_refused() -> None:
+    assert reason_for(bytes.fromhex(DENSE), generation=18) == "generation"
+
+
+def test_a_row_relabelled_with_another_generation_is_refused() -> None:
+    raw = bytearray.fromhex(DENSE)
+    raw[8] = 18
+    assert reason_for(bytes(raw), generation=18) == "checksum"
+
+
+@pytest.mark.parametrize(("form", "flags"), [(2, 0), (0, 0), (1, 2), (1, 256)])
+def test_a_row_of_a_future_format_is_refused_though_its_checksum_fits(form: int, flags: int) -> None:
+    header = struct.pack("<2sBBHHI", b"AB", form, 0, flags, 2, 17)
+    assert reason_for(sealed(header, PICKS, "u1", 17)) == "format"
+
+
+def test_other_bytes_are_refused_by_their_magic() -> None:
+    assert reason_for(b"{" * 40) == "magic"
+
+
+def test_the_longest_dense_row_is_just_within_the_limit() -> None:
+    raw = encode_row("u1", 17, 0, PICKS[:3] * MAX_DENSE_PICKS)
+    assert len(raw) <= MAX_ROW_BYTES < len(raw) + 3
+    assert decode_row(raw, "u1", 17).pick(MAX_DENSE_PICKS - 1) == Pick(1, 65535)
+
+
+def test_a_dense_row_over_the_limit_is_refused_with_the_remedy() -> None:
+    with pytest.raises(InputError, match=r"user u1 has 2726 picks .* at most 8192 bytes .* candidates.parquet"):
+        encode_row("u1", 17, 0, PICKS[:3] * (MAX_DENSE_PICKS + 1))
+
+
+def test_a_shortlist_over_the_limit_is_refused() -> None:
+    titles = MAX_SHORTLIST_PICKS + 1
+    with pytest.raises(InputError, match="user u1"):
+        encode_row("u1", 17, 0, PICKS[:3] * titles, struct.pack(f"<{titles}H", *range(titles)))
+
+
+def test_the_header_is_sixteen_bytes() -> None:
+    assert HEADER_BYTES == 16
