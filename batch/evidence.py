@@ -6,6 +6,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from bandit.posterior import BetaEvidence, LinearEvidence
 from batch.catalogue import Catalogue
 from batch.executors import Executor
 from batch.files import replace_file
-from batch.impressions import day_digest, day_folder, impression_log, read_day
+from batch.impressions import day_digest, impression_log, read_day
 from batch.workspace import Workspace
 
 TITLES_A_BLOCK = 64
@@ -68,10 +69,9 @@ def day_evidence(source: DaySource, executor: Executor, shard_size: int) -> Evid
 
 
 def _sum_day(source: DaySource, executor: Executor, shard_size: int) -> Evidence:
-    frame = read_day(source.workspace, source.day)
-    where = str(day_folder(source.workspace, source.day))
+    frame = read_day(source.workspace, source.day, source.n_features)
     total = Evidence.empty(source.catalogue.n_artworks, source.n_features)
-    task = partial(_sum_shard, catalogue=source.catalogue, n_features=source.n_features, where=where)
+    task = partial(_sum_shard, catalogue=source.catalogue, n_features=source.n_features)
     for shard in executor.map(task, _title_shards(frame, source.catalogue, shard_size)):
         total.merge(shard)
     total.impressions = frame.height
@@ -88,8 +88,8 @@ def _title_shards(frame: pl.DataFrame, catalogue: Catalogue, shard_size: int) ->
     ]
 
 
-def _sum_shard(frame: pl.DataFrame, catalogue: Catalogue, n_features: int, where: str) -> Evidence:
-    log = impression_log(frame, catalogue, n_features, where)
+def _sum_shard(frame: pl.DataFrame, catalogue: Catalogue, n_features: int) -> Evidence:
+    log = impression_log(frame, catalogue, n_features)
     evidence = Evidence.empty(catalogue.n_artworks, n_features)
     evidence.linear.observe(log.contexts, log.artworks, log.rewards)
     evidence.beta.observe(log.artworks, log.rewards)
@@ -113,11 +113,12 @@ def _load(path: Path, digest: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because np.load leaves a damaged archive open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["source"]) != digest:
                 return None
             return {name: file[name] for name in file.files if name != "source"}
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read ({error}); delete it, it is made again from the impressions"
         ) from error

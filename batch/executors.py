@@ -3,13 +3,13 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from bandit.errors import InputError
+from bandit.errors import InputError, SurroundingsError
 from bandit.kernels.warm import warm
 
 Shard = TypeVar("Shard")
@@ -58,6 +58,7 @@ def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
 
     Raises:
         InputError: the name is not known.
+        SurroundingsError: a process died at its work.
     """
     if name not in EXECUTORS:
         raise InputError(f"there is no executor {name!r}; choose one of {', '.join(EXECUTORS)}")
@@ -67,8 +68,13 @@ def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
     warm()
     # forkserver: a fork of this process would copy locks held by the threads of polars and of redis.
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers or len(os.sched_getaffinity(0)), context, _start_worker) as pool:
-        yield ProcessExecutor(pool)
+    try:
+        with ProcessPoolExecutor(workers or len(os.sched_getaffinity(0)), context, _start_worker) as pool:
+            yield ProcessExecutor(pool)
+    except BrokenExecutor as error:
+        raise SurroundingsError(
+            "a worker process died at its work, perhaps for lack of memory; try a smaller --shard-size, or --executor serial"
+        ) from error
 
 
 def _start_worker() -> None:

@@ -5,8 +5,21 @@ from dataclasses import dataclass
 import redis
 
 from bandit.errors import InputError
-from bandit.snapshot import CURRENT_KEY, Current, Meta, decode_current, decode_meta, encode_json, meta_key, part_key
+from bandit.snapshot import (
+    CURRENT_KEY,
+    Current,
+    Meta,
+    decode_current,
+    decode_meta,
+    encode_json,
+    meta_key,
+    part_key,
+    row_prefix,
+)
 from batch.store import read_bytes
+
+SCAN_COUNT = 2000
+"""Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,13 @@ def read_meta(client: redis.Redis, generation: int) -> Meta | None:
     """The description of a generation in the store; None if it is not there."""
     (raw,) = read_bytes(client, [meta_key(generation)])
     return decode_meta(raw) if raw else None
+
+
+def count_rows(client: redis.Redis, generation: int) -> int:
+    """The number of rows of a generation."""
+    # SCAN may name a key twice while the table grows, so keys are told apart by their user.
+    prefix = row_prefix(generation)
+    return len(set(client.scan_iter(match=f"{prefix}*", count=SCAN_COUNT)))
 
 
 def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped:
@@ -63,14 +83,16 @@ def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped
 def activate(client: redis.Redis, generation: int) -> Flipped:
     """Serve a generation that is whole in the store.
 
+    A publisher or a sweep that died leaves a generation with its meta and some of its rows, hence the count.
+
     Raises:
-        InputError: the store does not hold it.
+        InputError: the store does not hold it, or not all of it.
     """
     meta = read_meta(client, generation)
     parts = [] if meta is None else [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
-    if meta is None or client.exists(*parts) != len(parts):
+    if meta is None or client.exists(*parts) != len(parts) or count_rows(client, generation) != meta.users:
         raise InputError(
-            f"generation {generation} is not in the store, which keeps the current and the previous one;"
+            f"generation {generation} is not whole in the store, which keeps the current and the previous one;"
             f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation}`"
         )
     return flip(client, generation, forward_only=False)

@@ -11,14 +11,34 @@ from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
 from batch.catalogue import Catalogue
 from batch.files import write_parquet
-from batch.table_checks import ROW, check_frame, read_frame
-from batch.table_schemas import BOOLEAN, COUNT, INSTANT, TEXT, TIME, VECTOR, Column, Kind, Rule, Schema, id_column
+from batch.table_checks import ROW, check_frame, read_frame, refuse_first
+from batch.table_schemas import (
+    BOOLEAN,
+    COUNT,
+    FLOATS,
+    INSTANT,
+    TEXT,
+    TIME,
+    VECTOR,
+    Column,
+    Kind,
+    Rule,
+    Schema,
+    id_column,
+)
 from batch.workspace import Workspace
 
 NUMBER = Kind("number", pl.Float64(), lambda dtype: dtype.is_numeric())
 ARMS = Kind("list of arms", pl.List(pl.UInt8()), lambda dtype: isinstance(dtype, pl.List) and dtype.inner.is_integer())
 
 SOURCES = ("personalized", "segment", "popularity", "default")
+
+
+_FINITE = Rule(
+    pl.col("context").cast(FLOATS).list.eval(pl.element().is_null() | ~pl.element().is_finite()).list.any(),
+    "finite numbers that fit float32",
+    "replace NaN, infinity and null before logging",
+)
 
 
 def _share(name: str, low: str) -> Column:
@@ -49,7 +69,7 @@ IMPRESSIONS = Schema(
         ),
         Column("segment", TEXT, nullable=True),
         _share("propensity", "("),
-        Column("context", VECTOR),
+        Column("context", VECTOR, rules=(_FINITE,)),
         Column("clicked", BOOLEAN),
         _share("watch_fraction", "["),
         _share("reward", "["),
@@ -66,14 +86,20 @@ def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> 
         SurroundingsError: the disk does not take it.
     """
     rows = check_frame(frame, IMPRESSIONS, "the impressions to append").drop(ROW)
-    folder = day_folder(workspace, day)
-    path = folder / f"part-{len(list(folder.glob('part-*.parquet'))):06d}.parquet"
+    path = _next_part(day_folder(workspace, day))
     write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))
     return path
 
 
+def _next_part(folder: Path) -> Path:
+    # Beyond the last number, not the count: a file that was removed must not make another be written over.
+    numbers = (path.stem.removeprefix("part-") for path in folder.glob("part-*.parquet"))
+    following = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+    return folder / f"part-{following:06d}.parquet"
+
+
 def days(workspace: Workspace) -> list[date]:
-    """The days that have impressions, in order.
+    """The days that have impressions, in order; a folder without files is a day without impressions.
 
     Raises:
         InputError: a folder of the partition is not named by a day.
@@ -81,9 +107,11 @@ def days(workspace: Workspace) -> list[date]:
     found = []
     for folder in sorted(workspace.impressions.glob("day=*")):
         try:
-            found.append(date.fromisoformat(folder.name.removeprefix("day=")))
+            day = date.fromisoformat(folder.name.removeprefix("day="))
         except ValueError:
             raise InputError(f"{folder} is not named day=YYYY-MM-DD; rename or remove it") from None
+        if day_files(workspace, day):
+            found.append(day)
     return found
 
 
@@ -105,13 +133,13 @@ def day_digest(workspace: Workspace, day: date) -> str:
     return digest.hexdigest()
 
 
-def read_day(workspace: Workspace, day: date) -> pl.DataFrame:
-    """A day's impressions, checked.
+def read_day(workspace: Workspace, day: date, n_features: int) -> pl.DataFrame:
+    """A day's impressions, checked; contexts must have ``n_features`` numbers.
 
     Raises:
         InputError: names the file, column and first bad row; or the event id that two files share.
     """
-    frames = [check_frame(read_frame(path), IMPRESSIONS, str(path)).drop(ROW) for path in day_files(workspace, day)]
+    frames = [_read_file(path, n_features) for path in day_files(workspace, day)]
     frame = pl.concat(frames)
     if len(frames) > 1 and frame["event_id"].is_duplicated().any():
         twice = frame.filter(pl.col("event_id").is_duplicated())["event_id"][0]
@@ -121,19 +149,19 @@ def read_day(workspace: Workspace, day: date) -> pl.DataFrame:
     return frame
 
 
-def impression_log(frame: pl.DataFrame, catalogue: Catalogue, n_features: int, where: str) -> ImpressionLog:
-    """A day's impressions as arrays, by (artwork, event_id); impressions of artworks that are gone are left out.
+def _read_file(path: Path, n_features: int) -> pl.DataFrame:
+    rows = check_frame(read_frame(path), IMPRESSIONS, str(path))
+    other_length = Rule(
+        pl.col("context").list.len() != n_features,
+        f"{n_features} numbers as in users.parquet",
+        "move the impressions of another feature set out of the workspace",
+    )
+    refuse_first(rows, other_length, IMPRESSIONS, "context", str(path))
+    return rows.drop(ROW)
 
-    Raises:
-        InputError: contexts have another length than the workspace's users.
-    """
-    wrong = frame.with_row_index(ROW, offset=1).filter(pl.col("context").list.len() != n_features).head(1)
-    if not wrong.is_empty():
-        raise InputError(
-            f"{where}, column context, row {wrong[ROW][0]} (event_id {wrong['event_id'][0]}): found"
-            f" {len(wrong['context'][0])} numbers, expected {n_features} as in users.parquet;"
-            " move the impressions of another feature set out of the workspace"
-        )
+
+def impression_log(frame: pl.DataFrame, catalogue: Catalogue, n_features: int) -> ImpressionLog:
+    """Impressions of ``read_day`` as arrays, by (artwork, event_id); those of artworks that are gone are left out."""
     rows = (
         frame.lazy()
         .join(catalogue.keys().lazy(), on=["title_id", "artwork_id"], how="inner")

@@ -1,5 +1,6 @@
 """The whole job: train, precompute, publish, once or on a schedule."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,22 +52,34 @@ def run(
     return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 
-def run_every(seconds: float, workspace: Workspace, cycle: Callable[[], object], failed: Callable[[str], object]) -> None:
+def run_every(
+    seconds: float,
+    workspace: Workspace,
+    cycle: Callable[[], object],
+    failed: Callable[[str], object],
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
     """Run a cycle again and again, from start to start ``seconds`` apart, until the process is stopped.
 
     A store or disk that fails costs one cycle, not the job; wrong input ends it. ``heartbeat`` in the workspace says how the
     last one went.
+
+    Raises:
+        InputError: a cycle met wrong input, which the next one would meet again.
     """
     while True:
         began = time.monotonic()
-        _beat(workspace, "running")
         try:
+            _beat(workspace, "running")
             cycle()
             _beat(workspace, "done")
         except SurroundingsError as error:
-            _beat(workspace, "failed")
             failed(str(error))
-        time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+            _beat_failed(workspace)
+        except InputError:
+            _beat_failed(workspace)
+            raise
+        sleep(max(0.0, seconds - (time.monotonic() - began)))
 
 
 def parse_duration(text: str) -> float:
@@ -86,6 +99,11 @@ def parse_duration(text: str) -> float:
     if not 1 <= seconds < float("inf"):
         raise InputError(f"{text!r} is not a duration of at least a second; write 30s, 15m, 1h or 1d")
     return seconds
+
+
+def _beat_failed(workspace: Workspace) -> None:
+    with contextlib.suppress(SurroundingsError):  # a disk that takes no heartbeat is what failed
+        _beat(workspace, "failed")
 
 
 def _beat(workspace: Workspace, status: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -103,12 +104,13 @@ def precompute(
     _check_row_size(folder, manifest)
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
-    paths, picks = [], 0
-    for done, (path, count) in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
-        paths.append(path)
-        picks += count
+    paths, picks, rows = [], 0, 0
+    for done, written in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
+        paths.append(written.path)
+        picks += written.picks
+        rows += written.rows
         report("choosing artworks", done + 1, len(shards))
-    write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks))
+    write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     return Precomputed(
         number, folder, manifest.config.policy, manifest.counts["users"], manifest.counts["titles"], picks, len(shards)
     )
@@ -134,7 +136,15 @@ def _chooser(workspace: Workspace, generation: int, manifest_digest: str) -> Cho
     return Chooser(workspace, generation)
 
 
-def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[Path, int]:
+class _Written(NamedTuple):
+    """The file of a shard, its picks, and the users who have any."""
+
+    path: Path
+    picks: int
+    rows: int
+
+
+def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Written:
     folder = folder_of(workspace, generation)
     chooser = _chooser(workspace, generation, file_digest(folder / "manifest.json"))
     users = chooser.users.slice(blocks.start * USERS_A_BLOCK, len(blocks) * USERS_A_BLOCK)
@@ -152,7 +162,7 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[
         frame = _only_candidates(frame, pl.read_parquet(candidates))
     path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
     write_parquet(path, frame)
-    return path, frame.height
+    return _Written(path, frame.height, frame["user_id"].n_unique())
 
 
 def _probabilities(policy: Policy, scorer: LinearScorer | BetaScores, contexts: F64) -> F64:

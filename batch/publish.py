@@ -13,11 +13,11 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
 from batch.catalogue import Catalogue
 from batch.files import write_json
-from batch.flips import Flipped, flip, read_meta
+from batch.flips import Flipped, count_rows, flip, read_meta
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
 from batch.rows import encoded_rows, published_catalogue
 from batch.store import read_bytes, shown_url, store_errors
-from batch.sweep import count_rows, sweep
+from batch.sweep import sweep
 from batch.train import Report
 from batch.workspace import Workspace
 
@@ -82,7 +82,7 @@ def _check_room(client: redis.Redis, manifest: Manifest) -> None:
             " run `CONFIG SET maxmemory-policy noeviction` on it"
         )
     counts = manifest.counts
-    needed = counts["users"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
+    needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
         snapshot.PICK_BYTES + snapshot.INDEX_BYTES
     )
     free = limit - int(memory["used_memory"])
@@ -101,7 +101,7 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
         manifest_digest=manifest.digest,
         catalogue_digest=digest,
         catalogue_parts=len(parts),
-        users=manifest.counts["users"],
+        users=manifest.counts["rows"],
         titles=manifest.counts["titles"],
         policies=(manifest.config.policy.partition(":")[0],),
         created_at=manifest.created_at,
@@ -126,7 +126,7 @@ def _write_rows(
         client.mset(batch)
         written += len(batch)
         total_bytes += sum(map(len, batch.values()))
-        report("publishing rows", written, manifest.counts["users"])
+        report("publishing rows", written, manifest.counts["rows"])
     return written, total_bytes
 
 

@@ -44,6 +44,8 @@ def _rows_of_part(
     path: Path, generation: int, catalogue: Catalogue, *, is_shortlist: bool
 ) -> Iterator[tuple[str, bytes]]:
     frame = pl.read_parquet(path)
+    if frame.is_empty():  # none of its users has candidates
+        return
     users = frame["user_id"]
     starts = np.flatnonzero((users != users.shift(1)).fill_null(value=True).to_numpy())
     packed = np.empty(frame.height, dtype=_PICK)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -12,17 +13,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import cast
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import InputError, RowError, SurroundingsError
 from batch.files import write_json
 
 URL_VARIABLE = "ARTWORK_REDIS_URL"
-_SCHEMES = ("redis", "rediss", "unix")
+_SCHEMES = ("redis://", "rediss://", "unix://")
 _START_SECONDS = 20.0
 _TIMEOUT_SECONDS = 30.0
 _SOCKET_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
@@ -46,12 +46,16 @@ def store_url(root: Path, *, start: bool = True) -> str:
         start: whether to start the embedded Valkey when it does not run.
 
     Raises:
-        InputError: the variable holds no URL of a store.
+        InputError: the variable holds no URL of a store, or there is no workspace to start a store in.
         SurroundingsError: the embedded Valkey does not run, and may not or cannot be started.
     """
     given = os.environ.get(URL_VARIABLE)
     if given:
         return checked_url(given)
+    if start and not root.is_dir():
+        raise InputError(
+            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {root}` makes one"
+        )
     if start:
         return start_store(root).url
     socket = _socket(root)
@@ -71,19 +75,25 @@ def checked_url(url: str) -> str:
     """A store's URL as given.
 
     Raises:
-        InputError: its scheme is not one of redis, rediss and unix.
+        InputError: its scheme is not one of redis, rediss and unix, or its port or an option is not a number.
     """
-    if urlsplit(url).scheme not in _SCHEMES:
+    if not url.startswith(_SCHEMES):
         raise InputError(
             f"{URL_VARIABLE} is {shown_url(url)}, expected a URL that starts with redis://, rediss:// or unix://"
         )
+    try:
+        redis.ConnectionPool.from_url(url)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{URL_VARIABLE} is {shown_url(url)}, expected a URL like redis://host:6379/0 or unix:///path/to/socket; correct it"
+        ) from error
     return url
 
 
 def shown_url(url: str) -> str:
-    """A URL without its password, fit for a message."""
-    parts = urlsplit(url)
-    return url if not parts.password else url.replace(f":{parts.password}@", ":***@")
+    """A URL without its passwords, fit for a message; they stand before the host or among the options."""
+    # By pattern: urlsplit raises for some malformed URLs, which are the ones that messages show.
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(//[^/:@?]*:)[^?]*@", r"\1***@", url))
 
 
 def connect(url: str) -> redis.Redis:
@@ -104,13 +114,17 @@ def store_errors(url: str) -> Iterator[None]:
     """Translate what redis-py raises, at this one boundary.
 
     Raises:
-        SurroundingsError: for every error of the store or the connection to it.
+        SurroundingsError: for every error of the store or the connection to it, and for values that no publisher wrote.
     """
     try:
         yield
     except redis.RedisError as error:
         raise SurroundingsError(
             f"the store at {shown_url(url)} failed: {error}; check {URL_VARIABLE}, or run `artwork store start`"
+        ) from error
+    except RowError as error:
+        raise SurroundingsError(
+            f"the store at {shown_url(url)} holds what no publisher wrote: {error}; empty it, then publish again"
         ) from error
 
 
@@ -124,12 +138,14 @@ def start_store(root: Path) -> EmbeddedStore:
     folder = root.resolve() / "store"
     with _starting(socket):
         pid = _answers(socket)
-        if pid is not None:
-            return EmbeddedStore(f"unix://{socket}", pid, folder, started=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        pid = _spawn(socket, folder)
-        write_json(folder / "server.json", {"pid": pid, "socket": str(socket)})
-    return EmbeddedStore(f"unix://{socket}", pid, folder, started=True)
+        started = pid is None
+        if pid is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            pid = _spawn(socket, folder)
+            write_json(folder / "server.json", {"pid": pid, "socket": str(socket)})
+    # A server answers INFO while it still reads its append-only file, and refuses everything else.
+    _wait(lambda: _is_loaded(socket), f"the embedded store still reads {folder}; try again in a while")
+    return EmbeddedStore(f"unix://{socket}", pid, folder, started=started)
 
 
 def stop_store(root: Path) -> int | None:
@@ -229,11 +245,17 @@ def _client(socket: Path) -> redis.Redis:
 def _answers(socket: Path) -> int | None:
     if not socket.exists():
         return None
-    try:
-        with _client(socket) as client:
-            return int(client.info("server")["process_id"])
-    except (redis.ConnectionError, redis.BusyLoadingError):
-        return None
+    with store_errors(f"unix://{socket}"):
+        try:
+            with _client(socket) as client:
+                return int(client.info("server")["process_id"])
+        except redis.ConnectionError:
+            return None
+
+
+def _is_loaded(socket: Path) -> bool:
+    with store_errors(f"unix://{socket}"), _client(socket) as client:
+        return not client.info("persistence")["loading"]
 
 
 def _wait(reached: Callable[[], bool], complaint: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -252,4 +274,12 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    # A store whose starter has ended is reaped by process 1, which takes its time and in some containers never does.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except OSError:  # gone by now, or a system without /proc
+        return False

@@ -12,11 +12,9 @@ from bandit.snapshot import (
     generation_of_key,
     meta_key,
     part_key,
-    row_prefix,
 )
-from batch.flips import read_current, read_meta
+from batch.flips import SCAN_COUNT, read_current, read_meta
 
-_SCAN_COUNT = 2000
 _BATCH = 1000
 _PAUSE_SECONDS = 0.002  # between batches, so that look-ups come through while the store frees memory
 
@@ -34,7 +32,7 @@ def sweep(client: redis.Redis) -> int:
     metas: set[int] = set()
     removed = 0
     batch: list[bytes] = []
-    for key in client.scan_iter(match=ROWS_PATTERN, count=_SCAN_COUNT):
+    for key in client.scan_iter(match=ROWS_PATTERN, count=SCAN_COUNT):
         generation = generation_of_key(key.decode())
         if generation is None or generation > now.generation or generation in kept:
             continue
@@ -49,30 +47,23 @@ def sweep(client: redis.Redis) -> int:
     return removed + _sweep_catalogues(client)
 
 
-def count_rows(client: redis.Redis, generation: int) -> int:
-    """The number of rows of a generation."""
-    # SCAN may name a key twice while the table grows, so keys are told apart by their user.
-    prefix = row_prefix(generation)
-    return len(set(client.scan_iter(match=f"{prefix}*", count=_SCAN_COUNT)))
-
-
 def generations_in_store(client: redis.Redis) -> list[int]:
     """The generations that have a meta in the store, in order."""
-    keys = client.scan_iter(match="art:g:*:meta", count=_SCAN_COUNT)
+    keys = client.scan_iter(match="art:g:*:meta", count=SCAN_COUNT)
     return sorted({number for key in keys if (number := generation_of_key(key.decode())) is not None})
 
 
 def _sweep_catalogues(client: redis.Redis) -> int:
     # The parts are listed before the metas are read: a publisher claims its meta before it writes parts, so parts
     # that are listed and needed are named by a meta that is seen here.
-    listed = {digest_of_key(key.decode()) for key in client.scan_iter(match=PARTS_PATTERN, count=_SCAN_COUNT)}
+    listed = {digest_of_key(key.decode()) for key in client.scan_iter(match=PARTS_PATTERN, count=SCAN_COUNT)}
     metas = (read_meta(client, generation) for generation in generations_in_store(client))
     needed = {meta.catalogue_digest for meta in metas if meta is not None}
     return sum(_unlink(client, _part_keys(client, digest)) for digest in sorted(listed - needed))
 
 
 def _part_keys(client: redis.Redis, digest: str) -> list[bytes]:
-    return list(client.scan_iter(match=part_key(digest, 0)[:-1] + "*", count=_SCAN_COUNT))
+    return list(client.scan_iter(match=part_key(digest, 0)[:-1] + "*", count=SCAN_COUNT))
 
 
 def _unlink(client: redis.Redis, keys: Iterable[bytes]) -> int:

@@ -10,11 +10,12 @@ from artwork.output import emit, errors, progress_bars
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
-from batch.generations import Config
+from batch.generations import Config, resolve
 from batch.job import Ran, parse_duration, run, run_every
 from batch.precompute import Precomputed, precompute
 from batch.publish import Published, publish
 from batch.store import connect, store_url
+from batch.tables import read_tables
 from batch.train import Trained, train
 from batch.workspace import Workspace
 
@@ -84,9 +85,10 @@ def publish_command(
 
     Example: artwork publish --generation 17
     """
+    number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
     with progress_bars() as report:
-        made = publish(Workspace(workspace), generation, connect(url), url, report)
+        made = publish(Workspace(workspace), number, connect(url), url, report)
     emit(made, render_published, as_json=as_json)
 
 
@@ -108,6 +110,7 @@ def run_command(
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:
+        read_tables(Workspace(workspace))  # refused here, no store is started for them
         with progress_bars() as report, open_executor(executor) as shards:
             made = run(Workspace(workspace), config, shards, store_url(workspace), report, shard_size=shard_size)
         emit(made, render_ran, as_json=as_json)

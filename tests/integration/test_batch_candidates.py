@@ -1,0 +1,142 @@
+"""Shortlists: rows hold exactly the titles that a user may be shown."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import redis
+from drawn import ALL_BLOCKS, make_generation, silent, stored_rows
+
+from bandit.errors import InputError
+from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row
+from batch.catalogue import Catalogue
+from batch.datasets import synthetic
+from batch.datasets.dataset import write
+from batch.executors import SerialExecutor
+from batch.flips import activate, read_meta
+from batch.generations import Config, claimed, folder_of
+from batch.precompute import precompute
+from batch.publish import publish
+from batch.train import train
+from batch.workspace import Workspace
+
+
+def give_candidates(workspace: Workspace, lists: dict[str, list[str]]) -> None:
+    frame = pl.DataFrame(
+        {"user_id": list(lists), "title_ids": list(lists.values())}, schema_overrides={"title_ids": pl.List(pl.String)}
+    )
+    frame.write_parquet(workspace.candidates)
+
+
+def shortlists(workspace: Workspace) -> dict[str, list[str]]:
+    """One to four titles for two users of three, out of catalogue order."""
+    users = pl.read_parquet(workspace.users)["user_id"].to_list()
+    titles = pl.read_parquet(workspace.titles)["title_id"].to_list()
+    return {
+        user: [titles[(5 * place + 7 * number) % len(titles)] for number in range(1 + place % 4)]
+        for place, user in enumerate(users)
+        if place % 3
+    }
+
+
+def published_rows(workspace: Workspace, client: redis.Redis, store: str) -> dict[str, Row | None]:
+    generation = make_generation(workspace)
+    publish(workspace, generation, client, store, silent)
+    rows = stored_rows(client, workspace, generation)
+    return {user: decode_row(raw, user, generation) if raw else None for user, raw in rows.items()}
+
+
+def indices_of(row: Row) -> list[int]:
+    assert row.indices is not None
+    return [int.from_bytes(row.indices[2 * place : 2 * place + 2], "little") for place in range(row.n_picks)]
+
+
+def test_a_row_decodes_to_exactly_the_candidates_in_sorted_order(
+    workspace: Workspace, client: redis.Redis, store: str
+) -> None:
+    lists = shortlists(workspace)
+    give_candidates(workspace, lists)
+    rows = published_rows(workspace, client, store)
+    titles = Catalogue.read(folder_of(workspace, 1) / "catalogue.parquet").title_ids
+    for user, wanted in lists.items():
+        row = rows[user]
+        assert row is not None
+        indices = indices_of(row)
+        assert indices == sorted(indices)
+        assert [titles[index] for index in indices] == sorted(wanted)
+        assert [row.pick(index) is not None for index in range(len(titles))] == [title in wanted for title in titles]
+
+
+def test_a_user_without_candidates_has_no_row(workspace: Workspace, client: redis.Redis, store: str) -> None:
+    lists = shortlists(workspace)
+    user_with_an_empty_list = "u0001"
+    give_candidates(workspace, lists | {user_with_an_empty_list: []})
+    rows = published_rows(workspace, client, store)
+    assert {user for user, row in rows.items() if row is not None} == set(lists)
+
+
+def test_a_candidate_has_the_pick_that_it_has_without_candidates(
+    workspace: Workspace, client: redis.Redis, store: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    dense = Workspace(tmp_path_factory.mktemp("dense"))
+    write(dense, synthetic.build(n_users=600, n_titles=12, seed=3))
+    all_rows = published_rows(dense, client, store)
+    client.flushall()
+    give_candidates(workspace, shortlists(workspace))
+    for user, row in published_rows(workspace, client, store).items():
+        full = all_rows[user]
+        assert full is not None
+        if row is not None:
+            assert all(row.pick(index) == full.pick(index) for index in indices_of(row))
+
+
+def test_a_shard_of_users_without_candidates_is_published_as_nothing(
+    workspace: Workspace, client: redis.Redis, store: str
+) -> None:
+    give_candidates(workspace, {"u0600": ["t0001"]})
+    generation = make_generation(workspace, shard_size=1)
+    assert publish(workspace, generation, client, store, silent).rows == 1
+    meta = read_meta(client, generation)
+    assert meta is not None
+    assert meta.users == 1
+    assert activate(client, generation).generation == generation
+
+
+def large_catalogue(root: Path, n_titles: int) -> Workspace:
+    made = Workspace(root)
+    write(made, synthetic.build(n_users=3, n_titles=n_titles, seed=3))
+    train(made, Config(policy="uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
+    return made
+
+
+def test_a_catalogue_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    assert MAX_DENSE_PICKS == 2725
+    workspace = large_catalogue(tmp_path, MAX_DENSE_PICKS + 1)
+    remedy = r"a user has 2726 titles, a row holds at most 2725; give candidates\.parquet with a shortlist a user"
+    with pytest.raises(InputError, match=remedy):
+        precompute(workspace, None, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
+    assert not (folder_of(workspace, 1) / "picks").exists()
+
+
+def test_a_catalogue_beyond_a_row_is_taken_with_candidates(tmp_path: Path, client: redis.Redis, store: str) -> None:
+    workspace = large_catalogue(tmp_path, MAX_DENSE_PICKS + 1)
+    titles = pl.read_parquet(workspace.titles)["title_id"].to_list()
+    give_candidates(workspace, {"u0001": titles[-MAX_SHORTLIST_PICKS:]})
+    row = published_rows(workspace, client, store)["u0001"]
+    assert row is not None
+    assert row.n_picks == MAX_SHORTLIST_PICKS
+    assert indices_of(row)[-1] == MAX_DENSE_PICKS
+
+
+def test_a_shortlist_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    workspace = large_catalogue(tmp_path, MAX_SHORTLIST_PICKS + 1)
+    give_candidates(workspace, {"u0001": pl.read_parquet(workspace.titles)["title_id"].to_list()})
+    with pytest.raises(InputError, match=rf"a user has {MAX_SHORTLIST_PICKS + 1} titles, .*; shorten the longest list"):
+        make_generation(workspace)
+
+
+def test_a_candidate_that_is_no_title_claims_no_generation(workspace: Workspace) -> None:
+    give_candidates(workspace, {"u0001": ["t0001"], "u0002": ["t9999"]})
+    with pytest.raises(InputError, match=r"candidates\.parquet, column title_ids, row 2 .*t9999"):
+        make_generation(workspace)
+    assert claimed(workspace) == []

@@ -1,0 +1,132 @@
+"""The same impressions, seed and generation number are the same bytes, wherever and however often they are computed."""
+
+import shutil
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+from drawn import log_days, make_generation, silent, stored_rows
+
+from batch.catalogue import Catalogue
+from batch.datasets import synthetic
+from batch.datasets.dataset import write
+from batch.executors import open_executor
+from batch.generations import Config, folder_of
+from batch.publish import publish
+from batch.rows import encoded_rows
+from batch.train import train
+from batch.workspace import Workspace
+
+USERS = 1100
+"""Five blocks, the last one padded."""
+
+TITLES = 150
+"""Three blocks, the last one short."""
+
+VARIANTS = [
+    ("serial", 1),
+    ("serial", 3),
+    ("serial", 5),
+    ("processes", 1),
+    ("processes", 3),
+    ("processes", 5),
+]
+Arrays = dict[str, np.ndarray]
+
+
+def fresh_copy(original: Workspace, to: Path) -> Workspace:
+    shutil.copytree(original.root, to / "copy")
+    return Workspace(to / "copy")
+
+
+@pytest.fixture(scope="module")
+def few_titles(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    made = Workspace(tmp_path_factory.mktemp("few"))
+    write(made, synthetic.build(n_users=USERS, n_titles=10, seed=3))
+    log_days(made, 2, 1500)
+    return made
+
+
+@pytest.fixture(scope="module")
+def many_titles(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    made = Workspace(tmp_path_factory.mktemp("many"))
+    write(made, synthetic.build(n_users=100, n_titles=TITLES, seed=3))
+    log_days(made, 2, 3000)
+    return made
+
+
+@pytest.fixture(scope="module")
+def expected_rows(few_titles: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one serial run over all blocks at once has for the store."""
+    copy = fresh_copy(few_titles, tmp_path_factory.mktemp("first"))
+    generation = make_generation(copy, "thompson", seed=7)
+    catalogue = Catalogue.read(folder_of(copy, generation) / "catalogue.parquet")
+    return dict(encoded_rows(copy, generation, catalogue))
+
+
+@pytest.mark.parametrize(("executor", "shard_size"), VARIANTS)
+def test_store_rows_are_the_same_bytes(
+    executor: str,
+    shard_size: int,
+    few_titles: Workspace,
+    expected_rows: dict[str, bytes],
+    client: redis.Redis,
+    store: str,
+    tmp_path: Path,
+) -> None:
+    copy = fresh_copy(few_titles, tmp_path)
+    with open_executor(executor, workers=2) as shards:
+        generation = make_generation(copy, "thompson", seed=7, executor=shards, shard_size=shard_size)
+    publish(copy, generation, client, store, silent)
+    rows = stored_rows(client, copy, generation)
+    assert len(rows) == USERS
+    assert rows == expected_rows
+    assert digest_of(rows) == digest_of(expected_rows)
+
+
+def test_another_seed_draws_other_rows(
+    few_titles: Workspace, expected_rows: dict[str, bytes], client: redis.Redis, store: str, tmp_path: Path
+) -> None:
+    copy = fresh_copy(few_titles, tmp_path)
+    generation = make_generation(copy, "thompson", seed=8)
+    publish(copy, generation, client, store, silent)
+    assert stored_rows(client, copy, generation) != expected_rows
+
+
+@pytest.fixture(scope="module")
+def expected_arrays(many_titles: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Arrays:
+    return learned(fresh_copy(many_titles, tmp_path_factory.mktemp("first")), "serial", 5)
+
+
+@pytest.mark.parametrize(("executor", "shard_size"), VARIANTS)
+def test_evidence_and_posteriors_are_the_same_bits(
+    executor: str, shard_size: int, many_titles: Workspace, expected_arrays: Arrays, tmp_path: Path
+) -> None:
+    arrays = learned(fresh_copy(many_titles, tmp_path), executor, shard_size)
+    assert arrays.keys() == expected_arrays.keys()
+    different = [name for name, array in arrays.items() if array.tobytes() != expected_arrays[name].tobytes()]
+    assert different == []
+
+
+def learned(workspace: Workspace, executor: str, shard_size: int) -> Arrays:
+    """Every array that training left in evidence/ and posterior/, by file and name."""
+    with open_executor(executor, workers=2) as shards:
+        train(workspace, Config(), shards, silent, shard_size=shard_size)
+    found: Arrays = {}
+    for path in [*workspace.evidence.rglob("*.npz"), *workspace.generations.rglob("*.npz")]:
+        with np.load(path, allow_pickle=False) as file:
+            found |= {f"{path.relative_to(workspace.root)}:{name}": file[name] for name in file.files}
+    assert any(name.startswith("evidence/linear") for name in found)
+    assert any("posterior/linear" in name for name in found)
+    return found
+
+
+def digest_of(rows: Mapping[str, bytes | None]) -> str:
+    """One digest over all rows, by user."""
+    digest = blake2b(digest_size=16)
+    for user_id in sorted(rows):
+        digest.update(user_id.encode() + b"\0" + (rows[user_id] or b""))
+    return digest.hexdigest()
