@@ -69,12 +69,17 @@ def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
     # forkserver: a fork of this process would copy locks held by the threads of polars and of redis.
     context = multiprocessing.get_context("forkserver")
     try:
-        with ProcessPoolExecutor(workers or len(os.sched_getaffinity(0)), context, _start_worker) as pool:
+        with ProcessPoolExecutor(workers or _cores(), context, _start_worker) as pool:
             yield ProcessExecutor(pool)
     except BrokenExecutor as error:
         raise SurroundingsError(
             "a worker process died at its work, perhaps for lack of memory; try a smaller --shard-size, or --executor serial"
         ) from error
+
+
+def _cores() -> int:
+    # The cores of this process, where the system can tell: a container may be given fewer than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start_worker() -> None:

@@ -15,7 +15,6 @@ from batch.files import write_json
 from batch.workspace import Workspace
 
 POSTERIORS = ("linear",)
-MAX_GENERATION = 2**32 - 1
 
 
 @dataclass(frozen=True)

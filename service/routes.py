@@ -17,13 +17,16 @@ ListedId = Annotated[str, Query(pattern=f"^{ID_PATTERN}$")]
 Signal = Annotated[str | None, Query(min_length=1, max_length=64)]
 
 
-def sign_up_signals(
+async def sign_up_signals(
     country: Signal = None,
     device: Signal = None,
     campaign: Signal = None,
     hour: Annotated[int | None, Query(ge=0, le=23, description="hour of the day where the user is")] = None,
 ) -> None:
-    """What is known of a user without picks; checked, and not used as long as there are no segments."""
+    """What is known of a user without picks; checked, and not used as long as there are no segments.
+
+    ``async`` though it awaits nothing: FastAPI runs a plain function in a thread, which doubled the time of a look-up.
+    """
 
 
 SIGNALS = [Depends(sign_up_signals)]

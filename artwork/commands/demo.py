@@ -22,8 +22,8 @@ from artwork.output import console, emit, progress_bars
 from artwork.serving import running_service
 from bandit.errors import InputError
 from bandit.policies import parse_policy
+from batch.embedded import stop_store, store_url
 from batch.generations import Config
-from batch.store import stop_store, store_url
 
 DEFAULT_ROOT = Path("workspace/demo")
 _POLL_SECONDS = "0.2"

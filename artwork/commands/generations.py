@@ -11,9 +11,10 @@ from rich.table import Table
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import console, emit
 from bandit.errors import InputError
+from batch.embedded import store_url
 from batch.flips import Flipped, activate, read_current, rollback
 from batch.generations import Manifest, claimed, read_manifest
-from batch.store import connect, store_errors, store_url
+from batch.store import connect, store_errors
 from batch.sweep import generations_in_store
 from batch.workspace import Workspace
 

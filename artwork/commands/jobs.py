@@ -9,12 +9,13 @@ from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, Workspace
 from artwork.output import emit, errors, progress_bars
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.embedded import store_url
 from batch.executors import EXECUTORS, open_executor
 from batch.generations import Config, resolve
 from batch.job import Ran, parse_duration, run, run_every
 from batch.precompute import Precomputed, precompute
 from batch.publish import Published, publish
-from batch.store import connect, store_url
+from batch.store import connect
 from batch.tables import read_tables
 from batch.train import Trained, train
 from batch.workspace import Workspace

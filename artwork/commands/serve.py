@@ -63,7 +63,7 @@ def _workspace_defaults(given: set[str], workspace: Path) -> dict[str, Any]:
     if "kept_catalogue" not in given:
         defaults["kept_catalogue"] = workspace / "service" / "catalogue.bin"
     if "redis_url" not in given:
-        from batch.store import store_url  # noqa: PLC0415
+        from batch.embedded import store_url  # noqa: PLC0415
 
         defaults["redis_url"] = store_url(workspace)
     return defaults

@@ -7,7 +7,8 @@ import typer
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import emit, errors
-from batch.store import URL_VARIABLE, EmbeddedStore, start_store, stop_store
+from batch.embedded import EmbeddedStore, start_store, stop_store
+from batch.store import URL_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from bandit.errors import InputError, SurroundingsError
 from batch.datasets import movielens
 from batch.datasets.dataset import write
 from batch.datasets.ratings import Ratings
+from batch.embedded import stop_store
 from batch.files import write_json
-from batch.store import stop_store
 from batch.workspace import Workspace
 
 MARKER = "demo.json"

@@ -12,8 +12,9 @@ from artwork.demo.loop import Loop
 from artwork.serving import running_service
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.embedded import start_store, stop_store
 from batch.generations import Config
-from batch.store import URL_VARIABLE, start_store, stop_store
+from batch.store import URL_VARIABLE
 from batch.workspace import Workspace
 
 
