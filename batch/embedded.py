@@ -201,16 +201,13 @@ def _wait(reached: Callable[[], bool], complaint: str, process: subprocess.Popen
 
 
 def _is_alive(pid: int) -> bool:
-    ended = _is_zombie(pid)
     with contextlib.suppress(ChildProcessError):  # ours if this process started it, and then ours to reap
-        ended = os.waitpid(pid, os.WNOHANG)[0] == pid or ended
-    if ended:
-        return False
+        return os.waitpid(pid, os.WNOHANG)[0] != pid
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    return not _is_zombie(pid)
 
 
 def _is_zombie(pid: int) -> bool:
