@@ -55,7 +55,7 @@ def demo_command(
         bool, typer.Option("--once", help="End after the last day: exit 0 if the policy beat uniform.")
     ] = False,
     days: Annotated[int, typer.Option(min=1, max=365, help="Simulated days that ask the service.")] = 7,
-    users: Annotated[int | None, typer.Option(min=1, help="Only the users who rated most; all by default.")] = None,
+    users: Annotated[int | None, typer.Option(min=2, help="Only the users who rated most; all by default.")] = None,
     titles: Annotated[
         str | None, typer.Option(help=f"How many of the titles rated most, or all; {DEFAULT_TITLES} by default.")
     ] = None,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from artwork.demo.answers import Answers, ServiceClient, read_picks
 from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
 from artwork.demo.visits import Visits, day_random, draw_visits
+from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.catalogue import Catalogue
 from batch.executors import Executor, SerialExecutor
@@ -40,9 +41,11 @@ class Loop:
         """The loop of a workspace that has tables and a world.
 
         Raises:
-            InputError: it lacks one of them, or they are not as they should be.
+            InputError: it lacks one of them, they are not as they should be, or there is but one user.
         """
         tables = read_tables(workspace)
+        if tables.users.height < 2:
+            raise InputError(f"{workspace.root} has one user; the verdict compares users, so the demo needs at least 2")
         return cls(workspace, config, tables, Catalogue.of(tables), World.load(workspace.truth), SerialExecutor())
 
     def explore(self, day: int, report: Report) -> DayResult:

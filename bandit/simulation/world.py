@@ -208,8 +208,7 @@ _ARRAYS = tuple(item.name for item in fields(World) if item.name != "constants")
 
 
 def _logistic(logits: Floats) -> Floats:
-    probabilities: Floats = expit(logits)
-    return probabilities
+    return np.asarray(expit(logits), dtype=np.float64)
 
 
 def _by_title(titles: Rows) -> Iterator[tuple[int, Rows]]:
