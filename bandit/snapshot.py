@@ -70,7 +70,6 @@ TOTAL_WEIGHT: Final = 65535
 
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
-EXPLORE_SHARE: Final = "explore_share"
 SIMULATION: Final = "simulation"
 
 

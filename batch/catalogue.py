@@ -69,5 +69,7 @@ class Catalogue:
             "title_id",
             "artwork_id",
             artwork_index=pl.int_range(pl.len(), dtype=pl.Int64),
-            arm=pl.int_range(pl.len(), dtype=pl.UInt8).over("title_id"),
+            arm=pl.int_range(pl.len(), dtype=pl.Int64)
+            .over("title_id")
+            .cast(pl.UInt8),  # 256 arms do not fit a count of u8
         )

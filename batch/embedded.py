@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,6 +22,7 @@ from bandit.errors import InputError, SurroundingsError
 from batch.files import write_json
 from batch.store import URL_VARIABLE, checked_url, store_errors
 
+RECORD = "server.json"
 _START_SECONDS = 20.0
 _SOCKET_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
 
@@ -66,17 +69,23 @@ def start_store(root: Path) -> EmbeddedStore:
     """Start the embedded Valkey of a workspace, detached, unless it runs already.
 
     Raises:
+        InputError: there is no such workspace.
         SurroundingsError: the binary is missing for this platform, or the server does not come up.
     """
-    socket = _socket(root)
+    if not root.is_dir():
+        raise InputError(
+            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {root}` makes one"
+        )
     folder = root.resolve() / "store"
-    with _starting(socket):
+    with _starting(folder):
+        socket = _socket(root)
         pid = _answers(socket)
         started = pid is None
         if pid is None:
-            folder.mkdir(parents=True, exist_ok=True)
+            _refuse_second(folder)
+            _make_runtime_folder(socket)
             pid = _spawn(socket, folder)
-            write_json(folder / "server.json", {"pid": pid, "socket": str(socket)})
+            write_json(folder / RECORD, {"pid": pid, "socket": str(socket)})
     # A server answers INFO while it still reads its append-only file, and refuses everything else.
     _wait(lambda: _is_loaded(socket), f"the embedded store still reads {folder}; try again in a while")
     return EmbeddedStore(f"unix://{socket}", pid, folder, started=started)
@@ -104,6 +113,38 @@ def store_pid(root: Path) -> int | None:
 
 
 def _socket(root: Path) -> Path:
+    """The socket of the server that runs for a workspace, else the one that a server would be given here and now."""
+    recorded = _recorded(root.resolve() / "store")
+    return Path(recorded["socket"]) if recorded is not None and _is_alive(recorded["pid"]) else _own_socket(root)
+
+
+def _recorded(folder: Path) -> dict[str, Any] | None:
+    # The runtime folder follows XDG_RUNTIME_DIR, which a login shell and a cron job see differently; the record does not.
+    try:
+        value = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return {"pid": int(value["pid"]), "socket": str(value["socket"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _refuse_second(folder: Path) -> None:
+    """Two servers on one append-only file would ruin it."""
+    recorded = _recorded(folder)
+    if recorded is not None and _is_alive(recorded["pid"]) and _is_valkey(recorded["pid"]):
+        raise SurroundingsError(
+            f"the embedded store of {folder} runs as process {recorded['pid']} but does not answer at {recorded['socket']};"
+            f" end it with `kill {recorded['pid']}` and start again"
+        )
+
+
+def _is_valkey(pid: int) -> bool:
+    try:
+        return b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # a system without /proc: a number that was given to another process is the rarer case
+        return True
+
+
+def _own_socket(root: Path) -> Path:
     # The runtime folder is short because a socket's path must be; the workspace's may be long.
     name = blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
@@ -113,16 +154,23 @@ def _socket(root: Path) -> Path:
 
 
 @contextmanager
-def _starting(socket: Path) -> Iterator[None]:
+def _starting(folder: Path) -> Iterator[None]:
     """Hold the lock that lets one command at a time start a workspace's store."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise SurroundingsError(f"cannot start the embedded store in {folder}: {error}") from error
+
+
+def _make_runtime_folder(socket: Path) -> None:
     try:
         socket.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if socket.parent.parent.stat().st_uid != os.getuid():
             raise SurroundingsError(f"{socket.parent.parent} belongs to another user; remove it or set XDG_RUNTIME_DIR")
         socket.parent.mkdir(mode=0o700, exist_ok=True)
-        with (socket.parent / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
     except OSError as error:
         raise SurroundingsError(f"cannot start the embedded store in {socket.parent}: {error}") from error
 
@@ -151,7 +199,7 @@ def _spawn(socket: Path, folder: Path) -> int:
     log = folder / "valkey.log"
     try:
         _wait(lambda: _answers(socket) == process.pid, f"the embedded store did not come up; see {log}", process)
-    except SurroundingsError:
+    except BaseException:  # Ctrl-C while it comes up, too, must leave no server behind
         process.kill()
         process.wait()
         raise

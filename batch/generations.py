@@ -111,7 +111,15 @@ def finished(workspace: Workspace, stage: str) -> list[int]:
     """The generations that have reached a stage, in order."""
     order = ("claimed", "trained", "precomputed")
     reached = order[order.index(stage) :]
-    return [g for g in claimed(workspace) if (m := _read(workspace, g)) is not None and m.stage in reached]
+    return [g for g in claimed(workspace) if _stage(workspace, g) in reached]
+
+
+def _stage(workspace: Workspace, generation: int) -> str | None:
+    try:
+        manifest = _read(workspace, generation)
+    except InputError:  # it is told to whoever asks for this generation; the others are none the worse for it
+        return None
+    return None if manifest is None else manifest.stage
 
 
 def resolve(workspace: Workspace, generation: int | None, stage: str) -> int:
@@ -173,6 +181,12 @@ def verify_files(workspace: Workspace, manifest: Manifest) -> None:
             raise InputError(
                 f"{path} is missing or differs from its checksum in manifest.json; generations never change: make a new one"
             )
+
+
+def picks_files(workspace: Workspace, manifest: Manifest) -> list[Path]:
+    """The files of a generation's picks, in user order: those of its manifest, not what a job that died may have left."""
+    folder = folder_of(workspace, manifest.generation)
+    return [folder / name for name in sorted(manifest.checksums) if name.startswith("picks/")]
 
 
 def _read(workspace: Workspace, generation: int) -> Manifest | None:

@@ -1,5 +1,6 @@
 """Impressions on disk: one folder a day, files that are added and never rewritten."""
 
+import fcntl
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -86,8 +87,12 @@ def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> 
         SurroundingsError: the disk does not take it.
     """
     rows = check_frame(frame, IMPRESSIONS, "the impressions to append").drop(ROW)
-    path = _next_part(day_folder(workspace, day))
-    write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))
+    folder = day_folder(workspace, day)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:  # two writers of one day would choose the same number
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = _next_part(folder)
+        write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))
     return path
 
 

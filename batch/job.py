@@ -107,4 +107,6 @@ def _beat_failed(workspace: Workspace) -> None:
 
 
 def _beat(workspace: Workspace, status: str) -> None:
+    if not workspace.root.exists():  # a missing workspace is refused by the cycle, not made here
+        return
     write_json(workspace.heartbeat, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "status": status})

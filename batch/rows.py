@@ -8,7 +8,7 @@ import polars as pl
 
 from bandit import snapshot
 from batch.catalogue import Catalogue
-from batch.generations import folder_of
+from batch.generations import folder_of, picks_files, read_manifest
 from batch.workspace import Workspace
 
 _PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
@@ -19,9 +19,8 @@ POLICY = 0
 
 def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
     """(user_id, row) of every user, in user order."""
-    folder = folder_of(workspace, generation)
-    is_shortlist = (folder / "candidates.parquet").is_file()
-    for path in sorted((folder / "picks").glob("part-*.parquet")):
+    is_shortlist = (folder_of(workspace, generation) / "candidates.parquet").is_file()
+    for path in picks_files(workspace, read_manifest(workspace, generation)):
         yield from _rows_of_part(path, generation, catalogue, is_shortlist=is_shortlist)
 
 

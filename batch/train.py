@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from bandit.policies import Popularity, parse_policy, quantise
 from bandit.posterior import BetaPosterior, Hyperparameters, LinearEvidence, LinearPosterior, estimate_hyperparameters
@@ -113,7 +114,8 @@ def _linear(evidence: LinearEvidence, beta: BetaPosterior, tables: Tables, catal
     if constant is not None:
         mean[:, constant] = beta.title_rates[catalogue.titles]
     start = Hyperparameters(np.full(tables.n_features, _START.prior_precision[0]), _START.noise_precision)
-    found = estimate_hyperparameters(evidence, mean, start)
+    with threadpool_limits(limits=1, user_api="blas"):  # for the same bytes on any number of cores
+        found = estimate_hyperparameters(evidence, mean, start)
     posterior = LinearPosterior(*evidence.shape, found.prior_precision, found.noise_precision, mean)
     posterior.merge(evidence)
     return posterior

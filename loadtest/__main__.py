@@ -5,6 +5,7 @@ Exit 0 within budgets, 1 found wanting, 2 wrong input, 3 the service or locust f
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ EXAMPLE = "example: python -m loadtest --host http://127.0.0.1:8000 --targets wo
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, judge, report; the exit code."""
+    # Told to end, it ends locust with it: subprocess.run kills what it waits for when an exception passes through.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = make_parser().parse_args(arguments)
     try:
         verdict = _judged(options)

@@ -1,5 +1,6 @@
 """Runs the application on a port."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -24,9 +25,10 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
         raise SurroundingsError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --host and --port"
+            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
         ) from error
 
 
@@ -61,4 +63,4 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_ready()
+        await asyncio.to_thread(self._on_ready)  # it may ask the store, which must not hold up the first look-ups

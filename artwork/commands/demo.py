@@ -52,7 +52,8 @@ def register(app: typer.Typer) -> None:
 
 def demo_command(
     once: Annotated[
-        bool, typer.Option("--once", help="End after the last day: exit 0 if the policy beat uniform.")
+        bool,
+        typer.Option("--once", help="End after the last day: exit 0 if the policy beat uniform. --json implies it."),
     ] = False,
     days: Annotated[int, typer.Option(min=1, max=365, help="Simulated days that ask the service.")] = 7,
     users: Annotated[int | None, typer.Option(min=2, help="Only the users who rated most; all by default.")] = None,
@@ -76,7 +77,7 @@ def demo_command(
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"
         )
-    outcome = _play(workspace, config, days, users, _titles(titles), once=once, quiet=as_json)
+    outcome = _play(workspace, config, days, users, _titles(titles), once=once or as_json, quiet=as_json)
     if as_json:
         emit(outcome, str, as_json=True)
     if not outcome.above_uniform:
@@ -93,8 +94,8 @@ def _play(
         ground = prepare_ground(root, users, titles, config.seed)
         loop = Loop.of(ground.workspace, config)
     say(_intro(loop, ground))
-    url = store_url(root)
     try:
+        url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
         with progress_bars() as report:
             generation = loop.learn(url, report).trained.generation
@@ -155,7 +156,7 @@ def _origin(ground: Ground) -> str:
 
 
 def _stay_up(loop: Loop, address: str) -> None:
-    user, (first, second) = loop.tables.users["user_id"][0], loop.catalogue.title_ids[:2]
+    user, (first, second) = loop.tables.users["user_id"][0], (loop.catalogue.title_ids[0], loop.catalogue.title_ids[-1])
     _say(
         "\nthe service stays up; try it (Ctrl-C ends it):\n"
         f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"

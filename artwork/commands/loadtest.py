@@ -57,4 +57,10 @@ def _check_targets(targets: Path, *, may_prepare: bool) -> None:
 
 
 def _loadtest(flags: list[str]) -> int:
-    return subprocess.run([sys.executable, "-m", "loadtest", *flags], check=False).returncode  # noqa: S603  our own interpreter, no shell
+    process = subprocess.Popen([sys.executable, "-m", "loadtest", *flags])  # noqa: S603 - our own command, no shell
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:  # this command is being ended: so is the load, and locust with it
+            process.terminate()
+            process.wait()

@@ -15,8 +15,9 @@ from hdrh.histogram import HdrHistogram
 
 from artwork.demo.visits import I64, Visits
 from bandit.errors import SurroundingsError
+from bandit.snapshot import TOTAL_WEIGHT
 from batch.catalogue import Catalogue
-from batch.generations import folder_of, read_manifest
+from batch.generations import picks_files, read_manifest
 from batch.train import Report
 from batch.workspace import Workspace
 
@@ -116,7 +117,7 @@ class ServiceClient:
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
     """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
     manifest = read_manifest(workspace, generation)
-    frame = pl.scan_parquet(folder_of(workspace, generation) / "picks" / "*.parquet").collect()
+    frame = pl.concat([pl.read_parquet(path) for path in picks_files(workspace, manifest)])
     shape = manifest.counts["users"], manifest.counts["titles"]
     arms = frame["arm"].to_numpy().reshape(shape)
     weights = frame["weight"].to_numpy().reshape(shape)
@@ -124,7 +125,7 @@ def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers
     count = len(visits.flat_users)
     return Answers(
         arms[at].astype(np.int64),
-        weights[at] / np.float64(65535),
+        weights[at] / np.float64(TOTAL_WEIGHT),
         np.full(count, generation, dtype=np.int64),
         [manifest.config.policy.partition(":")[0]] * count,
         ["personalized"] * count,

@@ -44,14 +44,15 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
         SurroundingsError: MovieLens cannot be fetched; the message says how to do without.
     """
     workspace = Workspace(root)
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file, expected a folder; name another --workspace")
     owner = _owner(root)
-    if owner is not None:
-        _clear(root)
     if owner == "user" or (owner is None and workspace.truth.exists() and not workspace.generations.exists()):
         if users is not None or titles is not None:
             raise InputError(
                 f"{root} holds tables already, so --users and --titles do not apply; name another --workspace"
             )
+        _clear(root)
         write_json(root / MARKER, {"tables": "user"})
         return Ground(workspace, is_movielens=False)
     if owner is None and root.exists() and any(root.iterdir()):
@@ -61,7 +62,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
         )
     wanted = DEFAULT_TITLES if titles is None else titles
     dataset = movielens.build(_ratings(root), seed, users, None if wanted == ALL_TITLES else wanted)
-    root.mkdir(parents=True, exist_ok=True)
+    _clear(root)
     write_json(root / MARKER, {"tables": "demo"})
     write(workspace, dataset, overwrite=True)
     return Ground(workspace, is_movielens=True)

@@ -46,7 +46,9 @@ class Loop:
         tables = read_tables(workspace)
         if tables.users.height < 2:
             raise InputError(f"{workspace.root} has one user; the verdict compares users, so the demo needs at least 2")
-        return cls(workspace, config, tables, Catalogue.of(tables), World.load(workspace.truth), SerialExecutor())
+        world, catalogue = World.load(workspace.truth), Catalogue.of(tables)
+        _check_fit(workspace, tables, catalogue, world)
+        return cls(workspace, config, tables, catalogue, world, SerialExecutor())
 
     def explore(self, day: int, report: Report) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
@@ -75,3 +77,17 @@ class Loop:
         frame = impressions_of(day, self.tables, self.catalogue, visits, answers, responses)
         append_impressions(self.workspace, FIRST_DAY + timedelta(days=day), frame)
         return judge(day, self.world, self.catalogue, visits, answers, responses)
+
+
+def _check_fit(workspace: Workspace, tables: Tables, catalogue: Catalogue, world: World) -> None:
+    if tables.candidates is not None:
+        raise InputError(
+            f"{workspace.candidates} limits what users may see, which the simulated visits do not know; remove it"
+        )
+    held = tables.users.height, tables.titles.height, catalogue.n_artworks
+    simulated = len(world.tastes), len(world.title_appeal), len(world.artwork_title)
+    if held != simulated:
+        raise InputError(
+            f"{workspace.truth} simulates {simulated} users, titles and artworks, the tables hold {held};"
+            " make tables and world together by `artwork data`"
+        )

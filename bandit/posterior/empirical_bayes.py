@@ -37,6 +37,9 @@ def estimate_hyperparameters(evidence: LinearEvidence, prior_mean: F64, start: H
         return start
     seen = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _MAX_ARMS)).astype(np.int64))]
     gram, information, mu = evidence.precision[seen], evidence.information[seen], prior_mean[seen]
+    told = (
+        np.einsum("kii->i", gram) > 0
+    )  # (d,); a feature that was always 0 tells nothing, and its weight stays at the mean
     squares, total = evidence.squares[seen].sum(), evidence.counts[seen].sum()
     alpha, beta = start.prior_precision.copy(), start.noise_precision
     for _ in range(_MAX_ROUNDS):
@@ -44,7 +47,9 @@ def estimate_hyperparameters(evidence: LinearEvidence, prior_mean: F64, start: H
         mean = np.einsum("kij,kj->ki", covariance, alpha * mu + beta * information)
         gamma = (1 - alpha * np.einsum("kii->ki", covariance)).sum(axis=0)  # (d,)
         residual = squares - 2 * np.sum(mean * information) + np.einsum("ki,kij,kj->", mean, gram, mean)
-        new_alpha = np.clip(gamma / np.maximum(((mean - mu) ** 2).sum(axis=0), 1e-300), *_BOUNDS)
+        new_alpha = np.where(
+            told, np.clip(gamma / np.maximum(((mean - mu) ** 2).sum(axis=0), 1e-300), *_BOUNDS), _BOUNDS[1]
+        )
         new_beta = float(np.clip((total - gamma.sum()) / max(residual, 1e-300), *_BOUNDS))
         change = max(np.abs(np.log(new_alpha / alpha)).max(), abs(np.log(new_beta / beta)))
         alpha, beta = new_alpha, new_beta
