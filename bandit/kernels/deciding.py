@@ -23,35 +23,44 @@ def quantise_rows(probabilities: F64, eligible: Bool, new: Bool, floor: float, n
 
     Rows of ``probabilities`` are scaled to one over the eligible arms first, which takes out the last bits of rounding.
     """
-    n, k = probabilities.shape
+    k = probabilities.shape[1]
     remainders = np.empty(k)
-    for i in range(n):
+    for i in range(probabilities.shape[0]):
         count, n_new, total = 0, 0, 0.0
         for a in range(k):
             if eligible[i, a]:
                 count += 1
                 total += probabilities[i, a]
-                if new[i, a]:
-                    n_new += 1
+                n_new += new[i, a]
         share_new = min(n_new * new_floor, _MAX_NEW_SHARE)
-        units = _TOTAL - count if floor > 0 else _TOTAL
+        extra = 1 if floor > 0 else 0
+        units = _TOTAL - count * extra
+        scale, even, fresh = (1.0 - floor - share_new) / total, floor / count, share_new / n_new
         left = units
         for a in range(k):
-            out[i, a] = 0
-            remainders[a] = -1.0
+            out[i, a], remainders[a] = 0, -1.0
             if eligible[i, a]:
-                p = (1.0 - floor - share_new) * (probabilities[i, a] / total) + floor / count
-                if new[i, a]:
-                    p += share_new / n_new
-                target = p * units
+                target = (scale * probabilities[i, a] + even + (fresh if new[i, a] else 0.0)) * units
                 whole = int(target)
                 remainders[a] = target - whole
                 left -= whole
-                out[i, a] = whole + 1 if floor > 0 else whole
-        for _ in range(left):
-            best = int(np.argmax(remainders))
-            out[i, best] += 1
-            remainders[best] = -1.0
+                out[i, a] = whole + extra
+        _round_up(remainders, left, out[i])
+
+
+@kernel
+def _round_up(remainders: F64, left: int, weights: U16) -> None:
+    """One unit more for the ``left`` largest remainders, the lowest arm first among equals.
+
+    Arms are counted that come before each: k² comparisons without a branch, which beat ``left`` searches for the largest.
+    """
+    for a in range(remainders.shape[0]):
+        own, before = remainders[a], 0
+        for b in range(a):
+            before += remainders[b] >= own
+        for b in range(a + 1, remainders.shape[0]):
+            before += remainders[b] > own
+        weights[a] += before < left
 
 
 @kernel

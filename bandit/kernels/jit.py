@@ -16,3 +16,14 @@ def kernel(function: Kernel) -> Kernel:
     """
     jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return jitted
+
+
+def fused_kernel(function: Kernel) -> Kernel:
+    """``kernel`` whose products and sums may be fused and sums over lanes reordered: several times faster on long polynomials.
+
+    The order is the compiler's, but fixed on one processor model. NaN and infinity keep their meaning.
+    """
+    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})(
+        function
+    )
+    return jitted

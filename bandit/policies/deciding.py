@@ -76,7 +76,7 @@ def quantise(
     shape = (p.shape[0], p.shape[1])
     rows = eligible_rows(shape, eligible)
     fresh = np.zeros(shape, dtype=np.bool_) if new is None else _broadcast("new", new, shape)
-    sums = np.where(rows, p, 0.0).sum(axis=1)
+    sums = (p if eligible is None else np.where(rows, p, 0.0)).sum(axis=1)
     off = np.abs(sums - 1) > _SUM_TOLERANCE
     if off.any():
         row = int(off.argmax())
@@ -113,7 +113,7 @@ def draw_arms(weights: U16, hashes: U64) -> Decisions:
 def _checked(p: F64, floor: float, new_floor: float) -> F64:
     if p.ndim != 2 or not 1 <= p.shape[1] <= MAX_ARMS:
         raise InputError(f"probabilities have the shape {p.shape}, expected (n, k) with 1 to {MAX_ARMS} arms")
-    if not (np.isfinite(p) & (p >= 0)).all():
+    if not (p.min(initial=0.0) >= 0 and p.max(initial=0.0) < np.inf):  # a NaN fails both
         raise InputError("probabilities must be finite and at least 0")
     for name, value in (("floor", floor), ("new_floor", new_floor)):
         if not 0 <= value <= 0.5:

@@ -61,6 +61,13 @@ def test_a_leader_of_many_equal_arms_is_within_the_bound(k: int, lead: float) ->
     assert error([0.0] * (k - 1) + [lead], np.ones(k)) <= BOUND
 
 
+@pytest.mark.parametrize("width", [0.03, 0.2, 2, 4])
+@pytest.mark.parametrize("k", [3, 10, 11, 24] if SLOW else [3, 10, 11, 24, 25, 100])
+def test_a_narrow_or_wide_leader_of_many_equal_arms_is_within_the_bound(k: int, width: float) -> None:
+    deviations = np.r_[np.ones(k - 1), width]
+    assert max(error([0.0] * (k - 1) + [lead], deviations) for lead in (0.0, 2.0, 4.0, 5.5)) <= BOUND
+
+
 @pytest.mark.parametrize("k", [1, 2, 7, 20] if SLOW else [1, 2, 7, 20, 100, 256])
 def test_identical_arms_share_equally(k: int) -> None:
     np.testing.assert_allclose(won([0.05] * k, [0.01] * k), 1 / k, rtol=1e-12)
