@@ -18,12 +18,21 @@ def kernel(function: Kernel) -> Kernel:
     return jitted
 
 
+_FUSED = {"contract", "reassoc", "nsz"}
+
+
 def fused_kernel(function: Kernel) -> Kernel:
     """``kernel`` whose products and sums may be fused and sums over lanes reordered: several times faster on long polynomials.
 
     The order is the compiler's, but fixed on one processor model. NaN and infinity keep their meaning.
     """
-    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})(
+    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED)(function)
+    return jitted
+
+
+def part(function: Kernel) -> Kernel:
+    """A piece of a fused kernel, put in where it is called: a call that hands over a dozen arrays costs more than it does."""
+    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, forceinline=True)(
         function
     )
     return jitted

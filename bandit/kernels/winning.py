@@ -9,7 +9,7 @@ import numpy.typing as npt
 from numpy.polynomial import Chebyshev, Polynomial
 from scipy.special import ndtr
 
-from bandit.kernels.jit import fused_kernel, kernel
+from bandit.kernels.jit import fused_kernel, part
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -25,7 +25,8 @@ _TOP = (
 _TOP_OF_MANY = 4.7  # which errs by the square of their tails together: 5e-8 for 24 arms, 5e-8 for 256 from here on
 _DEPTH = 17.0  # the nodes begin where ∏ Φ is at most exp(-17), 4e-8
 _ENTER = 5.2  # a wide panel may run up to here, in deviations below the mean of a narrower arm
-_BISECTIONS = 6
+_STRETCH = 0.8  # how much wider a panel may be for each deviation above an arm's mean: less of its mass is left
+_BISECTIONS = 4
 _NODES = 24
 _LEGENDRE, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(_NODES)
 
@@ -45,19 +46,27 @@ _N_CDF, _N_PDF = len(_CDF), len(_PDF)
 
 
 class _Standing(NamedTuple):
-    """Where the arms of a decision stand, (k,) each: z = x · rate - centre; and what is left of an arm above the nodes."""
+    """The arms of a decision, (k,) each: mean and deviation, one over the deviation, and what is left above the nodes."""
 
-    centres: F64
+    means: F64
+    widths: F64
     rates: F64
     tails: F64
 
 
 class _Nodes(NamedTuple):
-    """Scratch at the nodes of a panel: Φ and the share of each arm, (k, 24), and a running product, (24,)."""
+    """Scratch at the nodes of a panel, (k + 1, 24) each: z, Φ, and the arm's share; and a running product, (24,).
 
+    The first three are held a second time in one dimension.
+    """
+
+    z: F64
     below: F64
     shares: F64
     product: F64
+    flat_z: F64
+    flat_below: F64
+    flat_shares: F64
 
 
 @fused_kernel
@@ -71,8 +80,10 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     """
     n, k = means.shape
     active = np.empty(k, dtype=np.int64)
-    standing = _Standing(np.empty(k), np.empty(k), np.empty(k))
-    at_nodes = _Nodes(np.empty((k, _NODES)), np.empty((k, _NODES)), np.empty(_NODES))
+    standing = _Standing(np.empty(k), np.empty(k), np.empty(k), np.empty(k))
+    size, grid = (k + 1) * _NODES, (k + 1, _NODES)
+    z, below, shares = np.empty(size), np.empty(size), np.empty(size)
+    at_nodes = _Nodes(z.reshape(grid), below.reshape(grid), shares.reshape(grid), np.empty(_NODES), z, below, shares)
     for i in range(n):
         out[i] = 0.0
         step, count = _contenders(means[i], deviations[i], eligible[i], active)
@@ -84,7 +95,7 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
             _many(means[i], deviations[i], eligible[i], step, active[:count], standing, at_nodes, out[i])
 
 
-@kernel
+@part
 def _contenders(means: F64, deviations: F64, eligible: Bool, active: I64) -> tuple[float, int]:
     """The highest step, and how many continuous arms may win; the first entries of ``active`` become those arms."""
     best, best_deviation, widest = -math.inf, 0.0, 0.0
@@ -107,12 +118,12 @@ def _contenders(means: F64, deviations: F64, eligible: Bool, active: I64) -> tup
     return step, count
 
 
-@kernel
+@part
 def _is_step(mean: float, deviation: float, widest: float) -> bool:
     return deviation <= _STEP * max(abs(mean), widest)
 
 
-@kernel
+@part
 def _two(means: F64, deviations: F64, active: I64, out: F64) -> None:
     first, second = active[0], active[1]
     scale = math.hypot(deviations[first], deviations[second])
@@ -121,7 +132,7 @@ def _two(means: F64, deviations: F64, active: I64, out: F64) -> None:
     out[second] = 1.0 - out[first]
 
 
-@fused_kernel
+@part
 def _many(
     means: F64,
     deviations: F64,
@@ -133,25 +144,26 @@ def _many(
     out: F64,
 ) -> None:
     """Win probabilities of any number of arms."""
-    centres, rates, tails = standing
-    for c in range(active.shape[0]):
-        centres[c], rates[c] = means[active[c]], 1.0 / deviations[active[c]]
-    low, high = _range(means, deviations, active)
+    at, widths, rates, tails = standing
+    count = active.shape[0]
+    for c in range(count):
+        at[c], widths[c], rates[c] = means[active[c]], deviations[active[c]], 1.0 / deviations[active[c]]
+    low, high = _range(at, widths, count)
     if step > -math.inf:
         _share_step(means, deviations, eligible, step, active, out)
         low, high = max(low, step), max(high, step)
-    low = _foot(low, high, centres[: active.shape[0]], rates)
-    for c in range(active.shape[0]):
-        centres[c] = (centres[c] - low) * rates[c]
-    x, width, count = 0.0, high - low, active.shape[0]
+    low = _foot(low, high, at[:count], rates)
+    for c in range(count):
+        at[c] -= low
+    x, width = 0.0, high - low
     while x < width:
-        count, end = _panel(x, width, active, centres, rates, count)
+        count, end = _panel(x, width, active, standing, count)
         if not end > x:  # a number that is not finite, or a width that is lost beside x
             break
-        _add_panel(x, end, active[:count], centres, rates, at_nodes, out)
+        _add_panel(x, end, active[:count], at, rates, at_nodes, out)
         x = end
     for c in range(count):
-        tails[c] = max(1.0 - _cdf(min(max(width * rates[c] - centres[c], -_CLAMP), _CLAMP)), 0.0)
+        tails[c] = max(1.0 - _cdf(min(max((width - at[c]) * rates[c], -_CLAMP), _CLAMP)), 0.0)
     for c in range(count):
         out[active[c]] += tails[c]
     total = 0.0
@@ -161,18 +173,18 @@ def _many(
         out[a] /= total
 
 
-@kernel
-def _range(means: F64, deviations: F64, active: I64) -> tuple[float, float]:
+@part
+def _range(means: F64, deviations: F64, count: int) -> tuple[float, float]:
     """Where some arm is all but certain to be above, and where the nodes end."""
     low, high = -math.inf, -math.inf
-    top = _TOP if active.shape[0] <= 24 else _TOP_OF_MANY
-    for a in active:
-        low = max(low, means[a] - _CLAMP * deviations[a])
-        high = max(high, means[a] + top * deviations[a])
+    top = _TOP if count <= 24 else _TOP_OF_MANY
+    for c in range(count):
+        low = max(low, means[c] - _CLAMP * deviations[c])
+        high = max(high, means[c] + top * deviations[c])
     return low, high
 
 
-@kernel
+@part
 def _share_step(means: F64, deviations: F64, eligible: Bool, step: float, active: I64, out: F64) -> None:
     below = 1.0
     for a in active:
@@ -189,19 +201,19 @@ def _share_step(means: F64, deviations: F64, eligible: Bool, step: float, active
         out[a] /= max(ties, 1)
 
 
-@fused_kernel
+@part
 def _foot(low: float, high: float, means: F64, rates: F64) -> float:
     """A point at or above ``low`` below which ∏ Φ is negligible, by bisection of a bound on its logarithm.
 
-    With t deviations below a mean, -log Φ is at least 0.693 + 0.65 t + 0.44 t² for t ≥ 0 and 0.693 + 0.798 t + 0.25 t² for
-    -1.5 ≤ t < 0, within 0.15 of it for t up to 4.
+    With t deviations below a mean, -log Φ is at least 0.637 + 0.65 t + 0.44 t² for t ≥ 0, 0.637 + 0.798 t + 0.25 t² for
+    -1.596 ≤ t < 0, and 0.
     """
     for _ in range(_BISECTIONS):
         middle, depth = 0.5 * (low + high), 0.0
         for c in range(means.shape[0]):
             t = (means[c] - middle) * rates[c]
-            bound = 0.693 + t * (0.65 + 0.44 * t) if t > 0 else 0.693 + t * (0.798 + 0.25 * t)
-            depth += bound if t > -1.5 else 0.0
+            below, above = max(t, 0.0), max(min(t, 0.0), -1.596)
+            depth += 0.637 + below * (0.65 + 0.44 * below) + above * (0.798 + 0.25 * above)
         if depth >= _DEPTH:
             low = middle
         else:
@@ -209,52 +221,75 @@ def _foot(low: float, high: float, means: F64, rates: F64) -> float:
     return low
 
 
-@kernel
-def _panel(x: float, width: float, active: I64, centres: F64, rates: F64, count: int) -> tuple[int, float]:
+@part
+def _panel(x: float, width: float, active: I64, standing: _Standing, count: int) -> tuple[int, float]:
     """Drop the arms that have no mass from x on; how many stay, and where a panel from x may end.
 
-    A panel spans at most some deviations of each arm, or ends before the arm's mass begins. Many arms make ∏ Φ steep, so the
-    more arms, the narrower: measured, so that the error stays below 1e-6.
+    A panel spans at most some deviations of each arm, more above its mean, or ends before the arm's mass begins. Many arms make
+    ∏ Φ steep, so the more arms, the narrower: measured, so that the error stays below 1e-6.
     """
+    at, widths, rates, _ = standing
     leave = _LEAVE if count <= 10 else _CLAMP
-    span = 8.0 if count <= 10 else 7.0 if count <= 24 else 5.0 if count <= 100 else 4.0
+    span = 10.5 if count <= 5 else 9.3 if count <= 10 else 7.0 if count <= 24 else 5.0 if count <= 100 else 4.0
     end, kept = width, 0
     for c in range(count):
-        if x * rates[c] - centres[c] < leave:
-            end = min(end, max(x + span / rates[c], (centres[c] - _ENTER) / rates[c]))
-            active[kept], centres[kept], rates[kept] = active[c], centres[c], rates[c]
+        z = (x - at[c]) * rates[c]
+        if z < leave:
+            reach = span * (1.0 + _STRETCH * max(z - 0.5, 0.0))
+            end = min(end, max(x + reach * widths[c], at[c] - _ENTER * widths[c]))
+            active[kept], at[kept], widths[kept], rates[kept] = active[c], at[c], widths[c], rates[c]
             kept += 1
     if end < width < 2.0 * end - x:
         end = 0.5 * (x + width)  # two panels that share what is left are finer than a full one and a rest
     return kept, end
 
 
-@fused_kernel
-def _add_panel(start: float, end: float, active: I64, centres: F64, rates: F64, at_nodes: _Nodes, out: F64) -> None:
-    """Add ∫ φ_a ∏_{b≠a} Φ_b over a panel to each arm: a pass up the arms and one down, so that no Φ is divided by."""
-    below, shares, product = at_nodes
+@part
+def _add_panel(start: float, end: float, active: I64, at: F64, rates: F64, at_nodes: _Nodes, out: F64) -> None:
+    """Add ∫ φ_a ∏_{b≠a} Φ_b over a panel to each arm."""
     middle, half = 0.5 * (start + end), 0.5 * (end - start)
-    for j in range(_NODES):
-        product[j] = 1.0
-    for c in range(active.shape[0]):
-        scale, shift = half * rates[c], middle * rates[c] - centres[c]
-        for j in range(_NODES):
-            z = scale * _LEGENDRE[j] + shift
-            clamped = min(max(z, -_CLAMP), _CLAMP)
-            below[c, j] = _cdf(clamped)
-            shares[c, j] = _pdf(clamped) * product[j] if z == clamped else 0.0
-            product[j] *= below[c, j]
-    for j in range(_NODES):
-        product[j] = half * _LEGENDRE_WEIGHTS[j]
-    for c in range(active.shape[0] - 1, -1, -1):
-        won = 0.0
-        for j in range(_NODES):
-            won += shares[c, j] * product[j]
-            product[j] *= below[c, j]
-        out[active[c]] += won * rates[c]
+    nodes, count = (
+        at_nodes.product.shape[0],
+        active.shape[0],
+    )  # a length that the compiler does not know makes it vectorise
+    for c in range(count):
+        scale, shift = half * rates[c], (middle - at[c]) * rates[c]
+        for j in range(nodes):
+            at_nodes.z[c, j] = min(max(scale * _LEGENDRE[j] + shift, -_CLAMP), _CLAMP)
+    z, below, shares = at_nodes.flat_z, at_nodes.flat_below, at_nodes.flat_shares
+    for i in range(count * nodes):  # one long loop sets up the coefficients once; a loop an arm takes 1.5 times as long
+        below[i] = _cdf(z[i])
+        shares[i] = _pdf(z[i]) if abs(z[i]) < _CLAMP else 0.0
+    for j in range(nodes):
+        at_nodes.product[j] = half * _LEGENDRE_WEIGHTS[j]
+    _weigh(active, rates, at_nodes, out)
 
 
-@fused_kernel
+@part
+def _weigh(active: I64, rates: F64, at_nodes: _Nodes, out: F64) -> None:
+    """From φ and Φ at the nodes to what each arm gains: a pass up the arms and one down, so that no Φ is divided by."""
+    below, shares, product = at_nodes.below, at_nodes.shares, at_nodes.product
+    nodes, count = product.shape[0], active.shape[0]
+    for c in range(count):
+        for j in range(nodes):
+            shares[c, j] *= product[j]
+            product[j] *= below[c, j]
+    for j in range(nodes):  # the row behind the last, should their number be odd: it never wins and beats nobody
+        product[j], below[count, j], shares[count, j] = 1.0, 1.0, 0.0
+    for pair in range((count - 1) // 2, -1, -1):  # two arms a turn: half as often is the product fetched and put back
+        first, second, won_first, won_second = 2 * pair, 2 * pair + 1, 0.0, 0.0
+        for j in range(nodes):
+            above = product[j]
+            won_second += shares[second, j] * above
+            above *= below[second, j]
+            won_first += shares[first, j] * above
+            product[j] = above * below[first, j]
+        out[active[first]] += won_first * rates[first]
+        if second < count:
+            out[active[second]] += won_second * rates[second]
+
+
+@part
 def _cdf(z: float) -> float:
     v = z * z
     p: float = _CDF[0]
@@ -263,7 +298,7 @@ def _cdf(z: float) -> float:
     return 0.5 + z * p
 
 
-@fused_kernel
+@part
 def _pdf(z: float) -> float:
     v = z * z
     q: float = _PDF[0]
