@@ -80,5 +80,49 @@ class BetaScores:
         """The posterior mean of each arm, (n, k)."""
         return self.successes / (self.successes + self.failures)
 
+    @property
+    def deviations(self) -> F64:
+        """The posterior deviation of each arm, (n, k)."""
+        total = self.successes + self.failures
+        return np.sqrt(self.successes * self.failures / (total + 1)) / total
 
-Scores: TypeAlias = Moments | BetaScores
+
+@dataclass(frozen=True)
+class Draws:
+    """Joint draws of the expected reward of arms that share weights: ``values`` (m, n, k); ``means`` (n, k) is their exact mean.
+
+    Correlated arms have no win probability in closed form, and are never taken for independent ones.
+
+    Raises:
+        InputError: shapes differ, there is no draw, or a value is not finite.
+    """
+
+    values: F64
+    means: F64
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3 or not len(self.values) or self.values.shape[1:] != self.means.shape:
+            raise InputError(
+                f"draws have the shape {self.values.shape} and means {self.means.shape}, expected (m, n, k) with m at least 1"
+                " and (n, k)"
+            )
+        if not (np.isfinite(self.values).all() and np.isfinite(self.means).all()):
+            raise InputError("draws and means must be finite; look for NaN or overflow in contexts or evidence")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, k): users and arms."""
+        return self.means.shape[0], self.means.shape[1]
+
+    @property
+    def expected(self) -> F64:
+        """The posterior mean of each arm, (n, k)."""
+        return self.means
+
+    @property
+    def deviations(self) -> F64:
+        """The deviation of each arm over the draws, (n, k)."""
+        return np.asarray(self.values.std(axis=0))
+
+
+Scores: TypeAlias = Moments | BetaScores | Draws

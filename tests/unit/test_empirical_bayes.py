@@ -26,7 +26,8 @@ class Planted:
         gram = np.einsum("kmi,kmj->kij", self.contexts, self.contexts)
         information = np.einsum("kmi,km->ki", self.contexts, self.rewards)
         counts = np.full(len(self.mu), float(self.rewards.shape[1]))
-        return LinearEvidence(gram, information, counts, (self.rewards**2).sum(axis=1))
+        squares, sums, takes = (self.rewards**2).sum(axis=1), self.contexts.sum(axis=1), self.rewards.sum(axis=1)
+        return LinearEvidence(gram, information, counts, squares, sums, takes)
 
     def log_likelihood(self, found: Hyperparameters) -> float:
         """log p(rewards) with the weights integrated out, straight from the joint Gaussian of each arm's rewards."""
@@ -84,6 +85,54 @@ def test_weights_that_all_equal_the_prior_mean_are_pinned_to_it() -> None:
     found = estimate_hyperparameters(planted.evidence, planted.mu, START)
     assert found.prior_precision.min() > 1000
     assert found.noise_precision == pytest.approx(BETA, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "start", [START, Hyperparameters(np.full(3, 1e-2), 1e3), Hyperparameters(np.full(3, 1e4), 0.1)]
+)
+def test_no_round_lowers_the_marginal_likelihood(start: Hyperparameters) -> None:
+    planted = Planted(k=60, m=20)
+    found = [estimate_hyperparameters(planted.evidence, planted.mu, start, max_rounds=1 + count) for count in range(25)]
+    likelihoods = np.array([planted.log_likelihood(one) for one in [start, *found]])
+    assert (np.diff(likelihoods) >= -1e-2).all()
+    best = planted.log_likelihood(estimate_hyperparameters(planted.evidence, planted.mu, START))
+    assert best - likelihoods[-1] < 0.1
+
+
+def test_a_feature_that_is_always_0_is_pinned_to_the_prior_and_changes_no_other_precision() -> None:
+    planted = Planted(k=200, m=50)
+    wanted = estimate_hyperparameters(planted.evidence, planted.mu, START)
+    planted.contexts = np.insert(planted.contexts, 1, 0.0, axis=2)
+    planted.mu = np.insert(planted.mu, 1, 0.4, axis=1)
+    found = estimate_hyperparameters(planted.evidence, planted.mu, Hyperparameters(np.ones(4), 1.0))
+    assert found.prior_precision[1] == 1e8
+    np.testing.assert_allclose(np.delete(found.prior_precision, 1), wanted.prior_precision, rtol=1e-3)
+    assert found.noise_precision == pytest.approx(wanted.noise_precision, rel=1e-3)
+
+
+def test_features_that_repeat_each_other_leave_the_noise_and_a_maximum() -> None:
+    planted = Planted(k=60, m=20)
+    wanted = estimate_hyperparameters(planted.evidence, planted.mu, START)
+    planted.contexts = np.concatenate([planted.contexts, planted.contexts[:, :, :1]], axis=2)
+    planted.mu = np.insert(planted.mu, 3, 0.0, axis=1)
+    found = estimate_hyperparameters(planted.evidence, planted.mu, Hyperparameters(np.ones(4), 1.0))
+    assert found.noise_precision == pytest.approx(wanted.noise_precision, rel=1e-3)
+    best = planted.log_likelihood(found)
+    for place in range(4):
+        for factor in (0.5, 2.0):
+            moved = found.prior_precision.copy()
+            moved[place] *= factor
+            assert planted.log_likelihood(Hyperparameters(moved, found.noise_precision)) < best + 1e-3
+
+
+def test_features_of_scales_a_million_apart_find_the_precisions_of_their_scales() -> None:
+    planted = Planted(k=200, m=50, alpha=np.array([4.0, 100.0, 25.0]))
+    wanted = estimate_hyperparameters(planted.evidence, planted.mu, START)
+    scales = np.array([0.1, 1.0, 1e3])  # precisions stay within their bounds
+    planted.contexts, planted.mu = planted.contexts * scales, planted.mu / scales
+    found = estimate_hyperparameters(planted.evidence, planted.mu, START)
+    np.testing.assert_allclose(found.prior_precision, wanted.prior_precision * scales**2, rtol=2e-2)
+    assert found.noise_precision == pytest.approx(wanted.noise_precision, rel=1e-3)
 
 
 @pytest.mark.parametrize("reward", [0.0, 1.0])

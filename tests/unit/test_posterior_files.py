@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bandit.errors import InputError
 from bandit.posterior import BetaPosterior, LinearPosterior
 
 
@@ -15,8 +16,8 @@ def linear() -> LinearPosterior:
 
 def beta() -> BetaPosterior:
     random = np.random.default_rng(2)
-    made = BetaPosterior([0, 0, 1, 2], 30.0, 40.0)
-    made.observe(random.integers(0, 4, 50), random.random(50))
+    made = BetaPosterior([0, 0, 1, 2], 30.0, 40.0, 50.0, 3, 0.7)
+    made.observe(random.integers(0, 3, 50), random.integers(0, 4, 50), random.random(50))
     return made
 
 
@@ -58,6 +59,20 @@ def test_a_file_with_pickled_objects_is_refused(
     tmp_path: Path, posterior: type[LinearPosterior | BetaPosterior]
 ) -> None:
     objects = np.array([object()], dtype=object)
-    np.savez(tmp_path / "objects.npz", precision=objects, titles=objects)
+    np.savez(tmp_path / "objects.npz", precision=objects, takes=objects)
     with pytest.raises(ValueError, match="allow_pickle=False"):
         posterior.load(tmp_path / "objects.npz")
+
+
+@pytest.mark.parametrize("posterior", [LinearPosterior, BetaPosterior])
+def test_a_file_that_lacks_an_array_is_refused_with_its_path(
+    tmp_path: Path, posterior: type[LinearPosterior | BetaPosterior]
+) -> None:
+    np.savez(tmp_path / "half.npz", precision=np.eye(2)[None], takes=np.ones(2))
+    with pytest.raises(InputError, match=r"half\.npz lacks an array .*: train again"):
+        posterior.load(tmp_path / "half.npz")
+
+
+def test_an_explicit_prior_comes_back(tmp_path: Path) -> None:
+    BetaPosterior([0, 0], prior_rates=[0.2, 0.3]).save(tmp_path / "beta.npz")
+    np.testing.assert_array_equal(BetaPosterior.load(tmp_path / "beta.npz").rates, [0.2, 0.3])

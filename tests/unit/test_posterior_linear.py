@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.stats import kstest, norm
+from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError
-from bandit.posterior import LinearEvidence, LinearPosterior
+from bandit.posterior import LinearEvidence, LinearPosterior, popularity_mean
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -111,12 +112,65 @@ def test_the_order_of_rows_inside_an_arm_changes_no_more_than_rounding() -> None
     assert_same(observed((contexts[order], arms[order], rewards[order])), observed(random_log()))
 
 
+def bytes_of_arm(evidence: LinearEvidence, arm: int) -> dict[str, bytes]:
+    return {name: sums[arm].tobytes() for name, sums in vars(evidence).items()}
+
+
 def test_the_order_of_arms_changes_not_a_bit() -> None:
     contexts, arms, rewards = random_log()
     order = np.argsort(arms, kind="stable")
     sorted_, mixed = observed((contexts[order], arms[order], rewards[order])), observed(random_log())
-    assert (sorted_.evidence.precision == mixed.evidence.precision).all()
-    assert (sorted_.evidence.information == mixed.evidence.information).all()
+    for arm in range(ARMS):
+        assert bytes_of_arm(sorted_.evidence, arm) == bytes_of_arm(mixed.evidence, arm)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 200])
+@pytest.mark.parametrize("n_arms", [5, 3000])
+def test_an_arm_has_the_same_bytes_alone_in_a_shard_and_in_a_catalogue_of_any_size(rows: int, n_arms: int) -> None:
+    contexts, arms, rewards = random_log(m=4 * rows)
+    arms = np.arange(4 * rows) % 4
+    shard, catalogue = LinearEvidence.empty(1, FEATURES), LinearEvidence.empty(n_arms, FEATURES)
+    own = arms == 2
+    shard.observe(contexts[own], np.zeros(rows, dtype=np.int64), rewards[own])
+    catalogue.observe(contexts, n_arms - 1 - arms, rewards)
+    assert bytes_of_arm(shard, 0) == bytes_of_arm(catalogue, n_arms - 3)
+
+
+@pytest.mark.parametrize("n_arms", [5, 3000])
+def test_the_number_of_blas_threads_changes_not_a_bit(n_arms: int) -> None:
+    random = np.random.default_rng(3)
+    log = random.normal(size=(2000, 24)), random.integers(0, 5, 2000), random.random(2000)
+    made = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            made.append(LinearEvidence.empty(n_arms, 24))
+            made[-1].observe(*log)
+    assert [bytes_of_arm(made[0], arm) for arm in range(5)] == [bytes_of_arm(made[1], arm) for arm in range(5)]
+
+
+@pytest.mark.parametrize("n_arms", [4, 3000])
+def test_impressions_one_by_one_equal_all_at_once(n_arms: int) -> None:
+    one_by_one, at_once = LinearEvidence.empty(n_arms, FEATURES), LinearEvidence.empty(n_arms, FEATURES)
+    contexts, arms, rewards = random_log()
+    at_once.observe(contexts, arms, rewards)
+    for row in range(len(arms)):
+        one_by_one.observe(contexts[row : row + 1], arms[row : row + 1], rewards[row : row + 1])
+    for name, sums in vars(at_once).items():
+        np.testing.assert_allclose(getattr(one_by_one, name), sums, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_contexts_of_single_precision_and_in_any_memory_order_teach_the_same() -> None:
+    contexts, arms, rewards = random_log()
+    narrow: Any = contexts.astype(np.float32)
+    wanted = observed((narrow.astype(np.float64), arms, rewards))
+    for layout in (narrow, np.asfortranarray(narrow), np.repeat(narrow, 2, axis=1)[:, ::2]):
+        assert (observed((layout, arms, rewards)).precision == wanted.precision).all()
+
+
+def test_features_whose_sum_overflows_are_finite_features() -> None:
+    made = LinearEvidence.empty(1, 2)
+    made.observe(np.full((1, 2), 3e38, dtype=np.float32), [0], [1.0])
+    np.testing.assert_allclose(made.sums, 3e38, rtol=1e-6)
 
 
 def test_forgetting_discounts_the_evidence_and_never_the_prior() -> None:
@@ -130,6 +184,42 @@ def test_forgetting_discounts_every_sum_alike() -> None:
     made.forget(0.25)
     for name, sums in vars(kept).items():
         np.testing.assert_allclose(getattr(made, name), 0.25 * sums, err_msg=name)
+
+
+def test_forgetting_before_observing_equals_a_weighted_regression() -> None:
+    old, new, retention = random_log(seed=1), random_log(seed=2), 0.3
+    made = observed(old)
+    made.forget(retention)
+    made.observe(*new)
+    weights = np.sqrt(np.repeat([retention, 1.0], 400))
+    contexts, arms, rewards = (np.concatenate(pair) for pair in zip(old, new, strict=True))
+    wanted = naive.linear_posterior(
+        contexts * weights[:, None], arms, rewards * weights, made.prior_precision, made.prior_mean, 20.0
+    )
+    np.testing.assert_allclose(made.precision, wanted.precisions, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(made.mean, wanted.means, rtol=1e-9, atol=1e-12)
+
+
+def test_a_prior_mean_of_popularity_is_expected_of_every_context() -> None:
+    made = LinearPosterior(3, 4, prior_mean=popularity_mean([0.1, 0.0, 1.0], n_features=4, constant=2))
+    contexts = np.random.default_rng(1).normal(size=(6, 4))
+    contexts[:, 2] = 1
+    np.testing.assert_allclose(made.moments(contexts, range(3)).means, np.tile([0.1, 0.0, 1.0], (6, 1)), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("rates", "constant", "said"),
+    [
+        ([0.5, 1.5], 0, "rates (2,) run from 0.5 to 1.5, expected (k,) from 0 to 1"),
+        ([np.nan], 0, "rates (1,) run from nan to nan"),
+        ([[0.5]], 0, "rates (1, 1)"),
+        ([0.5], 4, "the constant feature is 4, expected 0 to 3"),
+        ([0.5], -1, "the constant feature is -1, expected 0 to 3; without one leave the prior mean at 0"),
+    ],
+)
+def test_popularity_that_is_no_rate_or_has_no_place_is_refused(rates: Any, constant: int, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        popularity_mean(rates, 4, constant)
 
 
 def test_forgetting_again_and_again_ends_at_the_prior() -> None:

@@ -1,0 +1,87 @@
+"""What every posterior keeps: evidence apart from the prior, and scores by type."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
+
+import numpy.typing as npt
+
+from bandit.scores import Scores
+
+
+class Evidence(Protocol):
+    """Sums (or rows) of impressions, without the prior."""
+
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; refused before anything changes."""
+        ...
+
+    def merge(self, other: Self) -> None:
+        """Add another evidence of the same arms and features."""
+        ...
+
+    def forget(self, retention: float) -> None:
+        """Discount what was observed so far; ``retention`` in (0, 1]."""
+        ...
+
+
+class Scorer(Protocol):
+    """What scoring many blocks of users for the same arms needs, computed once."""
+
+    def scores(self, contexts: npt.ArrayLike) -> Scores:
+        """Scores of each context (n, d) for the scorer's arms (k,)."""
+        ...
+
+
+Kind = TypeVar("Kind", bound=Evidence)
+
+
+class Posterior(ABC, Generic[Kind]):
+    """What is believed of each arm: a prior, and the evidence on top of it.
+
+    ``name`` is the posterior's word on the command line and in manifests.
+    """
+
+    name: ClassVar[str]
+    evidence: Kind
+
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1].
+
+        Raises:
+            InputError: before anything changes, when shapes, arms, rewards or features are wrong.
+        """
+        self.evidence.observe(contexts, arms, rewards)
+
+    def merge(self, other: "Posterior[Kind] | Kind") -> None:
+        """Add another evidence, or the evidence of another posterior; the prior stays this one's.
+
+        Raises:
+            InputError: it is of other arms or features.
+        """
+        self.evidence.merge(other.evidence if isinstance(other, Posterior) else other)
+
+    def forget(self, retention: float) -> None:
+        """Discount the evidence, never the prior.
+
+        Raises:
+            InputError: ``retention`` is outside (0, 1].
+        """
+        self.evidence.forget(retention)
+
+    def scores(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Scores:
+        """Scores of the arms (k,) for each context (n, d)."""
+        return self.scorer(arms).scores(contexts)
+
+    @abstractmethod
+    def scorer(self, arms: npt.ArrayLike) -> Scorer:
+        """What scoring many blocks of users for the same arms (k,) needs, computed once."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""

@@ -1,0 +1,171 @@
+"""Bayesian logistic regression, one weight vector an arm, refitted from rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.posterior.checks import (
+    F64,
+    I64,
+    checked_arms,
+    checked_contexts,
+    checked_retention,
+    checked_rewards,
+    named_arrays,
+    spread,
+)
+from bandit.posterior.laplace import Laplace, fit_laplace
+from bandit.posterior.refitted import RefittedPosterior
+
+
+class Rows(NamedTuple):
+    """Impressions in the order they were observed: contexts (m, d), arms, rewards and weights (m,)."""
+
+    contexts: npt.NDArray[np.floating]
+    arms: I64
+    rewards: F64
+    weights: F64
+
+
+@dataclass
+class LogisticEvidence:
+    """Impressions themselves: a logistic likelihood has no sums that hold all of it.
+
+    ``shape`` is (k, d). ``parts`` are the rows as they came; ``rows`` joins them.
+    """
+
+    shape: tuple[int, int]
+    parts: list[Rows]
+
+    @classmethod
+    def empty(cls, n_arms: int, n_features: int) -> Self:
+        """Evidence of no impressions."""
+        return cls((n_arms, n_features), [])
+
+    @property
+    def rows(self) -> Rows:
+        """All impressions, in the order they were observed."""
+        if not self.parts:
+            self.parts = [Rows(np.empty((0, self.shape[1])), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]
+        if len(self.parts) > 1:
+            columns = zip(*self.parts, strict=True)
+            self.parts = [Rows(*(np.concatenate(column) for column in columns))]
+        return self.parts[0]
+
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; a fraction is a target of the cross-entropy.
+
+        Raises:
+            InputError: before anything changes, when shapes, arms, rewards or features are wrong.
+        """
+        n_arms, n_features = self.shape
+        x = checked_contexts(contexts, n_features)
+        rows = checked_arms(arms, n_arms)
+        if len(rows) != len(x):
+            raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
+        r = checked_rewards(rewards, len(x))
+        # Copies: the caller may reuse his arrays, and evidence that keeps rows must not follow.
+        self.parts.append(Rows(x.copy(), rows.copy(), r.copy(), np.ones(len(x))))
+
+    def merge(self, other: "LogisticEvidence") -> None:
+        """Add the rows of another evidence of the same arms and features.
+
+        Raises:
+            InputError: its shape differs.
+        """
+        if other.shape != self.shape:
+            raise InputError(
+                f"evidence of {other.shape} (arms, features) cannot be merged into evidence of {self.shape}"
+            )
+        self.parts.extend(list(other.parts))
+
+    def forget(self, retention: float) -> None:
+        """Discount the weight of every row.
+
+        Raises:
+            InputError: ``retention`` is outside (0, 1].
+        """
+        kept = checked_retention(retention)
+        self.parts = [part._replace(weights=part.weights * kept) for part in self.parts]
+
+
+class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
+    """Posterior of one weight vector an arm: P(r = 1) = 1 / (1 + exp(-wᵀx)), w ~ N(μ, diag(α)⁻¹), by Laplace's approximation.
+
+    Bishop (2006, section 4.5), Spiegelhalter and Lauritzen (1990). Weights have their full covariance and every fit is of all
+    rows: updating a diagonal one batch after batch (Chapelle and Li 2011, algorithm 3) drops the correlations and the
+    curvature at the new mode. Scores are on the linear scale (``link`` is "logit"), where the ranking is that of the rewards.
+
+    Args:
+        n_arms: k.
+        n_features: d.
+        prior_precision: α, of the weights; a number, or (d,) for one a feature.
+        prior_mean: μ, of the weights; a number, (d,) or (k, d); see ``logit_mean`` for popularity.
+
+    Raises:
+        InputError: a size, precision or shape is out of range.
+
+    >>> posterior = LogisticPosterior(n_arms=2, n_features=1)
+    >>> posterior.observe([[1.0], [1.0], [1.0]], [0, 0, 0], [1.0, 1.0, 0.0])
+    >>> posterior.mean.round(4)
+    array([[0.2865],
+           [0.    ]])
+    """
+
+    name = "logistic"
+
+    def __init__(
+        self,
+        n_arms: int,
+        n_features: int,
+        prior_precision: npt.ArrayLike = 1.0,
+        prior_mean: npt.ArrayLike = 0.0,
+    ) -> None:
+        if n_arms < 1 or n_features < 1:
+            raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
+        self.prior_precision = spread("prior_precision", prior_precision, (n_features,))
+        self.prior_mean = spread("prior_mean", prior_mean, (n_arms, n_features))
+        if not (self.prior_precision > 0).all():
+            raise InputError(
+                f"the smallest prior precision is {self.prior_precision.min()}, expected above 0;"
+                " take a small number for a vague prior"
+            )
+        self.evidence = LogisticEvidence.empty(n_arms, n_features)
+
+    def _fit(self) -> Laplace:
+        rows = self.evidence.rows
+        return fit_laplace(*rows, self.evidence.shape[0], self.prior_precision, self.prior_mean)
+
+    @property
+    def mean(self) -> F64:
+        """Mode of the weights, (k, d)."""
+        return self.fitted.means
+
+    @property
+    def precision(self) -> F64:
+        """Precision of the weights at the mode with the prior in it, (k, d, d)."""
+        return self.fitted.precisions
+
+    def save(self, path: Path) -> None:
+        """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
+        with path.open("wb") as file:
+            np.savez(
+                file, **self.evidence.rows._asdict(), prior_precision=self.prior_precision, prior_mean=self.prior_mean
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: an array is missing.
+        """
+        with np.load(path, allow_pickle=False) as file, named_arrays(path):
+            n_arms, n_features = file["prior_mean"].shape
+            posterior = cls(n_arms, n_features, file["prior_precision"], file["prior_mean"])
+            posterior.evidence.parts.append(Rows(*(file[name] for name in Rows._fields)))
+        return posterior

@@ -1,0 +1,40 @@
+"""Popularity as the prior mean of a linear model."""
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.posterior.checks import F64
+
+
+def popularity_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) -> F64:
+    """Prior means that make every context expect each arm's rate: the rate at the constant feature, 0 elsewhere, (k, d).
+
+    Contexts without a constant feature have no place for a level: whatever weights held it would favour some users over others.
+    Their prior mean stays 0, the default of ``LinearPosterior``.
+
+    Args:
+        rates: expected reward of each arm, (k,), from 0 to 1, such as the take rate of its title.
+        n_features: d.
+        constant: the feature that is 1 in every context.
+
+    Raises:
+        InputError: a rate is not from 0 to 1, or there is no such feature.
+
+    >>> popularity_mean([0.25, 0.1], n_features=2)
+    array([[0.25, 0.  ],
+           [0.1 , 0.  ]])
+    """
+    array = np.asarray(rates, dtype=np.float64)
+    if array.ndim != 1 or not ((array >= 0) & (array <= 1)).all():
+        raise InputError(
+            f"rates {array.shape} run from {array.min(initial=np.inf)} to {array.max(initial=-np.inf)}, expected (k,) from 0"
+            " to 1; divide takes by impressions"
+        )
+    if not 0 <= constant < n_features:
+        raise InputError(
+            f"the constant feature is {constant}, expected 0 to {n_features - 1}; without one leave the prior mean at 0"
+        )
+    mean = np.zeros((len(array), n_features))
+    mean[:, constant] = array
+    return mean

@@ -1,0 +1,166 @@
+"""Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.posterior.arrow import ArrowSystem, Prior
+from bandit.posterior.checks import F64, named_arrays, spread
+from bandit.posterior.linear import LinearEvidence
+from bandit.posterior.refitted import RefittedPosterior
+from bandit.posterior.shared_weights import SharedWeights, design_of
+from bandit.scores import Moments
+
+_SEEDS = 2**64
+
+
+class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
+    """Gaussian posterior of weights that all arms share: r = xᵀ W [1, z_a] + b_a + noise, z_a the artwork's features.
+
+    W ~ N(0, α⁻¹) says how users with x receive artworks with z, b_a ~ N(μ_a, τ⁻¹) what is the artwork's own. A new artwork
+    starts from what its features say, and the width of its intercept keeps it explored. Evidence is that of
+    ``LinearPosterior``; intercepts are eliminated by the arrow structure of the precision, so memory grows with arms, not
+    their square. Arms that share weights are correlated: scores are joint draws.
+
+    Args:
+        features: z, of each artwork, (A, f); f may be 0.
+        n_features: d, of a context.
+        prior_precision: α, of the shared weights; a number, or what spreads to (d, f + 1).
+        intercept_precision: τ, of each arm's intercept.
+        noise_precision: β, of rewards.
+        intercept_mean: μ; a number, or (A,), such as the take rate of the artwork's title.
+        n_draws: m, of the joint posterior; a win frequency p has the standard error √(p (1 - p) / m).
+        seed: of the draws, from 0 to 2⁶⁴ - 1.
+
+    Raises:
+        InputError: a size, precision, shape or seed is out of range, or a feature is not finite.
+
+    >>> posterior = SharedPosterior([[1.0], [1.0], [-1.0]], n_features=1, intercept_precision=100.0)
+    >>> posterior.observe([[1.0]] * 4, [0, 0, 2, 2], [1.0, 1.0, 0.0, 0.0])
+    >>> posterior.moments([[1.0]], [0, 1, 2]).means.round(2)  # arm 1 was never shown, and looks like arm 0
+    array([[0.8, 0.8, 0. ]])
+    """
+
+    name = "shared"
+
+    def __init__(
+        self,
+        features: npt.ArrayLike,
+        n_features: int,
+        prior_precision: npt.ArrayLike = 1.0,
+        intercept_precision: float = 1.0,
+        noise_precision: float = 1.0,
+        intercept_mean: npt.ArrayLike = 0.0,
+        n_draws: int = 256,
+        seed: int = 0,
+    ) -> None:
+        self.features = _checked_features(features)
+        n_arms, width = self.features.shape
+        if n_arms < 1 or n_features < 1:
+            raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
+        self.prior_precision = spread("prior_precision", prior_precision, (n_features, width + 1))
+        self.intercept_mean = spread("intercept_mean", intercept_mean, (n_arms,))
+        self.intercept_precision, self.noise_precision = float(intercept_precision), float(noise_precision)
+        for name, value in (
+            ("smallest prior precision", self.prior_precision.min()),
+            ("intercept precision", self.intercept_precision),
+            ("noise precision", self.noise_precision),
+        ):
+            if not 0 < value < np.inf:
+                raise InputError(f"the {name} is {value}, expected a finite number above 0; take a small one if unsure")
+        if n_draws < 1 or not 0 <= seed < _SEEDS:
+            raise InputError(f"{n_draws} draws of the seed {seed}, expected at least 1 and a seed from 0 to 2**64 - 1")
+        self.n_draws, self.seed = int(n_draws), int(seed)
+        self.evidence = LinearEvidence.empty(n_arms, n_features)
+
+    @classmethod
+    def of(
+        cls,
+        evidence: LinearEvidence,
+        features: npt.ArrayLike,
+        prior_precision: npt.ArrayLike = 1.0,
+        intercept_precision: float = 1.0,
+        noise_precision: float = 1.0,
+        intercept_mean: npt.ArrayLike = 0.0,
+        n_draws: int = 256,
+        seed: int = 0,
+    ) -> Self:
+        """The posterior over merged evidence, which is taken as it is, not copied.
+
+        Raises:
+            InputError: as the class, or the evidence is of another number of arms than the features.
+        """
+        n_arms, n_features = evidence.shape
+        posterior = cls(
+            features,
+            n_features,
+            prior_precision,
+            intercept_precision,
+            noise_precision,
+            intercept_mean,
+            n_draws,
+            seed,
+        )
+        if len(posterior.features) != n_arms:
+            raise InputError(
+                f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row an arm"
+            )
+        posterior.evidence = evidence
+        return posterior
+
+    def _fit(self) -> SharedWeights:
+        prior = Prior(self.prior_precision, self.intercept_precision, self.noise_precision, self.intercept_mean)
+        arrow = ArrowSystem(self.evidence, design_of(self.features)).solve(prior)
+        return SharedWeights.of(arrow, self.features, self.n_draws, self.seed)
+
+    def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
+        """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
+        return self.fitted.moments(contexts, arms)
+
+    def save(self, path: Path) -> None:
+        """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                **vars(self.evidence),
+                features=self.features,
+                prior_precision=self.prior_precision,
+                others=np.array([self.intercept_precision, self.noise_precision]),
+                intercept_mean=self.intercept_mean,
+                n_draws=np.int64(self.n_draws),
+                seed=np.uint64(self.seed),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: an array is missing.
+        """
+        with np.load(path, allow_pickle=False) as file, named_arrays(path):
+            evidence = LinearEvidence(**{field.name: file[field.name] for field in fields(LinearEvidence)})
+            return cls.of(
+                evidence,
+                file["features"],
+                file["prior_precision"],
+                float(file["others"][0]),
+                float(file["others"][1]),
+                file["intercept_mean"],
+                int(file["n_draws"]),
+                int(file["seed"]),
+            )
+
+
+def _checked_features(features: npt.ArrayLike) -> F64:
+    array = np.array(features, dtype=np.float64)
+    if array.ndim != 2:
+        raise InputError(f"features have the shape {array.shape}, expected (A, f): one row an artwork")
+    wrong = ~np.isfinite(array).all(axis=1)
+    if wrong.any():
+        raise InputError(f"row {int(wrong.argmax())} of the features has a value that is not finite")
+    return array
