@@ -70,6 +70,8 @@ TOTAL_WEIGHT: Final = 65535
 
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
+EXPLORE: Final = "explore"
+JOINT: Final = "joint"
 SIMULATION: Final = "simulation"
 
 

@@ -11,8 +11,10 @@ from bandit.policies.base import Policy
 from bandit.policies.deciding import Decisions, decide, draw_arms, quantise
 from bandit.policies.epsilon_greedy import EpsilonGreedy
 from bandit.policies.greedy import Greedy
+from bandit.policies.linucb import LinUCB
 from bandit.policies.popularity import Popularity
 from bandit.policies.registry import POLICIES, parse_policy
+from bandit.policies.softmax import Softmax
 from bandit.policies.thompson import ThompsonSampling
 from bandit.policies.uniform import Uniform
 
@@ -21,8 +23,10 @@ __all__ = [
     "Decisions",
     "EpsilonGreedy",
     "Greedy",
+    "LinUCB",
     "Policy",
     "Popularity",
+    "Softmax",
     "ThompsonSampling",
     "Uniform",
     "decide",

@@ -37,8 +37,8 @@ class Policy(ABC):
             InputError: ``eligible`` has another shape, or a row of it is empty.
         """
 
-    def for_title(self, impressions: float) -> Self:  # noqa: ARG002 - policies that decay override it
-        """The policy as it stands for a title with that many impressions."""
+    def for_title(self, impressions: float, total: float | None = None) -> Self:  # noqa: ARG002 - policies that decay override it
+        """The policy as it stands for a title with that many impressions, in a log with ``total`` of them."""
         return self
 
 

@@ -1,6 +1,7 @@
 """The best artwork most of the time, any artwork otherwise."""
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import ClassVar, Self
 
 from bandit.errors import InputError
@@ -10,41 +11,67 @@ from bandit.scores import Scores
 
 @dataclass(frozen=True)
 class EpsilonGreedy(Policy):
-    """ε/k + (1-ε)·[best] (Sutton and Barto 2018, section 2.2), with ε constant or falling with the title's impressions.
+    """ε/k + (1-ε)·[best] (Sutton and Barto 2018, section 2.2), with ε constant or falling with impressions.
+
+    ε falls like 1/t: ε / (1 + t / halving), which keeps the total of exploration logarithmic (Auer, Cesa-Bianchi and Fischer
+    2002, theorem 3). t is counted by title, so that a new title explores afresh, or over the whole log.
 
     Args:
         epsilon: share of decisions that explore, in [0, 1].
-        halving: impressions of a title after which its ε has halved: ε / (1 + impressions / halving); None keeps ε constant.
-            Falling like 1/t it keeps the total of exploration logarithmic (Auer, Cesa-Bianchi and Fischer 2002, theorem 3).
+        halving: impressions of a title after which its ε has halved; None keeps ε constant.
+        total_halving: impressions of all titles after which every ε has halved; excludes ``halving``.
 
     Raises:
-        InputError: ε outside [0, 1] or a halving that is not above 0.
+        InputError: ε outside [0, 1], a halving that is not above 0, or two halvings.
 
     >>> import numpy as np
-    >>> from bandit.posterior import Moments
+    >>> from bandit.scores import Moments
     >>> EpsilonGreedy(epsilon=0.1).probabilities(Moments(np.array([[0.1, 0.3]]), np.ones((1, 2))))
     array([[0.05, 0.95]])
     >>> EpsilonGreedy(epsilon=0.1, halving=1000).for_title(1000).epsilon
     0.05
+    >>> EpsilonGreedy(epsilon=0.1, total_halving=1000).for_title(0, total=3000).epsilon
+    0.025
     """
 
     name: ClassVar[str] = "epsilon_greedy"
     epsilon: float = 0.1
     halving: float | None = None
+    total_halving: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 1:
             raise InputError(f"epsilon is {self.epsilon}, expected a share between 0 and 1")
-        if self.halving is not None and not self.halving > 0:
+        for name, value in (("halving", self.halving), ("total_halving", self.total_halving)):
+            if value is not None and not 0 < value < inf:
+                raise InputError(
+                    f"{name} is {value}, expected a number of impressions above 0, or none for a constant epsilon"
+                )
+        if self.halving is not None and self.total_halving is not None:
             raise InputError(
-                f"halving is {self.halving}, expected a number of impressions above 0, or none for a constant epsilon"
+                f"halving is {self.halving} and total_halving is {self.total_halving}; give one of them: epsilon falls with the "
+                "impressions of a title or of the whole log"
             )
 
-    def for_title(self, impressions: float) -> Self:
-        """ε as it stands after that many impressions of the title."""
-        if self.halving is None:
-            return self
-        return replace(self, epsilon=self.epsilon / (1 + impressions / self.halving), halving=None)
+    def for_title(self, impressions: float, total: float | None = None) -> Self:
+        """ε as it stands after that many impressions of the title, and ``total`` of all titles.
+
+        Raises:
+            InputError: a count is negative or not finite, or ε falls with the total and there is none.
+        """
+        for name, count in (("impressions", impressions), ("total", total)):
+            if count is not None and not 0 <= count < inf:
+                raise InputError(f"{name} is {count}, expected a count of impressions, at least 0")
+        if self.total_halving is not None:
+            if total is None:
+                raise InputError(
+                    f"total is None and total_halving is {self.total_halving}; pass the impressions of the whole log"
+                )
+            return self._after(total / self.total_halving)
+        return self if self.halving is None else self._after(impressions / self.halving)
+
+    def _after(self, halvings: float) -> Self:
+        return replace(self, epsilon=self.epsilon / (1 + halvings), halving=None, total_halving=None)
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """ε/k for each eligible arm, and 1-ε more for the best, shared by ties."""

@@ -6,12 +6,15 @@ from bandit.errors import InputError
 from bandit.policies.base import Policy
 from bandit.policies.epsilon_greedy import EpsilonGreedy
 from bandit.policies.greedy import Greedy
+from bandit.policies.linucb import LinUCB
 from bandit.policies.popularity import Popularity
+from bandit.policies.softmax import Softmax
 from bandit.policies.thompson import ThompsonSampling
 from bandit.policies.uniform import Uniform
+from bandit.words import check_known, parse_word
 
 POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (ThompsonSampling, EpsilonGreedy, Greedy, Uniform, Popularity)
+    policy.name: policy for policy in (ThompsonSampling, EpsilonGreedy, Greedy, Uniform, Popularity, Softmax, LinUCB)
 }
 """Every policy by its name."""
 
@@ -20,23 +23,15 @@ def parse_policy(text: str) -> Policy:
     """A policy from ``name`` or ``name:parameter=value,parameter=value``.
 
     Raises:
-        InputError: the name or a parameter is not known, or a value is not a number in its range.
+        InputError: the name or a parameter is not known, one is given twice, or a value is not a number in its range.
 
     >>> parse_policy("epsilon_greedy:epsilon=0.2")
-    EpsilonGreedy(epsilon=0.2, halving=None)
+    EpsilonGreedy(epsilon=0.2, halving=None, total_halving=None)
+    >>> parse_policy("softmax:temperature=0.02")
+    Softmax(temperature=0.02)
     """
-    name, _, arguments = text.partition(":")
+    name, parameters = parse_word(text)
     if name not in POLICIES:
         raise InputError(f"there is no policy {name!r}; choose one of {', '.join(POLICIES)}")
-    known = {field.name for field in fields(POLICIES[name])}  # type: ignore[arg-type]
-    return POLICIES[name](**dict(_parameter(item, name, known) for item in arguments.split(",") if item))
-
-
-def _parameter(item: str, policy: str, known: set[str]) -> tuple[str, float]:
-    key, _, value = item.partition("=")
-    if key not in known:
-        raise InputError(f"{policy} has no parameter {key!r}; it takes {', '.join(sorted(known)) or 'none'}")
-    try:
-        return key, float(value)
-    except ValueError:
-        raise InputError(f"parameter {key} of {policy} is {value!r}, expected a number") from None
+    check_known(name, parameters, (field.name for field in fields(POLICIES[name])))  # type: ignore[arg-type]
+    return POLICIES[name](**parameters)
