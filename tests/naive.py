@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
+from math import comb, factorial, fsum
 from math import floor as whole_part
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import special
 from scipy.integrate import quad_vec
-from scipy.special import log_ndtr
+from scipy.optimize import root
+from scipy.special import expit, log_expit, log_ndtr
 
 F64 = npt.NDArray[np.float64]
 Mask = Sequence[bool]
@@ -151,6 +154,89 @@ def share_of_best(values: Sequence[float] | F64) -> list[float]:
     return [float(tied) / sum(near) for tied in near]
 
 
+# --- Beta arms and draws -----------------------------------------------------------------------------------------------
+
+
+def beta_win_probabilities(alphas: Sequence[float] | F64, betas: Sequence[float] | F64) -> list[float]:
+    """P(arm has the largest rate) = ∫ f_a ∏_{b≠a} F_b over log-odds, by adaptive Gauss-Kronrod between quantiles of all arms.
+
+    F is scipy's incomplete beta function, and its first term α⁻¹ p^α / B where p or 1-p is below the smallest double.
+    """
+    a, b = np.asarray(alphas, dtype=np.float64), np.asarray(betas, dtype=np.float64)
+    shares = (1e-13, 1e-9, 1e-5, 1e-2, 0.1, 0.5)
+    lefts = np.array([_beta_quantile(share, a, b) for share in shares])
+    rights = np.array([-_beta_quantile(share, b, a) for share in shares])
+    low, high = float(lefts[0].max()), float(rights[0].max())
+    cuts = np.unique(np.concatenate([lefts.ravel(), rights.ravel(), [0.0]]))
+
+    def densities(u: float) -> F64:
+        own = np.exp(a * special.log_expit(u) + b * special.log_expit(-u) - special.betaln(a, b))
+        below = _beta_below(u, a, b)
+        return np.array([own[arm] * np.prod(np.delete(below, arm)) for arm in range(len(a))])
+
+    points = cuts[(cuts > low) & (cuts < high)]
+    integral, _ = quad_vec(densities, low, high, epsabs=1e-9, epsrel=0, norm="max", quadrature="gk15", points=points)
+    return [float(win) for win in integral]
+
+
+def _beta_quantile(share: float, a: F64, b: F64) -> F64:
+    rates = special.betaincinv(a, b, share)
+    first_term = (np.log(share) + np.log(a) + special.betaln(a, b)) / a
+    return np.where(rates < 1e-290, first_term, special.logit(np.maximum(rates, 1e-300)))
+
+
+def _beta_below(u: float, a: F64, b: F64) -> F64:
+    if u < -600:
+        return np.asarray(np.exp(a * u - np.log(a) - special.betaln(a, b)))
+    if u > 600:
+        return np.asarray(1 - np.exp(-b * u - np.log(b) - special.betaln(a, b)))
+    return np.asarray(special.betainc(a, b, special.expit(u)) if u < 0 else 1 - special.betainc(b, a, special.expit(-u)))
+
+
+def beta_leader(alpha: float, beta: float, others_alpha: float, others_beta: float, n_others: int) -> float:
+    """P(the rate of one arm is above those of many equal ones) = ∫ f F^n over log-odds."""
+    a, b = np.array([alpha, others_alpha]), np.array([beta, others_beta])
+    shares = (1e-13, 1e-5, 1e-2, 0.1, 0.5)
+    cuts = [_beta_quantile(share, a, b) for share in shares] + [-_beta_quantile(share, b, a) for share in shares]
+    points = np.unique(np.concatenate([*cuts, [0.0]]))
+    points = points[np.isfinite(points)]  # a median whose rate rounds to 1 is at infinity
+
+    def density(u: float) -> float:
+        own = alpha * special.log_expit(u) + beta * special.log_expit(-u) - special.betaln(alpha, beta)
+        return float(np.exp(own) * _beta_below(u, a, b)[1] ** n_others)
+
+    integral, _ = quad_vec(density, points[0], points[-1], epsabs=1e-10, epsrel=0, quadrature="gk15", points=points[1:-1])
+    return float(integral)
+
+
+def beta_duel(a: tuple[int, int], b: tuple[int, int]) -> Fraction:
+    """P(the rate of ``a`` is above that of ``b``) for whole parameters, exactly.
+
+    A Beta(α, β) below p is a binomial of α+β-1 trials with at least α successes (Abramowitz and Stegun, 26.5.24); the
+    expectation of each term under the other Beta is a ratio of factorials.
+    """
+    trials = b[0] + b[1] - 1
+    terms = (
+        comb(trials, hits) * Fraction(_beta(a[0] + hits, a[1] + trials - hits), _beta(*a))
+        for hits in range(b[0], trials + 1)
+    )
+    return sum(terms, Fraction(0))
+
+
+def _beta(a: int, b: int) -> Fraction:
+    return Fraction(factorial(a - 1) * factorial(b - 1), factorial(a + b - 1))
+
+
+def win_frequencies(draws: F64, eligible: Mask) -> list[float]:
+    """Share of the draws (m, k) that each eligible arm wins; ties share."""
+    arms = [a for a in range(draws.shape[1]) if eligible[a]]
+    wins = [0.0] * draws.shape[1]
+    for draw_of_all in draws:
+        for a, share in zip(arms, share_of_best([float(draw_of_all[a]) for a in arms]), strict=True):
+            wins[a] += share / len(draws)
+    return wins
+
+
 # --- posteriors --------------------------------------------------------------------------------------------------------
 
 
@@ -199,16 +285,177 @@ def beta_rates(
     impressions: Sequence[float],
     title_strength: float,
     catalogue_strength: float,
+    arm_strength: float = 1.0,
+    pessimism: float = 1.0,
 ) -> list[float]:
-    """Posterior mean of each arm's take rate, shrunk to its title, the title to the catalogue (prior: 1 take in 20)."""
+    """Posterior mean of each arm's take rate, shrunk to its title, the title to the catalogue (prior: 1 take in 20).
+
+    ``arm_strength`` counts in segments only.
+    """
     catalogue = (sum(takes) + 1) / (sum(impressions) + 20)
     rates = []
     for a, title in enumerate(titles):
         of_title = [b for b, other in enumerate(titles) if other == title]
         pulled = sum(takes[b] for b in of_title) + catalogue_strength * catalogue
         rate = pulled / (sum(impressions[b] for b in of_title) + catalogue_strength)
-        rates.append((takes[a] + title_strength * rate) / (impressions[a] + title_strength))
+        rates.append((takes[a] + title_strength * pessimism * rate) / (impressions[a] + title_strength))
     return rates
+
+
+# --- logistic and shared posteriors --------------------------------------------------------------------------------------
+
+
+def log_posterior(
+    rows: tuple[F64, F64, F64], prior_precision: F64, prior_mean: F64, at: F64
+) -> tuple[float, list[float], list[list[float]]]:
+    """Log posterior of one arm's logistic weights up to a constant, its gradient and its negative Hessian, row by row."""
+    d = len(at)
+    away = [float(at[p] - prior_mean[p]) for p in range(d)]
+    value = -sum(float(prior_precision[p]) * away[p] ** 2 for p in range(d)) / 2
+    gradient = [-float(prior_precision[p]) * away[p] for p in range(d)]
+    hessian = [[float(prior_precision[p]) if p == q else 0.0 for q in range(d)] for p in range(d)]
+    for x, r, weight in zip(*rows, strict=True):
+        score = sum(float(x[p]) * float(at[p]) for p in range(d))
+        value += weight * (r * float(log_expit(score)) + (1 - r) * float(log_expit(-score)))
+        for p in range(d):
+            gradient[p] += weight * (r - float(expit(score))) * x[p]
+            for q in range(d):
+                hessian[p][q] += weight * float(expit(score)) * float(expit(-score)) * x[p] * x[q]
+    return value, gradient, hessian
+
+
+def logistic_mode(rows: tuple[F64, F64, F64], prior_precision: F64, prior_mean: F64) -> F64:
+    """Where the gradient of the log posterior is 0, by scipy's hybrid method: to the last bits, unlike its minimizers."""
+
+    def gradient(w: F64) -> F64:
+        return np.array(log_posterior(rows, prior_precision, prior_mean, w)[1])
+
+    def curvature(w: F64) -> F64:
+        return -np.array(log_posterior(rows, prior_precision, prior_mean, w)[2])
+
+    found = root(gradient, prior_mean, jac=curvature, tol=1e-14)
+    return np.asarray(found.x)
+
+
+class Joint(NamedTuple):
+    """Mean and covariance of all weights and intercepts together, and the row of each arm at a context."""
+
+    mean: F64
+    covariance: F64
+
+    def at(self, context: F64, features: F64) -> tuple[F64, F64]:
+        """Mean (A,) and covariance (A, A) of the expected rewards of all arms."""
+        rows = np.stack([_joint_row(context, features, arm) for arm in range(len(features))])
+        return rows @ self.mean, rows @ self.covariance @ rows.T
+
+
+def _joint_row(context: F64, features: F64, arm: int) -> F64:
+    shared = [float(x) * z for x in context for z in [1.0, *features[arm].tolist()]]
+    return np.array(shared + [float(arm == other) for other in range(len(features))])
+
+
+def shared_posterior(
+    features: F64,
+    log: tuple[F64, npt.NDArray[np.int64], F64],
+    precisions: tuple[float, float, float],
+    intercept_mean: F64,
+) -> Joint:
+    """Regression on (context x [1, artwork features], one indicator an arm) with a dense precision over all of them."""
+    alpha, tau, beta = precisions
+    n_arms, width = features.shape
+    p = log[0].shape[1] * (width + 1)
+    prior = np.array([alpha] * p + [tau] * n_arms)
+    precision, target = np.diag(prior), prior * np.concatenate([np.zeros(p), intercept_mean])
+    for x, arm, r in zip(*log, strict=True):
+        row = _joint_row(x, features, int(arm))
+        precision += beta * np.outer(row, row)
+        target += beta * r * row
+    covariance = np.linalg.inv(precision)
+    return Joint(covariance @ target, covariance)
+
+
+# --- sums of linear and beta evidence ----------------------------------------------------------------------------------
+
+
+class LinearSums(NamedTuple):
+    """Σ xxᵀ, Σ rx, impressions, Σ r², Σ x and Σ r of each arm, rounded once."""
+
+    precision: F64
+    information: F64
+    counts: F64
+    squares: F64
+    sums: F64
+    takes: F64
+
+
+def linear_sums(contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike, n_arms: int) -> LinearSums:
+    """The six sums, each entry by itself."""
+    x, r = np.asarray(contexts, dtype=np.float64), np.asarray(rewards, dtype=np.float64)
+    d = x.shape[1]
+    out = LinearSums(*(np.zeros((n_arms, *rest)) for rest in ((d, d), (d,), (), (), (d,), ())))
+    for a in range(n_arms):
+        own = [i for i, arm in enumerate(np.asarray(arms)) if arm == a]
+        out.counts[a] = len(own)
+        out.squares[a], out.takes[a] = fsum(r[i] * r[i] for i in own), fsum(r[i] for i in own)
+        for p in range(d):
+            out.information[a, p], out.sums[a, p] = fsum(r[i] * x[i, p] for i in own), fsum(x[i, p] for i in own)
+            for q in range(d):
+                out.precision[a, p, q] = fsum(x[i, p] * x[i, q] for i in own)
+    return out
+
+
+def exact_weights(
+    gram: npt.ArrayLike,
+    information: npt.ArrayLike,
+    prior_precision: npt.ArrayLike,
+    prior_mean: npt.ArrayLike,
+    noise_precision: float,
+) -> tuple[list[float], list[list[float]]]:
+    """Posterior mean (d,) and covariance (d, d) of one arm's weights, in fractions: no digit is lost to scale or collinearity."""
+    alpha = [Fraction(value) for value in np.asarray(prior_precision, dtype=np.float64).tolist()]
+    mu, b = (np.asarray(values, dtype=np.float64).tolist() for values in (prior_mean, information))
+    beta = Fraction(noise_precision)
+    d = len(alpha)
+    rows = [[beta * Fraction(value) for value in row] for row in np.asarray(gram, dtype=np.float64).tolist()]
+    for p in range(d):
+        rows[p][p] += alpha[p]
+        rows[p] += [Fraction(int(p == q)) for q in range(d)]
+    for p in range(d):
+        pivot = rows[p][p]
+        rows[p] = [value / pivot for value in rows[p]]
+        for q in range(d):
+            if q != p:
+                factor = rows[q][p]
+                rows[q] = [value - factor * other for value, other in zip(rows[q], rows[p], strict=True)]
+    covariance = [row[d:] for row in rows]
+    target = [alpha[p] * Fraction(mu[p]) + beta * Fraction(b[p]) for p in range(d)]
+    mean = [sum(value * wanted for value, wanted in zip(row, target, strict=True)) for row in covariance]
+    return [float(value) for value in mean], [[float(value) for value in row] for row in covariance]
+
+
+def beta_cells(
+    titles: Sequence[int],
+    takes: Sequence[Sequence[float]],
+    impressions: Sequence[Sequence[float]],
+    title_strength: float,
+    catalogue_strength: float,
+    arm_strength: float,
+    pessimism: float,
+) -> list[list[tuple[float, float]]]:
+    """Both parameters of each arm in every segment, which shrinks to the arm as that does in ``beta_rates``."""
+    total_takes, total_shown = (
+        [sum(cells) for cells in zip(*sums, strict=True)] for sums in (takes, impressions)
+    )
+    levels = beta_rates(
+        titles, total_takes, total_shown, title_strength, catalogue_strength, arm_strength, pessimism
+    )
+    return [
+        [
+            (taken + arm_strength * level, shown - taken + arm_strength * (1 - level))
+            for taken, shown, level in zip(taken_row, shown_row, levels, strict=True)
+        ]
+        for taken_row, shown_row in zip(takes, impressions, strict=True)
+    ]
 
 
 # --- rows --------------------------------------------------------------------------------------------------------------
@@ -248,58 +495,173 @@ def decode_row(raw: bytes, user_id: str, generation: int) -> DecodedRow:
 # --- a generation on disk ----------------------------------------------------------------------------------------------
 
 
+class FileScores(NamedTuple):
+    """Scores of k arms from the files of a generation: means and deviations on the posterior's scale, and what is beside them.
+
+    ``betas`` are the arms' parameters where the posterior is a Beta, ``draws`` (m, k) where arms share weights.
+    """
+
+    means: list[float]
+    deviations: list[float]
+    link: str = "identity"
+    betas: list[tuple[float, float]] | None = None
+    draws: F64 | None = None
+
+
 def weights_from_files(generation_folder: Path, user_row: int, title: int) -> list[int]:
     """The full weight vector of a user (row of the contexts) and a title (place in the catalogue), from the files alone.
 
     Files are read once: those of a generation never change.
     """
-    config = json.loads((generation_folder / "manifest.json").read_text(encoding="utf-8"))["config"]
-    ids = _column(generation_folder / "catalogue.parquet", "title_id")
-    wanted = list(dict.fromkeys(ids))[title]
-    arms = [row for row, title_id in enumerate(ids) if title_id == wanted]
-    impressions = _arrays(generation_folder / "posterior" / "beta.npz")["impressions"].tolist()
+    config = _manifest(generation_folder)["config"]
+    arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
-    p = _probabilities(generation_folder, config["policy"], user_row, arms, sum(impressions[a] for a in arms))
+    p = _probabilities(generation_folder, user_row, arms, impressions)
     return quantise(p, None, new, config["floor"], config["new_floor"])
 
 
-def _probabilities(folder: Path, policy: str, user_row: int, arms: list[int], impressions: float) -> list[float]:
-    name, _, text = policy.partition(":")
+def explores(generation_folder: Path, user_row: int) -> bool:
+    """Whether a user is of the share whose picks are drawn under uniform."""
+    manifest = _manifest(generation_folder)
+    config, user = manifest["config"], _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
+    drawn = keyed_hash("explore", config["seed"], manifest["generation"], user, "")
+    return Fraction(drawn, 2**64) < Fraction(config["explore_share"])
+
+
+def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
+    ids, impressions = (_column(folder / "catalogue.parquet", name) for name in ("title_id", "impressions"))
+    wanted = list(dict.fromkeys(ids))[title]
+    return [row for row, title_id in enumerate(ids) if title_id == wanted], impressions
+
+
+def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
+    config = _manifest(folder)["config"]
+    name, _, text = config["policy"].partition(":")
     settings = {key: float(value) for key, _, value in (item.partition("=") for item in text.split(",") if item)}
     k = len(arms)
-    if name == "uniform":
+    if name == "uniform" or explores(folder, user_row):
         return [1 / k] * k
     if name == "popularity":
-        rates = _rates_from_files(folder)
-        return share_of_best([rates[a] for a in arms])
-    means, deviations = _moments_from_files(folder, user_row, arms)
-    if name == "thompson":
-        return win_probabilities(means, deviations)
-    if name == "greedy":
-        return share_of_best(means)
-    if name != "epsilon_greedy":
-        raise ValueError(f"no naive twin of the policy {name}")
-    epsilon = settings.get("epsilon", 0.1) / (1 + impressions / settings.get("halving", float("inf")))
-    return [epsilon / k + (1 - epsilon) * best for best in share_of_best(means)]
+        return share_of_best(_beta_from_files(folder, arms).means)
+    scores = _FROM_FILES[config["posterior"]](folder, user_row, arms)
+    epsilon = settings.get("epsilon", 0.1)
+    epsilon /= 1 + sum(impressions[a] for a in arms) / settings.get("halving", float("inf"))
+    epsilon /= 1 + sum(impressions) / settings.get("total_halving", float("inf"))
+    bounds = [m + settings.get("alpha", 1.0) * s for m, s in zip(scores.means, scores.deviations, strict=True)]
+    return {
+        "thompson": lambda: _wins(scores),
+        "greedy": lambda: share_of_best(scores.means),
+        "softmax": lambda: _softmax(scores, settings["temperature"]),
+        "linucb": lambda: share_of_best(bounds),
+        "epsilon_greedy": lambda: [epsilon / k + (1 - epsilon) * best for best in share_of_best(scores.means)],
+    }[name]()
 
 
-def _rates_from_files(folder: Path) -> list[float]:
+def _wins(scores: FileScores) -> list[float]:
+    if scores.betas is not None:
+        return _beta_wins(tuple(scores.betas))
+    if scores.draws is None:
+        return win_probabilities(scores.means, scores.deviations)
+    best = [[float(value == max(row)) for value in row] for row in scores.draws.tolist()]
+    return [sum(row[a] / sum(row) for row in best) / len(best) for a in range(len(scores.means))]
+
+
+@lru_cache(maxsize=256)
+def _beta_wins(betas: tuple[tuple[float, float], ...]) -> list[float]:
+    return beta_win_probabilities([alpha for alpha, _ in betas], [beta for _, beta in betas])
+
+
+def _softmax(scores: FileScores, temperature: float) -> list[float]:
+    rewards = [float(expit(mean)) if scores.link == "logit" else mean for mean in scores.means]
+    shares = [float(np.exp((reward - max(rewards)) / temperature)) for reward in rewards]
+    return [share / sum(shares) for share in shares]
+
+
+def _beta_from_files(folder: Path, arms: list[int]) -> FileScores:
+    kept = _arrays(folder / "posterior" / "beta.npz")
+    titles, takes, shown = (kept[name].tolist() for name in ("titles", "takes", "impressions"))
+    strengths = kept["strengths"].tolist()
+    rates = _all_rates(folder)
+    # An arm's Beta counts its impressions and the title's strength; its mean is the shrunk rate.
+    sizes = [shown[a] + strengths[0] for a in arms]
+    assert len(titles) == len(takes) == len(rates)
+    betas = [(rates[a] * size, (1 - rates[a]) * size) for a, size in zip(arms, sizes, strict=True)]
+    deviations = [float(np.sqrt(s * f / (s + f + 1)) / (s + f)) for s, f in betas]
+    return FileScores([rates[a] for a in arms], deviations, betas=betas)
+
+
+@lru_cache(maxsize=8)
+def _all_rates(folder: Path) -> list[float]:
     kept = _arrays(folder / "posterior" / "beta.npz")
     return beta_rates(
         *(kept[name].tolist() for name in ("titles", "takes", "impressions")), *kept["strengths"].tolist()
     )
 
 
-def _moments_from_files(folder: Path, user_row: int, arms: list[int]) -> tuple[list[float], list[float]]:
-    context = np.array(_column(folder / "contexts" / "part-000000.parquet", "context")[user_row])
-    kept = _arrays(folder / "posterior" / "linear.npz")
+def _linear_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
+    context, kept = _context_from_files(folder, user_row), _arrays(folder / "posterior" / "linear.npz")
     precisions = np.array([np.diag(kept["prior_precision"])] * len(arms))
     means = np.zeros((len(arms), len(context)))
     for place, a in enumerate(arms):
         precisions[place] += kept["noise_precision"] * kept["precision"][a]
         target = kept["prior_precision"] * kept["prior_mean"][a] + kept["noise_precision"] * kept["information"][a]
         means[place] = np.linalg.solve(precisions[place], target)
-    return moments(Weights(means, precisions), context, range(len(arms)))
+    return FileScores(*moments(Weights(means, precisions), context, range(len(arms))))
+
+
+def _logistic_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
+    kept = _arrays(folder / "posterior" / "logistic.npz")
+    weights = Weights(kept["means"], kept["precisions"])
+    return FileScores(*moments(weights, _context_from_files(folder, user_row), arms), link="logit")
+
+
+def _shared_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
+    """Draw by draw: W = mean + root · noise, and an intercept an arm given W: levels - pulls · W z + its own noise."""
+    kept, context = _arrays(folder / "posterior" / "shared.npz"), _context_from_files(folder, user_row)
+    seed, drawn = _shared_draws(folder)
+    draws, means = np.empty((len(drawn), len(arms))), []
+    for place, a in enumerate(arms):
+        moved, along = context - kept["pulls"][a], np.append(1.0, kept["features"][a])
+        own = np.sqrt(kept["variances"][a]) * _philox(seed, 1, a, len(drawn))
+        means.append(float(moved @ kept["mean"] @ along + kept["levels"][a]))
+        for j in range(len(drawn)):
+            draws[j, place] = moved @ drawn[j] @ along + kept["levels"][a] + own[j]
+    return FileScores(means, [float(s) for s in draws.std(axis=0)], draws=draws)
+
+
+@lru_cache(maxsize=8)
+def _shared_draws(folder: Path) -> tuple[int, list[F64]]:
+    kept = _arrays(folder / "posterior" / "shared.npz")
+    manifest = _manifest(folder)
+    seed = 0
+    for word in (_word("joint"), manifest["config"]["seed"], manifest["generation"]):
+        seed = _absorb(seed, word)
+    count, root = int(kept["n_draws"]), kept["root"]
+    noise = _philox(seed, 0, 0, count * len(root)).reshape(count, len(root))
+    return seed, [kept["mean"] + (root @ noise[j]).reshape(kept["mean"].shape) for j in range(count)]
+
+
+def _philox(seed: int, stream: int, arm: int, count: int) -> F64:
+    bits = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64), counter=[0, 0, 0, arm])
+    return np.random.Generator(bits).standard_normal(count)
+
+
+_FROM_FILES = {
+    "beta": lambda folder, _, arms: _beta_from_files(folder, arms),
+    "linear": _linear_from_files,
+    "logistic": _logistic_from_files,
+    "shared": _shared_from_files,
+}
+
+
+def _context_from_files(folder: Path, user_row: int) -> F64:
+    return np.array(_column(folder / "contexts" / "part-000000.parquet", "context")[user_row], dtype=np.float64)
+
+
+@lru_cache(maxsize=8)
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
 
 
 @lru_cache(maxsize=8)
@@ -311,3 +673,86 @@ def _arrays(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _column(path: Path, name: str) -> list[Any]:
     return pl.read_parquet(path, columns=[name])[name].to_list()
+
+
+# --- items that retire, rewards that are late ----------------------------------------------------------------------------
+
+
+class Stream:
+    """Numbers of a key: the hash of (key, 0), (key, 1), ..., on the midpoints of 2⁵² cells of (0, 1)."""
+
+    def __init__(self, key: int) -> None:
+        self.key, self.count = key, 0
+
+    def uniform(self) -> float:
+        word = _absorb(self.key, self.count)
+        self.count += 1
+        return (word // 2**12 + 0.5) / 2**52
+
+    def beta(self, a: float, b: float) -> float:
+        """A draw from Beta(a, b) with a, b >= 1: inversion where one is 1, else Cheng (1978), algorithm BB, in his letters."""
+        if b == 1:
+            return float(self.uniform() ** (1 / a))
+        if a == 1:
+            return float(1 - self.uniform() ** (1 / b))
+        a0, b0 = sorted((a, b))
+        alpha = a0 + b0
+        beta = np.sqrt((alpha - 2) / (2 * a0 * b0 - alpha))
+        gamma = a0 + 1 / beta
+        while True:
+            u1, u2 = self.uniform(), self.uniform()
+            v = beta * np.log(u1 / (1 - u1))
+            w = a0 * np.exp(v)
+            if alpha * np.log(alpha / (b0 + w)) + gamma * v - np.log(4) >= np.log(u1 * u1 * u2):
+                return float((w if a == a0 else b0) / (b0 + w))
+
+
+class Item:
+    """One item: its rate, the step that it came at, and the rewards of it that have arrived."""
+
+    def __init__(self, rate: float, born: int) -> None:
+        self.rate, self.born, self.rewards = rate, born, list[bool]()
+
+
+def chapelle_li(
+    policy: str,
+    reading: str,
+    delay: int,
+    rates: Sequence[float],
+    replacements: dict[int, tuple[int, float]],
+    uniforms: Sequence[float],
+    key: int,
+) -> list[tuple[int, bool, float]]:
+    """Arm, take and regret of each step; ``replacements`` maps a step to the arm that retires and the rate that comes."""
+    stream = Stream(key)
+    there = [Item(rate, 0) for rate in rates]
+    believed = list(there)
+    shown = list[tuple[Item, bool]]()
+    steps = list[tuple[int, bool, float]]()
+    for t, uniform in enumerate(uniforms):
+        if t in replacements:
+            arm, rate = replacements[t]
+            there[arm] = Item(rate, t)
+        if reading != "refits" or t % delay == 0:
+            believed = list(there)
+        for s, (item, take) in enumerate(shown):
+            if s == t - delay if reading == "each" else (t % delay == 0 and s // delay == t // delay - 1):
+                item.rewards.append(take)
+        if policy == "thompson":
+            values = [stream.beta(1 + sum(i.rewards), 1 + len(i.rewards) - sum(i.rewards)) for i in believed]
+        else:
+            values = [_upper_bound(item, t) for item in believed]
+        arm = values.index(max(values))
+        take = uniform < there[arm].rate
+        shown.append((there[arm], take))
+        steps.append((arm, take, max(item.rate for item in there) - there[arm].rate))
+    return steps
+
+
+def _upper_bound(item: Item, t: int) -> float:
+    """k/m + √(2 (k/m) log(1/δ) / m) + 2 log(1/δ) / m with δ = √(1/age), infinite for an item without rewards."""
+    m, k = len(item.rewards), sum(item.rewards)
+    if m == 0:
+        return float("inf")
+    width = np.log(1 / np.sqrt(1 / (t - item.born + 1))) / m
+    return float(k / m + np.sqrt(2 * k / m * width) + 2 * width)

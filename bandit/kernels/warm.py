@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from bandit.kernels import deciding, hashing, linear, winning
+from bandit.kernels import (
+    beta_draws,
+    beta_winning,
+    chapelle_li,
+    deciding,
+    frequencies,
+    hashing,
+    lengths,
+    linear,
+    logistic,
+    winning,
+)
 
 
 def warm() -> None:
@@ -17,12 +28,28 @@ def warm() -> None:
     hashing.absorb_each(np.uint64(1), words, hashes)
     hashing.absorb_pairs(words, words, hashes)
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
+    beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
+    frequencies.win_frequencies(np.ones((1, 1, 2)), yes, np.empty((1, 2)))
     deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights)
     deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16))
-    sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1)
+    lengths.lengths(one[None], np.empty((1, 1)))
+    sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     for kind in (np.float32, np.float64):
-        linear.accumulate(one.astype(kind), np.zeros(1, dtype=np.int64), np.ones(1), *sums)
-    linear.mirror(sums[0])
+        first, block, gram = np.zeros(1, dtype=np.int64), np.empty((linear.BLOCK, 4)), np.empty((4, 4))
+        linear.accumulate(one.astype(kind), first, np.ones(1), *sums)
+        linear.accumulate_mixed(one.astype(kind), first, np.ones(1), first.copy(), block[None], gram, *sums)
+        linear.accumulate_sorted(one.astype(kind), np.ones(1), np.array([0, 1]), first, block, gram, *sums)
+    linear.sort_by_arm(first, np.zeros(2, dtype=np.int64), first.copy())
+    starts, first = np.array([0, 1]), np.zeros(1, dtype=np.int64)
+    ones, step, found = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))
+    for kind in (np.float32, np.float64):
+        logistic.log_posteriors(one.astype(kind), ones, ones, starts, first, np.ones(2), one, one, *found)
+    logistic.newton_steps(found[2], found[1], step, found[0])
+    stream = np.zeros(2, dtype=np.uint64)
+    beta_draws.draw_betas(ones, ones, stream, np.empty(1))
+    trajectory = np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint8), np.empty(1)
+    for policy in (chapelle_li.UCB, chapelle_li.THOMPSON):
+        chapelle_li.play(policy, chapelle_li.BATCHES, 1, np.ones(2), first, first, ones, ones, stream, *trajectory)
 
 
 if __name__ == "__main__":

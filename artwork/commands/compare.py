@@ -1,0 +1,126 @@
+"""``artwork compare``: policies against each other in a world with known truth, beside published figures."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from artwork.options import JsonOption, SeedOption
+from artwork.output import emit, progress_bars
+from bandit.errors import InputError
+from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
+from bandit.simulation.delay_table import FULL_STEPS, WORLD, Comparison, Figure, Row, compare
+from batch.executors import open_executor
+
+WORLDS = (WORLD,)
+EXIT_WANTING = 1
+
+_SERIAL_STEPS = 20_000_000  # under this many simulated steps, starting processes takes longer than they save
+_HEADER = (
+    "                     UCB                               Thompson sampling                 UCB / Thompson\n"
+    "     δ  reading      regret       published      off   regret       published      off   ratio          published"
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison and the seconds that it took."""
+
+    comparison: Comparison
+    seconds: float
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``artwork compare`` on the application."""
+    app.command("compare")(compare_command)
+
+
+def compare_command(
+    world: Annotated[str, typer.Option(help=f"Where the policies meet: {', '.join(WORLDS)}.")],
+    steps: Annotated[int, typer.Option(min=1, help="Steps a repetition.")] = FULL_STEPS,
+    repetitions: Annotated[int, typer.Option(min=2, help="Repetitions, two or more.")] = 100,
+    delays: Annotated[str, typer.Option(help="Delays δ of the feedback, in steps.")] = "1,10,100,1000",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare policies where the truth is known: regret by delay of UCB and Thompson sampling, beside the published figures.
+
+    Exit 0 as published, 1 found wanting; judged only at 1,000,000 steps.
+
+    Example: artwork compare --world chapelle-li --steps 20000 --repetitions 10
+    """
+    if world not in WORLDS:
+        raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
+    started = time.monotonic()
+    wanted = delays_of(parse_delays(delays, steps))
+    tasks = [Repetition(seed, number, steps, wanted) for number in range(repetitions)]
+    small = steps * repetitions * len(wanted) < _SERIAL_STEPS
+    regrets = []
+    with progress_bars() as report, open_executor("serial" if small else "processes") as executor:
+        report("repetitions", 0, repetitions)
+        for done, regret in enumerate(executor.map(regrets_of, tasks), start=1):
+            regrets.append(regret)
+            report("repetitions", done, repetitions)
+    made = Compared(compare(np.stack(regrets), wanted, steps, seed), time.monotonic() - started)
+    emit(made, render_compared, as_json=as_json)
+    if made.comparison.wanting:
+        raise typer.Exit(EXIT_WANTING)
+
+
+def parse_delays(text: str, steps: int) -> tuple[int, ...]:
+    """Delays from their text on the command line, ``1,10,100``.
+
+    Raises:
+        InputError: one is not a whole number from 1 to the number of steps.
+    """
+    words = text.split(",")
+    for word in words:
+        if not word.strip().isdecimal() or not 1 <= int(word) <= steps:
+            raise InputError(
+                f"--delays has {word.strip()!r}, expected whole numbers from 1 to the {steps:,} steps, as in 1,10,100"
+            )
+    return tuple(int(word) for word in words)
+
+
+def render_compared(made: Compared) -> str:
+    """The table and the verdict, as text."""
+    table = made.comparison
+    return "\n".join(
+        (
+            _title(made),
+            _HEADER,
+            *(_line(row) for row in table.rows),
+            *_verdict(table),
+        )
+    )
+
+
+def _title(made: Compared) -> str:
+    table = made.comparison
+    return (
+        f"{table.world}: mean regret ± standard error of {table.repetitions} repetitions of {table.steps:,} steps,"
+        f" seed {table.seed}, {made.seconds:.0f} s"
+    )
+
+
+def _line(row: Row) -> str:
+    ratio = f"{row.ratio.mean:.2f} ± {row.ratio.error:.2f}"
+    known = "-" if row.ratio.published is None else f"{row.ratio.published:.2f}"
+    return f"{row.delay:6,}  {row.reading:8}  {_cells(row.ucb)}   {_cells(row.thompson)}   {ratio:13}  {known:>9}"
+
+
+def _cells(figure: Figure) -> str:
+    regret = f"{figure.mean:,.0f} ± {figure.error:,.0f}"
+    if figure.published is None or figure.deviation is None:
+        return f"{regret:>16} {'-':>8} {'-':>7}"
+    return f"{regret:>16} {figure.published:>8,.0f} {figure.deviation:>+7.1%}"
+
+
+def _verdict(table: Comparison) -> tuple[str, ...]:
+    if not table.judged:
+        return (f"not judged: the published figures are of {FULL_STEPS:,} steps, with δ = 1 and longer delays",)
+    if table.wanting:
+        return tuple(f"found wanting: {sentence}" for sentence in table.wanting)
+    return ("as published: Thompson sampling at δ = 1 within 10 %; regrets and their ratio rise with δ",)
