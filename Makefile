@@ -29,8 +29,8 @@ lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Time kernels and rows on this machine
-	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+bench: $(READY) ## Time the bandit library on this machine; ARGS="--json" is handed on
+	@$(BIN)/artwork bench kernels $(ARGS)
 
 loadtest: $(READY) ## Load the service and judge it against budgets; ARGS="--duration 10s" is handed on
 	@$(BIN)/artwork loadtest $(ARGS)
@@ -38,6 +38,7 @@ loadtest: $(READY) ## Load the service and judge it against budgets; ARGS="--dur
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)
 	uv pip compile pyproject.toml -o requirements/dev.txt --extra dev $(LOCK)
+	uv pip compile pyproject.toml -o requirements/bench.txt --extra bench $(LOCK)
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	-c requirements/constraints.txt

@@ -27,7 +27,10 @@ FAMILIES = {
     "serve": "serve",
     "store": "store",
     "generations": "generations",
+    "explain": "explain",
+    "compare": "compare",
     "loadtest": "loadtest",
+    "bench": "bench",
 }
 """The module of ``artwork.commands`` that holds each command."""
 

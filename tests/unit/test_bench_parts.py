@@ -1,0 +1,93 @@
+"""Each part yields its rows, beside the rivals that are there and those that are not."""
+
+from dataclasses import replace
+
+import pytest
+from samplers import Sampler
+
+from artwork.bench import decisions, fitting, observing, packing, scoring, weighing, winning
+from artwork.bench.data import Size
+from artwork.bench.kernels import PARTS
+from artwork.bench.results import Row, report, this_machine
+from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
+from artwork.bench.setting import Setting
+from artwork.bench.timing import Pace
+
+SIZE = Size(users=64, impressions=500, features=3, arms=4, catalogue=20, catalogue_features=2, artwork_features=2)
+SETTING = Setting(Pace(2, 1e-9), SIZE, {"mabwiser": Sampler, "bayesianbandits": None, "numpy": Sampler})
+
+
+@pytest.fixture(scope="module")
+def decided() -> list[Row]:
+    return list(decisions.measure(SETTING))
+
+
+def test_decisions_are_timed_at_four_ratios_beside_every_rival(decided: list[Row]) -> None:
+    assert len(decided) == 4 * 3
+    assert [row.case for row in decided[::3]] == [f"deviations differ by {ratio} x" for ratio in (1, 5, 25, 100)]
+
+
+def test_a_rival_that_is_there_has_rates_and_a_ratio(decided: list[Row]) -> None:
+    for row in decided:
+        if row.rival == "numpy":
+            assert row.theirs is not None
+            assert row.ratio is not None
+            assert (row.note, row.verdict) == ("gives no propensity", "")
+
+
+def test_a_rival_that_is_missing_has_a_row_that_says_how_to_install_it(decided: list[Row]) -> None:
+    missing = [row for row in decided if row.rival == "bayesianbandits"]
+    assert len(missing) == 4
+    assert all((row.theirs, row.ratio, row.note, row.verdict) == (None, None, INSTALL, "") for row in missing)
+
+
+def test_decisions_are_judged_where_deviations_differ_five_times_and_the_rival_has_a_target(decided: list[Row]) -> None:
+    judged = [(row.rival, row.case, row.at_least, row.aim) for row in decided if row.verdict]
+    assert judged == [("mabwiser", "deviations differ by 5 x", 2, 6)]
+
+
+def test_observing_is_judged_beside_its_rival_and_shown_alone() -> None:
+    rows = list(observing.measure(SETTING))
+    assert [(row.rival, row.at_least) for row in rows if row.verdict] == [("mabwiser", 3)]
+    assert [row.case for row in rows if row.rival is None] == ["sums alone, float64", "sums alone, float32"]
+
+
+def test_scoring_is_compared_with_two_matrix_products() -> None:
+    rows = list(scoring.measure(SETTING))
+    assert [(row.unit, row.rival) for row in rows] == [
+        ("scores/s", None),
+        ("GFLOP/s", "float64 matrix product"),
+        ("GFLOP/s", "float32 matrix product"),
+    ]
+
+
+def test_win_probabilities_state_the_largest_error_of_each_case() -> None:
+    rows = list(winning.measure(replace(SETTING, size=replace(SIZE, users=2))))
+    assert all(row.about.startswith("largest error ") for row in rows[: len(winning.CASES)])
+    assert {(10, 1.0), (10, 5.0), (10, 25.0), (10, 100.0), (3, 5.0), (100, 5.0)} <= set(winning.CASES)
+
+
+def test_the_other_parts_are_shown_alone() -> None:
+    for part, count in ((weighing, 2), (fitting, 3), (packing, 4)):
+        rows = list(part.measure(SETTING))
+        assert len(rows) == count
+        assert all(row.rival is None and row.ours.lowest > 0 for row in rows)
+
+
+def test_every_part_is_run() -> None:
+    modules = (decisions, winning, observing, scoring, weighing, fitting, packing)
+    assert set(PARTS) == {module.measure for module in modules}
+
+
+def test_every_rival_is_looked_for() -> None:
+    assert list(find_rivals()) == list(RIVALS)
+
+
+def test_a_report_passes_unless_a_required_ratio_is_missed(decided: list[Row]) -> None:
+    machine = this_machine(["numpy", "no-such-library"])
+    assert machine.versions["no-such-library"] is None
+    unjudged = [row for row in decided if not row.verdict]
+    judged = next(row for row in decided if row.verdict)
+    for verdict, passed in (("missed", False), ("met", True), ("aim reached", True)):
+        rows = [*unjudged, replace(judged, verdict=verdict)]
+        assert report(machine, Pace(), rows).passed is passed
