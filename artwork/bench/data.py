@@ -10,10 +10,13 @@ from bandit.posterior import LinearPosterior
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
+BLOCK = 256
+"""Users scored together, as in a job."""
+
 _TAKE_RATE = 0.3
-_WEIGHT_DEVIATION = (
-    0.01  # arms then differ by about what 20,000 impressions leave unknown: some 3 of 10 stay in contention
-)
+CLOSE, APART = 0.01, 0.1
+"""Deviation of the arms' true weights. Close arms differ by about what 20,000 impressions leave unknown, so that nearly all of
+ten may win; of arms that lie apart one or two may."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Log:
     n_arms: int
 
 
-def make_log(size: Size, ratio: float = 1.0) -> Log:
+def make_log(size: Size, ratio: float = 1.0, weight_deviation: float = CLOSE) -> Log:
     """Impressions after which the posterior deviations of the arms differ by about ``ratio`` times.
 
     A deviation falls with the square root of an arm's impressions, so arm a gets d + 1 + c · ratio^(2a/(k-1)) of them, with c for
@@ -50,7 +53,7 @@ def make_log(size: Size, ratio: float = 1.0) -> Log:
     shares = ratio ** (2 * np.arange(k) / max(k - 1, 1))
     counts = (d + 1 + max(size.impressions - k * (d + 1), 0) * shares / shares.sum()).astype(np.int64)
     arms = random.permutation(np.repeat(np.arange(k), counts))
-    weights = _WEIGHT_DEVIATION * random.normal(size=(k, d))
+    weights = weight_deviation * random.normal(size=(k, d))
     weights[:, 0] += _TAKE_RATE
     contexts = _contexts(random, len(arms), d)
     rates = np.einsum("md,md->m", contexts, weights[arms])

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from artwork.bench.checks import check_decisions, check_moments
-from artwork.bench.data import F64, Log, learned, make_contexts, make_log
+from artwork.bench.data import APART, CLOSE, F64, Log, learned, make_contexts, make_log
 from artwork.bench.results import Row
 from artwork.bench.rivals.agreement import compare_beliefs
 from artwork.bench.rivals.base import Rival
@@ -21,35 +21,31 @@ from bandit.scores import Moments
 
 RATIOS = (1.0, JUDGED_RATIO, 25.0, 100.0)
 NO_PROPENSITY = "gives no propensity"
-BLOCK = 256  # users scored together, as in a job
 _CHECKED = 16  # contexts whose choices are compared with a rival's
 
 
 def measure(setting: Setting) -> Iterator[Row]:
     """Decisions a second where the arms' deviations differ by each ratio.
 
-    Ours are moments, win probabilities, hashes, floors, weights and draws, in blocks of 256 users. A rival gets all
-    contexts in one call. A rival's beliefs and choices are compared with ours first.
+    Ours are moments, win probabilities, hashes, floors, weights and draws. Each side gets all contexts in one call. A
+    rival's beliefs and choices are compared with ours first. Once more for arms that lie apart, where most cannot win.
 
     Raises:
         WrongAnswerError: our moments, win probabilities or decisions differ from independent ones.
     """
     for ratio in RATIOS:
         yield from _measure(setting, ratio)
+    yield from _measure(setting, JUDGED_RATIO, APART)
 
 
 def choose(scorer: LinearScorer, contexts: F64, users: U64, title: np.uint64) -> Decisions:
-    """Decisions of one title for users in their blocks, as a job makes them."""
-    blocks = [slice(at, at + BLOCK) for at in range(0, len(contexts), BLOCK)]
-    made = [
-        decide(ThompsonSampling().probabilities(scorer.moments(contexts[block])), hash_title(users[block], title))
-        for block in blocks
-    ]
-    return Decisions(*(np.concatenate(part) for part in zip(*made, strict=True)))
+    """Decisions of one title for all users."""
+    wins = ThompsonSampling().probabilities(scorer.moments(contexts))
+    return decide(wins, hash_title(users, title))
 
 
-def _measure(setting: Setting, ratio: float) -> Iterator[Row]:
-    log, contexts = make_log(setting.size, ratio), make_contexts(setting.size)
+def _measure(setting: Setting, ratio: float, weight_deviation: float = CLOSE) -> Iterator[Row]:
+    log, contexts = make_log(setting.size, ratio, weight_deviation), make_contexts(setting.size)
     scorer = learned(log).scorer(np.arange(log.n_arms))
     users = hash_users("draw", 1, 1, hash_ids(f"u{row}" for row in range(len(contexts))))
     ours = partial(choose, scorer, contexts, users, hash_ids(["t1"])[0])
@@ -59,9 +55,11 @@ def _measure(setting: Setting, ratio: float) -> Iterator[Row]:
     check_wins(scores, wins, _CHECKED)
     check_decisions(wins, ours())
     side = Side(ours, len(contexts))
-    measured = Measured(DECISIONS, f"deviations differ by {ratio:g} x", "decisions/s", side, _about(scores, wins))
+    case = f"deviations differ by {ratio:g} x" + (", arms apart" if weight_deviation == APART else "")
+    measured = Measured(DECISIONS, case, "decisions/s", side, _about(scores, wins))
     theirs = partial(_theirs, log, contexts, scores, wins)
-    yield from measured.beside_rivals(setting, theirs, TARGETS if ratio == JUDGED_RATIO else {})
+    is_judged = ratio == JUDGED_RATIO and weight_deviation == CLOSE
+    yield from measured.beside_rivals(setting, theirs, TARGETS if is_judged else {})
 
 
 def _theirs(log: Log, contexts: F64, scores: Moments, wins: F64, rival: type[Rival]) -> tuple[Work, str]:
@@ -76,4 +74,8 @@ def _about(scores: Moments, wins: F64) -> str:
     """What the posterior came out like."""
     spread = np.median(scores.deviations.max(axis=1) / scores.deviations.min(axis=1))
     contenders = np.median(1 / (wins**2).sum(axis=1))
-    return f"measured {spread:.1f} x; {contenders:.1f} of {wins.shape[1]} arms in contention (median of 1/Σp²)"
+    able = (wins > 1e-3).sum(axis=1).mean()
+    return (
+        f"measured {spread:.1f} x; {contenders:.1f} of {wins.shape[1]} arms in contention (median of 1/Σp²),"
+        f" {able:.1f} win more than 0.1 % of the time"
+    )

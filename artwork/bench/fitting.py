@@ -6,8 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from artwork.bench.data import Log, Size, make_log
-from artwork.bench.decisions import BLOCK
+from artwork.bench.data import BLOCK, Log, Size, make_log
 from artwork.bench.fit_checks import check_joint, check_mode
 from artwork.bench.results import Row
 from artwork.bench.setting import Measured, Setting

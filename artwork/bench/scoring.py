@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from artwork.bench.checks import check_moments
-from artwork.bench.data import F64, learned, make_contexts, make_log
-from artwork.bench.decisions import BLOCK
+from artwork.bench.data import BLOCK, F64, learned, make_contexts, make_log
 from artwork.bench.results import Row
 from artwork.bench.setting import Measured, Setting
 from artwork.bench.timing import Side
