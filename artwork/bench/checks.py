@@ -75,6 +75,6 @@ def near(what: str, ours: F64, exact: F64) -> None:
     Raises:
         WrongAnswerError: they are not.
     """
-    error = float(np.abs(ours - exact).max() / np.abs(exact).max())
-    if not error <= 1e-6:
-        raise WrongAnswerError(f"{what} err by {error:.1e} of the largest, expected at most 1e-6")
+    error, largest = float(np.abs(ours - exact).max()), float(np.abs(exact).max())
+    if not error <= 1e-6 * largest:
+        raise WrongAnswerError(f"{what} err by {error:.1e}, expected at most 1e-6 of the largest, which is {largest:.1e}")

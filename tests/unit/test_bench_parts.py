@@ -22,9 +22,10 @@ def decided() -> list[Row]:
     return list(decisions.measure(SETTING))
 
 
-def test_decisions_are_timed_at_four_ratios_beside_every_rival(decided: list[Row]) -> None:
-    assert len(decided) == 4 * 3
-    assert [row.case for row in decided[::3]] == [f"deviations differ by {ratio} x" for ratio in (1, 5, 25, 100)]
+def test_decisions_are_timed_at_four_ratios_and_with_arms_apart_beside_every_rival(decided: list[Row]) -> None:
+    cases = [f"deviations differ by {ratio} x" for ratio in (1, 5, 25, 100)]
+    assert [row.case for row in decided[::3]] == [*cases, "deviations differ by 5 x, arms apart"]
+    assert len(decided) == 5 * 3
 
 
 def test_a_rival_that_is_there_has_rates_and_a_ratio(decided: list[Row]) -> None:
@@ -37,7 +38,7 @@ def test_a_rival_that_is_there_has_rates_and_a_ratio(decided: list[Row]) -> None
 
 def test_a_rival_that_is_missing_has_a_row_that_says_how_to_install_it(decided: list[Row]) -> None:
     missing = [row for row in decided if row.rival == "bayesianbandits"]
-    assert len(missing) == 4
+    assert len(missing) == 5
     assert all((row.theirs, row.ratio, row.note, row.verdict) == (None, None, INSTALL, "") for row in missing)
 
 
