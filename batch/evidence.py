@@ -1,135 +1,153 @@
-"""Sufficient statistics of a day: computed once from its impressions, kept on disk, added up by training."""
+"""What a day teaches: sums over its impressions, made once, kept on disk, added up by training."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-from zipfile import BadZipFile
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from bandit.errors import InputError
 from bandit.posterior import BetaEvidence, LinearEvidence
 from batch.catalogue import Catalogue
+from batch.day_rows import DayRows, DaySource, as_log, day_rows
+from batch.evidence_files import has_rows, load_sums, write_rows, write_sums
 from batch.executors import Executor
-from batch.files import replace_file
-from batch.impressions import day_digest, impression_log, read_day
-from batch.workspace import Workspace
+
+I64 = npt.NDArray[np.int64]
 
 TITLES_A_BLOCK = 64
 """Training shards are whole blocks of titles; an arm's sum is made by one task, so that shards do not change it."""
 
+BETA, LINEAR, ROWS = "beta", "linear", "logistic"
+"""Kinds of evidence: takes and impressions, Gaussian sums, and the rows themselves where no sums suffice."""
 
-@dataclass
-class Evidence:
-    """What every posterior needs of some impressions; ``unknown`` of them show artworks that are gone, and do not count."""
 
-    linear: LinearEvidence
+@dataclass(frozen=True)
+class DaySums:
+    """The evidence of the artworks that a day showed: ``artworks`` (s,) are their catalogue rows, ascending.
+
+    ``unknown`` of the ``impressions`` show artworks that are gone, and do not count.
+    """
+
+    artworks: I64
     beta: BetaEvidence
+    linear: LinearEvidence | None
     impressions: int = 0
     unknown: int = 0
 
-    @classmethod
-    def empty(cls, n_artworks: int, n_features: int) -> Self:
-        """Evidence of no impressions."""
-        return cls(LinearEvidence.empty(n_artworks, n_features), BetaEvidence.empty(n_artworks))
 
-    def merge(self, other: "Evidence") -> None:
-        """Add another evidence of the same artworks."""
-        self.linear.merge(other.linear)
-        self.beta.merge(other.beta)
-        self.impressions += other.impressions
-        self.unknown += other.unknown
+class ArtworkRange(NamedTuple):
+    """Catalogue rows ``first`` to ``stop`` - 1: the artworks of one shard of titles."""
+
+    first: int
+    stop: int
 
 
-class DaySource(NamedTuple):
-    """What makes the evidence of a day: it stays valid while this is the same."""
+class _Shard(NamedTuple):
+    """A day's rows of the artworks of some titles."""
 
-    workspace: Workspace
-    day: date
-    catalogue: Catalogue
+    frame: pl.DataFrame
+    n_artworks: int
     n_features: int
 
 
-def day_evidence(source: DaySource, executor: Executor, shard_size: int) -> Evidence:
-    """The evidence of a day, from its files if impressions and catalogue are still those that it was made from.
+def title_shards(catalogue: Catalogue, shard_size: int) -> list[ArtworkRange]:
+    """The artworks of each shard of ``shard_size`` blocks of titles."""
+    step = shard_size * TITLES_A_BLOCK
+    cuts = [*catalogue.starts[:-1:step].tolist(), catalogue.n_artworks]
+    return [ArtworkRange(*pair) for pair in pairwise(cuts)]
+
+
+def day_sums(source: DaySource, kinds: Iterable[str], executor: Executor, shard_size: int) -> DaySums:
+    """The evidence of a day, from its files if impressions, reward and catalogue are still those that it was made from.
+
+    Args:
+        source: the day.
+        kinds: which kinds of evidence beside ``BETA``; of ``ROWS`` only the file is made.
+        executor: runs the shards of titles.
+        shard_size: blocks a shard.
 
     Raises:
-        InputError: the day's impressions are not as they should be.
+        InputError: the day's impressions, or what is kept of them, are not as they should be.
     """
-    digest = f"{source.catalogue.digest}:{source.n_features}:{day_digest(source.workspace, source.day)}"
-    kept = _read(source, digest)
-    if kept is None:
-        kept = _sum_day(source, executor, shard_size)
-        _write(source, digest, kept)
-    return kept
+    digest, wanted = source.digest, {BETA, *kinds}
+    kept = {kind: load_sums(source.path(kind, ".npz"), digest) for kind in sorted(wanted - {ROWS})}
+    lacks_rows = ROWS in wanted and not has_rows(rows_path(source), digest)
+    lacks_sums = None in kept.values()
+    rows = day_rows(source) if lacks_rows or lacks_sums else None
+    if rows is not None and lacks_rows:
+        write_rows(rows_path(source), rows.frame.drop("propensity"), digest)
+    if rows is not None and lacks_sums:
+        made = _sum_day(rows, source, executor, shard_size, with_linear=LINEAR in kept)
+        kept = {kind: _arrays(made, kind) for kind in kept}
+        for kind, arrays in kept.items():
+            write_sums(source.path(kind, ".npz"), arrays or {}, digest)
+    return _from_arrays({kind: arrays or {} for kind, arrays in kept.items()})
 
 
-def _sum_day(source: DaySource, executor: Executor, shard_size: int) -> Evidence:
-    frame = read_day(source.workspace, source.day, source.n_features)
-    total = Evidence.empty(source.catalogue.n_artworks, source.n_features)
-    task = partial(_sum_shard, catalogue=source.catalogue, n_features=source.n_features)
-    for shard in executor.map(task, _title_shards(frame, source.catalogue, shard_size)):
-        total.merge(shard)
-    total.impressions = frame.height
-    total.unknown = frame.height - int(total.beta.impressions.sum())
-    return total
+def rows_path(source: DaySource) -> Path:
+    """Where the rows of a day are kept, by (artwork, event)."""
+    return source.path(ROWS, ".parquet")
 
 
-def _title_shards(frame: pl.DataFrame, catalogue: Catalogue, shard_size: int) -> list[pl.DataFrame]:
-    step = shard_size * TITLES_A_BLOCK
-    columns = frame.select("event_id", "title_id", "artwork_id", "context", "reward", "propensity")
-    return [
-        columns.filter(pl.col("title_id").is_in(catalogue.title_ids[start : start + step]))
-        for start in range(0, len(catalogue.title_ids), step)
+def _sum_day(rows: DayRows, source: DaySource, executor: Executor, shard_size: int, *, with_linear: bool) -> DaySums:
+    shards = [
+        _Shard(frame, source.catalogue.n_artworks, source.n_features)
+        for frame in _split(rows.frame, title_shards(source.catalogue, shard_size))
     ]
+    parts = list(executor.map(partial(_sum_shard, with_linear=with_linear), shards))
+    return DaySums(
+        np.concatenate([part.artworks for part in parts]),
+        joined([part.beta for part in parts]),
+        joined([part.linear for part in parts if part.linear is not None]) if with_linear else None,
+        rows.impressions,
+        rows.unknown,
+    )
 
 
-def _sum_shard(frame: pl.DataFrame, catalogue: Catalogue, n_features: int) -> Evidence:
-    log = impression_log(frame, catalogue, n_features)
-    evidence = Evidence.empty(catalogue.n_artworks, n_features)
-    evidence.linear.observe(log.contexts, log.artworks, log.rewards)
-    evidence.beta.observe(log.artworks, log.rewards)
-    return evidence
+def _split(frame: pl.DataFrame, ranges: list[ArtworkRange]) -> list[pl.DataFrame]:
+    """The rows of each range; a range without any is left out, unless all are."""
+    cuts = np.searchsorted(frame["artwork_index"].to_numpy(), [ranges[0].first, *(item.stop for item in ranges)])
+    pairs = [(start, stop) for start, stop in pairwise(cuts) if stop > start]
+    return [frame[start:stop] for start, stop in pairs] or [frame]
 
 
-def _paths(source: DaySource) -> dict[str, Path]:
-    name = f"{source.day.isoformat()}.npz"
-    return {posterior: source.workspace.evidence / posterior / name for posterior in ("linear", "beta")}
+def _sum_shard(shard: _Shard, *, with_linear: bool) -> DaySums:
+    log = as_log(shard.frame, shard.n_artworks, shard.n_features)
+    artworks, places = np.unique(log.artworks, return_inverse=True)
+    beta = BetaEvidence.empty(len(artworks))
+    beta.observe(None, places, log.rewards)
+    linear = LinearEvidence.empty(len(artworks), shard.n_features) if with_linear else None
+    if linear is not None:
+        linear.observe(log.contexts, places, log.rewards)
+    return DaySums(artworks, beta, linear)
 
 
-def _read(source: DaySource, digest: str) -> Evidence | None:
-    linear, beta = (_load(path, digest) for path in _paths(source).values())
-    if linear is None or beta is None:
-        return None
-    counts = int(beta.pop("impressions_read")), int(beta.pop("unknown"))
-    return Evidence(LinearEvidence(**linear), BetaEvidence(**beta), *counts)
+def joined(parts: list[Any]) -> Any:
+    """Evidence of one kind, of artworks that follow each other, as one."""
+    kind = type(parts[0])
+    return kind(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(kind)})
 
 
-def _load(path: Path, digest: str) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        # Opened here, because np.load leaves a damaged archive open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["source"]) != digest:
-                return None
-            return {name: file[name] for name in file.files if name != "source"}
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}); delete it, it is made again from the impressions"
-        ) from error
+def add(total: Any, part: Any, artworks: I64, weight: float) -> None:
+    """Add ``weight`` times the evidence of some artworks to that of all: every sum of a kind is by artwork first."""
+    for item in fields(total):
+        getattr(total, item.name)[artworks] += weight * getattr(part, item.name)
 
 
-def _write(source: DaySource, digest: str, evidence: Evidence) -> None:
-    counts = {"impressions_read": evidence.impressions, "unknown": evidence.unknown}
-    arrays: Mapping[str, dict[str, Any]] = {
-        "linear": asdict(evidence.linear),
-        "beta": asdict(evidence.beta) | counts,
-    }
-    for posterior, path in _paths(source).items():
-        with replace_file(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, source=digest, **arrays[posterior])
+def _arrays(sums: DaySums, kind: str) -> dict[str, Any]:
+    evidence: Any = sums.beta if kind == BETA else sums.linear
+    counts = {"impressions_read": sums.impressions, "unknown": sums.unknown} if kind == BETA else {}
+    return {item.name: getattr(evidence, item.name) for item in fields(evidence)} | {"artworks": sums.artworks} | counts
+
+
+def _from_arrays(kept: dict[str, dict[str, Any]]) -> DaySums:
+    beta, linear = dict(kept[BETA]), dict(kept.get(LINEAR, {}))
+    artworks, read, unknown = (beta.pop(name) for name in ("artworks", "impressions_read", "unknown"))
+    linear.pop("artworks", None)
+    sums = LinearEvidence(**linear) if linear else None
+    return DaySums(artworks, BetaEvidence(**beta), sums, int(read), int(unknown))

@@ -67,8 +67,8 @@ def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped
             now = read_current(pipeline)  # after WATCH a pipeline sends commands at once
             if now is not None and forward_only and now.generation > generation:
                 raise InputError(
-                    f"generation {now.generation} is served, which is newer than {generation}; its rows are in the store:"
-                    f" serve it with `artwork generations activate {generation}`"
+                    f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
+                    f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
                 )
             flipped = _after(now, generation)
             pipeline.multi()
@@ -78,6 +78,20 @@ def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped
             except redis.WatchError:
                 continue
             return flipped
+
+
+def refuse_older(client: redis.Redis, generation: int) -> None:
+    """Refuse to publish a generation that is older than the one served, before anything is written.
+
+    Raises:
+        InputError: a newer generation is current.
+    """
+    now = read_current(client)
+    if now is not None and now.generation > generation:
+        raise InputError(
+            f"generation {now.generation} is served, which is newer than {generation}; nothing was written;"
+            f" `artwork publish --generation {generation} --allow-older` returns to it"
+        )
 
 
 def activate(client: redis.Redis, generation: int) -> Flipped:
@@ -93,7 +107,7 @@ def activate(client: redis.Redis, generation: int) -> Flipped:
     if meta is None or client.exists(*parts) != len(parts) or count_rows(client, generation) != meta.users:
         raise InputError(
             f"generation {generation} is not whole in the store, which keeps the current and the previous one;"
-            f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation}`"
+            f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation} --allow-older`"
         )
     return flip(client, generation, forward_only=False)
 

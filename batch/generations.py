@@ -9,38 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.policies import parse_policy
-from bandit.policies.deciding import FLOOR, NEW_FLOOR
+from batch.config import Config
 from batch.files import write_json
 from batch.workspace import Workspace
-
-POSTERIORS = ("linear",)
-
-
-@dataclass(frozen=True)
-class Config:
-    """How a generation is made. ``policy`` is a word of ``bandit.policies.parse_policy``.
-
-    Raises:
-        InputError: the policy or the posterior is not known, or a number is out of range.
-    """
-
-    policy: str = "thompson"
-    posterior: str = "linear"
-    seed: int = 0
-    floor: float = FLOOR
-    new_floor: float = NEW_FLOOR
-    new_arm_impressions: int = 100
-
-    def __post_init__(self) -> None:
-        parse_policy(self.policy)
-        if self.posterior not in POSTERIORS:
-            raise InputError(f"there is no posterior {self.posterior!r}; choose one of {', '.join(POSTERIORS)}")
-        for name in ("floor", "new_floor"):
-            if not 0 <= getattr(self, name) <= 0.5:
-                raise InputError(f"{name} is {getattr(self, name)}, expected a share between 0 and 0.5")
-        if self.seed < 0 or self.new_arm_impressions < 0:
-            raise InputError(f"seed {self.seed} and new_arm_impressions {self.new_arm_impressions} must be at least 0")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.impressions import ImpressionLog
-from batch.catalogue import Catalogue
 from batch.files import write_parquet
 from batch.table_checks import ROW, check_frame, read_frame, refuse_first
 from batch.table_schemas import (
@@ -163,22 +160,3 @@ def _read_file(path: Path, n_features: int) -> pl.DataFrame:
     )
     refuse_first(rows, other_length, IMPRESSIONS, "context", str(path))
     return rows.drop(ROW)
-
-
-def impression_log(frame: pl.DataFrame, catalogue: Catalogue, n_features: int) -> ImpressionLog:
-    """Impressions of ``read_day`` as arrays, by (artwork, event_id); those of artworks that are gone are left out."""
-    rows = (
-        frame.lazy()
-        .join(catalogue.keys().lazy(), on=["title_id", "artwork_id"], how="inner")
-        .sort("artwork_index", "event_id")
-        .select("context", "artwork_index", "reward", "propensity")
-        .collect()
-    )
-    contexts = rows["context"].explode().to_numpy() if rows.height else np.empty(0, dtype=np.float32)
-    return ImpressionLog(
-        contexts.reshape(rows.height, n_features),
-        rows["artwork_index"].to_numpy(),
-        rows["reward"].to_numpy(),
-        rows["propensity"].to_numpy(),
-        catalogue.n_artworks,
-    )

@@ -4,16 +4,17 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from bandit.errors import InputError, SurroundingsError
+from batch.config import Config
 from batch.executors import Executor
 from batch.files import write_json
-from batch.generations import Config
 from batch.precompute import Precomputed, precompute
 from batch.publish import Published, publish
+from batch.reports import Report
 from batch.store import connect
-from batch.train import Report, Trained, train
+from batch.train import Trained, train
 from batch.workspace import Workspace
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,7 +38,6 @@ def run(
     report: Report,
     *,
     shard_size: int,
-    today: date | None = None,
 ) -> Ran:
     """Train, precompute and publish one generation.
 
@@ -46,7 +46,7 @@ def run(
     """
     began = time.perf_counter()
     client = connect(url)
-    trained = train(workspace, config, executor, report, shard_size=shard_size, today=today)
+    trained = train(workspace, config, executor, report, shard_size=shard_size)
     precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
     published = publish(workspace, trained.generation, client, url, report)
     return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))

@@ -1,9 +1,9 @@
 """The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import polars as pl
 import redis
@@ -13,12 +13,12 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
 from batch.catalogue import Catalogue
 from batch.files import write_json
-from batch.flips import Flipped, count_rows, flip, read_meta
+from batch.flips import count_rows, flip, read_meta, refuse_older
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
+from batch.reports import Report
 from batch.rows import encoded_rows, published_catalogue
 from batch.store import read_bytes, shown_url, store_errors
 from batch.sweep import sweep
-from batch.train import Report
 from batch.workspace import Workspace
 
 _ROWS_A_WRITE = 1000
@@ -41,10 +41,26 @@ class Published:
     store: str
 
 
-def publish(workspace: Workspace, generation: int | None, client: redis.Redis, url: str, report: Report) -> Published:
+def publish(
+    workspace: Workspace,
+    generation: int | None,
+    client: redis.Redis,
+    url: str,
+    report: Report,
+    *,
+    forward_only: bool = True,
+) -> Published:
     """Write a precomputed generation to the store and make it current; None takes the newest.
 
     A publisher that dies at any step leaves the current generation as it was; running it again takes up its work.
+
+    Args:
+        workspace: that holds the generation.
+        generation: its number.
+        client: of the store.
+        url: of the store, for messages.
+        report: told of the rows.
+        forward_only: refuse a generation that is older than the one served.
 
     Raises:
         InputError: there is no such generation, its files have changed, its number is taken in the store by another, or a newer
@@ -57,20 +73,33 @@ def publish(workspace: Workspace, generation: int | None, client: redis.Redis, u
     verify_files(workspace, manifest)
     catalogue = Catalogue.read(folder_of(workspace, number) / "catalogue.parquet")
     with store_errors(url):
+        if forward_only:
+            refuse_older(client, number)
         swept = sweep(client)
         _check_room(client, manifest)
         meta = _claim(client, manifest, catalogue)
-        rows, row_bytes = _write_rows(client, workspace, manifest, catalogue, report)
-        _verify(client, workspace, meta, catalogue, rows)
-        flipped = flip(client, number, forward_only=True)
+        written = _write_rows(client, workspace, manifest, catalogue, report)
+        _verify(client, meta, written)
+        flipped = flip(client, number, forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
-    return _published(flipped, rows, row_bytes, swept, time.perf_counter() - began, url)
-
-
-def _published(flipped: Flipped, rows: int, row_bytes: int, swept: int, seconds: float, url: str) -> Published:
     return Published(
-        flipped.generation, flipped.previous, flipped.flip, rows, row_bytes, swept, round(seconds, 3), shown_url(url)
+        flipped.generation,
+        flipped.previous,
+        flipped.flip,
+        written.rows,
+        written.total_bytes,
+        swept,
+        round(time.perf_counter() - began, 3),
+        shown_url(url),
     )
+
+
+class _Written(NamedTuple):
+    """What was written: how many rows and bytes, and some of the rows by user, to compare with what arrived."""
+
+    rows: int
+    total_bytes: int
+    sample: dict[str, bytes]
 
 
 def _check_room(client: redis.Redis, manifest: Manifest) -> None:
@@ -103,7 +132,7 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
         catalogue_parts=len(parts),
         users=manifest.counts["rows"],
         titles=manifest.counts["titles"],
-        policies=(manifest.config.policy.partition(":")[0],),
+        policies=manifest.config.policies,
         created_at=manifest.created_at,
     )
     claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
@@ -119,30 +148,28 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
 
 def _write_rows(
     client: redis.Redis, workspace: Workspace, manifest: Manifest, catalogue: Catalogue, report: Report
-) -> tuple[int, int]:
+) -> _Written:
     rows = encoded_rows(workspace, manifest.generation, catalogue)
-    written = total_bytes = 0
-    while batch := dict(islice(_keyed(rows, manifest.generation), _ROWS_A_WRITE)):
-        client.mset(batch)
-        written += len(batch)
-        total_bytes += sum(map(len, batch.values()))
-        report("publishing rows", written, manifest.counts["rows"])
-    return written, total_bytes
+    every = max(1, manifest.counts["rows"] // _SAMPLE)
+    count = total_bytes = 0
+    sample: dict[str, bytes] = {}
+    while batch := list(islice(rows, _ROWS_A_WRITE)):
+        client.mset({snapshot.row_key(manifest.generation, user_id): row for user_id, row in batch})
+        sample |= dict(batch[-count % every :: every])  # rows 0, every, 2 · every, ... of all batches together
+        count += len(batch)
+        total_bytes += sum(len(row) for _, row in batch)
+        report("publishing rows", count, manifest.counts["rows"])
+    return _Written(count, total_bytes, sample)
 
 
-def _keyed(rows: Iterator[tuple[str, bytes]], generation: int) -> Iterator[tuple[str, bytes]]:
-    return ((snapshot.row_key(generation, user_id), row) for user_id, row in rows)
-
-
-def _verify(client: redis.Redis, workspace: Workspace, meta: snapshot.Meta, catalogue: Catalogue, written: int) -> None:
+def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None:
     """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
     found = count_rows(client, meta.generation)
-    if found != written:
+    if found != written.rows:
         raise SurroundingsError(
-            f"the store holds {found} rows of generation {meta.generation}, {written} were written; publish again"
+            f"the store holds {found} rows of generation {meta.generation}, {written.rows} were written; publish again"
         )
-    every = max(1, written // _SAMPLE)
-    sample = dict(islice(encoded_rows(workspace, meta.generation, catalogue), 0, None, every))
+    sample = written.sample
     stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])
     parts = read_bytes(client, [snapshot.part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
     try:

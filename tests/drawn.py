@@ -1,6 +1,7 @@
 """Impressions that are drawn, and generations made of them, for tests of the jobs."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,8 @@ import redis
 
 from bandit.snapshot import row_key
 from batch.catalogue import Catalogue
+from batch.config import Config
 from batch.executors import Executor, SerialExecutor
-from batch.generations import Config
 from batch.impressions import append_impressions
 from batch.precompute import precompute
 from batch.store import read_bytes
@@ -26,7 +27,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def draw_impressions(workspace: Workspace, day: date, count: int, seed: int = 1) -> pl.DataFrame:
-    """A day of explore data: uniform arms, takes at random."""
+    """A day of explore data: uniform arms, of which some users prefer some."""
     tables = read_tables(workspace)
     catalogue = Catalogue.of(tables)
     random = np.random.default_rng((seed, day.toordinal()))
@@ -34,7 +35,8 @@ def draw_impressions(workspace: Workspace, day: date, count: int, seed: int = 1)
     titles = random.integers(tables.titles.height, size=count)
     sizes = np.diff(catalogue.starts)[titles]
     arms = random.integers(sizes)
-    clicked = random.random(count) < 0.2
+    preferred = np.cos(arms) * np.tanh(tables.users["context"].list.get(1).to_numpy()[users])
+    clicked = random.random(count) < 0.3 + 0.3 * preferred
     watched = np.where(clicked, random.random(count), 0.0)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return pl.DataFrame(
@@ -60,6 +62,16 @@ def draw_impressions(workspace: Workspace, day: date, count: int, seed: int = 1)
     )
 
 
+def shorten(workspace: Workspace, n_features: int = 6, n_artwork_features: int = 8) -> None:
+    """Keep the first numbers of contexts and artworks' features: models of few weights are fitted in no time."""
+    for path, column, kept in (
+        (workspace.users, "context", n_features),
+        (workspace.artworks, "features", n_artwork_features),
+    ):
+        frame = pl.read_parquet(path)
+        frame.with_columns(pl.col(column).list.head(kept)).write_parquet(path)
+
+
 def log_days(workspace: Workspace, days: int, count: int) -> None:
     """Give a workspace some days of drawn impressions."""
     for number in range(days):
@@ -71,13 +83,13 @@ def make_generation(
     workspace: Workspace,
     policy: str = "uniform",
     *,
-    seed: int = 0,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
+    **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings`` are those of ``Config``."""
     shards = executor or SerialExecutor()
-    made = train(workspace, Config(policy=policy, seed=seed), shards, silent, shard_size=shard_size)
+    made = train(workspace, Config(policy=policy, **settings), shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

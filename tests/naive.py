@@ -523,7 +523,8 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
 def explores(generation_folder: Path, user_row: int) -> bool:
     """Whether a user is of the share whose picks are drawn under uniform."""
     manifest = _manifest(generation_folder)
-    config, user = manifest["config"], _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
+    config = manifest["config"]
+    user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
     drawn = keyed_hash("explore", config["seed"], manifest["generation"], user, "")
     return Fraction(drawn, 2**64) < Fraction(config["explore_share"])
 

@@ -7,11 +7,12 @@ import typer
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.output import emit, errors, progress_bars
+from batch.config import POSTERIORS, Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.embedded import store_url
 from batch.executors import EXECUTORS, open_executor
-from batch.generations import Config, resolve
+from batch.generations import resolve
 from batch.job import Ran, parse_duration, run, run_every
 from batch.precompute import Precomputed, precompute
 from batch.publish import Published, publish
@@ -25,9 +26,28 @@ ShardSizeOption = Annotated[
     int, typer.Option(min=1, help="Blocks a shard: of 256 users when choosing, of 64 titles when learning.")
 ]
 PolicyOption = Annotated[
-    str, typer.Option(help="thompson, epsilon_greedy[:epsilon=0.1,halving=5000], greedy, uniform or popularity.")
+    str,
+    typer.Option(
+        help="thompson, epsilon_greedy[:epsilon=0.1,halving=5000], softmax[:temperature=0.05], linucb[:alpha=1], greedy,"
+        " uniform or popularity."
+    ),
 ]
-PosteriorOption = Annotated[str, typer.Option(help="What contextual policies learn with: linear.")]
+PosteriorOption = Annotated[
+    str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}.")
+]
+RetentionOption = Annotated[
+    float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
+]
+RewardOption = Annotated[
+    str,
+    typer.Option(
+        help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
+        " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
+    ),
+]
+ExploreShareOption = Annotated[
+    float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
+]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
@@ -46,6 +66,9 @@ def train_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     policy: PolicyOption = _DEFAULTS.policy,
     posterior: PosteriorOption = _DEFAULTS.posterior,
+    retention: RetentionOption = _DEFAULTS.retention,
+    reward: RewardOption = _DEFAULTS.reward,
+    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -53,9 +76,16 @@ def train_command(
 ) -> None:
     """Learn from all impressions of the workspace: claims a new generation.
 
-    Example: artwork train --policy epsilon_greedy:epsilon=0.05
+    Example: artwork train --posterior shared --retention 0.98 --explore-share 0.01
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed)
+    config = Config(
+        policy=policy,
+        posterior=posterior,
+        seed=seed,
+        retention=retention,
+        reward=reward,
+        explore_share=explore_share,
+    )
     with progress_bars() as report, open_executor(executor) as shards:
         made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
@@ -80,6 +110,9 @@ def precompute_command(
 def publish_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
+    allow_older: Annotated[
+        bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a precomputed generation to the store and make it current.
@@ -89,7 +122,7 @@ def publish_command(
     number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
     with progress_bars() as report:
-        made = publish(Workspace(workspace), number, connect(url), url, report)
+        made = publish(Workspace(workspace), number, connect(url), url, report, forward_only=not allow_older)
     emit(made, render_published, as_json=as_json)
 
 
@@ -97,6 +130,9 @@ def run_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     policy: PolicyOption = _DEFAULTS.policy,
     posterior: PosteriorOption = _DEFAULTS.posterior,
+    retention: RetentionOption = _DEFAULTS.retention,
+    reward: RewardOption = _DEFAULTS.reward,
+    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -107,7 +143,14 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed)
+    config = Config(
+        policy=policy,
+        posterior=posterior,
+        seed=seed,
+        retention=retention,
+        reward=reward,
+        explore_share=explore_share,
+    )
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:

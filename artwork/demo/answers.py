@@ -18,7 +18,7 @@ from bandit.errors import SurroundingsError
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.catalogue import Catalogue
 from batch.generations import picks_files, read_manifest
-from batch.train import Report
+from batch.reports import Report
 from batch.workspace import Workspace
 
 F64 = npt.NDArray[np.float64]
@@ -117,17 +117,16 @@ class ServiceClient:
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
     """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
     manifest = read_manifest(workspace, generation)
-    frame = pl.concat([pl.read_parquet(path) for path in picks_files(workspace, manifest)])
+    frame = pl.read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
     shape = manifest.counts["users"], manifest.counts["titles"]
-    arms = frame["arm"].to_numpy().reshape(shape)
-    weights = frame["weight"].to_numpy().reshape(shape)
+    arms, weights, policies = (frame[name].to_numpy().reshape(shape) for name in ("arm", "weight", "policy"))
     at = visits.flat_users, visits.flat_titles
     count = len(visits.flat_users)
     return Answers(
         arms[at].astype(np.int64),
         weights[at] / np.float64(TOTAL_WEIGHT),
         np.full(count, generation, dtype=np.int64),
-        [manifest.config.policy.partition(":")[0]] * count,
+        policies[at].tolist(),
         ["personalized"] * count,
         HdrHistogram(1, _LONGEST_US, 3),
     )

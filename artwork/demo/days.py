@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from artwork.demo.answers import Answers
+from artwork.demo.newcomers import NewcomerResult
 from artwork.demo.visits import Visits
 from bandit.rewards import EngagedTake
 from bandit.simulation.world import Responses, World
@@ -27,7 +28,7 @@ class DayResult:
 
     ``uniform`` and ``best`` are the world's expected take rates, on the same visits, of uniform choice and of the artwork that
     is truly best for each user. ``lead`` is the sum of take minus expected take under uniform of each user, (n,), and
-    ``shown`` the impressions of each user, (n,).
+    ``shown`` the impressions of each user, (n,). ``newcomers`` is of the titles that new artworks have joined.
     """
 
     day: int
@@ -44,6 +45,7 @@ class DayResult:
     p99_ms: float
     lead: F64
     shown: F64
+    newcomers: NewcomerResult | None = None
 
     @property
     def closed(self) -> float:

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from artwork.demo.newcomers import bring_back
 from bandit.errors import InputError, SurroundingsError
 from batch.datasets import movielens
 from batch.datasets.dataset import write
@@ -46,6 +47,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
     workspace = Workspace(root)
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file, expected a folder; name another --workspace")
+    bring_back(workspace)  # where a demo was killed while artworks were held back
     owner = _owner(root)
     if owner == "user" or (owner is None and workspace.truth.exists() and not workspace.generations.exists()):
         if users is not None or titles is not None:

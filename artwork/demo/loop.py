@@ -4,36 +4,47 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import numpy as np
+
 from artwork.demo.answers import Answers, ServiceClient, read_picks
 from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
+from artwork.demo.newcomers import Flags, bring_back, judge_newcomers, newcomers, world_of
 from artwork.demo.visits import Visits, day_random, draw_visits
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.catalogue import Catalogue
+from batch.config import Config
 from batch.executors import Executor, SerialExecutor
-from batch.generations import Config
 from batch.impressions import append_impressions
 from batch.job import Ran, run
 from batch.precompute import precompute
+from batch.reports import Report
 from batch.tables import Tables, read_tables
-from batch.train import Report, train
+from batch.train import train
 from batch.workspace import Workspace
 
 EXPLORE_DAYS = 4
 """Days of explore data under the uniform policy before the policy takes over."""
+
+JOIN_DAY = 3
+"""The live day on which artworks that were held back join the catalogue."""
 
 _SHARD_SIZE = 4
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A workspace with a simulated world behind its users, and how its artworks are chosen."""
+    """A workspace with a simulated world behind its users, and how its artworks are chosen.
+
+    ``world`` has the artworks of ``catalogue``, row by row; ``new`` (a,) marks those that have joined it late.
+    """
 
     workspace: Workspace
     config: Config
     tables: Tables
     catalogue: Catalogue
     world: World
+    new: Flags
     executor: Executor
 
     @classmethod
@@ -46,9 +57,17 @@ class Loop:
         tables = read_tables(workspace)
         if tables.users.height < 2:
             raise InputError(f"{workspace.root} has one user; the verdict compares users, so the demo needs at least 2")
-        world, catalogue = World.load(workspace.truth), Catalogue.of(tables)
-        _check_fit(workspace, tables, catalogue, world)
-        return cls(workspace, config, tables, catalogue, world, SerialExecutor())
+        catalogue = Catalogue.of(tables)
+        world = world_of(workspace, catalogue)
+        _check_fit(workspace, tables, world)
+        nothing_new = np.zeros(catalogue.n_artworks, dtype=np.bool_)
+        return cls(workspace, config, tables, catalogue, world, nothing_new, SerialExecutor())
+
+    def with_newcomers(self) -> "Loop":
+        """The loop goes on with the artworks that were held back."""
+        bring_back(self.workspace)
+        whole = Loop.of(self.workspace, self.config)
+        return replace(whole, new=newcomers(whole.catalogue, self.catalogue))
 
     def explore(self, day: int, report: Report) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
@@ -76,18 +95,21 @@ class Loop:
         responses = respond(self.world, self.catalogue, visits, answers, random)
         frame = impressions_of(day, self.tables, self.catalogue, visits, answers, responses)
         append_impressions(self.workspace, FIRST_DAY + timedelta(days=day), frame)
-        return judge(day, self.world, self.catalogue, visits, answers, responses)
+        result = judge(day, self.world, self.catalogue, visits, answers, responses)
+        if not self.new.any():
+            return result
+        return replace(result, newcomers=judge_newcomers(self.world, self.catalogue, self.new, visits, answers))
 
 
-def _check_fit(workspace: Workspace, tables: Tables, catalogue: Catalogue, world: World) -> None:
+def _check_fit(workspace: Workspace, tables: Tables, world: World) -> None:
     if tables.candidates is not None:
         raise InputError(
             f"{workspace.candidates} limits what users may see, which the simulated visits do not know; remove it"
         )
-    held = tables.users.height, tables.titles.height, catalogue.n_artworks
-    simulated = len(world.tastes), len(world.title_appeal), len(world.artwork_title)
+    held = tables.users.height, tables.titles.height
+    simulated = len(world.tastes), len(world.title_appeal)
     if held != simulated:
         raise InputError(
-            f"{workspace.truth} simulates {simulated} users, titles and artworks, the tables hold {held};"
+            f"{workspace.truth} simulates {simulated} users and titles, the tables hold {held};"
             " make tables and world together by `artwork data`"
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from artwork.demo.days import FIRST_DAY, DayResult
+from artwork.demo.newcomers import NewcomerResult
 from artwork.demo.verdict import Verdict
 
 HEADER = (
@@ -21,6 +22,15 @@ def line(result: DayResult) -> str:
     return (
         f"{day}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
         f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':28.28}{times}"
+    )
+
+
+def newcomer_line(result: NewcomerResult) -> str:
+    """What a day came to for the titles that new artworks have joined, below its line."""
+    return (
+        f"            titles with new artworks: closed {result.closed:.0%} of {result.impressions:,} impressions;"
+        f" new ones shown {result.where_best:.0%} of the time where best, {result.elsewhere:.0%} elsewhere"
+        f" ({result.by_chance:.0%} under uniform)"
     )
 
 

@@ -10,10 +10,10 @@ from house import N_TITLES, N_USERS, House, silent
 
 from artwork.demo.loop import Loop
 from artwork.serving import running_service
+from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.embedded import start_store, stop_store
-from batch.generations import Config
 from batch.store import URL_VARIABLE
 from batch.workspace import Workspace
 

@@ -69,6 +69,33 @@ def test_a_second_demo_begins_anew_on_the_same_tables(played: subprocess.Complet
     ]
 
 
+def test_artworks_that_were_held_back_join_and_are_shown_where_they_are_best(
+    played: subprocess.CompletedProcess[str], ground: Path
+) -> None:
+    """After ``played``, which it would change: both play in one folder."""
+    before = (ground / "artworks.parquet").read_bytes()
+    words = ("--posterior", "shared", "--new-artworks", "0.3", "--workspace", str(ground))
+    outcome = json.loads(artwork("demo", "--json", "--days", "4", *words).stdout)
+    *early, third, fourth = [day["newcomers"] for day in outcome["days"]]
+    assert outcome["posterior"] == "shared"
+    assert len(outcome["nights"]) == 4
+    assert early == [None] * 6
+    for day in (third, fourth):
+        assert day["where_best"] > day["elsewhere"]
+        assert 0 < day["closed"] < 1
+    assert (ground / "artworks.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [("--days", "2"), ("--new-artworks", "0.6")], ids=" ".join)
+def test_new_artworks_that_could_not_join_are_refused(words: tuple[str, str], tmp_path: Path) -> None:
+    wanted = {"--days": "3", "--new-artworks": "0.1"} | dict([words])
+    flags = [part for pair in wanted.items() for part in pair]
+    refused = artwork("demo", "--once", "--workspace", str(tmp_path / "new"), *flags)
+    assert refused.returncode == 2
+    assert "--new-artworks" in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     refused = artwork("demo", "--once", "--workspace", str(tmp_path))

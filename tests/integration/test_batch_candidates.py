@@ -10,11 +10,12 @@ from drawn import ALL_BLOCKS, make_generation, silent, stored_rows
 from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row
 from batch.catalogue import Catalogue
+from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import SerialExecutor
 from batch.flips import activate, read_meta
-from batch.generations import Config, claimed, folder_of
+from batch.generations import claimed, folder_of
 from batch.precompute import precompute
 from batch.publish import publish
 from batch.train import train

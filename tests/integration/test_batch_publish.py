@@ -167,16 +167,26 @@ def test_a_generation_that_does_not_exist_is_refused(workspace: Workspace, clien
     assert client.dbsize() == 0
 
 
-def test_an_older_generation_than_the_current_one_flips_nothing(
+def test_an_older_generation_than_the_current_one_is_refused_before_a_row_is_written(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     older = make_generation(workspace)
     newer = publish_new(workspace, client, store)
-    with pytest.raises(
-        InputError, match=r"generation 2 is served, which is newer than 1.*artwork generations activate 1"
-    ):
+    keys = client.dbsize()
+    with pytest.raises(InputError, match=r"generation 2 is served, which is newer than 1; nothing was written.*older"):
         publish(workspace, older, client, store, silent)
+    assert client.dbsize() == keys
     assert read_current(client) == Current(newer.generation, 1)
+
+
+def test_an_older_generation_is_served_when_that_is_asked_for(
+    workspace: Workspace, client: redis.Redis, store: str
+) -> None:
+    older = make_generation(workspace)
+    newer = publish_new(workspace, client, store)
+    made = publish(workspace, older, client, store, silent, forward_only=False)
+    assert (made.generation, made.previous) == (older, newer.generation)
+    assert None not in stored_rows(client, workspace, older).values()
 
 
 def test_a_claimed_number_without_picks_is_never_the_newest(

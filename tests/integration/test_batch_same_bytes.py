@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis
-from drawn import log_days, make_generation, silent, stored_rows
+from drawn import log_days, make_generation, shorten, silent, stored_rows
 
 from batch.catalogue import Catalogue
+from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import open_executor
-from batch.generations import Config, folder_of
+from batch.generations import folder_of
 from batch.publish import publish
 from batch.rows import encoded_rows
 from batch.train import train
@@ -25,6 +26,9 @@ USERS = 1100
 
 TITLES = 150
 """Three blocks, the last one short."""
+
+FEATURES = 11
+"""Of a context: enough for sums in blocks and a rest, few enough to be fitted again and again."""
 
 VARIANTS = [
     ("serial", 1),
@@ -46,6 +50,7 @@ def fresh_copy(original: Workspace, to: Path) -> Workspace:
 def few_titles(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     made = Workspace(tmp_path_factory.mktemp("few"))
     write(made, synthetic.build(n_users=USERS, n_titles=10, seed=3))
+    shorten(made, FEATURES)
     log_days(made, 2, 1500)
     return made
 
@@ -54,6 +59,7 @@ def few_titles(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def many_titles(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     made = Workspace(tmp_path_factory.mktemp("many"))
     write(made, synthetic.build(n_users=100, n_titles=TITLES, seed=3))
+    shorten(made, FEATURES)
     log_days(made, 2, 3000)
     return made
 
@@ -96,31 +102,76 @@ def test_another_seed_draws_other_rows(
     assert stored_rows(client, copy, generation) != expected_rows
 
 
-@pytest.fixture(scope="module")
-def expected_arrays(many_titles: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Arrays:
-    return learned(fresh_copy(many_titles, tmp_path_factory.mktemp("first")), "serial", 5)
-
-
-@pytest.mark.parametrize(("executor", "shard_size"), VARIANTS)
-def test_evidence_and_posteriors_are_the_same_bits(
-    executor: str, shard_size: int, many_titles: Workspace, expected_arrays: Arrays, tmp_path: Path
+@pytest.mark.parametrize("posterior", ["beta", "logistic", "shared"])
+def test_store_rows_of_every_posterior_are_the_same_bytes(
+    posterior: str, few_titles: Workspace, tmp_path: Path
 ) -> None:
-    arrays = learned(fresh_copy(many_titles, tmp_path), executor, shard_size)
-    assert arrays.keys() == expected_arrays.keys()
-    different = [name for name, array in arrays.items() if array.tobytes() != expected_arrays[name].tobytes()]
+    """As above, up to the bytes that are published; some users explore."""
+    rows = [
+        rows_of(fresh_copy(few_titles, tmp_path / f"{executor}-{shard_size}"), posterior, executor, shard_size)
+        for executor, shard_size in (("serial", 5), ("serial", 1), ("processes", 3))
+    ]
+    assert len(rows[0]) == USERS
+    assert rows[1] == rows[0]
+    assert rows[2] == rows[0]
+
+
+def rows_of(workspace: Workspace, posterior: str, executor: str, shard_size: int) -> dict[str, bytes]:
+    with open_executor(executor, workers=2) as shards:
+        generation = make_generation(
+            workspace,
+            "thompson",
+            seed=7,
+            executor=shards,
+            shard_size=shard_size,
+            posterior=posterior,
+            retention=0.9,
+            explore_share=0.1,
+        )
+    return dict(
+        encoded_rows(workspace, generation, Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet"))
+    )
+
+
+@pytest.fixture(scope="module")
+def expected_arrays(many_titles: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Arrays]:
+    """What one serial run over all titles at once learns, by posterior."""
+    return {
+        posterior: learned(fresh_copy(many_titles, tmp_path_factory.mktemp("first")), posterior, "serial", 5)
+        for posterior in ("linear", "logistic", "shared")
+    }
+
+
+@pytest.mark.parametrize(
+    ("posterior", "executor", "shard_size"),
+    [("linear", *variant) for variant in VARIANTS]
+    + [(posterior, *variant) for posterior in ("logistic", "shared") for variant in VARIANTS[::2]],
+)
+def test_evidence_and_posteriors_are_the_same_bits(
+    posterior: str,
+    executor: str,
+    shard_size: int,
+    many_titles: Workspace,
+    expected_arrays: dict[str, Arrays],
+    tmp_path: Path,
+) -> None:
+    expected = expected_arrays[posterior]
+    arrays = learned(fresh_copy(many_titles, tmp_path), posterior, executor, shard_size)
+    assert arrays.keys() == expected.keys()
+    different = [name for name, array in arrays.items() if array.tobytes() != expected[name].tobytes()]
     assert different == []
 
 
-def learned(workspace: Workspace, executor: str, shard_size: int) -> Arrays:
+def learned(workspace: Workspace, posterior: str, executor: str, shard_size: int) -> Arrays:
     """Every array that training left in evidence/ and posterior/, by file and name."""
     with open_executor(executor, workers=2) as shards:
-        train(workspace, Config(), shards, silent, shard_size=shard_size)
+        train(workspace, Config(posterior=posterior, retention=0.9), shards, silent, shard_size=shard_size)
     found: Arrays = {}
     for path in [*workspace.evidence.rglob("*.npz"), *workspace.generations.rglob("*.npz")]:
         with np.load(path, allow_pickle=False) as file:
             found |= {f"{path.relative_to(workspace.root)}:{name}": file[name] for name in file.files}
-    assert any(name.startswith("evidence/linear") for name in found)
-    assert any("posterior/linear" in name for name in found)
+    assert any(name.startswith("evidence/beta") for name in found)
+    assert any(f"posterior/{posterior}" in name for name in found)
     return found
 
 

@@ -5,23 +5,26 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
-from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, silent
+from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, silent
 
 from bandit.errors import InputError
+from batch.config import Config
 from batch.executors import SerialExecutor
-from batch.generations import Config, claimed, read_manifest
+from batch.generations import claimed, read_manifest
 from batch.impressions import append_impressions
 from batch.train import Trained, train
 from batch.workspace import Workspace
 
 COUNT = 300
+DEFAULTS = Config()
 NEXT_DAY = FIRST_DAY + timedelta(days=1)
 
 
-def train_once(workspace: Workspace, today: date | None = None) -> Trained:
-    return train(workspace, Config(), SerialExecutor(), silent, shard_size=ALL_BLOCKS, today=today)
+def train_once(workspace: Workspace, config: Config = DEFAULTS) -> Trained:
+    return train(workspace, config, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
 
 
 def evidence_of(workspace: Workspace, day: date) -> list[Path]:
@@ -36,6 +39,19 @@ def changes(workspace: Workspace, day: date) -> list[int]:
 def arrays_of(workspace: Workspace, generation: int, posterior: str) -> dict[str, np.ndarray]:
     with np.load(workspace.generations / f"{generation:06d}" / "posterior" / f"{posterior}.npz") as file:
         return {name: file[name] for name in file.files}
+
+
+def frame_of(workspace: Workspace, day: date) -> npt.NDArray[np.int64]:
+    """Impressions of each artwork of the catalogue on a day, counted from the log itself."""
+    artworks = pl.read_parquet(workspace.artworks).sort("title_id", "artwork_id")
+    logged = pl.read_parquet(workspace.impressions / f"day={day.isoformat()}" / "*.parquet")
+    counted = logged.group_by("title_id", "artwork_id").len()
+    return (
+        artworks.join(counted, on=["title_id", "artwork_id"], how="left", maintain_order="left")["len"]
+        .fill_null(0)
+        .to_numpy()
+        .astype(np.int64)
+    )
 
 
 def test_a_second_training_leaves_the_evidence_of_unchanged_days_alone(workspace: Workspace) -> None:
@@ -73,6 +89,79 @@ def test_a_posterior_from_kept_evidence_is_that_from_fresh_evidence(workspace: W
         }
 
 
+def test_evidence_is_made_again_when_the_reward_changes(workspace: Workspace) -> None:
+    log_days(workspace, 1, COUNT)
+    train_once(workspace)
+    before = changes(workspace, FIRST_DAY)
+    train_once(workspace, Config(reward="click"))
+    assert changes(workspace, FIRST_DAY) != before
+    takes, clicks = (arrays_of(workspace, generation, "beta")["takes"].sum() for generation in (1, 2))
+    logged = pl.read_parquet(workspace.impressions / "*" / "*.parquet")
+    assert clicks == logged["clicked"].sum() > takes > 0
+
+
+@pytest.mark.parametrize(
+    ("config", "files"),
+    [
+        (Config(policy="popularity"), ["beta/2026-01-01.npz"]),
+        (Config(posterior="beta"), ["beta/2026-01-01.npz"]),
+        (Config(posterior="logistic"), ["beta/2026-01-01.npz", "logistic/2026-01-01.parquet"]),
+        (Config(posterior="shared"), ["beta/2026-01-01.npz", "linear/2026-01-01.npz"]),
+    ],
+)
+def test_only_the_evidence_that_a_posterior_needs_is_kept(
+    config: Config, files: list[str], workspace: Workspace
+) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, COUNT)
+    train_once(workspace, config)
+    kept = [path for path in workspace.evidence.rglob("*") if path.is_file()]
+    assert sorted(str(path.relative_to(workspace.evidence)) for path in kept) == files
+
+
+def test_kept_evidence_holds_only_the_artworks_that_a_day_showed(workspace: Workspace) -> None:
+    append_impressions(workspace, FIRST_DAY, draw_impressions(workspace, FIRST_DAY, 5))
+    train_once(workspace)
+    with np.load(workspace.evidence / "linear" / "2026-01-01.npz") as file:
+        assert len(file["artworks"]) == len(file["precision"]) <= 5
+        assert file["counts"].sum() == 5
+
+
+def test_older_days_count_less_by_their_age_in_days(workspace: Workspace) -> None:
+    """Retention 0.5 over days 1, 2 and 5: weights 1/16, 1/8 and 1."""
+    ages = {FIRST_DAY: 4, NEXT_DAY: 3, FIRST_DAY + timedelta(days=4): 0}
+    for day in ages:
+        append_impressions(workspace, day, draw_impressions(workspace, day, COUNT))
+    train_once(workspace, Config(retention=0.5))
+    expected = np.sum([0.5**age * frame_of(workspace, day) for day, age in ages.items()], axis=0)
+    assert arrays_of(workspace, 1, "beta")["impressions"].tolist() == expected.tolist()
+    assert arrays_of(workspace, 1, "linear")["counts"].tolist() == expected.tolist()
+
+
+def test_the_catalogue_counts_impressions_of_all_ages_alike(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    train_once(workspace, Config(retention=0.001))
+    catalogue = pl.read_parquet(workspace.generations / "000001" / "catalogue.parquet")
+    both = frame_of(workspace, FIRST_DAY) + frame_of(workspace, NEXT_DAY)
+    assert catalogue["impressions"].to_list() == both.tolist()
+
+
+@pytest.mark.parametrize("posterior", ["linear", "logistic"])
+def test_days_so_old_that_nothing_is_left_of_them_are_as_if_they_had_not_been(
+    posterior: str, workspace: Workspace
+) -> None:
+    config = Config(retention=1e-10, posterior=posterior)
+    append_impressions(workspace, NEXT_DAY, draw_impressions(workspace, NEXT_DAY, COUNT))
+    train_once(workspace, config)
+    ancient = FIRST_DAY - timedelta(days=400)
+    append_impressions(workspace, ancient, draw_impressions(workspace, ancient, COUNT))
+    train_once(workspace, config)
+    alone, both = (arrays_of(workspace, generation, posterior) for generation in (1, 2))
+    assert {name: array.tobytes() for name, array in both.items()} == {
+        name: array.tobytes() for name, array in alone.items()
+    }
+
+
 def test_evidence_is_made_again_when_the_catalogue_changes(workspace: Workspace) -> None:
     log_days(workspace, 1, COUNT)
     train_once(workspace)
@@ -102,12 +191,6 @@ def test_the_rows_of_each_day_are_in_the_manifest(workspace: Workspace) -> None:
     assert read_manifest(workspace, 1).rows == {"2026-01-01": COUNT, "2026-01-02": COUNT}
 
 
-def test_impressions_of_today_are_left_out(workspace: Workspace) -> None:
-    log_days(workspace, 2, COUNT)
-    made = train_once(workspace, today=NEXT_DAY)
-    assert (made.days, made.impressions) == (1, COUNT)
-
-
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", b"nothing like an archive"])
 def test_a_damaged_evidence_file_is_refused_with_its_path_and_no_generation_is_claimed(
     damage: bytes, workspace: Workspace
@@ -117,6 +200,18 @@ def test_a_damaged_evidence_file_is_refused_with_its_path_and_no_generation_is_c
     evidence_of(workspace, FIRST_DAY)[0].write_bytes(damage)
     with pytest.raises(InputError, match=r"2026-01-01\.npz cannot be read .*; delete it, it is made again"):
         train_once(workspace)
+    assert claimed(workspace) == [1]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 cut off", b"nothing like a table"])
+def test_damaged_rows_are_refused_with_their_path_and_no_generation_is_claimed(
+    damage: bytes, workspace: Workspace
+) -> None:
+    log_days(workspace, 1, COUNT)
+    train_once(workspace, Config(posterior="logistic"))
+    (workspace.evidence / "logistic" / "2026-01-01.parquet").write_bytes(damage)
+    with pytest.raises(InputError, match=r"2026-01-01\.parquet cannot be read .*; delete it, it is made again"):
+        train_once(workspace, Config(posterior="logistic"))
     assert claimed(workspace) == [1]
 
 

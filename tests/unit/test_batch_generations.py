@@ -1,14 +1,16 @@
 """Generations on disk: numbers of one's own, manifests, and messages that say which generations there are."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bandit.errors import InputError
+from batch.config import Config
 from batch.executors import open_executor
 from batch.generations import (
-    Config,
     Manifest,
     claim,
     claimed,
@@ -112,6 +114,36 @@ def test_a_manifest_that_is_none_is_refused_with_its_path(text: str, tmp_path: P
         read_manifest(workspace, 1)
 
 
+def test_a_manifest_of_before_there_were_rewards_and_retention_is_read_with_the_defaults(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name in ("retention", "reward", "explore_share"):
+        del manifest["config"][name]
+    path.write_text(json.dumps(manifest))
+    assert read_manifest(workspace, 1).config == Config()
+
+
+def test_two_texts_of_one_reward_are_one_configuration() -> None:
+    spelt_out = "weighted_sum:take=0.75,take.engaged_fraction=0.7,click=0.25"
+    assert Config(reward="weighted_sum:take=0.75,click=0.25") == Config(reward=spelt_out)
+    assert Config(reward="take:engaged_fraction=0.7") == Config()
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ("thompson",)),
+        ({"policy": "softmax:temperature=0.1", "explore_share": 0.01}, ("softmax", "uniform")),
+        ({"policy": "uniform", "explore_share": 0.01}, ("uniform",)),
+    ],
+)
+def test_the_policies_of_a_generation_are_its_own_and_that_of_explore_data(
+    settings: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    assert Config(**settings).policies == names
+
+
 @pytest.mark.parametrize("change", ["removed", "other bytes"])
 def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: str, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
@@ -136,6 +168,14 @@ def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: 
         ({"floor": -0.1}, "floor"),
         ({"new_floor": 0.6}, "new_floor"),
         ({"seed": -1}, "seed"),
+        ({"retention": 0.0}, r"retention is 0\.0, expected above 0 and at most 1"),
+        ({"retention": 1.5}, r"retention is 1\.5"),
+        ({"retention": float("nan")}, "retention is nan"),
+        ({"reward": "applause"}, "applause"),
+        ({"reward": "take:engaged_fraction=2"}, "engaged_fraction"),
+        ({"explore_share": 1.0}, r"explore_share is 1\.0, expected a share from 0 to below 1; .*--policy uniform"),
+        ({"explore_share": -0.1}, r"explore_share is -0\.1"),
+        ({"explore_share": float("nan")}, "explore_share is nan"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:

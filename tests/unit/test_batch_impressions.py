@@ -4,15 +4,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from drawn import FIRST_DAY, draw_impressions, log_days
 from shell import listing
 
 from bandit.errors import InputError
-from batch.catalogue import Catalogue
-from batch.impressions import append_impressions, day_digest, day_files, day_folder, days, impression_log, read_day
+from batch.impressions import append_impressions, day_digest, day_files, day_folder, days, read_day
 from batch.tables import read_tables
 from batch.workspace import Workspace
 
@@ -187,16 +185,3 @@ def test_an_empty_file_is_refused_with_its_name(workspace: Workspace, frame: pl.
     write_raw(workspace, frame).write_bytes(b"")
     with pytest.raises(InputError, match=r"part-000000\.parquet is empty \(0 bytes\)"):
         read_day(workspace, FIRST_DAY, n_features)
-
-
-def test_impressions_are_arrays_by_artwork_and_event_without_those_of_unknown_artworks(
-    workspace: Workspace, frame: pl.DataFrame, n_features: int
-) -> None:
-    catalogue = Catalogue.of(read_tables(workspace))
-    shuffled = with_value(frame, "artwork_id", 3, "gone").sample(fraction=1.0, shuffle=True, seed=5)
-    log = impression_log(shuffled, catalogue, n_features)
-    expected = shuffled.join(catalogue.keys(), on=["title_id", "artwork_id"]).sort("artwork_index", "event_id")
-    assert expected.height == COUNT - 1
-    assert np.array_equal(log.artworks, expected["artwork_index"].to_numpy())
-    assert np.array_equal(log.rewards, expected["reward"].to_numpy())
-    assert log.contexts.tolist() == expected["context"].to_list()

@@ -3,39 +3,64 @@
 import naive
 import polars as pl
 import pytest
-from drawn import log_days, make_generation
+from drawn import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
 from batch.generations import folder_of
 from batch.workspace import Workspace
 
 SEED = 4
-USERS = range(0, 600, 40)  # of three blocks
+USERS = range(0, 600, 75)  # of three blocks
+POLICIES = [
+    "thompson",
+    "epsilon_greedy",
+    "epsilon_greedy:epsilon=0.4,halving=300",
+    "epsilon_greedy:epsilon=0.4,total_halving=3000",
+    "greedy",
+    "softmax:temperature=0.05",
+    "linucb:alpha=0.5",
+]
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        "thompson",
-        "epsilon_greedy",
-        "epsilon_greedy:epsilon=0.4,halving=300",
-        "greedy",
-        "popularity",
-        "uniform",
-    ],
-)
-@pytest.mark.parametrize("days", [0, 3])
-def test_every_policy_draws_with_the_naive_weights(workspace: Workspace, policy: str, days: int) -> None:
-    log_days(workspace, days, 4000)
-    folder = folder_of(workspace, generation := make_generation(workspace, policy, seed=SEED))
+def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, policy: str) -> None:
+    folder = folder_of(workspace, generation)
     n_titles = pl.read_parquet(workspace.titles).height
     picks = pl.read_parquet(folder / "picks" / "part-000000.parquet")
     for user in USERS:
-        for title in range(n_titles):
+        name = "uniform" if naive.explores(folder, user) else policy.partition(":")[0]
+        for title in range(user % 2, n_titles, 2):
             pick = picks.row(user * n_titles + title, named=True)
             weights = naive.weights_from_files(folder, user, title)
+            assert pick["policy"] == name
             assert abs(pick["weight"] - weights[pick["arm"]]) <= 1
             hashed = keyed_hash("draw", SEED, generation, pick["user_id"], pick["title_id"])
             # A unit of rounding moves the edges of an arm by at most one unit an arm before it.
             edges = [sum(weights[:arm]) for arm in (pick["arm"], pick["arm"] + 1)]
             assert edges[0] - len(weights) <= hashed * 65535 >> 64 < edges[1] + len(weights)
+
+
+@pytest.mark.parametrize("policy", ["popularity", "uniform", *POLICIES])
+@pytest.mark.parametrize("days", [0, 3])
+def test_every_policy_draws_with_the_naive_weights(workspace: Workspace, policy: str, days: int) -> None:
+    shorten(workspace)
+    log_days(workspace, days, 4000)
+    assert_picks_are_the_naive_ones(workspace, make_generation(workspace, policy, seed=SEED), policy)
+
+
+@pytest.mark.parametrize("posterior", ["beta", "logistic", "shared"])
+def test_every_posterior_is_drawn_from_with_the_naive_weights(workspace: Workspace, posterior: str) -> None:
+    shorten(workspace)
+    log_days(workspace, 3, 4000)
+    for policy in POLICIES[:1] + POLICIES[-2:]:
+        generation = make_generation(workspace, policy, posterior=posterior, seed=SEED, retention=0.8)
+        assert_picks_are_the_naive_ones(workspace, generation, policy)
+
+
+@pytest.mark.parametrize("posterior", ["beta", "linear", "shared"])
+def test_users_who_explore_are_drawn_for_with_uniform_weights(workspace: Workspace, posterior: str) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, 4000)
+    generation = make_generation(workspace, "thompson", posterior=posterior, seed=SEED, explore_share=0.4)
+    explore = [naive.explores(folder_of(workspace, generation), user) for user in USERS]
+    assert 0 < sum(explore) < len(explore)
+    assert_picks_are_the_naive_ones(workspace, generation, "thompson")

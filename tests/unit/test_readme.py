@@ -18,9 +18,9 @@ LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", TEXT)))
 
 
 def test_its_python_runs() -> None:
-    [code] = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
+    for code in re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL):  # each goes on from the one before
+        exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
     assert np.isclose(np.asarray(names["probabilities"]).sum(), 1)
     assert np.asarray(names["weights"]).dtype == np.uint16
 

@@ -1,0 +1,119 @@
+"""``artwork explain``: why a user sees an artwork."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from artwork.commands.generations import render_table
+from artwork.commands.jobs import GenerationOption
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.output import emit
+from bandit.errors import SurroundingsError
+from batch.embedded import store_url
+from batch.explain import explain
+from batch.explanation import Contribution, ExplainedArtwork, Explanation
+from batch.flips import read_current
+from batch.store import connect, store_errors
+from batch.workspace import Workspace
+
+_SMALLEST = 5e-5  # of a contribution that is told: smaller ones would read +0.0000
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``explain`` on the application."""
+    app.command("explain")(explain_command)
+
+
+def explain_command(
+    user: Annotated[str, typer.Option("--user", help="A user_id of users.parquet.")],
+    title: Annotated[str, typer.Option("--title", help="A title_id of titles.parquet.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    generation: GenerationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show why a user sees an artwork: scores, win probabilities, floors, weights, and what the context adds.
+
+    Example: artwork explain --workspace workspace/demo --user u0196 --title m0050
+    """
+    made = explain(Workspace(workspace), user, title, generation)
+    emit(replace(made, current=_served(workspace)), render_explanation, as_json=as_json)
+
+
+def _served(workspace: Path) -> int | None:
+    """The generation that the store serves; None if no store runs, which is no reason to start one, or it is empty."""
+    try:
+        url = store_url(workspace, start=False)
+        with store_errors(url):
+            now = read_current(connect(url))
+    except SurroundingsError:
+        return None
+    return None if now is None else now.generation
+
+
+def render_explanation(made: Explanation) -> str:
+    """Who is shown what and why: a table of artworks, what the context adds to each, and earlier picks."""
+    parts = [_headline(made), render_table(_artworks(made))]
+    lines = [f"  {artwork.artwork_id}  {_sum(artwork)}" for artwork in made.artworks if artwork.contributions]
+    if lines:
+        scale = "log-odds of a reward" if made.link == "logit" else "expected reward"
+        parts.append(
+            f"{scale} at an average context, and what this user's context adds (value × weight), the largest first:\n"
+            + "\n".join(lines)
+        )
+    if made.earlier:
+        parts.append(render_table(_earlier(made)))
+    return "\n\n".join(parts)
+
+
+def _headline(made: Explanation) -> str:
+    if made.source == "popularity":
+        how = f"has no pick there: popularity draws {made.shown} from the fallback weights, which no context changes"
+    elif made.explores:
+        how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
+    else:
+        how = f"is shown {made.shown}, drawn by {made.policy} over the {made.posterior} posterior"
+    served = {None: "no store runs, or it is empty", made.generation: "which is served"}.get(
+        made.current, f"while {made.current} is served"
+    )
+    return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"
+
+
+def _artworks(made: Explanation) -> Table:
+    table = Table("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    if made.link == "logit":
+        table.add_column("log-odds", justify="right")
+    for artwork in made.artworks:
+        table.add_row(
+            "→" if artwork.artwork_id == made.shown else "",
+            artwork.artwork_id + (" (new)" if artwork.new else ""),
+            f"{artwork.impressions:,}",
+            f"{artwork.mean:.4f} ± {artwork.deviation:.4f}",
+            f"{artwork.probability:.4f}",
+            f"{artwork.floor:+.4f}",
+            f"{artwork.propensity:.4f}",
+            str(artwork.weight),
+            *([f"{artwork.score:+.3f} ± {artwork.score_deviation:.3f}"] if made.link == "logit" else []),
+        )
+    return table
+
+
+def _sum(artwork: ExplainedArtwork) -> str:
+    told = [part for part in artwork.contributions if abs(part.contribution) >= _SMALLEST]
+    return f"{artwork.level:+.4f}  " + ("  ".join(_part(part) for part in told) or "(nothing)")
+
+
+def _part(part: Contribution) -> str:
+    return f"{part.contribution:+.4f} {part.feature} ({part.value:.2f} × {part.weight:+.4f})"
+
+
+def _earlier(made: Explanation) -> Table:
+    table = Table("generation", "served", "policy", "artwork", "propensity")
+    for pick in made.earlier:
+        served = "current" if pick.generation == made.current else ""
+        table.add_row(str(pick.generation), served, pick.policy, pick.artwork_id, f"{pick.propensity:.4f}")
+    return table

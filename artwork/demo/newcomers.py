@@ -1,0 +1,130 @@
+"""Artworks that are held back at first and join the catalogue while the demo runs."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from artwork.demo.answers import Answers
+from artwork.demo.visits import Visits
+from bandit.errors import InputError
+from bandit.simulation.world import World
+from bandit.snapshot import keyed_hash
+from batch.catalogue import Catalogue
+from batch.files import replace_file, write_parquet
+from batch.tables import read_tables
+from batch.workspace import Workspace
+
+Flags = npt.NDArray[np.bool_]
+
+PURPOSE = "newcomer"
+"""Of the keyed hash that says which artworks are held back."""
+
+LARGEST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class NewcomerResult:
+    """A day's decisions for the titles that new artworks have joined.
+
+    ``expected``, ``uniform`` and ``best`` are the world's expected take rates of what was shown, of uniform choice, and of the
+    truly best artwork for each user. ``where_best`` is how often a new artwork was shown to users for whom a new one is
+    best, ``elsewhere`` how often to all others; ``by_chance`` is the share of new artworks among those to choose from.
+    """
+
+    impressions: int
+    expected: float
+    uniform: float
+    best: float
+    where_best: float
+    elsewhere: float
+    by_chance: float
+
+    @property
+    def closed(self) -> float:
+        """Share of the way from uniform to the true best."""
+        return (self.expected - self.uniform) / (self.best - self.uniform)
+
+
+def hold_back(workspace: Workspace, share: float, seed: int) -> None:
+    """Take a share of the artworks, but no title's default, out of ``artworks.parquet`` until ``bring_back``.
+
+    Raises:
+        InputError: the share is out of range, or so small that no artwork is held back.
+    """
+    if not 0 < share <= LARGEST_SHARE:
+        raise InputError(f"--new-artworks is {share}, expected a share from 0 to {LARGEST_SHARE}")
+    artworks = read_tables(workspace).artworks
+    keys = zip(artworks["title_id"], artworks["artwork_id"], strict=True)
+    drawn = pl.Series([keyed_hash(PURPOSE, seed, 0, *key) < share * 2.0**64 for key in keys])
+    late = drawn & ~artworks["is_default"]
+    if not late.any():
+        raise InputError(f"--new-artworks {share} of {artworks.height} artworks holds none back; take a larger share")
+    with replace_file(_whole(workspace)) as temporary:
+        shutil.copyfile(workspace.artworks, temporary)
+    write_parquet(workspace.artworks, artworks.filter(~late))
+
+
+def bring_back(workspace: Workspace) -> None:
+    """Put the whole ``artworks.parquet`` back where it was held back; a demo that was killed leaves that to the next."""
+    if _whole(workspace).exists():
+        _whole(workspace).replace(workspace.artworks)
+
+
+def world_of(workspace: Workspace, catalogue: Catalogue) -> World:
+    """The world with the artworks of a catalogue, row by row.
+
+    Raises:
+        InputError: the world is not that of the workspace's artworks.
+    """
+    world = World.load(workspace.truth)
+    path = _whole(workspace) if _whole(workspace).exists() else workspace.artworks
+    everything = pl.read_parquet(path).select("title_id", "artwork_id").sort("title_id", "artwork_id")
+    if everything.height != len(world.artwork_title):
+        raise InputError(
+            f"{workspace.truth} simulates {len(world.artwork_title)} artworks, the tables hold {everything.height};"
+            " make tables and world together by `artwork data`"
+        )
+    rows = everything.with_row_index("row").join(
+        catalogue.frame.select("title_id", "artwork_id"), on=["title_id", "artwork_id"], how="semi", maintain_order="left"
+    )["row"].to_numpy()  # fmt: skip
+    return replace(
+        world,
+        artwork_title=world.artwork_title[rows],
+        artwork_theme=world.artwork_theme[rows],
+        artwork_quality=world.artwork_quality[rows],
+        artwork_clickbait=world.artwork_clickbait[rows],
+    )
+
+
+def newcomers(catalogue: Catalogue, before: Catalogue) -> Flags:
+    """Which artworks of a catalogue were not in the one before, (a,)."""
+    keys = ["title_id", "artwork_id"]
+    known = catalogue.frame.join(before.frame.select(*keys, known=True), on=keys, how="left", maintain_order="left")
+    return known["known"].is_null().to_numpy()
+
+
+def judge_newcomers(world: World, catalogue: Catalogue, new: Flags, visits: Visits, answers: Answers) -> NewcomerResult:
+    """How a day treated new artworks (a,), of which there is at least one."""
+    share = np.bincount(catalogue.titles, weights=new) / np.diff(catalogue.starts)  # (t,)
+    at = np.flatnonzero(share[visits.flat_titles] > 0)
+    users, titles = visits.flat_users[at], visits.flat_titles[at]
+    shown = catalogue.starts[titles] + answers.arms[at]
+    uniform, best = world.uniform_and_best(users, titles)
+    is_best = new[catalogue.starts[titles] + world.best_arms(users, titles)]
+    return NewcomerResult(
+        impressions=len(at),
+        expected=float(world.take_probability_of(users, shown).mean()),
+        uniform=float(uniform.mean()),
+        best=float(best.mean()),
+        where_best=float(new[shown][is_best].mean()),
+        elsewhere=float(new[shown][~is_best].mean()),
+        by_chance=float(share[titles].mean()),
+    )
+
+
+def _whole(workspace: Workspace) -> Path:
+    return workspace.truth.with_name("artworks.parquet")

@@ -1,0 +1,168 @@
+"""A demo from its first line to its last: explore days, nights, live days, and the verdict."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from artwork.demo.days import DayResult
+from artwork.demo.ground import Ground, prepare_ground
+from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
+from artwork.demo.newcomers import bring_back, hold_back
+from artwork.demo.table import HEADER, line, newcomer_line, summary
+from artwork.demo.verdict import judge_policy
+from artwork.output import progress_bars
+from artwork.serving import running_service
+from batch.config import Config
+from batch.embedded import stop_store, store_url
+from batch.job import Ran
+
+_POLL_SECONDS = "0.2"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The days as plain numbers, the seconds of each night, and the verdict over the live days."""
+
+    policy: str
+    posterior: str
+    workspace: str
+    origin: str
+    days: list[dict[str, object]]
+    nights: list[float]
+    difference: float
+    lower: float
+    upper: float
+    above_uniform: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to play: None for users and titles takes the usual number."""
+
+    config: Config
+    days: int
+    users: int | None
+    titles: int | None
+    new_artworks: float
+
+
+def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once: bool) -> Outcome:
+    """Explore, then learn and play day after day; ``say`` is given every line of the report as it comes.
+
+    Args:
+        root: the workspace's folder.
+        plan: what to play.
+        say: where lines go.
+        terms: under which the data of MovieLens may be used.
+        once: end after the last day; else the service stays up until Ctrl-C.
+
+    Raises:
+        InputError: the folder or its tables do not do.
+        SurroundingsError: store, service or network failed.
+    """
+    began = time.perf_counter()
+    config = plan.config
+    with progress_bars() as report:
+        report("making the workspace", 0, 1)
+        ground = prepare_ground(root, plan.users, plan.titles, config.seed)
+    try:
+        if plan.new_artworks:
+            hold_back(ground.workspace, plan.new_artworks, config.seed)
+        loop = Loop.of(ground.workspace, config)
+        say(_intro(loop, ground, terms if ground.is_movielens else ""))
+        url = store_url(root)
+        results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
+        nights = [_night(loop, url)]
+        with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
+            live = _live_days(loop, url, address, plan, nights, say)
+            verdict = judge_policy(live, config.seed)
+            say(summary(live, verdict, config.policy))
+            seconds = round(time.perf_counter() - began, 1)
+            say(f"the run took {seconds:.0f} s, a night {median(night.seconds for night in nights):.1f} s;")
+            say(f"everything it made lies in {root}")
+            if not once:
+                _stay_up(loop, address, say)
+    finally:
+        bring_back(ground.workspace)
+        stop_store(root)
+    return Outcome(
+        policy=config.policy,
+        posterior=config.posterior,
+        workspace=str(root),
+        origin=_origin(ground),
+        days=[_plain(result) for result in [*results, *live]],
+        nights=[night.seconds for night in nights],
+        difference=verdict.difference,
+        lower=verdict.lower,
+        upper=verdict.upper,
+        above_uniform=verdict.is_above_uniform,
+        seconds=seconds,
+    )
+
+
+def _live_days(
+    loop: Loop, url: str, address: str, plan: Plan, nights: list[Ran], say: Callable[[str], None]
+) -> list[DayResult]:
+    """Days with a night between them; ``nights`` has the one before the first, and is added to."""
+    live: list[DayResult] = []
+    for number in range(1, plan.days + 1):
+        if plan.new_artworks and number == JOIN_DAY:
+            loop = loop.with_newcomers()
+            say(f"            {int(loop.new.sum()):,} new artworks join the catalogue")
+        if live:
+            nights.append(_night(loop, url))
+        with contextlib.closing(loop.client(address)) as client:
+            client.wait_for(nights[-1].trained.generation)
+            live.append(_shown(partial(loop.live, client=client), EXPLORE_DAYS + number - 1, say))
+    return live
+
+
+def _night(loop: Loop, url: str) -> Ran:
+    with progress_bars() as report:
+        return loop.learn(url, report)
+
+
+def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
+    with progress_bars() as report:
+        result = play_day(day, report=report)
+    say(line(result))
+    if result.newcomers is not None:
+        say(newcomer_line(result.newcomers))
+    return result
+
+
+def _intro(loop: Loop, ground: Ground, terms: str) -> str:
+    size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
+    return "\n".join(filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms))) + f"\n\n{HEADER}"
+
+
+def _origin(ground: Ground) -> str:
+    if ground.is_movielens:
+        return "Users, titles and ratings are MovieLens-100K's; artworks and responses are simulated."
+    return "Users and titles are the workspace's own; responses are simulated."
+
+
+def _stay_up(loop: Loop, address: str, say: Callable[[str], None]) -> None:
+    user, (first, second) = loop.tables.users["user_id"][0], (loop.catalogue.title_ids[0], loop.catalogue.title_ids[-1])
+    say(
+        "\nthe service stays up; try it (Ctrl-C ends it):\n"
+        f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"
+        f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
+        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
+        "and see why, in another terminal:\n"
+        f"  artwork explain --workspace {loop.workspace.root} --user {user} --title {first}"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+
+
+def _plain(result: DayResult) -> dict[str, object]:
+    kept = {name: value for name, value in vars(result).items() if name not in {"lead", "shown"}}
+    late = result.newcomers and vars(result.newcomers) | {"closed": result.newcomers.closed}
+    return kept | {"closed": result.closed, "sources": dict(result.sources), "newcomers": late}

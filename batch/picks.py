@@ -1,0 +1,46 @@
+"""Single picks of a generation, as its files hold them."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from bandit.snapshot import TOTAL_WEIGHT
+from batch.catalogue import Catalogue
+from batch.generations import finished, folder_of, picks_files, read_manifest
+from batch.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RecordedPick:
+    """What was drawn for a user and a title in a generation, under which policy, with what weight."""
+
+    generation: int
+    policy: str
+    artwork_id: str
+    arm: int
+    weight: int
+    propensity: float
+
+
+def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id: str) -> RecordedPick | None:
+    """The pick in a generation's files; None where the user or the title was not in it.
+
+    Raises:
+        InputError: there is no such generation.
+    """
+    files = picks_files(workspace, read_manifest(workspace, generation))
+    wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
+    found = pl.scan_parquet(files).filter(wanted).collect()
+    if found.is_empty():
+        return None
+    arm, weight, policy = found.row(0, named=True)["arm"], found["weight"][0], str(found["policy"][0])
+    frame = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").frame
+    artworks = frame.filter(pl.col("title_id") == title_id)["artwork_id"]
+    return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / TOTAL_WEIGHT)
+
+
+def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:
+    """The picks of the last ``most`` generations that have any, the newest first."""
+    numbers = finished(workspace, "precomputed")[-most:]
+    found = (recorded_pick(workspace, number, user_id, title_id) for number in reversed(numbers))
+    return [pick for pick in found if pick is not None]
