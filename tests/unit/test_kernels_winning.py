@@ -68,6 +68,13 @@ def test_a_narrow_or_wide_leader_of_many_equal_arms_is_within_the_bound(k: int, 
     assert max(error([0.0] * (k - 1) + [lead], deviations) for lead in (0.0, 2.0, 4.0, 5.5)) <= BOUND
 
 
+@pytest.mark.parametrize("width", [5, 7.4, 10.3])
+@pytest.mark.parametrize("k", [8, 10, 24] if SLOW else [8, 10, 24, 50, 100])
+def test_one_arm_much_wider_than_many_equal_arms_is_within_the_bound(k: int, width: float) -> None:
+    deviations = np.r_[np.ones(k - 1), width]
+    assert max(error([0.0] * (k - 1) + [lead], deviations) for lead in (0.0, 0.5, 1.75)) <= BOUND
+
+
 @pytest.mark.parametrize("k", [1, 2, 7, 20] if SLOW else [1, 2, 7, 20, 100, 256])
 def test_identical_arms_share_equally(k: int) -> None:
     np.testing.assert_allclose(won([0.05] * k, [0.01] * k), 1 / k, rtol=1e-12)
@@ -163,6 +170,15 @@ def test_rows_sum_to_one() -> None:
 def test_rows_do_not_touch_each_other() -> None:
     random = np.random.default_rng(2)
     means, deviations = random.normal(size=(5, 4)), random.random((5, 4))
+    out = np.empty(means.shape)
+    win_probabilities(means, deviations, np.ones(means.shape, dtype=np.bool_), out)
+    assert (out == [won(m, s) for m, s in zip(means, deviations, strict=True)]).all()
+
+
+@pytest.mark.parametrize("k", [3, 11])
+def test_a_row_has_the_same_bits_wherever_it_stands_in_a_block(k: int) -> None:
+    random = np.random.default_rng(k)
+    means, deviations = random.normal(size=(70, k)), np.exp(random.normal(size=(70, k)))
     out = np.empty(means.shape)
     win_probabilities(means, deviations, np.ones(means.shape, dtype=np.bool_), out)
     assert (out == [won(m, s) for m, s in zip(means, deviations, strict=True)]).all()
