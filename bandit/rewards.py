@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from math import nan
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.numeric import is_number, plain_array, real_array
 from bandit.words import Word, check_known, parse_word
 
 F64 = npt.NDArray[np.float64]
@@ -32,7 +34,7 @@ class Reward(ABC):
             watch_fraction: share of the title watched, (m,), in [0, 1]; it counts only where a play began.
 
         Raises:
-            InputError: shapes differ, ``clicked`` is not boolean, or a fraction is not a number in [0, 1].
+            InputError: shapes differ, ``clicked`` is not boolean, a fraction is not a number in [0, 1], or a list is ragged.
         """
         return self._of(*_checked(clicked, watch_fraction))
 
@@ -71,8 +73,8 @@ class EngagedTake(Reward):
     engaged_fraction: float = 0.7
 
     def __post_init__(self) -> None:
-        if not 0 < self.engaged_fraction <= 1:
-            raise InputError(f"engaged_fraction is {self.engaged_fraction}, expected above 0 and at most 1")
+        if not (is_number(self.engaged_fraction) and 0 < self.engaged_fraction <= 1):
+            raise InputError(f"engaged_fraction is {self.engaged_fraction!r}, expected above 0 and at most 1")
 
     def _of(self, clicked: Bool, watched: F64) -> F64:
         return np.asarray(clicked & (watched >= self.engaged_fraction), dtype=np.float64)
@@ -133,9 +135,10 @@ class WeightedSum(Reward):
             raise InputError(
                 f"the objectives are {', '.join(names) or 'none'}, expected each of {', '.join(_SIMPLE)} at most once"
             )
-        if not all(weight >= 0 for weight in weights) or not abs(sum(weights) - 1) <= _SUM_TOLERANCE:
+        total = sum(weights) if all(map(is_number, weights)) else nan
+        if not (abs(total - 1) <= _SUM_TOLERANCE and min(weights) >= 0):
             raise InputError(
-                f"the weights are {', '.join(map(str, weights))} and add up to {sum(weights)}, expected weights of at least 0 "
+                f"the weights are {', '.join(map(str, weights))} and add up to {total}, expected weights of at least 0 "
                 "that add up to 1; divide them by their sum"
             )
 
@@ -197,7 +200,7 @@ def _sum(word: Word) -> WeightedSum:
 
 
 def _checked(clicked: npt.ArrayLike, watch_fraction: npt.ArrayLike) -> tuple[Bool, F64]:
-    plays, watched = np.asarray(clicked), np.asarray(watch_fraction, dtype=np.float64)
+    plays, watched = plain_array("clicked", clicked), real_array("watch_fraction", watch_fraction)
     if plays.ndim != 1 or plays.shape != watched.shape:
         raise InputError(
             f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one an impression"

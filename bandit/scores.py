@@ -10,6 +10,13 @@ from bandit.errors import InputError
 
 F64: TypeAlias = npt.NDArray[np.float64]
 
+LINKS = ("identity", "logit")
+"""The scales that scores may be on: that of rewards, or that of log-odds."""
+LEAST_COUNT = 1e-15
+MOST_COUNT = 1e15
+"""Between these parameters of Betas their win probabilities hold: 5e-10 off the limit at the lower end, 3e-8 at the upper one
+(measured). Below 1e-30 and above 1e18 the quadrature fails."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -18,7 +25,7 @@ class Moments:
     ``link`` names the scale they are on: "identity" for rewards, "logit" for a logistic model's linear scale.
 
     Raises:
-        InputError: shapes differ, a value is not finite, or a deviation is negative.
+        InputError: there is no arm, shapes differ, a value is not finite, a deviation is negative, or the link is not known.
     """
 
     means: F64
@@ -26,15 +33,16 @@ class Moments:
     link: str = "identity"
 
     def __post_init__(self) -> None:
-        if self.means.ndim != 2 or self.means.shape != self.deviations.shape:
-            raise InputError(
-                f"means {self.means.shape} and deviations {self.deviations.shape} must both be (n, k); pass one row a user"
-            )
-        if not (np.isfinite(self.means).all() and np.isfinite(self.deviations).all()):
-            raise InputError("means and deviations must be finite; look for NaN or overflow in contexts or evidence")
+        _check_rows(means=self.means, deviations=self.deviations)
+        _check_finite("means", self.means)
+        _check_finite("deviations", self.deviations)
         if (self.deviations < 0).any():
             raise InputError(
                 f"a deviation is {self.deviations.min()}, expected at least 0; pass deviations, not log-deviations"
+            )
+        if self.link not in LINKS:
+            raise InputError(
+                f"the link is {self.link!r}, expected one of {', '.join(LINKS)}; take scores to rewards first"
             )
 
     @property
@@ -50,24 +58,23 @@ class Moments:
 
 @dataclass(frozen=True)
 class BetaScores:
-    """Independent Beta scores: ``successes`` and ``failures``, the two parameters, both (n, k) and above 0.
+    """Independent Beta scores: ``successes`` and ``failures``, the two parameters, both (n, k), between 1e-15 and 1e15.
 
     Raises:
-        InputError: shapes differ, or a parameter is not finite and above 0.
+        InputError: there is no arm, shapes differ, or a parameter is out of range.
     """
 
     successes: F64
     failures: F64
 
     def __post_init__(self) -> None:
-        if self.successes.ndim != 2 or self.successes.shape != self.failures.shape:
-            raise InputError(
-                f"successes {self.successes.shape} and failures {self.failures.shape} must both be (n, k); pass one row a user"
-            )
+        _check_rows(successes=self.successes, failures=self.failures)
         for name, values in (("successes", self.successes), ("failures", self.failures)):
-            if not (np.isfinite(values) & (values > 0)).all():
+            wrong = ~((values >= LEAST_COUNT) & (values <= MOST_COUNT))
+            if wrong.any():
                 raise InputError(
-                    f"{name} must be finite and above 0, the smallest is {values.min()}; add the prior's counts"
+                    f"{name} of {_first(wrong, values)}, expected {LEAST_COUNT:g} to {MOST_COUNT:g}; add the prior's counts, or"
+                    " scale both down"
                 )
 
     @property
@@ -94,20 +101,22 @@ class Draws:
     Correlated arms have no win probability in closed form, and are never taken for independent ones.
 
     Raises:
-        InputError: shapes differ, there is no draw, or a value is not finite.
+        InputError: there is no arm or no draw, shapes differ, or a value is not finite.
     """
 
     values: F64
     means: F64
 
     def __post_init__(self) -> None:
+        _check_rows(means=self.means)
+        _check_numbers(draws=self.values)
         if self.values.ndim != 3 or not len(self.values) or self.values.shape[1:] != self.means.shape:
             raise InputError(
                 f"draws have the shape {self.values.shape} and means {self.means.shape}, expected (m, n, k) with m at least 1"
-                " and (n, k)"
+                " and (n, k); stack the draws of all users first"
             )
-        if not (np.isfinite(self.values).all() and np.isfinite(self.means).all()):
-            raise InputError("draws and means must be finite; look for NaN or overflow in contexts or evidence")
+        _check_finite("draws", self.values)
+        _check_finite("means", self.means)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,3 +135,34 @@ class Draws:
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws
+
+
+def _check_rows(**arrays: F64) -> None:
+    """Refuse arrays that are not all (n, k) of the same n and k, k at least 1."""
+    _check_numbers(**arrays)
+    shapes = [array.shape for array in arrays.values()]
+    if any(len(shape) != 2 or not shape[1] or shape != shapes[0] for shape in shapes):
+        told = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        both = "both be" if len(arrays) > 1 else "be"
+        raise InputError(f"{told} must {both} (n, k) with at least one arm; pass one row a user")
+
+
+def _check_numbers(**arrays: object) -> None:
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise InputError(f"{name} is {kind}, expected a numpy array of real numbers")
+
+
+def _check_finite(name: str, values: F64) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise InputError(
+            f"{name} of {_first(~finite, values)}; they must be finite; look for NaN or overflow in contexts or evidence"
+        )
+
+
+def _first(wrong: npt.NDArray[np.bool_], values: F64) -> str:
+    """Where the first wrong value stands, and what it is."""
+    place = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return f"row {int(place[-2])}, arm {int(place[-1])} are {values[place]}"

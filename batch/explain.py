@@ -10,7 +10,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError
-from bandit.policies import Popularity
+from bandit.policies import LinUCB, Popularity
 from bandit.posterior import BetaPosterior
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Moments, Scores
@@ -61,9 +61,10 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     probabilities = chooser.probabilities(title, contexts, explores)
     weights = chooser.weights(title, probabilities)
     scores = _row(chooser.scores(title, contexts), own)
-    if isinstance(
-        chooser.model, SharedWeights
-    ):  # the deviation of joint draws is that of 256 numbers; this one is exact
+    bounded = isinstance(
+        chooser.policies[title], LinUCB
+    )  # which chose by the deviation of the draws: that one is shown
+    if isinstance(chooser.model, SharedWeights) and not bounded:  # exact, where draws give the deviation of 256 numbers
         scores = _row(chooser.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
     names = feature_names(workspace, contexts.shape[1])
     parts = contributions(chooser, title, contexts[own], names)

@@ -190,7 +190,9 @@ def _beta_below(u: float, a: F64, b: F64) -> F64:
         return np.asarray(np.exp(a * u - np.log(a) - special.betaln(a, b)))
     if u > 600:
         return np.asarray(1 - np.exp(-b * u - np.log(b) - special.betaln(a, b)))
-    return np.asarray(special.betainc(a, b, special.expit(u)) if u < 0 else 1 - special.betainc(b, a, special.expit(-u)))
+    return np.asarray(
+        special.betainc(a, b, special.expit(u)) if u < 0 else 1 - special.betainc(b, a, special.expit(-u))
+    )
 
 
 def beta_leader(alpha: float, beta: float, others_alpha: float, others_beta: float, n_others: int) -> float:
@@ -205,7 +207,9 @@ def beta_leader(alpha: float, beta: float, others_alpha: float, others_beta: flo
         own = alpha * special.log_expit(u) + beta * special.log_expit(-u) - special.betaln(alpha, beta)
         return float(np.exp(own) * _beta_below(u, a, b)[1] ** n_others)
 
-    integral, _ = quad_vec(density, points[0], points[-1], epsabs=1e-10, epsrel=0, quadrature="gk15", points=points[1:-1])
+    integral, _ = quad_vec(
+        density, points[0], points[-1], epsabs=1e-10, epsrel=0, quadrature="gk15", points=points[1:-1]
+    )
     return float(integral)
 
 
@@ -443,12 +447,8 @@ def beta_cells(
     pessimism: float,
 ) -> list[list[tuple[float, float]]]:
     """Both parameters of each arm in every segment, which shrinks to the arm as that does in ``beta_rates``."""
-    total_takes, total_shown = (
-        [sum(cells) for cells in zip(*sums, strict=True)] for sums in (takes, impressions)
-    )
-    levels = beta_rates(
-        titles, total_takes, total_shown, title_strength, catalogue_strength, arm_strength, pessimism
-    )
+    total_takes, total_shown = ([sum(cells) for cells in zip(*sums, strict=True)] for sums in (takes, impressions))
+    levels = beta_rates(titles, total_takes, total_shown, title_strength, catalogue_strength, arm_strength, pessimism)
     return [
         [
             (taken + arm_strength * level, shown - taken + arm_strength * (1 - level))
@@ -692,6 +692,8 @@ class Stream:
 
     def beta(self, a: float, b: float) -> float:
         """A draw from Beta(a, b) with a, b >= 1: inversion where one is 1, else Cheng (1978), algorithm BB, in his letters."""
+        if not (a >= 1 and b >= 1 and a + b < 2e149):
+            return float("nan")
         if b == 1:
             return float(self.uniform() ** (1 / a))
         if a == 1:

@@ -1,5 +1,7 @@
 """Our answers against independent ones, before anything is timed: a fast wrong answer is worth nothing."""
 
+from dataclasses import fields
+
 import numpy as np
 
 from artwork.bench.data import F64, Log
@@ -34,16 +36,24 @@ def check_moments(scores: Moments, log: Log, contexts: F64) -> None:
 
 
 def check_sums(evidence: LinearEvidence, log: Log) -> None:
-    """Evidence against one matrix product an arm.
+    """All sums of the evidence against one matrix product or plain sum an arm.
 
     Raises:
         WrongAnswerError: they differ by more than 1e-6 of the larger.
     """
     for arm in range(log.n_arms):
         own = log.arms == arm
-        x = log.contexts[own].astype(np.float64)
-        near(f"precision of arm {arm}", evidence.precision[arm], x.T @ x)
-        near(f"information of arm {arm}", evidence.information[arm], x.T @ log.rewards[own])
+        x, r = log.contexts[own].astype(np.float64), log.rewards[own]
+        exact = {
+            "precision": x.T @ x,
+            "information": x.T @ r,
+            "counts": np.asarray(own.sum()),
+            "squares": np.asarray(r @ r),
+            "sums": x.sum(axis=0),
+            "takes": np.asarray(r.sum()),
+        }
+        for name in (field.name for field in fields(evidence)):
+            near(f"{name} of arm {arm}", getattr(evidence, name)[arm], exact[name])
 
 
 def check_decisions(probabilities: F64, made: Decisions) -> None:
@@ -77,4 +87,6 @@ def near(what: str, ours: F64, exact: F64) -> None:
     """
     error, largest = float(np.abs(ours - exact).max()), float(np.abs(exact).max())
     if not error <= 1e-6 * largest:
-        raise WrongAnswerError(f"{what} err by {error:.1e}, expected at most 1e-6 of the largest, which is {largest:.1e}")
+        raise WrongAnswerError(
+            f"{what} err by {error:.1e}, expected at most 1e-6 of the largest, which is {largest:.1e}"
+        )

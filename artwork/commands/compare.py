@@ -1,21 +1,28 @@
 """``artwork compare``: policies against each other in a world with known truth, beside published figures."""
 
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import typer
 
 from artwork.options import JsonOption, SeedOption
 from artwork.output import emit, progress_bars
-from bandit.errors import InputError
+from bandit.errors import InputError, SurroundingsError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
 from bandit.simulation.delay_table import FULL_STEPS, WORLD, Comparison, Figure, Row, compare
 from batch.executors import open_executor
+from batch.reports import Report
 
 WORLDS = (WORLD,)
 EXIT_WANTING = 1
+
+F64 = npt.NDArray[np.float64]
+Task = TypeVar("Task")
 
 _SERIAL_STEPS = 20_000_000  # under this many simulated steps, starting processes takes longer than they save
 _HEADER = (
@@ -57,16 +64,32 @@ def compare_command(
     wanted = delays_of(parse_delays(delays, steps))
     tasks = [Repetition(seed, number, steps, wanted) for number in range(repetitions)]
     small = steps * repetitions * len(wanted) < _SERIAL_STEPS
-    regrets = []
-    with progress_bars() as report, open_executor("serial" if small else "processes") as executor:
-        report("repetitions", 0, repetitions)
-        for done, regret in enumerate(executor.map(regrets_of, tasks), start=1):
-            regrets.append(regret)
-            report("repetitions", done, repetitions)
+    with progress_bars() as report:
+        regrets = repeat("serial" if small else "processes", regrets_of, tasks, report)
     made = Compared(compare(np.stack(regrets), wanted, steps, seed), time.monotonic() - started)
     emit(made, render_compared, as_json=as_json)
     if made.comparison.wanting:
         raise typer.Exit(EXIT_WANTING)
+
+
+def repeat(executor_name: str, task: Callable[[Task], F64], tasks: Sequence[Task], report: Report) -> list[F64]:
+    """The regrets of all repetitions, in order.
+
+    Raises:
+        SurroundingsError: a worker process died. The executor's own message has the remedies of a job, which this is not.
+    """
+    found = []
+    with open_executor(executor_name) as executor:
+        try:
+            report("repetitions", 0, len(tasks))
+            for done, regrets in enumerate(executor.map(task, tasks), start=1):
+                found.append(regrets)
+                report("repetitions", done, len(tasks))
+        except BrokenExecutor as error:
+            raise SurroundingsError(
+                "a worker process died at a repetition, perhaps for lack of memory, which grows with the steps; try fewer --steps"
+            ) from error
+    return found
 
 
 def parse_delays(text: str, steps: int) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ _S12 = np.uint64(12)
 _UNIT = 2.0**-52
 _LOG4 = math.log(4.0)
 _LOG5 = math.log(5.0)
+_TOO_LARGE = 2e149  # the product of larger parameters would overflow
+_TRIES = 1000  # each ends in a draw half of the time at least
 
 
 @kernel
@@ -31,11 +33,13 @@ def uniform(stream: U64) -> float:
 
 @kernel
 def draw_beta(a: float, b: float, stream: U64) -> float:
-    """A draw from Beta(a, b), both at least 1, exact but for rounding.
+    """A draw from Beta(a, b), both from 1 to 1e149, exact but for rounding; NaN for any others.
 
     Algorithm BB by rejection from the log-logistic (Cheng 1978, algorithm BB), which needs both above 1; a parameter of 1 has
     a distribution that inverts in closed form. A draw takes 1 uniform there, else 2.0 to 2.6 on average (measured up to 10⁶).
     """
+    if not (a >= 1.0 and b >= 1.0 and a + b < _TOO_LARGE):
+        return np.nan
     if b == 1.0:
         return math.pow(uniform(stream), 1.0 / a)
     if a == 1.0:
@@ -43,7 +47,7 @@ def draw_beta(a: float, b: float, stream: U64) -> float:
     small, large, total = min(a, b), max(a, b), a + b
     scale = math.sqrt((total - 2.0) / (2.0 * a * b - total))
     slope = small + 1.0 / scale
-    while True:
+    for _ in range(_TRIES):
         u, v = uniform(stream), uniform(stream)
         logit = scale * math.log(u / (1.0 - u))
         w = small * math.exp(logit)
@@ -53,6 +57,7 @@ def draw_beta(a: float, b: float, stream: U64) -> float:
         # The first test accepts most draws without the logarithms of the others.
         if s + 1.0 + _LOG5 >= 5.0 * z or s >= math.log(z) or r + total * math.log(total / (large + w)) >= math.log(z):
             return w / (large + w) if a <= b else large / (large + w)
+    return np.nan
 
 
 @kernel

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.numeric import plain_array
 from bandit.scores import Scores
 
 F64 = npt.NDArray[np.float64]
@@ -34,7 +35,7 @@ class Policy(ABC):
             eligible: arms that may be shown, (k,) or (n, k); None stands for all.
 
         Raises:
-            InputError: ``eligible`` has another shape, or a row of it is empty.
+            InputError: ``eligible`` is not boolean, has another shape, or a row of it is empty.
         """
 
     def for_title(self, impressions: float, total: float | None = None) -> Self:  # noqa: ARG002 - policies that decay override it
@@ -46,20 +47,35 @@ def eligible_rows(shape: tuple[int, int], eligible: Bool | None) -> Bool:
     """``eligible`` as a contiguous (n, k) array.
 
     Raises:
-        InputError: it does not broadcast to (n, k), or leaves a row without an arm.
+        InputError: it is not boolean, is neither (k,) nor (n, k), or leaves a row without an arm.
     """
     if eligible is None:
         return np.ones(shape, dtype=np.bool_)
-    mask = np.asarray(eligible, dtype=np.bool_)
-    if mask.shape not in {shape, shape[1:]}:
-        raise InputError(f"eligible has the shape {mask.shape}, expected {shape[1:]} or {shape}")
-    rows = np.ascontiguousarray(np.broadcast_to(mask, shape))
+    rows = mask_rows("eligible", eligible, shape)
     empty = ~rows.any(axis=1)
     if empty.any():
         raise InputError(
             f"row {int(empty.argmax())} has no eligible arm; leave out titles whose artworks are all retired"
         )
     return rows
+
+
+def mask_rows(name: str, mask: npt.ArrayLike, shape: tuple[int, int]) -> Bool:
+    """A mask of arms as a contiguous (n, k) array.
+
+    Raises:
+        InputError: it is not boolean (indices or NaN would pass for a mask), or is neither (k,) nor (n, k).
+    """
+    array = plain_array(name, mask)
+    if array.dtype != np.bool_:
+        raise InputError(
+            f"{name} is an array of {array.dtype}, expected booleans; of indices make np.isin(np.arange({shape[1]}), indices)"
+        )
+    if array.shape not in {shape, shape[1:]}:
+        raise InputError(
+            f"{name} has the shape {array.shape}, expected {shape[1:]} or {shape}: a mask for all users, or one a user"
+        )
+    return np.ascontiguousarray(np.broadcast_to(array, shape), dtype=np.bool_)
 
 
 def share_of_best(values: F64, eligible: Bool) -> F64:

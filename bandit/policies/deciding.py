@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
-from bandit.policies.base import F64, Bool, eligible_rows
+from bandit.policies.base import F64, Bool, eligible_rows, mask_rows
 from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 U8 = npt.NDArray[np.uint8]
@@ -77,7 +77,7 @@ def quantise(
     p = _checked(np.ascontiguousarray(probabilities, dtype=np.float64), floor, new_floor)
     shape = (p.shape[0], p.shape[1])
     rows = eligible_rows(shape, eligible)
-    fresh = np.zeros(shape, dtype=np.bool_) if new is None else _broadcast("new", new, shape)
+    fresh = np.zeros(shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
     # A product with ones takes 4 ns a row of 10 arms, ``sum(axis=1)`` 20.
     sums = (p if eligible is None else np.where(rows, p, 0.0)) @ np.ones(shape[1])
     off = np.abs(sums - 1) > _SUM_TOLERANCE
@@ -130,9 +130,3 @@ def _checked(p: F64, floor: float, new_floor: float) -> F64:
         if not 0 <= value <= 0.5:
             raise InputError(f"{name} is {value}, expected a share between 0 and 0.5")
     return p
-
-
-def _broadcast(name: str, mask: Bool, shape: tuple[int, int]) -> Bool:
-    if mask.shape not in {shape, shape[1:]}:
-        raise InputError(f"{name} has the shape {mask.shape}, expected {shape[1:]} or {shape}")
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(mask, dtype=np.bool_), shape))

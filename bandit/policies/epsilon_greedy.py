@@ -5,6 +5,7 @@ from math import inf
 from typing import ClassVar, Self
 
 from bandit.errors import InputError
+from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best, share_of_eligible
 from bandit.scores import Scores
 
@@ -40,12 +41,12 @@ class EpsilonGreedy(Policy):
     total_halving: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epsilon <= 1:
-            raise InputError(f"epsilon is {self.epsilon}, expected a share between 0 and 1")
+        if not (is_number(self.epsilon) and 0 <= self.epsilon <= 1):
+            raise InputError(f"epsilon is {self.epsilon!r}, expected a share between 0 and 1; 0 is greedy, 1 uniform")
         for name, value in (("halving", self.halving), ("total_halving", self.total_halving)):
-            if value is not None and not 0 < value < inf:
+            if value is not None and not (is_number(value) and 0 < value < inf):
                 raise InputError(
-                    f"{name} is {value}, expected a number of impressions above 0, or none for a constant epsilon"
+                    f"{name} is {value!r}, expected a number of impressions above 0; leave it out for a constant epsilon"
                 )
         if self.halving is not None and self.total_halving is not None:
             raise InputError(
@@ -60,8 +61,8 @@ class EpsilonGreedy(Policy):
             InputError: a count is negative or not finite, or ε falls with the total and there is none.
         """
         for name, count in (("impressions", impressions), ("total", total)):
-            if count is not None and not 0 <= count < inf:
-                raise InputError(f"{name} is {count}, expected a count of impressions, at least 0")
+            if count is not None and not (is_number(count) and 0 <= count < inf):
+                raise InputError(f"{name} is {count!r}, expected a count of impressions, at least 0 and finite")
         if self.total_halving is not None:
             if total is None:
                 raise InputError(

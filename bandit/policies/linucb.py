@@ -5,6 +5,7 @@ from math import inf
 from typing import ClassVar
 
 from bandit.errors import InputError
+from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best
 from bandit.scores import Scores
 
@@ -33,10 +34,12 @@ class LinUCB(Policy):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.alpha < inf:
-            raise InputError(f"alpha is {self.alpha}, expected a number of deviations, at least 0; 0 is greedy")
+        if not (is_number(self.alpha) and 0 <= self.alpha < inf):
+            raise InputError(f"alpha is {self.alpha!r}, expected a number of deviations, at least 0; 0 is greedy")
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """1 for the largest upper bound among the eligible arms of each row, shared by ties."""
-        bounds = scores.expected + self.alpha * scores.deviations  # (n, k)
+        # The bound over 1 + α: the same order, and of finite scores it is finite whatever α.
+        of_mean, of_deviation = 1 / (1 + self.alpha), self.alpha / (1 + self.alpha)
+        bounds = of_mean * scores.expected + of_deviation * scores.deviations  # (n, k)
         return share_of_best(bounds, eligible_rows(scores.shape, eligible))

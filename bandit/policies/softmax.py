@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from bandit.errors import InputError
+from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows
 from bandit.scores import Moments, Scores
 
@@ -35,28 +36,22 @@ class Softmax(Policy):
     temperature: float = 0.05
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < inf:
+        if not (is_number(self.temperature) and 0 < self.temperature < inf):
             raise InputError(
-                f"temperature is {self.temperature}, expected a reward above 0; use greedy for 0 and uniform for infinity"
+                f"temperature is {self.temperature!r}, expected a reward above 0; use greedy for 0 and uniform for infinity"
             )
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
-        """exp(r/T) of each eligible arm, scaled to add up to one.
-
-        Raises:
-            InputError: the scores are on a link that is not known.
-        """
+        """exp(r/T) of each eligible arm, scaled to add up to one."""
         rows = eligible_rows(scores.shape, eligible)
         rewards = np.where(rows, _rewards(scores), -np.inf)  # (n, k)
-        below_best = rewards - rewards.max(axis=1, keepdims=True)  # at most 0, so that no exponential overflows
-        with np.errstate(over="ignore"):  # a tiny temperature sends what is beaten to -inf, whose exponential is 0
+        with np.errstate(over="ignore"):  # what is far beaten goes to -inf, whose exponential is 0
+            below_best = rewards - rewards.max(axis=1, keepdims=True)  # at most 0, so that no exponential overflows
             shares = np.exp(below_best / self.temperature)
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _rewards(scores: Scores) -> F64:
     """Expected rewards (n, k), off the link."""
-    link = scores.link if isinstance(scores, Moments) else "identity"
-    if link not in {"identity", "logit"}:
-        raise InputError(f"the link is {link!r}, expected identity or logit; take scores to rewards before softmax")
-    return np.asarray(expit(scores.expected)) if link == "logit" else scores.expected
+    on_logit = isinstance(scores, Moments) and scores.link == "logit"
+    return np.asarray(expit(scores.expected)) if on_logit else scores.expected

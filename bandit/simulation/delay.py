@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bandit.errors import InputError
+from bandit.numeric import is_count
 
 READINGS = ("batches", "each", "refits")
 
@@ -17,7 +18,7 @@ class Delay:
     At δ = 1 all are the same: a reward is known before the next pick.
 
     Raises:
-        InputError: ``steps`` is under 1, or the reading is not known.
+        InputError: ``steps`` is no whole number of at least 1, or the reading is not known.
 
     >>> [list(Delay(2, "batches").arriving(step)) for step in range(5)]
     [[], [], [0, 1], [], [2, 3]]
@@ -29,9 +30,9 @@ class Delay:
     reading: str = "batches"
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
+        if not is_count(self.steps):
             raise InputError(
-                f"the delay is {self.steps} steps, expected at least 1: a reward is known before the next pick"
+                f"the delay is {self.steps!r} steps, expected at least 1, a whole number: a reward is known before the next pick"
             )
         if self.reading not in READINGS:
             raise InputError(f"there is no reading {self.reading!r} of a delay; choose one of {', '.join(READINGS)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Self
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from bandit.errors import InputError
+from bandit.numeric import is_count, is_number, real_array
+from bandit.scores import LINKS
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-
-LINKS = ("identity", "logit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +55,12 @@ class LinearWorld:
     @classmethod
     def still(cls, weights: npt.ArrayLike, link: str = "identity") -> Self:
         """A world of weights (k, d) that never changes."""
-        return cls(np.asarray(weights, dtype=np.float64)[None], np.zeros(1, dtype=np.int64), link)
+        return cls(real_array("weights", weights)[None], np.zeros(1, dtype=np.int64), link)
 
     @classmethod
     def moving(cls, weights: npt.ArrayLike, steps: Sequence[int], link: str = "identity") -> Self:
         """At each of the steps every arm takes the weights of the arm before it: the best arm moves on by one."""
-        first = np.asarray(weights, dtype=np.float64)
+        first = real_array("weights", weights)
         pieces = [np.roll(first, moves, axis=0) for moves in range(len(steps) + 1)]
         return cls(np.stack(pieces), np.array([0, *steps], dtype=np.int64), link)
 
@@ -72,8 +73,16 @@ class LinearWorld:
         random: np.random.Generator,
         link: str = "identity",
     ) -> Self:
-        """Every weight takes a Gaussian step of ``deviation`` between any two of ``steps`` steps."""
-        first = np.asarray(weights, dtype=np.float64)
+        """Every weight takes a Gaussian step of ``deviation`` between any two of ``steps`` steps.
+
+        Raises:
+            InputError: there is no step, or the deviation is negative or not finite.
+        """
+        if not is_count(steps):
+            raise InputError(f"the walk has {steps!r} steps, expected a whole number, at least 1")
+        if not (is_number(deviation) and 0 <= deviation < inf):
+            raise InputError(f"the deviation is {deviation!r}, expected at least 0 and finite; 0 stands still")
+        first = real_array("weights", weights)
         moves = random.normal(scale=deviation, size=(steps, *first.shape))
         moves[0] = 0.0
         return cls(first + moves.cumsum(axis=0), np.arange(steps), link)
@@ -90,7 +99,13 @@ class LinearWorld:
         return drawn
 
     def expected(self, step: int, contexts: F64) -> F64:
-        """The expected reward of each arm at a step for each context (n, d), (n, k)."""
+        """The expected reward of each arm at a step for each context (n, d), (n, k).
+
+        Raises:
+            InputError: the step is before the first.
+        """
+        if step < 0:
+            raise InputError(f"the step is {step}, expected at least 0: the world starts there")
         piece = int(np.searchsorted(self.starts, step, side="right")) - 1
         linear = contexts @ self.weights[piece].T
         return np.asarray(expit(linear) if self.link == "logit" else linear.clip(0.0, 1.0), dtype=np.float64)

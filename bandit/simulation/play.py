@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bandit.errors import InputError
 from bandit.hashing import hash_users
+from bandit.numeric import is_count, is_number
 from bandit.policies import Decisions, Policy, decide
 from bandit.posterior import BetaPosterior
 from bandit.posterior.base import Posterior
@@ -35,7 +36,7 @@ class Pace:
         period: steps between two times of forgetting.
 
     Raises:
-        InputError: a number of steps is under 1, or the retention is outside (0, 1].
+        InputError: a number of steps is not a whole one of at least 1, or the retention is outside (0, 1].
     """
 
     delay: Delay = field(default_factory=Delay)
@@ -45,10 +46,10 @@ class Pace:
 
     def __post_init__(self) -> None:
         for name, steps in (("sticky", self.sticky), ("period", self.period)):
-            if steps < 1:
-                raise InputError(f"{name} is {steps} steps, expected at least 1")
-        if not 0 < self.retention <= 1:
-            raise InputError(f"retention is {self.retention}, expected above 0 and at most 1 (1 keeps everything)")
+            if not is_count(steps):
+                raise InputError(f"{name} is {steps!r} steps, expected at least 1, a whole number")
+        if not (is_number(self.retention) and 0 < self.retention <= 1):
+            raise InputError(f"retention is {self.retention!r}, expected above 0 and at most 1 (1 keeps everything)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +111,8 @@ def play(
     Raises:
         InputError: there is nothing to play, or the posterior lacks an arm of the world or has other features.
     """
-    if steps < 1 or users < 1:
-        raise InputError(f"{steps} steps of {users} users; expected at least one of each")
+    if not (is_count(steps) and is_count(users)):
+        raise InputError(f"{steps!r} steps of {users!r} users; expected at least one of each, in whole numbers")
     rhythm = pace or Pace()
     log = Played(*(np.zeros((steps, users), dtype=kind) for kind in (np.uint8, np.uint16, np.float64, np.float64)))
     contexts = np.empty((steps, users, world.shape[1]))

@@ -14,6 +14,7 @@ from scipy.stats import norm
 from bandit.errors import InputError
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.snapshot import TOTAL_WEIGHT, keyed_hash
+from batch.choosing import USERS_A_BLOCK, Chooser
 from batch.contributions import LARGEST
 from batch.datasets.contexts import FEATURES
 from batch.explain import explain
@@ -126,6 +127,20 @@ def test_the_deviation_of_the_shared_posterior_is_the_exact_one_and_not_that_of_
     context = np.array(pl.read_parquet(workspace.users).sort("user_id")["context"][0].to_list())
     exact = [kept.covariance(context, np.array([arm]))[0, 0] ** 0.5 for arm in range(len(made.artworks))]
     assert [artwork.deviation for artwork in made.artworks] == pytest.approx(exact, rel=1e-9)
+
+
+def test_where_the_deviations_of_the_draws_decided_they_are_told(make: Make, workspace: Workspace) -> None:
+    explained = make("linucb:alpha=3", posterior="shared")
+    for made in explained.some():
+        bounds = np.array([artwork.mean + 3 * artwork.deviation for artwork in made.artworks])
+        best = next(place for place, artwork in enumerate(made.artworks) if artwork.probability == 1)
+        assert bounds.argmax() == best
+        chooser = Chooser(workspace, explained.generation)
+        row = chooser.users["user_id"].to_list().index(made.user_id)
+        block = row // USERS_A_BLOCK * USERS_A_BLOCK
+        contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, len(chooser.users) - block))
+        drawn = chooser.scores(chooser.catalogue.title_ids.index(made.title_id), contexts).deviations[row - block]
+        assert [artwork.deviation for artwork in made.artworks] == pytest.approx(drawn, rel=1e-12)
 
 
 def test_features_are_told_by_name_where_the_data_set_was_made_here(workspace: Workspace) -> None:

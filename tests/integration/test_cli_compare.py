@@ -1,10 +1,15 @@
 """``artwork compare``: the delay table of Chapelle and Li."""
 
 import json
+import os
+from typing import Any
 
 import pytest
+from drawn import silent
 from shell import assert_refused, call
 
+from artwork.commands.compare import repeat
+from bandit.errors import SurroundingsError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
 from batch.executors import open_executor
 
@@ -83,3 +88,16 @@ def test_repetitions_give_the_same_regrets_in_processes_of_their_own() -> None:
     with open_executor("processes", 2) as executor:
         found = [regret.tolist() for regret in executor.map(regrets_of, tasks)]
     assert found == [regrets_of(task).tolist() for task in tasks]
+
+
+def test_a_worker_that_dies_is_told_with_a_remedy_that_the_command_has() -> None:
+    die: Any = os._exit
+    with pytest.raises(
+        SurroundingsError, match=r"a worker process died at a repetition.*; try fewer --steps"
+    ) as caught:
+        repeat("processes", die, [9, 9], silent)
+    assert "shard" not in str(caught.value)
+
+
+def test_remedies_are_options_of_the_command() -> None:
+    assert "--steps" in call("compare", "--help").out

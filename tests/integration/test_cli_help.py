@@ -24,7 +24,9 @@ COMMANDS = list(commands(get_command(app)))
 
 def test_the_walk_finds_every_family_and_the_commands_below_them() -> None:
     assert {words[0] for words in COMMANDS} == set(FAMILIES)
-    assert {("run",), ("store", "stop"), ("generations", "rollback"), ("data", "check")} <= set(COMMANDS)
+    single = {("run",), ("compare",), ("explain",)}
+    paired = {("store", "stop"), ("generations", "rollback"), ("data", "check"), ("bench", "kernels")}
+    assert single | paired <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -39,7 +41,7 @@ def test_every_command_speaks_json(words: tuple[str, ...]) -> None:
     assert "--json" in call(*words, "--help").out
 
 
-@pytest.mark.parametrize("words", [(), ("data",), ("store",), ("generations",)], ids=" ".join)
+@pytest.mark.parametrize("words", [(), ("data",), ("store",), ("generations",), ("bench",)], ids=" ".join)
 def test_the_help_of_a_family_lists_its_commands(words: tuple[str, ...]) -> None:
     answer = call(*words, "--help")
     assert answer.code == 0

@@ -1,6 +1,6 @@
 """What is timed is checked first, and the checks refuse wrong answers."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -46,6 +46,14 @@ def test_sums_pass_and_a_missing_impression_does_not(log: Log) -> None:
         check_sums(evidence, log)
     evidence.observe(log.contexts[:1], log.arms[:1], log.rewards[:1])
     check_sums(evidence, log)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(LinearEvidence)])
+def test_every_sum_is_checked(log: Log, name: str) -> None:
+    evidence = learned(log).evidence
+    getattr(evidence, name)[2] *= 1 + 1e-5
+    with refused(match=f"{name} of arm 2 err by"):
+        check_sums(evidence, log)
 
 
 @pytest.mark.parametrize("scores", [make_scores(5, 10, 25.0), make_rates(5, 4)], ids=["Gaussian", "Beta"])

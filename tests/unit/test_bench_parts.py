@@ -1,6 +1,8 @@
 """Each part yields its rows, beside the rivals that are there and those that are not."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from samplers import Sampler
@@ -12,6 +14,7 @@ from artwork.bench.results import Row, report, this_machine
 from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
 from artwork.bench.setting import Setting
 from artwork.bench.timing import Pace
+from bandit.errors import SurroundingsError
 
 SIZE = Size(users=64, impressions=500, features=3, arms=4, catalogue=20, catalogue_features=2, artwork_features=2)
 SETTING = Setting(Pace(2, 1e-9), SIZE, {"mabwiser": Sampler, "bayesianbandits": None, "numpy": Sampler})
@@ -82,6 +85,17 @@ def test_every_part_is_run() -> None:
 
 def test_every_rival_is_looked_for() -> None:
     assert list(find_rivals()) == list(RIVALS)
+
+
+def test_a_library_that_is_installed_and_broken_is_not_told_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mabwiser.py").write_text("import no_such_dependency")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mabwiser", "mabwiser.mab", "artwork.bench.rivals.mabwiser"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SurroundingsError, match=r"mabwiser is installed and does not import .*no_such_dependency"):
+        find_rivals()
 
 
 def test_a_report_passes_unless_a_required_ratio_is_missed(decided: list[Row]) -> None:

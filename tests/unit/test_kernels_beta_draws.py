@@ -70,5 +70,25 @@ def test_draws_lie_inside_the_unit_interval_at_the_extremes() -> None:
     assert ((draws >= 0) & (draws <= 1)).all()
 
 
+WILD = [np.nan, np.inf, -np.inf, 0.0, -1.0, 0.999, 5e-324, 1e150, 1e308]
+
+
+@pytest.mark.parametrize("wild", WILD)
+@pytest.mark.parametrize("other", [1.0, 2.0, *WILD])
+def test_what_is_no_parameter_has_no_draw_and_takes_no_number(wild: float, other: float) -> None:
+    a, b = np.array([wild, other, 3.0]), np.array([other, wild, 2.0])
+    draws = drawn(a, b, key=13)
+    assert np.isnan(draws[:2]).all()
+    assert draws[2] == drawn(a[2:], b[2:], key=13)[0]
+    stream = naive.Stream(13)
+    np.testing.assert_allclose(draws, [stream.beta(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)])
+
+
+def test_draws_end_at_the_largest_parameters() -> None:
+    large = np.tile([1e149, 1.0, 1 + 1e-15, 1e15], 25)
+    draws = drawn(large, large[::-1].copy(), key=17)
+    assert ((draws >= 0) & (draws <= 1)).all()
+
+
 def test_nothing_is_drawn_of_no_parameters() -> None:
     assert drawn(np.empty(0), np.empty(0), key=5).shape == (0,)

@@ -1,7 +1,7 @@
 """What every policy keeps for every kind of scores, whatever it prefers."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -188,3 +188,19 @@ def test_a_row_without_an_eligible_arm_is_refused_with_its_number(case: Case) ->
     eligible[1] = False
     with pytest.raises(InputError, match="row 1 has no eligible arm; leave out titles"):
         chosen(case, LEVELS, eligible)
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "mask", [[0, 1, 2, 3], [1.0, np.nan, 0.0, 1.0], ["yes", "no", "yes", "no"], [True, None, True, True]], ids=str
+)
+def test_eligible_that_is_not_boolean_is_refused_with_its_type(case: Case, mask: list[Any]) -> None:
+    with pytest.raises(InputError, match=r"eligible is an array of \S+, expected booleans; of indices make np.isin"):
+        chosen(case, LEVELS, np.array(mask))
+
+
+@EVERY
+def test_eligible_of_ragged_rows_is_refused(case: Case) -> None:
+    ragged: Any = [[True], [True, False], [True]]
+    with pytest.raises(InputError, match="eligible makes no array"):
+        chosen(case, LEVELS, ragged)

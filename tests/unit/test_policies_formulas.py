@@ -1,3 +1,7 @@
+import sys
+from functools import partial
+from typing import Any
+
 import naive
 import numpy as np
 import pytest
@@ -67,6 +71,22 @@ def test_the_upper_bound_is_the_mean_and_alpha_deviations() -> None:
     assert LinUCB(2.0).probabilities(scores).tolist() == [[0, 0, 1]]  # 0.30, 0.38, 0.40
 
 
+@pytest.mark.parametrize("alpha", [1e150, 1e308, sys.float_info.max])
+def test_of_a_huge_alpha_the_deviations_decide(alpha: float) -> None:
+    scores = Moments(10 * TWO.means, 10 * TWO.deviations)
+    assert LinUCB(alpha).probabilities(scores).tolist() == [[0, 0, 1]]
+
+
+def test_where_there_are_no_deviations_the_means_decide_whatever_alpha() -> None:
+    certain = Moments(TWO.means, np.zeros((1, 3)))
+    assert LinUCB(1e308).probabilities(certain).tolist() == [[0, 1, 0]]
+
+
+def test_upper_bounds_of_huge_scores_do_not_overflow() -> None:
+    huge = Moments(np.array([[1e308, 1.1e308]]), np.array([[1e308, 1.1e308]]))
+    assert LinUCB(1.0).probabilities(huge).tolist() == [[0, 1]]
+
+
 def test_without_deviations_the_upper_bound_is_greedy() -> None:
     assert (LinUCB(0.0).probabilities(TWO) == Greedy().probabilities(TWO)).all()
 
@@ -88,11 +108,6 @@ def test_softmax_takes_log_odds_back_to_rewards() -> None:
     np.testing.assert_allclose(Softmax(0.05).probabilities(logit), Softmax(0.05).probabilities(TWO), rtol=1e-12)
 
 
-def test_softmax_refuses_a_link_that_it_does_not_know() -> None:
-    with pytest.raises(InputError, match="the link is 'probit', expected identity or logit"):
-        Softmax().probabilities(Moments(TWO.means, TWO.deviations, link="probit"))
-
-
 @pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9])
 def test_a_cold_softmax_is_greedy(temperature: float) -> None:
     assert (Softmax(temperature).probabilities(TWO) == Greedy().probabilities(TWO)).all()
@@ -104,6 +119,11 @@ def test_a_hot_softmax_is_uniform() -> None:
 
 def test_softmax_of_huge_rewards_does_not_overflow() -> None:
     p = Softmax(0.05).probabilities(Moments(np.array([[1e300, -1e300, 1e300]]), np.ones((1, 3))))
+    assert p.tolist() == [[0.5, 0, 0.5]]
+
+
+def test_softmax_of_the_largest_rewards_does_not_overflow() -> None:
+    p = Softmax(0.05).probabilities(Moments(np.array([[1.7e308, -1.7e308, 1.7e308]]), np.ones((1, 3))))
     assert p.tolist() == [[0.5, 0, 0.5]]
 
 
@@ -207,6 +227,26 @@ def test_a_constant_epsilon_stays() -> None:
 def test_an_epsilon_that_is_no_share_is_refused(epsilon: float) -> None:
     with pytest.raises(InputError, match=f"epsilon is {epsilon}, expected a share between 0 and 1"):
         EpsilonGreedy(epsilon)
+
+
+@pytest.mark.parametrize("nonsense", ["much", None, 1j, [0.1]], ids=str)
+def test_parameters_that_are_no_numbers_are_refused_with_what_they_are(nonsense: Any) -> None:
+    given: Any = nonsense or "none"  # None is a constant epsilon
+    for wrong, name in (
+        (partial(EpsilonGreedy, nonsense), "epsilon"),
+        (partial(EpsilonGreedy, 0.1, given), "halving"),
+        (partial(EpsilonGreedy, 0.1, total_halving=given), "total_halving"),
+        (partial(EpsilonGreedy(0.1, 10).for_title, given), "impressions"),
+        (partial(LinUCB, nonsense), "alpha"),
+        (partial(Softmax, nonsense), "temperature"),
+    ):
+        with pytest.raises(InputError, match=rf"^{name} is ['\[\w].*, expected"):
+            wrong()
+
+
+def test_a_halving_that_is_refused_says_how_to_do_without() -> None:
+    with pytest.raises(InputError, match="above 0; leave it out for a constant epsilon"):
+        parse_policy("epsilon_greedy:halving=0")
 
 
 @pytest.mark.parametrize("halving", [0.0, -5.0, float("nan"), float("inf")])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -86,6 +88,30 @@ def test_other_shapes_are_refused_with_both(
         reward.rewards(clicked, watched)
     assert str(clicked.shape) in str(caught.value)
     assert str(watched.shape) in str(caught.value)
+
+
+@EVERY
+@pytest.mark.parametrize("watched", [["much", "none"], [0.5, None], [0.5j, 0.1]], ids=str)
+def test_watched_fractions_that_are_no_numbers_are_refused_with_their_type(reward: Reward, watched: Any) -> None:
+    with pytest.raises(InputError, match=r"watch_fraction is an array of \S+, expected real numbers"):
+        reward.rewards([True, False], watched)
+
+
+@EVERY
+def test_ragged_lists_are_refused_by_name(reward: Reward) -> None:
+    ragged: Any = [[0.5], [0.5, 0.1]]
+    with pytest.raises(InputError, match="watch_fraction makes no array"):
+        reward.rewards([True, False], ragged)
+    with pytest.raises(InputError, match="clicked makes no array"):
+        reward.rewards(ragged, [0.5, 0.1])
+
+
+@pytest.mark.parametrize("nonsense", ["most", None, 1j], ids=str)
+def test_parameters_that_are_no_numbers_are_refused(nonsense: Any) -> None:
+    with pytest.raises(InputError, match=r"engaged_fraction is .*, expected above 0"):
+        EngagedTake(nonsense)
+    with pytest.raises(InputError, match=r"the weights are .* and add up to nan"):
+        WeightedSum(((EngagedTake(), 0.5), (Click(), nonsense)))
 
 
 def test_clicks_that_are_counts_are_refused() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -70,6 +72,28 @@ def test_a_world_that_is_none_is_refused(
         LinearWorld(weights, np.array(starts), link)
 
 
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "10", None])
+def test_a_walk_of_no_steps_is_refused(steps: Any) -> None:
+    with pytest.raises(InputError, match=f"the walk has {steps!r} steps, expected a whole number, at least 1"):
+        LinearWorld.walking(np.array(WEIGHTS), steps, 0.1, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("deviation", [-0.1, np.nan, np.inf, "much", None])
+def test_a_walk_of_a_deviation_that_is_none_is_refused(deviation: Any) -> None:
+    with pytest.raises(InputError, match=f"the deviation is {deviation!r}, expected at least 0 and finite"):
+        LinearWorld.walking(np.array(WEIGHTS), 10, deviation, np.random.default_rng(1))
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="weights is an array of <U1, expected real numbers"):
+        LinearWorld.still(np.array([["a"]]))
+
+
+def test_a_step_before_the_first_is_refused() -> None:
+    with pytest.raises(InputError, match="the step is -1, expected at least 0"):
+        LinearWorld.moving(WEIGHTS, steps=[5]).expected(-1, CONTEXTS)
+
+
 @pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_every_reward_arrives_once_in_order_and_never_before_its_time(steps: int, reading: str) -> None:
@@ -84,9 +108,11 @@ def test_every_reward_arrives_once_in_order_and_never_before_its_time(steps: int
     ("steps", "reading", "message"),
     [
         (0, "batches", "the delay is 0 steps, expected at least 1"),
+        (1.5, "batches", "the delay is 1.5 steps, expected at least 1, a whole number"),
+        ("2", "each", "the delay is '2' steps"),
         (1, "late", "there is no reading 'late' of a delay; choose one of batches, each, refits"),
     ],
 )
-def test_a_delay_that_is_none_is_refused(steps: int, reading: str, message: str) -> None:
+def test_a_delay_that_is_none_is_refused(steps: Any, reading: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Delay(steps, reading)

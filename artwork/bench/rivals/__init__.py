@@ -1,9 +1,11 @@
-"""Other libraries behind one interface, each used as its own documentation uses it; whatever does not import is left out."""
+"""Other libraries behind one interface, each used as its own documentation uses it; what is not installed is left out."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TypeAlias
 
 from artwork.bench.rivals.base import Rival
+from bandit.errors import SurroundingsError
 
 INSTALL = "not installed: pip install 'artwork-bandit[bench]'"
 
@@ -13,22 +15,30 @@ RIVALS = {
     "contextualbandits": "contextualbandits.ContextualBandits",
     "contextualbandits, ci": "contextualbandits.FromIntervals",
 }
-"""Module and class of each rival, below this package."""
+"""Module and class of each rival, below this package; the module has the name of the library."""
 
 LIBRARIES = ["mabwiser", "bayesianbandits", "contextualbandits"]
 
 Rivals: TypeAlias = dict[str, type[Rival] | None]
-"""Rivals by name, None for those that do not import."""
+"""Rivals by name, None for those that are not installed."""
 
 
 def find_rivals() -> Rivals:
-    """Every rival that imports."""
+    """Every rival whose library is installed.
+
+    Raises:
+        SurroundingsError: a library is installed and does not import, which is no reason to say that it is missing.
+    """
     return {name: _found(*place.split(".")) for name, place in RIVALS.items()}
 
 
 def _found(module: str, kind: str) -> type[Rival] | None:
+    if find_spec(module) is None:
+        return None
     try:
         found: type[Rival] = getattr(import_module(f"{__name__}.{module}"), kind)
-    except ImportError:
-        return None
+    except ImportError as error:
+        raise SurroundingsError(
+            f"{module} is installed and does not import ({error}); install it again, or uninstall it to do without"
+        ) from error
     return found
