@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bandit.posterior import Hyperparameters, LinearPosterior, estimate_hyperparameters
+from bandit.posterior import Hyperparameters, LinearPosterior, estimate_hyperparameters, popularity_mean
 from batch.fitting import F64, Fitted, Fitting
 
 _PRIOR_PRECISION, _NOISE_PRECISION = 1.0, 20.0  # where the estimate starts, and what holds without any impressions
@@ -21,8 +21,7 @@ def fit_linear(fitting: Fitting) -> Fitted:
 
 
 def _popularity_mean(fitting: Fitting) -> F64:
-    mean = np.zeros(fitting.shape)
     constant = fitting.constant_feature
-    if constant is not None:
-        mean[:, constant] = fitting.beta.title_rates[fitting.catalogue.titles]
-    return mean
+    if constant is None:
+        return np.zeros(fitting.shape)
+    return popularity_mean(fitting.beta.title_rates[fitting.catalogue.titles], fitting.shape[1], constant)

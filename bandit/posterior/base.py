@@ -25,6 +25,24 @@ class Evidence(Protocol):
         ...
 
 
+class Counted:
+    """What counts its changes, so that who keeps something made of it knows when that is old.
+
+    The count is a slot, so that ``vars`` of evidence are its sums alone.
+    """
+
+    __slots__ = ("_changes",)
+    _changes: int
+
+    @property
+    def changes(self) -> int:
+        """How often it was changed."""
+        return getattr(self, "_changes", 0)
+
+    def _changed(self) -> None:
+        self._changes = self.changes + 1
+
+
 class Scorer(Protocol):
     """What scoring many blocks of users for the same arms needs, computed once."""
 
@@ -57,7 +75,7 @@ class Posterior(ABC, Generic[Kind]):
         """Add another evidence, or the evidence of another posterior; the prior stays this one's.
 
         Raises:
-            InputError: it is of other arms or features.
+            InputError: it is of another kind, or of other arms or features.
         """
         self.evidence.merge(other.evidence if isinstance(other, Posterior) else other)
 

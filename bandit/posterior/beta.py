@@ -8,16 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.numeric import is_number, plain_array, real_array
 from bandit.posterior.base import Posterior
 from bandit.posterior.checks import (
     F64,
     I64,
+    check_merged,
     checked_arms,
+    checked_choice,
     checked_retention,
     checked_rewards,
     checked_segments,
-    named_arrays,
 )
+from bandit.posterior.reading import opened, read
 from bandit.scores import BetaScores
 
 TITLE_STRENGTH = 100.0
@@ -28,6 +31,7 @@ PESSIMISM = 0.8
 newcomers are as good as others, and saves 0.1 % if they are worse by 30 %; 0.5 costs 0.3 to 0.5 % and saves no more. Where
 popularity is all that explores, 1 is best, for hope is what tries newcomers: it loses 11 % of takes, 0.75 loses 14 %."""
 MAX_SEGMENTS = 64
+_ROUNDING = 1e-9  # of sums that were discounted many times
 _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a take rate of 5 %
 
 
@@ -67,13 +71,9 @@ class BetaEvidence:
         """Add another evidence of the same segments and arms.
 
         Raises:
-            InputError: it has another number of either.
+            InputError: it is of another kind, or has another number of either.
         """
-        if other.shape != self.shape:
-            raise InputError(
-                f"evidence of {other.shape} (segments, arms) cannot be merged into evidence of {self.shape}; "
-                "both need the same catalogue and segments"
-            )
+        check_merged(self, other, "segments, arms")
         self.takes += other.takes
         self.impressions += other.impressions
 
@@ -86,6 +86,19 @@ class BetaEvidence:
         kept = checked_retention(retention)
         self.takes *= kept
         self.impressions *= kept
+
+    def check(self) -> None:
+        """Refuse sums that no impressions have.
+
+        Raises:
+            InputError: takes are below 0 or above the impressions.
+        """
+        wrong = ~((self.takes >= 0) & (self.takes <= self.impressions * (1 + _ROUNDING)))
+        if wrong.any():
+            raise InputError(
+                f"there are {self.takes[wrong][0]} takes in {self.impressions[wrong][0]} impressions, expected 0 to as many;"
+                " train again"
+            )
 
     def over_segments(self) -> "BetaEvidence":
         """The same sums over all segments, both (k,)."""
@@ -138,19 +151,24 @@ class BetaPosterior(Posterior[BetaEvidence]):
         pessimism: float = PESSIMISM,
         prior_rates: npt.ArrayLike | None = None,
     ) -> None:
-        self.titles: I64 = np.asarray(titles)
-        if self.titles.ndim != 1 or not np.issubdtype(self.titles.dtype, np.integer) or not (self.titles >= 0).all():
-            raise InputError(f"titles are {self.titles.shape} {self.titles.dtype}, expected (k,) indices from 0")
+        indices = plain_array("titles", titles)
+        if (
+            indices.ndim != 1
+            or not np.issubdtype(indices.dtype, np.integer)
+            or not (indices.astype(np.int64) >= 0).all()
+        ):
+            raise InputError(f"titles are {indices.shape} {indices.dtype}, expected (k,) indices from 0")
+        self.titles: I64 = indices.astype(np.int64, copy=False)
         strengths = {
             "title_strength": title_strength,
             "catalogue_strength": catalogue_strength,
             "arm_strength": arm_strength,
         }
         for name, value in strengths.items():
-            if not 0 < value < np.inf:
-                raise InputError(f"{name} is {value}, expected a number of impressions above 0")
-        if not 0 < pessimism <= 1:
-            raise InputError(f"pessimism is {pessimism}, expected above 0 and at most 1 (1 is none)")
+            if not (is_number(value) and 0 < value < np.inf):
+                raise InputError(f"{name} is {value!r}, expected a number of impressions above 0")
+        if not (is_number(pessimism) and 0 < pessimism <= 1):
+            raise InputError(f"pessimism is {pessimism!r}, expected above 0 and at most 1 (1 is none)")
         if not 0 <= (n_segments or 0) <= MAX_SEGMENTS:
             raise InputError(f"there are {n_segments} segments, expected at most {MAX_SEGMENTS}; 0 is none")
         self.title_strength, self.catalogue_strength = float(title_strength), float(catalogue_strength)
@@ -194,7 +212,7 @@ class BetaPosterior(Posterior[BetaEvidence]):
 
     def scorer(self, arms: npt.ArrayLike) -> "BetaScorer":
         """The parameters of the arms (k,) in every segment and over all of them."""
-        rows = checked_arms(arms, len(self.titles))
+        rows = checked_choice(arms, len(self.titles))
         total, prior = self.evidence.over_segments(), self.prior_rates[rows]
         over_all = _parameters(total.takes[rows], total.impressions[rows], self.title_strength, prior)  # (2, k)
         own = over_all[:, None]
@@ -222,14 +240,16 @@ class BetaPosterior(Posterior[BetaEvidence]):
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: an array is missing.
+            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
         """
-        with np.load(path, allow_pickle=False) as file, named_arrays(path):
-            evidence = BetaEvidence(file["takes"], file["impressions"])
-            title, catalogue, arm, pessimism = file["strengths"].tolist()
+        with opened(path) as file:
+            title, catalogue, arm, pessimism = read(file, "strengths", 4).tolist()
             explicit = file["prior_rates"] if file["prior_rates"].size else None
-            posterior = cls(file["titles"], title, catalogue, arm, evidence.shape[0], pessimism, explicit)
-        posterior.merge(evidence)
+            segments = (len(file["takes"]),) if file["takes"].ndim == 2 else ()
+            posterior = cls(file["titles"], title, catalogue, arm, *(segments or (0,)), pessimism, explicit)
+            sizes = (*segments, len(posterior.titles))
+            posterior.evidence = BetaEvidence(read(file, "takes", *sizes), read(file, "impressions", *sizes))
+            posterior.evidence.check()
         return posterior
 
     def _by_title(self, values: F64) -> F64:
@@ -261,7 +281,7 @@ def _parameters(takes: F64, impressions: F64, strength: float, rate: F64) -> F64
 
 
 def _checked_rates(rates: npt.ArrayLike, n_arms: int) -> F64:
-    array = np.asarray(rates, dtype=np.float64)
+    array = real_array("prior_rates", rates)
     if array.shape != (n_arms,):
         raise InputError(f"prior_rates have the shape {array.shape}, expected ({n_arms},): one an arm")
     wrong = ~((array > 0) & (array < 1))

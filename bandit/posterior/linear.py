@@ -6,21 +6,26 @@ from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.errors import InputError
 from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
-from bandit.posterior.base import Posterior
+from bandit.posterior.base import Counted, Posterior
 from bandit.posterior.checks import (
     F64,
     I64,
-    checked_arms,
+    Impressions,
+    check_merged,
+    checked_choice,
     checked_contexts,
+    checked_impressions,
+    checked_precision,
+    checked_precisions,
     checked_retention,
-    checked_rewards,
-    named_arrays,
     spread,
 )
+from bandit.posterior.reading import opened, read, read_number
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
@@ -31,7 +36,7 @@ _MIXED_BYTES = (
 
 
 @dataclass
-class LinearEvidence:
+class LinearEvidence(Counted):
     """Sums over impressions at unit noise precision; the prior is not in them.
 
     ``precision`` (k, d, d) is Σ x xᵀ, ``information`` (k, d) Σ r x, ``counts`` (k,) the impressions; ``squares`` (k,), which is
@@ -69,14 +74,10 @@ class LinearEvidence:
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
-        n_arms, n_features = self.shape
-        x = checked_contexts(contexts, n_features)
-        rows = checked_arms(arms, n_arms)
-        if len(rows) != len(x):
-            raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
-        self._add(x, rows, checked_rewards(rewards, len(x)))
+        self._add(checked_impressions(contexts, arms, rewards, self.shape))
 
-    def _add(self, x: npt.NDArray[np.floating], rows: I64, r: F64) -> None:
+    def _add(self, impressions: Impressions) -> None:
+        x, rows, r = impressions
         n_arms, n_features = self.shape
         sums = self.precision, self.information, self.counts, self.squares, self.sums, self.takes
         gram = np.empty((n_features + 2, n_features + 2))
@@ -89,23 +90,22 @@ class LinearEvidence:
             starts, order = np.zeros(n_arms + 1, dtype=np.int64), np.empty(len(x), dtype=np.int64)
             sort_by_arm(rows, starts, order)
             accumulate_sorted(x, r, starts, order, np.empty((BLOCK, n_features + 2)), gram, *sums)
+        self._changed()
 
     def merge(self, other: "LinearEvidence") -> None:
         """Add another evidence of the same arms and features.
 
         Raises:
-            InputError: its shape differs.
+            InputError: its kind or shape differs.
         """
-        if other.shape != self.shape:
-            raise InputError(
-                f"evidence of {other.shape} (arms, features) cannot be merged into evidence of {self.shape}"
-            )
+        check_merged(self, other, "arms, features")
         self.precision += other.precision
         self.information += other.information
         self.counts += other.counts
         self.squares += other.squares
         self.sums += other.sums
         self.takes += other.takes
+        self._changed()
 
     def forget(self, retention: float) -> None:
         """Discount all sums.
@@ -116,6 +116,19 @@ class LinearEvidence:
         kept = checked_retention(retention)
         for sums in vars(self).values():
             np.multiply(sums, kept, out=sums)
+        self._changed()
+
+    @classmethod
+    def read(cls, file: NpzFile) -> Self:
+        """The sums that a posterior's file holds.
+
+        Raises:
+            InputError: shapes do not belong together, or a sum is not finite.
+        """
+        information = read(file, "information", None, None)
+        k, d = information.shape
+        sizes: dict[str, tuple[int, ...]] = {"precision": (k, d, d), "information": (k, d), "sums": (k, d)}
+        return cls(**{field.name: read(file, field.name, *sizes.get(field.name, (k,))) for field in fields(cls)})
 
 
 class LinearPosterior(Posterior[LinearEvidence]):
@@ -144,15 +157,9 @@ class LinearPosterior(Posterior[LinearEvidence]):
     ) -> None:
         if n_arms < 1 or n_features < 1:
             raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
-        self.prior_precision = spread("prior_precision", prior_precision, (n_features,))
+        self.prior_precision = checked_precisions("prior precision", prior_precision, (n_features,))
         self.prior_mean = spread("prior_mean", prior_mean, (n_arms, n_features))
-        self.noise_precision = float(noise_precision)
-        if not (self.prior_precision > 0).all() or not self.noise_precision > 0:
-            raise InputError(
-                f"the smallest prior precision is {self.prior_precision.min()} and the noise precision {noise_precision},"
-                " expected both above 0;"
-                " take a small number for a vague prior"
-            )
+        self.noise_precision = checked_precision("noise precision", noise_precision)
         self.evidence = LinearEvidence.empty(n_arms, n_features)
 
     @property
@@ -171,7 +178,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
     def scorer(self, arms: npt.ArrayLike) -> "LinearScorer":
         """What scoring many blocks of users for the same arms needs, factored once."""
-        rows = checked_arms(arms, self.evidence.shape[0])
+        rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
 
     def save(self, path: Path) -> None:
@@ -179,12 +186,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
         with path.open("wb") as file:
             np.savez(
                 file,
-                precision=self.evidence.precision,
-                information=self.evidence.information,
-                counts=self.evidence.counts,
-                squares=self.evidence.squares,
-                sums=self.evidence.sums,
-                takes=self.evidence.takes,
+                **vars(self.evidence),
                 prior_precision=self.prior_precision,
                 prior_mean=self.prior_mean,
                 noise_precision=np.float64(self.noise_precision),
@@ -195,12 +197,12 @@ class LinearPosterior(Posterior[LinearEvidence]):
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: an array is missing.
+            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
         """
-        with np.load(path, allow_pickle=False) as file, named_arrays(path):
-            evidence = LinearEvidence(*(file[field.name] for field in fields(LinearEvidence)))
+        with opened(path) as file:
+            evidence = LinearEvidence.read(file)
             posterior = cls(
-                *evidence.shape, file["prior_precision"], float(file["noise_precision"]), file["prior_mean"]
+                *evidence.shape, file["prior_precision"], read_number(file, "noise_precision"), file["prior_mean"]
             )
         posterior.evidence = evidence
         return posterior
@@ -220,14 +222,11 @@ class LinearScorer:
     @classmethod
     def from_gaussians(cls, means: F64, precisions: F64) -> Self:
         """Lay out Gaussian weights of mean ``means`` (k, d) and precision ``precisions`` (k, d, d)."""
-        d = means.shape[1]
-        whitening = whitenings(precisions)  # (k, d, d), lower triangular L⁻¹
-        return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T))
+        return cls._laid_out(means, whitenings(precisions))
 
     @classmethod
     def of(cls, posterior: LinearPosterior, arms: I64) -> Self:
         """Factor the precision of each arm."""
-        d = posterior.evidence.shape[1]
         precision = (
             np.diag(posterior.prior_precision) + posterior.noise_precision * posterior.evidence.precision[arms]
         )  # (k, d, d)
@@ -236,7 +235,11 @@ class LinearScorer:
             + posterior.noise_precision * posterior.evidence.information[arms]
         )  # (k, d)
         whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
-        means = (whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0]
+        return cls._laid_out((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
+
+    @classmethod
+    def _laid_out(cls, means: F64, whitening: F64) -> Self:
+        d = means.shape[1]
         return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T))
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:

@@ -6,19 +6,21 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.errors import InputError
+from bandit.posterior.base import Counted
 from bandit.posterior.checks import (
     F64,
     I64,
-    checked_arms,
-    checked_contexts,
+    check_merged,
+    checked_impressions,
+    checked_precisions,
     checked_retention,
-    checked_rewards,
-    named_arrays,
     spread,
 )
-from bandit.posterior.laplace import Laplace, fit_laplace
+from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
+from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
 
 
@@ -32,7 +34,7 @@ class Rows(NamedTuple):
 
 
 @dataclass
-class LogisticEvidence:
+class LogisticEvidence(Counted):
     """Impressions themselves: a logistic likelihood has no sums that hold all of it.
 
     ``shape`` is (k, d). ``parts`` are the rows as they came; ``rows`` joins them.
@@ -62,26 +64,33 @@ class LogisticEvidence:
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
-        n_arms, n_features = self.shape
-        x = checked_contexts(contexts, n_features)
-        rows = checked_arms(arms, n_arms)
-        if len(rows) != len(x):
-            raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
-        r = checked_rewards(rewards, len(x))
+        self._add(contexts, arms, rewards, None)
+
+    def _add(
+        self,
+        contexts: npt.ArrayLike,
+        arms: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        weights: npt.ArrayLike | None,
+    ) -> None:
+        impressions = checked_impressions(contexts, arms, rewards, self.shape)
+        count = len(impressions.arms)
+        w = np.ones(count) if weights is None else checked_weights(weights, count)
         # Copies: the caller may reuse his arrays, and evidence that keeps rows must not follow.
-        self.parts.append(Rows(x.copy(), rows.copy(), r.copy(), np.ones(len(x))))
+        self.parts.append(
+            Rows(impressions.contexts.copy(), impressions.arms.copy(), impressions.rewards.copy(), w.copy())
+        )
+        self._changed()
 
     def merge(self, other: "LogisticEvidence") -> None:
         """Add the rows of another evidence of the same arms and features.
 
         Raises:
-            InputError: its shape differs.
+            InputError: its kind or shape differs.
         """
-        if other.shape != self.shape:
-            raise InputError(
-                f"evidence of {other.shape} (arms, features) cannot be merged into evidence of {self.shape}"
-            )
+        check_merged(self, other, "arms, features")
         self.parts.extend(list(other.parts))
+        self._changed()
 
     def forget(self, retention: float) -> None:
         """Discount the weight of every row.
@@ -91,6 +100,18 @@ class LogisticEvidence:
         """
         kept = checked_retention(retention)
         self.parts = [part._replace(weights=part.weights * kept) for part in self.parts]
+        self._changed()
+
+    @classmethod
+    def read(cls, file: NpzFile, n_arms: int, n_features: int) -> Self:
+        """The rows that a posterior's file holds, checked as those that are observed.
+
+        Raises:
+            InputError: an array is of another shape, or an arm, reward, feature or weight out of range.
+        """
+        evidence = cls.empty(n_arms, n_features)
+        evidence._add(*(file[name] for name in Rows._fields))
+        return evidence
 
 
 class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
@@ -127,13 +148,8 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     ) -> None:
         if n_arms < 1 or n_features < 1:
             raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
-        self.prior_precision = spread("prior_precision", prior_precision, (n_features,))
+        self.prior_precision = checked_precisions("prior precision", prior_precision, (n_features,))
         self.prior_mean = spread("prior_mean", prior_mean, (n_arms, n_features))
-        if not (self.prior_precision > 0).all():
-            raise InputError(
-                f"the smallest prior precision is {self.prior_precision.min()}, expected above 0;"
-                " take a small number for a vague prior"
-            )
         self.evidence = LogisticEvidence.empty(n_arms, n_features)
 
     def _fit(self) -> Laplace:
@@ -143,12 +159,12 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     @property
     def mean(self) -> F64:
         """Mode of the weights, (k, d)."""
-        return self.fitted.means
+        return self.fitted.means.copy()
 
     @property
     def precision(self) -> F64:
         """Precision of the weights at the mode with the prior in it, (k, d, d)."""
-        return self.fitted.precisions
+        return self.fitted.precisions.copy()
 
     def save(self, path: Path) -> None:
         """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
@@ -162,10 +178,11 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: an array is missing.
+            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
         """
-        with np.load(path, allow_pickle=False) as file, named_arrays(path):
-            n_arms, n_features = file["prior_mean"].shape
-            posterior = cls(n_arms, n_features, file["prior_precision"], file["prior_mean"])
-            posterior.evidence.parts.append(Rows(*(file[name] for name in Rows._fields)))
+        with opened(path) as file:
+            mean = read(file, "prior_mean", None, None)
+            n_arms, n_features = mean.shape
+            posterior = cls(n_arms, n_features, file["prior_precision"], mean)
+            posterior.evidence = LogisticEvidence.read(file, n_arms, n_features)
         return posterior

@@ -4,17 +4,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
-from bandit.posterior.checks import F64, I64
-from bandit.posterior.fixed_point import BOUNDS, fixed_point, ratio
-from bandit.posterior.laplace import Laplace, fit_laplace
+from bandit.numeric import real_array
+from bandit.posterior.checks import F64, checked_impressions, checked_precisions, spread
+from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
+from bandit.posterior.precisions import BOUNDS, Pseudo, Round, best_precisions
+from bandit.posterior.whitening import whitenings
 
 _MAX_ARMS = 2048  # arms looked at: enough to pin d numbers; 4,096 took 30 s where most features tell nothing, this 4
 _MAX_FITS = 20
-_ROUNDS_A_FIT = (
-    10  # of the fixed point around one set of modes; a round costs an inverse an arm, a fit many passes over rows
-)
 _TOLERANCE = 1e-2  # of a precision: far under what impressions can tell
-_BOUNDS = (1e-3, 1e8)
+_TINY = 1e-200
+_LEAST_EFFECT = 0.1  # of log-odds: about a percentage point of a take rate of 10 %, as for the linear models
 
 
 def logit_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) -> F64:
@@ -32,7 +32,7 @@ def logit_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) -> F64:
     array([[ 0.   ,  0.   ],
            [-2.197,  0.   ]])
     """
-    array = np.asarray(rates, dtype=np.float64)
+    array = real_array("rates", rates)
     if array.ndim != 1 or not ((array > 0) & (array < 1)).all():
         raise InputError(
             f"rates {array.shape} run from {array.min(initial=np.inf)} to {array.max(initial=-np.inf)}, expected (k,) strictly"
@@ -46,17 +46,18 @@ def logit_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) -> F64:
 
 
 def estimate_prior_precision(
-    contexts: npt.NDArray[np.floating],
-    arms: I64,
-    rewards: F64,
-    weights: F64,
-    prior_mean: F64,
-    start: F64,
+    contexts: npt.ArrayLike,
+    arms: npt.ArrayLike,
+    rewards: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    prior_mean: npt.ArrayLike,
+    start: npt.ArrayLike,
 ) -> F64:
     """Type II maximum likelihood of one prior precision a feature, (d,), shared by all arms, under Laplace's approximation.
 
-    Fits and ``next_prior_precision`` in turn, until no precision moves by 0.5 %. Arms of few takes
-    tell little: in 2,000 arms of 30 impressions and 2 takes, precisions planted as 4, 25 and 100 were found as 4, 32 and 90.
+    Fits and ``next_prior_precision`` in turn, until no precision moves by 1 %, or 20 times, which is where a precision that
+    impressions hardly tell may still be on its way. Arms of few takes tell little: in six worlds of 2,000 arms of 30 impressions
+    and 2 takes, precisions planted as 4, 25 and 100 were found as 3.3 to 4.2, 10 to 58 and 24 to 85.
 
     Args:
         contexts: (m, d).
@@ -65,18 +66,27 @@ def estimate_prior_precision(
         weights: of the rows, (m,).
         prior_mean: μ, (k, d).
         start: where the iteration starts, (d,), and the answer when there are no rows.
+
+    Raises:
+        InputError: a shape or value is wrong, or a fit has no answer.
     """
-    seen = np.unique(arms)
+    mean = real_array("prior_mean", prior_mean)
+    if mean.ndim != 2:
+        raise InputError(f"prior_mean has the shape {mean.shape}, expected (k, d): one row an arm")
+    alpha = checked_precisions("prior precision", start, mean.shape[1:])
+    x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]))
+    w = checked_weights(weights, len(shown))
+    seen = np.unique(shown)
     if not len(seen):
-        return start
+        return alpha
     seen = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _MAX_ARMS)).astype(np.int64))]
-    places = np.minimum(np.searchsorted(seen, arms), len(seen) - 1)
-    taken = seen[places] == arms
-    rows = (contexts[taken], places[taken], rewards[taken], weights[taken])
-    mean, alpha, modes = prior_mean[seen], start, None
+    places = np.minimum(np.searchsorted(seen, shown), len(seen) - 1)
+    taken = seen[places] == shown
+    rows = (x[taken], places[taken], r[taken], w[taken])
+    mean, modes, scales = mean[seen], None, np.square(rows[0], dtype=np.float64).mean(axis=0)
     for _ in range(_MAX_FITS):
         fitted = fit_laplace(*rows, len(seen), alpha, mean, modes)
-        following, modes = next_prior_precision(fitted, alpha, mean), fitted.means
+        following, modes = next_prior_precision(fitted, alpha, mean, scales), fitted.means
         change = np.abs(np.log(following / alpha)).max()
         alpha = following
         if change < _TOLERANCE:
@@ -84,26 +94,41 @@ def estimate_prior_precision(
     return alpha
 
 
-def next_prior_precision(fitted: Laplace, prior_precision: F64, prior_mean: F64) -> F64:
-    """MacKay's fixed point (1992; Bishop 2006, equation 7.87) around given modes, (d,).
+def next_prior_precision(
+    fitted: Laplace, prior_precision: npt.ArrayLike, prior_mean: npt.ArrayLike, mean_squares: npt.ArrayLike = 1.0
+) -> F64:
+    """The best prior precisions (MacKay 1992; Bishop 2006, equation 7.87) around given modes, (d,).
 
     The likelihood of each arm is taken as the Gaussian that its fit made of it, of precision C = P - diag(α) and information
-    P w - α μ. With S the posterior covariance under the new α and m its mean: γ_j = Σ_a (1 - α_j S_jj),
-    α_j = γ_j / Σ_a (m_j - μ_j)². A feature that was 0 in every row gets the upper bound.
+    P w - α μ. With S the posterior covariance under the new α and m its mean: γ_j = Σ_a (1 - α_j S_jj), and at the end
+    α_j = (γ_j + 1) / (Σ_a (m_j - μ_j)² + δ²/q_j), δ = 0.1: one weight seen beforehand moves log-odds by a tenth. A feature that
+    was 0 in every row gets the upper bound.
 
     Args:
         fitted: under ``prior_precision`` (d,) and ``prior_mean`` (k, d).
         prior_precision: α.
         prior_mean: μ.
+        mean_squares: q, the mean of x_j² over the rows; a number, or (d,).
+
+    Raises:
+        InputError: a shape is wrong, a precision is not above 0, or a value is not finite.
     """
-    curvature = fitted.precisions - np.diag(prior_precision)  # (k, d, d)
-    information = np.einsum("kij,kj->ki", fitted.precisions, fitted.means) - prior_precision * prior_mean
+    k, d = fitted.means.shape
+    alpha, mu = checked_precisions("prior precision", prior_precision, (d,)), spread("prior_mean", prior_mean, (k, d))
+    curvature = fitted.precisions - np.diag(alpha)  # (k, d, d)
+    information = np.einsum("kij,kj->ki", fitted.precisions, fitted.means) - alpha * mu
     told = np.einsum("kii->i", curvature) > 0
 
-    def round_of(alpha: F64) -> F64:
-        covariance = np.linalg.inv(np.diag(alpha) + curvature)
-        away = np.einsum("kij,kj->ki", covariance, alpha * prior_mean + information) - prior_mean
-        determined = (1 - alpha * np.einsum("kii->ki", covariance)).sum(axis=0)
-        return np.where(told, ratio(determined, (away**2).sum(axis=0)), BOUNDS[1])
+    def round_of(at: F64) -> Round:
+        roots = whitenings(np.diag(at) + curvature)
+        mean = np.einsum("kji,kj->ki", roots, np.einsum("kij,kj->ki", roots, at * mu + information))
+        away = ((mean - mu) ** 2).sum(axis=0)
+        determined = (1 - at * np.einsum("kji,kji->ki", roots, roots)).sum(axis=0)
+        fit = np.sum(mean * information) - np.einsum("ki,kij,kj->", mean, curvature, mean) / 2 - at @ away / 2
+        determinants = k * np.log(at).sum() / 2 + np.log(np.einsum("kii->ki", roots)).sum()
+        return Round(float(determinants + fit), determined, away)
 
-    return fixed_point(round_of, np.where(told, prior_precision, BOUNDS[1]), _ROUNDS_A_FIT, _TOLERANCE)
+    scales = np.where(told, spread("mean_squares", mean_squares, (d,)), 1.0)
+    pseudo = Pseudo(np.ones(d), np.where(told, _LEAST_EFFECT**2 / np.maximum(scales, _TINY), 1 / BOUNDS[1]))
+    found = best_precisions(round_of, np.where(told, alpha, BOUNDS[1]), np.full(d, k), pseudo)
+    return np.where(told, found, BOUNDS[1])

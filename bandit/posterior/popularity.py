@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.numeric import real_array
 from bandit.posterior.checks import F64
 
 
@@ -25,7 +26,7 @@ def popularity_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) ->
     array([[0.25, 0.  ],
            [0.1 , 0.  ]])
     """
-    array = np.asarray(rates, dtype=np.float64)
+    array = real_array("rates", rates)
     if array.ndim != 1 or not ((array >= 0) & (array <= 1)).all():
         raise InputError(
             f"rates {array.shape} run from {array.min(initial=np.inf)} to {array.max(initial=-np.inf)}, expected (k,) from 0"

@@ -1,54 +1,87 @@
-"""Fixed points of precisions, found in fewer rounds than by going round and round."""
+"""Precisions of priors and noise from the evidence itself: where their log posterior is highest."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
 
 from bandit.posterior.checks import F64
 
 BOUNDS = (1e-3, 1e8)  # of every precision that is estimated
-_DEPTH = 3  # rounds that the next one is extrapolated from
-# Beyond the image, of a logarithm. Without a bound, 23 precisions of logistic weights took 106 rounds instead of 45, some at 10⁴
-# times their value on the way; extrapolating each by itself took 20 to 48 rounds instead of 9 for the three of the shared model.
-_LARGEST_LEAP = 1.0
+NOISE_IMPRESSIONS = 20.0
+"""Impressions at the noise precision that an estimate starts from: the weight of popularity's vaguest prior, 1 take in 20.
+Without them, a first day without takes has no noise at all, and an arm of 5 impressions is as certain as one of 5,000."""
+LEAST_EFFECT = 0.01
+"""Standard deviation, of a reward, of the one weight that every prior precision has seen beforehand: a percentage point. Without
+it, precisions run to their bound wherever weights vary less than chance lets them, and stay there for all arms to come."""
+_MAX_ROUNDS = 100
+_GRADIENT = 1e-2  # of the log posterior, by precisions in units of about their standard error: less than data can tell
+_MEMORY = 20  # rounds that L-BFGS keeps
+_PLAIN_ROUNDS = 3  # before it: from 10⁻² its first step may land on the plain beyond 10⁶, where nothing slopes
+_TINY = 1e-300
 
 
-def fixed_point(round_of: Callable[[F64], F64], start: F64, max_rounds: int, tolerance: float) -> F64:
-    """Precisions that ``round_of`` maps to themselves, (h,), within ``BOUNDS``.
+class Round(NamedTuple):
+    """What the evidence says at some precisions, (h,).
 
-    Anderson's extrapolation (1965) on the logarithms. MacKay's plain iteration crawls where impressions tell less of a weight
-    than its prior does: with 5 impressions an arm and intercepts of precision 2000, more than 40 rounds where this takes 12.
+    ``log_likelihood`` is that of the evidence with the weights integrated out; ``determined`` (h,) counts what determines each
+    precision, ``squares`` (h,) is the sum of squares to set against it.
+    """
+
+    log_likelihood: float
+    determined: F64
+    squares: F64
+
+
+class Pseudo(NamedTuple):
+    """What each precision has seen beforehand: a count, and its sum of squares, both (h,)."""
+
+    counts: F64
+    squares: F64
+
+
+def best_precisions(
+    round_of: Callable[[F64], Round], start: npt.ArrayLike, shared_by: npt.ArrayLike, pseudo: Pseudo
+) -> F64:
+    """The precisions of the highest log posterior, (h,), within ``BOUNDS``.
+
+    With c and s of ``pseudo``, the log posterior is the log likelihood plus Σ ½ (c log a - s a): a Gamma prior. Its gradient in
+    log a is ½ (determined + c - a (squares + s)), so it is stationary at the fixed point of MacKay (1992), a = (determined + c) /
+    (squares + s). It is climbed by L-BFGS (Liu and Nocedal 1989; scipy's) on the logarithms, in about 100 rounds at most.
+
+    Going round from fixed point to fixed point crawls where impressions tell less of a weight than its prior does: over 999
+    rounds for 1,160 arms of 2 impressions and 16 features. Anderson's extrapolation of it took more than 100 there, this takes
+    37; where there is more to tell, 9 and 10. Where evidence hardly tells a precision, there may be a maximum on
+    either side of what it tells: a low start finds the lower one, under which arms are explored.
 
     Args:
-        round_of: the next precisions from some, all above 0.
-        start: where it starts.
-        max_rounds: at most so many rounds.
-        tolerance: it ends when no extrapolated precision moves by more than this share: a small step of the plain iteration
-            may be one of very many.
+        round_of: the evidence at some precisions.
+        start: where it starts, (h,).
+        shared_by: how many weights or impressions share each precision, (h,); it sets the length of steps.
+        pseudo: what each precision has seen beforehand.
     """
-    points: list[F64] = []
-    images: list[F64] = []
-    following = np.log(start)
-    for _ in range(max_rounds):
-        points.append(following)
-        images.append(np.log(round_of(np.exp(following))))
-        following = _extrapolated(np.array(points[-_DEPTH:]), np.array(images[-_DEPTH:]))
-        if np.abs(following - points[-1]).max() < tolerance:
-            break
-    return np.clip(np.exp(following), *BOUNDS)
+    scales = np.sqrt(np.maximum(shared_by, 1.0)) / 2  # (h,) of a logarithm: about its inverse standard error
 
+    def downhill(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        precisions = np.exp(at / scales)
+        found = round_of(precisions)
+        prior = (pseudo.counts * at / scales - precisions * pseudo.squares).sum() / 2
+        above, below = found.determined + pseudo.counts, found.squares + pseudo.squares
+        return -(found.log_likelihood + float(prior)), (precisions * below - above) / (2 * scales)
 
-def _extrapolated(points: F64, images: F64) -> F64:
-    """Where the map would stay, were it linear through the last points (r, h) and their images, or a bounded way there."""
-    left = images - points
-    moves = np.diff(left, axis=0)  # (r - 1, h)
-    gram = moves @ moves.T
-    ridge = 1e-12 * np.trace(gram) + 1e-18  # moves that are rounding, or nearly repeat each other, say nothing
-    share = np.linalg.solve(gram + ridge * np.eye(len(gram)), moves @ left[-1])
-    beyond = np.clip(-np.diff(images, axis=0).T @ share, -_LARGEST_LEAP, _LARGEST_LEAP)
-    return np.asarray(np.clip(images[-1] + beyond, *np.log(BOUNDS)))
-
-
-def ratio(above: F64, below: F64) -> F64:
-    """A precision as a count of determined weights over their sum of squares, within ``BOUNDS``."""
-    return np.asarray(np.clip(above / np.maximum(below, 1e-300), *BOUNDS))
+    first = np.clip(np.asarray(start, dtype=np.float64), *BOUNDS)
+    for _ in range(_PLAIN_ROUNDS):
+        there = round_of(first)
+        first = np.clip((there.determined + pseudo.counts) / np.maximum(there.squares + pseudo.squares, _TINY), *BOUNDS)
+    low, high = np.log(BOUNDS)
+    found = minimize(
+        downhill,
+        scales * np.log(first),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(float(low * scale), float(high * scale)) for scale in scales],
+        options={"maxfun": _MAX_ROUNDS, "maxiter": _MAX_ROUNDS, "ftol": 0.0, "gtol": _GRADIENT, "maxcor": _MEMORY},
+    )
+    return np.clip(np.exp(np.asarray(found.x) / scales), *BOUNDS)

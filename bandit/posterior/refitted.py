@@ -8,31 +8,53 @@ import numpy.typing as npt
 from bandit.posterior.base import Evidence, Posterior, Scorer
 
 
+class CountedEvidence(Evidence, Protocol):
+    """Evidence that counts its changes."""
+
+    @property
+    def changes(self) -> int:
+        """How often it was changed."""
+        ...
+
+
 class Fit(Protocol):
     """What scoring needs, without the evidence."""
 
     def scorer(self, arms: npt.ArrayLike) -> Scorer:
-        """What scoring many blocks of users for the arms (k,) needs, computed once."""
+        """What scoring many blocks of users for the same arms (k,) needs, computed once."""
         ...
 
 
-Kind = TypeVar("Kind", bound=Evidence)
+Kind = TypeVar("Kind", bound=CountedEvidence)
 Fitted = TypeVar("Fitted", bound=Fit)
 
 
 class RefittedPosterior(Posterior[Kind], Generic[Kind, Fitted]):
     """A posterior whose ``fitted`` is computed when it is first asked for, and again after evidence changed.
 
-    Evidence is changed through the posterior. Who changes ``evidence`` itself calls ``refit``.
+    Evidence may be changed through the posterior, by its own methods, or be replaced. Only who writes into its arrays has to
+    call ``refit``.
     """
 
+    _evidence: Kind
     _fitted: Fitted | None = None
+    _fitted_at: int = 0
+
+    @property
+    def evidence(self) -> Kind:
+        """What was observed, without the prior."""
+        return self._evidence
+
+    @evidence.setter
+    def evidence(self, evidence: Kind) -> None:
+        self._evidence = evidence
+        self.refit()
 
     @property
     def fitted(self) -> Fitted:
         """What scoring needs, without the evidence: what a generation keeps."""
-        if self._fitted is None:
-            self._fitted = self._fit()
+        if self._fitted is None or self._fitted_at != self._evidence.changes:
+            self._fitted, self._fitted_at = self._fit(), self._evidence.changes
         return self._fitted
 
     @abstractmethod
@@ -41,21 +63,6 @@ class RefittedPosterior(Posterior[Kind], Generic[Kind, Fitted]):
     def refit(self) -> None:
         """Forget the fit; the next question computes it from the evidence as it is then."""
         self._fitted = None
-
-    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions; see ``Posterior.observe``."""
-        super().observe(contexts, arms, rewards)
-        self.refit()
-
-    def merge(self, other: "Posterior[Kind] | Kind") -> None:
-        """Add another evidence; see ``Posterior.merge``."""
-        super().merge(other)
-        self.refit()
-
-    def forget(self, retention: float) -> None:
-        """Discount the evidence; see ``Posterior.forget``."""
-        super().forget(retention)
-        self.refit()
 
     def scorer(self, arms: npt.ArrayLike) -> Scorer:
         """What scoring many blocks of users for the same arms (k,) needs, computed once."""

@@ -1,6 +1,5 @@
 """Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Self
 
@@ -9,13 +8,13 @@ import numpy.typing as npt
 
 from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.checks import F64, named_arrays, spread
+from bandit.posterior.base import Posterior
+from bandit.posterior.checks import checked_precision, checked_precisions, spread
 from bandit.posterior.linear import LinearEvidence
+from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
-from bandit.posterior.shared_weights import SharedWeights, design_of
+from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
-
-_SEEDS = 2**64
 
 
 class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
@@ -58,23 +57,15 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         n_draws: int = 256,
         seed: int = 0,
     ) -> None:
-        self.features = _checked_features(features)
+        self.features = checked_features(features)
         n_arms, width = self.features.shape
         if n_arms < 1 or n_features < 1:
             raise InputError(f"a posterior of {n_arms} arms and {n_features} features; expected at least one of each")
-        self.prior_precision = spread("prior_precision", prior_precision, (n_features, width + 1))
+        self.prior_precision = checked_precisions("prior precision", prior_precision, (n_features, width + 1))
         self.intercept_mean = spread("intercept_mean", intercept_mean, (n_arms,))
-        self.intercept_precision, self.noise_precision = float(intercept_precision), float(noise_precision)
-        for name, value in (
-            ("smallest prior precision", self.prior_precision.min()),
-            ("intercept precision", self.intercept_precision),
-            ("noise precision", self.noise_precision),
-        ):
-            if not 0 < value < np.inf:
-                raise InputError(f"the {name} is {value}, expected a finite number above 0; take a small one if unsure")
-        if n_draws < 1 or not 0 <= seed < _SEEDS:
-            raise InputError(f"{n_draws} draws of the seed {seed}, expected at least 1 and a seed from 0 to 2**64 - 1")
-        self.n_draws, self.seed = int(n_draws), int(seed)
+        self.intercept_precision = checked_precision("intercept precision", intercept_precision)
+        self.noise_precision = checked_precision("noise precision", noise_precision)
+        self.n_draws, self.seed = checked_draws(n_draws, seed)
         self.evidence = LinearEvidence.empty(n_arms, n_features)
 
     @classmethod
@@ -95,22 +86,28 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
             InputError: as the class, or the evidence is of another number of arms than the features.
         """
         n_arms, n_features = evidence.shape
-        posterior = cls(
-            features,
-            n_features,
-            prior_precision,
-            intercept_precision,
-            noise_precision,
-            intercept_mean,
-            n_draws,
-            seed,
-        )
+        settings = prior_precision, intercept_precision, noise_precision, intercept_mean, n_draws, seed
+        posterior = cls(features, n_features, *settings)
         if len(posterior.features) != n_arms:
             raise InputError(
                 f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row an arm"
             )
         posterior.evidence = evidence
         return posterior
+
+    def merge(self, other: "Posterior[LinearEvidence] | LinearEvidence") -> None:
+        """Add another evidence; see ``Posterior.merge``.
+
+        Raises:
+            InputError: it is of another kind or shape, or of a posterior whose artworks have other features.
+        """
+        same = isinstance(other, SharedPosterior) and other.evidence.shape == self.evidence.shape
+        if isinstance(other, SharedPosterior) and same and not np.array_equal(other.features, self.features):
+            raise InputError(
+                f"artworks of features {other.features.shape} cannot be merged into artworks of other features"
+                f" {self.features.shape}; bring both into one catalogue order first, or merge its evidence alone"
+            )
+        super().merge(other)
 
     def _fit(self) -> SharedWeights:
         prior = Prior(self.prior_precision, self.intercept_precision, self.noise_precision, self.intercept_mean)
@@ -140,27 +137,17 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: an array is missing.
+            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
         """
-        with np.load(path, allow_pickle=False) as file, named_arrays(path):
-            evidence = LinearEvidence(**{field.name: file[field.name] for field in fields(LinearEvidence)})
+        with opened(path) as file:
+            intercepts, noise = read(file, "others", 2).tolist()
             return cls.of(
-                evidence,
+                LinearEvidence.read(file),
                 file["features"],
                 file["prior_precision"],
-                float(file["others"][0]),
-                float(file["others"][1]),
+                intercepts,
+                noise,
                 file["intercept_mean"],
                 int(file["n_draws"]),
                 int(file["seed"]),
             )
-
-
-def _checked_features(features: npt.ArrayLike) -> F64:
-    array = np.array(features, dtype=np.float64)
-    if array.ndim != 2:
-        raise InputError(f"features have the shape {array.shape}, expected (A, f): one row an artwork")
-    wrong = ~np.isfinite(array).all(axis=1)
-    if wrong.any():
-        raise InputError(f"row {int(wrong.argmax())} of the features has a value that is not finite")
-    return array

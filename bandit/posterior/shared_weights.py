@@ -8,16 +8,52 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.errors import InputError
+from bandit.numeric import is_count, real_array
 from bandit.posterior.arrow import Arrow
-from bandit.posterior.checks import F64, checked_arms, checked_contexts, named_arrays
+from bandit.posterior.checks import F64, MOST_FEATURE, checked_choice, checked_contexts
+from bandit.posterior.reading import opened, read
 from bandit.scores import Draws, Moments
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
+_SEEDS = 2**64
 
 
 def design_of(features: F64) -> F64:
     """z_a with its leading 1, (A, f + 1), from artwork features (A, f)."""
     return np.column_stack([np.ones(len(features)), features])
+
+
+def checked_features(features: npt.ArrayLike) -> F64:
+    """Artwork features as a fresh (A, f) array.
+
+    Raises:
+        InputError: they are no numbers or have another shape, or one is not finite or beyond 1e100.
+    """
+    array = real_array("features", features)
+    if array.ndim != 2:
+        raise InputError(f"features have the shape {array.shape}, expected (A, f): one row an artwork")
+    wrong = ~(np.abs(array) <= MOST_FEATURE)
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0].tolist()
+        raise InputError(
+            f"row {row} of the features has a value that is not finite or too large: {array[row, place]}, expected at most"
+            f" {MOST_FEATURE:g}; fill gaps and scale features first"
+        )
+    return array.copy()
+
+
+def checked_draws(n_draws: int, seed: int) -> tuple[int, int]:
+    """Number and seed of joint draws.
+
+    Raises:
+        InputError: the number is not a whole one of at least 1, or the seed not a whole one from 0 to 2⁶⁴ - 1.
+    """
+    if not (is_count(n_draws) and (is_count(seed) or seed == 0) and seed < _SEEDS):
+        raise InputError(
+            f"{n_draws!r} draws of the seed {seed!r}, expected at least 1 and a seed from 0 to 2**64 - 1, both whole numbers"
+        )
+    return int(n_draws), int(seed)
 
 
 @dataclass(frozen=True)
@@ -82,7 +118,7 @@ class SharedWeights:
 
     def scorer(self, arms: npt.ArrayLike) -> SharedScorer:
         """What scoring many blocks of users for the arms (k,) needs, computed once."""
-        rows = checked_arms(arms, len(self.features))
+        rows = checked_choice(arms, len(self.features))
         z, pulls = design_of(self.features[rows]), self.pulls[rows]  # (k, q), (k, d)
         drawn = self.weight_draws @ z.T  # (m, d, k)
         own = np.stack([self._normals(_INTERCEPTS, int(arm), self.n_draws) for arm in rows], axis=1)  # (m, k)
@@ -93,7 +129,7 @@ class SharedWeights:
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
         """Exact mean and deviation of each arm's expected reward for each context; arms apart, their correlation is not in it."""
-        rows = checked_arms(arms, len(self.features))
+        rows = checked_choice(arms, len(self.features))
         x = checked_contexts(contexts, len(self.mean)).astype(np.float64, copy=False)
         means, deviations = np.empty((2, len(x), len(rows)))
         for place, context in enumerate(x):
@@ -103,7 +139,7 @@ class SharedWeights:
 
     def covariance(self, context: npt.ArrayLike, arms: npt.ArrayLike) -> F64:
         """Exact covariance of the expected rewards of arms at one context (d,), (k, k)."""
-        rows = checked_arms(arms, len(self.features))
+        rows = checked_choice(arms, len(self.features))
         x = checked_contexts(np.asarray(context)[None], len(self.mean)).astype(np.float64, copy=False)[0]
         whitened = self._along(x, rows)[1]
         same = rows[:, None] == rows[None, :]
@@ -132,8 +168,15 @@ class SharedWeights:
         """Read what ``save`` wrote.
 
         Raises:
-            InputError: an array is missing.
+            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
         """
-        with np.load(path, allow_pickle=False) as file, named_arrays(path):
-            arrow = Arrow(*(file[name] for name in Arrow._fields))
-            return cls.of(arrow, file["features"], int(file["n_draws"]), int(file["seed"]))
+        with opened(path) as file:
+            features = checked_features(file["features"])
+            n_arms, width = features.shape
+            mean = read(file, "mean", None, width + 1)
+            d, p = len(mean), mean.size
+            sizes = {"mean": mean.shape, "root": (p, p), "pulls": (n_arms, d)}
+            arrow = Arrow(*(read(file, name, *sizes.get(name, (n_arms,))) for name in Arrow._fields))
+            if not (arrow.variances >= 0).all():
+                raise InputError(f"a variance is {arrow.variances.min()}, expected at least 0; train again")
+            return cls.of(arrow, features, *checked_draws(int(file["n_draws"]), int(file["seed"])))

@@ -14,7 +14,7 @@ from bandit.posterior import BetaPosterior, LinearPosterior, LogisticPosterior, 
 from bandit.posterior.base import Posterior
 
 F64 = npt.NDArray[np.float64]
-Log = tuple[Any, Any, F64]
+Log = tuple[Any, Any, Any]
 
 ARMS, FEATURES, SEGMENTS = 5, 3, 4
 TITLES = np.array([0, 0, 0, 1, 1])
@@ -216,11 +216,22 @@ WRONG: dict[str, tuple[Callable[[Log], Log], str]] = {
     "reward not a number": (lambda log: (log[0], log[1], at(log[2], 9, np.nan)), "row 9 has the reward nan"),
     "a reward too few": (lambda log: (log[0], log[1], log[2][1:]), "rewards have the shape (299,), expected (300,)"),
 }
+WRONG |= {
+    "rewards as text": (lambda log: (log[0], log[1], ["x"] * 300), "rewards is an array of <U1, expected real numbers"),
+    "rewards of None": (lambda log: (log[0], log[1], [None] * 300), "rewards is an array of object, expected real"),
+    "ragged rewards": (lambda log: (log[0], log[1], [[1.0], [1.0, 0.0]]), "rewards makes no array"),
+    "complex rewards": (lambda log: (log[0], log[1], log[2] + 1j), "rewards is an array of complex128"),
+    "ragged arms": (lambda log: (log[0], [[0], [0, 1]], log[2]), "arms makes no array"),
+}
 WRONG_CONTEXTS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "too long": (lambda x: np.column_stack([x, x]), "contexts have the shape (300, 6), expected (n, 3)"),
     "flat": (lambda x: x[:, 0], "contexts have the shape (300,), expected (n, 3)"),
     "not a number": (lambda x: at(x, 4, np.nan), "row 4 of the contexts"),
     "infinite": (lambda x: at(x, 4, -np.inf), "row 4 of the contexts"),
+    "text": (lambda x: np.full(x.shape, "a"), "contexts are an array of <U1, expected real numbers"),
+    "complex": (lambda x: x + 1j, "contexts are an array of complex128, expected real numbers"),
+    "ragged": (lambda _: [[1.0], [1.0, 2.0]], "contexts makes no array"),
+    "too large to square": (lambda x: at(x, 4, 1e101), "feature 0 is 1e+101, expected at most 1e+100"),
     "one too few": (lambda x: x[1:], "there are 299 contexts and 300 arms"),
 }
 with_features = pytest.mark.parametrize("kind", [kind for kind in POSTERIORS if not kind.startswith("beta")])
@@ -250,7 +261,7 @@ def test_wrong_contexts_are_refused_and_change_nothing(kind: str, wrong: str, tm
 
 
 @with_features
-@pytest.mark.parametrize("wrong", ["too long", "flat", "not a number", "infinite"])
+@pytest.mark.parametrize("wrong", [wrong for wrong in WRONG_CONTEXTS if wrong != "one too few"])
 def test_wrong_contexts_are_not_scored(kind: str, wrong: str) -> None:
     spoil, said = WRONG_CONTEXTS[wrong]
     with pytest.raises(InputError, match=re.escape(said)):
@@ -261,6 +272,38 @@ def test_wrong_contexts_are_not_scored(kind: str, wrong: str) -> None:
 def test_an_unknown_arm_is_not_scored(kind: str) -> None:
     with pytest.raises(InputError, match="row 1 has the arm 5, expected 0 to 4"):
         POSTERIORS[kind]().scorer([0, 5])
+
+
+@every_posterior
+def test_no_arms_at_all_are_not_scored(kind: str) -> None:
+    with pytest.raises(InputError, match="there are no arms to score; pass at least one"):
+        POSTERIORS[kind]().scorer([])
+
+
+@every_posterior
+def test_a_retention_that_is_no_number_is_refused(kind: str) -> None:
+    with pytest.raises(InputError, match="retention is 'x', expected above 0"):
+        POSTERIORS[kind]().forget("x")  # type: ignore[arg-type]
+
+
+@every_posterior
+def test_a_change_of_the_evidence_itself_moves_the_scores(kind: str) -> None:
+    made, log = POSTERIORS[kind](), random_log(kind)
+    made.scores(contexts_of(kind, np.random.default_rng(5), 20), [0])
+    made.evidence.observe(*log)
+    assert_same(kind, made, observed(kind, log))
+    made.evidence.merge(observed(kind, log).evidence)
+    assert_same(kind, made, observed(kind, log, log))
+    made.evidence.forget(0.5)
+    assert_same(kind, made, observed(kind, log), rtol=1e-8)
+
+
+@every_posterior
+def test_evidence_that_is_replaced_moves_the_scores(kind: str) -> None:
+    made, log = observed(kind, random_log(kind, seed=2)), random_log(kind)
+    made.scores(contexts_of(kind, np.random.default_rng(5), 20), [0])
+    made.evidence = observed(kind, log).evidence
+    assert_same(kind, made, observed(kind, log))
 
 
 @every_posterior
@@ -290,4 +333,14 @@ def test_evidence_of_another_shape_is_not_merged(kind: str, tmp_path: Path) -> N
     before = kept(made, tmp_path / "before.npz")
     with pytest.raises(InputError, match=r"evidence of \(\d, \d\) .* cannot be merged into evidence of \(\d, \d\)"):
         made.merge(OTHERS[kind]())
+    assert kept(made, tmp_path / "after.npz") == before
+
+
+@every_posterior
+def test_another_kind_or_nothing_is_not_merged(kind: str, tmp_path: Path) -> None:
+    made = observed(kind, random_log(kind))
+    before = kept(made, tmp_path / "before.npz")
+    for other in (POSTERIORS["linear" if kind == "logistic" else "logistic"](), None, "evidence"):
+        with pytest.raises(InputError, match=r"cannot be merged into \w+Evidence; merge posteriors of one kind"):
+            made.merge(other)
     assert kept(made, tmp_path / "after.npz") == before

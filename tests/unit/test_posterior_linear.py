@@ -295,13 +295,15 @@ def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: A
             {"prior_precision": [1.0, 2.0, 3.0]},
             "prior_precision has the shape (3,), expected a number or what spreads to (2,)",
         ),
-        ({"noise_precision": 0.0}, "the noise precision 0.0"),
-        ({"noise_precision": float("nan")}, "the noise precision nan"),
+        ({"noise_precision": 0.0}, "the noise precision is 0.0"),
+        ({"noise_precision": float("nan")}, "the noise precision is nan"),
+        ({"noise_precision": float("inf")}, "the noise precision is inf, expected a finite number above 0"),
+        ({"noise_precision": "5"}, "the noise precision is '5'"),
         (
             {"prior_mean": np.ones((2, 2))},
             "prior_mean has the shape (2, 2), expected a number or what spreads to (3, 2)",
         ),
-        ({"prior_mean": np.inf}, "prior_mean has a value that is not finite"),
+        ({"prior_mean": np.inf}, "prior_mean has a value that is not finite: inf"),
     ],
 )
 def test_a_wrong_prior_is_refused_with_its_value(settings: dict[str, Any], said: str) -> None:

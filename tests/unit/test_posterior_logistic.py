@@ -90,23 +90,10 @@ def test_scores_are_moments_on_the_linear_scale() -> None:
     np.testing.assert_allclose(found.deviations, wanted, rtol=1e-10)
 
 
-def test_observing_in_two_halves_equals_once() -> None:
-    contexts, arms, rewards = random_log()
-    halves = (contexts[:150], arms[:150], rewards[:150]), (contexts[150:], arms[150:], rewards[150:])
-    assert_same(observed(*halves), observed(random_log()))
-
-
-def test_merging_equals_one_pass() -> None:
-    made = observed(random_log(seed=1))
-    made.merge(observed(random_log(seed=2)))
-    assert_same(made, observed(random_log(seed=1), random_log(seed=2)))
-
-
 def test_evidence_that_was_merged_is_not_discounted_with_the_whole() -> None:
     other, made = observed(random_log(seed=2)), observed(random_log(seed=1))
     made.merge(other)
     made.forget(0.5)
-    other.refit()
     assert_same(other, observed(random_log(seed=2)))
 
 
@@ -130,6 +117,15 @@ def test_an_array_that_is_used_again_does_not_change_what_was_observed() -> None
     made = observed((contexts, arms, rewards))
     contexts[:], arms[:], rewards[:] = 0, 0, 1
     assert_same(made, observed(random_log()))
+
+
+def test_a_mean_that_is_written_into_moves_no_score() -> None:
+    made = observed(random_log())
+    before = made.scores(np.ones((1, FEATURES)), [0, 1])
+    made.mean[:], made.precision[:] = 0, 1
+    after = made.scores(np.ones((1, FEATURES)), [0, 1])
+    np.testing.assert_array_equal(after.expected, before.expected)
+    np.testing.assert_array_equal(after.deviations, before.deviations)
 
 
 def test_a_fit_is_made_anew_after_more_impressions() -> None:

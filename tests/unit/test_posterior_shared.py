@@ -140,16 +140,13 @@ def test_evidence_that_was_merged_is_taken_without_a_copy() -> None:
     assert_same(made, observed(random_log()))
 
 
-def test_observing_in_two_halves_equals_once() -> None:
-    contexts, arms, rewards = random_log()
-    halves = (contexts[:90], arms[:90], rewards[:90]), (contexts[90:], arms[90:], rewards[90:])
-    assert_same(observed(*halves), observed(random_log()))
-
-
-def test_merging_equals_one_pass() -> None:
-    made = observed(random_log(seed=1))
-    made.merge(observed(random_log(seed=2)))
-    assert_same(made, observed(random_log(seed=1), random_log(seed=2)))
+def test_a_posterior_of_other_artwork_features_is_not_merged() -> None:
+    made = observed(random_log())
+    with pytest.raises(
+        InputError, match=re.escape("artworks of features (6, 2) cannot be merged into artworks of other")
+    ):
+        made.merge(SharedPosterior(Z + 1, FEATURES))
+    assert_same(made, observed(random_log()))
 
 
 def test_a_fit_is_made_anew_after_evidence_changed() -> None:
@@ -239,7 +236,7 @@ def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: A
         ({"features": [[1.0], [np.nan]]}, "row 1 of the features has a value that is not finite"),
         ({"features": np.empty((0, 2))}, "a posterior of 0 arms and 2 features"),
         ({"n_features": 0}, "a posterior of 2 arms and 0 features"),
-        ({"prior_precision": -1.0}, "the smallest prior precision is -1.0, expected a finite number above 0"),
+        ({"prior_precision": -1.0}, "the smallest prior precision is -1.0, expected above 0"),
         ({"intercept_precision": 0.0}, "the intercept precision is 0.0"),
         ({"noise_precision": float("nan")}, "the noise precision is nan"),
         (
@@ -247,6 +244,12 @@ def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: A
             "intercept_mean has the shape (3,), expected a number or what spreads to (2,)",
         ),
         ({"n_draws": 0}, "0 draws of the seed 0, expected at least 1"),
+        ({"n_draws": 2.7}, "2.7 draws of the seed 0, expected at least 1"),
+        ({"n_draws": "8"}, "'8' draws of the seed 0"),
+        ({"seed": 1.5}, "256 draws of the seed 1.5"),
+        ({"noise_precision": np.inf}, "the noise precision is inf, expected a finite number"),
+        ({"features": [["a"], ["b"]]}, "features is an array of <U1, expected real numbers"),
+        ({"features": [[1.0], [1e101]]}, "row 1 of the features has a value that is not finite or too large: 1e+101"),
         ({"seed": -1}, "256 draws of the seed -1, expected at least 1 and a seed from 0 to 2**64 - 1"),
     ],
 )
