@@ -22,7 +22,7 @@ _FAR = 1e-6  # a thousandth of a deviation: what still moves so far has no answe
 _NOISE = 1e-12  # a fall of the objective by this share is rounding
 _MAX_ROUNDS = 500
 # The share of a step is kept from round to round. Where it began anew at 1 each round, 15 of 900 fits with features and
-# precisions of 6 and 16 orders of magnitude had not ended after 200 rounds; with these factors all end, after 107 at most, half
+# precisions of 6 and 16 orders of magnitude had not ended after 200 rounds; with these factors all end, after 108 at most, half
 # of them after 9. Factors of 2 and 1/2 take up to 151, of 10 and 1/10 more than 200.
 _LONGER, _SHORTER = 4.0, 0.25
 
