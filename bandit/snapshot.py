@@ -182,6 +182,13 @@ class Row(NamedTuple):
         arm, weight = _PICK.unpack_from(self.picks, place * PICK_BYTES)
         return Pick(arm, weight) if weight else None
 
+    def arms_and_weights(self, title_indices: Sequence[int]) -> list[tuple[int, int]]:
+        """(arm, weight) of each title, the weight 0 where the row has no pick: ``pick`` for a page, at a third of the time."""
+        if self.indices is not None:
+            return [self.pick(title_index) or (0, 0) for title_index in title_indices]
+        unpack, picks, n_picks = _PICK.unpack_from, self.picks, self.n_picks
+        return [unpack(picks, PICK_BYTES * place) if place < n_picks else (0, 0) for place in title_indices]
+
     def _place(self, title_index: int) -> int | None:
         low, high = 0, self.n_picks
         while low < high:
@@ -365,37 +372,68 @@ def encode_catalogue(catalogue: Catalogue) -> tuple[str, list[bytes]]:
     return _digest(plain), [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
 
 
+class OpenCatalogue(NamedTuple):
+    """A checked catalogue whose titles are decoded one by one, as they are asked for."""
+
+    fallback_policy: str
+    segments: tuple[str, ...]
+    titles: Iterator[CatalogueTitle]
+
+
+def open_catalogue(parts: Sequence[bytes], digest: str) -> OpenCatalogue:
+    """Join and check the parts of a catalogue.
+
+    Decompressing and checking release the interpreter's lock; decoding the titles does not, so that a service can do the
+    first in a thread and the second in slices.
+
+    Raises:
+        RowError: reason "catalogue"; a part is missing or damaged, or the format is not known. ``titles`` raises it where
+            their number is not what the header says.
+    """
+    lines = _lines(_checked(parts, digest))
+    header = json.loads(next(lines))
+    if header["format"] != CATALOGUE_FORMAT:
+        raise RowError(
+            "catalogue", f"the catalogue has format {header['format']}, this reader knows {CATALOGUE_FORMAT}"
+        )
+    return OpenCatalogue(header["fallback_policy"], tuple(header["segments"]), _titles(lines, header["titles"]))
+
+
 def decode_catalogue(parts: Sequence[bytes], digest: str) -> Catalogue:
     """Join, check and decode the parts of a catalogue.
 
     Raises:
         RowError: reason "catalogue"; a part is missing or damaged, or the format is not known.
     """
-    lines = catalogue_lines(parts, digest)
-    header = json.loads(next(lines))
-    if header["format"] != CATALOGUE_FORMAT:
-        raise RowError(
-            "catalogue", f"the catalogue has format {header['format']}, this reader knows {CATALOGUE_FORMAT}"
-        )
-    titles = tuple(decode_title(line) for line in lines)
-    if len(titles) != header["titles"]:
-        raise RowError("catalogue", f"the catalogue has {len(titles)} titles, its header says {header['titles']}")
-    return Catalogue(titles, header["fallback_policy"], tuple(header["segments"]))
+    opened = open_catalogue(parts, digest)
+    return Catalogue(tuple(opened.titles), opened.fallback_policy, opened.segments)
 
 
-def catalogue_lines(parts: Sequence[bytes], digest: str) -> Iterator[bytes]:
-    """The checked lines of a catalogue: a header, then one title a line.
-
-    Raises:
-        RowError: reason "catalogue"; the parts do not decompress or have another digest.
-    """
+def _checked(parts: Sequence[bytes], digest: str) -> bytes:
     try:
         plain = zlib.decompress(b"".join(parts))
     except zlib.error as error:
         raise RowError("catalogue", f"catalogue {digest} does not decompress: {error}; publish again") from error
     if _digest(plain) != digest:
         raise RowError("catalogue", f"catalogue {digest} has the digest {_digest(plain)}; publish again")
-    return iter(plain.split(b"\n"))
+    return plain
+
+
+def _lines(plain: bytes) -> Iterator[bytes]:
+    start = 0
+    while (end := plain.find(b"\n", start)) >= 0:
+        yield plain[start:end]
+        start = end + 1
+    yield plain[start:]
+
+
+def _titles(lines: Iterator[bytes], stated: int) -> Iterator[CatalogueTitle]:
+    count = 0
+    for line in lines:
+        yield decode_title(line)
+        count += 1  # noqa: SIM113 - the loop may have no turn at all
+    if count != stated:
+        raise RowError("catalogue", f"the catalogue has {count} titles, its header says {stated}")
 
 
 def decode_title(line: bytes) -> CatalogueTitle:

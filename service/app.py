@@ -2,38 +2,54 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
-from fastapi import FastAPI
-
 from service import probes, problems
+from service.application import Application
+from service.body_limit import BodyLimit
 from service.health import Health
-from service.lookup import Lookup
+from service.keys import Keys, load_keys
+from service.look_up import LookUp
 from service.metrics import Metrics
 from service.middleware import RequestMetrics
 from service.poller import Poller
 from service.routes import look_up_routes
+from service.rows import JoinedRows, Rows
 from service.settings import Settings
 from service.state import LifespanState, Service
-from service.store import RedisStore, Store
+from service.store import MemoryStore, RedisStore, Store
 
 POLL_DEADLINE_MS: Final = 1000.0
 """Polls are patient where requests are not: a catalogue is larger than a row, and nobody waits for it."""
 
+FIRST_CONNECTION_SECONDS: Final = 0.5
+"""How long a start waits for the row reads' connection, once a generation is known."""
+
 DESCRIPTION = "Which artwork of a title to show to a user, from picks computed ahead."
 
 
-def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
-    """The service as an ASGI application. ``store`` replaces the one behind ``settings.redis_url``."""
-    metrics = Metrics()
-    app = FastAPI(
+def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Metrics | None = None) -> Application:
+    """The service as an ASGI application.
+
+    Args:
+        settings: what it allows, and where its store is.
+        store: replaces the one behind ``settings.redis_url``.
+        metrics: counts where several workers share them.
+
+    Raises:
+        InputError: the file of keys is wrong.
+    """
+    counts = metrics or Metrics()
+    keys = load_keys(settings.keys_file) if settings.keys_file else None
+    app = Application(
         title="artwork-bandit",
         description=DESCRIPTION,
-        lifespan=lambda _app: _lifespan(settings, metrics, store),
+        lifespan=lambda _app: _lifespan(settings, counts, keys, store),
         redoc_url=None,
     )
-    app.add_middleware(RequestMetrics, metrics=metrics)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestMetrics, metrics=counts)
     app.include_router(look_up_routes(settings.max_titles))
     app.include_router(probes.router)
     problems.install(app)
@@ -41,19 +57,35 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, metrics: Metrics, store: Store | None) -> AsyncIterator[LifespanState]:
-    rows = store or RedisStore(settings.redis_url, deadline_ms=settings.store_deadline_ms)
-    # Connections of its own: the poller's patient reads never stand in a request's way.
-    polls = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS, max_connections=1)
+async def _lifespan(
+    settings: Settings, metrics: Metrics, keys: Keys | None, store: MemoryStore | None
+) -> AsyncIterator[LifespanState]:
     health = Health()
-    poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
+    async with AsyncExitStack() as stack:
+        polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
+        stack.push_async_callback(polls.close)
+        poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
+        rows: Rows
+        if store is not None:
+            rows = store
+            await poller.start()
+        else:
+            rows = joined = await stack.enter_async_context(_joined_rows(settings, metrics, health))
+            await poller.start()
+            if health.store_down_since is None:
+                await joined.wait_ready(FIRST_CONNECTION_SECONDS)
+        await stack.enter_async_context(_running(poller, settings.poll_seconds))
+        limits = (settings.max_waiting, settings.max_query_bytes, settings.max_titles)
+        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, *limits)}
+
+
+@asynccontextmanager
+async def _joined_rows(settings: Settings, metrics: Metrics, health: Health) -> AsyncIterator[JoinedRows]:
+    rows = JoinedRows(settings.redis_url, deadline_ms=settings.store_deadline_ms, metrics=metrics, health=health)
     try:
-        await poller.start()
-        async with _running(poller, settings.poll_seconds):
-            yield {"service": Service(Lookup(rows, metrics, health), poller, health, metrics)}
+        yield rows
     finally:
         await rows.close()
-        await polls.close()
 
 
 @asynccontextmanager

@@ -1,48 +1,126 @@
 """One generation as it is served, and how it is read from the store."""
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+import gc
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from time import perf_counter
+from typing import Final, NamedTuple
 
 from bandit.errors import RowError
 from bandit.snapshot import (
+    FALLBACK,
     TOTAL_WEIGHT,
     CatalogueTitle,
     Current,
     Meta,
-    decode_catalogue,
     decode_meta,
+    hash_base,
+    id64,
     meta_key,
+    open_catalogue,
     part_key,
+    row_prefix,
 )
+from service.answers import Phrases, piece
 from service.store import Store
 
+SLICE_SECONDS: Final = 0.0004
+"""How long decoding may hold the event loop at a time: a fraction of the millisecond that look-ups would notice."""
 
-class PlacedTitle(NamedTuple):
-    """A title and its place in the catalogue, which dense rows follow."""
+REST_SECONDS: Final = 0.001
+"""Between two slices of a reload, for look-ups: decoding then takes about a third of the loop."""
+
+RELEASE_AFTER_SECONDS: Final = 2.0
+"""Far beyond any deadline of a request."""
+
+
+class ServedTitle(NamedTuple):
+    """A title as look-ups need it.
+
+    ``place`` is its position in the catalogue, which dense rows follow. ``pieces`` holds the JSON members ``"title_id":…,
+    "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
+    cumulated popularity weights of the arms, empty where they are unusable; ``hashed`` is the title's word of the keyed hash.
+    """
 
     place: int
-    title: CatalogueTitle
+    pieces: tuple[bytes, ...]
+    default: int
+    hashed: int
+    cumulated: "array[int]"
+
+
+def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
+    """A title of the catalogue, checked and made ready.
+
+    Raises:
+        RowError: its default is none of its artworks.
+    """
+    if not 0 <= title.default < len(title.artworks):
+        raise RowError(
+            "catalogue", f"title {title.title_id} has default {title.default}, {len(title.artworks)} artworks"
+        )
+    return ServedTitle(
+        place,
+        tuple(piece(title.title_id, artwork_id) for artwork_id in title.artworks),
+        title.default,
+        id64(title.title_id),
+        array("H", accumulate(title.weights) if _valid_weights(title) else ()),
+    )
+
+
+def _valid_weights(title: CatalogueTitle) -> bool:
+    weights = title.weights
+    return len(weights) == len(title.artworks) and min(weights) >= 0 and sum(weights) == TOTAL_WEIGHT
 
 
 @dataclass(frozen=True)
 class Serving:
     """Everything of one generation but its rows. Never changed: a poll replaces the whole object.
 
-    A request takes the object once, so no answer mixes two generations. A title whose fallback weights are unusable
-    has ``weights == ()`` here. ``packed`` is the compressed catalogue as published, for the copy on disk.
+    A request takes the object once, so no answer mixes two generations. ``titles`` is keyed by id as it stands in a URL.
+    ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is what every look-up of the
+    generation needs, made once: see ``serve``.
     """
 
     current: Current
     meta: Meta
-    titles: dict[str, PlacedTitle]
+    titles: dict[bytes, ServedTitle]
     fallback_policy: str
     packed: bytes
+    row_prefix: bytes
+    fallback_base: int
+    phrases: Phrases
 
     @property
     def generation(self) -> int:
         """The generation that is served."""
         return self.meta.generation
+
+
+def serve(
+    current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
+) -> Serving:
+    """A generation ready to be served.
+
+    Raises:
+        RowError: current and meta do not belong together.
+    """
+    numbers = (current.generation, current.flip, meta.generation, meta.seed)
+    if not all(isinstance(number, int) for number in numbers) or meta.generation != current.generation:
+        raise RowError("meta", f"current names generation {current.generation!r}, its meta says {meta.generation!r}")
+    return Serving(
+        current,
+        meta,
+        titles,
+        fallback_policy,
+        packed,
+        row_prefix=row_prefix(meta.generation).encode(),
+        fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
+        phrases=Phrases.of(meta.generation, meta.policies, fallback_policy),
+    )
 
 
 async def load_serving(store: Store, current: Current, known: Serving | None) -> Serving:
@@ -56,14 +134,15 @@ async def load_serving(store: Store, current: Current, known: Serving | None) ->
     if raw is None:
         raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
     meta = decode_meta(raw)
-    _check_numbers(current, meta)
     if known is not None and known.meta.catalogue_digest == meta.catalogue_digest:
-        return replace(known, current=current, meta=meta)
+        return serve(current, meta, known.titles, known.fallback_policy, known.packed)
     packed = await _packed_catalogue(store, meta)
-    return await asyncio.to_thread(build_serving, current, meta, packed)
+    return await build_serving(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
 
 
 async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
+    if not isinstance(meta.catalogue_parts, int):
+        raise RowError("meta", f"meta says the catalogue has {meta.catalogue_parts!r} parts; publish again")
     parts = [await store.get(part_key(meta.catalogue_digest, part)) for part in range(meta.catalogue_parts)]
     missing = [number for number, part in enumerate(parts) if part is None]
     if missing:
@@ -71,32 +150,47 @@ async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
     return b"".join(part for part in parts if part is not None)
 
 
-def build_serving(current: Current, meta: Meta, packed: bytes) -> Serving:
-    """Decode and check a catalogue; takes some hundred milliseconds for 10,000 titles.
+async def build_serving(current: Current, meta: Meta, packed: bytes, rest_seconds: float = 0.0) -> Serving:
+    """Decode and check a catalogue, a slice at a time, with a rest between slices.
+
+    The garbage collector is off meanwhile, and what was made is frozen: the collector would walk through a growing
+    catalogue again and again, which holds the loop for longer than all slices, and find nothing, for it has no cycles.
 
     Raises:
         RowError: the catalogue is damaged, or meta, current and catalogue do not belong together.
     """
-    _check_numbers(current, meta)
-    catalogue = decode_catalogue([packed], meta.catalogue_digest)
-    titles = {title.title_id: PlacedTitle(place, _usable(title)) for place, title in enumerate(catalogue.titles)}
-    return Serving(current, meta, titles, catalogue.fallback_policy, packed)
+    catalogue = await asyncio.to_thread(open_catalogue, [packed], meta.catalogue_digest)
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        titles = await _titles(catalogue.titles, rest_seconds)
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+    return serve(current, meta, titles, catalogue.fallback_policy, packed)
 
 
-def _check_numbers(current: Current, meta: Meta) -> None:
-    numbers = (current.generation, current.flip, meta.generation, meta.seed, meta.catalogue_parts)
-    if not all(isinstance(number, int) for number in numbers) or meta.generation != current.generation:
-        raise RowError("meta", f"current names generation {current.generation!r}, its meta says {meta.generation!r}")
+async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dict[bytes, ServedTitle]:
+    titles: dict[bytes, ServedTitle] = {}
+    until = perf_counter() + SLICE_SECONDS
+    for place, title in enumerate(decoded):
+        titles[title.title_id.encode()] = served_title(place, title)
+        if perf_counter() > until:
+            await asyncio.sleep(rest_seconds)
+            until = perf_counter() + SLICE_SECONDS
+    return titles
 
 
-def _usable(title: CatalogueTitle) -> CatalogueTitle:
-    if not 0 <= title.default < len(title.artworks):
-        raise RowError(
-            "catalogue", f"title {title.title_id} has default {title.default}, {len(title.artworks)} artworks"
-        )
-    return title if _valid_weights(title) else replace(title, weights=())
+async def release(titles: dict[bytes, ServedTitle]) -> None:
+    """Take apart a catalogue that is no longer served, a slice at a time: freeing it at once would hold the loop.
 
-
-def _valid_weights(title: CatalogueTitle) -> bool:
-    weights = title.weights
-    return len(weights) == len(title.artworks) and min(weights) >= 0 and sum(weights) == TOTAL_WEIGHT
+    Requests that started before the swap may still read it, and have long been answered when this begins.
+    """
+    await asyncio.sleep(RELEASE_AFTER_SECONDS)
+    until = perf_counter() + SLICE_SECONDS
+    while titles:
+        titles.popitem()
+        if perf_counter() > until:
+            await asyncio.sleep(REST_SECONDS)
+            until = perf_counter() + SLICE_SECONDS

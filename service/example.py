@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from bandit.errors import RowError
-from bandit.snapshot import CURRENT_KEY, decode_catalogue, decode_current, decode_meta, meta_key, part_key, row_prefix
+from bandit.snapshot import CURRENT_KEY, decode_current, decode_meta, meta_key, open_catalogue, part_key, row_prefix
 
 PATIENCE_SECONDS: Final = 1.0
 TRIES: Final = 50
@@ -31,7 +31,7 @@ def find_example(url: str) -> Example:
     try:
         with store:
             return _example(store)
-    except (RedisError, OSError, RowError, LookupError):
+    except (RedisError, OSError, RowError, StopIteration):
         return Example()
 
 
@@ -39,7 +39,7 @@ def _example(store: Any) -> Example:
     generation = decode_current(store.get(CURRENT_KEY) or b"").generation
     meta = decode_meta(store.get(meta_key(generation)) or b"")
     parts = [store.get(part_key(meta.catalogue_digest, part)) or b"" for part in range(meta.catalogue_parts)]
-    title = decode_catalogue(parts, meta.catalogue_digest).titles[0]
+    title = next(open_catalogue(parts, meta.catalogue_digest).titles)
     prefix = row_prefix(generation)
     keys = ((store.randomkey() or b"").decode() for _ in range(TRIES))
     user_id = next((key.removeprefix(prefix) for key in keys if key.startswith(prefix)), Example.user_id)

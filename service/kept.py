@@ -3,6 +3,7 @@
 The file is ``art:current`` as a JSON line, the generation's meta as a JSON line, then the compressed catalogue.
 """
 
+import asyncio
 import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -33,7 +34,7 @@ def keep(path: Path, serving: Serving) -> None:
             raise
 
 
-def load_kept(path: Path) -> Serving | None:
+async def load_kept(path: Path) -> Serving | None:
     """What ``keep`` wrote, or None where there is no file.
 
     Raises:
@@ -41,10 +42,10 @@ def load_kept(path: Path) -> Serving | None:
         RowError: the file is damaged.
     """
     try:
-        content = path.read_bytes()
+        content = await asyncio.to_thread(path.read_bytes)
     except FileNotFoundError:
         return None
     lines = content.split(b"\n", 2)
     if len(lines) != 3:
         raise RowError("kept", f"{path} has {len(lines)} of 3 parts; delete it")
-    return build_serving(decode_current(lines[0]), decode_meta(lines[1]), lines[2])
+    return await build_serving(decode_current(lines[0]), decode_meta(lines[1]), lines[2])

@@ -4,7 +4,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.metrics import Metrics
+from service.metrics import UNMATCHED, Metrics
 
 
 class RequestMetrics:
@@ -31,6 +31,5 @@ class RequestMetrics:
         try:
             await self._app(scope, receive, observed_send)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.requests.labels(route, status).inc()
-            self._metrics.latency.labels(route).observe(perf_counter() - started)
+            route = getattr(scope.get("route"), "path", UNMATCHED)
+            self._metrics.answered(route, status, perf_counter() - started)

@@ -7,8 +7,8 @@ from pathlib import Path
 import structlog
 
 from bandit.errors import RowError
-from bandit.snapshot import CURRENT_KEY, decode_current
-from service.catalogue import Serving, load_serving
+from bandit.snapshot import CURRENT_KEY, Current, decode_current
+from service.catalogue import Serving, load_serving, release
 from service.health import Health
 from service.kept import keep, load_kept
 from service.metrics import Metrics
@@ -26,6 +26,8 @@ class Poller:
         self._metrics = metrics
         self._health = health
         self._kept = kept
+        self._kept_current: Current | None = None
+        self._releasing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take the catalogue on disk, then what the store has: whichever there is answers the first request."""
@@ -53,7 +55,8 @@ class Poller:
         else:
             self._health.load_trouble = None
         finally:
-            self._metrics.polls.inc()
+            self._metrics.polled()
+        await self._keep()
 
     async def _follow(self) -> None:
         raw = await self._store.get(CURRENT_KEY)
@@ -63,52 +66,59 @@ class Poller:
         current = decode_current(raw)
         if self.serving is not None and self.serving.current == current:
             return
-        serving = await load_serving(self._store, current, self.serving)
-        self._take(serving)
-        await self._keep(serving)
+        self._take(await load_serving(self._store, current, self.serving))
 
     def _take(self, serving: Serving) -> None:
-        self.serving = serving
-        self._metrics.took(serving)
+        before, self.serving = self.serving, serving
+        self._metrics.took(serving.generation, serving.current.flip, serving.meta.created_at)
         logger.info("generation_taken", generation=serving.generation, flip=serving.current.flip)
+        if before is not None and before.titles is not serving.titles:
+            self._releasing = asyncio.create_task(release(before.titles), name="release of a catalogue")
 
-    async def _keep(self, serving: Serving) -> None:
-        if self._kept is None:
+    async def _keep(self) -> None:
+        """Keep what is served, unless it is kept; a disk that refuses is asked again with the next poll."""
+        serving = self.serving
+        if self._kept is None or serving is None or serving.current == self._kept_current:
             return
         try:
             await asyncio.to_thread(keep, self._kept, serving)
-            self._health.keep_trouble = None
         except OSError as error:
-            self._health.keep_trouble = f"catalogue not kept on disk: {error}"
-            logger.warning("catalogue_not_kept", error=str(error))
+            trouble = f"catalogue not kept on disk: {error}"
+            if self._health.keep_trouble != trouble:
+                logger.warning("catalogue_not_kept", error=str(error))
+            self._health.keep_trouble = trouble
+        else:
+            self._kept_current = serving.current
+            self._health.keep_trouble = None
 
     async def _start_from_disk(self) -> None:
         if self._kept is None:
             return
         try:
-            serving = await asyncio.to_thread(load_kept, self._kept)
+            serving = await load_kept(self._kept)
         except (OSError, RowError) as error:
             logger.warning("kept_catalogue_refused", error=str(error))
-            self._metrics.load_errors.labels("kept").inc()
+            self._metrics.load_refused("kept")
             return
         if serving is not None:
+            self._kept_current = serving.current
             self._take(serving)
 
     def _store_failed(self, error: StoreUnavailableError) -> None:
         if self._health.store_down_since is None:
             logger.warning("store_unreachable", reason=error.reason, error=str(error))
         self._health.store_failed()
-        self._metrics.store_up.set(0)
-        self._metrics.store_errors.labels(error.reason).inc()
+        self._metrics.store_up(up=False)
+        self._metrics.store_failed(error.reason)
 
     def _store_answered(self) -> None:
         if self._health.store_down_since is not None:
             logger.info("store_reachable")
         self._health.store_answered()
-        self._metrics.store_up.set(1)
+        self._metrics.store_up(up=True)
 
     def _refused(self, reason: str, message: str) -> None:
-        self._metrics.load_errors.labels(reason).inc()
+        self._metrics.load_refused(reason)
         if self._health.load_trouble != message:
             logger.error("generation_refused", reason=reason, error=message)
         self._health.load_trouble = message

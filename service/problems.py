@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
+CLOSING = (413, 431)
+"""Refused before all of it was read: what follows on the connection is no request."""
 LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
 """Where the validator's context names the limit that was passed."""
 
@@ -47,6 +49,54 @@ def problem(
     return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
 
 
+def over_limit(status: int, kind: str, field: str, limit: int, detail: str) -> Response:
+    """A request that is larger than it may be in one of its parts; the connection ends with it where it has more to send."""
+    headers = {"Connection": "close"} if status in CLOSING else None
+    return problem(status, detail, kind, [{"field": field, "detail": detail, "limit": limit}], headers)
+
+
+def query_too_long(limit: int) -> Response:
+    """414 for a query of more than ``limit`` bytes."""
+    return over_limit(414, "query-too-long", "query", limit, f"The query may have {limit} bytes at most.")
+
+
+def body_too_large(limit: int) -> Response:
+    """413 for a body of more than ``limit`` bytes."""
+    return over_limit(413, "body-too-large", "body", limit, f"The body may have {limit} bytes at most.")
+
+
+def head_too_large(limit: int) -> Response:
+    """431 for a request line and header fields of more than ``limit`` bytes."""
+    detail = f"The request line and the header fields may have {limit} bytes together at most."
+    return over_limit(431, "head-too-large", "headers", limit, detail)
+
+
+def key_refused(status: int, scope: str) -> Response:
+    """401 or 403 as ``Keys.check`` says, with the challenge of RFC 6750."""
+    if status == 403:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        return problem(403, f"This key may not do {scope}.", "scope-missing", headers={"WWW-Authenticate": challenge})
+    detail = f"A key with the scope {scope} is needed, as in Authorization: Bearer KEY."
+    return problem(401, detail, "key-missing", headers={"WWW-Authenticate": f'Bearer scope="{scope}"'})
+
+
+def overloaded(limit: int) -> Response:
+    """503 for a request beyond the ``limit`` of those in progress."""
+    detail = f"This worker answers {limit} requests at a time and has as many. Ask again in a second."
+    return problem(503, detail, "overloaded", headers={"Retry-After": "1"})
+
+
+def unexpected() -> Response:
+    """500 without internals."""
+    return problem(500, "The service met an unexpected error; its log has the details.")
+
+
+def invalid_request(errors: Sequence[Mapping[str, Any]]) -> Response:
+    """422 with one entry of ``field``, ``detail`` and, where there is one, ``limit`` for everything that is wrong."""
+    fields = ", ".join(dict.fromkeys(str(item["field"]) for item in errors))
+    return problem(422, f"The request is wrong in: {fields}.", "invalid-request", errors)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
     app.add_exception_handler(ProblemError, _refused)
@@ -61,9 +111,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
-    errors = [_field_error(item) for item in cast("RequestValidationError", error).errors()]
-    fields = ", ".join(dict.fromkeys(item["field"] for item in errors))
-    return problem(422, f"The request is wrong in: {fields}.", "invalid-request", errors)
+    return invalid_request([_field_error(item) for item in cast("RequestValidationError", error).errors()])
 
 
 def _field_error(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,4 +128,4 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem(500, "The service met an unexpected error; its log has the details.")
+    return unexpected()

@@ -1,66 +1,107 @@
-"""Runs the application on a port."""
+"""Runs the application on a port, in this process."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from typing import Final, cast
 
 import uvicorn
 
-from bandit.errors import SurroundingsError
 from service.app import create_app
+from service.listening import BACKLOG, address_of, bind
 from service.logs import configure_logs, server_log_config
+from service.metrics import Metrics
+from service.protocol import Connection, Departure
 from service.settings import Settings
 
+__all__ = ["address_of", "bind", "serve"]
+
+PARTING_SECONDS: Final = 1.0
+"""How long a stopping server still answers on kept connections. Who sends nothing in that time finds its connection closed."""
 GRACE_SECONDS: Final = 5
-"""How long requests in flight may take to end after a request to stop."""
+"""How long requests in progress may then take to end."""
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than load balancers keep their connections (60 s is usual): who closes an idle one first must be the client."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; taken first, so that a port in use ends a start before it has done anything.
-
-    Raises:
-        SurroundingsError: the address is in use or cannot be had.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise SurroundingsError(
-            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
-        ) from error
-
-
-def address_of(listener: socket.socket) -> str:
-    """The URL that a listener is reached under."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
-
-
-def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[], None] = lambda: None,
+    metrics: Metrics | None = None,
+) -> None:
     """Answer until told to stop by SIGINT or SIGTERM; ``on_ready`` is called once requests are answered."""
     configure_logs(settings.log_level)
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, metrics=metrics),
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         access_log=False,
         server_header=False,
         proxy_headers=False,
         log_config=server_log_config("warning" if settings.log_level == "info" else settings.log_level),
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, on_ready).run(sockets=[listener])
+    Server(config, on_ready).run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+class Server(uvicorn.Server):
+    """uvicorn's server, with a start that leaves nothing to the first requests and an end that loses none."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
+        self.server_state = self._departure = Departure()
         self._on_ready = on_ready
 
+    def connections(self) -> "set[Connection]":
+        """Those that are open."""
+        return cast("set[Connection]", self._departure.connections)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer from now on."""
+        import service.exposition  # noqa: F401, PLC0415 - not while the first scrape waits, and look-ups behind it
+
         await super().startup(sockets)
+        # What is there by now stays: without it, each full collection would look at all of it, which takes milliseconds.
+        gc.collect()
+        gc.freeze()
         await asyncio.to_thread(self._on_ready)  # it may ask the store, which must not hold up the first look-ups
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Part from the clients, then end as uvicorn does: idle connections are closed, requests in progress waited for."""
+        queued = self._stopped_listening(sockets or [])
+        self._departure.leaving = True
+        for connection in self.connections():
+            connection.announce()
+        for accepted in queued:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
+        await self._parted()
+        await super().shutdown(sockets)
+
+    def _stopped_listening(self, listeners: list[socket.socket]) -> list[socket.socket]:
+        """Close the listeners and return what is queued on them: the kernel has accepted that, and would reset it."""
+        accepted: list[socket.socket] = []
+        for server, listener in zip(self.servers, listeners, strict=True):
+            with suppress(OSError):  # the queue is empty
+                while True:
+                    accepted.append(listener.accept()[0])
+            server.close()
+        for connection in accepted:
+            connection.setblocking(False)  # noqa: FBT003 - positional only
+        return accepted
+
+    def _protocol(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
+
+    async def _parted(self) -> None:
+        """Wait until every client has left that sends anything."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PARTING_SECONDS
+        while self.connections() and loop.time() < end and not self.force_exit:
+            await asyncio.sleep(0.01)

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 from bandit.errors import InputError
+from service.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_QUERY_BYTES, MAX_TITLES
 
 PREFIX = "ARTWORK_"
 
@@ -26,12 +27,19 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_store_url)] = "redis://127.0.0.1:6379/0"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    store_deadline_ms: float = Field(default=20.0, gt=0)
-    """Budget of one row read: waiting for a connection, connecting, asking, reading. There is no second try."""
+    workers: int = Field(default=1, ge=1, le=256)
+    store_deadline_ms: float = Field(default=3.0, ge=1)
+    """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
+    max_waiting: int = Field(default=128, ge=1)
+    """Requests of a worker in progress; one more is refused at once."""
     poll_seconds: float = Field(default=1.0, gt=0)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""
-    max_titles: int = Field(default=200, ge=1)
+    keys_file: Path | None = None
+    """Bearer keys and what each may do; without it everybody may ask."""
+    max_titles: int = Field(default=MAX_TITLES, ge=1)
+    max_query_bytes: int = Field(default=MAX_QUERY_BYTES, ge=1, le=MAX_HEAD_BYTES)
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

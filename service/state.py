@@ -7,20 +7,29 @@ from starlette.requests import HTTPConnection
 
 from service.catalogue import Serving
 from service.health import Health
-from service.lookup import Lookup
+from service.keys import Keys
+from service.look_up import LookUp
 from service.metrics import Metrics
 from service.poller import Poller
 from service.problems import ProblemError
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
-    """The parts of one running application."""
+    """The parts of one running application, and what it allows.
 
-    lookup: Lookup
+    ``in_progress`` counts the requests of the interface that this worker has begun and not yet answered.
+    """
+
+    look_up: LookUp
     poller: Poller
     health: Health
     metrics: Metrics
+    keys: Keys | None
+    max_waiting: int
+    max_query_bytes: int
+    max_titles: int
+    in_progress: int = 0
 
     def serving(self) -> Serving:
         """The generation served at this moment; ask once a request.

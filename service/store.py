@@ -6,7 +6,7 @@ Everything that a Redis client, a socket or a clock can raise is translated here
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -16,8 +16,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bandit.errors import SurroundingsError
-
-MAX_CONNECTIONS: Final = 64
+from service.rows import UNREAD, Unread
 
 
 class StoreUnavailableError(SurroundingsError):
@@ -57,32 +56,31 @@ class MemoryStore:
             raise StoreUnavailableError("connection", "the store in memory plays dead; set available")
         return self.values.get(key)
 
+    async def read(self, key: bytes) -> bytes | Unread | None:
+        """The same for a row; see ``service.rows``."""
+        self.reads += 1
+        return self.values.get(key.decode()) if self.available else UNREAD
+
     async def close(self) -> None:
         """Nothing is held."""
 
 
 class RedisStore:
-    """Redis or Valkey behind a URL, with one deadline for the whole of a read.
+    """Redis or Valkey behind a URL, read on one connection by one reader, the poller; rows are read by ``service.rows``.
 
-    A read that is cancelled, by the deadline or by its caller, drops its connection (redis-py disconnects on any
-    ``BaseException`` while it reads), so no reply is left behind for the next reader.
-
-    The client speaks RESP2 and does not introduce itself: connecting costs no round trip beyond the socket's own, so a
-    store that was just restarted is found again within the deadline of the first read.
-
-    The pool of redis-py raises when it is exhausted; its blocking twin takes a lock in ``release``, where a
-    cancelled reader would lose its connection for good. The semaphore waits instead.
+    A read that is cancelled, by its deadline or by its caller, drops its connection (redis-py disconnects on any
+    ``BaseException`` while it reads), so no reply is left behind for the next one. The client speaks RESP2 and does not
+    introduce itself: connecting costs no round trip beyond the socket's own.
     """
 
-    def __init__(self, url: str, *, deadline_ms: float, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(self, url: str, *, deadline_ms: float) -> None:
         self._deadline_ms = deadline_ms
-        self._slots = asyncio.Semaphore(max_connections)
         self._client: Redis = Redis.from_url(
             url,
             protocol=2,
             driver_info=None,
             decode_responses=False,
-            max_connections=max_connections,
+            single_connection_client=True,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=deadline_ms / 1000,
             socket_connect_timeout=deadline_ms / 1000,
@@ -95,7 +93,7 @@ class RedisStore:
             StoreUnavailableError: no answer within the deadline, or an answer that is an error.
         """
         try:
-            async with asyncio.timeout(self._deadline_ms / 1000), self._slots:
+            async with asyncio.timeout(self._deadline_ms / 1000):
                 return cast("bytes | None", await self._client.get(key))
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error

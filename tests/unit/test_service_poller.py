@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from samples import sample
 
 from bandit.errors import RowError
 from bandit.snapshot import (
@@ -51,7 +52,7 @@ class Followed:
         return self.poller.serving.generation if self.poller.serving else None
 
     def load_errors(self, reason: str) -> float | None:
-        return self.metrics.registry.get_sample_value("artwork_load_errors_total", {"reason": reason})
+        return sample(self.metrics.text(), "artwork_load_errors_total", reason=reason)
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_flip_is_followed_with_the_next_poll(store: MemoryStore) -> None:
     followed.poll()
     assert followed.generation == 2
     assert followed.poller.serving is not None
-    assert followed.poller.serving.titles["t"].title.artworks == ("b",)
+    assert followed.poller.serving.titles[b"t"].pieces == (b'"title_id":"t","artwork_id":"b"',)
 
 
 def test_a_rollback_is_followed_like_any_flip(store: MemoryStore) -> None:
@@ -143,11 +144,11 @@ def test_a_store_that_goes_and_comes_is_told(store: MemoryStore) -> None:
     store.available = False
     followed.poll()
     assert followed.health.degraded()[0].startswith("store unreachable since")
-    assert followed.metrics.registry.get_sample_value("artwork_store_up") == 0
+    assert sample(followed.metrics.text(), "artwork_store_up") == 0
     store.available = True
     followed.poll()
     assert followed.health.degraded() == []
-    assert followed.metrics.registry.get_sample_value("artwork_store_up") == 1
+    assert sample(followed.metrics.text(), "artwork_store_up") == 1
 
 
 def test_a_start_without_a_store_serves_the_kept_catalogue(store: MemoryStore, tmp_path: Path) -> None:
@@ -175,10 +176,10 @@ def test_a_damaged_kept_catalogue_is_refused_and_replaced(store: MemoryStore, tm
     kept = tmp_path / "catalogue.bin"
     kept.write_bytes(content)
     with pytest.raises(RowError):
-        load_kept(kept)
+        asyncio.run(load_kept(kept))
     followed = Followed(store, kept).start()
     assert (followed.generation, followed.load_errors("kept")) == (1, 1)
-    assert load_kept(kept) == followed.poller.serving
+    assert asyncio.run(load_kept(kept)) == followed.poller.serving
 
 
 def test_a_disk_that_refuses_costs_no_answer(store: MemoryStore, tmp_path: Path) -> None:
@@ -192,5 +193,21 @@ def test_a_creation_time_that_is_no_time_gives_an_unknown_age(store: MemoryStore
     meta = store.values[meta_key(1)]
     store.values[meta_key(1)] = meta.replace(b"2026-01-01T00:00:00Z", b"yesterday")
     followed = Followed(store).start()
-    age = followed.metrics.registry.get_sample_value("artwork_catalogue_age_seconds")
+    age = sample(followed.metrics.text(), "artwork_catalogue_age_seconds")
     assert age == pytest.approx(float("nan"), nan_ok=True)
+
+
+def test_a_disk_that_refused_is_asked_again_with_the_next_poll(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    followed = Followed(store, tmp_path / "file" / "catalogue.bin").start()
+    (tmp_path / "file").unlink()
+    followed.poll()
+    assert followed.health.degraded() == []
+    assert asyncio.run(load_kept(tmp_path / "file" / "catalogue.bin")) == followed.poller.serving
+
+
+def test_what_is_kept_is_not_written_again(store: MemoryStore, tmp_path: Path) -> None:
+    followed = Followed(store, tmp_path / "catalogue.bin").start()
+    written = (tmp_path / "catalogue.bin").stat().st_ino
+    followed.poll()
+    assert (tmp_path / "catalogue.bin").stat().st_ino == written

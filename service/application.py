@@ -1,0 +1,80 @@
+"""The application with its front door: what every call of the interface passes before FastAPI sees it.
+
+In this order: the bound on requests in progress, the key, the length of the query; then the short way of a look-up
+(``service.hot_path``), and FastAPI for everything else. FastAPI's own stack costs more than a look-up does.
+"""
+
+from time import perf_counter
+from typing import Final
+
+import structlog
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.hot_path import plain_answer
+from service.keys import LOOKUP
+from service.metrics import UNMATCHED
+from service.problems import key_refused, overloaded, query_too_long, unexpected
+from service.state import Service
+
+logger = structlog.get_logger()
+
+INTERFACE: Final = "/v1/"
+_JSON: Final = (b"content-type", b"application/json")
+
+
+class Application(FastAPI):
+    """FastAPI behind the door."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(INTERFACE):
+            await super().__call__(scope, receive, send)
+            return
+        service: Service = scope["state"]["service"]
+        refusal = _refusal(service, scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            service.metrics.answered(UNMATCHED, refusal.status_code, 0.0)
+            return
+        service.in_progress += 1
+        try:
+            if not await _answered_plainly(service, scope, receive, send):
+                await super().__call__(scope, receive, send)
+        finally:
+            service.in_progress -= 1
+
+
+def _refusal(service: Service, scope: Scope) -> Response | None:
+    if service.in_progress >= service.max_waiting:
+        return overloaded(service.max_waiting)
+    if service.keys is not None and (status := service.keys.check(scope["headers"], LOOKUP)):
+        return key_refused(status, LOOKUP)
+    if len(scope["query_string"]) > service.max_query_bytes:
+        return query_too_long(service.max_query_bytes)
+    return None
+
+
+async def _answered_plainly(service: Service, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Take the short way, where the request is one for it; FastAPI counts and times what it is not."""
+    serving = service.poller.serving
+    if serving is None or scope["method"] != "GET":
+        return False
+    started = perf_counter()
+    try:
+        answer = await plain_answer(service.look_up, serving, scope, service.max_titles)
+    except Exception:
+        logger.exception("look_up_failed")
+        await unexpected()(scope, receive, send)
+        service.metrics.answered(UNMATCHED, 500, perf_counter() - started)
+        return True
+    if answer is None:
+        return False
+    route, body = answer
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [_JSON, (b"content-length", b"%d" % len(body))]}
+    )
+    await send({"type": "http.response.body", "body": body})
+    service.metrics.answered(route, 200, perf_counter() - started)
+    return True

@@ -1,0 +1,145 @@
+"""Bearer keys: who may call what.
+
+    python -m service.keys web --scope lookup     makes a key and the entry for the file
+
+The file (``ARTWORK_KEYS_FILE``, TOML) holds no key, only its SHA-256. A plain hash is right here: a key is 256 random bits,
+so there is nothing to guess that salt or a slow hash would have to protect, and a look-up has no 100 ms to spend on one.
+"""
+
+import argparse
+import hmac
+import secrets
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bandit.errors import InputError
+from bandit.snapshot import ID_PATTERN
+
+Scope = Literal["lookup", "events"]
+LOOKUP: Final = "lookup"
+EVENTS: Final = "events"
+UNKNOWN: Final = 401
+NOT_ALLOWED: Final = 403
+KEY_BYTES: Final = 32
+_BEARER: Final = b"bearer "
+
+
+class Entry(BaseModel):
+    """One key of the file. A wrong value is never shown: it may be a key that somebody put in place of its hash."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    key: Annotated[list[Entry], Field(min_length=1)]
+
+
+class Keys:
+    """The keys that a service knows."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = tuple((bytes.fromhex(entry.sha256), entry.scopes) for entry in entries)
+
+    def check(self, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> int:
+        """0 where the headers' key may do what ``scope`` says, else the status to refuse with; takes about a microsecond.
+
+        401: no key, two, or one that is not known. 403: the key is known and lacks the scope. ``headers`` are ASGI's.
+        """
+        given = [value for name, value in headers if name == b"authorization"]
+        if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+            return UNKNOWN
+        digest = sha256(given[0][len(_BEARER) :].strip()).digest()
+        scopes = None
+        for known, allowed in self._entries:  # to the end, so that the time does not tell which entry it was
+            if hmac.compare_digest(known, digest):
+                scopes = allowed
+        if scopes is None:
+            return UNKNOWN
+        return 0 if scope in scopes else NOT_ALLOWED
+
+
+def load_keys(path: Path) -> Keys:
+    """The keys of a file.
+
+    Raises:
+        InputError: names the file, and the entry and field that are wrong.
+    """
+    try:
+        entries = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).key
+    except OSError as error:
+        raise InputError(f"ARTWORK_KEYS_FILE is {path}: {error.strerror}; name a file that can be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}; expected [[key]] tables with name, scopes, sha256") from None
+    except ValidationError as error:
+        complaints = "; ".join(_complaint(dict(item)) for item in error.errors(include_url=False, include_input=False))
+        raise InputError(
+            f"{path}: {complaints}; make entries with `python -m service.keys NAME --scope lookup`"
+        ) from None
+    _refuse_doubles(path, entries)
+    return Keys(entries)
+
+
+def _complaint(item: dict[str, Any]) -> str:
+    """One sentence, as in: [[key]] number 2: sha256: String should match pattern."""
+    table, *place = item["loc"]
+    if place and isinstance(place[0], int):
+        table = f"[[{table}]] number {place[0] + 1}"
+    return ": ".join([str(table), *(str(name) for name in place[1:]), item["msg"]])
+
+
+def _refuse_doubles(path: Path, entries: Sequence[Entry]) -> None:
+    for field in ("name", "sha256"):
+        values = [getattr(entry, field) for entry in entries]
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                first = values.index(value) + 1
+                raise InputError(f"{path}: [[key]] number {number + 1}: {field} is that of number {first}; delete one")
+
+
+def new_key(name: str, scopes: Iterable[Scope]) -> tuple[str, Entry]:
+    """A fresh key and what the file keeps of it."""
+    key = secrets.token_urlsafe(KEY_BYTES)
+    return key, Entry(name=name, scopes=frozenset(scopes), sha256=sha256(key.encode()).hexdigest())
+
+
+def entry_text(entry: Entry) -> str:
+    """An entry as the file wants it."""
+    scopes = ", ".join(f'"{scope}"' for scope in sorted(entry.scopes))
+    return f'[[key]]\nname = "{entry.name}"\nscopes = [{scopes}]\nsha256 = "{entry.sha256}"\n'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: the key alone on standard output, to be piped where it belongs; the entry on standard error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service.keys",
+        description="Make a bearer key: the key goes to standard output, once, its entry for the file to standard error.",
+        epilog="Example: python -m service.keys web --scope lookup",
+    )
+    parser.add_argument("name", help="who uses it: 1 to 64 of letters, digits, . _ ~ -")
+    parser.add_argument(
+        "--scope", action="append", required=True, choices=(LOOKUP, EVENTS), help="what it may do; repeat it"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        key, entry = new_key(given.name, given.scope)
+    except ValidationError:
+        parser.error(f"name is {given.name!r}, expected 1 to 64 of letters, digits, . _ ~ -")
+    sys.stderr.write(entry_text(entry))
+    sys.stdout.write(key + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""The one connection to the store that row reads share: made, kept, and made again when it breaks.
+
+One attempt at a time, and never on behalf of a request: while there is no connection a read fails at once.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from random import SystemRandom
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+from hiredis import ProtocolError, Reader, ReplyError, pack_command
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+
+logger = structlog.get_logger()
+
+CONNECT_SECONDS: Final = 1.0
+"""For the socket, TLS, and one reply a command of the introduction."""
+
+FIRST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 1.0
+SETTLED_SECONDS: Final = 1.0
+"""A connection that lived shorter is followed by a pause like a failed attempt, so that a store which accepts and hangs up
+is not asked in a loop."""
+
+_RANDOM: Final = SystemRandom()
+
+
+class Wire(asyncio.Protocol):
+    """One connection: commands out, replies in their order."""
+
+    def __init__(self) -> None:
+        self.on_reply: Callable[[object], None] = lambda _reply: None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reader = Reader()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open."""
+        self._transport = transport  # type: ignore[assignment]  # a stream's transport is one for both ways
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on every reply that is whole."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self.on_reply(reply)
+        except ProtocolError as error:
+            logger.error("store_speaks_no_resp", error=str(error))
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The socket is gone."""
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def send(self, command: bytes) -> None:
+        """Send a packed command; its reply comes to ``on_reply``, after those of the commands before."""
+        if self._transport is not None:
+            self._transport.write(command)
+
+    def abort(self) -> None:
+        """Hang up at once; what is in flight is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def introduce(self, commands: list[bytes]) -> None:
+        """Send commands one by one, before anything else.
+
+        Raises:
+            ReplyError: the store refused one.
+            ConnectionError: the connection broke.
+        """
+        for command in commands:
+            answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            self.on_reply = answered.set_result
+            self.send(command)
+            await asyncio.wait((answered, self.lost), return_when=asyncio.FIRST_COMPLETED)
+            if not answered.done():
+                raise ConnectionResetError("the store hung up before it answered")
+            if isinstance(reply := answered.result(), ReplyError):
+                raise reply
+
+
+class StoreLink:
+    """Keeps a wire to the store behind a URL.
+
+    Args:
+        url: as redis-py reads it: ``redis://``, ``rediss://`` or ``unix://``, user, password, database, TLS options.
+        on_up: called with a wire that is ready.
+        on_down: called when that wire is lost.
+    """
+
+    def __init__(self, url: str, on_up: Callable[[Wire], None], on_down: Callable[[], None]) -> None:
+        self._options: dict[str, Any] = dict(parse_url(url))
+        self._ssl = _ssl_context(self._options)
+        self._introduction = _introduction(self._options)
+        self._on_up = on_up
+        self._on_down = on_down
+        self._wire: Wire | None = None
+
+    async def keep(self) -> None:
+        """Connect, and connect again, until cancelled."""
+        pause_seconds, complaint = 0.0, ""
+        try:
+            while True:
+                started = monotonic()
+                heard = await self._once()
+                if heard != complaint and heard:
+                    logger.warning("store_not_connected", error=heard)
+                complaint = heard
+                settled = monotonic() - started > SETTLED_SECONDS and not heard
+                pause_seconds = (
+                    0.0 if settled else min(max(2 * pause_seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+                )
+                await asyncio.sleep(pause_seconds * _RANDOM.uniform(0.75, 1.25))
+        finally:
+            if self._wire is not None:
+                self._wire.abort()
+
+    async def _once(self) -> str:
+        """One connection from its first byte to its end; what went wrong if it never became ready."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                self._wire = await self._connected()
+                await self._wire.introduce(self._introduction)
+        except TimeoutError:
+            self._hang_up()
+            return f"no answer within {CONNECT_SECONDS:g} s"
+        except (OSError, ReplyError) as error:
+            self._hang_up()
+            return str(error) or type(error).__name__
+        self._on_up(self._wire)
+        await self._wire.lost
+        self._wire = None
+        self._on_down()
+        return ""
+
+    def _hang_up(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+            self._wire = None
+
+    async def _connected(self) -> Wire:
+        loop, options = asyncio.get_running_loop(), self._options
+        if options.get("connection_class") is UnixDomainSocketConnection:
+            _, wire = await loop.create_unix_connection(Wire, options["path"])
+            return wire
+        host, port = options.get("host", "localhost"), options.get("port", 6379)
+        _, wire = await loop.create_connection(Wire, host, port, ssl=self._ssl)
+        return wire
+
+
+def packed(*words: str | bytes) -> bytes:
+    """A command as it goes over the wire."""
+    command: bytes = pack_command(words)  # type: ignore[arg-type]  # its stubs say a tuple of one
+    return command
+
+
+def _ssl_context(options: dict[str, Any]) -> ssl.SSLContext | None:
+    if options.get("connection_class") is not SSLConnection:
+        return None
+    told = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    context: ssl.SSLContext = SSLConnection(**told).ssl_context.get()
+    return context
+
+
+def _introduction(options: dict[str, Any]) -> list[bytes]:
+    """AUTH and SELECT where the URL asks for them; then PING, because a kernel accepts for a store that is frozen."""
+    commands: list[tuple[str, ...]] = []
+    if "password" in options:
+        commands.append(("AUTH", *([options["username"]] if "username" in options else []), options["password"]))
+    if options.get("db"):
+        commands.append(("SELECT", str(options["db"])))
+    return [packed(*command) for command in (*commands, ("PING",))]

