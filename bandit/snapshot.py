@@ -410,11 +410,19 @@ def decode_catalogue(parts: Sequence[bytes], digest: str) -> Catalogue:
 
 
 def _checked(parts: Sequence[bytes], digest: str) -> bytes:
+    """The lines of a catalogue. Inflated piece by piece: one call for all of it would keep the interpreter's lock."""
+    inflate, pieces = zlib.decompressobj(), []
     try:
-        plain = zlib.decompress(b"".join(parts))
+        for part in parts:
+            rest = part
+            while rest:
+                pieces.append(inflate.decompress(rest, PART_BYTES))
+                rest = inflate.unconsumed_tail
+        pieces.append(inflate.flush())
     except zlib.error as error:
         raise RowError("catalogue", f"catalogue {digest} does not decompress: {error}; publish again") from error
-    if _digest(plain) != digest:
+    plain = b"".join(pieces)
+    if not inflate.eof or _digest(plain) != digest:
         raise RowError("catalogue", f"catalogue {digest} has the digest {_digest(plain)}; publish again")
     return plain
 

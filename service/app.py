@@ -50,7 +50,7 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestMetrics, metrics=counts)
-    app.include_router(look_up_routes(settings.max_titles))
+    app.include_router(look_up_routes(settings))
     app.include_router(probes.router)
     problems.install(app)
     return app

@@ -182,12 +182,12 @@ async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dic
     return titles
 
 
-async def release(titles: dict[bytes, ServedTitle]) -> None:
+async def release(titles: dict[bytes, ServedTitle], after_seconds: float = RELEASE_AFTER_SECONDS) -> None:
     """Take apart a catalogue that is no longer served, a slice at a time: freeing it at once would hold the loop.
 
     Requests that started before the swap may still read it, and have long been answered when this begins.
     """
-    await asyncio.sleep(RELEASE_AFTER_SECONDS)
+    await asyncio.sleep(after_seconds)
     until = perf_counter() + SLICE_SECONDS
     while titles:
         titles.popitem()

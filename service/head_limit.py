@@ -26,7 +26,7 @@ class HeadLimit(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_head = False
+        self.in_head = False
         self._earlier_bytes = 0
         self._read_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -44,10 +44,10 @@ class HeadLimit(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of heads, bodies or both."""
         self._read_bytes = len(data)
-        if self._in_head:
+        if self.in_head:
             self._earlier_bytes += len(data)
         super().data_received(data)
-        if self._in_head:  # rare: nearly every head arrives in one piece
+        if self.in_head:  # rare: nearly every head arrives in one piece
             self._start_timer()
             if self._earlier_bytes > self.max_head_bytes:
                 self._refuse(head_too_large(self.max_head_bytes))
@@ -55,13 +55,14 @@ class HeadLimit(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._in_head = True
+        self.in_head = True
         self._earlier_bytes = 0
 
     def on_headers_complete(self) -> None:
         """A head is whole: its request is answered."""
-        self._in_head = False
-        self._stop_timer()
+        self.in_head = False
+        if self._head_timer is not None:
+            self._stop_timer()
         # Counted only where it may matter: adding up the header fields costs as much as the rest of this class.
         if self._earlier_bytes + self._read_bytes > self.max_head_bytes and self._head_bytes() > self.max_head_bytes:
             self._refuse(head_too_large(self.max_head_bytes))
@@ -85,7 +86,7 @@ class HeadLimit(HttpToolsProtocol):
             self._head_timer = None
 
     def _late(self) -> None:
-        if self._in_head:
+        if self.in_head:
             detail = f"The head of a request has {self.head_seconds:g} s to arrive."
             self._refuse(problem(408, detail, "head-too-slow", headers={"Connection": "close"}))
         else:
@@ -94,6 +95,11 @@ class HeadLimit(HttpToolsProtocol):
     def _refuse(self, refusal: Response) -> None:
         if self.transport.is_closing():
             return
-        fields = [b"%b: %b\r\n" % field for field in refusal.raw_headers]
-        self.transport.write(b"".join((STATUS_LINE[refusal.status_code], *fields, b"\r\n", refusal.body)))
+        self.transport.write(response_bytes(refusal))
         self.transport.close()
+
+
+def response_bytes(response: Response) -> bytes:
+    """A response as it goes over the wire, for what is refused below ASGI."""
+    fields = [b"%b: %b\r\n" % field for field in response.raw_headers]
+    return b"".join((STATUS_LINE[response.status_code], *fields, b"\r\n", bytes(response.body)))

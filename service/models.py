@@ -2,7 +2,12 @@
 
 from typing import Any, Literal
 
+from fastapi import Security
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
+
+from service.limits import MAX_HEAD_BYTES
+from service.settings import Settings
 
 
 class PickBody(BaseModel):
@@ -54,9 +59,34 @@ class Readiness(BaseModel):
     degraded: list[str]
 
 
+def _problem_schema() -> dict[str, Any]:
+    """The schema of ``Problem``, whole in itself: a reference would have to point into the document around it."""
+    schema = Problem.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")[FieldError.__name__]
+    return schema
+
+
 def refusals(**details: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries of problem documents, by ``status_<code>``."""
-    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    content = {"application/problem+json": {"schema": _problem_schema()}}
     return {
         int(name.removeprefix("status_")): {"description": text, "content": content} for name, text in details.items()
     }
+
+
+def look_up_refusals(settings: Settings) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries of what every look-up may be refused with."""
+    keyed = refusals(status_401="no key, or one that is not known", status_403="the key may not look up")
+    return (keyed if settings.keys_file else {}) | refusals(
+        status_413=f"the body has more than {settings.max_body_bytes} bytes",
+        status_414=f"the query has more than {settings.max_query_bytes} bytes",
+        status_422="a field is wrong; it is named with its limit",
+        status_431=f"request line and header fields have more than {MAX_HEAD_BYTES} bytes",
+        status_503="no catalogue is known yet, or the service has more requests than it can answer; ask again in a second",
+    )
+
+
+def look_up_security(settings: Settings) -> list[Any]:
+    """The dependency that tells OpenAPI of keys, where there are any. It refuses nothing: the door has done so."""
+    bearer = HTTPBearer(scheme_name="key", description="a key with the scope lookup", auto_error=False)
+    return [Security(bearer)] if settings.keys_file else []

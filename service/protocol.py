@@ -5,8 +5,8 @@ from typing import cast
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.head_limit import HeadLimit
 from service.one_write import OneWrite
+from service.shedding import Shedding
 
 
 class Departure(ServerState):
@@ -15,7 +15,7 @@ class Departure(ServerState):
     leaving = False
 
 
-class Connection(HeadLimit, OneWrite):
+class Connection(Shedding, OneWrite):
     """A connection that, once the server leaves, answers what comes and announces with each answer that it closes.
 
     Closing without a word, as uvicorn does, loses the request that the client has just sent.

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.limits import Hour, ListedId, PathId, Signal
-from service.models import PageBody, PickBody, refusals
+from service.models import PageBody, PickBody, look_up_refusals, look_up_security, refusals
 from service.problems import ProblemError
+from service.settings import Settings
 from service.state import service_of
 
 
@@ -21,16 +22,14 @@ async def sign_up_signals(
     """
 
 
-SIGNALS = [Depends(sign_up_signals)]
-REFUSALS = refusals(status_422="a field is wrong; it is named with its limit", status_503="no catalogue is known yet")
-
-
-def look_up_routes(max_titles: int) -> APIRouter:
-    """The look-ups, with pages of at most ``max_titles``."""
-    router = APIRouter(prefix="/v1/users/{user_id}", tags=["look-up"], dependencies=SIGNALS)
+def look_up_routes(settings: Settings) -> APIRouter:
+    """The look-ups, with pages of at most ``settings.max_titles``."""
+    dependencies = [Depends(sign_up_signals), *look_up_security(settings)]
+    router = APIRouter(prefix="/v1/users/{user_id}", tags=["look-up"], dependencies=dependencies)
+    refused = look_up_refusals(settings)
     unknown = refusals(status_404="the catalogue does not know the title")
 
-    @router.get("/titles/{title_id}/artwork", response_model=PickBody, responses=REFUSALS | unknown)
+    @router.get("/titles/{title_id}/artwork", response_model=PickBody, responses=refused | unknown)
     async def pick(request: Request, user_id: PathId, title_id: PathId) -> Response:
         """Which artwork of one title to show to one user."""
         service = service_of(request)
@@ -42,11 +41,11 @@ def look_up_routes(max_titles: int) -> APIRouter:
             )
         return _json(await service.look_up.single(serving, user_id.encode(), title))
 
-    @router.get("/artwork", response_model=PageBody, responses=REFUSALS)
+    @router.get("/artwork", response_model=PageBody, responses=refused)
     async def page(
         request: Request,
         user_id: PathId,
-        title_id: Annotated[list[ListedId], Query(min_length=1, max_length=max_titles)],
+        title_id: Annotated[list[ListedId], Query(min_length=1, max_length=settings.max_titles)],
     ) -> Response:
         """Which artworks to show to one user for a page of titles, from one generation and one read of the store."""
         service = service_of(request)

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=256)
     store_deadline_ms: float = Field(default=3.0, ge=1)
     """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
-    max_waiting: int = Field(default=128, ge=1)
+    max_waiting: int = Field(default=64, ge=1)
     """Requests of a worker in progress; one more is refused at once."""
     poll_seconds: float = Field(default=1.0, gt=0)
     kept_catalogue: Path | None = None

