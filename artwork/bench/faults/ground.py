@@ -25,7 +25,7 @@ POLICY: Final = "thompson"
 FALLBACK_POLICY: Final = "popularity"
 ARTWORKS: Final = 4
 _WEIGHTS: Final = (30000, 20000, 10000, 5535)
-_ROWS_A_WRITE: Final = 1000  # as a publisher does
+_ROWS_A_WRITE: Final = 200  # as a publisher does
 
 
 @dataclass(frozen=True)
