@@ -28,7 +28,7 @@ ROUTES: Final = (
     UNMATCHED,
 )
 """Requests of any other route share the last one, so that nobody can make labels."""
-STATUSES: Final = ("200", "400", "401", "403", "404", "405", "413", "422", "429", "431", "500", "503", OTHER)
+STATUSES: Final = ("200", "400", "401", "403", "404", "405", "413", "414", "422", "429", "431", "500", "503", OTHER)
 """Any other status shares the last one."""
 BLOCK_SLOTS: Final = 2048
 """Doubles of one worker: whole pages, so that two workers never write to the same cache line."""

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 from bandit.errors import InputError
+from service.keys import load_keys
 from service.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_QUERY_BYTES, MAX_TITLES
 
 PREFIX = "ARTWORK_"
@@ -17,6 +18,12 @@ def _store_url(url: str) -> str:
     """Accept what the store's client accepts, so that a typing error ends the start and not the first look-up."""
     parse_url(url)
     return url
+
+
+def _keys_file(path: Path) -> Path:
+    """Refuse a wrong file before a port is taken and workers are started."""
+    load_keys(path)
+    return path
 
 
 class Settings(BaseSettings):
@@ -35,7 +42,7 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=1.0, gt=0)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""
-    keys_file: Path | None = None
+    keys_file: Annotated[Path, AfterValidator(_keys_file)] | None = None
     """Bearer keys and what each may do; without it everybody may ask."""
     max_titles: int = Field(default=MAX_TITLES, ge=1)
     max_query_bytes: int = Field(default=MAX_QUERY_BYTES, ge=1, le=MAX_HEAD_BYTES)

@@ -1,0 +1,347 @@
+"""Limits of a request, held by a real server on loopback: its head in bytes and time, its body, its query, its key."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+import pytest
+import uvicorn
+from fastapi import Body, FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from service.app import create_app
+from service.body_limit import BodyLimit
+from service.head_limit import HeadLimit
+from service.keys import entry_text, new_key
+from service.settings import Settings
+from service.store import MemoryStore
+
+HANG_SECONDS = 20.0
+HEAD_BYTES = 1000
+BODY_BYTES = 100
+
+
+class SmallHeads(HeadLimit):
+    """Heads of 1,000 bytes."""
+
+    max_head_bytes = HEAD_BYTES
+
+
+class QuickHeads(HeadLimit):
+    """Heads that have to be there at once."""
+
+    head_seconds = 0.05
+
+
+class Answer(NamedTuple):
+    """One response; ``None`` in the place of one is a connection that was closed without."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def problem(self) -> Any:
+        assert self.headers["content-type"] == "application/problem+json"
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+
+    async def answer(self) -> Answer | None:
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return None
+        first, *fields = head.decode().strip().split("\r\n")
+        headers = dict(field.lower().split(": ", 1) for field in fields)
+        body = await self._reader.readexactly(int(headers["content-length"]))
+        return Answer(int(first.split()[1]), headers, body)
+
+    async def ask(self, *pieces: bytes) -> Answer:
+        await self.send(*pieces)
+        answer = await self.answer()
+        assert answer is not None
+        return answer
+
+
+Connect = Callable[[], Awaitable[Client]]
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, protocol: type[HeadLimit], state: dict[str, Any]) -> AsyncIterator[Connect]:
+    """The application behind a protocol, and what opens a connection to it."""
+    writers = []
+    config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: protocol(config, ServerState(), state), "127.0.0.1", 0)
+
+    async def connect() -> Client:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writers.append(writer)
+        return Client(reader, writer)
+
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            yield connect
+    finally:
+        for writer in writers:
+            writer.close()
+        server.close()
+
+
+def run(
+    scenario: Callable[[Connect], Awaitable[None]],
+    app: ASGIApp,
+    protocol: type[HeadLimit] = SmallHeads,
+    state: dict[str, Any] | None = None,
+) -> None:
+    async def all_of_it() -> None:
+        async with serving(app, protocol, state or {}) as connect:
+            await scenario(connect)
+
+    asyncio.run(all_of_it())
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers how many bytes of query and body it was sent."""
+    size = len(scope["query_string"]) + len(await Request(scope, receive).body())
+    await PlainTextResponse(str(size))(scope, receive, send)
+
+
+def get(query: str = "", *fields: str) -> bytes:
+    return "\r\n".join((f"GET /?{query} HTTP/1.1", "Host: s", *fields, "", "")).encode()
+
+
+def post(body: bytes, path: str = "/") -> bytes:
+    fields = f"Host: s\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return f"POST {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
+
+
+def chunked(*chunks: bytes) -> list[bytes]:
+    head = b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return [head, *(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))]
+
+
+# --- heads -----------------------------------------------------------------------------------------------------------
+
+
+def field_of(total: int) -> str:
+    """A header field that makes the head of ``get`` so many bytes, as the limit counts them: path, names, values."""
+    return "X: " + "x" * (total - len("/?") - len("Host: s\r\n") - len("X: \r\n"))
+
+
+def test_a_head_of_as_many_bytes_as_allowed_is_answered() -> None:
+    async def scenario(connect: Connect) -> None:
+        assert (await (await connect()).ask(get("", field_of(HEAD_BYTES)))).status == 200
+
+    run(scenario, echo)
+
+
+def test_a_head_of_a_byte_more_is_refused_with_the_limit_and_the_connection_closed() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        refusal = await client.ask(get("", field_of(HEAD_BYTES + 1)))
+        assert refusal.status == 431
+        assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("headers", HEAD_BYTES)]
+        assert await client.answer() is None
+
+    run(scenario, echo)
+
+
+@pytest.mark.parametrize("piece", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nX: y\r\n"])
+def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: bytes) -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(piece)
+        answer = asyncio.create_task(client.answer())
+        with suppress(ConnectionError):  # it is closed while there is more to send
+            while not answer.done():
+                await client.send(b"x" * 100 if not piece.endswith(b"y\r\n") else b"X: " + b"y" * 95 + b"\r\n")
+                await asyncio.sleep(0)
+        refusal = await answer
+        assert refusal is not None
+        assert refusal.status == 431
+
+    run(scenario, echo)
+
+
+def test_requests_that_arrive_together_are_judged_one_by_one() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(get("abc") * 100 + get("abcd")[:-20], get("abcd")[-20:])
+        sizes = [(await client.ask()).body for _ in range(101)]
+        assert sizes == [b"3"] * 100 + [b"4"]
+
+    run(scenario, echo)
+
+
+def test_a_body_is_no_part_of_its_head() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        assert (await client.ask(post(b"x" * 5 * HEAD_BYTES))).body == b"5000"
+        assert (await client.ask(get("abc"))).body == b"3"
+
+    run(scenario, echo)
+
+
+def test_a_head_that_does_not_come_to_its_end_in_time_is_refused() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        refusal = await client.ask(get()[:-1])
+        assert refusal.status == 408
+        assert refusal.problem["type"].endswith("head-too-slow")
+        assert await client.answer() is None
+
+    run(scenario, echo, QuickHeads)
+
+
+def test_a_connection_that_asks_nothing_is_closed_and_one_that_asked_is_kept() -> None:
+    async def scenario(connect: Connect) -> None:
+        asking = await connect()
+        assert (await asking.ask(get())).status == 200
+        assert await (await connect()).answer() is None  # opened later, so the time of the first one is over too
+        assert (await asking.ask(get())).status == 200
+
+    run(scenario, echo, QuickHeads)
+
+
+def test_what_is_no_http_is_a_problem_too() -> None:
+    async def scenario(connect: Connect) -> None:
+        assert (await (await connect()).ask(b"HELO service\r\n\r\n")).problem["status"] == 400
+
+    run(scenario, echo)
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_of_as_many_bytes_as_allowed_is_read_however_it_is_framed() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        assert (await client.ask(post(b"x" * BODY_BYTES))).body == b"100"
+        assert (await client.ask(*chunked(b"x" * 60, b"x" * 40))).body == b"100"
+
+    run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+def test_a_stated_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_sent() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        refusal = await client.ask(post(b"x" * (BODY_BYTES + 1)).removesuffix(b"x" * (BODY_BYTES + 1)))
+        assert refusal.status == 413
+        assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("body", BODY_BYTES)]
+        assert await client.answer() is None
+
+    run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+def test_a_body_without_a_stated_length_is_counted_as_it_arrives() -> None:
+    async def scenario(connect: Connect) -> None:
+        pieces = chunked(b"x" * 60, b"x" * 41)[:-1]  # its end never comes
+        assert (await (await connect()).ask(*pieces)).status == 413
+
+    run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+def test_a_route_that_parses_its_body_refuses_too_large_ones_alike() -> None:
+    app = FastAPI()
+    app.add_middleware(BodyLimit, max_bytes=BODY_BYTES)
+
+    @app.post("/")
+    async def count(items: list[int] = Body()) -> int:  # noqa: B008 - so FastAPI reads it
+        return len(items)
+
+    async def scenario(connect: Connect) -> None:
+        assert (await (await connect()).ask(*chunked(b"[1,", b"2]"))).body == b"2"
+        assert (await (await connect()).ask(*chunked(b"[1", b",1" * 50, b"]"))).status == 413
+
+    run(scenario, app)
+
+
+def test_an_answer_that_has_begun_is_not_replaced_by_a_refusal() -> None:
+    async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        while (message := await receive())["type"] == "http.request" and message["more_body"]:
+            pass
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def scenario(connect: Connect) -> None:
+        answer = await (await connect()).ask(*chunked(b"x" * 200))
+        assert (answer.status, answer.body) == (200, b"ok")
+
+    run(scenario, BodyLimit(talkative, BODY_BYTES))
+
+
+# --- the application -------------------------------------------------------------------------------------------------
+
+
+def ask_application(*requests: bytes, **settings: Any) -> list[Answer]:
+    """The answers of an application with an empty store: what is not refused is 503."""
+    answers: list[Answer] = []
+
+    async def scenario() -> None:
+        app = create_app(Settings(poll_seconds=3600, **settings), MemoryStore())
+        async with app.router.lifespan_context(app) as state, serving(app, HeadLimit, dict(state or {})) as connect:
+            answers.extend([await (await connect()).ask(request) for request in requests])
+
+    asyncio.run(scenario())
+    return answers
+
+
+def page(query: str, *fields: str) -> bytes:
+    return get(query, *fields).replace(b"/?", b"/v1/users/ann/artwork?")
+
+
+def test_a_query_beyond_the_limit_is_414_and_one_of_as_many_bytes_passes() -> None:
+    passed, refused = ask_application(page("title_id=t1"), page("title_id=t12"), max_query_bytes=11)
+    assert (passed.status, refused.status) == (503, 414)
+    assert [(error["field"], error["limit"]) for error in refused.problem["errors"]] == [("query", 11)]
+
+
+def test_a_page_of_as_many_titles_as_allowed_with_the_longest_ids_fits_the_query() -> None:
+    [answer] = ask_application(page("&".join(["title_id=" + "t" * 64] * 200)))
+    assert answer.status == 503
+
+
+def test_the_application_bounds_bodies() -> None:
+    [refused] = ask_application(post(b"x" * 11, "/v1/users/ann/artwork"), max_body_bytes=10)
+    assert refused.status == 413
+
+
+def test_with_keys_a_look_up_needs_one_of_its_scope(tmp_path: Any) -> None:
+    (key, entry), (other, other_entry) = new_key("web", ["lookup"]), new_key("player", ["events"])
+    path = tmp_path / "keys.toml"
+    path.write_text(entry_text(entry) + entry_text(other_entry))
+    requests = [page("title_id=t1", *fields) for fields in ((), (bearer(other),), (bearer(key),))]
+    missing, forbidden, allowed = ask_application(*requests, keys_file=path)
+    assert [answer.status for answer in (missing, forbidden, allowed)] == [401, 403, 503]
+    assert missing.headers["www-authenticate"] == 'bearer scope="lookup"'
+    assert forbidden.headers["www-authenticate"].startswith('bearer error="insufficient_scope"')
+    assert {missing.problem["status"], forbidden.problem["status"]} == {401, 403}
+
+
+def bearer(key: str) -> str:
+    return f"Authorization: Bearer {key}"
+
+
+def test_with_keys_probes_and_metrics_stay_open(tmp_path: Any) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(entry_text(new_key("web", ["lookup"])[1]))
+    requests = [get().replace(b"/?", url) for url in (b"/livez", b"/readyz", b"/metrics", b"/openapi.json")]
+    assert [answer.status for answer in ask_application(*requests, keys_file=path)] == [200, 503, 200, 200]
