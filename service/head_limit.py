@@ -18,7 +18,8 @@ class HeadLimit(HttpToolsProtocol):
     """A connection whose heads are at most ``max_head_bytes`` and arrive within ``head_seconds``.
 
     A head that is whole is judged exactly. One without an end is given up with the first read that takes it beyond the limit;
-    the read in which it began does not count, because what else that one held may have been an earlier request.
+    the read in which it began does not count, because what else that one held may have been an earlier request. The fields
+    after a body in chunks are bounded like those of a head.
     """
 
     max_head_bytes = MAX_HEAD_BYTES
@@ -27,6 +28,7 @@ class HeadLimit(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.in_head = False
+        self._in_trailer = False
         self._earlier_bytes = 0
         self._read_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -44,18 +46,23 @@ class HeadLimit(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of heads, bodies or both."""
         self._read_bytes = len(data)
-        if self.in_head:
+        if self.in_head or self._in_trailer:
             self._earlier_bytes += len(data)
         super().data_received(data)
         if self.in_head:  # rare: nearly every head arrives in one piece
             self._start_timer()
             if self._earlier_bytes > self.max_head_bytes:
                 self._refuse(head_too_large(self.max_head_bytes))
+        elif self._in_trailer and self._earlier_bytes > self.max_head_bytes:
+            self.transport.close()  # its request may have been answered
+        elif self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete:
+            self._keep_alive()  # rest of an answered request, or empty lines: no answer will start the timer again
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self.in_head = True
+        self._in_trailer = False
         self._earlier_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -69,12 +76,26 @@ class HeadLimit(HttpToolsProtocol):
             raise HttpParserError("the head is too large")  # the parser stops; no request comes of it
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        """A chunk begins; one without bytes is the last, and header fields may follow it."""
+        self._in_trailer = True
+        self._earlier_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Bytes of a body."""
+        self._in_trailer = False
+        super().on_body(body)
+
     def send_400_response(self, msg: str) -> None:
         """What cannot be parsed is refused by a problem document, like everything else."""
         self._refuse(problem(400, msg, headers={"Connection": "close"}))
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _keep_alive(self) -> None:
+        """Close once nothing has come for the time that a connection is kept."""
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _start_timer(self) -> None:
         if self._head_timer is None:

@@ -28,12 +28,12 @@ async def plain_answer(look_up: LookUp, serving: Serving, scope: Any, max_titles
     """Route and body of a look-up that is plain and right, or None for everything else."""
     query = scope["query_string"]
     match scope["raw_path"].split(b"/"):
-        case [_, _, b"users", user_id, b"titles", title_id, b"artwork"]:
+        case [b"", b"v1", b"users", user_id, b"titles", title_id, b"artwork"]:
             title = serving.titles.get(title_id)
             if title is None or not _is_id(user_id) or (query and plain_titles(query) != []):
                 return None
             return SINGLE, await look_up.single(serving, user_id, title)
-        case [_, _, b"users", user_id, b"artwork"]:
+        case [b"", b"v1", b"users", user_id, b"artwork"]:
             title_ids = plain_titles(query)
             if not title_ids or len(title_ids) > max_titles or not _is_id(user_id):
                 return None

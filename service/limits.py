@@ -19,6 +19,8 @@ MAX_HEAD_BYTES: Final = 65_536
 """Request line and header fields together, the query among them."""
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take to arrive, and a new connection to send its first one."""
+WRITE_SECONDS: Final = 10.0
+"""How long a client may leave answers unread once they fill its socket and the service's buffer."""
 MAX_SIGNAL_CHARS: Final = 64
 LAST_HOUR: Final = 23
 

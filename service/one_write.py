@@ -23,6 +23,8 @@ class HeldHead:
 
     def write(self, data: bytes) -> None:
         """Send, unless it is a head alone. An interim response (100 Continue) is waited for, and goes at once."""
+        if self.is_closing():
+            return  # the client is gone; uvloop would raise, and blame the application
         if self._held:
             data, self._held = self._held + data, b""
         elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 1"):
@@ -32,7 +34,7 @@ class HeldHead:
 
     def let_go(self) -> None:
         """Send what is held back: there was no body to send it with."""
-        if self._held:
+        if self._held and not self.is_closing():
             held, self._held = self._held, b""
             self._transport.write(held)
 

@@ -1,5 +1,6 @@
 """HTTP as uvicorn speaks it, with a way to part from clients that loses no request."""
 
+import sys
 from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -7,6 +8,7 @@ from uvicorn.server import ServerState
 
 from service.one_write import OneWrite
 from service.shedding import Shedding
+from service.write_limit import WriteLimit
 
 
 class Departure(ServerState):
@@ -15,7 +17,7 @@ class Departure(ServerState):
     leaving = False
 
 
-class Connection(Shedding, OneWrite):
+class Connection(Shedding, WriteLimit, OneWrite):
     """A connection that, once the server leaves, answers what comes and announces with each answer that it closes.
 
     Closing without a word, as uvicorn does, loses the request that the client has just sent.
@@ -32,6 +34,7 @@ class Connection(Shedding, OneWrite):
 
     def announce(self) -> None:
         """Let the answer to the last request be the last one; an answer that has begun cannot say so any more."""
+        self._max_waiting = sys.maxsize  # refusals come from the application now: the bytes kept ready announce nothing
         cycle = self._unanswered()
         if cycle is not None:
             cycle.keep_alive = False

@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
         for connection in self.connections():
             connection.announce()
         for accepted in queued:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
+            await asyncio.get_running_loop().connect_accepted_socket(self._parting, accepted)
         await self._parted()
         await super().shutdown(sockets)
 
@@ -96,8 +96,10 @@ class Server(uvicorn.Server):
             connection.setblocking(False)  # noqa: FBT003 - positional only
         return accepted
 
-    def _protocol(self) -> Connection:
-        return Connection(self.config, self.server_state, self.lifespan.state)
+    def _parting(self) -> Connection:
+        connection = Connection(self.config, self.server_state, self.lifespan.state)
+        connection.announce()
+        return connection
 
     async def _parted(self) -> None:
         """Wait until every client has left that sends anything."""

@@ -16,7 +16,7 @@ from service.state import Service
 
 _START: Final = b"GET /v1/users/"
 _END: Final = b"\r\n\r\n"
-_TELLING: Final = (b"close", b"\ncontent-length:", b"\ntransfer-encoding:", b"\nexpect:", b"\nupgrade:")
+_TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect", b"\nupgrade:")
 """What may make a request more than a head that asks for something and leaves the connection open."""
 
 
@@ -32,6 +32,7 @@ class Shedding(HeadLimit):
         service: Service = self.app_state["service"]
         self._metrics = service.metrics
         self._max_waiting = service.max_waiting
+        self._asked_since = False
 
     def data_received(self, data: bytes) -> None:
         """Refuse, or go on."""
@@ -40,20 +41,30 @@ class Shedding(HeadLimit):
         else:
             super().data_received(data)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, unless something was refused since the timer started: that neither stops it nor starts it anew."""
+        if self._asked_since:
+            self._asked_since = False
+            self._keep_alive()
+        else:
+            super().timeout_keep_alive_handler()
+
     def _is_between_requests(self) -> bool:
+        """Whether the next byte begins a request, and its refusal would not pile up behind answers that nobody reads.
+
+        A request may be answered before all of its body is there, and that body may look like a request.
+        """
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
-        return not self.in_head and (cycle is None or cycle.response_complete)
+        is_over = cycle is None or (cycle.response_complete and not cycle.more_body)
+        return is_over and not self.in_head and not self.flow.write_paused
 
     def _shed(self) -> None:
         self.transport.write(refusal_bytes(self._max_waiting))
         self._metrics.answered(UNMATCHED, 503, 0.0)
-        if (
-            self.timeout_keep_alive_task is None
-        ):  # its first request; later ones leave the timer of the last answer running
+        self._asked_since = True
+        if self.timeout_keep_alive_task is None:  # its first request; later ones leave the timer of the last answer
             self._stop_timer()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive()
 
 
 @cache

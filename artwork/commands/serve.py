@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,9 @@ def register(app: typer.Typer) -> None:
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on (ARTWORK_HOST, else 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one (ARTWORK_PORT, else 8000).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer, one a core (ARTWORK_WORKERS, else 1).")
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,24 +41,33 @@ def serve_command(
     The store is the one of ARTWORK_REDIS_URL, else the embedded one of the workspace, which is started when it is not
     running. The last good catalogue is kept in the workspace.
 
-    Example: artwork serve --port 8080
+    Example: artwork serve --port 8080 --workers 2
     """
     # Imported here: the other commands do without a web server.
-    from service.example import find_example  # noqa: PLC0415
-    from service.server import address_of, bind, serve  # noqa: PLC0415
+    from service.listening import address_of, bind, reserve  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
 
-    settings = load_settings(host=host, port=port)
-    with bind(settings.host, settings.port) as listener:
+    settings = load_settings(host=host, port=port, workers=workers)
+    take = bind if settings.workers == 1 else reserve
+    with take(settings.host, settings.port) as taken:
         settings = settings.model_copy(update=_workspace_defaults(settings.model_fields_set, workspace))
-        url, store = address_of(listener), settings.redis_url
+        announce = partial(_announce, address_of(taken), settings.redis_url, as_json=as_json)
+        if settings.workers == 1:
+            from service.server import serve  # noqa: PLC0415
 
-        def announce() -> None:
-            example = find_example(store)
-            emit(ServiceUp(url, without_password(store), example.user_id, example.title_id), render, as_json=as_json)
-            sys.stdout.flush()  # whoever started this in a pipe waits for the address
+            serve(settings, taken, announce)
+        else:
+            from service.workers import serve_workers  # noqa: PLC0415 - this process carries no web server
 
-        serve(settings, listener, announce)
+            serve_workers(settings, taken, announce)
+
+
+def _announce(url: str, store: str, *, as_json: bool) -> None:
+    from service.example import find_example  # noqa: PLC0415
+
+    example = find_example(store)
+    emit(ServiceUp(url, without_password(store), example.user_id, example.title_id), render, as_json=as_json)
+    sys.stdout.flush()  # whoever started this in a pipe waits for the address
 
 
 def _workspace_defaults(given: set[str], workspace: Path) -> dict[str, Any]:

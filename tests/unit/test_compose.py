@@ -54,18 +54,20 @@ def test_a_container_that_runs_as_root_would_be_refused() -> None:
 
 
 def test_the_containers_are_those_of_the_whole_loop() -> None:
-    assert set(SERVICES) == {"valkey", "data", "batch", "service", "locust"}
+    assert set(SERVICES) == {"valkey", "data", "batch", "service", "locust", "prometheus", "grafana"}
 
 
 def test_what_stays_up_restarts_and_has_a_health_check() -> None:
     staying = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
-    assert staying == {"valkey", "batch", "service"}
+    assert staying == {"valkey", "batch", "service", "prometheus", "grafana"}
     assert all("test" in SERVICES[name]["healthcheck"] for name in staying)
 
 
-def test_only_the_load_test_waits_to_be_asked_for() -> None:
+def test_only_load_test_and_monitoring_wait_to_be_asked_for() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
-        "locust": ["loadtest"]
+        "locust": ["loadtest"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
     }
 
 
@@ -94,13 +96,16 @@ def test_the_load_test_is_given_flags_that_it_knows() -> None:
 
 def test_every_named_volume_is_declared() -> None:
     declared = yaml.safe_load(COMPOSE.read_text())["volumes"]
-    used = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
-    assert used == set(declared)
+    mounted = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
+    folders = {source for source in mounted if source.startswith("./")}
+    assert mounted - folders == set(declared)
+    assert all((ROOT / folder).exists() for folder in folders)
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
 def test_docker_compose_accepts_the_file() -> None:
-    command = ["docker-compose", "--file", str(COMPOSE), "--profile", "loadtest", "config", "--quiet"]
+    profiles = ["--profile", "loadtest", "--profile", "monitoring"]
+    command = ["docker-compose", "--file", str(COMPOSE), *profiles, "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -1,0 +1,249 @@
+"""How a service parts from its clients: every request that it has accepted is answered."""
+
+import asyncio
+import gc
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+import uvicorn
+import uvloop
+from crew import HANG_SECONDS, Client, serving, until
+from starlette.types import Receive, Scope, Send
+
+from service.listening import bind
+from service.metrics import Metrics
+from service.protocol import Connection
+from service.server import Server
+
+LOOK_UP = "/v1/users/ann/titles/heat/artwork"
+
+
+@dataclass
+class Seen:
+    """What clients of a service saw until it was gone."""
+
+    answered: int = 0
+    farewells: int = 0
+    lost: list[str] = field(default_factory=list)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_under_load_every_request_on_a_connection_not_announced_to_close_is_answered(workers: int) -> None:
+    seen = [Seen() for _ in range(16)]
+    with serving(workers) as crew:
+        threads = [threading.Thread(target=ask_until_gone, args=(crew.port, one)) for one in seen]
+        for thread in threads:
+            thread.start()
+        until(lambda: min(one.answered for one in seen) > 50, "everybody was answered for a while")
+        crew.process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(HANG_SECONDS)
+        assert not any(thread.is_alive() for thread in threads)
+        assert crew.process.wait(HANG_SECONDS) == 143
+    assert [one.lost for one in seen if one.lost] == []
+    assert all(one.farewells for one in seen)
+
+
+def ask_until_gone(port: int, seen: Seen) -> None:
+    while True:
+        try:
+            connection = Client(port)
+        except ConnectionRefusedError:
+            return
+        with connection:
+            if not ask_until_farewell(connection, seen):
+                return
+
+
+def ask_until_farewell(connection: Client, seen: Seen) -> bool:
+    """Whether the server said goodbye. Not: it has closed a connection that was idle, or was gone before it took this one."""
+    for turn in range(1_000_000):
+        if connection.closed():
+            return False
+        try:
+            answer = connection.get(LOOK_UP)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = None
+        if answer is None:
+            if turn:
+                seen.lost.append(f"no answer to request {turn} of its connection")
+            return False
+        seen.answered += 1
+        if answer.closes:
+            seen.farewells += 1
+            return True
+    raise AssertionError("it was never told to stop")
+
+
+def test_an_idle_connection_does_not_keep_a_service_from_ending() -> None:
+    with serving(workers=1) as crew, Client(crew.port) as idle:
+        assert idle.get("/livez")
+        crew.process.send_signal(signal.SIGTERM)
+        assert crew.process.wait(HANG_SECONDS) == 143
+        assert idle.closed()
+
+
+class Slow:
+    """An application whose answers wait to be let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            self.begun.set()
+            await self.go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a connection asks of a service before it hands a request on."""
+
+    max_waiting: int
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+class Stage:
+    """A server in this loop, which a test stops at the moment that it chooses."""
+
+    def __init__(self, app: Slow, max_waiting: int = 100) -> None:
+        self.max_waiting = max_waiting
+        self.app, self.listener = app, bind("127.0.0.1", 0)
+        self.port = int(self.listener.getsockname()[1])
+        self.clients = ExitStack()
+        self.server = Server(uvicorn.Config(app, http=Connection, ws="none", lifespan="off", log_config=None))
+
+    def connect(self) -> Client:
+        return self.clients.enter_context(Client(self.port))
+
+    async def stop(self) -> None:
+        await self.server.shutdown([self.listener])
+
+
+def play(scene: Callable[[Stage], Awaitable[None]], max_waiting: int = 100) -> None:
+    async def run() -> None:
+        stage = Stage(Slow(), max_waiting)
+        stage.server.config.load()
+        stage.server.lifespan = stage.server.config.lifespan_class(stage.server.config)
+        stage.server.lifespan.state["service"] = Allowed(stage.max_waiting)
+        await stage.server.startup([stage.listener])
+        with stage.clients:
+            async with asyncio.timeout(HANG_SECONDS):
+                await scene(stage)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    gc.unfreeze()  # a server that is ready freezes all there is, here that of the whole test run
+
+
+def test_what_the_kernel_has_accepted_for_a_server_that_stops_is_answered() -> None:
+    async def scene(stage: Stage) -> None:
+        queued = [stage.connect() for _ in range(20)]  # the loop is not run in between, so they wait in the kernel
+        for connection in queued:
+            connection.send("/")
+        await stage.stop()
+        assert [answer and answer.status for answer in map(Client.answer, queued)] == [200] * 20
+
+    play(scene)
+
+
+def test_a_request_that_comes_while_the_server_parts_is_answered_with_a_farewell() -> None:
+    async def scene(stage: Stage) -> None:
+        kept = stage.connect()
+        first = await asyncio.to_thread(kept.get, "/")
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)  # it begins
+        last = await asyncio.to_thread(kept.get, "/")
+        await stopping
+        assert first is not None
+        assert last is not None
+        assert (first.closes, last.closes) == (False, True)
+        assert kept.closed()
+
+    play(scene)
+
+
+def test_a_request_in_progress_is_waited_for_and_answered_with_a_farewell() -> None:
+    async def scene(stage: Stage) -> None:
+        client = stage.connect()
+        client.send("/slow")
+        await stage.app.begun.wait()
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)
+        stage.app.go.set()
+        await stopping
+        answer = client.answer()
+        assert answer is not None
+        assert answer.closes
+
+    play(scene)
+
+
+def test_requests_that_wait_behind_one_in_progress_are_answered_and_the_last_one_says_farewell() -> None:
+    async def scene(stage: Stage) -> None:
+        client = stage.connect()
+        client.send("/slow", "/", "/")
+        await stage.app.begun.wait()
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)
+        stage.app.go.set()
+        await stopping
+        assert farewells(client, 3) == [False, False, True]
+
+    play(scene)
+
+
+def test_a_request_that_comes_behind_one_in_progress_takes_over_its_farewell() -> None:
+    async def scene(stage: Stage) -> None:
+        client = stage.connect()
+        client.send("/slow")
+        await stage.app.begun.wait()
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)
+        client.send("/")
+        [connection] = stage.server.connections()
+        while not connection.pipeline:
+            await asyncio.sleep(0)
+        stage.app.go.set()
+        await stopping
+        assert farewells(client, 2) == [False, True]
+
+    play(scene)
+
+
+def farewells(client: Client, number: int) -> list[bool | None]:
+    answers = [client.answer() for _ in range(number)]
+    return [None if answer is None else answer.closes for answer in answers]
+
+
+def test_a_look_up_beyond_the_bound_is_told_farewell_too() -> None:
+    async def scene(stage: Stage) -> None:
+        busy, refused = stage.connect(), stage.connect()
+        busy.send("/slow")
+        await stage.app.begun.wait()
+        before = await asyncio.to_thread(refused.get, LOOK_UP)
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)
+        after = await asyncio.to_thread(refused.get, LOOK_UP)
+        stage.app.go.set()
+        await stopping
+        assert before is not None
+        assert after is not None
+        assert ((before.status, before.closes), after.closes) == ((503, False), True)
+
+    play(scene, max_waiting=1)
+
+
+def test_a_stopped_server_takes_no_new_connection() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.stop()
+        with pytest.raises(ConnectionRefusedError):
+            stage.connect()
+
+    play(scene)
