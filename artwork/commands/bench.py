@@ -1,5 +1,6 @@
 """``artwork bench``: how fast this machine does it, beside other libraries."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Measure the parts on this machine, beside other libraries.")
     group.callback()(lambda: None)  # keeps a group of one command a group
     group.command("kernels")(kernels_command)
+    group.command("faults")(faults_command)
+    group.command("serving")(serving_command)
     app.add_typer(group, name="bench")
 
 
@@ -44,4 +47,62 @@ def kernels_command(
         errors.print(f"found wanting, nothing more is timed: {error}", markup=False)
         raise typer.Exit(EXIT_WANTING) from None
     emit(report, render, as_json=as_json)
+    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+
+
+def faults_command(
+    fault: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Single look-ups a second.")] = 2000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each fault lasts.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Break the store of a service under load: exit 0 if p99 stays under 5 ms and nothing is lost, 1 if not.
+
+    Every fault (none, killed, frozen, slow, paused, restarted, out of memory, publish, flips) has a Valkey, a service of one
+    worker and an open-loop client of its own. Shown is what was due while the fault was there.
+
+    Example: artwork bench faults --fault killed --fault frozen --seconds 10
+    """
+    # Imported here: the other benches do without a store and a client.
+    from artwork.bench.faults.faults import chosen  # noqa: PLC0415
+    from artwork.bench.faults.report import render as render_faults  # noqa: PLC0415
+    from artwork.bench.faults.run import Plan  # noqa: PLC0415
+    from artwork.bench.faults.run import run as run_faults  # noqa: PLC0415
+
+    faults = chosen(fault)
+    with progress_bars() as progress:
+        report = run_faults(Plan(rate, seconds), faults, progress)
+    emit(report, render_faults, as_json=as_json)
+    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+
+
+def serving_command(
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of all servers; medians are shown.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 30,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything once and short; the figures are noise.")] = False,
+    html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/serving.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the look-up service beside others on the same store and rows: exit 0 if the targets are reached, 1 if not.
+
+    A naive FastAPI service, FastAPI alone, webdis where it is installed, and this service, one worker each on a core of its own;
+    store and driver share the other. Closed loop by wrk where it is installed, open loop, overload, start and memory.
+
+    Example: artwork bench serving --rounds 1 --seconds 10
+    """
+    # Imported here: the other benches do without servers and reports.
+    from artwork.bench.serving.html import write  # noqa: PLC0415
+    from artwork.bench.serving.plan import Plan  # noqa: PLC0415
+    from artwork.bench.serving.run import run as run_serving  # noqa: PLC0415
+    from artwork.bench.serving.table import render as render_serving  # noqa: PLC0415
+
+    try:
+        with progress_bars() as progress:
+            report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
+    except WrongAnswerError as error:
+        errors.print(f"found wanting, nothing more is timed: {error}", markup=False)
+        raise typer.Exit(EXIT_WANTING) from None
+    write(report, html)
+    emit(report, render_serving, as_json=as_json)
+    errors.print(f"curves and tables: {html}", markup=False)
     raise typer.Exit(0 if report.passed else EXIT_WANTING)

@@ -1,0 +1,90 @@
+"""Contenders asked by the open-loop driver, and the one place where its errors become this package's."""
+
+from typing import Final
+
+from artwork.bench.checks import WrongAnswerError
+from artwork.bench.serving.closed import CONNECTIONS, ClosedRun
+from artwork.bench.serving.contenders import Contender
+from artwork.bench.serving.servers import HOST
+from bandit.errors import SurroundingsError
+from loadtest import ceiling
+from loadtest.errors import RunError
+from loadtest.null_server import null_server
+from loadtest.open_loop import Drive, Load, drive
+
+OPEN_CONNECTIONS: Final = 64
+PERSONALIZED: Final = '"source":"personalized"'
+_CEILING_SECONDS: Final = 2.0
+
+
+def load_of(
+    contender: Contender, rate: float | None, seconds: float, connections: int = OPEN_CONNECTIONS, seed: int = 0
+) -> Load:
+    """What to ask of a contender; every answer is compared with what it must contain."""
+    return Load(
+        HOST,
+        contender.server.port,
+        contender.requests,
+        rate,
+        seconds,
+        expected=contender.expected,
+        connections=connections,
+        seed=seed,
+    )
+
+
+def asked_by_driver(load: Load, name: str) -> Drive:
+    """Drive a load.
+
+    Raises:
+        WrongAnswerError: an answer was not the one to its request.
+        SurroundingsError: the driver cannot drive it.
+    """
+    try:
+        found = drive(load)
+    except RunError as error:
+        raise SurroundingsError(f"{name} cannot be measured: {error}") from error
+    if found.wrong:
+        raise WrongAnswerError(f"{name}: {found.wrong} of {found.requests} answers belong to no request that was made")
+    return found
+
+
+def from_rows(contender: Contender, found: Drive) -> float:
+    """The share of requests that were answered, and from the user's row where the answer says so."""
+    right = found.marks[PERSONALIZED] if contender.says_source else found.statuses.get(200, 0)
+    return right / found.requests if found.requests else 0.0
+
+
+def closed_by_driver(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
+    """A closed loop, and the share of it that was answered from rows."""
+    found = asked_by_driver(load_of(contender, None, seconds, CONNECTIONS), contender.name)
+    at = found.latency
+    failed = found.requests - found.statuses.get(200, 0)
+    run = ClosedRun(found.rate, failed, at.p50_ms, at.p90_ms, at.p99_ms, at.p999_ms, at.max_ms)
+    return run, from_rows(contender, found)
+
+
+def driver_ceiling(contender: Contender, seconds: float, core: int | None) -> float:
+    """Requests a second that the driver gets through against a server that does nothing.
+
+    Raises:
+        SurroundingsError: the server that does nothing does not start.
+    """
+    try:
+        with null_server(core) as port:
+            return drive(Load(HOST, port, contender.requests, None, seconds, connections=OPEN_CONNECTIONS)).rate
+    except RunError as error:
+        raise SurroundingsError(f"the driver's ceiling cannot be measured: {error}") from error
+
+
+def is_saturated(contender: Contender, rate: float, seconds: float, core: int | None) -> bool:
+    """Whether the driver fails to hold 1.5 times a rate against a server that does nothing.
+
+    Raises:
+        SurroundingsError: the server that does nothing does not start.
+    """
+    try:
+        load = load_of(contender, rate, seconds)
+        return not ceiling.ceiling(load, rate, min(seconds, _CEILING_SECONDS), core).held
+    except RunError as error:
+        raise SurroundingsError(f"the driver's ceiling cannot be measured: {error}") from error

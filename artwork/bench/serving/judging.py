@@ -1,0 +1,64 @@
+"""The figures of a run beside what is required of them."""
+
+from collections.abc import Sequence
+
+from artwork.bench.serving import targets
+from artwork.bench.serving.contenders import MODEL, NAIVELY, PAGES, RAW, SINGLE
+from artwork.bench.serving.highest import Highest
+from artwork.bench.serving.plan import JUDGED_PICKS
+from artwork.bench.serving.results import Case, Overload, Start
+from artwork.bench.serving.targets import SATURATED, UNCONFIRMED, Judged
+from artwork.bench.targets import Target
+
+BESIDE = {NAIVELY: targets.NAIVE, MODEL: targets.MODEL, RAW: targets.WEBDIS}
+
+
+def judge(cases: Sequence[Case], overload: Overload, start: Start) -> list[Judged]:
+    """Every target that this run can be judged by; a rival that is not installed is not judged."""
+    by_name = {case.name: case for case in cases if case.row_picks == JUDGED_PICKS}
+    single, page = by_name[SINGLE], by_name[PAGES]
+    ratios = [_ratio(single, by_name[name], target) for name, target in BESIDE.items() if name in by_name]
+    return [*ratios, *_latencies(single, page), *_overload(overload, single.highest), *_start(start)]
+
+
+def _ratio(single: Case, other: Case, target: Target) -> Judged:
+    ratio = single.closed.rate.median / other.closed.rate.median
+    return Judged.of(f"single look-ups/s, beside {other.name}", ratio, "x", target)
+
+
+def _latencies(single: Case, page: Case) -> list[Judged]:
+    picks = page.closed.rate.median * page.picks / single.closed.rate.median
+    at = "p99 at 60 % of the highest rate"
+    return [
+        Judged.of(
+            f"single, {at}", single.steady.p99_ms.median, "ms", targets.SINGLE_P99_MS, _hindrance(single.highest)
+        ),
+        Judged.of("picks/s of pages, beside single look-ups", picks, "x", targets.PAGE_PICKS),
+        Judged.of(f"page, {at}", page.steady.p99_ms.median, "ms", targets.PAGE_P99_MS, _hindrance(page.highest)),
+    ]
+
+
+def _overload(overload: Overload, highest: Highest) -> list[Judged]:
+    share, p99 = overload.share_of_highest, overload.accepted_p99_ms
+    of_all = "at twice the highest rate"
+    hindrance = _hindrance(highest)
+    return [
+        Judged.of(f"accepted {of_all}, of that rate", share, "x", targets.ACCEPTED, hindrance),
+        Judged.of(f"p99 of the accepted {of_all}", p99, "ms", targets.OVERLOAD_P99_MS, hindrance),
+    ]
+
+
+def _start(start: Start) -> list[Judged]:
+    what = f"with {start.titles:,} titles x 10 artworks"
+    ready = Judged.of(f"start to ready, {what}", start.ready_seconds.median, "s", targets.READY_SECONDS)
+    if start.resident_megabytes is None:
+        return [ready]
+    memory = start.resident_megabytes.median
+    return [ready, Judged.of(f"resident memory, {what}", memory, "MB", targets.RESIDENT_MEGABYTES)]
+
+
+def _hindrance(highest: Highest) -> str:
+    """Why a figure that rests on a highest rate says nothing, or nothing."""
+    if highest.saturated:
+        return SATURATED
+    return "" if highest.confirmed else UNCONFIRMED

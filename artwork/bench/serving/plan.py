@@ -1,0 +1,63 @@
+"""How long and on how much is measured."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from artwork.bench.serving.ground import Ground
+
+JUDGED_PICKS: Final = 100
+"""Rows of so many picks are judged, others only shown."""
+LARGE_CATALOGUE: Final = 1682
+"""Titles of MovieLens 100k: rows of 5 KB."""
+START_CATALOGUE: Final = 15_000
+"""Titles of one market."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rounds of turns, and seconds of each run.
+
+    ``seconds`` is how long a highest rate has to hold, and how long latencies are taken below it, all rounds together.
+    """
+
+    rounds: int = 3
+    seconds: float = 30.0
+    closed_seconds: float = 5.0
+    search_seconds: float = 2.0
+    starts: int = 5
+    users: int = 200_000
+    large_users: int = 20_000
+    """0 leaves long rows out."""
+    start_users: int = 10_000
+    precision: float = 1.03
+    """How near the search for a highest rate comes to it, as a ratio."""
+    tries: int = 8
+    """Rates, each 5 % below the one before, of which one should hold for the whole time."""
+
+    @classmethod
+    def quick(cls) -> Self:
+        """Everything once and short: it shows that all parts work, its figures are noise."""
+        return cls(
+            rounds=1,
+            seconds=0.5,
+            closed_seconds=1.0,
+            search_seconds=0.2,
+            starts=1,
+            users=2000,
+            large_users=0,
+            start_users=500,
+            precision=1.3,
+            tries=2,
+        )
+
+    def judged_ground(self) -> Ground:
+        """Users with 100 picks each."""
+        return Ground(self.users, JUDGED_PICKS, JUDGED_PICKS)
+
+    def large_ground(self) -> Ground:
+        """Fewer users with long rows."""
+        return Ground(self.large_users, LARGE_CATALOGUE, LARGE_CATALOGUE)
+
+    def start_ground(self) -> Ground:
+        """A large catalogue of which every user has 100 titles: starts and memory."""
+        return Ground(self.start_users, START_CATALOGUE, JUDGED_PICKS)

@@ -1,0 +1,100 @@
+"""What is found of the servers."""
+
+from dataclasses import dataclass
+
+from artwork.bench.results import Machine
+from artwork.bench.serving.highest import Highest
+from artwork.bench.serving.plan import Plan
+from artwork.bench.serving.targets import Judged
+from artwork.bench.timing import Spread
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A closed loop of 32 connections: answers a second, latencies of the runs.
+
+    ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
+    """
+
+    rate: Spread
+    p50_ms: Spread
+    p90_ms: Spread
+    p99_ms: Spread
+    p99_9_ms: Spread
+    max_ms: Spread
+    from_rows: float
+
+
+@dataclass(frozen=True)
+class Steady:
+    """An open loop at 60 % of the highest rate; ``curve`` is (percentile, ms) of all rounds together."""
+
+    rate: float
+    p50_ms: Spread
+    p90_ms: Spread
+    p99_ms: Spread
+    p99_9_ms: Spread
+    max_ms: Spread
+    from_rows: float
+    curve: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One contender on one ground; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
+
+    name: str
+    row_picks: int
+    picks: int
+    closed: Closed
+    highest: Highest
+    steady: Steady
+
+
+@dataclass(frozen=True)
+class Overload:
+    """The service asked for twice its highest rate; ``wrong_statuses`` are answers other than 200 and 503, or none at all."""
+
+    asked_rate: float
+    accepted_rate: float
+    refused_rate: float
+    wrong_statuses: int
+    accepted_p50_ms: float
+    accepted_p99_ms: float
+    share_of_highest: float
+
+
+@dataclass(frozen=True)
+class Start:
+    """From the start of the process to its first ready answer, and its memory after look-ups."""
+
+    titles: int
+    ready_seconds: Spread
+    resident_megabytes: Spread | None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Who did what where; None for what is not there."""
+
+    server_core: int | None
+    rest_core: int | None
+    store: str
+    closed_by: str
+    driver_ceiling: float
+    missing: list[str]
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of a run; ``passed`` unless a required target was missed or could not be judged."""
+
+    machine: Machine
+    setup: Setup
+    cases: list[Case]
+    overload: Overload
+    start: Start
+    metrics_ns: float
+    judged: list[Judged]
+    passed: bool

@@ -1,0 +1,137 @@
+"""A report as text. The HTML report has the same tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from artwork.bench.serving.highest import Highest
+from artwork.bench.serving.results import Case, Report
+from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
+from artwork.bench.table import as_text
+from artwork.bench.timing import Spread
+
+CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
+OPEN = ("rows of", "open loop", "highest rate", "at 60 %", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
+JUDGED = ("what", "found", "required", "aim", "")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of texts; every row has a cell a column."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def render(report: Report) -> str:
+    """The machine, how it was measured, all figures, the targets and the verdict."""
+    sheets = (_printed(sheet) for sheet in sheets_of(report))
+    return "\n".join((*head(report), *sheets, *notes(report), verdict(report)))
+
+
+def sheets_of(report: Report) -> list[Sheet]:
+    """Closed loop, open loop, targets."""
+    judged = [
+        (each.what, f"{number(each.found)} {each.unit}", each.required, each.aim, each.verdict)
+        for each in report.judged
+    ]
+    return [
+        Sheet(CLOSED, [_closed(case) for case in report.cases]),
+        Sheet(OPEN, [_open(case) for case in report.cases]),
+        Sheet(JUDGED, judged),
+    ]
+
+
+def head(report: Report) -> list[str]:
+    """Machine, versions, and who did what on which core."""
+    machine, setup, plan = report.machine, report.setup, report.setup.plan
+    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
+    closed = f"{setup.closed_by}, 32 connections, {plan.rounds} runs of {plan.closed_seconds:g} s in turns"
+    return [
+        f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {setup.store}; {versions}",
+        _cores(report),
+        f"closed loop: {closed}; medians (lowest–highest)",
+        "open loop: Poisson arrivals on 64 connections, latency from the intended time",
+        f"highest rate: p99 below 5 ms and 99 % of it answered from rows, held for {plan.seconds:g} s",
+        f"at 60 % of the highest rate: {plan.rounds} runs in turns, medians (lowest–highest)",
+        *setup.missing,
+    ]
+
+
+def notes(report: Report) -> list[str]:
+    """Figures that fill no table."""
+    over, start = report.overload, report.start
+    accepted = f"p50 {number(over.accepted_p50_ms)} ms, p99 {number(over.accepted_p99_ms)} ms"
+    refused = f"refused {over.refused_rate:,.0f}/s; answers other than 200 and 503: {over.wrong_statuses}"
+    memory = start.resident_megabytes
+    resident = "" if memory is None else f", resident {_spread(memory)} MB after look-ups"
+    return [
+        f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}",
+        f"start to ready with {start.titles:,} titles: {_spread(start.ready_seconds)} s{resident}",
+        f"metrics: {report.metrics_ns:,.0f} ns a look-up",
+        f"driver: {report.setup.driver_ceiling:,.0f} requests/s against a server that does nothing",
+    ]
+
+
+def verdict(report: Report) -> str:
+    """Which targets are missed, or that none is."""
+    missed = [f"{each.what} ({each.verdict})" for each in report.judged if not each.is_reached]
+    if report.overload.wrong_statuses:
+        missed.append("overload was answered with other statuses than 200 and 503")
+    return f"found wanting: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _cores(report: Report) -> str:
+    setup = report.setup
+    if setup.server_core is None:
+        return "processes cannot be pinned to cores here: servers, store and driver take from each other"
+    if setup.server_core == setup.rest_core:
+        return f"one core ({setup.server_core}) for everything: servers, store and driver take from each other"
+    return f"servers on core {setup.server_core}, one worker each; store and driver on core {setup.rest_core}"
+
+
+def _closed(case: Case) -> tuple[str, ...]:
+    found = case.closed
+    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
+    picks = f"{found.rate.median * case.picks:,.0f}"
+    return (*_who(case), _rate(found.rate), picks, *(number(time.median) for time in times), f"{found.from_rows:.1%}")
+
+
+def _open(case: Case) -> tuple[str, ...]:
+    found = case.steady
+    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
+    rates = (_highest(case.highest), f"{found.rate:,.0f}")
+    return (*_who(case), *rates, *(_spread(time) for time in times), f"{found.from_rows:.1%}")
+
+
+def _who(case: Case) -> tuple[str, str]:
+    return f"{case.row_picks:,}", case.name
+
+
+def _highest(found: Highest) -> str:
+    doubts = ((found.saturated, SATURATED), (not found.confirmed, UNCONFIRMED))
+    return ", ".join((f"{found.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
+
+
+def _rate(spread: Spread) -> str:
+    return f"{spread.median:,.0f} ({spread.lowest:,.0f}–{spread.highest:,.0f})"
+
+
+def _spread(spread: Spread) -> str:
+    if spread.lowest == spread.highest:
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.lowest)}–{number(spread.highest)})"
+
+
+def _printed(sheet: Sheet) -> str:
+    table = Table(*sheet.columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in sheet.rows:
+        table.add_row(*row)
+    return as_text(table)
