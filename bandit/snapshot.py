@@ -439,7 +439,7 @@ def _titles(lines: Iterator[bytes], stated: int) -> Iterator[CatalogueTitle]:
     count = 0
     for line in lines:
         yield decode_title(line)
-        count += 1  # noqa: SIM113 - the loop may have no turn at all
+        count += 1
     if count != stated:
         raise RowError("catalogue", f"the catalogue has {count} titles, its header says {stated}")
 

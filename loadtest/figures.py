@@ -44,6 +44,7 @@ class Figures:
     host: str
     users: int
     asked_rate: float
+    scenario: str
     seconds: float
     client_cpu_share: float
     client_lag_p99_ms: float

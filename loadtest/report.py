@@ -1,9 +1,11 @@
 """A verdict as text and as JSON."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from typing import Any
 
 from loadtest.figures import Figures, ScenarioFigures
+from loadtest.find_max import FoundMax, Step
 from loadtest.verdict import SATURATED_CPU_SHARE, Check, Verdict
 
 SHOWN_URL = 120
@@ -15,9 +17,9 @@ WARNING = (
 )
 
 
-def as_json(verdict: Verdict) -> str:
-    """The verdict, its checks and all figures as one JSON document."""
-    return json.dumps(asdict(verdict), indent=2)
+def as_json(value: Mapping[str, Any]) -> str:
+    """A report as one JSON document."""
+    return json.dumps(value, indent=2)
 
 
 def as_text(verdict: Verdict) -> str:
@@ -25,14 +27,44 @@ def as_text(verdict: Verdict) -> str:
     lines = [*_figures(verdict.figures), "", *map(_check, verdict.checks)]
     if verdict.client_saturated:
         lines.append(WARNING)
-    return "\n".join([*lines, "", "within budgets" if verdict.passed else "found wanting"])
+    return "\n".join([*lines, "", _outcome(verdict)])
+
+
+def found_text(found: FoundMax) -> str:
+    """The search for the highest rate, for a reader: its steps, and what was confirmed."""
+    asked = f"{found.scenario} users, {found.page_share:.0%} pages, open loop, p99 within {found.slo_p99_ms:g} ms"
+    if found.highest is None or found.ceiling is None:
+        end = (
+            "found wanting: no rate was kept"
+            if not any(step.kept for step in found.steps)
+            else "found wanting: not confirmed"
+        )
+    else:
+        limit = f"the client held {found.ceiling.rate:,.0f} against a server that does nothing"
+        end = f"highest rate: {found.rate:,.0f} a second, held for {found.highest.seconds:.0f} s ({limit})"
+    return "\n".join([f"{found.host}: {asked}", *map(step_text, found.steps), "", end])
+
+
+def step_text(step: Step) -> str:
+    """One step on a line."""
+    times = f"p50 {step.p50_ms:.2f}, p99 {step.p99_ms:.2f}, p99.9 {step.p999_ms:.2f} ms"
+    said = ", ".join(f"{count:,} x {status or 'no answer'}" for status, count in step.statuses.items())
+    wrong = f", {step.wrong:,} wrong" if step.wrong else ""
+    asked = f"{step.asked_rate:>9,.0f} asked, {step.rate_share:.1%} achieved"
+    return f"  {'kept  ' if step.kept else 'MISSED'}{asked}: {times}; {said}{wrong}"
+
+
+def _outcome(verdict: Verdict) -> str:
+    if verdict.is_the_clients:
+        return "client saturated, no verdict: ask for fewer requests a second (--rate), or run it on another machine"
+    return "within budgets" if verdict.passed else "found wanting"
 
 
 def _figures(figures: Figures) -> list[str]:
     reached = f"{figures.requests:,} requests in {figures.seconds:.1f} s, {figures.rate:,.0f} a second"
     client = f"{figures.client_cpu_share:.0%} of a core, woke up {figures.client_lag_p99_ms:.2f} ms late (p99)"
     return [
-        f"{figures.host}: {reached} of {figures.asked_rate:,.0f} asked for, by {figures.users} users",
+        f"{figures.host}: {reached} of {figures.asked_rate:,.0f} asked for, by {figures.users} users, {figures.scenario}",
         f"client: {client}",
         "",
         f"  {'':8}{'requests':>10}{'failures':>10}{'p50 ms':>9}{'p90 ms':>9}{'p99 ms':>9}{'p99.9 ms':>9}{'max ms':>9}",

@@ -1,5 +1,6 @@
 """Run locust on the scenarios in a process of its own, and read back what it measured."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
+from loadtest.asking import KEY_VARIABLE
 from loadtest.errors import RunError
 from loadtest.figures import Figures, read_figures
 
@@ -28,6 +30,8 @@ class Plan:
     rate: float
     page_share: float
     page_titles: int
+    scenario: str
+    key: str | None
     seed: int
 
 
@@ -37,15 +41,16 @@ def run(plan: Plan, *, live: bool) -> Figures:
     Raises:
         RunError: the service does not answer or is not ready, or locust ended without figures.
     """
-    _check_ready(plan.host)
+    check_ready(plan.host)
     plan.report.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="loadtest-") as folder:
         figures = Path(folder) / "figures.json"
-        _run_locust(_command(plan, figures), plan.seconds + GRACE_SECONDS, live=live)
+        _run_locust(_command(plan, figures), plan.seconds + GRACE_SECONDS, plan.key, live=live)
         return read_figures(figures)
 
 
-def _check_ready(host: str) -> None:
+def check_ready(host: str) -> None:
+    """Refuse to load what could not answer anyway."""
     directly = build_opener(ProxyHandler({}))  # as locust asks: a proxy of the environment is not in the way
     try:
         directly.open(f"{host}/readyz", timeout=10).close()
@@ -75,18 +80,27 @@ def _command(plan: Plan, figures: Path) -> list[str]:
         "--rate": plan.rate,
         "--page-share": plan.page_share,
         "--page-titles": plan.page_titles,
+        "--scenario": plan.scenario,
         "--seed": plan.seed,
     }
     flags = [str(word) for pair in options.items() for word in pair]
     return [sys.executable, "-m", "locust", "-f", str(SCENARIOS), "--headless", *flags]
 
 
-def _run_locust(command: list[str], timeout_seconds: int, *, live: bool) -> None:
+def _run_locust(command: list[str], timeout_seconds: int, key: str | None, *, live: bool) -> None:
     heard = sys.stderr if live else subprocess.PIPE
     nothing = subprocess.DEVNULL
+    environment = dict(os.environ) | ({KEY_VARIABLE: key} if key else {})  # a command line is there for all to see
     try:
         done = subprocess.run(  # noqa: S603  our own interpreter, no shell
-            command, stdin=nothing, stdout=heard, stderr=heard, text=True, check=False, timeout=timeout_seconds
+            command,
+            stdin=nothing,
+            stdout=heard,
+            stderr=heard,
+            text=True,
+            check=False,
+            timeout=timeout_seconds,
+            env=environment,
         )
     except subprocess.TimeoutExpired as error:
         raise RunError(f"locust did not end within {timeout_seconds} s; is the service stuck?") from error

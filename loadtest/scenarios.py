@@ -5,6 +5,7 @@
 Importing locust makes the whole process cooperative (gevent), so nothing but locust itself imports this module.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,11 +21,12 @@ from locust import FastHttpUser, events
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 from loadtest.answers import Checked, check_page, check_single
+from loadtest.asking import KEY_VARIABLE
 from loadtest.clock import Clock
 from loadtest.figures import Figures, Tally, fine_bucket, scenario_figures, write_figures
-from loadtest.targets import Targets, draw_page, draw_title, draw_user, read_targets
+from loadtest.targets import SCENARIOS, Targets, asking_users, draw_page, draw_title, read_targets
 
-SCENARIOS = ("single", "page")
+NAMES = ("single", "page")
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Load:
 
     targets: Targets
     options: Any
+    users: Iterator[str]
     tally: Tally = field(default_factory=Tally)
     numbers: Iterator[int] = field(default_factory=count)
     clock: Clock = field(default_factory=Clock)
@@ -67,7 +70,7 @@ class Viewer(FastHttpUser):  # type: ignore[misc]  # locust is not followed by t
 
     def visit(self) -> None:
         """One look-up: a page, or a single artwork."""
-        user_id = draw_user(self.load.targets, self.rng)
+        user_id = next(self.load.users)
         if self.rng.random() < self.load.options.page_share:
             self.page(user_id)
         else:
@@ -90,13 +93,18 @@ class Viewer(FastHttpUser):  # type: ignore[misc]  # locust is not followed by t
 
     def ask(self, name: str, url: str, check: Callable[[int, bytes], Checked]) -> None:
         """Ask, check and count the answer, and tell locust whether it was right."""
-        with self.client.get(url, name=name, catch_response=True) as response:
+        with self.client.get(url, name=name, headers=authorization(), catch_response=True) as response:
             checked = check_response(response, check)
             self.load.tally.note(name, checked, url)
             if checked.fault is None:
                 response.success()
             else:
                 response.failure(checked.fault)
+
+
+def authorization() -> dict[str, str]:
+    """The header that carries the key, where one is given."""
+    return {"Authorization": f"Bearer {os.environ[KEY_VARIABLE]}"} if os.environ.get(KEY_VARIABLE) else {}
 
 
 def check_response(response: Any, check: Callable[[int, bytes], Checked]) -> Checked:
@@ -117,13 +125,15 @@ def add_options(parser: Any) -> None:
     parser.add_argument("--rate", type=float, default=500.0, help="Requests a second of all users together.")
     parser.add_argument("--page-share", type=float, default=0.5, help="Share of look-ups that ask for a page.")
     parser.add_argument("--page-titles", type=int, default=40, help="Titles on a page.")
+    parser.add_argument("--scenario", choices=SCENARIOS, default="mixed", help="Who asks.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of every draw.")
 
 
 def set_up(environment: Any, **_: Any) -> None:
     """Read the targets and give locust's statistics their finer buckets."""
     options = environment.parsed_options
-    environment.load = Load(read_targets(Path(options.targets)), options)
+    targets, rng = read_targets(Path(options.targets)), Random(options.seed)  # noqa: S311  no secret
+    environment.load = Load(targets, options, asking_users(targets, rng, options.scenario))
     environment.events.spawning_complete.add_listener(lambda **_: environment.load.clock.start())
     environment.events.test_stopping.add_listener(lambda **_: environment.load.clock.stop())
     locust.stats.bucket_response_time = fine_bucket
@@ -136,10 +146,11 @@ def collect(environment: Any, **_: Any) -> None:
         host=environment.host,
         users=load.options.num_users,
         asked_rate=load.options.rate,
+        scenario=load.options.scenario,
         seconds=load.clock.seconds,
         client_cpu_share=load.clock.cpu_share,
         client_lag_p99_ms=load.clock.lag_p99_ms,
-        scenarios=tuple(scenario_figures(name, environment.stats.get(name, "GET")) for name in SCENARIOS),
+        scenarios=tuple(scenario_figures(name, environment.stats.get(name, "GET")) for name in NAMES),
         sources=dict(load.tally.sources),
         faults=load.tally.listed(),
     )

@@ -1,13 +1,17 @@
 """Whom and what the load test asks for: users and titles drawn Zipf-like from the file that a publish writes."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, cycle
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from loadtest.errors import InputError
+
+SCENARIOS: Final = ("mixed", "cold", "fallback")
+"""Who asks: users by their activity, every request another user, or users whom nobody knows."""
 
 COLD_SHARE: Final = 0.05
 """Share of look-ups for a user whom no file knows."""
@@ -69,8 +73,25 @@ def _ids(path: Path, value: Any, field: str) -> tuple[str, ...]:
 def draw_user(targets: Targets, rng: Random) -> str:
     """A user by activity; one in twenty is cold."""
     if rng.random() < COLD_SHARE:
-        return f"cold-{rng.getrandbits(64):016x}"
+        return unknown_user(rng)
     return rng.choices(targets.users, cum_weights=targets.user_weights)[0]
+
+
+def asking_users(targets: Targets, rng: Random, scenario: str) -> Iterator[str]:
+    """Users without end, as a scenario has them.
+
+    ``mixed`` draws by activity. ``cold`` goes through all users in random order before one comes again, so that no row is where
+    an earlier request left it. ``fallback`` makes users up: each answer has to come from the catalogue.
+    """
+    if scenario == "cold":
+        yield from cycle(rng.sample(targets.users, len(targets.users)))
+    while True:
+        yield unknown_user(rng) if scenario == "fallback" else draw_user(targets, rng)
+
+
+def unknown_user(rng: Random) -> str:
+    """A user whom no file knows."""
+    return f"cold-{rng.getrandbits(64):016x}"
 
 
 def draw_title(targets: Targets, rng: Random) -> str:

@@ -16,6 +16,8 @@ DEFAULT_BUDGETS: Final = Path(__file__).with_name("budgets.toml")
 
 PREFIX: Final = "ARTWORK_LOADTEST_"
 
+FAILED_REQUESTS: Final = "failed requests, share"
+
 SATURATED_CPU_SHARE: Final = 0.9
 """Above this share of one core the client delays its own measurements; locust warns at the same one.
 
@@ -54,6 +56,12 @@ class Verdict:
     checks: tuple[Check, ...]
     figures: Figures
 
+    @property
+    def is_the_clients(self) -> bool:
+        """Whether only times and rates were missed, by a saturated client: then nothing is known of the service."""
+        missed = [check.name for check in self.checks if not check.kept]
+        return self.client_saturated and bool(missed) and FAILED_REQUESTS not in missed
+
 
 def read_budgets(path: Path, flags: Mapping[str, float], environment: Mapping[str, str] = os.environ) -> Budgets:
     """Budgets from flags, then ``ARTWORK_LOADTEST_*`` variables, then a file.
@@ -82,7 +90,7 @@ def judge(figures: Figures, budgets: Budgets) -> Verdict:
     limits = {"single": budgets.single_p99_ms, "page": budgets.page_p99_ms}
     checks = (
         *(_at_most(f"p99 of {each.name}, ms", each.p99_ms, limits[each.name]) for each in _asked(figures)),
-        _at_most("failed requests, share", failure_share, budgets.failure_share),
+        _at_most(FAILED_REQUESTS, failure_share, budgets.failure_share),
         Check("rate reached, share", rate_share, budgets.min_rate_share, rate_share >= budgets.min_rate_share),
     )
     saturated = figures.client_cpu_share > SATURATED_CPU_SHARE or figures.client_lag_p99_ms > min(limits.values())

@@ -4,11 +4,11 @@ The rest of the service sees only whole heads, so this is the one limit that has
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from httptools import HttpParserError
 from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.limits import HEAD_SECONDS, MAX_HEAD_BYTES
 from service.problems import head_too_large, problem
@@ -41,6 +41,7 @@ class HeadLimit(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_timer()
+        self._unset_keepalive_if_required()  # uvicorn lets it run, and the connection stay, where a client broke off
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -55,7 +56,7 @@ class HeadLimit(HttpToolsProtocol):
                 self._refuse(head_too_large(self.max_head_bytes))
         elif self._in_trailer and self._earlier_bytes > self.max_head_bytes:
             self.transport.close()  # its request may have been answered
-        elif self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete:
+        elif self.timeout_keep_alive_task is None and self._is_answered():
             self._keep_alive()  # rest of an answered request, or empty lines: no answer will start the timer again
 
     def on_message_begin(self) -> None:
@@ -89,6 +90,10 @@ class HeadLimit(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What cannot be parsed is refused by a problem document, like everything else."""
         self._refuse(problem(400, msg, headers={"Connection": "close"}))
+
+    def _is_answered(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return cycle is not None and cycle.response_complete
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)

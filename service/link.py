@@ -170,8 +170,10 @@ def _ssl_context(options: dict[str, Any]) -> ssl.SSLContext | None:
 def _introduction(options: dict[str, Any]) -> list[bytes]:
     """AUTH and SELECT where the URL asks for them; then PING, because a kernel accepts for a store that is frozen."""
     commands: list[tuple[str, ...]] = []
-    if "password" in options:
-        commands.append(("AUTH", *([options["username"]] if "username" in options else []), options["password"]))
+    if "username" in options:  # which may need no password
+        commands.append(("AUTH", options["username"], options.get("password", "")))
+    elif "password" in options:
+        commands.append(("AUTH", options["password"]))
     if options.get("db"):
         commands.append(("SELECT", str(options["db"])))
     return [packed(*command) for command in (*commands, ("PING",))]

@@ -16,7 +16,7 @@ from service.state import Service
 
 _START: Final = b"GET /v1/users/"
 _END: Final = b"\r\n\r\n"
-_TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect", b"\nupgrade:")
+_TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
 """What may make a request more than a head that asks for something and leaves the connection open."""
 
 

@@ -1,5 +1,6 @@
 """``artwork loadtest``: bring up what the load test needs, run it, and hand its exit code on."""
 
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -30,6 +31,20 @@ def loadtest_command(
     duration: Annotated[str, typer.Option(help="How long: 30s, 5m, 1h.")] = "30s",
     users: Annotated[int, typer.Option(min=1, help="Users, each with a connection of its own.")] = 16,
     rate: Annotated[float, typer.Option(help="Requests a second of all users together.")] = 500.0,
+    scenario: Annotated[
+        str,
+        typer.Option(help="Who asks: mixed (by activity), cold (each request another user), fallback (unknown users)."),
+    ] = "mixed",
+    find_max: Annotated[
+        bool, typer.Option("--find-max", help="Look for the highest rate, and hold it for --duration.")
+    ] = False,
+    slo_p99_ms: Annotated[float, typer.Option(help="Limit of --find-max on the 99th percentile.")] = 5.0,
+    compare: Annotated[
+        Path | None, typer.Option(help="An earlier run's JSON: fail where a p99 or the rate became worse by a fifth.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="ARTWORK_LOADTEST_KEY", show_envvar=True, help="Bearer key of the service.")
+    ] = None,
     report: Annotated[Path, typer.Option(help="HTML report; its JSON goes beside it.")] = Path("reports/loadtest.html"),
     as_json: JsonOption = False,
 ) -> None:
@@ -42,10 +57,18 @@ def loadtest_command(
     """
     targets = workspace / "loadtest.json"
     _check_targets(targets, may_prepare=host is None)
-    told = {"--targets": targets, "--duration": duration, "--users": users, "--rate": rate, "--report": report}
-    flags = [str(word) for pair in told.items() for word in pair] + ["--json"] * as_json + context.args
+    told: dict[str, object] = {
+        "--targets": targets,
+        "--duration": duration,
+        "--users": users,
+        "--rate": rate,
+        "--report": report,
+    }
+    told |= {"--scenario": scenario, "--slo-p99-ms": slo_p99_ms} | ({"--compare": compare} if compare else {})
+    switches = ["--find-max"] * find_max + ["--json"] * as_json
+    flags = [str(word) for pair in told.items() for word in pair] + switches + context.args
     with running_service(workspace) if host is None else nullcontext(host) as address:
-        raise typer.Exit(_loadtest(["--host", address, *flags]))
+        raise typer.Exit(_loadtest(["--host", address, *flags], key))
 
 
 def _check_targets(targets: Path, *, may_prepare: bool) -> None:
@@ -56,8 +79,9 @@ def _check_targets(targets: Path, *, may_prepare: bool) -> None:
     prepare(targets.parent)
 
 
-def _loadtest(flags: list[str]) -> int:
-    process = subprocess.Popen([sys.executable, "-m", "loadtest", *flags])  # noqa: S603 - our own command, no shell
+def _loadtest(flags: list[str], key: str | None) -> int:
+    environment = dict(os.environ) | ({"ARTWORK_LOADTEST_KEY": key} if key else {})
+    process = subprocess.Popen([sys.executable, "-m", "loadtest", *flags], env=environment)  # noqa: S603 - our own command, no shell
     try:
         return process.wait()
     finally:

@@ -64,6 +64,7 @@ def test_figures_read_back_are_the_figures_written(tmp_path: Path) -> None:
         host="http://127.0.0.1:8000",
         users=16,
         asked_rate=500.0,
+        scenario="mixed",
         seconds=30.0,
         client_cpu_share=0.25,
         client_lag_p99_ms=1.5,

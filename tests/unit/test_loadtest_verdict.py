@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ GOOD = Figures(
     host="http://127.0.0.1:8000",
     users=16,
     asked_rate=100.0,
+    scenario="mixed",
     seconds=10.0,
     client_cpu_share=0.3,
     client_lag_p99_ms=1.2,
@@ -68,6 +69,21 @@ def test_a_saturated_client_is_said_to_be(busy: dict[str, float]) -> None:
     assert "client was saturated" in as_text(verdict)
 
 
+def test_times_missed_by_a_saturated_client_are_the_clients_and_no_verdict_on_the_service() -> None:
+    slow = replace(GOOD, client_cpu_share=0.95, scenarios=(replace(SINGLE, p99_ms=7.0), PAGE))
+    assert judge(slow, BUDGETS).is_the_clients
+    assert as_text(judge(slow, BUDGETS)).splitlines()[-1].startswith("client saturated, no verdict")
+
+
+def test_wrong_answers_are_found_wanting_however_busy_the_client_was() -> None:
+    wrong = replace(GOOD, client_cpu_share=0.95, scenarios=(replace(SINGLE, failures=1), PAGE))
+    assert not judge(wrong, BUDGETS).is_the_clients
+
+
+def test_a_saturated_client_that_measured_times_within_budgets_has_judged() -> None:
+    assert not judge(replace(GOOD, client_cpu_share=0.95), BUDGETS).is_the_clients
+
+
 def test_the_text_names_the_budget_that_was_missed_with_both_numbers() -> None:
     slow = replace(GOOD, scenarios=(replace(SINGLE, p99_ms=7.21), PAGE))
     text = as_text(judge(slow, BUDGETS))
@@ -83,7 +99,7 @@ def test_the_text_shows_faults_and_sources() -> None:
 
 
 def test_the_json_holds_the_outcome_the_checks_and_the_figures() -> None:
-    value = json.loads(as_json(judge(GOOD, BUDGETS)))
+    value = json.loads(as_json(asdict(judge(GOOD, BUDGETS))))
     assert value["passed"] is True
     assert value["checks"][1] == {"name": "p99 of page, ms", "measured": 4.99, "limit": 5.0, "kept": True}
     assert value["figures"]["scenarios"][0]["p50_ms"] == 0.4

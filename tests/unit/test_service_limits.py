@@ -1,25 +1,33 @@
 """Limits of a request, held by a real server on loopback: its head in bytes and time, its body, its query, its key."""
 
 import asyncio
+import gc
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakSet
 
 import pytest
 import uvicorn
+from asgi import published
 from fastapi import Body, FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.body_limit import BodyLimit
 from service.head_limit import HeadLimit
 from service.keys import entry_text, new_key
+from service.protocol import Connection, Departure
+from service.rows import Unread
 from service.settings import Settings
+from service.state import Service
 from service.store import MemoryStore
+from service.write_limit import WriteLimit
 
 HANG_SECONDS = 20.0
 HEAD_BYTES = 1000
@@ -36,6 +44,31 @@ class QuickHeads(HeadLimit):
     """Heads that have to be there at once."""
 
     head_seconds = 0.05
+
+
+class Known(HeadLimit):
+    """Connections that can be counted, and that nothing but their client ends."""
+
+    there: ClassVar["WeakSet[Known]"] = WeakSet()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = 3600
+        self.there.add(self)
+
+
+class Brief(HeadLimit):
+    """Connections that are not kept for long."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = 1
+
+
+class QuickReaders(WriteLimit, HeadLimit):
+    """Answers have to be read at once."""
+
+    write_seconds = 0.05
 
 
 class Answer(NamedTuple):
@@ -73,6 +106,16 @@ class Client:
         body = await self._reader.readexactly(int(headers["content-length"]))
         return Answer(int(first.split()[1]), headers, body)
 
+    @property
+    def is_cut_off(self) -> bool:
+        return self._writer.is_closing()
+
+    def break_off(self) -> None:
+        """Vanish, as a client that crashed: the service is told of a reset."""
+        linger = struct.pack("ii", 1, 0)
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._writer.transport.abort()
+
     async def ask(self, *pieces: bytes) -> Answer:
         await self.send(*pieces)
         answer = await self.answer()
@@ -88,8 +131,8 @@ async def serving(app: ASGIApp, protocol: type[HeadLimit], state: dict[str, Any]
     """The application behind a protocol, and what opens a connection to it."""
     writers = []
     config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config, ServerState(), state), "127.0.0.1", 0)
+    loop, shared = asyncio.get_running_loop(), Departure()
+    server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
 
     async def connect() -> Client:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -228,6 +271,53 @@ def test_what_is_no_http_is_a_problem_too() -> None:
     run(scenario, echo)
 
 
+async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers without a look at the body."""
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
+@pytest.mark.parametrize("rest", [b"x", b"\r\n"])
+def test_a_connection_that_goes_quiet_after_its_answer_is_closed_whatever_came_in_between(rest: bytes) -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.ask(post(b"xy")[:-2] if rest == b"x" else get())
+        await client.send(rest)
+        assert await client.answer() is None
+
+    run(scenario, at_once, Brief)
+
+
+def test_nothing_is_left_of_a_client_who_breaks_off() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.ask(get())
+        assert len(Known.there) == 1
+        client.break_off()
+        while Known.there:
+            await asyncio.sleep(0.01)
+            gc.collect()
+
+    run(scenario, at_once, Known)
+
+
+def test_a_client_who_does_not_read_is_cut_off_and_the_request_ends() -> None:
+    piece = b"x" * (32 << 20)
+
+    async def scenario(connect: Connect) -> None:
+        await (await connect()).send(get())
+        await ended.wait()
+
+    async def flood(_scope: Scope, _receive: Receive, send: Send) -> None:
+        length = str(2 * len(piece)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": piece})
+        ended.set()
+
+    ended = asyncio.Event()
+    run(scenario, flood, QuickReaders)
+
+
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +347,19 @@ def test_a_body_without_a_stated_length_is_counted_as_it_arrives() -> None:
         assert (await (await connect()).ask(*pieces)).status == 413
 
     run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+@pytest.mark.parametrize("app", [echo, at_once])
+def test_fields_after_a_body_in_chunks_are_bounded_like_a_head(app: ASGIApp) -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(*chunked(b"x")[:-1], b"0\r\n")
+        with suppress(ConnectionError):
+            while not client.is_cut_off:
+                await client.send(b"X: " + b"y" * 95 + b"\r\n")
+                await asyncio.sleep(0)
+
+    run(scenario, app)
 
 
 def test_a_route_that_parses_its_body_refuses_too_large_ones_alike() -> None:
@@ -291,12 +394,16 @@ def test_an_answer_that_has_begun_is_not_replaced_by_a_refusal() -> None:
 # --- the application -------------------------------------------------------------------------------------------------
 
 
-def ask_application(*requests: bytes, **settings: Any) -> list[Answer]:
-    """The answers of an application with an empty store: what is not refused is 503."""
+LOOK_UP = b"GET /v1/users/ann/titles/t0/artwork HTTP/1.1\r\nHost: s\r\n\r\n"
+ALIVE = b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n"
+
+
+def ask_application(*requests: bytes, store: MemoryStore | None = None, **settings: Any) -> list[Answer]:
+    """The answers of an application, with an empty store unless one is given: what is not refused is 503."""
     answers: list[Answer] = []
 
     async def scenario() -> None:
-        app = create_app(Settings(poll_seconds=3600, **settings), MemoryStore())
+        app = create_app(Settings(poll_seconds=3600, **settings), store or MemoryStore())
         async with app.router.lifespan_context(app) as state, serving(app, HeadLimit, dict(state or {})) as connect:
             answers.extend([await (await connect()).ask(request) for request in requests])
 
@@ -324,6 +431,12 @@ def test_the_application_bounds_bodies() -> None:
     assert refused.status == 413
 
 
+def test_a_look_up_that_could_be_answered_is_refused_with_a_body_beyond_the_limit() -> None:
+    request = LOOK_UP.replace(b"Host: s", b"Content-Length: 11")
+    [refused] = ask_application(request, store=MemoryStore(published()), max_body_bytes=10)
+    assert refused.status == 413
+
+
 def test_with_keys_a_look_up_needs_one_of_its_scope(tmp_path: Any) -> None:
     (key, entry), (other, other_entry) = new_key("web", ["lookup"]), new_key("player", ["events"])
     path = tmp_path / "keys.toml"
@@ -345,3 +458,87 @@ def test_with_keys_probes_and_metrics_stay_open(tmp_path: Any) -> None:
     path.write_text(entry_text(new_key("web", ["lookup"])[1]))
     requests = [get().replace(b"/?", url) for url in (b"/livez", b"/readyz", b"/metrics", b"/openapi.json")]
     assert [answer.status for answer in ask_application(*requests, keys_file=path)] == [200, 503, 200, 200]
+
+
+# --- overload --------------------------------------------------------------------------------------------------------
+
+
+class SlowStore(MemoryStore):
+    """Rows come when they are let."""
+
+    def __init__(self) -> None:
+        super().__init__(published())
+        self.answers = asyncio.Event()
+
+    async def read(self, key: bytes) -> bytes | Unread | None:
+        await self.answers.wait()
+        return await super().read(key)
+
+
+class Remembered(Connection):
+    """Connections in the order in which they were opened."""
+
+    opened: ClassVar["list[Remembered]"] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.opened.append(self)
+
+
+def overload(scenario: Callable[[Connect], Awaitable[None]]) -> None:
+    """Play against an application that may have one request in progress, and has."""
+
+    async def all_of_it() -> None:
+        store = SlowStore()
+        app = create_app(Settings(poll_seconds=3600, max_waiting=1), store)
+        Remembered.opened.clear()
+        async with app.router.lifespan_context(app) as state, serving(app, Remembered, dict(state or {})) as connect:
+            service: Service = dict(state or {})["service"]
+            first = await connect()
+            await first.send(LOOK_UP)
+            while not service.in_progress:
+                await asyncio.sleep(0)
+            await scenario(connect)
+            store.answers.set()
+            answer = await first.answer()
+            assert answer is not None
+            assert answer.status == 200
+
+    asyncio.run(all_of_it())
+
+
+def test_the_body_of_a_request_that_was_answered_early_is_not_taken_for_a_look_up_to_refuse() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        assert (await client.ask(post(LOOK_UP, "/nothing").removesuffix(LOOK_UP))).status == 404
+        await client.send(LOOK_UP)
+        await (await connect()).ask(ALIVE)  # by now the body has been read, and alone
+        assert (await client.ask(ALIVE)).status == 200
+
+    overload(scenario)
+
+
+def test_a_connection_is_kept_while_it_asks_though_all_of_it_is_refused() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        assert (await client.ask(LOOK_UP)).status == 503
+        asking = Remembered.opened[-1]
+        asking.timeout_keep_alive_handler()
+        assert (await client.ask(LOOK_UP)).status == 503
+        asking.timeout_keep_alive_handler()
+        asking.timeout_keep_alive_handler()
+        assert await client.answer() is None
+
+    overload(scenario)
+
+
+def test_refusals_do_not_pile_up_for_a_client_who_does_not_read() -> None:
+    async def scenario(connect: Connect) -> None:
+        await (await connect()).ask(ALIVE)
+        asking = Remembered.opened[-1]
+        asking.pause_writing()
+        asking.data_received(LOOK_UP)
+        assert asking.cycle.scope["path"] == "/v1/users/ann/titles/t0/artwork"  # parsed, and waits like any answer
+        asking.resume_writing()
+
+    overload(scenario)
