@@ -31,7 +31,6 @@ def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> F
         return find_max(host, load_of(host, TARGETS, asking, None, seconds), slo_p99_ms, seconds, asking)
 
 
-@pytest.mark.faults
 def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> None:
     turn = asyncio.Lock()
 

@@ -208,6 +208,15 @@ def test_an_error_of_the_store_is_told_from_a_missing_row(url: str, admin: Redis
     with_rows(url + "?username=reader&password=any", use)
 
 
+def test_a_user_without_a_password_is_who_reads(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        assert await reads.read("k1") == [b"v1"]
+
+    admin.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
+    admin.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-mget"])
+    with_rows(url + "?username=reader", use)
+
+
 def test_a_wrong_password_is_tried_again_in_pauses_until_it_is_right(url: str, admin: Redis) -> None:
     async def scenario() -> None:
         reads = Reads(url + "?password=secret", PATIENT_MS)
