@@ -1,6 +1,5 @@
 """HTTP as uvicorn speaks it, with a way to part from clients that loses no request."""
 
-import sys
 from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -34,7 +33,7 @@ class Connection(Shedding, WriteLimit, OneWrite):
 
     def announce(self) -> None:
         """Let the answer to the last request be the last one; an answer that has begun cannot say so any more."""
-        self._max_waiting = sys.maxsize  # refusals come from the application now: the bytes kept ready announce nothing
+        self._may_shed = False  # refusals come from the application now: the bytes kept ready announce nothing
         cycle = self._unanswered()
         if cycle is not None:
             cycle.keep_alive = False

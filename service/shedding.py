@@ -5,6 +5,7 @@ have answered. Parsing a request, making a task for it and having it refused by 
 """
 
 from functools import cache
+from math import inf
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -20,6 +21,38 @@ _TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nex
 """What may make a request more than a head that asks for something and leaves the connection open."""
 
 
+LASTING_SECONDS: Final = 0.05
+"""Refusals that go on for so long are no burst any more."""
+
+QUIET_SECONDS: Final = 0.05
+"""Without a refusal for so long, it is over."""
+
+
+class Pressure:
+    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, half.
+
+    The whole bound takes a burst in without refusing. Held for longer it fills the worker: answers wait in line behind others,
+    and nothing is left to work off what gathered while the worker stood still. The caller brings the clock, in seconds.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self.low = max(1, max_waiting // 2)
+        self._high = max_waiting
+        self._began = self._last = self._low_until = -inf
+
+    def bound(self, now: float) -> int:
+        """How many may be in progress."""
+        return self.low if now < self._low_until else self._high
+
+    def refused(self, now: float) -> None:
+        """One more was refused."""
+        if now - self._last > QUIET_SECONDS:
+            self._began = now
+        self._last = now
+        if now - self._began >= LASTING_SECONDS:
+            self._low_until = now + QUIET_SECONDS
+
+
 class Shedding(HeadLimit):
     """A connection that, while as many requests as allowed are in progress, refuses the next plain look-up unparsed.
 
@@ -32,11 +65,20 @@ class Shedding(HeadLimit):
         service: Service = self.app_state["service"]
         self._metrics = service.metrics
         self._max_waiting = service.max_waiting
+        self._pressure: Pressure = self.app_state.setdefault("pressure", Pressure(service.max_waiting))  # of the worker
+        self._may_shed = True
         self._asked_since = False
 
     def data_received(self, data: bytes) -> None:
         """Refuse, or go on."""
-        if len(self.tasks) >= self._max_waiting and self._is_between_requests() and is_plain(data):
+        waiting = len(self.tasks)
+        if (
+            waiting >= self._pressure.low  # hardly ever, so that the rest costs nothing
+            and waiting >= self._pressure.bound(self.loop.time())
+            and self._may_shed
+            and self._is_between_requests()
+            and is_plain(data)
+        ):
             self._shed()
         else:
             super().data_received(data)
@@ -61,6 +103,7 @@ class Shedding(HeadLimit):
     def _shed(self) -> None:
         self.transport.write(refusal_bytes(self._max_waiting))
         self._metrics.answered(UNMATCHED, 503, 0.0)
+        self._pressure.refused(self.loop.time())
         self._asked_since = True
         if self.timeout_keep_alive_task is None:  # its first request; later ones leave the timer of the last answer
             self._stop_timer()
