@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from service import probes, problems
@@ -19,6 +19,7 @@ from service.rows import JoinedRows, Rows
 from service.settings import Settings
 from service.state import LifespanState, Service
 from service.store import MemoryStore, RedisStore, Store
+from service.tasks import end
 
 POLL_DEADLINE_MS: Final = 1000.0
 """Polls are patient where requests are not: a catalogue is larger than a row, and nobody waits for it."""
@@ -94,6 +95,4 @@ async def _running(poller: Poller, poll_seconds: float) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)

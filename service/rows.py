@@ -14,6 +14,7 @@ from service.breaker import Breaker
 from service.health import Health
 from service.link import StoreLink, Wire, packed
 from service.metrics import Metrics
+from service.tasks import end
 
 MAX_IN_FLIGHT: Final = 8
 """Round trips sent and not yet answered, late ones included. When all of them are late, reads fail at once."""
@@ -96,8 +97,7 @@ class JoinedRows:
 
     async def close(self) -> None:
         """Give up the connection and whatever is in flight."""
-        self._keeper.cancel()
-        await asyncio.wait((self._keeper,))
+        await end(self._keeper)
         self._down()
 
     def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
