@@ -43,7 +43,7 @@ lock: $(READY) ## Pin the newest requirements that fit, with hashes and without 
 	uv pip compile pyproject.toml -o requirements/dev.txt --extra dev $(LOCK)
 	uv pip compile pyproject.toml -o requirements/bench.txt --extra bench $(LOCK)
 
-LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+LOCK := --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	-c requirements/constraints.txt
 
 $(READY): requirements/dev.txt pyproject.toml
