@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 import polars as pl
@@ -13,17 +12,15 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
 from batch.catalogue import Catalogue
 from batch.files import write_json
-from batch.flips import count_rows, flip, read_meta, refuse_older
+from batch.flips import count_rows, flip, read_current, read_meta, refuse_older
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
 from batch.reports import Report
+from batch.row_writer import write_rows
 from batch.rows import encoded_rows, published_catalogue
 from batch.store import read_bytes, shown_url, store_errors
 from batch.sweep import sweep
 from batch.workspace import Workspace
 
-_ROWS_A_WRITE = 200
-"""The store does one command at a time, and look-ups wait for it: 1,000 rows hold it for some 2 ms, of the 3 that a look-up
-has. 200 cost the publisher a tenth of its speed, 100 a third."""
 _SAMPLE = 200
 _OVERHEAD_BYTES = 120  # of a key and its value in the store, beside the row itself
 _TARGET_USERS = 10_000
@@ -155,8 +152,8 @@ def _write_rows(
     every = max(1, manifest.counts["rows"] // _SAMPLE)
     count = total_bytes = 0
     sample: dict[str, bytes] = {}
-    while batch := list(islice(rows, _ROWS_A_WRITE)):
-        client.mset({snapshot.row_key(manifest.generation, user_id): row for user_id, row in batch})
+    rest = time.sleep if read_current(client) else None  # nobody looks up in a store that serves nothing
+    for batch in write_rows(client, manifest.generation, rows, rest):
         sample |= dict(batch[-count % every :: every])  # rows 0, every, 2 · every, ... of all batches together
         count += len(batch)
         total_bytes += sum(len(row) for _, row in batch)

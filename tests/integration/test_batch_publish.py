@@ -18,11 +18,13 @@ from bandit.snapshot import (
     encode_json,
     generation_of_key,
     part_key,
+    row_key,
 )
 from batch.catalogue import Catalogue
 from batch.flips import read_current, read_meta
 from batch.generations import claim, folder_of
 from batch.publish import Published, publish
+from batch.row_writer import ROWS_A_WRITE, write_rows
 from batch.store import read_bytes, store_errors
 from batch.workspace import Workspace
 
@@ -249,3 +251,13 @@ def test_current_is_written_as_json_that_names_generation_flip_and_previous(
 def test_the_password_of_a_store_is_not_in_what_a_publish_returns(workspace: Workspace, client: redis.Redis) -> None:
     made = publish(workspace, make_generation(workspace), client, "redis://me:secret@host:6379/0", silent)
     assert made.store == "redis://me:***@host:6379/0"
+
+
+def test_a_publisher_rests_after_each_command_for_as_long_as_it_took(client: redis.Redis) -> None:
+    rests: list[float] = []
+    rows = ((f"u{user}", b"row") for user in range(2 * ROWS_A_WRITE + 1))
+    sizes = [len(batch) for batch in write_rows(client, 3, rows, rests.append)]
+    assert sizes == [ROWS_A_WRITE, ROWS_A_WRITE, 1]
+    assert len(rests) == 3
+    assert all(rest > 0 for rest in rests)
+    assert client.get(row_key(3, f"u{2 * ROWS_A_WRITE}")) == b"row"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from typing import Final
 
 import redis
@@ -15,6 +15,7 @@ from artwork.bench.faults.ground import Ground, make_current, packed_rows
 from artwork.bench.faults.proxy import DelayingProxy
 from artwork.bench.faults.store import BreakableStore
 from bandit.errors import InputError, SurroundingsError
+from batch.row_writer import write_rows
 
 SLOW_MS: Final = 50.0
 LOWEST_PRIORITY: Final = 19
@@ -90,16 +91,12 @@ def _full(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _published(scene: Scene) -> Iterator[None]:
-    """The rows of generation 2 are written over and over, then it is made current."""
-    batches = list(packed_rows(scene.ground, 2))
-
-    def write_more(number: int) -> None:
-        client.mset(batches[number % len(batches)])
-
-    # What is measured is a store that is kept busy: the writer gives way where it shares a core with store and client.
-    with scene.store.client() as client, _repeated(write_more, niceness=LOWEST_PRIORITY):
-        yield
+    """The rows of generation 2 are written over and over as a publisher writes them, then it is made current."""
     with scene.store.client() as client:
+        written = write_rows(client, 2, cycle(list(packed_rows(scene.ground, 2))), time.sleep)
+        # What is measured is the store being written to: the writer gives way where it shares a core with store and client.
+        with _repeated(lambda _number: next(written), niceness=LOWEST_PRIORITY):
+            yield
         make_current(client, 2, 2)
 
 
@@ -147,7 +144,11 @@ FAULTS: Final = (
     Fault("paused", "CLIENT PAUSE: commands are taken and not answered", _paused),
     Fault("restarted", "SIGKILL, and started again at once", _restarted),
     Fault("out of memory", "writes are refused", _full),
-    Fault("publish", "the rows of another generation are written without a pause, then it is flipped to", _published),
+    Fault(
+        "publish",
+        "the rows of another generation are written as artwork publish does, then it is flipped to",
+        _published,
+    ),
     Fault("flips", "art:current moves between two generations without a pause", _flipped),
 )
 

@@ -18,14 +18,13 @@ from bandit.snapshot import (
     encode_row,
     meta_key,
     part_key,
-    row_key,
 )
+from batch.row_writer import Row, write_rows
 
 POLICY: Final = "thompson"
 FALLBACK_POLICY: Final = "popularity"
 ARTWORKS: Final = 4
 _WEIGHTS: Final = (30000, 20000, 10000, 5535)
-_ROWS_A_WRITE: Final = 200  # as a publisher does
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,17 @@ class Ground:
         return found | {meta_key(generation): encode_json(meta)}
 
 
-def packed_rows(ground: Ground, generation: int) -> Iterator[dict[str, bytes]]:
-    """The rows of a generation by key, some hundreds at a time."""
-    for start in range(0, ground.users, _ROWS_A_WRITE):
-        users = range(start, min(start + _ROWS_A_WRITE, ground.users))
-        yield {row_key(generation, ground.user_id(user)): ground.row(generation, user) for user in users}
+def packed_rows(ground: Ground, generation: int) -> Iterator[Row]:
+    """Users and their rows of a generation."""
+    for user in range(ground.users):
+        yield ground.user_id(user), ground.row(generation, user)
 
 
 def write(client: redis.Redis, ground: Ground, generation: int) -> None:
     """Write a whole generation, which is not served yet."""
     client.mset(ground.described(generation))
-    for rows in packed_rows(ground, generation):
-        client.mset(rows)
+    for _ in write_rows(client, generation, packed_rows(ground, generation), rest=None):
+        pass
 
 
 def publish(client: redis.Redis, ground: Ground, generation: int, flip: int) -> None:
