@@ -4,7 +4,7 @@ A worker that is asked for more than it can do has to spend next to nothing on w
 have answered. Parsing a request, making a task for it and having it refused by the application costs more than half a look-up.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from math import inf
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from service.problems import overloaded
 from service.state import Service
 
 _START: Final = b"GET /v1/users/"
+_VERSION: Final = b" HTTP/1.1\r\n"
 _END: Final = b"\r\n\r\n"
 _TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
 """What may make a request more than a head that asks for something and leaves the connection open."""
@@ -29,14 +30,14 @@ QUIET_SECONDS: Final = 0.05
 
 
 class Pressure:
-    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, half.
+    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, 3/8.
 
     The whole bound takes a burst in without refusing. Held for longer it fills the worker: answers wait in line behind others,
     and nothing is left to work off what gathered while the worker stood still. The caller brings the clock, in seconds.
     """
 
     def __init__(self, max_waiting: int) -> None:
-        self.low = max(1, max_waiting // 2)
+        self.low = max(1, 3 * max_waiting // 8)
         self._high = max_waiting
         self._began = self._last = self._low_until = -inf
 
@@ -118,7 +119,12 @@ def refusal_bytes(max_waiting: int) -> bytes:
 
 def is_plain(data: bytes) -> bool:
     """Whether the bytes are exactly the head of one look-up without a body, on a connection that is to stay open."""
-    if not data.startswith(_START) or not data.endswith(_END) or data.count(_END) != 1:
-        return False
-    lower = data.lower()
-    return b" http/1.1\r\n" in lower and not any(telling in lower for telling in _TELLING)
+    line, _, fields = data.partition(_VERSION)
+    return line.startswith(_START) and b"\n" not in line and _are_plain(fields)
+
+
+@lru_cache(maxsize=64)  # clients repeat their fields: looking them up takes a tenth of reading them
+def _are_plain(fields: bytes) -> bool:
+    lower = b"\n" + fields.lower()
+    ends_once = lower.endswith(_END) and lower.count(_END) == 1
+    return ends_once and not any(telling in lower for telling in _TELLING)

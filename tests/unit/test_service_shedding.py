@@ -28,6 +28,8 @@ def test_a_head_that_asks_for_a_look_up_is_plain(rest: bytes) -> None:
         HEAD + b"Expect: 100-continue\r\n\r\n",
         HEAD + b"Upgrade: websocket\r\n\r\n",
         HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n",
+        HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"A: HTTP/1.1\r\n\r\n",
+        HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Content-Length: 4\r\nA: HTTP/1.1\r\nB: c\r\n\r\n",
         HEAD.replace(b"GET", b"POST") + b"\r\n",
         HEAD.replace(b"/v1/users/", b"/readyz?") + b"\r\n",
         b"",
@@ -56,7 +58,7 @@ def test_a_burst_is_taken_up_to_the_whole_bound() -> None:
 def test_while_refusals_go_on_less_is_taken() -> None:
     pressure = Pressure(64)
     last = refused_for(pressure, 0.0, 2 * LASTING_SECONDS)
-    assert pressure.bound(last) == pressure.low == 32
+    assert pressure.bound(last) == pressure.low == 24
 
 
 def test_once_nothing_was_refused_for_a_while_the_whole_bound_is_back() -> None:
