@@ -1,15 +1,12 @@
 """A report as text."""
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from artwork.bench.results import Report, Row
 from artwork.bench.targets import MISSED
 from artwork.bench.timing import Spread
-from artwork.output import console
-
-_WIDTH = 150
+from artwork.sheets import as_text
 
 
 def render(report: Report) -> str:
@@ -88,12 +85,3 @@ def _verdict(report: Report) -> str:
         return "nothing was judged: no rival with a target is installed"
     missed = [f"{row.part} beside {row.rival}" for row in judged if row.verdict == MISSED]
     return f"found wanting: {', '.join(missed)}" if missed else "every ratio that is judged reaches what is required"
-
-
-def as_text(table: Table) -> str:
-    """A table as lines: as wide as the terminal, and of a fixed width without colours elsewhere."""
-    terminal = console.is_terminal
-    printer = Console(width=max(console.width, 100) if terminal else _WIDTH, no_color=not terminal, markup=False)
-    with printer.capture() as captured:
-        printer.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -8,7 +8,7 @@ import pytest
 from artwork.bench.results import Machine
 from artwork.bench.serving.contenders import MODEL, NAIVELY, PAGES, RAW, SINGLE
 from artwork.bench.serving.highest import Highest
-from artwork.bench.serving.html import page, repeat
+from artwork.bench.serving.html import rendered, repeat
 from artwork.bench.serving.judging import judge
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Closed, Overload, Report, Setup, Start, Steady
@@ -25,7 +25,7 @@ def of(value: float) -> Spread:
 def case(name: str, rate: float, *, picks: int = 1, p99_ms: float = 1.5) -> Case:
     times = (of(0.5), of(1.0), of(p99_ms), of(2.5), of(3.5))
     steady = Steady(0.6 * rate, *times, from_rows=1.0, curve=[(0.0, 0.1), (99.0, p99_ms), (99.99, 3.0)])
-    return Case(name, 100, picks, Closed(of(rate), *times, from_rows=1.0), Highest(rate, 30.0, confirmed=True), steady)
+    return Case(name, 100, picks, Closed(of(rate), *times, from_rows=1.0, rates=[rate]), Highest(rate, 30.0, confirmed=True), steady)
 
 
 CASES = [
@@ -48,6 +48,11 @@ def report(cases: list[Case]) -> Report:
 
 def found(cases: list[Case]) -> dict[str, tuple[float, str]]:
     return {each.what: (each.found, each.verdict) for each in judge(cases, OVERLOAD, START)}
+
+
+def test_ratios_are_those_of_rounds_so_that_a_slow_round_slows_both() -> None:
+    ours, theirs = CASES[0].closed, CASES[1].closed
+    assert replace(ours, rates=[30.0, 10.0, 28.0]).times(replace(theirs, rates=[6.0, 2.0, 7.0])) == 5.0
 
 
 def test_rates_are_judged_as_ratios_to_each_yardstick_and_pages_in_picks() -> None:
@@ -95,7 +100,7 @@ def test_figures_machine_and_cores_are_in_the_text() -> None:
 
 
 def test_the_page_loads_nothing_from_anywhere() -> None:
-    made = page(report(CASES))
+    made = rendered(report(CASES))
     assert "Plotly.newPlot" in made
     outside_scripts = re.sub(r"<script.*?</script>", "", made, flags=re.DOTALL)
     assert not re.search(r"<script[^>]+src=", made)

@@ -57,13 +57,18 @@ class _Turns:
 
     def closed(self) -> list[Closed]:
         shares = [closed_by_driver(each, self._plan.closed_seconds)[1] for each in self._contenders]  # warms up, too
-        runs = self._taken("closed loop", lambda i, _: _closed_run(self._contenders[i], self._plan.closed_seconds))
+        runs = self._taken(
+            "closed loop",
+            lambda i, _: _closed_run(self._contenders[i], self._plan.closed_seconds),
+            self._plan.closed_rounds,
+        )
         return [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
 
     def highest(self, closed: Sequence[Closed], core: int | None) -> list[Highest]:
         found = self._taken(
             "highest rate",
             lambda i, _: search(self._contenders[i], closed[i].rate.median, self._plan),
+            self._plan.rounds,
         )
         highest = []
         for i, each in enumerate(self._contenders):
@@ -82,13 +87,14 @@ class _Turns:
                 load_of(self._contenders[i], STEADY_SHARE * highest[i].rate, seconds, seed=turn),
                 self._contenders[i].name,
             ),
+            self._plan.rounds,
         )
         return [_steady(each, STEADY_SHARE * highest[i].rate, drives[i]) for i, each in enumerate(self._contenders)]
 
-    def _taken(self, what: str, take: Callable[[int, int], T]) -> list[list[T]]:
+    def _taken(self, what: str, take: Callable[[int, int], T], rounds: int) -> list[list[T]]:
         """All runs of each contender, taken in turns."""
         runs: list[list[T]] = [[] for _ in self._contenders]
-        total = self._plan.rounds * len(self._contenders)
+        total = rounds * len(self._contenders)
         for turn in range(total):
             self._progress(f"{self._what}, {what}", turn, total)
             at = turn % len(self._contenders)
@@ -117,6 +123,7 @@ def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
         p99_9_ms=Spread.of([run.p99_9_ms for run in runs]),
         max_ms=Spread.of([run.max_ms for run in runs]),
         from_rows=share,
+        rates=[run.rate for run in runs],
     )
 
 

@@ -22,12 +22,11 @@ def judge(cases: Sequence[Case], overload: Overload, start: Start) -> list[Judge
 
 
 def _ratio(single: Case, other: Case, target: Target) -> Judged:
-    ratio = single.closed.rate.median / other.closed.rate.median
-    return Judged.of(f"single look-ups/s, beside {other.name}", ratio, "x", target)
+    return Judged.of(f"single look-ups/s, beside {other.name}", single.closed.times(other.closed), "x", target)
 
 
 def _latencies(single: Case, page: Case) -> list[Judged]:
-    picks = page.closed.rate.median * page.picks / single.closed.rate.median
+    picks = page.closed.times(single.closed) * page.picks
     at = "p99 at 60 % of the highest rate"
     return [
         Judged.of(

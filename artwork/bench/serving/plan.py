@@ -22,6 +22,8 @@ class Plan:
 
     rounds: int = 3
     seconds: float = 30.0
+    closed_rounds: int = 7
+    """More than of the rest: rates drift by a third within a minute, and they are what is compared."""
     closed_seconds: float = 5.0
     search_seconds: float = 2.0
     starts: int = 5
@@ -40,6 +42,7 @@ class Plan:
         return cls(
             rounds=1,
             seconds=0.5,
+            closed_rounds=1,
             closed_seconds=1.0,
             search_seconds=0.2,
             starts=1,

@@ -1,6 +1,7 @@
 """What is found of the servers."""
 
 from dataclasses import dataclass
+from statistics import median
 
 from artwork.bench.results import Machine
 from artwork.bench.serving.highest import Highest
@@ -11,7 +12,7 @@ from artwork.bench.timing import Spread
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed loop of 32 connections: answers a second, latencies of the runs.
+    """A closed loop of 32 connections: answers a second, latencies of the runs; ``rates`` are those of each round.
 
     ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
     """
@@ -23,6 +24,11 @@ class Closed:
     p99_9_ms: Spread
     max_ms: Spread
     from_rows: float
+    rates: list[float]
+
+    def times(self, other: "Closed") -> float:
+        """How many times another's rate this one is, from round to round: what slowed a round, slowed both."""
+        return median(mine / its for mine, its in zip(self.rates, other.rates, strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,20 @@
 """A report as text. The HTML report has the same tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
-from artwork.bench.table import as_text
 from artwork.bench.timing import Spread
+from artwork.sheets import Sheet, printed
 
 CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
 OPEN = ("rows of", "open loop", "highest rate", "at 60 %", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
 JUDGED = ("what", "found", "required", "aim", "")
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """A table of texts; every row has a cell a column."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
 def render(report: Report) -> str:
     """The machine, how it was measured, all figures, the targets and the verdict."""
-    sheets = (_printed(sheet) for sheet in sheets_of(report))
+    sheets = (printed(sheet) for sheet in sheets_of(report))
     return "\n".join((*head(report), *sheets, *notes(report), verdict(report)))
 
 
@@ -48,11 +35,11 @@ def head(report: Report) -> list[str]:
     """Machine, versions, and who did what on which core."""
     machine, setup, plan = report.machine, report.setup, report.setup.plan
     versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
-    closed = f"{setup.closed_by}, 32 connections, {plan.rounds} runs of {plan.closed_seconds:g} s in turns"
+    closed = f"{setup.closed_by}, 32 connections, {plan.closed_rounds} runs of {plan.closed_seconds:g} s in turns"
     return [
         f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {setup.store}; {versions}",
         _cores(report),
-        f"closed loop: {closed}; medians (lowest–highest)",
+        f"closed loop: {closed}; medians (lowest–highest); ratios are medians of the rounds' own",
         "open loop: Poisson arrivals on 64 connections, latency from the intended time",
         f"highest rate: p99 below 5 ms and 99 % of it answered from rows, held for {plan.seconds:g} s",
         f"at 60 % of the highest rate: {plan.rounds} runs in turns, medians (lowest–highest)",
@@ -128,10 +115,3 @@ def _spread(spread: Spread) -> str:
     if spread.lowest == spread.highest:
         return number(spread.median)
     return f"{number(spread.median)} ({number(spread.lowest)}–{number(spread.highest)})"
-
-
-def _printed(sheet: Sheet) -> str:
-    table = Table(*sheet.columns, box=SIMPLE_HEAD, pad_edge=False)
-    for row in sheet.rows:
-        table.add_row(*row)
-    return as_text(table)
