@@ -1,40 +1,183 @@
 """The one typed record of logged data, checked once at the door."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.numeric import real_array
 from bandit.posterior.checks import F64, I64, checked_arms, checked_contexts, checked_rewards
 
+Bool = npt.NDArray[np.bool_]
 
-@dataclass(frozen=True)
+
+class TitleRows(NamedTuple):
+    """Impressions of one title: its number, and their rows in the log, ascending."""
+
+    title: int
+    rows: I64
+
+
+@dataclass(frozen=True, eq=False)
 class ImpressionLog:
-    """What was shown to whom, with what probability, and what came of it; m impressions.
+    """What was shown to whom, with what probability, and what came of it; m impressions, d features, A arms of t titles.
 
-    ``contexts`` (m, d); ``artworks`` (m,) catalogue rows; ``rewards`` (m,) in [0, 1]; ``propensities`` (m,) in (0, 1].
+    Arms are numbered through all titles: title i has the arms from ``starts[i]`` to before ``starts[i + 1]``.
+
+    Args:
+        contexts: (m, d).
+        arms: what was shown, (m,), 0 to A - 1.
+        rewards: (m,), in [0, 1].
+        propensities: probability with which each shown arm was chosen, (m,), above 0 and at most 1; None where they are not
+            known, which leaves the direct method alone to judge other policies.
+        n_arms: A.
+        starts: (t + 1,), from 0 to A; None for one title.
+        eligible: which arms of its title a decision could choose, (m, K) with K the largest title; None for all.
+        clusters: the decision that each impression belongs to, (m,) integers; None where each is one of its own.
+        positions: place on the page, (m,) integers; None where there is none.
+        times: when it was shown, (m,) integers in any unit; None stands for the order of the rows.
+        batches: which update of the logging policy chose, (m,) integers, ascending with time; None for one.
 
     Raises:
-        InputError: shapes differ, a feature is not finite, or a reward, an artwork or a propensity is out of range.
+        InputError: shapes differ, a feature is not finite, a reward, arm or propensity is out of range, or an arm was shown that
+            was not eligible; it names the first such row.
     """
 
     contexts: npt.NDArray[np.floating]
-    artworks: I64
+    arms: I64
     rewards: F64
-    propensities: F64
-    n_artworks: int
+    propensities: F64 | None
+    n_arms: int
+    starts: I64 | None = None
+    eligible: Bool | None = None
+    clusters: I64 | None = None
+    positions: I64 | None = None
+    times: I64 | None = None
+    batches: I64 | None = None
 
     def __post_init__(self) -> None:
         checked_contexts(self.contexts, self.contexts.shape[-1])
-        count = len(checked_arms(self.artworks, self.n_artworks))
+        count = len(checked_arms(self.arms, self.n_arms))
         checked_rewards(self.rewards, count)
-        if len(self.contexts) != count or self.propensities.shape != (count,):
+        if len(self.contexts) != count:
             raise InputError(
-                f"{len(self.contexts)} contexts and {self.propensities.shape} propensities for {count} impressions,"
-                " expected one of each an impression"
+                f"there are {len(self.contexts)} contexts and {count} arms, expected one of each an impression"
             )
-        wrong = ~((self.propensities > 0) & (self.propensities <= 1))
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(f"row {row} has the propensity {self.propensities[row]}, expected above 0 and at most 1")
+        if self.propensities is not None:
+            checked_propensities(self.propensities, count)
+        _check_starts(self.starts, self.n_arms)
+        for name in ("clusters", "positions", "times", "batches"):
+            _check_integers(name, getattr(self, name), count)
+        if self.eligible is not None:
+            _check_eligible(self, self.eligible)
+
+    def __len__(self) -> int:
+        """Impressions, m."""
+        return len(self.arms)
+
+    @property
+    def n_features(self) -> int:
+        """Features of a context, d."""
+        return int(self.contexts.shape[1])
+
+    @cached_property
+    def title_starts(self) -> I64:
+        """``starts``, also where there is one title, (t + 1,)."""
+        return np.array([0, self.n_arms]) if self.starts is None else self.starts
+
+    @cached_property
+    def titles(self) -> I64:
+        """The title of each impression, (m,)."""
+        if self.starts is None:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.searchsorted(self.starts, self.arms, side="right") - 1
+
+    @cached_property
+    def n_eligible(self) -> I64:
+        """How many arms each decision could choose from, (m,)."""
+        if self.eligible is None:
+            return np.diff(self.title_starts)[self.titles]
+        return np.asarray(self.eligible.sum(axis=1), dtype=np.int64)
+
+    def arms_of(self, title: int) -> I64:
+        """The arms of a title, (k,)."""
+        return np.arange(self.title_starts[title], self.title_starts[title + 1])
+
+    def eligible_of(self, title: int, rows: I64) -> Bool | None:
+        """Which arms of their title some of its impressions could choose, (n, k); None for all."""
+        return None if self.eligible is None else self.eligible[rows, : len(self.arms_of(title))]
+
+    def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
+        """Every impression once, title by title, at most so many at a time."""
+        order = np.argsort(self.titles, kind="stable")
+        found, first = np.unique(self.titles[order], return_index=True)
+        for title, rows in zip(found.tolist(), np.split(order, first[1:]), strict=True):
+            for start in range(0, len(rows), at_most):
+                yield TitleRows(title, rows[start : start + at_most])
+
+    def take(self, rows: I64 | Bool) -> Self:
+        """The log of some impressions, in the order of ``rows``: indices or a mask."""
+        arrays = {name: value[rows] for name, value in vars(self).items() if name in _BY_ROW and value is not None}
+        return replace(self, **arrays)
+
+
+_BY_ROW = (
+    "contexts", "arms", "rewards", "propensities", "eligible", "clusters", "positions", "times", "batches",
+)  # fmt: skip
+
+
+def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
+    """Propensities as (m,) float64.
+
+    Raises:
+        InputError: there is not one an impression, or one is missing, not above 0 or above 1; says what works without them.
+    """
+    array = real_array("propensities", propensities)
+    if array.shape != (count,):
+        raise InputError(f"propensities have the shape {array.shape}, expected ({count},): one an impression")
+    wrong = ~((array > 0) & (array <= 1))  # NaN is neither
+    if wrong.any():
+        row = int(wrong.argmax())
+        found = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
+        raise InputError(
+            f"row {row} has {found}, expected above 0 and at most 1: what was shown had a chance; log it with every choice, or"
+            " leave propensities out altogether: of all estimators dm alone works without"
+        )
+    return array
+
+
+def _check_starts(starts: I64 | None, n_arms: int) -> None:
+    if starts is None:
+        return
+    if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != n_arms or (np.diff(starts) < 1).any():
+        raise InputError(
+            f"starts are {starts.tolist()[:5]}... ({len(starts)}), expected (t + 1,) ascending from 0 to the {n_arms} arms"
+        )
+
+
+def _check_integers(name: str, values: I64 | None, count: int) -> None:
+    if values is not None and (values.shape != (count,) or not np.issubdtype(values.dtype, np.integer)):
+        raise InputError(
+            f"{name} are {values.shape} {values.dtype}, expected ({count},) integers: one an impression; number them first"
+        )
+
+
+def _check_eligible(log: ImpressionLog, eligible: Bool) -> None:
+    width = int(np.diff(log.title_starts).max())
+    if eligible.dtype != np.bool_ or eligible.shape != (len(log), width):
+        raise InputError(
+            f"eligible is {eligible.shape} {eligible.dtype}, expected ({len(log)}, {width}) booleans: a column an arm of the"
+            " largest title"
+        )
+    places = log.arms - log.title_starts[log.titles]
+    wrong = ~eligible[np.arange(len(log)), places]
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"row {row} shows arm {places[row]} of its title, which is not among its eligible arms"
+            f" {np.flatnonzero(eligible[row]).tolist()}; correct one of them"
+        )

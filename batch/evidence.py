@@ -118,7 +118,7 @@ def _split(frame: pl.DataFrame, ranges: list[ArtworkRange]) -> list[pl.DataFrame
 
 def _sum_shard(shard: _Shard, *, with_linear: bool) -> DaySums:
     log = as_log(shard.frame, shard.n_artworks, shard.n_features)
-    artworks, places = np.unique(log.artworks, return_inverse=True)
+    artworks, places = np.unique(log.arms, return_inverse=True)
     beta = BetaEvidence.empty(len(artworks))
     beta.observe(None, places, log.rewards)
     linear = LinearEvidence.empty(len(artworks), shard.n_features) if with_linear else None

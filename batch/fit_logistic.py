@@ -47,7 +47,7 @@ def _popularity_mean(fitting: Fitting) -> F64:
     constant = fitting.constant_feature
     if constant is None:
         return np.zeros(fitting.shape)
-    return logit_mean(fitting.beta.title_rates[fitting.catalogue.titles], fitting.shape[1], constant)
+    return logit_mean(fitting.levels, fitting.shape[1], constant)
 
 
 def _prior_precision(fitting: Fitting, files: Sequence[WeightedRows], mean: F64) -> F64:

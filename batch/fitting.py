@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bandit.posterior import BetaPosterior
 from bandit.posterior.base import Scorer
+from bandit.posterior.empirical import constant_feature
 from batch.catalogue import Catalogue
 from batch.contexts import context_matrix
 from batch.executors import Executor
@@ -59,6 +60,11 @@ class Fitting:
         return self.catalogue.n_artworks, self.tables.n_features
 
     @property
+    def levels(self) -> F64:
+        """The take rate of each artwork's title, (a,), which its level starts from."""
+        return np.asarray(self.beta.title_rates[self.catalogue.titles])
+
+    @property
     def artwork_features(self) -> F64:
         """What the images show, (a, f)."""
         features = self.tables.artworks["features"]
@@ -67,8 +73,7 @@ class Fitting:
     @property
     def constant_feature(self) -> int | None:
         """The feature that is 1 for every user, whose weight is the level of an arm; None if there is none."""
-        constant = np.flatnonzero((context_matrix(self.tables.users) == 1).all(axis=0))
-        return int(constant[0]) if len(constant) else None
+        return constant_feature(context_matrix(self.tables.users))
 
 
 Fit: TypeAlias = Callable[[Fitting], Fitted]

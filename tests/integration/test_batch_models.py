@@ -35,7 +35,7 @@ class AllRows:
             parts.append(frame.with_columns(weight=RETENTION ** (DAYS - 1 - (day - FIRST_DAY).days)))
         frame = pl.concat(parts)
         log = as_log(frame, catalogue.n_artworks, tables.n_features)
-        self.contexts, self.artworks, self.rewards = log.contexts.astype(np.float64), log.artworks, log.rewards
+        self.contexts, self.artworks, self.rewards = log.contexts.astype(np.float64), log.arms, log.rewards
         self.weights = frame["weight"].to_numpy()
         self.catalogue = catalogue
 

@@ -8,7 +8,7 @@ import pytest
 from drawn import silent
 from shell import assert_refused, call
 
-from artwork.commands.compare import repeat
+from artwork.compare.chapelle_li import repeat
 from bandit.errors import SurroundingsError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
 from batch.executors import open_executor

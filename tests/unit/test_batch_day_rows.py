@@ -38,8 +38,9 @@ def test_rows_come_by_artwork_and_event_without_those_of_unknown_artworks(
     expected = logged.join(catalogue.keys(), on=["title_id", "artwork_id"]).sort("artwork_index", "event_id")
     assert (rows.impressions, rows.unknown, expected.height) == (COUNT, 1, COUNT - 1)
     log = as_log(rows.frame, catalogue.n_artworks, len(frame["context"][0]))
-    assert np.array_equal(log.artworks, expected["artwork_index"].to_numpy())
+    assert np.array_equal(log.arms, expected["artwork_index"].to_numpy())
     assert log.contexts.tolist() == expected["context"].to_list()
+    assert log.propensities is not None
     assert np.array_equal(log.propensities, expected["propensity"].to_numpy())
 
 

@@ -9,10 +9,10 @@ from bandit.impressions import ImpressionLog
 
 GOOD: dict[str, Any] = {
     "contexts": np.ones((3, 2), dtype=np.float32),
-    "artworks": np.array([0, 4, 2]),
+    "arms": np.array([0, 4, 2]),
     "rewards": np.array([0.0, 1.0, 0.5]),
     "propensities": np.array([0.1, 1.0, 1e-6]),
-    "n_artworks": 5,
+    "n_arms": 5,
 }
 
 
@@ -23,29 +23,29 @@ def with_nan() -> Any:
 
 
 def test_a_good_log_is_kept_as_it_is() -> None:
-    assert ImpressionLog(**GOOD).artworks.tolist() == [0, 4, 2]
+    assert ImpressionLog(**GOOD).arms.tolist() == [0, 4, 2]
 
 
 def test_an_empty_log_is_a_log() -> None:
-    empty = {name: value[:0] for name, value in GOOD.items() if name != "n_artworks"}
-    assert len(ImpressionLog(**empty, n_artworks=5).rewards) == 0
+    empty = {name: value[:0] for name, value in GOOD.items() if name != "n_arms"}
+    assert len(ImpressionLog(**empty, n_arms=5).rewards) == 0
 
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("contexts", np.ones((2, 2)), "2 contexts and (3,) propensities for 3 impressions"),
+        ("contexts", np.ones((2, 2)), "2 contexts and 3 arms"),
         ("contexts", np.ones(3), "contexts have the shape (3,)"),
         ("contexts", with_nan(), "row 2 of the contexts has a feature that is not finite"),
-        ("artworks", np.array([0, 5, 2]), "row 1 has the arm 5, expected 0 to 4"),
-        ("artworks", np.array([0, 1, -1]), "row 2 has the arm -1, expected 0 to 4"),
-        ("artworks", np.array([0.0, 1.0, 2.0]), "arms are (3,) float64"),
+        ("arms", np.array([0, 5, 2]), "row 1 has the arm 5, expected 0 to 4"),
+        ("arms", np.array([0, 1, -1]), "row 2 has the arm -1, expected 0 to 4"),
+        ("arms", np.array([0.0, 1.0, 2.0]), "arms are (3,) float64"),
         ("rewards", np.array([0.0, 1.0]), "rewards have the shape (2,), expected (3,)"),
         ("rewards", np.array([0.0, 1.0, 1.01]), "row 2 has the reward 1.01, expected 0 to 1"),
-        ("propensities", np.array([0.5, 0.5]), "(2,) propensities for 3 impressions"),
+        ("propensities", np.array([0.5, 0.5]), "propensities have the shape (2,), expected (3,)"),
         ("propensities", np.array([0.5, 0.0, 0.5]), "row 1 has the propensity 0.0, expected above 0 and at most 1"),
         ("propensities", np.array([1.5, 0.5, 0.5]), "row 0 has the propensity 1.5"),
-        ("propensities", np.array([0.5, 0.5, np.nan]), "row 2 has the propensity nan"),
+        ("propensities", np.array([0.5, 0.5, np.nan]), "row 2 has no propensity"),
     ],
 )
 def test_a_wrong_log_is_refused_with_its_first_bad_row(field: str, value: object, said: str) -> None:

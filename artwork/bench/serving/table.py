@@ -1,6 +1,5 @@
 """A report as text. The HTML report has the same tables."""
 
-
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.serving.targets import SATURATED, UNCONFIRMED

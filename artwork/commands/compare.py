@@ -1,0 +1,217 @@
+"""``artwork compare``: policies against each other, on a log or in a world with known truth."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.output import emit, errors, progress_bars
+from bandit.errors import InputError
+from bandit.evaluation.estimate import LEVEL, RESAMPLES
+from bandit.evaluation.overlap import Thresholds
+from bandit.evaluation.results import ALL_ESTIMATORS, Settings
+from bandit.simulation.delay_table import FULL_STEPS
+from batch.compare import DEFAULT_POLICIES, Request, compare
+from batch.datasets.wheels import default_cache
+from batch.logs.columns import parse_columns
+from batch.logs.open_bandit import NAMES
+from batch.logs.workspace_log import WORKSPACE
+
+CHAPELLE_LI: Final = "chapelle-li"
+WORLDS: Final = ("movielens", "synthetic", CHAPELLE_LI)
+EXIT_WANTING: Final = 1
+
+_LOG, _JUDGING, _WORLD, _OUTPUT = "The log", "How it is judged", "Simulated worlds (--world)", "Output"
+
+
+def register(app: typer.Typer) -> None:
+    """Put ``artwork compare`` on the application."""
+    app.command("compare")(compare_command)
+
+
+def compare_command(
+    log: Annotated[
+        str,
+        typer.Option(
+            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a Parquet or CSV file.",
+            rich_help_panel=_LOG,
+        ),
+    ] = WORKSPACE,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The full Open Bandit Dataset: folder, zip or CSV file.", rich_help_panel=_LOG),
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="Columns of a file: action=item,reward=bought,pscore=p,context=age+x_*.", rich_help_panel=_LOG
+        ),
+    ] = "",
+    reward: Annotated[
+        str, typer.Option(help="What counts in a workspace's log, as for artwork train.", rich_help_panel=_LOG)
+    ] = "take",
+    policies: Annotated[
+        str,
+        typer.Option(
+            help="Words as for artwork run, table:FILE (columns arm, probability), or module:Class.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = DEFAULT_POLICIES,
+    posterior: Annotated[
+        str,
+        typer.Option(
+            help="What they learn with: beta, linear, logistic, shared. In a world several.", rich_help_panel=_JUDGING
+        ),
+    ] = "linear",
+    estimators: Annotated[
+        str,
+        typer.Option(
+            help="Such as snips,ips:clip=10,dros:shrinkage=slope; the first is what differences are of.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = ",".join(ALL_ESTIMATORS),
+    reward_model: Annotated[
+        str,
+        typer.Option(
+            help="For dm and dr: a posterior, ridge, gradient_boosting, none, or module:Class of scikit-learn's interface.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = "linear",
+    split: Annotated[
+        float, typer.Option(help="Share of decisions that policies learn from.", rich_help_panel=_JUDGING)
+    ] = 0.5,
+    floor: Annotated[
+        float, typer.Option(help="Share spread over all arms, as deployed.", rich_help_panel=_JUDGING)
+    ] = 0.02,
+    replay: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Let policies learn by replay on a uniform log, updating after so many kept impressions. 0: not.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = 0,
+    level: Annotated[float, typer.Option(help="Of intervals.", rich_help_panel=_JUDGING)] = LEVEL,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.", rich_help_panel=_JUDGING)] = RESAMPLES,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a log has to reach, NAME=VALUE; may be repeated. effective_sample_size, weight_share, unsupported,"
+            " mean_weight_errors, calibration_errors, calibration_impressions.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Add the smallest lead that this log can show.", rich_help_panel=_JUDGING),
+    ] = False,
+    difference: Annotated[
+        float | None,
+        typer.Option(help="With --plan: a lead to be found, in reward an impression.", rich_help_panel=_JUDGING),
+    ] = None,
+    explore_share: Annotated[
+        float, typer.Option(help="With --plan: share of users under uniform.", rich_help_panel=_JUDGING)
+    ] = 0.05,
+    impressions_a_day: Annotated[
+        float | None, typer.Option(help="With --plan; those of the log by default.", rich_help_panel=_JUDGING)
+    ] = None,
+    world: Annotated[
+        str | None, typer.Option(help=f"Simulate instead: {', '.join(WORLDS)}.", rich_help_panel=_WORLD)
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help=f"Steps a repetition of {CHAPELLE_LI}.", rich_help_panel=_WORLD)
+    ] = FULL_STEPS,
+    repetitions: Annotated[
+        int, typer.Option(min=2, help=f"Repetitions of {CHAPELLE_LI}.", rich_help_panel=_WORLD)
+    ] = 100,
+    delays: Annotated[
+        str, typer.Option(help=f"Delays δ of the feedback of {CHAPELLE_LI}, in steps.", rich_help_panel=_WORLD)
+    ] = "1,10,100,1000",
+    seed: SeedOption = 0,
+    report: Annotated[Path, typer.Option(help="HTML report.", rich_help_panel=_OUTPUT)] = Path("reports/compare.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare policies: what each would have come to on a log, how sure that is, and when the log cannot tell.
+
+    With --world instead where the truth is known. Exit 0 done, 1 found wanting: the log can judge none of the policies.
+
+    Example: artwork compare --log open-bandit/random/all --policies uniform,popularity,thompson
+    """
+    if world is not None:
+        if world not in WORLDS:
+            raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
+        if world == CHAPELLE_LI:
+            _compare_delays(steps, repetitions, delays, seed, as_json)
+            return
+        raise InputError("not yet")
+    request = Request(
+        log=log,
+        workspace=workspace,
+        source=source,
+        columns=parse_columns(columns),
+        cache=default_cache(),
+        policies=policies,
+        posterior=posterior,
+        reward=reward,
+        reward_model=reward_model,
+        split=split,
+        floor=floor,
+        replay_batch=replay,
+        planned=plan,
+        difference=difference,
+        explore_share=explore_share,
+        impressions_a_day=impressions_a_day,
+        settings=Settings(
+            estimators=tuple(filter(None, estimators.split(","))),
+            level=level,
+            resamples=resamples,
+            seed=seed,
+            thresholds=parse_thresholds(threshold or []),
+        ),
+    )
+    _compare_log(request, report, as_json)
+
+
+def _compare_log(request: Request, path: Path, as_json: bool) -> None:
+    # Imported here: the simulated worlds do without.
+    from artwork.compare.html import write  # noqa: PLC0415
+    from artwork.compare.text import render  # noqa: PLC0415
+
+    with progress_bars() as progress:
+        made = compare(request, progress)
+    write(made, request, path)
+    emit(made, render, as_json=as_json)
+    errors.print(f"values, differences and pictures: {path}", markup=False)
+    others = made.evaluation.results[1:]
+    if others and not any(result.is_reliable for result in others):
+        raise typer.Exit(EXIT_WANTING)
+
+
+def _compare_delays(steps: int, repetitions: int, delays: str, seed: int, as_json: bool) -> None:
+    from artwork.compare.chapelle_li import compare_delays, render_compared  # noqa: PLC0415
+
+    with progress_bars() as progress:
+        made = compare_delays(steps, repetitions, delays, seed, progress)
+    emit(made, render_compared, as_json=as_json)
+    if made.comparison.wanting:
+        raise typer.Exit(EXIT_WANTING)
+
+
+def parse_thresholds(words: list[str]) -> Thresholds:
+    """Thresholds from ``name=value`` words; those not named keep their defaults.
+
+    Raises:
+        InputError: a name is not known, or a value is no number of at least 0.
+    """
+    given: dict[str, float] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in vars(Thresholds()):
+            raise InputError(f"there is no threshold {name!r}; choose one of {', '.join(vars(Thresholds()))}")
+        try:
+            given[name] = float(value)
+        except ValueError:
+            raise InputError(f"the threshold {name} is {value!r}, expected a number, as in {name}=0.1") from None
+    return Thresholds(**given)

@@ -1,0 +1,262 @@
+"""A comparison on a log as one page that works offline."""
+
+import shlex
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import plotly.graph_objects as go
+
+from artwork.compare.sheets import (
+    REFUSED,
+    differences_sheet,
+    head_lines,
+    others_sheet,
+    overlap_sheet,
+    plans_sheet,
+    refusal_lines,
+    replay_sheet,
+    tuned_lines,
+    values_sheet,
+    verdict_line,
+)
+from artwork.pages import chart, listing, page, table, verdict, write_page
+from artwork.sheets import Sheet
+from bandit.evaluation import Evaluation
+from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
+from batch.compare import Compared, Request
+
+_TEXTS: Final = ("policy", "less", "verdict", "estimator", "interval", "", "policy that learns")
+_COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
+_NOT_TO_TRUST: Final = """
+Where a policy is refused there is no answer, and no ranking that includes it. Gather explore data (--plan says how many days), or
+judge a policy that is nearer to the one that was logged.
+
+Every interval takes the propensities as right. The checks of the mean weight and of each arm find gross errors, not small ones.
+
+Values are of the time, the users and the artworks of the log. A policy is judged with the posterior that it had at the cut;
+live, it would go on learning, and what it shows would change what is learned.
+
+Intervals are for policies that were chosen before anybody looked. The adjusted ones allow for all policies of this page,
+not for those of other pages. The confidence sequences alone may be looked at every day.
+
+dm has the bias of its reward model, and its interval does not know of it. What SLOPE chose, intervals take as given.
+
+If the logging policy kept learning, its decisions depend on each other from one update to the next: see the intervals by batches.
+""".strip().split("\n\n")
+
+
+def write(made: Compared, request: Request, path: Path) -> None:
+    """Write the page."""
+    write_page(path, rendered(made, request))
+
+
+def rendered(made: Compared, request: Request) -> str:
+    """The whole page."""
+    evaluation = made.evaluation
+    refusals = refusal_lines(evaluation)
+    sections = [
+        ("Values", _forest(evaluation) + _table(values_sheet(evaluation))),
+        ("Differences", _leads(evaluation) + _table(differences_sheet(evaluation))),
+        ("Overlap of log and policy", _overlap(evaluation) + _table(overlap_sheet(evaluation)) + listing(refusals)),
+        ("At all times at once", _sequences(evaluation)),
+        ("Other intervals", _table(others_sheet(evaluation))),
+        ("Learning by replay", _replay(made) + _table(replay_sheet(made)) if made.replayed else ""),
+        ("What more data would tell", _table(plans_sheet(made)) if made.plans else ""),
+        ("When not to trust this", listing(_NOT_TO_TRUST)),
+        (
+            "What was run",
+            listing([*head_lines(made), *tuned_lines(evaluation)])
+            + f"<p>To repeat it: <code>{escape(repeat(request))}</code></p>",
+        ),
+    ]
+    parts = [
+        "<h1>Policies, compared offline</h1>",
+        verdict(verdict_line(evaluation), missed=bool(refusals)),
+        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
+    ]
+    return page("artwork compare", parts)
+
+
+def repeat(request: Request) -> str:
+    """The command that compares the same."""
+    usual = Request()
+    words = ["artwork", "compare", "--log", request.log]
+    named = {
+        "--workspace": (request.workspace, usual.workspace),
+        "--from": (request.source, usual.source),
+        "--policies": (request.policies, None),
+        "--posterior": (request.posterior, usual.posterior),
+        "--reward": (request.reward, usual.reward),
+        "--reward-model": (request.reward_model, usual.reward_model),
+        "--split": (request.split, usual.split),
+        "--floor": (request.floor, usual.floor),
+        "--replay": (request.replay_batch, usual.replay_batch),
+        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
+        "--level": (request.settings.level, Settings().level),
+        "--resamples": (request.settings.resamples, Settings().resamples),
+        "--difference": (request.difference, usual.difference),
+        "--explore-share": (request.explore_share, usual.explore_share),
+        "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
+        "--seed": (request.settings.seed, None),
+    }
+    for flag, (value, default) in named.items():
+        if value is not None and value != default:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    columns = [f"{role}={name}" for role, name in request.columns.named.items()]
+    columns += [f"context={'+'.join(request.columns.context)}"] if request.columns.context else []
+    words += ["--columns", ",".join(columns)] if columns else []
+    for name, value in vars(request.settings.thresholds).items():
+        if value != getattr(Settings().thresholds, name):
+            words += ["--threshold", f"{name}={value:g}"]
+    words += ["--plan"] if request.planned else []
+    return shlex.join(words)
+
+
+def _table(sheet: Sheet) -> str:
+    return table(sheet.columns, sheet.rows, _TEXTS, missed={REFUSED}) if sheet.rows else ""
+
+
+def _forest(evaluation: Evaluation) -> str:
+    """Values with intervals, a colour an estimator; refused policies have a line of their own without a point."""
+    figure = go.Figure()
+    words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
+    for place, word in enumerate(words):
+        found = [(result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates]
+        kept = [(policy, each) for policy, each in found if each.value is not None and each.lower is not None]
+        figure.add_scatter(
+            x=[100 * (each.value or 0) for _, each in kept],
+            y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
+                "arrayminus": [100 * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
+                "thickness": 1.5,
+                "width": 3,
+            },
+            mode="markers",
+            marker={"color": _COLOURS[place % len(_COLOURS)], "size": 7},
+            name=word,
+            customdata=[policy for policy, _ in kept],
+            hovertemplate="%{customdata}: %{x:.3f} %",
+        )
+    labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
+    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed")
+    figure.update_xaxes(title=f"reward an impression, percent; {evaluation.level:.0%} intervals of the bootstrap")
+    return chart(figure, height=max(360, 90 * len(labels) + 140))
+
+
+def _spread_out(evaluation: Evaluation, policy: str, place: int, count: int) -> float:
+    row = next(at for at, result in enumerate(evaluation.results) if result.policy == policy)
+    return row + 0.7 * ((place + 0.5) / count - 0.5)
+
+
+def _leads(evaluation: Evaluation) -> str:
+    """Leads over the logging policy with their adjusted intervals."""
+    first = evaluation.results[0].policy
+    leads = [each for each in evaluation.differences if each.against == first and each.value is not None]
+    if not leads:
+        return ""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[100 * (each.value or 0) for each in leads],
+        y=[each.policy for each in leads],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
+            "arrayminus": [100 * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
+        },
+        mode="markers",
+        marker={"size": 9, "color": _COLOURS[1]},
+        hovertemplate="%{y}: %{x:+.3f} %",
+        showlegend=False,
+    )
+    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(
+        title=f"lead over {first} by {evaluation.estimator}, percent; {evaluation.level:.0%} for all differences together"
+    )
+    return chart(figure, height=max(260, 60 * len(leads) + 140))
+
+
+def _overlap(evaluation: Evaluation) -> str:
+    """How large the weights are: the flatter, the better."""
+    figure = go.Figure()
+    for place, result in enumerate(evaluation.results):
+        if result.weights and result.policy != evaluation.results[0].policy:
+            figure.add_scatter(
+                x=[f"{percent} %" for percent in result.weights],
+                y=[max(value, 1e-4) for value in result.weights.values()],
+                mode="lines+markers",
+                line={"color": _COLOURS[place % len(_COLOURS)], "dash": "solid" if result.is_reliable else "dot"},
+                name=result.policy if result.is_reliable else f"{result.policy} (refused)",
+            )
+    if not figure.data:
+        return ""
+    figure.add_hline(y=1, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(title="share of impressions with a weight of at most", type="category")
+    figure.update_yaxes(title="weight: target's probability / propensity", type="log")
+    return chart(figure)
+
+
+def _sequences(evaluation: Evaluation) -> str:
+    """Leads over the logging policy as they would have been seen day after day."""
+    shown = [result for result in evaluation.results if result.lead_curve is not None]
+    if not shown:
+        return ""
+    figure = go.Figure()
+    for place, result in enumerate(shown, start=1):
+        _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)])
+    figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(title="decisions seen", type="log")
+    widest = max(abs(end) for result in shown for end in _ends(result.lead_curve))
+    figure.update_yaxes(title=f"lead over {evaluation.results[0].policy}, percent", range=[-100 * widest, 100 * widest])
+    text = (
+        "<p>Confidence sequences of the lead by ips: with probability"
+        f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
+        " when one likes. They pay for that, and for holding at any number of decisions, in width.</p>"
+    )
+    return text + chart(figure)
+
+
+def _ends(curve: Curve | None) -> list[float]:
+    """Both ends over the later half, which the picture is scaled to."""
+    if curve is None:
+        return []
+    half = len(curve.decisions) // 2
+    return [*curve.lower[half:], *curve.upper[half:]]
+
+
+def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str) -> None:
+    if curve is None:
+        return
+    for ends, name in ((curve.lower, result.policy), (curve.upper, None)):
+        figure.add_scatter(
+            x=curve.decisions,
+            y=[100 * end for end in ends],
+            mode="lines",
+            line={"color": colour},
+            name=name,
+            legendgroup=result.policy,
+            showlegend=name is not None,
+        )
+
+
+def _replay(made: Compared) -> str:
+    """The value so far of each policy that learned by replay."""
+    figure = go.Figure()
+    for place, each in enumerate(made.replayed, start=1):
+        kept, total, x, y = 0, 0.0, [], []
+        for count, value in zip(each.kept_by_batch, each.value_by_batch, strict=True):
+            kept, total = kept + count, total + count * (value or 0.0)
+            if kept:
+                x.append(kept)
+                y.append(100 * total / kept)
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", name=each.policy, line={"color": _COLOURS[place % len(_COLOURS)]}
+        )
+    figure.update_xaxes(title="impressions kept: shown to the policy that learns")
+    figure.update_yaxes(title="reward an impression so far, percent")
+    return chart(figure)

@@ -1,0 +1,207 @@
+"""A comparison on a log as tables of texts, which the terminal and the page both show."""
+
+from artwork.sheets import Sheet
+from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
+from bandit.evaluation.planning import whole_days
+from bandit.evaluation.targets import LOGGING
+from batch.compare import Compared
+
+REFUSED = "refused"
+
+
+def values_sheet(evaluation: Evaluation) -> Sheet:
+    """Values by policy and estimator; the estimator that differences are of has its interval."""
+    main = evaluation.estimator
+    words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
+    others = [word for word in words if word != main]
+    columns = ("policy", main, f"{evaluation.level:.0%} interval", *others)
+    rows = [
+        (
+            result.policy,
+            _value(result.estimates.get(main)),
+            _interval(result.estimates.get(main)),
+            *(_value(result.estimates.get(word)) for word in others),
+        )
+        for result in evaluation.results
+    ]
+    return Sheet(columns, rows)
+
+
+def overlap_sheet(evaluation: Evaluation) -> Sheet:
+    """How far the log and each policy meet."""
+    columns = (
+        "policy",
+        "decisions",
+        "effective",
+        "largest weight",
+        "its share",
+        "unsupported",
+        "mean weight",
+        "verdict",
+    )
+    return Sheet(columns, [_overlap(result) for result in evaluation.results if result.overlap is not None])
+
+
+def differences_sheet(evaluation: Evaluation) -> Sheet:
+    """Each policy less each before it; of refused ones only the lead over the first."""
+    columns = ("policy", "less", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
+    first = evaluation.results[0].policy
+    shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
+    return Sheet(columns, [_difference(each) for each in shown])
+
+
+def others_sheet(evaluation: Evaluation) -> Sheet:
+    """Unbiased estimates with other intervals than the bootstrap's."""
+    rows = [
+        (
+            result.policy,
+            other.estimator,
+            other.kind,
+            percent(other.value),
+            f"{percent(other.lower)} to {percent(other.upper)}",
+        )
+        for result in evaluation.results
+        for other in result.others
+    ]
+    return Sheet(("policy", "estimator", "interval", "value", f"{evaluation.level:.0%}"), rows)
+
+
+def plans_sheet(made: Compared) -> Sheet:
+    """What the log, and more data, can tell."""
+    columns = ("policy", "smallest lead to be found", "of the log's value", "days of explore data")
+    rows = [
+        (
+            each.policy,
+            percent(each.detectable),
+            f"{each.detectable_share:.0%}",
+            "-"
+            if each.days is None or each.difference is None or each.explore_share is None
+            else f"{whole_days(each.days):,} at {each.explore_share:.1%} for a lead of {percent(each.difference)}",
+        )
+        for each in made.plans
+    ]
+    return Sheet(columns, rows)
+
+
+def replay_sheet(made: Compared) -> Sheet:
+    """Policies that learned as they went."""
+    columns = ("policy that learns", "kept of the log", "updates", "value", f"{made.evaluation.level:.0%} interval")
+    rows = [
+        (
+            each.policy,
+            f"{each.kept:,} of {each.offered:,}",
+            f"{len(each.kept_by_batch):,}",
+            percent(each.value),
+            "-" if each.lower is None else f"{percent(each.lower)} to {percent(each.upper)}",
+        )
+        for each in made.replayed
+    ]
+    return Sheet(columns, rows)
+
+
+def head_lines(made: Compared) -> list[str]:
+    """What was compared on what."""
+    evaluation = made.evaluation
+    days = "" if made.days is None else f", {made.days:.1f} days"
+    learned = (
+        f"policies learned from the first {made.learned_from:,} impressions and are judged by the {made.judged_by:,} after them"
+        if made.learned_from
+        else f"judged by all {made.judged_by:,} impressions; no policy had to learn"
+    )
+    models = f"posterior {made.posterior}, reward model {made.reward_model}, floor {made.floor:g}"
+    return [
+        f"{made.log}{days}",
+        f"{learned} ({evaluation.decisions:,} decisions)",
+        f"{models}, {evaluation.resamples:,} resamples, seed {made.seed}",
+        *made.notes,
+    ]
+
+
+def tuned_lines(evaluation: Evaluation) -> list[str]:
+    """Settings that the data chose, and estimators that could not be used."""
+    tuned = [
+        f"{result.policy}: SLOPE chose {', '.join(f'{word} {value:.4g}' for word, value in result.tuned.items())}"
+        for result in evaluation.results
+        if result.tuned and result.is_reliable and result.policy != LOGGING
+    ]
+    unusable = dict.fromkeys(
+        f"no {word}: {why}" for result in evaluation.results for word, why in result.unusable.items()
+    )
+    return [*tuned, *unusable]
+
+
+def refusal_lines(evaluation: Evaluation) -> list[str]:
+    """Why policies are refused."""
+    return [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
+
+
+def verdict_line(evaluation: Evaluation) -> str:
+    """The ranking as far as the log tells it, in one sentence."""
+    leads = [each for each in evaluation.differences if each.against == evaluation.results[0].policy]
+    better = [each.policy for each in leads if each.adjusted_lower is not None and each.adjusted_lower > 0]
+    worse = [each.policy for each in leads if each.adjusted_upper is not None and each.adjusted_upper < 0]
+    refused = [result.policy for result in evaluation.results if not result.is_reliable]
+    open_ = [each.policy for each in leads if each.policy not in {*better, *worse, *refused}]
+    parts = (
+        (better, "would have done better than what was logged"),
+        (worse, "would have done worse"),
+        (open_, "cannot be told from what was logged"),
+        (refused, "cannot be judged by this log"),
+    )
+    return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
+
+
+def percent(value: float | None) -> str:
+    """A reward an impression, in percent."""
+    return "-" if value is None else f"{100 * value:.3f}%"
+
+
+def _value(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    return REFUSED if estimate.value is None else percent(estimate.value)
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.lower is None:
+        return "-"
+    return f"{percent(estimate.lower)} to {percent(estimate.upper)}"
+
+
+def _overlap(result: PolicyResult) -> tuple[str, ...]:
+    found = result.overlap
+    assert found is not None  # noqa: S101 - the caller looked
+    return (
+        result.policy,
+        f"{found.decisions:,}",
+        f"{found.effective_sample_size:,.0f}",
+        f"{found.max_weight:,.1f}",
+        f"{found.largest_share:.1%}",
+        f"{found.unsupported:.1%}",
+        f"{found.mean_weight:.3f} ± {found.mean_weight_error:.3f}",
+        "ok" if result.is_reliable else REFUSED,
+    )
+
+
+def _difference(each: Difference) -> tuple[str, ...]:
+    if each.value is None:
+        return (each.policy, each.against, REFUSED, "-", "-", "")
+    zero = (
+        ""
+        if each.adjusted_lower is None or each.adjusted_upper is None
+        else _beyond(each.adjusted_lower, each.adjusted_upper)
+    )
+    return (
+        each.policy,
+        each.against,
+        f"{100 * each.value:+.3f}%",
+        f"{100 * (each.lower or 0):+.3f}% to {100 * (each.upper or 0):+.3f}%",
+        f"{100 * (each.adjusted_lower or 0):+.3f}% to {100 * (each.adjusted_upper or 0):+.3f}%",
+        zero,
+    )
+
+
+def _beyond(lower: float, upper: float) -> str:
+    if lower > 0:
+        return "better"
+    return "worse" if upper < 0 else "not told apart"

@@ -1,0 +1,33 @@
+"""A comparison on a log as text."""
+
+from artwork.compare.sheets import (
+    differences_sheet,
+    head_lines,
+    overlap_sheet,
+    plans_sheet,
+    refusal_lines,
+    replay_sheet,
+    tuned_lines,
+    values_sheet,
+    verdict_line,
+)
+from artwork.sheets import printed
+from batch.compare import Compared
+
+
+def render(made: Compared) -> str:
+    """What was compared, values, overlap, differences, and what the log cannot tell."""
+    evaluation = made.evaluation
+    sheets = [values_sheet(evaluation), overlap_sheet(evaluation), differences_sheet(evaluation)]
+    sheets += [replay_sheet(made)] if made.replayed else []
+    sheets += [plans_sheet(made)] if made.plans else []
+    return "\n".join(
+        (
+            *head_lines(made),
+            *(printed(sheet) for sheet in sheets if sheet.rows),
+            *tuned_lines(evaluation),
+            *refusal_lines(evaluation),
+            verdict_line(evaluation),
+            f"took {made.seconds:.1f} s",
+        )
+    )

@@ -1,0 +1,183 @@
+"""Several target policies by several estimators on one log: values, differences, and what the log cannot tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from bandit.errors import InputError
+from bandit.evaluation.differences import Judged, differences
+from bandit.evaluation.estimate import bound_of, check_uniform, check_works, told, value_range
+from bandit.evaluation.estimators import Estimator, Terms, parse_estimator
+from bandit.evaluation.intervals.batches import stabilised
+from bandit.evaluation.intervals.bernstein import bernstein_interval
+from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
+from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
+from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
+from bandit.evaluation.overlap import NOT_JUDGED, Overlap, overlap_of
+from bandit.evaluation.results import Curve, Evaluation, OtherInterval, PolicyResult, Settings
+from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.targets import LOGGING
+from bandit.evaluation.tuning import resolved
+
+PERCENTS: Final = (1, 5, 25, 50, 75, 95, 99, 99.9, 100)
+"""Of the weights that are shown."""
+
+
+class _Used(NamedTuple):
+    """An estimator with its setting, and its terms."""
+
+    estimator: Estimator
+    terms: Terms
+
+
+@dataclass(frozen=True, eq=False)
+class _Policy:
+    """A policy's sample, how the log and it meet, and the estimators that work on it, by their words."""
+
+    name: str
+    sample: Sample
+    overlap: Overlap | None
+    verdict: str
+    used: dict[str, _Used]
+    unusable: dict[str, str]
+
+
+def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, batches: I64 | None = None) -> Evaluation:
+    """Compare policies by what a log says of each.
+
+    Args:
+        samples: of the same impressions, by policy, in the order in which they are shown; ``logging`` first if it is one of them.
+        settings: how.
+        choices: arms that each decision could choose from, (m,).
+        batches: which update of the logging policy chose, (m,); None where there was one.
+
+    Raises:
+        InputError: an estimator is not known, or none works on this log.
+    """
+    wanted = [parse_estimator(word) for word in settings.estimators]
+    policies = [_policy(name, sample, wanted, settings, choices) for name, sample in samples.items()]
+    main = _main(policies, wanted)
+    pairs = [(policy.name, word) for policy in policies for word in policy.used]
+    terms = [used.terms for policy in policies for used in policy.used.values()]
+    drawn = resample(policies[0].sample, terms, settings.resamples, settings.seed)
+    columns = dict(zip(pairs, drawn.T, strict=True))
+    judged = [
+        Judged(each.name, each.used[main].terms.value, columns[each.name, main], each.verdict) for each in policies
+    ]
+    return Evaluation(
+        n=len(policies[0].sample),
+        decisions=policies[0].sample.n_clusters,
+        level=settings.level,
+        resamples=settings.resamples,
+        estimator=main,
+        results=[_result(each, columns, settings, batches) for each in policies],
+        differences=differences(judged, main, settings.level),
+    )
+
+
+def _policy(name: str, sample: Sample, wanted: Iterable[Estimator], settings: Settings, choices: I64) -> _Policy:
+    used: dict[str, _Used] = {}
+    unusable: dict[str, str] = {}
+    for estimator in wanted:
+        try:
+            check_works(estimator, sample)
+            if estimator.name == "replay":
+                check_uniform(sample, choices)
+        except InputError as error:
+            unusable[estimator.word] = str(error)
+        else:
+            used[estimator.word] = _Used(*resolved(estimator, sample))
+    overlap = None if sample.propensities is None else overlap_of(sample, settings.thresholds)
+    verdict = NOT_JUDGED if overlap is None else overlap.verdict(settings.thresholds)
+    return _Policy(name, sample, overlap, verdict, used, unusable)
+
+
+def _main(policies: list[_Policy], wanted: list[Estimator]) -> str:
+    for estimator in wanted:
+        if all(estimator.word in policy.used for policy in policies):
+            return estimator.word
+    reasons = "; ".join(next(iter(policies)).unusable.values())
+    raise InputError(f"none of the estimators {', '.join(each.word for each in wanted)} works on this log: {reasons}")
+
+
+def _result(
+    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None
+) -> PolicyResult:
+    overlap, sample = policy.overlap, policy.sample
+    size, largest = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
+    estimates = {
+        word: told(
+            used.terms.value,
+            percentile_interval(columns[policy.name, word], settings.level),
+            settings.level,
+            len(sample),
+            size,
+            largest,
+            policy.verdict,
+        )
+        for word, used in policy.used.items()
+    }
+    tuned = {
+        word: used.estimator.setting
+        for word, used in policy.used.items()
+        if used.estimator.setting is not None and used.estimator.word != word
+    }
+    quantiles = [] if overlap is None else np.percentile(sample.weights, PERCENTS).tolist()
+    result = PolicyResult(
+        policy=policy.name,
+        verdict=policy.verdict,
+        overlap=overlap,
+        estimates=estimates,
+        tuned=tuned,
+        unusable=policy.unusable,
+        others=[],
+        weights={f"{percent:g}": value for percent, value in zip(PERCENTS, quantiles, strict=False)},
+    )
+    if overlap is None or not result.is_reliable:
+        return result
+    return _with_more(result, policy, settings, batches)
+
+
+def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batches: I64 | None) -> PolicyResult:
+    """Other intervals of what is unbiased, and confidence sequences of the value and of the lead over the logging policy."""
+    others = [
+        interval
+        for word, used in policy.used.items()
+        if used.estimator.is_unbiased and used.estimator.is_unclipped
+        for interval in _others(word, used, policy.sample, settings, batches)
+    ]
+    sample, level = policy.sample, settings.level
+    bound = bound_of(sample, settings.weight_bound)
+    values = decision_values(sample, sample.weighted_rewards)
+    found = confidence_sequence(values, 0.0, max(bound, 1.0), level)
+    others.append(
+        OtherInterval("ips", "sequence", float(values.mean()), float(found.lower[-1]), min(float(found.upper[-1]), 1.0))
+    )
+    more = replace(result, others=others, value_curve=_curve(found))
+    if policy.name == LOGGING:
+        return more
+    # (w - 1) r is at least -1 whatever the weights, so that the lower end of a lead does not pay for large ones.
+    leads = decision_values(sample, sample.weighted_rewards - sample.rewards)
+    lead = confidence_sequence(leads, -1.0, max(bound - 1, 1.0), level)
+    return replace(more, lead_curve=_curve(lead))
+
+
+def _others(word: str, used: _Used, sample: Sample, settings: Settings, batches: I64 | None) -> list[OtherInterval]:
+    value, level, terms = used.terms.value, settings.level, used.terms
+    kinds: dict[str, tuple[float, Interval]] = {
+        "normal": (value, normal_interval(value, standard_error(sample, terms), level)),
+        "bernstein": (
+            value,
+            bernstein_interval(sample, terms, value_range(used.estimator, sample, settings.weight_bound), level),
+        ),
+    }
+    if batches is not None and len(np.unique(batches)) > 1:
+        by_batch = stabilised(sample, terms, batches, level)
+        kinds["batches"] = (by_batch.value, by_batch.interval)
+    return [OtherInterval(word, kind, at, *interval) for kind, (at, interval) in kinds.items()]
+
+
+def _curve(found: Sequence) -> Curve:
+    return Curve(found.decisions.tolist(), found.lower.tolist(), found.upper.tolist())

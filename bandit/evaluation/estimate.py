@@ -1,0 +1,332 @@
+"""One estimate of one target policy, with an interval, or a refusal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.evaluation.estimators import Estimator, Terms, make_estimator
+from bandit.evaluation.intervals.bernstein import bernstein_interval
+from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
+from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
+from bandit.evaluation.overlap import NOT_JUDGED, OK, Thresholds, overlap_of
+from bandit.evaluation.sample import F64, Sample, numbered
+from bandit.evaluation.tuning import resolved
+from bandit.impressions import Bool, checked_propensities
+from bandit.numeric import is_count, is_number, plain_array, real_array
+from bandit.posterior.checks import checked_arms, checked_rewards
+
+INTERVALS: Final = ("bootstrap", "normal", "bernstein")
+RESAMPLES: Final = 1000
+LEVEL: Final = 0.95
+
+_SUM_TOLERANCE = 1e-6
+_UNIFORM_TOLERANCE = 1e-6  # of logged propensities beside one over the number of arms: logs keep some digits
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a log says of a target policy's reward an impression.
+
+    ``value`` with the ends of its interval at ``level``; all None where ``verdict`` is not "ok", and then ``unreliable_value``
+    has the number, which is None otherwise. ``n`` impressions; ``effective_sample_size`` in decisions and ``max_weight`` are
+    None where the log has no propensities.
+    """
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    n: int
+    effective_sample_size: float | None
+    max_weight: float | None
+    verdict: str
+    unreliable_value: float | None
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether there is a value to go by."""
+        return self.value is not None
+
+
+def estimate(
+    name: str,
+    rewards: npt.ArrayLike,
+    arms: npt.ArrayLike,
+    propensities: npt.ArrayLike | None,
+    target_probabilities: npt.ArrayLike,
+    reward_estimates: npt.ArrayLike | None = None,
+    clusters: npt.ArrayLike | None = None,
+    *,
+    eligible: npt.ArrayLike | None = None,
+    level: float = LEVEL,
+    interval: str = "bootstrap",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    weight_bound: float | None = None,
+    thresholds: Thresholds | None = None,
+    **tuning: float | None,
+) -> Estimate:
+    """The value of a target policy by one estimator, from plain arrays of m impressions of k arms.
+
+    Args:
+        name: ``replay``, ``ips``, ``snips``, ``dm``, ``dr``, ``sndr``, ``switch_dr`` or ``dros``; the class of each has its
+            formula and source.
+        rewards: (m,), in [0, 1].
+        arms: what was shown, (m,), 0 to k - 1.
+        propensities: probability with which it was chosen, (m,); None leaves ``dm`` alone.
+        target_probabilities: of the target policy, (m, k); rows sum to one.
+        reward_estimates: expected reward of each arm, (m, k), from a model that has not seen the impression; for ``dm``, ``dr``,
+            ``sndr``, ``switch_dr`` and ``dros``.
+        clusters: the decision of each impression, (m,); None where each is one of its own.
+        eligible: arms that could be shown, (m, k) or (k,); None for all.
+        level: of the interval.
+        interval: ``bootstrap`` (percentiles over decisions), ``normal`` or ``bernstein``, which holds for any m.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+        weight_bound: the largest weight that was possible, for ``bernstein``; None takes 1 / the smallest propensity.
+        thresholds: what the log has to reach for an answer.
+        tuning: ``clip`` of ``ips``, ``snips``, ``dr`` and ``sndr``, ``threshold`` of ``switch_dr``, ``shrinkage`` of ``dros``;
+            None lets SLOPE choose.
+
+    Raises:
+        InputError: names what is wrong, and the first such row.
+
+    >>> random = np.random.default_rng(1)
+    >>> arms, propensities = random.integers(0, 2, 4000), np.full(4000, 0.5)
+    >>> rewards = (random.random(4000) < np.where(arms == 1, 0.3, 0.1)).astype(float)
+    >>> found = estimate("snips", rewards, arms, propensities, np.tile([0.2, 0.8], (4000, 1)))
+    >>> round(found.value, 3), round(found.lower, 3), round(found.upper, 3), found.verdict
+    (0.264, 0.247, 0.28, 'ok')
+    """
+    estimator = make_estimator(name, **tuning)
+    _check_settings(level, interval, resamples)
+    sample = _sample(rewards, arms, propensities, target_probabilities, reward_estimates, clusters, eligible)
+    if len(sample) == 0:
+        raise InputError("there are no impressions to judge by; pass at least one")
+    check_works(estimator, sample)
+    if name == "replay":
+        check_uniform(sample, _choices(eligible, np.shape(target_probabilities)))
+    _, terms = resolved(estimator, sample)
+    if interval == "bootstrap":
+        found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
+    elif interval == "normal":
+        found = normal_interval(terms.value, standard_error(sample, terms), level)
+    else:
+        found = bernstein_interval(sample, terms, value_range(estimator, sample, weight_bound), level)
+    return judged(sample, terms, found, level, thresholds or Thresholds())
+
+
+def judged(sample: Sample, terms: Terms, interval: Interval, level: float, thresholds: Thresholds) -> Estimate:
+    """The estimate, or its refusal where log and target do not meet."""
+    verdict, size, weight = NOT_JUDGED, None, None
+    if sample.propensities is not None:
+        overlap = overlap_of(sample, thresholds)
+        verdict, size, weight = overlap.verdict(thresholds), overlap.effective_sample_size, overlap.max_weight
+    return told(terms.value, interval, level, len(sample), size, weight, verdict)
+
+
+def told(
+    value: float, interval: Interval, level: float, n: int, size: float | None, weight: float | None, verdict: str
+) -> Estimate:
+    """An estimate whose number stands where it may be believed, and aside where it may not."""
+    number = value if isfinite(value) else None
+    if verdict not in {OK, NOT_JUDGED} or number is None:
+        return Estimate(None, None, None, level, n, size, weight, verdict, number)
+    lower, upper = (end if isfinite(end) else None for end in interval)
+    return Estimate(number, lower, upper, level, n, size, weight, verdict, None)
+
+
+def check_works(estimator: Estimator, sample: Sample) -> None:
+    """Refuse an estimator that the sample lacks something for.
+
+    Raises:
+        InputError: propensities or a model are missing.
+    """
+    if estimator.needs_weights and sample.propensities is None:
+        raise InputError(f"{estimator.name} needs propensities, and there are none; dm alone works without them")
+    if estimator.needs_model and sample.logged_estimates is None:
+        raise InputError(
+            f"{estimator.name} needs reward_estimates, (m, k), and there are none; replay, ips and snips work without them"
+        )
+
+
+def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
+    """Refuse replay on a log whose propensities are not one over the number of arms to choose from, (m,).
+
+    Raises:
+        InputError: they are not.
+    """
+    assert sample.propensities is not None  # noqa: S101 - was checked before
+    wrong = np.abs(sample.propensities * choices - 1) > _UNIFORM_TOLERANCE
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"replay needs a log under uniform, and row {row} has the propensity {sample.propensities[row]:.6g} with"
+            f" {int(choices[row])} arms to choose from; use snips or dr, which weight"
+        )
+
+
+def value_range(estimator: Estimator, sample: Sample, weight_bound: float | None) -> float:
+    """The width of the range that values lie in, for rewards in [0, 1], weights up to a bound, and estimates as they are.
+
+    Raises:
+        InputError: the bound is not a number above 0, or below a weight that is there.
+    """
+    lowest, highest = 0.0, 0.0
+    if estimator.needs_model:
+        assert sample.logged_estimates is not None  # noqa: S101 - was checked before
+        assert sample.target_estimates is not None  # noqa: S101
+        both = sample.logged_estimates, sample.target_estimates
+        lowest, highest = min(float(each.min()) for each in both), max(float(each.max()) for each in both)
+    if not estimator.needs_weights:
+        return highest - lowest
+    bound = bound_of(sample, weight_bound)
+    setting = estimator.setting
+    used = bound if setting is None or estimator.tuned == "shrinkage" else min(bound, setting)
+    return highest - lowest + used * (1 + highest - lowest)
+
+
+def bound_of(sample: Sample, weight_bound: float | None) -> float:
+    """The largest weight that was possible: as given, or one over the smallest propensity that is there.
+
+    Raises:
+        InputError: it is not a number, or below a weight that is there.
+    """
+    assert sample.propensities is not None  # noqa: S101 - was checked before
+    if weight_bound is None:
+        return float(1 / sample.propensities.min())
+    largest = float(sample.weights.max())
+    if not (is_number(weight_bound) and isfinite(weight_bound) and weight_bound * (1 + 1e-9) >= largest):
+        raise InputError(
+            f"weight_bound is {weight_bound!r}, expected a number of at least {largest:g}, a weight that is there"
+        )
+    return float(weight_bound)
+
+
+def _check_settings(level: float, interval: str, resamples: int) -> None:
+    if not (is_number(level) and 0 < level < 1):
+        raise InputError(f"level is {level!r}, expected a share between 0 and 1, such as 0.95")
+    if interval not in INTERVALS:
+        raise InputError(f"there is no interval {interval!r}; choose one of {', '.join(INTERVALS)}")
+    if not is_count(resamples):
+        raise InputError(f"resamples is {resamples!r}, expected a whole number of at least 1")
+
+
+def _sample(
+    rewards: npt.ArrayLike,
+    arms: npt.ArrayLike,
+    propensities: npt.ArrayLike | None,
+    target_probabilities: npt.ArrayLike,
+    reward_estimates: npt.ArrayLike | None,
+    clusters: npt.ArrayLike | None,
+    eligible: npt.ArrayLike | None,
+) -> Sample:
+    p = checked_table("target_probabilities", target_probabilities)
+    shown = checked_arms(arms, p.shape[1])
+    count = len(shown)
+    if len(p) != count:
+        raise InputError(f"target_probabilities have {len(p)} rows for {count} arms, expected one an impression")
+    r = checked_rewards(rewards, count)
+    logged = None if propensities is None else checked_propensities(propensities, count)
+    q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
+    able = None if eligible is None else _eligible(eligible, shown, p.shape)
+    at = np.arange(count)
+    return Sample(
+        rewards=r,
+        target=p[at, shown],
+        unsupported=unsupported_mass(p, shown, logged, able, np.bincount(shown, minlength=p.shape[1]) > 0),
+        propensities=logged,
+        logged_estimates=None if q is None else q[at, shown],
+        target_estimates=None if q is None else np.einsum("mk,mk->m", p, q),
+        arms=shown,
+        expected_arms=p.sum(axis=0),
+        expected_squares=np.einsum("mk,mk->k", p, p) * count / np.maximum(np.bincount(shown, minlength=p.shape[1]), 1),
+        clusters=_clusters(clusters, count),
+    )
+
+
+def checked_table(name: str, probabilities: npt.ArrayLike) -> F64:
+    """Probabilities as (m, k) float64 whose rows sum to one.
+
+    Raises:
+        InputError: they do not, or one is negative or not finite; names the first such row.
+    """
+    p = real_array(name, probabilities)
+    if p.ndim != 2 or not p.shape[1]:
+        raise InputError(f"{name} have the shape {p.shape}, expected (m, k): a row an impression")
+    sums = p.sum(axis=1)
+    wrong = ~((np.abs(sums - 1) <= _SUM_TOLERANCE) & (p >= 0).all(axis=1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"row {row} of the {name} sums to {sums[row]:.6g} with a smallest of {p[row].min():.6g}, expected 1 and at least 0"
+        )
+    return p
+
+
+def unsupported_mass(
+    p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligible: Bool | None, ever: Bool
+) -> F64:
+    """The target's probability on arms that the log could not show: not eligible, never shown at all, or beside a certain one.
+
+    Args:
+        p: of the target policy, (n, k).
+        shown: arms that were shown, (n,).
+        logged: their propensities, (n,).
+        eligible: (n, k).
+        ever: which arms the log shows anywhere, (k,).
+    """
+    able = ever if eligible is None else eligible & ever
+    mass = np.where(able, 0.0, p).sum(axis=1)
+    if logged is None:
+        return np.asarray(mass)
+    alone = logged >= 1  # no other arm had a chance
+    return np.asarray(np.where(alone, 1 - p[np.arange(len(p)), shown], mass), dtype=np.float64)
+
+
+def _choices(eligible: npt.ArrayLike | None, shape: Sequence[int]) -> npt.NDArray[np.int64]:
+    if eligible is None:
+        return np.full(shape[0], shape[1])
+    return np.asarray(np.broadcast_to(np.asarray(eligible, dtype=np.bool_), tuple(shape)).sum(axis=1), dtype=np.int64)
+
+
+def _estimates(values: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
+    q = real_array("reward_estimates", values)
+    if q.shape != shape:
+        raise InputError(f"reward_estimates have the shape {q.shape}, expected {shape} as target_probabilities have")
+    wrong = ~np.isfinite(q).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"row {int(wrong.argmax())} of the reward_estimates has a number that is not finite; look at the model"
+        )
+    return q
+
+
+def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Bool:
+    array = plain_array("eligible", eligible)
+    if array.dtype != np.bool_ or array.shape not in {shape, shape[1:]}:
+        raise InputError(f"eligible is {array.shape} {array.dtype}, expected {shape} booleans")
+    able: Bool = np.broadcast_to(array, shape)
+    wrong = ~able[np.arange(len(shown)), shown]
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(f"row {row} shows arm {shown[row]}, which is not among its eligible arms; correct one of them")
+    return able
+
+
+def _clusters(clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
+    if clusters is None:
+        return None
+    array = plain_array("clusters", clusters)
+    if array.shape != (count,):
+        raise InputError(f"clusters have the shape {array.shape}, expected ({count},): the decision of each impression")
+    codes = numbered(array)
+    return None if codes.max(initial=-1) == count - 1 else codes
+
+
+__all__ = ["INTERVALS", "NONE", "Estimate", "estimate"]

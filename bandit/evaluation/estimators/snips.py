@@ -1,0 +1,43 @@
+"""Self-normalised inverse propensity scoring."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+import numpy as np
+
+from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.sample import Sample
+
+
+@dataclass(frozen=True)
+class SNIPS(Estimator):
+    """Σ w r / Σ w (Swaminathan and Joachims 2015, equation 8).
+
+    It stays within the rewards that were seen, and does not change when a constant is added to every reward; its bias
+    vanishes like 1/m.
+
+    Args:
+        clip: the largest weight that counts; None lets SLOPE choose.
+
+    Raises:
+        InputError: the clip is not above 0.
+
+    >>> sample = Sample(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.zeros(2), np.array([0.1, 0.5]))
+    >>> round(SNIPS().terms(sample).value, 4)
+    0.8333
+    """
+
+    name: ClassVar[str] = "snips"
+    tuned: ClassVar[str | None] = "clip"
+    clip: float | None = inf
+
+    def __post_init__(self) -> None:
+        check_positive("clip", self.clip)
+
+    def terms(self, sample: Sample) -> Terms:
+        """A ratio of sums."""
+        if self.chosen == inf:
+            return Terms(numerator=sample.weighted_rewards, denominator=sample.weights)
+        clipped = np.minimum(sample.weights, self.chosen)
+        return Terms(numerator=clipped * sample.rewards, denominator=clipped)

@@ -1,0 +1,97 @@
+"""From a log and several target policies to what estimators need, block by block, so that no (m, k) matrix is ever held."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bandit.errors import InputError
+from bandit.evaluation.estimate import checked_table, unsupported_mass
+from bandit.evaluation.reward_models import CrossFitted
+from bandit.evaluation.sample import F64, I64, Sample, numbered
+from bandit.evaluation.targets import LoggingPolicy, Target
+from bandit.impressions import ImpressionLog
+
+_AT_A_TIME = 4096  # impressions: joint draws of 256 for 20 arms take 170 MB
+
+
+def samples_of(
+    log: ImpressionLog, targets: Sequence[Target | LoggingPolicy], model: CrossFitted | None = None
+) -> list[Sample]:
+    """A sample for each target policy, all of the same impressions and decisions.
+
+    Args:
+        log: to judge by.
+        targets: the policies.
+        model: of rewards, cross-fitted on this log; None leaves the estimators that need one out.
+
+    Raises:
+        InputError: a target's probabilities are not (n, k) or a row does not sum to one.
+    """
+    kept = [_Kept(len(log), log.n_arms) for _ in targets]
+    logged = np.empty(len(log))
+    counts = np.bincount(log.arms, minlength=log.n_arms)
+    ever = counts > 0
+    of_title = np.repeat(np.add.reduceat(counts, log.title_starts[:-1]), np.diff(log.title_starts))
+    shares = np.maximum(counts, 1) / np.maximum(of_title, 1)  # (A,)
+    for title, rows in log.by_title(_AT_A_TIME):
+        arms = log.arms_of(title)
+        shown = log.arms[rows] - arms[0]
+        q = None if model is None else model.predict(log, rows, arms)  # (n, k)
+        if q is not None:
+            logged[rows] = q[np.arange(len(rows)), shown]
+        for target, into in zip(targets, kept, strict=True):
+            if isinstance(target, LoggingPolicy):
+                continue
+            p = _probabilities(target, log, title, rows, len(arms))
+            propensities = None if log.propensities is None else log.propensities[rows]
+            into.target[rows] = p[np.arange(len(rows)), shown]
+            into.unsupported[rows] = unsupported_mass(p, shown, propensities, log.eligible_of(title, rows), ever[arms])
+            into.expected_arms[arms] += p.sum(axis=0)
+            into.expected_squares[arms] += np.einsum("nk,nk->k", p, p)
+            if q is not None:
+                into.estimates[rows] = np.einsum("nk,nk->n", p, q)
+    clusters = None if log.clusters is None else numbered(log.clusters)
+    estimates = None if model is None else logged
+    return [
+        _logging_sample(log, estimates, clusters)
+        if isinstance(target, LoggingPolicy)
+        else Sample(
+            rewards=log.rewards,
+            target=into.target,
+            unsupported=into.unsupported,
+            propensities=log.propensities,
+            logged_estimates=estimates,
+            target_estimates=None if model is None else into.estimates,
+            arms=log.arms,
+            expected_arms=into.expected_arms,
+            expected_squares=into.expected_squares / shares,
+            clusters=clusters,
+        )
+        for target, into in zip(targets, kept, strict=True)
+    ]
+
+
+class _Kept:
+    """What is gathered of one target: target, unsupported and estimates (m,), and the sums by arm, (A,)."""
+
+    def __init__(self, count: int, n_arms: int) -> None:
+        self.target, self.unsupported, self.estimates = np.empty(count), np.empty(count), np.empty(count)
+        self.expected_arms, self.expected_squares = np.zeros(n_arms), np.zeros(n_arms)
+
+
+def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k: int) -> F64:
+    p = target.probabilities(log, title, rows)
+    if np.shape(p) != (len(rows), k):
+        raise InputError(
+            f"policy {target.name} gives probabilities of the shape {np.shape(p)} for {len(rows)} impressions of a title of {k}"
+            " arms, expected a row an impression and a column an arm"
+        )
+    return checked_table(f"probabilities of policy {target.name}, title {title}", p)
+
+
+def _logging_sample(log: ImpressionLog, estimates: F64 | None, clusters: I64 | None) -> Sample:
+    """Weights of 1. Σ_a π(a|x) q̂(x, a) is not known for it; q̂ of the shown arm is as good on average."""
+    known = np.ones(len(log)) if log.propensities is None else log.propensities
+    shown = np.bincount(log.arms, minlength=log.n_arms).astype(np.float64)
+    nothing = np.zeros(len(log))
+    return Sample(log.rewards, known, nothing, known, estimates, estimates, log.arms, shown, shown, clusters)

@@ -1,0 +1,110 @@
+"""What a comparison of policies by a log comes to, and how it is to be made."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate
+from bandit.evaluation.overlap import INSUFFICIENT, Overlap, Thresholds
+
+ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay")
+"""In the order in which they are shown; differences are those of the first that works."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How policies are compared; see ``estimate`` for what each means.
+
+    ``estimators``: their words. ``weight_bound``: the largest weight that was possible, for the intervals that need to know; None
+    takes one over the smallest propensity of the log.
+    """
+
+    estimators: tuple[str, ...] = ALL_ESTIMATORS
+    level: float = LEVEL
+    resamples: int = RESAMPLES
+    seed: int = 0
+    weight_bound: float | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+@dataclass(frozen=True)
+class OtherInterval:
+    """An unbiased estimate with another kind of interval than the bootstrap's.
+
+    ``kind``: ``normal``; ``bernstein``, for any number of decisions; ``sequence``, at all times at once; ``batches``, for logs
+    of a policy that kept learning. ``value`` is the estimator's; ``batches`` weights it anew, ``sequence`` counts every
+    decision once.
+    """
+
+    estimator: str
+    kind: str
+    value: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A confidence sequence as it grew: after how many decisions, and both ends."""
+
+    decisions: list[int]
+    lower: list[float]
+    upper: list[float]
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """One target policy: whether the log can tell of it, and what each estimator says.
+
+    ``estimates`` by the word of the estimator; ``tuned`` has the settings that the data chose; ``unusable`` says why an estimator
+    that was asked for has no estimate. ``others`` is empty, and ``value_curve`` and ``lead_curve`` (over the logging policy) are
+    None, where the log cannot tell. ``weights`` are quantiles of the weights, by percent.
+    """
+
+    policy: str
+    verdict: str
+    overlap: Overlap | None
+    estimates: dict[str, Estimate]
+    tuned: dict[str, float]
+    unusable: dict[str, str]
+    others: list[OtherInterval]
+    weights: dict[str, float]
+    value_curve: Curve | None = None
+    lead_curve: Curve | None = None
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the log can tell."""
+        return not self.verdict.startswith(INSUFFICIENT)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The value of ``policy`` less that of ``against``, by one estimator, on the same draws of the bootstrap.
+
+    ``adjusted`` ends hold for all differences of the comparison together. All are None where one of the policies is refused;
+    ``unreliable_value`` then has the number.
+    """
+
+    policy: str
+    against: str
+    estimator: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    adjusted_lower: float | None
+    adjusted_upper: float | None
+    verdict: str
+    unreliable_value: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a log says of several policies; ``estimator`` is the word of the one that differences are of."""
+
+    n: int
+    decisions: int
+    level: float
+    resamples: int
+    estimator: str
+    results: list[PolicyResult]
+    differences: list[Difference]

@@ -1,0 +1,158 @@
+"""Models of expected rewards for the direct method and its doubly robust relatives, cross-fitted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from bandit.errors import InputError
+from bandit.evaluation.learning import Learned, learn, take_rates
+from bandit.evaluation.sample import F64, I64
+from bandit.impressions import ImpressionLog
+from bandit.scores import Moments
+from bandit.snapshot import hash_base
+
+PURPOSE = "folds"
+"""Of the keyed hash that says which decision is in which fold."""
+
+FOLDS = 3
+_MOST_DUMMIES = 128
+"""Arms up to which a regressor is told them one by one; beyond, by their take rates alone."""
+
+
+class Predictor(Protocol):
+    """A model that has learned."""
+
+    def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
+        """The expected reward of each arm (k,) for each context (n, d), (n, k)."""
+        ...
+
+
+class RewardModel(Protocol):
+    """A kind of model; its name is told in reports."""
+
+    @property
+    def name(self) -> str:
+        """Its word."""
+        ...
+
+    def fit(self, log: ImpressionLog) -> Predictor:
+        """Learn from all impressions of a log."""
+        ...
+
+
+@dataclass(frozen=True)
+class PosteriorModel:
+    """The posterior mean of one of ours: ``beta``, ``linear``, ``logistic`` or ``shared``, which needs ``features`` (A, f).
+
+    A linear mean may leave [0, 1], where rewards are: cutting it off would bias it where rewards are rare.
+    """
+
+    name: str = "linear"
+    features: npt.ArrayLike | None = None
+
+    def fit(self, log: ImpressionLog) -> Predictor:
+        """Learn."""
+        return _PosteriorMean(learn(log, self.name, self.features))
+
+
+@dataclass(frozen=True)
+class _PosteriorMean:
+    learned: Learned
+
+    def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
+        scores = self.learned.scorer(arms).scores(contexts)
+        on_logit = isinstance(scores, Moments) and scores.link == "logit"
+        return np.asarray(expit(scores.expected) if on_logit else scores.expected)
+
+
+@dataclass(frozen=True)
+class RegressorModel:
+    """Any regressor or classifier of scikit-learn's interface, one for all arms.
+
+    Its features are the context, the arm's shrunk take rate in the part that is learned from, and, up to 128 arms, which arm it
+    is. Of a classifier the probability of a reward of 1 is taken, so its rewards have to be 0 and 1.
+
+    Args:
+        name: told in reports.
+        make: called for each fit, so that fits share nothing.
+    """
+
+    name: str
+    make: Callable[[], Any]
+
+    def fit(self, log: ImpressionLog) -> Predictor:
+        """Learn.
+
+        Raises:
+            InputError: the model does not take the rewards.
+        """
+        model, rates = self.make(), take_rates(log)
+        predictor = _Regressor(model, rates, hasattr(model, "predict_proba"))
+        wanted: Any = log.rewards
+        if predictor.is_classifier:
+            if not np.isin(log.rewards, (0.0, 1.0)).all():
+                raise InputError(f"{self.name} is a classifier and rewards are not all 0 or 1; take a regressor")
+            wanted = log.rewards.astype(np.int64)
+        model.fit(predictor.features(log.contexts, log.arms), wanted)
+        return predictor
+
+
+@dataclass(frozen=True)
+class _Regressor:
+    model: Any
+    rates: F64
+    is_classifier: bool
+
+    def features(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
+        """(n, d + 1), and a column an arm."""
+        parts = [np.asarray(contexts, dtype=np.float64), self.rates[arms][:, None]]
+        if len(self.rates) <= _MOST_DUMMIES:
+            parts.append(arms[:, None] == np.arange(len(self.rates)))
+        return np.concatenate(parts, axis=1)
+
+    def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
+        each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
+        rows = self.features(*each)
+        if self.is_classifier:
+            place = np.flatnonzero(self.model.classes_ == 1)
+            found = self.model.predict_proba(rows)[:, place[0]] if len(place) else np.zeros(len(rows))
+        else:
+            found = self.model.predict(rows)
+        return np.asarray(found, dtype=np.float64).reshape(len(contexts), len(arms))
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFitted:
+    """A model an impression's own fold has no part in (Chernozhukov et al. 2018, definition 3.1): ``folds`` (m,) of the log."""
+
+    name: str
+    predictors: tuple[Predictor, ...]
+    folds: I64
+
+    def predict(self, log: ImpressionLog, rows: I64, arms: I64) -> F64:
+        """The expected reward of each arm (k,) for some impressions of the log, (n, k), by models that have not seen them."""
+        out, folds = np.empty((len(rows), len(arms))), self.folds[rows]
+        for fold, predictor in enumerate(self.predictors):
+            own = folds == fold
+            if own.any():
+                out[own] = predictor.predict(log.contexts[rows[own]], arms)
+        return out
+
+
+def cross_fit(model: RewardModel, log: ImpressionLog, folds: int = FOLDS, seed: int = 0) -> CrossFitted:
+    """Fit a model once a fold, to the impressions of all other folds; a decision's impressions are in one fold.
+
+    Raises:
+        InputError: there are fewer than two folds or fewer decisions than folds.
+    """
+    decisions = np.arange(len(log)) if log.clusters is None else np.unique(log.clusters, return_inverse=True)[1]
+    count = int(decisions.max(initial=-1)) + 1
+    if not 2 <= folds <= count:
+        raise InputError(f"{folds} folds of {count} decisions, expected 2 to as many folds as decisions")
+    shuffled = np.random.default_rng(hash_base(PURPOSE, seed, 0)).permutation(count)
+    of_rows = (shuffled % folds)[decisions]
+    return CrossFitted(model.name, tuple(model.fit(log.take(of_rows != fold)) for fold in range(folds)), of_rows)

@@ -1,0 +1,101 @@
+"""What estimators need of a log and a target policy: a few numbers an impression, whatever the number of arms."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """m impressions of a log as one target policy sees them; checked where it was made.
+
+    ``rewards``, ``target`` (the probability π(a|x) that the target policy gives the shown arm) and ``unsupported`` (the
+    probability that it gives to arms the log could not show) are (m,), as are the others:
+
+    ``propensities``: probability p with which the shown arm was chosen; None where it is not known.
+    ``logged_estimates``: reward q̂(x, a) that a model expects of the shown arm; ``target_estimates``: Σ_a π(a|x) q̂(x, a). None
+    where there is no model.
+    ``arms``: what was shown; ``expected_arms`` (A,): Σ π(a|x) over all impressions, and ``expected_squares`` (A,): Σ π(a|x)² over
+    the arm's share p̄_a of its title's impressions; for the check of propensities.
+    ``clusters``: the decision of each impression, as ``numbered``; None where each is one of its own.
+    """
+
+    rewards: F64
+    target: F64
+    unsupported: F64
+    propensities: F64 | None
+    logged_estimates: F64 | None = None
+    target_estimates: F64 | None = None
+    arms: I64 | None = None
+    expected_arms: F64 | None = None
+    expected_squares: F64 | None = None
+    clusters: I64 | None = None
+
+    def __len__(self) -> int:
+        """Impressions, m."""
+        return len(self.rewards)
+
+    @cached_property
+    def weights(self) -> F64:
+        """Importance weights w = π(a|x) / p, (m,)."""
+        assert self.propensities is not None  # noqa: S101 - estimators say what they need, and get no sample without
+        return self.target / self.propensities
+
+    @cached_property
+    def residuals(self) -> F64:
+        """What the model did not expect: r - q̂(x, a), (m,)."""
+        assert self.logged_estimates is not None  # noqa: S101
+        return self.rewards - self.logged_estimates
+
+    @cached_property
+    def weighted_rewards(self) -> F64:
+        """W r, (m,)."""
+        return self.weights * self.rewards
+
+    @cached_property
+    def weighted_residuals(self) -> F64:
+        """W (r - q̂(x, a)), (m,)."""
+        return self.weights * self.residuals
+
+    @cached_property
+    def n_clusters(self) -> int:
+        """Decisions, C."""
+        return len(self) if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+
+    def sums(self, values: F64) -> F64:
+        """The sum of ``values`` (m,) over the impressions of each decision, (C,)."""
+        if self.clusters is None:
+            return values
+        return np.bincount(self.clusters, weights=values, minlength=self.n_clusters).astype(np.float64, copy=False)
+
+    @cached_property
+    def sizes(self) -> F64:
+        """Impressions of each decision, (C,)."""
+        return self.sums(np.ones(len(self)))
+
+    def take(self, rows: I64) -> Self:
+        """The sample of some impressions; decisions are numbered anew."""
+        clusters = None if self.clusters is None else numbered(self.clusters[rows])
+        kept = {name: value[rows] for name, value in vars(self).items() if name in _BY_ROW and value is not None}
+        return replace(self, **kept, clusters=clusters, expected_arms=None, expected_squares=None)
+
+
+_BY_ROW = ("rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "arms")
+
+
+def numbered(values: npt.NDArray[np.generic]) -> I64:
+    """Each value (m,) as a number from 0 on, by the order in which values come first.
+
+    >>> numbered(np.array(["b", "a", "b", "c"])).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, codes = np.unique(values, return_index=True, return_inverse=True)
+    ranks = np.empty(len(first), dtype=np.int64)
+    ranks[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(ranks[codes])

@@ -1,0 +1,105 @@
+"""Policies to be judged: the probability that each gives every arm at every impression of a log."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.evaluation.estimate import checked_table
+from bandit.evaluation.learning import Learned
+from bandit.evaluation.sample import F64, I64
+from bandit.impressions import ImpressionLog
+from bandit.policies import Policy
+from bandit.policies.base import eligible_rows, share_of_eligible
+from bandit.posterior.base import Scorer
+
+LOGGING: Final = "logging"
+"""The policy that made the log, judged by itself: a check, and what others are compared with."""
+
+_SCORERS_KEPT = 8
+
+
+class Target(Protocol):
+    """A policy to be judged. ``name`` is its word in reports."""
+
+    @property
+    def name(self) -> str:
+        """Its word."""
+        ...
+
+    def probabilities(self, log: ImpressionLog, title: int, rows: I64) -> F64:
+        """The probability of each arm of a title at some of its impressions, (n, k), rows summing to one."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoggingPolicy:
+    """The policy that made the log: its probabilities are known of the shown arms alone, which is all that is needed."""
+
+    name: str = LOGGING
+
+
+class PolicyTarget:
+    """One of our policies with what it has learned, as it would be deployed: with a floor.
+
+    Args:
+        policy: any of ``bandit.policies``.
+        learned: what its scores come from; from another part of the log than it is judged on.
+        floor: share spread over all eligible arms, as in ``decide``; 0 judges the bare policy.
+        name: its word; the policy's own unless given.
+    """
+
+    def __init__(self, policy: Policy, learned: Learned, floor: float = 0.0, name: str = "") -> None:
+        self.name = name or policy.name
+        self._policy, self._learned, self._floor = policy, learned, floor
+        self._total = float(learned.shown.sum())
+        self._ready: Callable[[int, int], tuple[Policy, Scorer]] = lru_cache(maxsize=_SCORERS_KEPT)(self._make)
+
+    def probabilities(self, log: ImpressionLog, title: int, rows: I64) -> F64:
+        """See ``Target``."""
+        start, stop = log.title_starts[title : title + 2].tolist()
+        policy, scorer = self._ready(start, stop)
+        eligible = log.eligible_of(title, rows)
+        p = policy.probabilities(scorer.scores(log.contexts[rows]), eligible)
+        if self._floor == 0:
+            return p
+        able = eligible_rows(p.shape, eligible)
+        return np.asarray((1 - self._floor) * p + self._floor * share_of_eligible(able))
+
+    def _make(self, start: int, stop: int) -> tuple[Policy, Scorer]:
+        shown = float(self._learned.shown[start:stop].sum())
+        return self._policy.for_title(shown, self._total), self._learned.scorer(np.arange(start, stop))
+
+
+class TableTarget:
+    """A table of probabilities: one of each arm, (A,), or one row an impression of a log of one title, (m, A).
+
+    Raises:
+        InputError: the probabilities of a title, or of an impression, do not sum to one.
+    """
+
+    def __init__(self, name: str, probabilities: npt.ArrayLike, log: ImpressionLog) -> None:
+        self.name = name
+        table = np.asarray(probabilities, dtype=np.float64)
+        if table.shape == (log.n_arms,):
+            for title, (start, stop) in enumerate(zip(log.title_starts, log.title_starts[1:], strict=False)):
+                checked_table(f"table {name}, title {title}:", table[None, start:stop])
+        elif log.starts is None and table.shape == (len(log), log.n_arms):
+            checked_table(f"table {name}:", table)
+        else:
+            raise InputError(
+                f"table {name} has the shape {table.shape}, expected ({log.n_arms},): a probability an arm; or, for one title,"
+                f" ({len(log)}, {log.n_arms}): a row an impression"
+            )
+        self._table = table
+
+    def probabilities(self, log: ImpressionLog, title: int, rows: I64) -> F64:
+        """See ``Target``."""
+        if self._table.ndim == 2:
+            return np.asarray(self._table[rows])
+        own = self._table[log.title_starts[title] : log.title_starts[title + 1]]
+        return np.broadcast_to(own, (len(rows), len(own)))

@@ -1,0 +1,51 @@
+"""SLOPE: the setting of an estimator chosen from the log itself."""
+
+from math import sqrt
+from typing import NamedTuple
+
+from bandit.evaluation.estimators.base import Estimator, Terms
+from bandit.evaluation.intervals.normal import standard_error
+from bandit.evaluation.sample import Sample
+
+_SLACK = sqrt(6) - 1
+_WIDTHS = 1.959964  # of a standard error: what counts as the width of an estimate
+
+
+class _Candidate(NamedTuple):
+    estimator: Estimator
+    terms: Terms
+    width: float
+
+
+def resolved(estimator: Estimator, sample: Sample) -> tuple[Estimator, Terms]:
+    """The estimator with its setting, which SLOPE chooses where it is left to the data, and its terms."""
+    if estimator.tuned is None or estimator.setting is not None:
+        return estimator, estimator.terms(sample)
+    chosen = slope([_candidate(estimator.with_setting(value), sample) for value in estimator.candidates(sample)])
+    return chosen.estimator, chosen.terms
+
+
+def slope(candidates: list[_Candidate]) -> _Candidate:
+    """The last candidate that agrees with all before it within their widths (Su, Srinath and Krishnamurthy 2020, algorithm 1).
+
+    Candidates come with bias growing and width falling, which is made sure of by leaving out those that are wider than one
+    before. Two agree where |v_i - v_j| ≤ width_i + (√6 - 1) width_j, j before i (Tucker and Lee 2021, theorem 3.1, which needs
+    no smaller constant and is never worse than the paper's first). Intervals of the chosen one do not know that it was chosen.
+    """
+    kept: list[_Candidate] = []
+    for candidate in candidates:
+        if kept and candidate.width > kept[-1].width:
+            continue
+        agrees = all(
+            abs(candidate.terms.value - before.terms.value) <= candidate.width + _SLACK * before.width
+            for before in kept
+        )
+        if not agrees:
+            break
+        kept.append(candidate)
+    return kept[-1]
+
+
+def _candidate(estimator: Estimator, sample: Sample) -> _Candidate:
+    terms = estimator.terms(sample)
+    return _Candidate(estimator, terms, _WIDTHS * standard_error(sample, terms))

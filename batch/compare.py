@@ -1,0 +1,183 @@
+"""Comparing policies on a log: read, cut in time, learn, judge."""
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bandit.errors import InputError
+from bandit.evaluation import (
+    Evaluation,
+    Gathering,
+    Plan,
+    Replayed,
+    Settings,
+    cross_fit,
+    evaluate,
+    plan,
+    replay_learning,
+    samples_of,
+    split_in_time,
+)
+from bandit.evaluation.reward_models import FOLDS
+from bandit.impressions import ImpressionLog
+from batch.judged_policies import parse_policies, targets_of
+from batch.logs.columns import Columns, read_columns
+from batch.logs.logged import LoggedData
+from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
+from batch.logs.workspace_log import WORKSPACE, read_workspace
+from batch.reports import Report
+from batch.reward_model_words import parse_reward_model
+from batch.workspace import Workspace
+
+DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compare, on which log, and how.
+
+    ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file. ``split`` is the share of decisions to learn from;
+    it is used only where a policy learns. ``replay_batch`` is the batch of learning policies; 0 leaves replay out. ``planned``
+    asks for the smallest lead that the log can show, ``difference`` also for the days of explore data that a given lead needs.
+    """
+
+    log: str = WORKSPACE
+    workspace: Path = Path("workspace")
+    source: Path | None = None
+    columns: Columns = field(default_factory=Columns)
+    cache: Path = Path()
+    policies: str = DEFAULT_POLICIES
+    posterior: str = "linear"
+    reward: str = "take"
+    reward_model: str = "linear"
+    folds: int = FOLDS
+    split: float = 0.5
+    floor: float = 0.02
+    replay_batch: int = 0
+    planned: bool = False
+    difference: float | None = None
+    explore_share: float = 0.05
+    impressions_a_day: float | None = None
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was compared on what, and what came of it; ``learned_from`` impressions are 0 where no policy learns."""
+
+    log: str
+    notes: tuple[str, ...]
+    impressions: int
+    learned_from: int
+    judged_by: int
+    days: float | None
+    posterior: str
+    reward_model: str
+    floor: float
+    seed: int
+    evaluation: Evaluation
+    replayed: list[Replayed]
+    plans: list[Plan]
+    seconds: float
+
+
+def compare(request: Request, report: Report) -> Compared:
+    """Compare policies on a log.
+
+    Raises:
+        InputError: the log, a policy, an estimator or a setting is not as it should be.
+        SurroundingsError: a log could not be fetched.
+    """
+    began = time.perf_counter()
+    wanted = parse_policies(request.policies)
+    steps = 5
+    report("reading the log", 0, steps)
+    data = read_log(request)
+    report("learning", 1, steps)
+    learned_from, judged_by = _parts(data.log, request.split, any(each.learns for each in wanted))
+    targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floor)
+    report("fitting the reward model", 2, steps)
+    model = parse_reward_model(request.reward_model, data.features)
+    fitted = None if model is None else cross_fit(model, judged_by, request.folds, request.settings.seed)
+    report("scoring the policies", 3, steps)
+    samples = dict(zip((target.name for target in targets), samples_of(judged_by, targets, fitted), strict=True))
+    report("estimating", 4, steps)
+    evaluation = evaluate(samples, request.settings, judged_by.n_eligible, judged_by.batches)
+    report("estimating", steps, steps)
+    level = request.settings.level
+    gathering = _gathering(request, data)
+    plans = [
+        plan(name, sample, judged_by.n_eligible, level, gathering)
+        for name, sample in samples.items()
+        if (request.planned or gathering) and sample.propensities is not None and name != targets[0].name
+    ]
+    replayed = [
+        replay_learning(
+            data.log,
+            each.policy,
+            request.posterior if each.policy.contextual else "beta",
+            request.replay_batch,
+            features=data.features,
+            floor=request.floor,
+            level=level,
+            seed=request.settings.seed,
+            report=partial(report, f"replaying {each.word}"),
+        )
+        for each in wanted
+        if request.replay_batch and each.policy is not None
+    ]
+    return Compared(
+        log=data.about,
+        notes=data.notes,
+        impressions=len(data.log),
+        learned_from=0 if learned_from is None else len(learned_from),
+        judged_by=len(judged_by),
+        days=data.days,
+        posterior=request.posterior,
+        reward_model=request.reward_model,
+        floor=request.floor,
+        seed=request.settings.seed,
+        evaluation=evaluation,
+        replayed=replayed,
+        plans=plans,
+        seconds=round(time.perf_counter() - began, 2),
+    )
+
+
+def read_log(request: Request) -> LoggedData:
+    """The log that a request names.
+
+    Raises:
+        InputError: there is no such log, or it is not as it should be.
+        SurroundingsError: it could not be fetched.
+    """
+    if request.log == WORKSPACE:
+        return read_workspace(Workspace(request.workspace), request.reward)
+    if request.log.startswith(PREFIX):
+        return read_open_bandit(request.log, request.cache, request.source)
+    path = Path(request.log)
+    if not path.exists() and not path.suffix:
+        raise InputError(
+            f"there is no log {request.log!r}; expected {WORKSPACE}, one of {', '.join(NAMES)}, or a Parquet or CSV file"
+        )
+    return read_columns(path, request.columns)
+
+
+def _parts(log: ImpressionLog, share: float, learning: bool) -> tuple[ImpressionLog | None, ImpressionLog]:  # noqa: FBT001
+    if not learning:
+        return None, log
+    learned_from, judged_by = split_in_time(log, share)
+    return learned_from, judged_by
+
+
+def _gathering(request: Request, data: LoggedData) -> Gathering | None:
+    if request.difference is None:
+        return None
+    a_day = request.impressions_a_day
+    if a_day is None:
+        if not data.days:
+            raise InputError("the log does not tell how many days it spans; pass --impressions-a-day")
+        a_day = len(data.log) / data.days
+    return Gathering(request.explore_share, a_day, request.difference)

@@ -1,0 +1,72 @@
+"""Data sets inside published packages: downloaded once, checked, and never installed."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bandit.errors import SurroundingsError
+from batch.files import replace_file
+
+_DOWNLOAD_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A file of the package index: ``requirement`` as pip takes it, the file's name, and its SHA-256."""
+
+    requirement: str
+    name: str
+    sha256: str
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def default_cache() -> Path:
+    """The folder that keeps downloads: ``ARTWORK_CACHE``, else in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
+    if given := os.environ.get("ARTWORK_CACHE"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "artwork-bandit"
+
+
+def fetched(wheel: Wheel, cache: Path, instead: str) -> Path:
+    """The wheel in the cache, downloaded if it is not there; ``instead`` says how to do without a network.
+
+    Raises:
+        SurroundingsError: it cannot be downloaded, or what came is not what was expected.
+    """
+    path = cache / wheel.name
+    if not (path.is_file() and sha256(path) == wheel.sha256):
+        with tempfile.TemporaryDirectory() as folder:
+            _pip_download(wheel, Path(folder), instead)
+            _check(Path(folder) / wheel.name, wheel.sha256)
+            with replace_file(path) as temporary:
+                temporary.write_bytes((Path(folder) / wheel.name).read_bytes())
+    return path
+
+
+def _check(path: Path, expected: str) -> None:
+    found = sha256(path)
+    if found != expected:
+        raise SurroundingsError(
+            f"{path.name} as downloaded has SHA-256 {found}, expected {expected}; is the index a mirror?"
+        )
+
+
+def _pip_download(wheel: Wheel, folder: Path, instead: str) -> None:
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+    command = [sys.executable, "-m", "pip", "download", *quiet, "--no-deps", "--dest", str(folder), wheel.requirement]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SurroundingsError(f"cannot download {wheel.requirement}: {error}; {instead}") from error
+    if done.returncode or not (folder / wheel.name).is_file():
+        reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise SurroundingsError(f"cannot download {wheel.requirement}: {reason}; {instead}")

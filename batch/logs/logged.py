@@ -1,0 +1,26 @@
+"""A log as it was read: the record, and what reports say of where it came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.impressions import ImpressionLog
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LoggedData:
+    """A log in the order of time.
+
+    ``about`` is what it is, in one line; ``arm_names`` (A,) are what its arms are called; ``features`` (A, f) those of the
+    artworks, None where there are none. ``notes`` are what a reader of results should know. ``days`` is the time it spans.
+    """
+
+    log: ImpressionLog
+    about: str
+    arm_names: list[str]
+    features: F64 | None = None
+    notes: tuple[str, ...] = ()
+    days: float | None = None

@@ -1,0 +1,149 @@
+"""The impressions of a workspace as a log: every day, in the order in which they were shown."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from bandit.errors import InputError
+from bandit.impressions import ImpressionLog
+from batch.catalogue import Catalogue
+from batch.day_rows import rewards_of
+from batch.generations import folder_of
+from batch.impressions import days, read_day
+from batch.logs.logged import LoggedData
+from batch.tables import read_tables
+from batch.workspace import Workspace
+
+Bool = npt.NDArray[np.bool_]
+
+WORKSPACE: Final = "workspace"
+_DAY_MICROSECONDS = 86_400_000_000
+_DECISION = ("user_id", "title_id", "generation")
+_KEPT = (*_DECISION, "shown_at", "event_id", "artwork_id", "arm", "eligible", "propensity", "context", "policy")
+
+
+def read_workspace(workspace: Workspace, reward: str = "take") -> LoggedData:
+    """All impressions; a decision is a user, a title and a generation, a batch of the logging policy is a generation.
+
+    Args:
+        workspace: with tables and impressions.
+        reward: what counts, as for ``artwork train``.
+
+    Raises:
+        InputError: there are no impressions, or they are not as they should be.
+    """
+    wanted = days(workspace)
+    if not wanted:
+        raise InputError(
+            f"{workspace.impressions} holds no impressions; play some by `artwork demo`, append your own, or name another --log"
+        )
+    tables = read_tables(workspace)
+    catalogue = Catalogue.of(tables)
+    frames = []
+    for day in wanted:
+        logged = read_day(workspace, day, tables.n_features)
+        frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward))))
+    everything = pl.concat(frames)
+    known = everything.join(catalogue.keys(), on=["title_id", "artwork_id"], how="inner").sort("shown_at", "event_id")
+    frame, eligible = _with_eligible(workspace, known, catalogue)
+    if frame.is_empty():
+        raise InputError(
+            f"no impression of {workspace.impressions} shows an artwork of the workspace's tables; are they of one catalogue?"
+        )
+    features = tables.artworks["features"].explode().to_numpy().reshape(catalogue.n_artworks, -1).astype(np.float64)
+    names = [f"{title}/{artwork}" for title, artwork in catalogue.frame.select("title_id", "artwork_id").rows()]
+    return LoggedData(
+        _log(frame, eligible, catalogue, tables.n_features),
+        f"{frame.height:,} impressions of {workspace.root}, {len(wanted)} days, reward {reward}",
+        names,
+        features,
+        _notes(frame, everything.height),
+        float(len(wanted)),
+    )
+
+
+def _log(frame: pl.DataFrame, eligible: Bool | None, catalogue: Catalogue, n_features: int) -> ImpressionLog:
+    arms = frame["artwork_index"].to_numpy().astype(np.int64)
+    starts = np.asarray(catalogue.starts, dtype=np.int64)
+    return ImpressionLog(
+        contexts=frame["context"].explode().to_numpy().reshape(frame.height, n_features),
+        arms=arms,
+        rewards=frame["reward"].to_numpy(),
+        propensities=frame["propensity"].to_numpy(),
+        n_arms=catalogue.n_artworks,
+        starts=starts,
+        eligible=eligible,
+        clusters=_decisions(frame),
+        times=frame["shown_at"].to_physical().to_numpy(),
+        batches=frame["generation"].to_numpy().astype(np.int64),
+    )
+
+
+def _decisions(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """The number of each impression's decision, (m,)."""
+    code = np.zeros(frame.height, dtype=np.int64)
+    for name in _DECISION:
+        values = frame[name] if name == "generation" else frame[name].cast(pl.Categorical).to_physical()
+        found, places = np.unique(values.to_numpy(), return_inverse=True)
+        code = code * len(found) + places
+    return np.unique(code, return_inverse=True)[1].astype(np.int64)
+
+
+def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalogue) -> tuple[pl.DataFrame, Bool | None]:
+    """The impressions whose eligible arms are known as artworks of today, and the mask (m, K); None where all were, always.
+
+    Arms are places among a title's artworks as they were; where artworks have come or gone since, the catalogue of the generation
+    says which they were. Impressions of generations that are gone are left out then.
+    """
+    starts = np.asarray(catalogue.starts, dtype=np.int64)
+    index = frame["artwork_index"].to_numpy().astype(np.int64)
+    titles = np.searchsorted(starts, index, side="right") - 1
+    sizes = np.diff(starts)
+    moved = frame["arm"].to_numpy() != index - starts[titles]
+    counts = frame["eligible"].list.len().to_numpy()
+    if not moved.any() and (counts == sizes[titles]).all():
+        return frame, None
+    listed = frame.select(
+        "generation",
+        "title_id",
+        row=pl.int_range(pl.len()),
+        arm=pl.col("eligible"),
+        own=pl.col("artwork_index").cast(pl.Int64),
+    ).explode("arm")
+    then = [_arms_of(workspace, generation) for generation in frame["generation"].unique().to_list()]
+    now = catalogue.keys().select("title_id", "artwork_id", pl.col("artwork_index").cast(pl.Int64))
+    able = listed.join(pl.concat(then), on=["generation", "title_id", "arm"], how="inner").join(
+        now, on=["title_id", "artwork_id"], how="inner"
+    )
+    rows, found = able["row"].to_numpy(), able["artwork_index"].to_numpy()
+    mask = np.zeros((frame.height, int(sizes.max())), dtype=np.bool_)
+    mask[rows, found - starts[titles[rows]]] = True
+    usable = mask[np.arange(frame.height), index - starts[titles]]
+    return frame.filter(pl.Series(usable)), mask[usable]
+
+
+def _arms_of(workspace: Workspace, generation: int) -> pl.DataFrame:
+    """generation, title_id, arm and artwork_id as a generation had them; empty where it is gone."""
+    path = folder_of(workspace, generation) / "catalogue.parquet"
+    shape = {"generation": pl.UInt32(), "title_id": pl.String(), "arm": pl.UInt8(), "artwork_id": pl.String()}
+    if not path.is_file():
+        return pl.DataFrame(schema=shape)
+    frame = Catalogue.read(path).frame
+    return frame.select(
+        pl.lit(generation, pl.UInt32()).alias("generation"),
+        pl.col("title_id").cast(pl.String),
+        pl.int_range(pl.len()).over("title_id").cast(pl.UInt8).alias("arm"),
+        pl.col("artwork_id").cast(pl.String),
+    )
+
+
+def _notes(frame: pl.DataFrame, read: int) -> tuple[str, ...]:
+    notes = []
+    if read > frame.height:
+        notes.append(f"{read - frame.height:,} impressions show artworks that are gone, and are left out")
+    made = frame.group_by("policy").agg(pl.len()).sort("len", descending=True)
+    shares = ", ".join(f"{policy} {count / frame.height:.0%}" for policy, count in made.rows())
+    notes.append(f"logged under {shares}, in {frame['generation'].n_unique()} generations")
+    return tuple(notes)

@@ -1,0 +1,125 @@
+"""When a log cannot tell: each reason by itself, and none where overlap is ample."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bandit.evaluation.overlap import Overlap, Thresholds, overlap_of
+from bandit.evaluation.sample import Sample
+
+USUAL = Thresholds()
+M, K = 4000, 4
+
+
+def sample_of(logging: list[float], target: list[float], *, seed: int = 1, told: list[float] | None = None) -> Sample:
+    """A log under ``logging`` whose propensities are told as ``told``."""
+    random = np.random.default_rng(seed)
+    arms = random.choice(K, M, p=logging)
+    p = np.array(target)
+    shown = np.bincount(arms, minlength=K) > 0
+    return Sample(
+        rewards=np.zeros(M),
+        target=p[arms],
+        unsupported=np.full(M, p[~shown].sum()),
+        propensities=np.array(told or logging)[arms],
+        arms=arms,
+        expected_arms=M * p,
+        expected_squares=M * p**2 / np.maximum(np.bincount(arms, minlength=K) / M, 1 / M),
+    )
+
+
+def reasons(sample: Sample) -> list[str]:
+    return overlap_of(sample, USUAL).reasons(USUAL)
+
+
+def test_ample_overlap_has_no_reason() -> None:
+    found = overlap_of(sample_of([0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]), USUAL)
+    assert found.reasons(USUAL) == []
+    assert found.verdict(USUAL) == "ok"
+    assert found.mean_weight == pytest.approx(1, abs=0.05)
+    assert found.miscalibration < 4
+
+
+def test_a_policy_on_its_own_log_has_weights_of_one_and_all_of_the_sample() -> None:
+    found = overlap_of(sample_of([0.4, 0.3, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1]), USUAL)
+    assert (found.effective_sample_size, found.max_weight, found.mean_weight_errors) == (M, 1, 0)
+    assert found.verdict(USUAL) == "ok"
+
+
+def test_a_small_effective_sample_is_a_reason() -> None:
+    found = reasons(sample_of([0.98, 0.01, 0.005, 0.005], [0.0, 0.4, 0.3, 0.3]))
+    assert any(reason.startswith("effective sample size ") and "expected at least 200" in reason for reason in found)
+
+
+def test_one_decision_with_much_of_the_weight_is_a_reason() -> None:
+    sample = sample_of([0.25] * 4, [0.25] * 4)
+    weights = np.ones(M)
+    weights[0] = 500
+    found = reasons(replace(sample, target=0.25 * weights))
+    assert any(
+        reason.startswith("one decision has 11.1% of all weight (weight 500), expected at most 5.0%")
+        for reason in found
+    )
+
+
+def test_weights_of_one_decision_add_up() -> None:
+    sample = sample_of([0.25] * 4, [0.25] * 4)
+    together = np.where(np.arange(M) < 400, 0, np.arange(M) - 399)
+    found = overlap_of(replace(sample, clusters=together), USUAL)
+    assert found.decisions == M - 399
+    assert found.largest_share == pytest.approx(400 / M)
+
+
+def test_arms_that_were_never_shown_are_a_reason() -> None:
+    found = overlap_of(sample_of([0.5, 0.3, 0.2, 0.0], [0.3, 0.3, 0.3, 0.1]), USUAL)
+    assert found.unsupported == pytest.approx(0.1)
+    assert any("never did 10.0% of the time, expected at most 5.0%" in reason for reason in found.reasons(USUAL))
+
+
+def test_propensities_that_are_all_too_small_move_the_mean_weight() -> None:
+    found = reasons(sample_of([0.4, 0.3, 0.2, 0.1], [0.25] * 4, told=[0.2, 0.15, 0.1, 0.05]))
+    assert any(reason.startswith("the mean weight is 2.0") for reason in found)
+
+
+def test_propensities_that_are_wrong_arm_by_arm_are_found_where_they_average_out() -> None:
+    swapped = sample_of([0.4, 0.1, 0.4, 0.1], [0.25] * 4, told=[0.25, 0.25, 0.25, 0.25])
+    found = overlap_of(swapped, USUAL)
+    assert found.mean_weight == pytest.approx(1)
+    assert found.miscalibration > 10
+    assert any(
+        reason.startswith("propensity calibration failed: the weights of arm ") for reason in found.reasons(USUAL)
+    )
+
+
+def test_right_propensities_are_called_miscalibrated_hardly_ever() -> None:
+    errors = [overlap_of(sample_of([0.7, 0.2, 0.07, 0.03], [0.1, 0.2, 0.3, 0.4], seed=seed), USUAL).miscalibration
+              for seed in range(300)]  # fmt: skip
+    assert max(errors) < USUAL.calibration_errors
+    assert np.mean(np.array(errors) > 2) < 0.25  # the largest of four
+
+
+def test_contexts_that_a_log_happened_to_miss_are_no_wrong_propensities() -> None:
+    random = np.random.default_rng(3)
+    arms = random.integers(0, 50, M)
+    p = np.full((M, 50), 0.01 / 49)
+    p[np.arange(M), random.integers(0, 50, M)] = 0.99  # each of 50 arms in its own fiftieth of the contexts
+    sample = Sample(
+        np.zeros(M), p[np.arange(M), arms], np.zeros(M), np.full(M, 0.02), arms=arms,
+        expected_arms=p.sum(axis=0), expected_squares=(p**2).sum(axis=0) * 50,
+    )  # fmt: skip
+    assert overlap_of(sample, USUAL).miscalibration < 4
+
+
+def test_arms_that_were_hardly_shown_are_not_tested() -> None:
+    few = sample_of([0.5, 0.3, 0.199, 0.001], [0.25] * 4)
+    assert np.bincount(few.arms, minlength=K)[3] < 30  # type: ignore[arg-type]
+    assert overlap_of(few, USUAL).miscalibrated_arm != 3
+
+
+def test_a_verdict_has_all_reasons() -> None:
+    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 7, 12.0)
+    told = poor.verdict(USUAL)
+    assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
+    assert told.count(";") == 5  # five reasons, one of which asks a question
+    assert "arm 7" in told
