@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint bench loadtest lock
+.PHONY: help setup demo test faults simulations lint bench loadtest lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -18,13 +18,17 @@ setup: $(READY) ## Make the virtual environment .venv with the pinned requiremen
 demo: $(READY) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
 	@$(BIN)/artwork demo $(ARGS)
 
-test: $(READY) ## Run every test but the long ones of make faults; ARGS="-k deciding" is handed on
+test: $(READY) ## Run every test but the long ones of make faults and simulations; ARGS="-k deciding" is handed on
 	$(BIN)/python -m bandit.kernels.warm
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py
-	$(BIN)/pytest -m "not faults" $(ARGS)
+	$(BIN)/pytest -m "not faults and not simulations" $(ARGS)
 
 faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
+
+simulations: $(READY) ## Try how often intervals hold the truth, on 4,000 simulated logs of each kind
+	$(BIN)/python -m bandit.kernels.warm
+	$(BIN)/pytest -m simulations $(ARGS)
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

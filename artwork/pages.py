@@ -44,7 +44,8 @@ def verdict(text: str, *, missed: bool) -> str:
 
 def chart(figure: go.Figure, height: int = 480) -> str:
     """A figure, its legend below it."""
-    figure.update_layout(template="plotly_white", height=height, legend={"orientation": "h", "y": -0.2})
+    margin = {"t": 60 if figure.layout.title.text else 20, "b": 40, "l": 40, "r": 20}
+    figure.update_layout(template="plotly_white", height=height, legend={"orientation": "h", "y": -0.2}, margin=margin)
     return str(figure.to_html(full_html=False, include_plotlyjs=False))
 
 

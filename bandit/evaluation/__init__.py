@@ -2,9 +2,8 @@
 
 ``estimate`` takes plain arrays. ``evaluate`` compares several policies on an ``ImpressionLog``, by paired differences;
 ``Thresholds`` say what a log has to reach for an answer. Estimators are in ``bandit.evaluation.estimators``, one a file,
-intervals in
-``bandit.evaluation.intervals``; ``learn``, ``PolicyTarget`` and ``samples_of`` judge policies of ours, ``replay_learning`` lets
-them learn on the way, ``plan`` says what more data would tell.
+intervals in ``bandit.evaluation.intervals``; ``learn``, ``PolicyTarget`` and ``samples_of`` judge policies of ours,
+``replay_learning`` lets them learn on the way, ``plan`` says what more data would tell.
 
 >>> import numpy as np
 >>> random = np.random.default_rng(7)

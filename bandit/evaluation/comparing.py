@@ -134,6 +134,7 @@ def _result(
         unusable=policy.unusable,
         others=[],
         weights={f"{percent:g}": value for percent, value in zip(PERCENTS, quantiles, strict=False)},
+        caution="" if overlap is None else overlap.caution(settings.thresholds),
     )
     if overlap is None or not result.is_reliable:
         return result
@@ -146,10 +147,10 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
         interval
         for word, used in policy.used.items()
         if used.estimator.is_unbiased and used.estimator.is_unclipped
-        for interval in _others(word, used, policy.sample, settings, batches)
+        for interval in _others(word, used, policy, settings, batches)
     ]
     sample, level = policy.sample, settings.level
-    bound = bound_of(sample, settings.weight_bound)
+    bound = bound_of(sample, _bound(policy, settings))
     values = decision_values(sample, sample.weighted_rewards)
     found = confidence_sequence(values, 0.0, max(bound, 1.0), level)
     others.append(
@@ -164,19 +165,24 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
     return replace(more, lead_curve=_curve(lead))
 
 
-def _others(word: str, used: _Used, sample: Sample, settings: Settings, batches: I64 | None) -> list[OtherInterval]:
-    value, level, terms = used.terms.value, settings.level, used.terms
+def _others(word: str, used: _Used, policy: _Policy, settings: Settings, batches: I64 | None) -> list[OtherInterval]:
+    value, level, terms, sample = used.terms.value, settings.level, used.terms, policy.sample
     kinds: dict[str, tuple[float, Interval]] = {
         "normal": (value, normal_interval(value, standard_error(sample, terms), level)),
         "bernstein": (
             value,
-            bernstein_interval(sample, terms, value_range(used.estimator, sample, settings.weight_bound), level),
+            bernstein_interval(sample, terms, value_range(used.estimator, sample, _bound(policy, settings)), level),
         ),
     }
     if batches is not None and len(np.unique(batches)) > 1:
         by_batch = stabilised(sample, terms, batches, level)
         kinds["batches"] = (by_batch.value, by_batch.interval)
     return [OtherInterval(word, kind, at, *interval) for kind, (at, interval) in kinds.items()]
+
+
+def _bound(policy: _Policy, settings: Settings) -> float | None:
+    """The largest weight that was possible: those of the logging policy itself are 1."""
+    return 1.0 if policy.name == LOGGING else settings.weight_bound
 
 
 def _curve(found: Sequence) -> Curve:

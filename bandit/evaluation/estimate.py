@@ -19,13 +19,14 @@ from bandit.evaluation.tuning import resolved
 from bandit.impressions import Bool, checked_propensities
 from bandit.numeric import is_count, is_number, plain_array, real_array
 from bandit.posterior.checks import checked_arms, checked_rewards
+from bandit.snapshot import TOTAL_WEIGHT
 
 INTERVALS: Final = ("bootstrap", "normal", "bernstein")
 RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _SUM_TOLERANCE = 1e-6
-_UNIFORM_TOLERANCE = 1e-6  # of logged propensities beside one over the number of arms: logs keep some digits
+_UNIFORM_TOLERANCE = 1.001 / TOTAL_WEIGHT  # of propensities beside 1 / k: ours are whole weights, other logs keep some digits
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def estimate(
     (0.264, 0.247, 0.28, 'ok')
     """
     estimator = make_estimator(name, **tuning)
-    _check_settings(level, interval, resamples)
+    check_settings(level, resamples)
+    if interval not in INTERVALS:
+        raise InputError(f"there is no interval {interval!r}; choose one of {', '.join(INTERVALS)}")
     sample = _sample(rewards, arms, propensities, target_probabilities, reward_estimates, clusters, eligible)
     if len(sample) == 0:
         raise InputError("there are no impressions to judge by; pass at least one")
@@ -162,7 +165,7 @@ def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
         InputError: they are not.
     """
     assert sample.propensities is not None  # noqa: S101 - was checked before
-    wrong = np.abs(sample.propensities * choices - 1) > _UNIFORM_TOLERANCE
+    wrong = np.abs(sample.propensities - 1 / choices) > _UNIFORM_TOLERANCE
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
@@ -208,11 +211,14 @@ def bound_of(sample: Sample, weight_bound: float | None) -> float:
     return float(weight_bound)
 
 
-def _check_settings(level: float, interval: str, resamples: int) -> None:
+def check_settings(level: float, resamples: int) -> None:
+    """Refuse what no interval can be made with.
+
+    Raises:
+        InputError: the level is not between 0 and 1, or there are no resamples.
+    """
     if not (is_number(level) and 0 < level < 1):
         raise InputError(f"level is {level!r}, expected a share between 0 and 1, such as 0.95")
-    if interval not in INTERVALS:
-        raise InputError(f"there is no interval {interval!r}; choose one of {', '.join(INTERVALS)}")
     if not is_count(resamples):
         raise InputError(f"resamples is {resamples!r}, expected a whole number of at least 1")
 

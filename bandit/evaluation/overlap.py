@@ -25,8 +25,11 @@ class Thresholds:
         weight_share: at most, of one decision in the sum of all weights.
         unsupported: at most, of the target's probability on arms that the log could not show or never showed.
         mean_weight_errors: at most, standard errors between the mean weight and 1, which it is if the propensities are right.
-        calibration_errors: at most, standard errors between the weights of an arm's impressions and the target's probability of
-            it. calibration_impressions: arms shown less often are not tested.
+        calibration_errors: at most, standard errors between the weights of an arm's impressions and the target's probability
+            of it.
+        calibration_impressions: arms shown less often are not tested.
+        effective_rewards: at least; below, values are shown, and intervals are not to be believed: where a handful of rewards is
+            to be expected, they know nothing of those that happened not to come.
 
     Raises:
         InputError: a threshold is not a number of at least 0.
@@ -38,6 +41,7 @@ class Thresholds:
     mean_weight_errors: float = 5.0
     calibration_errors: float = 5.0
     calibration_impressions: float = 30.0
+    effective_rewards: float = 10.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -49,11 +53,11 @@ class Thresholds:
 class Overlap:
     """How far a log and a target policy meet.
 
-    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965, section 8.2); ``largest_share``
-    that of one decision in Σ W; ``unsupported`` the target's mean probability on arms without support. ``mean_weight`` is 1 up
-    to
-    ``mean_weight_error`` where the propensities are right. ``miscalibrated_arm`` is the arm whose weights are the most standard
-    errors, ``miscalibration``, from the target's probability of it; None where no arm was shown often enough.
+    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965, section 8.2);
+    ``largest_share`` that of one decision in Σ W; ``unsupported`` the target's mean probability on arms without support.
+    ``mean_weight`` is 1 up to ``mean_weight_error`` where the propensities are right. ``miscalibrated_arm`` is the arm whose
+    weights are the most standard errors, ``miscalibration``, from the target's probability of it; None where no arm was shown
+    often enough. ``effective_rewards`` are those of so many decisions at the log's mean reward.
     """
 
     decisions: int
@@ -65,6 +69,7 @@ class Overlap:
     mean_weight_error: float
     miscalibrated_arm: int | None
     miscalibration: float
+    effective_rewards: float
 
     @property
     def mean_weight_errors(self) -> float:
@@ -92,6 +97,15 @@ class Overlap:
         }
         return [reason for reason, is_short in found.items() if is_short]
 
+    def caution(self, thresholds: Thresholds) -> str:
+        """Why intervals are not to be believed where the overlap is enough; empty if they are."""
+        if self.effective_rewards >= thresholds.effective_rewards:
+            return ""
+        return (
+            f"too few rewards: an effective sample of this size holds {self.effective_rewards:.1f} of them, expected at least"
+            f" {thresholds.effective_rewards:g}; intervals are too narrow"
+        )
+
     def verdict(self, thresholds: Thresholds) -> str:
         """``ok``, or what is insufficient."""
         reasons = self.reasons(thresholds)
@@ -102,10 +116,11 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
     """How far the log of a sample, which has propensities, and its target policy meet."""
     by_decision = sample.sums(sample.weights)  # (C,)
     total, square = float(by_decision.sum()), float(by_decision @ by_decision)
+    size = total**2 / square if square > 0 else 0.0
     arm, errors = _miscalibration(sample, thresholds)
     return Overlap(
         decisions=sample.n_clusters,
-        effective_sample_size=total**2 / square if square > 0 else 0.0,
+        effective_sample_size=size,
         max_weight=float(sample.weights.max(initial=0.0)),
         largest_share=float(by_decision.max(initial=0.0)) / total if total > 0 else 1.0,
         unsupported=float(sample.unsupported.mean()),
@@ -113,6 +128,7 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
         mean_weight_error=_error_of_mean(sample, sample.weights),
         miscalibrated_arm=arm,
         miscalibration=errors,
+        effective_rewards=size * float(sample.rewards.mean()),
     )
 
 
@@ -128,7 +144,7 @@ def _miscalibration(sample: Sample, thresholds: Thresholds) -> tuple[int | None,
     Both have the same expectation if the propensities are right and the arm had support: the weights are of single impressions,
     so that a propensity that is wrong for some arms shows even where it averages out over all. Too much weight is measured by
     the scatter of the weights, and at least by Σ_i π(a|x_i)² / p̄_a. Too little may be weights that happened not to occur, as
-    large as the largest W that did: the variance is then at most W Σ_i π(a|x_i), which is taken.
+    large as the largest W of a decision: the variance is then at most W Σ_i π(a|x_i), which is taken.
     """
     if sample.arms is None or sample.expected_arms is None or sample.expected_squares is None:
         return None, 0.0
@@ -139,7 +155,7 @@ def _miscalibration(sample: Sample, thresholds: Thresholds) -> tuple[int | None,
     if not tested.any():
         return None, 0.0
     above = np.maximum(_variances(sample, found), sample.expected_squares)
-    variances = np.where(found > expected, above, sample.weights.max() * expected)
+    variances = np.where(found > expected, above, sample.sums(sample.weights).max() * expected)
     off = np.abs(found - expected)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(tested & (off > _ROUNDING * len(sample)), off / np.sqrt(variances), 0.0)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate
+from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate, check_settings
 from bandit.evaluation.overlap import INSUFFICIENT, Overlap, Thresholds
 
 ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay")
@@ -16,6 +16,9 @@ class Settings:
 
     ``estimators``: their words. ``weight_bound``: the largest weight that was possible, for the intervals that need to know; None
     takes one over the smallest propensity of the log.
+
+    Raises:
+        InputError: the level or the number of resamples is out of range.
     """
 
     estimators: tuple[str, ...] = ALL_ESTIMATORS
@@ -24,6 +27,9 @@ class Settings:
     seed: int = 0
     weight_bound: float | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def __post_init__(self) -> None:
+        check_settings(self.level, self.resamples)
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class PolicyResult:
 
     ``estimates`` by the word of the estimator; ``tuned`` has the settings that the data chose; ``unusable`` says why an estimator
     that was asked for has no estimate. ``others`` is empty, and ``value_curve`` and ``lead_curve`` (over the logging policy) are
-    None, where the log cannot tell. ``weights`` are quantiles of the weights, by percent.
+    None, where the log cannot tell. ``weights`` are quantiles of the weights, by percent. ``caution`` says why the
+    intervals are not to be believed, if they are not.
     """
 
     policy: str
@@ -68,6 +75,7 @@ class PolicyResult:
     unusable: dict[str, str]
     others: list[OtherInterval]
     weights: dict[str, float]
+    caution: str = ""
     value_curve: Curve | None = None
     lead_curve: Curve | None = None
 

@@ -18,12 +18,11 @@ class Sample:
     ``rewards``, ``target`` (the probability π(a|x) that the target policy gives the shown arm) and ``unsupported`` (the
     probability that it gives to arms the log could not show) are (m,), as are the others:
 
-    ``propensities``: probability p with which the shown arm was chosen; None where it is not known.
-    ``logged_estimates``: reward q̂(x, a) that a model expects of the shown arm; ``target_estimates``: Σ_a π(a|x) q̂(x, a). None
-    where there is no model.
-    ``arms``: what was shown; ``expected_arms`` (A,): Σ π(a|x) over all impressions, and ``expected_squares`` (A,): Σ π(a|x)² over
-    the arm's share p̄_a of its title's impressions; for the check of propensities.
-    ``clusters``: the decision of each impression, as ``numbered``; None where each is one of its own.
+    ``propensities``: probability p with which the shown arm was chosen; None where it is not known. ``logged_estimates``:
+    reward q̂(x, a) that a model expects of the shown arm; ``target_estimates``: Σ_a π(a|x) q̂(x, a). None where there is no
+    model. ``arms``: what was shown; ``expected_arms`` (A,): Σ π(a|x) over all impressions, and ``expected_squares`` (A,): Σ
+    π(a|x)² over the arm's share p̄_a of its title's impressions; for the check of propensities. ``clusters``: the decision of
+    each impression, as ``numbered``; None where each is one of its own.
     """
 
     rewards: F64

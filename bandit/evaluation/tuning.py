@@ -8,7 +8,10 @@ from bandit.evaluation.intervals.normal import standard_error
 from bandit.evaluation.sample import Sample
 
 _SLACK = sqrt(6) - 1
-_WIDTHS = 1.959964  # of a standard error: what counts as the width of an estimate
+_WIDTHS = 1.0
+"""Standard errors that count as an estimate's width. In a world of weights up to 3,000 the root mean squared error of switch_dr
+was 0.154 at half of one, 0.072 at one and 0.076 at 1.96 (1,000 impressions), and 0.098, 0.043, 0.062 (5,000). With ample
+overlap, where nothing needs to be traded: 0.023, 0.036, 0.059."""
 
 
 class _Candidate(NamedTuple):

@@ -25,7 +25,8 @@ def of(value: float) -> Spread:
 def case(name: str, rate: float, *, picks: int = 1, p99_ms: float = 1.5) -> Case:
     times = (of(0.5), of(1.0), of(p99_ms), of(2.5), of(3.5))
     steady = Steady(0.6 * rate, *times, from_rows=1.0, curve=[(0.0, 0.1), (99.0, p99_ms), (99.99, 3.0)])
-    return Case(name, 100, picks, Closed(of(rate), *times, from_rows=1.0, rates=[rate]), Highest(rate, 30.0, confirmed=True), steady)
+    closed = Closed(of(rate), *times, from_rows=1.0, rates=[rate])
+    return Case(name, 100, picks, closed, Highest(rate, 30.0, confirmed=True), steady)
 
 
 CASES = [

@@ -219,15 +219,40 @@ def test_batches_alike_are_weighted_alike() -> None:
     assert found.interval.upper - found.interval.lower == pytest.approx(plain.upper - plain.lower, rel=0.05)
 
 
-def test_a_batch_with_large_weights_counts_less_and_rewards_have_no_say() -> None:
+@pytest.mark.parametrize("rewarded", [slice(0, 1000), slice(1000, 1500)])
+def test_a_batch_with_large_weights_counts_less_and_rewards_have_no_say(rewarded: slice) -> None:
+    # Batches of 1,000 whose target arm was shown always, or one time in ten: weights of 1, and of 10 or 0.
     m = 2000
-    target = np.full(m, 0.5)
-    propensities = np.where(np.arange(m) < 1000, 0.5, 0.05)
-    batches = np.repeat([0, 1], 1000)
-    first, second = np.zeros(m), np.zeros(m)
-    first[:1000], second[:500] = 1.0, 1.0
-    for rewards in (first, second):
-        sample = Sample(rewards, target, np.zeros(m), propensities)
-        found = stabilised(sample, IPS.terms(sample), batches, 0.95)
-        # Weights of 1 and 10: the first batch counts ten times as much.
-        assert found.value == pytest.approx(rewards[:1000].mean() * 10 / 11)
+    shown = (np.arange(m) < 1000) | (np.arange(m) % 10 == 0)
+    rewards = np.zeros(m)
+    rewards[rewarded] = 1.0
+    propensities = np.where(np.arange(m) < 1000, 1.0, 0.1)
+    sample = Sample(rewards, shown.astype(float), np.zeros(m), propensities)
+    found = stabilised(sample, IPS.terms(sample), np.repeat([0, 1], 1000), 0.95)
+    by_batch = sample.weighted_rewards.reshape(2, 1000).mean(axis=1)
+    assert found.value == pytest.approx(np.average(by_batch, weights=[sqrt(1000), sqrt(100)]))
+
+
+def test_batches_that_hardly_show_what_the_target_would_are_joined_to_their_neighbours() -> None:
+    m = 3000
+    target = np.where((np.arange(m) < 1000) | (np.arange(m) >= 2000), 0.5, 0.0)  # nothing of the target in the middle
+    target[2990:] = 0.0
+    sample = Sample((np.arange(m) % 3 == 0).astype(float), target, np.zeros(m), np.full(m, 0.5))
+    terms = IPS.terms(sample)
+    three = stabilised(sample, terms, np.repeat([0, 1, 2], 1000), 0.95)
+    assert three == stabilised(sample, terms, np.repeat([0, 1, 1], 1000), 0.95)
+    four = np.repeat([0, 1, 2], 1000)
+    four[2990:] = 3
+    assert stabilised(sample, terms, four, 0.95) == three
+
+
+def test_the_order_of_rows_does_not_matter_to_batches() -> None:
+    sample = sample_of(900)
+    order = np.random.default_rng(0).permutation(900)
+    turned = sample.take(order)
+    batches = np.repeat([0, 1, 2], 300)
+    one, other = (
+        stabilised(each, IPS.terms(each), of, 0.95) for each, of in ((sample, batches), (turned, batches[order]))
+    )
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+    assert one.interval == pytest.approx(other.interval, rel=1e-9)

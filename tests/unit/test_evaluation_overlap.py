@@ -118,7 +118,7 @@ def test_arms_that_were_hardly_shown_are_not_tested() -> None:
 
 
 def test_a_verdict_has_all_reasons() -> None:
-    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 7, 12.0)
+    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 7, 12.0, 50.0)
     told = poor.verdict(USUAL)
     assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
     assert told.count(";") == 5  # five reasons, one of which asks a question

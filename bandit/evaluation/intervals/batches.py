@@ -1,13 +1,17 @@
 """Intervals for logs of a policy that kept learning: batches weighted so that none rules the variance."""
 
 from math import inf, sqrt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bandit.evaluation.estimators.base import Terms
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval
 from bandit.evaluation.sample import F64, I64, Sample, numbered
+
+LEAST_EFFECTIVE: Final = 50.0
+"""Effective sample size of a batch; smaller ones are joined to the next: a batch that hardly shows what the target would is not
+normal, and does not tell its own scatter."""
 
 
 class BatchEstimate(NamedTuple):
@@ -18,25 +22,25 @@ class BatchEstimate(NamedTuple):
 
 
 def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> BatchEstimate:
-    """Σ_b h_b v̂_b / Σ_b h_b over the batches of an adaptive log, h_b = √(m_b / Σ_{i∈b} w_i²/m_b).
+    """Σ_b h_b v̂_b / Σ_b h_b over the batches of an adaptive log, h_b = √(m_b / (Σ_{i∈b} w_i² / Σ_{i∈b} w_i)).
 
-    The logging policy of a batch was learned from the batches before, so the decisions of different batches are not
-    independent, and how noisy a batch is depends on what happened before: an arm that had bad luck is shown less, its weights
-    grow, and a plain mean is ruled by few batches. It then is not normal, however long the log (Zhang, Janson and Murphy 2020,
-    section 3; Hadad et al. 2021, section 2). Given the past, a batch's own mean is unbiased and nearly normal, and batches are
-    weighted by the inverse of their deviation, so that each adds the same to the variance of the sum (Zhang et al. 2020,
-    equation 5; Hadad et al. 2021, equation 11; Bibaut et al. 2021, section 3). The deviation that weights are made of is that
-    of the importance weights alone: one made of a batch's own rewards would count unlucky batches more, which have few takes
-    and so little scatter.
+    The logging policy of a batch was learned from the batches before, so that how noisy a batch is depends on what happened
+    before: an arm that had bad luck is shown less, its weights grow, and a plain mean is ruled by few batches. It then is
+    skewed, and not normal however long the log (Zhang, Janson and Murphy 2020, section 3; Hadad et al. 2021, section 2). Given
+    the past, a batch's own mean is unbiased and nearly normal; weighted by the inverse of their deviations, all batches add the
+    same to the variance of the sum, which then is normal (Zhang et al. 2020, equation 5; Hadad et al. 2021, equation 11; Bibaut
+    et al. 2021, section 3).
+
+    The deviation that h is made of is that of the weights alone, as a ratio: a batch's own rewards, or how often it happened to
+    show what the target would, would have unlucky batches count more, and bias the estimate down.
 
     Args:
         sample: of the terms.
         terms: a mean (``ips``, ``dr``): a ratio within a batch is biased, and the bias does not average out.
-        batches: of each impression, (m,); a decision lies in one batch.
+        batches: of each impression, (m,), ascending with time; a decision lies in one batch.
         level: of the interval.
     """
-    values, weights = terms.per_decision, sample.weights
-    parts = [_batch(sample, values, weights, np.flatnonzero(batches == batch)) for batch in np.unique(batches)]
+    parts = [_batch(sample, terms.per_decision, rows) for rows in _joined(sample, batches)]
     means, errors, scales = np.array(parts).T  # (B,) each
     share = scales / scales.sum()
     value = float(share @ means)
@@ -45,14 +49,41 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
     return BatchEstimate(value, normal_interval(value, sqrt(float((share**2) @ (errors**2))), level))
 
 
-def _batch(sample: Sample, values: F64, weights: F64, rows: I64) -> tuple[float, float, float]:
+def _joined(sample: Sample, batches: I64) -> list[I64]:
+    """The rows of each batch, those of too small ones with the next; the last, if small, with the one before."""
+    order = np.argsort(batches, kind="stable")
+    _, first = np.unique(batches[order], return_index=True)
+    joined: list[I64] = []
+    waiting = np.empty(0, dtype=np.int64)
+    for rows in np.split(order, first[1:]):
+        waiting = np.concatenate([waiting, rows])
+        if _effective(sample, waiting) >= LEAST_EFFECTIVE:
+            joined.append(waiting)
+            waiting = np.empty(0, dtype=np.int64)
+    if len(waiting):
+        joined[-1:] = [np.concatenate([*joined[-1:], waiting])]
+    return joined
+
+
+def _effective(sample: Sample, rows: I64) -> float:
+    weights = _by_decision(sample, sample.weights, rows)
+    square = float(weights @ weights)
+    return float(weights.sum()) ** 2 / square if square > 0 else 0.0
+
+
+def _batch(sample: Sample, values: F64, rows: I64) -> tuple[float, float, float]:
     """Mean, its standard error, and the weight of a batch."""
-    own, size = values[rows], len(rows)
-    mean = float(own.mean())
-    scale = sqrt(size / max(float(np.mean(weights[rows] ** 2)), 1e-300))
-    sums: F64 = own - mean
-    if sample.clusters is not None:
-        sums = np.bincount(numbered(sample.clusters[rows]), weights=sums).astype(np.float64)
+    own, weights, size = values[rows], sample.weights[rows], len(rows)
+    mean, total = float(own.mean()), float(weights.sum())
+    scale = sqrt(size * total / float(weights @ weights)) if total > 0 else 1.0
+    sums = _by_decision(sample, values - mean, rows)
     if len(sums) < 2:
         return mean, inf, scale
     return mean, sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums)) / size, scale
+
+
+def _by_decision(sample: Sample, values: F64, rows: I64) -> F64:
+    own = values[rows]
+    if sample.clusters is None:
+        return own
+    return np.bincount(numbered(sample.clusters[rows]), weights=own).astype(np.float64, copy=False)

@@ -1,0 +1,1 @@
+"""``artwork bench evaluation``: how long comparing policies takes, and how often its intervals hold the truth."""

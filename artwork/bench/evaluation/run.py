@@ -1,0 +1,193 @@
+"""Comparisons timed, each in a process of its own so that its memory is its own, and coverage in as many processes as cores."""
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, TypeVar
+
+import numpy as np
+
+from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
+from artwork.bench.results import Machine, this_machine
+from artwork.bench.serving.targets import Judged, Limit
+from artwork.bench.timing import Spread
+from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time
+from bandit.evaluation.reward_models import PosteriorModel
+from bandit.impressions import ImpressionLog
+from bandit.policies.deciding import FLOOR
+from bandit.simulation import adaptive_coverage
+from bandit.simulation.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
+from bandit.simulation.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
+from batch.executors import open_executor
+from batch.judged_policies import parse_policies, targets_of
+from batch.logs.logged import LoggedData
+
+POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
+RESAMPLES: Final = 1000
+REPEATS: Final = 3
+DECISIONS: Final = 1000
+ADAPTIVE: Final = (10, 1000)
+"""Batches, and impressions of each."""
+REPLICATES_A_TASK: Final = 100
+LIBRARIES: Final = ["numpy", "scipy", "numba"]
+
+SMALL_SECONDS: Final = Limit(10, 1)
+LARGE_SECONDS: Final = Limit(60, 30)
+LARGE_GIGABYTES: Final = Limit(3, 2)
+_COVERAGE = (0.93, 0.97)
+_AT_LEAST = 0.95
+_WARM_IMPRESSIONS = 2000
+
+Progress = Callable[[str, int, int], None]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One comparison: five policies, all estimators, 1,000 resamples; seconds without reading the log, and memory at most."""
+
+    log: str
+    seconds: Spread
+    gigabytes: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What was found on a machine; ``passed`` if every target was reached."""
+
+    machine: Machine
+    timed: list[Timed]
+    coverages: list[Coverage]
+    adaptive: list[AdaptiveCoverage]
+    judged: list[Judged]
+    passed: bool
+
+
+def run(replicates: int, repeats: int, progress: Progress) -> EvaluationReport:
+    """Time both comparisons, then draw the replicates of every kind of log; 0 replicates leave coverage out.
+
+    Raises:
+        SurroundingsError: a worker process died.
+    """
+    timed: list[Timed] = []
+    for done, size in enumerate((SMALL, LARGE)):
+        progress("comparisons", done, 2)
+        with open_executor("processes", 1) as executor:
+            timed.extend(executor.map(partial(_timed, repeats=repeats if size is SMALL else 1), [size]))
+    progress("comparisons", 2, 2)
+    coverages = cover(replicates, progress) if replicates else []
+    learning = cover_adaptive(replicates, progress) if replicates else []
+    judged = [
+        *_judge_times(timed),
+        *(each for coverage in coverages for each in _judge_coverage(coverage)),
+        *(each for coverage in learning for each in _judge_adaptive(coverage)),
+    ]
+    passed = all(each.is_reached for each in judged)
+    return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, judged, passed)
+
+
+def cover(replicates: int, progress: Progress) -> list[Coverage]:
+    """Coverage on every kind of log."""
+    kinds = [(log, showings) for log in LOGS for showings in SHOWINGS]
+    tasks = [
+        [
+            Replicates(log, DECISIONS, showings, first, min(first + REPLICATES_A_TASK, replicates))
+            for first in range(0, replicates, REPLICATES_A_TASK)
+        ]
+        for log, showings in kinds
+    ]
+    found = _mapped(replicate, tasks, "coverage", progress)
+    return [coverage_of(each, own) for each, own in zip(found, tasks, strict=True)]
+
+
+def cover_adaptive(replicates: int, progress: Progress) -> list[AdaptiveCoverage]:
+    """Coverage on logs of a policy that learns."""
+    tasks = [
+        [
+            AdaptiveReplicates(rates, *ADAPTIVE, first, min(first + REPLICATES_A_TASK, replicates))
+            for first in range(0, replicates, REPLICATES_A_TASK)
+        ]
+        for rates in RATES
+    ]
+    found = _mapped(adaptive_coverage.replicate, tasks, "coverage of adaptive logs", progress)
+    return [adaptive_coverage.coverage_of(each, own) for each, own in zip(found, tasks, strict=True)]
+
+
+def _mapped(
+    work: Callable[[Task], Result], tasks: Sequence[Sequence[Task]], what: str, progress: Progress
+) -> list[list[Result]]:
+    """The results of some lists of tasks, in processes."""
+    flat = [task for own in tasks for task in own]
+    found: list[Result] = []
+    with open_executor("processes") as executor:
+        for each in executor.map(work, flat):
+            found.append(each)
+            progress(what, len(found), len(flat))
+    ends = np.cumsum([len(own) for own in tasks]).tolist()
+    return [found[end - len(own) : end] for end, own in zip(ends, tasks, strict=True)]
+
+
+def _timed(size: LogSize, repeats: int) -> Timed:
+    """Seconds of some comparisons; before them a small one that does not count, which loads compiled kernels."""
+    _elapsed(draw_log(replace(size, impressions=_WARM_IMPRESSIONS)))
+    log = draw_log(size)
+    seconds = [_elapsed(log) for _ in range(repeats)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
+    return Timed(size.name, Spread.of(seconds), peak)
+
+
+def _elapsed(log: ImpressionLog) -> float:
+    """Seconds of what ``artwork compare`` does once the log is read."""
+    began = time.perf_counter()
+    learned_from, judged_by = split_in_time(log, 0.5)
+    data = LoggedData(log, "drawn", [str(arm) for arm in range(log.n_arms)])
+    targets = targets_of(parse_policies(POLICIES), data, learned_from, judged_by, "linear", FLOOR)
+    model = cross_fit(PosteriorModel("linear"), judged_by)
+    samples = dict(zip((each.name for each in targets), samples_of(judged_by, targets, model), strict=True))
+    evaluate(samples, Settings(resamples=RESAMPLES), judged_by.n_eligible, judged_by.batches)
+    return time.perf_counter() - began
+
+
+def _judge_times(timed: Sequence[Timed]) -> list[Judged]:
+    small, large = timed
+    return [
+        Judged.of(f"{small.log}, all estimators", small.seconds.median, "s", SMALL_SECONDS),
+        Judged.of(f"{large.log}, all estimators", large.seconds.median, "s", LARGE_SECONDS),
+        Judged.of(f"{large.log}, memory", large.gigabytes, "GiB", LARGE_GIGABYTES),
+    ]
+
+
+def _judge_coverage(coverage: Coverage) -> list[Judged]:
+    """Intervals of unbiased estimators; those of others are shown."""
+    where = f"{coverage.log} log, up to {coverage.showings} a decision"
+    found = [each for row in coverage.rows if row.bernstein is not None for each in _judge_row(row, where)]
+    for name, held in (("sequence", coverage.sequence), ("sequence of the lead", coverage.lead_sequence)):
+        if held is not None:
+            found.append(_at_least(f"ips, {name}, {where}", held))
+    return found
+
+
+def _judge_row(row: CoverageRow, where: str) -> list[Judged]:
+    both = (("bootstrap", row.bootstrap), ("normal", row.normal))
+    nominal = [_within(f"{row.estimator}, {kind}, {where}", held) for kind, held in both]
+    return [*nominal, _at_least(f"{row.estimator}, bernstein, {where}", row.bernstein or 0.0)]
+
+
+def _judge_adaptive(coverage: AdaptiveCoverage) -> list[Judged]:
+    """Intervals by batches; plain ones are shown beside them."""
+    where = f"adaptive log of arms {coverage.rates[0]:g} and {coverage.rates[1]:g}"
+    return [
+        _within(f"{row.estimator}, batches, {where}", row.covered) for row in coverage.rows if row.interval == "batches"
+    ]
+
+
+def _within(what: str, held: float) -> Judged:
+    low, high = _COVERAGE
+    return Judged(what, held, "", f"{low:g} to {high:g}", "0.95", "met" if low <= held <= high else "missed")
+
+
+def _at_least(what: str, held: float) -> Judged:
+    return Judged(what, held, "", f"≥ {_AT_LEAST:g}", f"≥ {_AT_LEAST:g}", "met" if held >= _AT_LEAST else "missed")

@@ -1,0 +1,84 @@
+"""A report as text."""
+
+from artwork.bench.evaluation.run import EvaluationReport
+from artwork.bench.serving.targets import Judged
+from artwork.sheets import Sheet, printed
+from bandit.simulation.adaptive_coverage import AdaptiveCoverage
+from bandit.simulation.coverage import Coverage
+
+
+def render(report: EvaluationReport) -> str:
+    """The machine, seconds and memory, a table a kind of log, and the verdict."""
+    machine = report.machine
+    versions = ", ".join(f"{name} {found}" for name, found in machine.versions.items())
+    seconds = Sheet(
+        ("five policies, all estimators, 1,000 resamples", "seconds", "memory at most, GiB"),
+        [
+            (
+                each.log,
+                f"{each.seconds.median:.2f} ({each.seconds.lowest:.2f}–{each.seconds.highest:.2f})",
+                f"{each.gigabytes:.2f}",
+            )
+            for each in report.timed
+        ],
+    )
+    return "\n".join(
+        (
+            f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {versions}",
+            printed(seconds),
+            *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
+            *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),
+            _verdict(report.judged),
+        )
+    )
+
+
+def coverage_sheet(coverage: Coverage) -> Sheet:
+    """How often each interval held the truth."""
+    rows = [
+        (
+            row.estimator,
+            f"{row.bias:+.4f}",
+            f"{row.error:.4f}",
+            f"{row.bootstrap:.1%}",
+            f"{row.normal:.1%}",
+            "-" if row.bernstein is None else f"{row.bernstein:.1%}",
+        )
+        for row in coverage.rows
+    ]
+    return Sheet(("estimator", "bias", "error", "bootstrap", "normal", "bernstein"), rows)
+
+
+def adaptive_sheet(coverage: AdaptiveCoverage) -> Sheet:
+    """Plain intervals beside those by batches."""
+    rows = [
+        (row.estimator, row.interval, f"{row.bias:+.4f}", f"{row.width:.3f}", f"{row.covered:.1%}")
+        for row in coverage.rows
+    ]
+    return Sheet(("estimator", "interval", "bias", "width", "held the truth"), rows)
+
+
+def _adaptive_title(coverage: AdaptiveCoverage) -> str:
+    first, second = coverage.rates
+    return (
+        f"Thompson sampling that learns, arms of {first:.0%} and {second:.0%}, {coverage.batches} batches of {coverage.size:,},"
+        f" {coverage.replicates:,} replicates; value of always the first, level {coverage.level:.0%}"
+    )
+
+
+def _title(coverage: Coverage) -> str:
+    often = "once" if coverage.showings == 1 else f"up to {coverage.showings} times"
+    held = (
+        ""
+        if coverage.sequence is None
+        else f"; at all times at once: value {coverage.sequence:.1%}, lead {coverage.lead_sequence or 0:.1%}"
+    )
+    return (
+        f"{coverage.log} log of {coverage.decisions:,} decisions shown {often}, {coverage.replicates:,} replicates, truth"
+        f" {coverage.truth:.4f}, level {coverage.level:.0%}{held}"
+    )
+
+
+def _verdict(judged: list[Judged]) -> str:
+    missed = [f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged if not each.is_reached]
+    return f"found wanting: {'; '.join(missed)}" if missed else "every target is reached"

@@ -1,0 +1,323 @@
+"""``artwork compare --log``: tables, JSON, the page, refusals, and policies of one's own."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from drawn import log_days
+from shell import Called, assert_refused, call
+
+from batch.workspace import Workspace
+
+M = 6000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two logs: a uniform one of four arms, the last of which is the best, and one that hardly shows the others."""
+    made = tmp_path_factory.mktemp("logs")
+    for name, logging in (("uniform", [0.25] * 4), ("narrow", [0.997, 0.001, 0.001, 0.001])):
+        random = np.random.default_rng(1)
+        arms = random.choice(4, M, p=logging)
+        context = random.normal(size=M)
+        rates = 0.1 + 0.1 * arms + 0.05 * np.tanh(context)
+        pl.DataFrame(
+            {
+                "timestamp": np.arange(M),
+                "context_taste": context,
+                "action": [f"a{arm}" for arm in arms],
+                "reward": (random.random(M) < rates).astype(int),
+                "pscore": np.array(logging)[arms],
+            }
+        ).write_parquet(made / f"{name}.parquet")
+    (made / "table.csv").write_text("arm,probability\na0,0.1\na3,0.9\n")
+    return made
+
+
+@pytest.fixture
+def here(folder: Path) -> Iterator[Path]:
+    """The folder as the current one."""
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+def compare(*words: str, log: str = "uniform.parquet") -> Called:
+    return call("compare", "--log", log, "--resamples", "100", "--report", "out/page.html", *words)
+
+
+def as_json(*words: str, log: str = "uniform.parquet") -> Any:
+    answer = compare("--json", *words, log=log)
+    assert answer.err.splitlines()[-1] == "values, differences and pictures: out/page.html"
+    return json.loads(answer.out)
+
+
+def test_all_policies_and_estimators_have_their_place(here: Path) -> None:
+    answer = compare()
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert (
+        lines[0] == "uniform.parquet (action=action, reward=reward, pscore=pscore, time=timestamp): 6,000 impressions"
+    )
+    assert "policies learned from the first 3,000 impressions and are judged by the 3,000 after them" in lines[1]
+    [header] = [
+        line for line in lines if line.lstrip().startswith("policy") and "95% interval" in line and "dros" in line
+    ]
+    assert header.split() == [
+        "policy",
+        "dr",
+        "95%",
+        "interval",
+        "snips",
+        "ips",
+        "sndr",
+        "switch_dr",
+        "dros",
+        "dm",
+        "replay",
+    ]
+    for policy in ("logging", "uniform", "popularity", "epsilon_greedy:epsilon=0.1", "thompson", "linucb"):
+        assert any(line.split()[:1] == [policy] for line in lines)
+    assert re.search(r"^(thompson|popularity|epsilon).* would have done better than what was logged", answer.out, re.MULTILINE)
+
+
+def test_json_has_what_the_tables_have(here: Path) -> None:
+    made = as_json("--policies", "uniform,thompson")
+    evaluation = made["evaluation"]
+    assert [result["policy"] for result in evaluation["results"]] == ["logging", "uniform", "thompson"]
+    thompson = evaluation["results"][2]
+    assert thompson["verdict"] == "ok"
+    assert set(thompson["estimates"]) == {"dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay"}
+    first = thompson["estimates"]["dr"]
+    assert first["lower"] < first["value"] < first["upper"]
+    assert first["value"] == pytest.approx(0.4, abs=0.05)
+    assert {each["policy"]: each["against"] for each in evaluation["differences"][:2]} == dict.fromkeys(
+        ("uniform", "thompson"), "logging"
+    )
+    assert (made["learned_from"], made["judged_by"], made["impressions"]) == (3000, 3000, 6000)
+
+
+def test_nothing_is_held_back_where_no_policy_learns(here: Path) -> None:
+    made = as_json("--policies", "uniform,table:table.csv")
+    assert (made["learned_from"], made["judged_by"]) == (0, 6000)
+    table = made["evaluation"]["results"][2]
+    assert table["estimates"]["snips"]["value"] == pytest.approx(0.1 * 0.1 + 0.9 * 0.4, abs=0.03)
+
+
+def test_the_page_works_offline_and_says_how_to_repeat_it(here: Path) -> None:
+    assert compare("--policies", "uniform,thompson", "--seed", "3", "--plan").code == 0
+    page = (here / "out" / "page.html").read_text()
+    outside_scripts = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"<script[^>]+src=", page)
+    assert not re.search(r"http|<link|@import", outside_scripts)
+    assert "artwork compare --log uniform.parquet --policies uniform,thompson --resamples 100 --seed 3 --plan" in page
+    for title in (
+        "Values",
+        "Differences",
+        "Overlap of log and policy",
+        "At all times at once",
+        "When not to trust this",
+    ):
+        assert f"<h2>{title}</h2>" in page
+
+
+def test_a_seed_repeats_the_intervals(here: Path) -> None:
+    one, same, other = (as_json("--policies", "thompson", "--seed", seed)["evaluation"] for seed in ("1", "1", "2"))
+    assert one == same != other
+
+
+def test_a_log_that_cannot_judge_any_policy_ends_with_1_and_its_reasons(here: Path) -> None:
+    answer = compare("--policies", "table:table.csv", log="narrow.parquet")
+    assert answer.code == 1
+    assert re.search(
+        r"^table:table.csv: insufficient overlap: effective sample size \d+ of 6,000 decisions", answer.out, re.MULTILINE
+    )
+    assert answer.out.splitlines()[-2] == "table:table.csv cannot be judged by this log"
+    refused = as_json("--policies", "table:table.csv", log="narrow.parquet")["evaluation"]["results"][1]["estimates"][
+        "ips"
+    ]
+    assert (refused["value"], refused["lower"], refused["upper"]) == (None, None, None)
+    assert refused["unreliable_value"] > 0
+
+
+def test_thresholds_are_settings(here: Path) -> None:
+    strict = compare("--policies", "uniform", "--threshold", "effective_sample_size=1e9")
+    assert strict.code == 1
+    assert "expected at least 1e+09" in strict.out
+    assert compare("--policies", "table:table.csv", "--threshold", "effective_sample_size=1").code == 0
+
+
+def test_policies_learn_by_replay(here: Path) -> None:
+    made = as_json("--policies", "uniform,thompson", "--replay", "200")
+    uniform, thompson = made["replayed"]
+    assert uniform["kept"] == pytest.approx(1500, abs=150)
+    assert thompson["value"] > uniform["value"]
+    assert_refused(
+        compare("--policies", "thompson", "--replay", "200", log="narrow.parquet"),
+        2,
+        "replay needs a log under uniform",
+    )
+
+
+def test_plans_tell_what_more_data_would_tell(here: Path) -> None:
+    words = ("--policies", "table:table.csv", "--difference", "0.02", "--explore-share", "0.1")
+    assert_refused(compare(*words), 2, "the log does not tell how many days it spans; pass --impressions-a-day")
+    [plan] = as_json(*words, "--impressions-a-day", "1000")["plans"]
+    assert plan["days"] > 1
+    assert 0 < plan["detectable"] < 0.1
+    assert "days of explore data" in compare(*words, "--impressions-a-day", "1000").out
+
+
+OWN = """
+import numpy as np
+from bandit.policies import Policy
+
+
+class Best(Policy):
+    name = "best"
+
+    def probabilities(self, scores, eligible=None):
+        return np.eye(scores.shape[1])[np.full(scores.shape[0], 3)]
+
+
+class Learned:
+    def fit(self, log):
+        self.arm = int(np.argmax(np.bincount(log.arms, weights=log.rewards)))
+
+    def probabilities(self, log, title, rows):
+        return np.eye(len(log.arms_of(title)))[np.full(len(rows), self.arm)]
+
+
+class Broken:
+    def probabilities(self, log, title, rows):
+        raise RuntimeError("not today")
+
+
+class Needy(Learned):
+    def __init__(self, what):
+        pass
+
+
+class Nothing:
+    pass
+"""
+
+
+def test_policies_of_ones_own_are_judged_as_ours(here: Path) -> None:
+    (here / "own_policies.py").write_text(OWN)
+    made = as_json("--policies", "own_policies:Best,own_policies:Learned", "--floor", "0")
+    assert made["learned_from"] == 3000
+    for result in made["evaluation"]["results"][1:]:
+        assert result["estimates"]["snips"]["value"] == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("magic", "there is no policy 'magic'; choose one of thompson"),
+        ("thompson:epsilon=1", "thompson has no parameter 'epsilon'"),
+        ("epsilon_greedy:epsilon=2", "epsilon is 2.0"),
+        ("uniform,uniform", "--policies names uniform twice"),
+        ("", "--policies names none"),
+        ("nowhere_at_all:Best", "there is no policy 'nowhere_at_all:Best'"),
+        ("own_policies:Missing", "there is no policy 'own_policies:Missing'"),
+        ("own_policies:Broken", "own_policies:Broken.probabilities failed: RuntimeError: not today"),
+        ("own_policies:Needy", "own_policies:Needy cannot be made without arguments"),
+        ("own_policies:Nothing", "own_policies:Nothing has no method probabilities(log, title, rows)"),
+        ("table:nowhere.csv", "nowhere.csv is missing"),
+    ],
+)
+def test_policies_that_cannot_be_are_refused(here: Path, policy: str, said: str) -> None:
+    (here / "own_policies.py").write_text(OWN)
+    assert_refused(compare("--policies", policy), 2, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--log", "nowhere"), "there is no log 'nowhere'; expected workspace, one of open-bandit/random/all"),
+        (("--log", "nowhere.csv"), "nowhere.csv is missing"),
+        (("--log", "open-bandit/bts/kids"), "there is no log 'open-bandit/bts/kids'"),
+        (("--posterior", "deep"), "there is no posterior 'deep'"),
+        (("--posterior", "shared"), "the posterior shared needs features of the artworks"),
+        (("--estimators", "snips,magic"), "there is no estimator 'magic'"),
+        (("--reward-model", "magic"), "there is no reward model 'magic'; choose one of beta, linear"),
+        (("--reward-model", "sklearn.nothing:Here"), "there is no reward model 'sklearn.nothing:Here'"),
+        (("--split", "0"), "the split is 0.0"),
+        (("--split", "0.0001"), "leaves 0 of 6000 decisions to learn from"),
+        (("--level", "95"), "level is 95"),
+        (("--threshold", "luck=1"), "there is no threshold 'luck'; choose one of effective_sample_size"),
+        (("--threshold", "unsupported=much"), "the threshold unsupported is 'much', expected a number"),
+        (("--columns", "weight=w"), "--columns has 'weight=w'"),
+        (("--columns", "pscore=chance"), "no column for pscore: looked for chance"),
+        (("--difference", "-1", "--impressions-a-day", "10"), "the difference is -1.0"),
+        (("--world", "mars"), "there is no world 'mars'"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)  # fmt: skip
+def test_what_is_wrong_is_refused_by_name(here: Path, words: tuple[str, ...], said: str) -> None:
+    assert_refused(compare(*words), 2, said)
+    assert not (here / "workspace").exists()
+
+
+def test_probabilities_that_do_not_sum_to_one_are_refused(here: Path) -> None:
+    (here / "wrong.csv").write_text("arm,probability\na0,0.1\na3,0.8\n")
+    assert_refused(compare("--policies", "table:wrong.csv"), 2, "table table:wrong.csv, title 0: sums to 0.9")
+    (here / "strange.csv").write_text("arm,probability\na9,1\n")
+    assert_refused(compare("--policies", "table:strange.csv"), 2, "has the arm 'a9', which the log does not have")
+    (here / "short.csv").write_text("arm\na0\n")
+    assert_refused(compare("--policies", "table:short.csv"), 2, "short.csv lacks the column probability")
+
+
+@pytest.mark.parametrize("model", ["beta", "ridge", "sklearn.tree:DecisionTreeRegressor"])
+def test_reward_models_are_named(here: Path, model: str) -> None:
+    made = as_json("--policies", "uniform", "--estimators", "dm,dr", "--reward-model", model)
+    value = made["evaluation"]["results"][1]["estimates"]["dr"]["value"]
+    assert value == pytest.approx(0.25, abs=0.03)
+    assert made["reward_model"] == model
+
+
+def test_without_a_model_the_estimators_that_need_one_are_left_out_with_a_reason(here: Path) -> None:
+    answer = compare("--policies", "uniform", "--reward-model", "none")
+    assert answer.code == 0
+    assert "no dr: dr needs reward_estimates" in answer.out
+    assert as_json("--policies", "uniform", "--reward-model", "none")["evaluation"]["estimator"] == "snips"
+
+
+def test_a_log_without_propensities_is_judged_by_the_direct_method_alone(here: Path) -> None:
+    pl.read_parquet(here / "uniform.parquet").drop("pscore").write_parquet(here / "bare.parquet")
+    answer = compare("--policies", "uniform,thompson", log="bare.parquet")
+    assert answer.code == 0, answer.err
+    assert "no ips: ips needs propensities, and there are none; dm alone works without them" in answer.out
+    evaluation = as_json("--policies", "uniform,thompson", log="bare.parquet")["evaluation"]
+    assert set(evaluation["results"][2]["estimates"]) == {"dm"}
+    assert evaluation["estimator"] == "dm"
+
+
+def test_the_workspaces_own_log_is_the_default(workspace: Workspace, tmp_path: Path) -> None:
+    log_days(workspace, 3, 2000)
+    words = (
+        "compare",
+        "-w",
+        str(workspace.root),
+        "--policies",
+        "uniform,epsilon_greedy:epsilon=0.3,halving=500,thompson",
+    )
+    report = ("--report", str(tmp_path / "page.html"), "--resamples", "50")
+    answer = call(*words, *report, "--posterior", "shared", "--reward", "click")
+    assert answer.code == 0, answer.err
+    assert "6,000 impressions" in answer.out.splitlines()[0]
+    assert any(line.split()[:1] == ["epsilon_greedy:epsilon=0.3,halving=500"] for line in answer.out.splitlines())
+
+
+def test_help_has_an_example_and_every_threshold() -> None:
+    text = call("compare", "--help").out
+    assert "artwork compare --log open-bandit/random/all" in text
+    assert "effective_rewards" in text

@@ -1,0 +1,278 @@
+"""Several policies on one log: paired differences, adjusted for many, refusals, replay of policies that learn, and plans."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import norm
+
+from bandit.errors import InputError
+from bandit.evaluation import (
+    Evaluation,
+    Gathering,
+    LoggingPolicy,
+    Sample,
+    Settings,
+    TableTarget,
+    Thresholds,
+    evaluate,
+    plan,
+    replay_learning,
+    samples_of,
+)
+from bandit.evaluation.differences import Judged, differences
+from bandit.evaluation.planning import whole_days
+from bandit.evaluation.targets import Target
+from bandit.impressions import ImpressionLog
+from bandit.policies import EpsilonGreedy, Greedy, ThompsonSampling, Uniform
+
+F64 = npt.NDArray[np.float64]
+M, K = 6000, 4
+RATES = np.array([0.05, 0.1, 0.2, 0.3])
+TABLES = {"low": [0.7, 0.1, 0.1, 0.1], "even": [0.25] * 4, "high": [0.1, 0.1, 0.1, 0.7]}
+
+
+def log_of(m: int = M, seed: int = 1, logging: tuple[float, ...] = (0.25,) * 4) -> ImpressionLog:
+    random = np.random.default_rng(seed)
+    arms = random.choice(K, m, p=logging)
+    return ImpressionLog(
+        np.ones((m, 1)), arms, (random.random(m) < RATES[arms]).astype(float), np.array(logging)[arms], K
+    )
+
+
+def samples(log: ImpressionLog, *names: str) -> dict[str, Sample]:
+    targets: list[Target | LoggingPolicy] = [
+        LoggingPolicy(),
+        *(TableTarget(name, TABLES[name], log) for name in names or TABLES),
+    ]
+    return dict(zip((target.name for target in targets), samples_of(log, targets), strict=True))
+
+
+def compared(log: ImpressionLog, *names: str, **settings: Any) -> Evaluation:
+    chosen = Settings(estimators=("snips", "ips", "replay"), **settings)
+    return evaluate(samples(log, *names), chosen, log.n_eligible, log.batches)
+
+
+def test_values_are_the_truth_within_their_intervals() -> None:
+    found = compared(log_of())
+    for result in found.results[1:]:
+        truth = float(np.array(TABLES[result.policy]) @ RATES)
+        for word in ("snips", "ips", "replay"):
+            assert result.estimates[word].lower < truth < result.estimates[word].upper  # type: ignore[operator]
+    assert [result.policy for result in found.results] == ["logging", "low", "even", "high"]
+    assert found.estimator == "snips"
+
+
+def test_differences_say_which_is_better_and_are_paired() -> None:
+    found = {(each.policy, each.against): each for each in compared(log_of()).differences}
+    assert len(found) == 6
+    best = found["high", "low"]
+    assert best.adjusted_lower is not None
+    assert best.adjusted_lower > 0
+    same = found["even", "logging"]  # on a uniform log both weigh everything alike
+    for end in (same.value, same.lower, same.upper):
+        assert end == pytest.approx(0)
+
+
+def test_adjusted_intervals_contain_the_single_ones_and_one_pair_alone_is_hardly_wider() -> None:
+    many = [each for each in compared(log_of()).differences if each.value]
+    for each in many:
+        assert each.adjusted_lower < each.lower + 1e-3  # type: ignore[operator]
+        assert each.adjusted_upper > each.upper - 1e-3  # type: ignore[operator]
+    [alone] = compared(log_of(), "high").differences
+    together = next(each for each in many if (each.policy, each.against) == ("high", "logging"))
+    assert width(alone.adjusted_lower, alone.adjusted_upper) < width(together.adjusted_lower, together.adjusted_upper)
+    assert width(alone.adjusted_lower, alone.adjusted_upper) == pytest.approx(width(alone.lower, alone.upper), rel=0.1)
+
+
+def width(lower: float | None, upper: float | None) -> float:
+    assert lower is not None
+    assert upper is not None
+    return upper - lower
+
+
+def test_all_adjusted_differences_hold_together_as_often_as_they_say() -> None:
+    random = np.random.default_rng(3)
+    missed = 0
+    for _ in range(300):
+        base = random.normal(size=(400, 5))
+        noise = random.normal(size=(200, 5)) / 20
+        policies = [Judged(str(i), float(base[:, i].mean()), base[:, i].mean() + noise[:, i], "ok") for i in range(5)]
+        found = differences(policies, "ips", 0.9)
+        missed += any(not each.adjusted_lower <= 0 <= each.adjusted_upper for each in found)  # type: ignore[operator]
+    assert 0.04 <= missed / 300 <= 0.16
+
+
+def test_a_refused_policy_has_no_value_and_no_difference_but_its_number_is_there() -> None:
+    log = log_of(300, logging=(0.97, 0.01, 0.01, 0.01))
+    found = compared(log, "high")
+    [_, high] = found.results
+    assert not high.is_reliable
+    assert high.estimates["snips"].value is None
+    assert high.estimates["snips"].unreliable_value is not None
+    assert (high.others, high.value_curve) == ([], None)
+    [difference] = found.differences
+    assert (difference.value, difference.lower, difference.adjusted_lower) == (None, None, None)
+    assert difference.unreliable_value is not None
+    assert difference.verdict.startswith("insufficient overlap")
+
+
+def test_a_handful_of_rewards_is_a_caution_and_no_refusal() -> None:
+    log = log_of(1000)
+    rare = replace(log, rewards=(np.arange(1000) < 8).astype(float))
+    result = compared(rare, "low").results[1]
+    assert result.is_reliable
+    assert result.caution.startswith("too few rewards: an effective sample of this size holds ")
+    lenient = compared(rare, "low", thresholds=Thresholds(effective_rewards=1)).results[1]
+    assert lenient.caution == ""
+
+
+def test_replay_is_left_out_with_its_reason_where_the_log_is_not_uniform() -> None:
+    log = log_of(logging=(0.4, 0.3, 0.2, 0.1))
+    [logging, _] = compared(log, "low").results
+    assert "replay" not in logging.estimates
+    assert "replay needs a log under uniform" in logging.unusable["replay"]
+
+
+def test_other_intervals_are_of_unbiased_estimators_alone() -> None:
+    log = log_of()
+    batches = np.repeat(np.arange(3), M // 3)
+    with_model = {name: replace(s, logged_estimates=np.zeros(M), target_estimates=np.zeros(M)) for name, s in
+                  samples(log, "high").items()}  # fmt: skip
+    found = evaluate(with_model, Settings(estimators=("dr", "snips", "ips", "ips:clip=1")), log.n_eligible, batches)
+    kinds = {(each.estimator, each.kind) for each in found.results[1].others}
+    assert kinds == {
+        ("dr", "normal"), ("dr", "bernstein"), ("dr", "batches"),
+        ("ips", "normal"), ("ips", "bernstein"), ("ips", "batches"), ("ips", "sequence"),
+    }  # fmt: skip
+    assert all(each.lower < each.value < each.upper for each in found.results[1].others)
+
+
+def test_the_sequence_of_a_lead_ends_around_the_truth() -> None:
+    curve = compared(log_of(40_000), "high").results[1].lead_curve
+    assert curve is not None
+    truth = float(np.array(TABLES["high"]) @ RATES - RATES.mean())
+    assert curve.decisions[-1] == 40_000
+    assert 0 < curve.lower[-1] < truth < curve.upper[-1]
+
+
+def test_what_slope_chose_is_told() -> None:
+    log = log_of()
+    found = evaluate(samples(log, "high"), Settings(estimators=("ips:clip=slope",)), log.n_eligible)
+    assert found.results[1].tuned.keys() == {"ips"}
+
+
+def test_where_no_estimator_works_it_says_why() -> None:
+    log = log_of(logging=(0.4, 0.3, 0.2, 0.1))
+    with pytest.raises(
+        InputError, match="none of the estimators replay works on this log: replay needs a log under uniform"
+    ):
+        evaluate(samples(log, "low"), Settings(estimators=("replay",)), log.n_eligible)
+
+
+# --- policies that learn, by replay ------------------------------------------------------------------------------------
+
+
+def test_uniform_keeps_one_in_k_and_earns_what_the_log_earned() -> None:
+    log = log_of(20_000)
+    found = replay_learning(log, Uniform(), "beta", 500)
+    assert found.kept / found.offered == pytest.approx(1 / K, abs=0.01)
+    assert found.value == pytest.approx(log.rewards.mean(), abs=0.02)
+    assert found.lower < found.value < found.upper  # type: ignore[operator]
+    assert sum(found.kept_by_batch) == found.kept
+    assert set(found.kept_by_batch[:-1]) == {500}
+
+
+@pytest.mark.parametrize("policy", [EpsilonGreedy(0.1), ThompsonSampling()], ids=lambda p: p.name)
+def test_a_policy_that_learns_gets_better_from_update_to_update(policy: Any) -> None:
+    found = replay_learning(log_of(20_000), policy, "beta", 250)
+    early, late = found.value_by_batch[0], found.value_by_batch[-2]
+    assert early is not None
+    assert late is not None
+    assert late > early + 0.05
+    assert late == pytest.approx(0.3, abs=0.08)
+
+
+def test_larger_batches_learn_later() -> None:
+    log = log_of(20_000)
+    soon, late = (replay_learning(log, Greedy(), "beta", size).value for size in (50, 2500))
+    assert soon is not None
+    assert late is not None
+    assert soon > late
+
+
+def test_titles_of_few_arms_do_not_count_more() -> None:
+    random = np.random.default_rng(4)
+    starts = np.array([0, 2, 10])
+    titles = random.integers(0, 2, 30_000)
+    sizes = np.diff(starts)[titles]
+    arms = starts[titles] + random.integers(0, sizes)
+    log = ImpressionLog(
+        np.ones((30_000, 1)), arms, (titles == 0).astype(float), 1 / sizes, 10, starts
+    )  # fmt: skip
+    assert replay_learning(log, Uniform(), "beta", 400).value == pytest.approx(0.5, abs=0.04)
+
+
+def test_replay_of_learning_policies_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(InputError, match="replay needs a log under uniform"):
+        replay_learning(log_of(logging=(0.4, 0.3, 0.2, 0.1)), Uniform(), "beta", 100)
+    with pytest.raises(InputError, match="the batch size of replay is 0, expected a whole number"):
+        replay_learning(log_of(), Uniform(), "beta", 0)
+    with pytest.raises(InputError, match="replay needs propensities"):
+        replay_learning(replace(log_of(), propensities=None), Uniform(), "beta", 10)
+
+
+# --- plans -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_lead_is_that_of_the_power_analysis() -> None:
+    log = log_of()
+    sample = samples(log, "high")["high"]
+    found = plan("high", sample, log.n_eligible, 0.95)
+    leads = sample.weighted_rewards - sample.rewards
+    expected = (norm.ppf(0.975) + norm.ppf(0.8)) * leads.std(ddof=1) / np.sqrt(M)
+    assert found.detectable == pytest.approx(expected)
+    assert found.detectable_share == pytest.approx(expected / log.rewards.mean())
+    assert found.days is None
+
+
+def test_planned_explore_data_find_the_lead_as_often_as_planned() -> None:
+    log = log_of(60_000, logging=(0.4, 0.3, 0.2, 0.1))
+    gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.02)
+    found = plan("even", samples(log, "even")["even"], log.n_eligible, 0.95, gathering)
+    assert found.days is not None
+    days = whole_days(found.days)
+    random = np.random.default_rng(6)
+    truth = float(RATES.mean())
+    hits = 0
+    for _ in range(400):  # explore data tell of the policy, the rest of what is logged, which is 0.02 worse
+        explored, rest = int(200 * days), int(800 * days)
+        policy = (random.random(explored) < RATES[random.integers(0, K, explored)]).astype(float)
+        logged = (random.random(rest) < truth - 0.02).astype(float)
+        error = np.sqrt(policy.var() / explored + logged.var() / rest)
+        hits += (policy.mean() - logged.mean()) / error > norm.ppf(0.975)
+    assert hits / 400 == pytest.approx(0.8, abs=0.07)
+
+
+def test_days_grow_with_the_square_of_what_is_to_be_found() -> None:
+    log = log_of()
+    sample = samples(log, "high")["high"]
+    days = [plan("high", sample, log.n_eligible, 0.95, Gathering(0.1, 1000, d)).days for d in (0.02, 0.01)]
+    assert days[1] == pytest.approx(4 * days[0])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((0.0, 1000, 0.01), "the explore share is 0.0, expected a share between 0 and 1"),
+        ((1.0, 1000, 0.01), "the explore share is 1.0"),
+        ((0.1, 0, 0.01), "the impressions a day is 0, expected a number above 0"),
+        ((0.1, 1000, -0.1), "the difference is -0.1, expected a number above 0"),
+    ],
+)
+def test_plans_that_make_no_sense_are_refused(given: tuple[float, float, float], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Gathering(*given)
+    assert said in str(caught.value)
