@@ -18,10 +18,17 @@ setup: $(READY) ## Make the virtual environment .venv with the pinned requiremen
 demo: $(READY) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
 	@$(BIN)/artwork demo $(ARGS)
 
-test: $(READY) ## Run every test but the long ones of make faults and simulations; ARGS="-k deciding" is handed on
+SHORT := -m "not faults and not simulations"
+
+test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
 	$(BIN)/python -m bandit.kernels.warm
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py
-	$(BIN)/pytest -m "not faults and not simulations" $(ARGS)
+ifeq ($(ARGS),)
+	$(BIN)/pytest $(SHORT) -n 2 tests/unit bandit batch  # those that start servers come after them, by themselves
+	$(BIN)/pytest $(SHORT) tests/integration tests/e2e
+else
+	$(BIN)/pytest $(SHORT) $(ARGS)
+endif
 
 faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)

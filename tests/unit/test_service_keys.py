@@ -34,6 +34,7 @@ def bearer(key: str) -> list[tuple[bytes, bytes]]:
         ("", LOOKUP, 401),
         (WEB_ENTRY.sha256, LOOKUP, 401),
     ],
+    ids=range(10),  # keys are drawn: as ids they would differ from process to process
 )
 def test_a_key_may_do_what_its_scopes_say_and_an_unknown_one_nothing(key: str, scope: Scope, status: int) -> None:
     assert KEYS.check(bearer(key), scope) == status
@@ -106,6 +107,7 @@ GOOD = entry_text(WEB_ENTRY)
         (GOOD + GOOD, r"\[\[key\]\] number 2: name is that of number 1"),
         (GOOD + GOOD.replace("web", "tv"), r"\[\[key\]\] number 2: sha256 is that of number 1"),
     ],
+    ids=range(11),
 )
 def test_a_wrong_file_is_refused_by_entry_and_field_and_shows_no_value(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "keys.toml"
