@@ -25,7 +25,7 @@ def differences(policies: Sequence[Judged], estimator: str, level: float) -> lis
     """Every pair, the later less the earlier: with the logging policy first, each policy's lead over it comes first.
 
     Both values are of the same draws of the decisions, so what is common to both cancels. The adjusted intervals are max-t ones
-    (Westfall and Young 1993, section 2.6; Romano and Wolf 2005, equation 10): as many standard errors wide as the largest
+    (Westfall and Young 1993, chapter 2, single-step; Romano and Wolf 2005): as many standard errors wide as the largest
     deviation among all differences is in ``level`` of the draws. Pairs with a refused policy have no part in them.
     """
     pairs = list(combinations(policies, 2))

@@ -26,7 +26,7 @@ RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _SUM_TOLERANCE = 1e-6
-_UNIFORM_TOLERANCE = 1.001 / TOTAL_WEIGHT  # of propensities beside 1 / k: ours are whole weights, other logs keep some digits
+_UNIFORM_TOLERANCE = 1.001 / TOTAL_WEIGHT  # beside 1 / k: ours are whole weights, other logs keep some digits
 
 
 @dataclass(frozen=True)

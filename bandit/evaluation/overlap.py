@@ -53,7 +53,7 @@ class Thresholds:
 class Overlap:
     """How far a log and a target policy meet.
 
-    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965, section 8.2);
+    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965);
     ``largest_share`` that of one decision in Σ W; ``unsupported`` the target's mean probability on arms without support.
     ``mean_weight`` is 1 up to ``mean_weight_error`` where the propensities are right. ``miscalibrated_arm`` is the arm whose
     weights are the most standard errors, ``miscalibration``, from the target's probability of it; None where no arm was shown

@@ -57,13 +57,13 @@ class Gathering:
 def plan(
     policy: str, sample: Sample, choices: I64, level: float, gathering: Gathering | None = None, power: float = POWER
 ) -> Plan:
-    """Power analysis of the lead of ``ips`` over the mean reward of the log (Cohen 1988, section 2.2).
+    """Power analysis of the lead of ``ips`` over the mean reward of the log (Cohen 1988).
 
     A lead δ is found by a two-sided test at 1 - level with probability ``power`` if δ = (z_{(1+level)/2} + z_power) · σ, σ the
     standard error of the lead. Of d days of explore data, σ² = [Var_u(w_u r) / e + Var(r) / (1 - e)] D / (N d): the policy's
     value comes from the share e under uniform, w_u = k π(a|x), that of the logging policy from the rest. Var_u is taken from
     this log by its own weights, and D ≥ 1 is how much wider its errors are for impressions of one decision hanging together
-    (Kish 1965, section 5.4).
+    (Kish 1965).
 
     Args:
         policy: for the record.

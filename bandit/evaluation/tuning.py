@@ -29,11 +29,11 @@ def resolved(estimator: Estimator, sample: Sample) -> tuple[Estimator, Terms]:
 
 
 def slope(candidates: list[_Candidate]) -> _Candidate:
-    """The last candidate that agrees with all before it within their widths (Su, Srinath and Krishnamurthy 2020, algorithm 1).
+    """The last candidate that agrees with all before it within their widths (Su, Srinath and Krishnamurthy 2020).
 
     Candidates come with bias growing and width falling, which is made sure of by leaving out those that are wider than one
-    before. Two agree where |v_i - v_j| ≤ width_i + (√6 - 1) width_j, j before i (Tucker and Lee 2021, theorem 3.1, which needs
-    no smaller constant and is never worse than the paper's first). Intervals of the chosen one do not know that it was chosen.
+    before. Two agree where |v_i - v_j| ≤ width_i + (√6 - 1) width_j, j before i (Tucker and Lee 2021, SLOPE++).
+    Intervals of the chosen one do not know that it was chosen.
     """
     kept: list[_Candidate] = []
     for candidate in candidates:

@@ -9,7 +9,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class DM(Estimator):
-    """(1/m) Σ_i Σ_a π(a|x_i) q̂(x_i, a) (Dudík, Langford and Li 2011, section 2.1).
+    """(1/m) Σ_i Σ_a π(a|x_i) q̂(x_i, a) (Dudík, Langford and Li 2011, section 2, the direct method).
 
     It needs no propensities, and has the model's bias whatever the size of the log; its intervals know nothing of that bias.
 

@@ -11,7 +11,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class DRos(Estimator):
-    """``dr`` with the weights λ w / (w² + λ) (Su, Dimakopoulou, Krishnamurthy and Dudík 2020, section 4.1).
+    """``dr`` with the weights λ w / (w² + λ) (Su, Dimakopoulou, Krishnamurthy and Dudík 2020, optimistic shrinkage).
 
     The shrinkage minimises a sharp bound on the mean squared error. λ → ∞ is ``dr``, λ → 0 is ``dm``.
 

@@ -12,7 +12,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class IPS(Estimator):
-    """(1/m) Σ min(w, c) r (Horvitz and Thompson 1952; clipped: Ionides 2008, equation 2; Strehl et al. 2010, equation 3).
+    """(1/m) Σ min(w, c) r (Horvitz and Thompson 1952; truncated: Ionides 2008; Strehl et al. 2010).
 
     Unbiased without a clip; its variance grows with the square of the weights. A clip only loses reward: the estimate is biased
     down by at most E[(w - c)⁺].

@@ -12,7 +12,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class SNDR(Estimator):
-    """(1/m) Σ Σ_a π(a|x) q̂(x, a) + Σ w (r - q̂(x, a)) / Σ w (Robins and Rotnitzky 1995; Thomas and Brunskill 2016, section 7).
+    """(1/m) Σ Σ_a π(a|x) q̂(x, a) + Σ w (r - q̂(x, a)) / Σ w (Thomas and Brunskill 2016, weighted doubly robust).
 
     The correction of ``dr``, normalised as in ``snips``: it stays within the residuals that were seen.
 

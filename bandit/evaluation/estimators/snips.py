@@ -12,7 +12,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class SNIPS(Estimator):
-    """Σ w r / Σ w (Swaminathan and Joachims 2015, equation 8).
+    """Σ w r / Σ w (Hájek 1971; Swaminathan and Joachims 2015, the self-normalised estimator).
 
     It stays within the rewards that were seen, and does not change when a constant is added to every reward; its bias
     vanishes like 1/m.

@@ -11,7 +11,7 @@ from bandit.evaluation.sample import Sample
 
 @dataclass(frozen=True)
 class SwitchDR(Estimator):
-    """(1/m) Σ [Σ_a π(a|x) q̂(x, a) + w 1[w ≤ τ] (r - q̂(x, a))] (Wang, Agarwal and Dudík 2017, equation 8 with their DR remark).
+    """(1/m) Σ [Σ_a π(a|x) q̂(x, a) + w 1[w ≤ τ] (r - q̂(x, a))] (Wang, Agarwal and Dudík 2017, SWITCH-DR).
 
     Args:
         threshold: τ, the largest weight that is used; None, as by default, lets SLOPE choose. Infinity is ``dr``, 0 nearly

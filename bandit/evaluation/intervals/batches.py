@@ -26,10 +26,10 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
 
     The logging policy of a batch was learned from the batches before, so that how noisy a batch is depends on what happened
     before: an arm that had bad luck is shown less, its weights grow, and a plain mean is ruled by few batches. It then is
-    skewed, and not normal however long the log (Zhang, Janson and Murphy 2020, section 3; Hadad et al. 2021, section 2). Given
-    the past, a batch's own mean is unbiased and nearly normal; weighted by the inverse of their deviations, all batches add the
-    same to the variance of the sum, which then is normal (Zhang et al. 2020, equation 5; Hadad et al. 2021, equation 11; Bibaut
-    et al. 2021, section 3).
+    skewed, and not normal however long the log (Zhang, Janson and Murphy 2020; Hadad et al. 2021). Given the past, a batch's own
+    mean is unbiased and nearly normal; weighted by the inverse of their deviations, all batches add the same to the variance of
+    the sum, which then is normal (Zhang et al. 2020, batched least squares; Hadad et al. 2021, variance-stabilising weights;
+    Bibaut et al. 2021).
 
     The deviation that h is made of is that of the weights alone, as a ratio: a batch's own rewards, or how often it happened to
     show what the target would, would have unlucky batches count more, and bias the estimate down.

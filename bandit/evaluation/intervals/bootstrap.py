@@ -47,7 +47,7 @@ def resample(sample: Sample, terms: Sequence[Terms], resamples: int, seed: int) 
 
 
 def percentile_interval(values: F64, level: float) -> Interval:
-    """The middle ``level`` of resampled values, (B,) (Efron and Tibshirani 1993, equation 13.5)."""
+    """The middle ``level`` of resampled values, (B,) (Efron and Tibshirani 1993, chapter 13)."""
     kept = values[np.isfinite(values)]
     if not len(kept):
         return NONE

@@ -34,7 +34,7 @@ def confidence_sequence(
     weights (their section 3.3), once from below and once from above. Each side needs a bound on its own side alone: a wide
     range above costs the lower end nothing, which is what importance weights are like (Waudby-Smith, Wu, Ramdas, Karampatziakis
     and Mineiro 2024, section 3). The mean of every value given those before has to be the same number, between -1 and 1; the
-    values need not be independent, so the logging policy may learn meanwhile. For many values the width is some 1.9 times that
+    values need not be independent, so the logging policy may learn meanwhile. For many values the width is 1.5 to 2 times that
     of a normal interval.
 
     Args:
