@@ -54,12 +54,12 @@ class Sample:
 
     @cached_property
     def weighted_rewards(self) -> F64:
-        """W r, (m,)."""
+        """Weighted rewards w r, (m,)."""
         return self.weights * self.rewards
 
     @cached_property
     def weighted_residuals(self) -> F64:
-        """W (r - q̂(x, a)), (m,)."""
+        """Weighted residuals w (r - q̂(x, a)), (m,)."""
         return self.weights * self.residuals
 
     @cached_property
