@@ -16,7 +16,7 @@ from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
 from bandit.evaluation.overlap import NOT_JUDGED, Overlap, overlap_of
-from bandit.evaluation.results import Curve, Evaluation, OtherInterval, PolicyResult, Settings
+from bandit.evaluation.results import Curve, Difference, Evaluation, OtherInterval, PolicyResult, Settings
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
@@ -73,7 +73,7 @@ def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, ba
         resamples=settings.resamples,
         estimator=main,
         results=[_result(each, columns, settings, batches) for each in policies],
-        differences=differences(judged, main, settings.level),
+        differences=_with_sequences(differences(judged, main, settings.level), policies, settings),
     )
 
 
@@ -159,10 +159,34 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
     more = replace(result, others=others, value_curve=_curve(found))
     if policy.name == LOGGING:
         return more
-    # (w - 1) r is at least -1 whatever the weights, so that the lower end of a lead does not pay for large ones.
-    leads = decision_values(sample, sample.weighted_rewards - sample.rewards)
-    lead = confidence_sequence(leads, -1.0, max(bound - 1, 1.0), level)
-    return replace(more, lead_curve=_curve(lead))
+    return replace(more, lead_curve=_curve(_lead(policy.sample, None, bound, 1.0, level)))
+
+
+def _with_sequences(found: list[Difference], policies: list[_Policy], settings: Settings) -> list[Difference]:
+    """The same differences, with the end of a confidence sequence each."""
+    by_name = {policy.name: policy for policy in policies if policy.overlap is not None}
+    told = []
+    for each in found:
+        if each.value is None or each.policy not in by_name or each.against not in by_name:
+            told.append(each)
+            continue
+        policy, against = by_name[each.policy], by_name[each.against]
+        bound, other_bound = (bound_of(one.sample, _bound(one, settings)) for one in (policy, against))
+        other = None if against.name == LOGGING else against.sample
+        sequence = _lead(policy.sample, other, bound, other_bound, settings.level)
+        told.append(replace(each, sequence_lower=float(sequence.lower[-1]), sequence_upper=float(sequence.upper[-1])))
+    return told
+
+
+def _lead(sample: Sample, other: Sample | None, bound: float, other_bound: float, level: float) -> Sequence:
+    """The sequence of the value of one policy less that of another, None for the logging one: (w - w') r by decision.
+
+    It is at least minus the other's largest weight, and at least -1 over the logging policy, so that the lower end of a lead
+    over what is live does not pay for large weights.
+    """
+    rewards = sample.rewards if other is None else other.weighted_rewards
+    leads = decision_values(sample, sample.weighted_rewards - rewards)
+    return confidence_sequence(leads, -max(other_bound, 1.0), max(bound, 1.0), level)
 
 
 def _others(word: str, used: _Used, policy: _Policy, settings: Settings, batches: I64 | None) -> list[OtherInterval]:

@@ -89,7 +89,8 @@ class PolicyResult:
 class Difference:
     """The value of ``policy`` less that of ``against``, by one estimator, on the same draws of the bootstrap.
 
-    ``adjusted`` ends hold for all differences of the comparison together. All are None where one of the policies is refused;
+    ``adjusted`` ends hold for all differences of the comparison together; ``sequence`` ends are those of a confidence sequence of
+    ``ips``, which holds at all times, with decisions counted once. All are None where one of the policies is refused;
     ``unreliable_value`` then has the number.
     """
 
@@ -103,6 +104,8 @@ class Difference:
     adjusted_upper: float | None
     verdict: str
     unreliable_value: float | None
+    sequence_lower: float | None = None
+    sequence_upper: float | None = None
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,20 @@ def test_the_sequence_of_a_lead_ends_around_the_truth() -> None:
     assert 0 < curve.lower[-1] < truth < curve.upper[-1]
 
 
+def test_differences_of_any_two_policies_have_a_sequence_that_holds_the_truth() -> None:
+    found = compared(log_of(40_000)).differences
+    values = {name: float(np.array(table) @ RATES) for name, table in TABLES.items()} | {"logging": float(RATES.mean())}
+    for each in found:
+        truth = values[each.policy] - values[each.against]
+        assert each.sequence_lower is not None
+        assert each.sequence_upper is not None
+        assert each.sequence_lower < truth < each.sequence_upper
+        assert width(each.sequence_lower, each.sequence_upper) >= width(each.lower, each.upper)
+    best = next(each for each in found if (each.policy, each.against) == ("high", "low"))
+    assert best.sequence_lower is not None
+    assert best.sequence_lower > 0
+
+
 def test_what_slope_chose_is_told() -> None:
     log = log_of()
     found = evaluate(samples(log, "high"), Settings(estimators=("ips:clip=slope",)), log.n_eligible)
