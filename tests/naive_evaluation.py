@@ -114,7 +114,7 @@ def poisson_counts(key: int, resample: int, n: int) -> list[int]:
 
 
 def lower_sequence(values: Sequence[float], least: float, alpha: float) -> list[float]:
-    """The lower confidence sequence: the least μ that the mixture of bets has not ruled out after each value, the best so far.
+    """The lower confidence sequence: the least μ that the mixture of bets has not ruled out after each value.
 
     ξ = (v - least) / (1 - least), and μ is ruled out where the mean over λ = 1/2, 1/4, ... 2⁻¹⁸ of
     exp(λ (Σ ξ - t μ) - (-log(1 - λ) - λ) Σ (ξ - ξ̂)²) is above 1/α; by bisection.
@@ -123,7 +123,7 @@ def lower_sequence(values: Sequence[float], least: float, alpha: float) -> list[
     xi = [(value - least) / scale for value in values]
     bets = [0.5**power for power in range(1, 19)]
     found: list[float] = []
-    square, best = 0.0, -inf
+    square = 0.0
     for t in range(len(xi)):
         square += (xi[t] - min((-least / scale + sum(xi[:t])) / (t + 1), 1.0)) ** 2
         total = sum(xi[: t + 1])
@@ -137,6 +137,5 @@ def lower_sequence(values: Sequence[float], least: float, alpha: float) -> list[
         for _ in range(200):
             middle = (low + high) / 2
             low, high = (middle, high) if wealth(middle) <= 1 / alpha else (low, middle)
-        best = max(best, (total - high) / (t + 1))
-        found.append(best * scale + least)
+        found.append((total - high) / (t + 1) * scale + least)
     return found

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
+from artwork.compare.world import SEEDS, TITLES, USERS, WorldRequest, compare_world
+from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.output import emit, errors, progress_bars
 from bandit.errors import InputError
@@ -12,6 +14,7 @@ from bandit.evaluation.estimate import LEVEL, RESAMPLES
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.simulation.delay_table import FULL_STEPS
+from bandit.simulation.season import Season
 from batch.compare import DEFAULT_POLICIES, Request, compare
 from batch.datasets.wheels import default_cache
 from batch.logs.columns import parse_columns
@@ -98,8 +101,7 @@ def compare_command(
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            help="What a log has to reach, NAME=VALUE; may be repeated. effective_sample_size, weight_share, unsupported,"
-            " mean_weight_errors, calibration_errors, calibration_impressions.",
+            help=f"What a log has to reach, NAME=VALUE; may be repeated. Names: {', '.join(vars(Thresholds()))}.",
             rich_help_panel=_JUDGING,
         ),
     ] = None,
@@ -118,7 +120,11 @@ def compare_command(
         float | None, typer.Option(help="With --plan; those of the log by default.", rich_help_panel=_JUDGING)
     ] = None,
     world: Annotated[
-        str | None, typer.Option(help=f"Simulate instead: {', '.join(WORLDS)}.", rich_help_panel=_WORLD)
+        str | None,
+        typer.Option(
+            help=f"Simulate instead: {', '.join(WORLDS)}. Defaults take about two minutes on two cores.",
+            rich_help_panel=_WORLD,
+        ),
     ] = None,
     steps: Annotated[
         int, typer.Option(min=1, help=f"Steps a repetition of {CHAPELLE_LI}.", rich_help_panel=_WORLD)
@@ -129,6 +135,38 @@ def compare_command(
     delays: Annotated[
         str, typer.Option(help=f"Delays δ of the feedback of {CHAPELLE_LI}, in steps.", rich_help_panel=_WORLD)
     ] = "1,10,100,1000",
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Seasons of every policy, each with artworks and visits of its own.", rich_help_panel=_WORLD
+        ),
+    ] = SEEDS,
+    users: Annotated[int, typer.Option(min=2, help="Of a season.", rich_help_panel=_WORLD)] = USERS,
+    titles: Annotated[int, typer.Option(min=1, help="Of a season.", rich_help_panel=_WORLD)] = TITLES,
+    days: Annotated[int, typer.Option(help="Of a season, those under uniform included.", rich_help_panel=_WORLD)] = 14,
+    explore_days: Annotated[
+        int, typer.Option(help="First days, under uniform; the live days come after them.", rich_help_panel=_WORLD)
+    ] = 4,
+    cadence_hours: Annotated[
+        int, typer.Option(help="Between two refreshes of posterior and picks.", rich_help_panel=_WORLD)
+    ] = 24,
+    sticky_hours: Annotated[
+        int, typer.Option(help="For which a user keeps a pick; 0: until the next refresh.", rich_help_panel=_WORLD)
+    ] = 0,
+    age_hours: Annotated[
+        str | None,
+        typer.Option(help="Ages of picks whose cost is measured; 24,48 by default.", rich_help_panel=_WORLD),
+    ] = None,
+    arrival_day: Annotated[
+        int | None,
+        typer.Option(
+            help="Day, counted from 0, on which new best artworks arrive; after a third of the live days by default.",
+            rich_help_panel=_WORLD,
+        ),
+    ] = None,
+    arrival_share: Annotated[
+        float, typer.Option(help="Share of titles that get one; 0: none.", rich_help_panel=_WORLD)
+    ] = 0.2,
     seed: SeedOption = 0,
     report: Annotated[Path, typer.Option(help="HTML report.", rich_help_panel=_OUTPUT)] = Path("reports/compare.html"),
     as_json: JsonOption = False,
@@ -138,14 +176,50 @@ def compare_command(
     With --world instead where the truth is known. Exit 0 done, 1 found wanting: the log can judge none of the policies.
 
     Example: artwork compare --log open-bandit/random/all --policies uniform,popularity,thompson
+
+    Example: artwork compare --world movielens --posterior linear,beta --cadence-hours 6
     """
+    settings = Settings(
+        estimators=tuple(filter(None, estimators.split(","))),
+        level=level,
+        resamples=resamples,
+        seed=seed,
+        thresholds=parse_thresholds(threshold or []),
+    )
     if world is not None:
         if world not in WORLDS:
             raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
         if world == CHAPELLE_LI:
             _compare_delays(steps, repetitions, delays, seed, as_json)
             return
-        raise InputError("not yet")
+        _compare_world(
+            WorldRequest(
+                world=world,
+                policies=policies,
+                posterior=posterior,
+                seeds=seeds,
+                users=users,
+                titles=titles,
+                season=Season(
+                    days=days,
+                    explore_days=explore_days,
+                    cadence_hours=cadence_hours,
+                    sticky_hours=sticky_hours,
+                    age_hours=usual_ages(days, cadence_hours)
+                    if age_hours is None
+                    else parse_hours("--age-hours", age_hours),
+                    arrival_day=usual_arrival(days, explore_days) if arrival_day is None else arrival_day,
+                    arrival_share=arrival_share,
+                    floor=floor,
+                ),
+                split=split,
+                reward_model=reward_model,
+                settings=settings,
+            ),
+            report,
+            as_json,
+        )
+        return
     request = Request(
         log=log,
         workspace=workspace,
@@ -163,13 +237,7 @@ def compare_command(
         difference=difference,
         explore_share=explore_share,
         impressions_a_day=impressions_a_day,
-        settings=Settings(
-            estimators=tuple(filter(None, estimators.split(","))),
-            level=level,
-            resamples=resamples,
-            seed=seed,
-            thresholds=parse_thresholds(threshold or []),
-        ),
+        settings=settings,
     )
     _compare_log(request, report, as_json)
 
@@ -187,6 +255,17 @@ def _compare_log(request: Request, path: Path, as_json: bool) -> None:
     others = made.evaluation.results[1:]
     if others and not any(result.is_reliable for result in others):
         raise typer.Exit(EXIT_WANTING)
+
+
+def _compare_world(request: WorldRequest, path: Path, as_json: bool) -> None:
+    from artwork.compare.world_html import write  # noqa: PLC0415
+    from artwork.compare.world_text import render  # noqa: PLC0415
+
+    with progress_bars() as progress:
+        made = compare_world(request, progress)
+    write(made, request, path)
+    emit(made, render, as_json=as_json)
+    errors.print(f"curves, estimators and every figure: {path}", markup=False)
 
 
 def _compare_delays(steps: int, repetitions: int, delays: str, seed: int, as_json: bool) -> None:

@@ -1,23 +1,15 @@
 """The delay experiment of Chapelle and Li on the command line: regret by delay, beside published figures."""
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.errors import InputError, SurroundingsError
+from artwork.compare.tasks import repeat
+from bandit.errors import InputError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
 from bandit.simulation.delay_table import FULL_STEPS, Comparison, Figure, Row, compare
-from batch.executors import open_executor
 from batch.reports import Report
-
-F64 = npt.NDArray[np.float64]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 _SERIAL_STEPS = 20_000_000  # under this many simulated steps, starting processes takes longer than they save
 _HEADER = (
@@ -47,26 +39,6 @@ def compare_delays(steps: int, repetitions: int, delays: str, seed: int, report:
     small = steps * repetitions * len(wanted) < _SERIAL_STEPS
     regrets = repeat("serial" if small else "processes", regrets_of, tasks, report)
     return ComparedDelays(compare(np.stack(regrets), wanted, steps, seed), time.monotonic() - started)
-
-
-def repeat(executor_name: str, task: Callable[[Task], Result], tasks: Sequence[Task], report: Report) -> list[Result]:
-    """The results of all repetitions, in order.
-
-    Raises:
-        SurroundingsError: a worker process died. The executor's own message has the remedies of a job, which this is not.
-    """
-    found = []
-    with open_executor(executor_name) as executor:
-        try:
-            report("repetitions", 0, len(tasks))
-            for done, result in enumerate(executor.map(task, tasks), start=1):
-                found.append(result)
-                report("repetitions", done, len(tasks))
-        except BrokenExecutor as error:
-            raise SurroundingsError(
-                "a worker process died at a repetition, perhaps for lack of memory; try fewer or smaller repetitions"
-            ) from error
-    return found
 
 
 def parse_delays(text: str, steps: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import shlex
 from html import escape
+from math import log10
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from batch.compare import Compared, Request
 
 _TEXTS: Final = ("policy", "less", "verdict", "estimator", "interval", "", "policy that learns")
 _COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
+_DECADES, _SCALED_TO = 100, 5  # of the sequences the last two decades are shown, as high as their last fifth
 _NOT_TO_TRUST: Final = """
 Where a policy is refused there is no answer, and no ranking that includes it. Gather explore data (--plan says how many days), or
 judge a policy that is nearer to the one that was logged.
@@ -210,7 +212,8 @@ def _sequences(evaluation: Evaluation) -> str:
     for place, result in enumerate(shown, start=1):
         _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)])
     figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
-    figure.update_xaxes(title="decisions seen", type="log")
+    last = max(result.lead_curve.decisions[-1] for result in shown if result.lead_curve)
+    figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
     widest = max(abs(end) for result in shown for end in _ends(result.lead_curve))
     figure.update_yaxes(title=f"lead over {evaluation.results[0].policy}, percent", range=[-100 * widest, 100 * widest])
     text = (
@@ -222,11 +225,12 @@ def _sequences(evaluation: Evaluation) -> str:
 
 
 def _ends(curve: Curve | None) -> list[float]:
-    """Both ends over the later half, which the picture is scaled to."""
+    """Both ends over the later part, which the picture is scaled to."""
     if curve is None:
         return []
-    half = len(curve.decisions) // 2
-    return [*curve.lower[half:], *curve.upper[half:]]
+    pairs = zip(curve.decisions, curve.lower, curve.upper, strict=True)
+    late = [(lower, upper) for decisions, lower, upper in pairs if decisions >= curve.decisions[-1] / _SCALED_TO]
+    return [end for pair in late for end in pair]
 
 
 def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str) -> None:

@@ -7,6 +7,7 @@ from bandit.evaluation.targets import LOGGING
 from batch.compare import Compared
 
 REFUSED = "refused"
+FEW_REWARDS = "too few rewards"
 
 
 def values_sheet(evaluation: Evaluation) -> Sheet:
@@ -29,16 +30,8 @@ def values_sheet(evaluation: Evaluation) -> Sheet:
 
 def overlap_sheet(evaluation: Evaluation) -> Sheet:
     """How far the log and each policy meet."""
-    columns = (
-        "policy",
-        "decisions",
-        "effective",
-        "largest weight",
-        "its share",
-        "unsupported",
-        "mean weight",
-        "verdict",
-    )
+    names = "decisions", "effective", "largest weight", "its share", "unsupported", "mean weight", "rewards", "verdict"
+    columns = ("policy", *names)
     return Sheet(columns, [_overlap(result) for result in evaluation.results if result.overlap is not None])
 
 
@@ -47,7 +40,8 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
     columns = ("policy", "less", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
-    return Sheet(columns, [_difference(each) for each in shown])
+    few = {result.policy for result in evaluation.results if result.caution}
+    return Sheet(columns, [_difference(each, few) for each in shown])
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
@@ -72,8 +66,8 @@ def plans_sheet(made: Compared) -> Sheet:
     rows = [
         (
             each.policy,
-            percent(each.detectable),
-            f"{each.detectable_share:.0%}",
+            percent(each.detectable) if each.detectable else "none: it chose as the log did",
+            f"{each.detectable_share:.0%}" if each.detectable else "-",
             "-"
             if each.days is None or each.difference is None or each.explore_share is None
             else f"{whole_days(each.days):,} at {each.explore_share:.1%} for a lead of {percent(each.difference)}",
@@ -131,21 +125,26 @@ def tuned_lines(evaluation: Evaluation) -> list[str]:
 
 
 def refusal_lines(evaluation: Evaluation) -> list[str]:
-    """Why policies are refused."""
-    return [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
+    """Why policies are refused, and why intervals of others are not to be believed."""
+    refused = [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
+    few = [f"{each.policy}: {each.caution}" for each in evaluation.results if each.is_reliable and each.caution]
+    return [*refused, *few]
 
 
 def verdict_line(evaluation: Evaluation) -> str:
     """The ranking as far as the log tells it, in one sentence."""
     leads = [each for each in evaluation.differences if each.against == evaluation.results[0].policy]
-    better = [each.policy for each in leads if each.adjusted_lower is not None and each.adjusted_lower > 0]
-    worse = [each.policy for each in leads if each.adjusted_upper is not None and each.adjusted_upper < 0]
     refused = [result.policy for result in evaluation.results if not result.is_reliable]
-    open_ = [each.policy for each in leads if each.policy not in {*better, *worse, *refused}]
+    few = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
+    told = [each for each in leads if each.policy not in {*refused, *few}]
+    better = [each.policy for each in told if each.adjusted_lower is not None and each.adjusted_lower > 0]
+    worse = [each.policy for each in told if each.adjusted_upper is not None and each.adjusted_upper < 0]
+    open_ = [each.policy for each in told if each.policy not in {*better, *worse}]
     parts = (
         (better, "would have done better than what was logged"),
         (worse, "would have done worse"),
         (open_, "cannot be told from what was logged"),
+        (few, "met too few rewards to be told"),
         (refused, "cannot be judged by this log"),
     )
     return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
@@ -179,26 +178,30 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
         f"{found.largest_share:.1%}",
         f"{found.unsupported:.1%}",
         f"{found.mean_weight:.3f} ± {found.mean_weight_error:.3f}",
-        "ok" if result.is_reliable else REFUSED,
+        f"{found.effective_rewards:,.0f}",
+        _verdict(result),
     )
 
 
-def _difference(each: Difference) -> tuple[str, ...]:
+def _difference(each: Difference, few: set[str]) -> tuple[str, ...]:
     if each.value is None:
         return (each.policy, each.against, REFUSED, "-", "-", "")
-    zero = (
-        ""
-        if each.adjusted_lower is None or each.adjusted_upper is None
-        else _beyond(each.adjusted_lower, each.adjusted_upper)
-    )
+    lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
+    told = FEW_REWARDS if few & {each.policy, each.against} else _beyond(lower, upper)
     return (
         each.policy,
         each.against,
         f"{100 * each.value:+.3f}%",
         f"{100 * (each.lower or 0):+.3f}% to {100 * (each.upper or 0):+.3f}%",
-        f"{100 * (each.adjusted_lower or 0):+.3f}% to {100 * (each.adjusted_upper or 0):+.3f}%",
-        zero,
+        f"{100 * lower:+.3f}% to {100 * upper:+.3f}%",
+        told,
     )
+
+
+def _verdict(result: PolicyResult) -> str:
+    if not result.is_reliable:
+        return REFUSED
+    return FEW_REWARDS if result.caution else "ok"
 
 
 def _beyond(lower: float, upper: float) -> str:

@@ -2,13 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from drawn import silent
 from shell import assert_refused, call
 
-from artwork.compare.chapelle_li import repeat
+from artwork.compare.tasks import repeat
 from bandit.errors import SurroundingsError
 from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
 from batch.executors import open_executor
@@ -77,10 +78,8 @@ def test_numbers_out_of_range_are_refused(words: tuple[str, str]) -> None:
     assert words[0] in answer.err
 
 
-def test_a_world_must_be_named() -> None:
-    answer = call("compare")
-    assert (answer.code, answer.out) == (2, "")
-    assert "--world" in answer.err
+def test_without_a_world_the_log_is_that_of_the_workspace(tmp_path: Path) -> None:
+    assert_refused(call("compare", "--workspace", str(tmp_path)), 2, str(tmp_path / "impressions"), "--log")
 
 
 def test_repetitions_give_the_same_regrets_in_processes_of_their_own() -> None:
@@ -93,7 +92,7 @@ def test_repetitions_give_the_same_regrets_in_processes_of_their_own() -> None:
 def test_a_worker_that_dies_is_told_with_a_remedy_that_the_command_has() -> None:
     die: Any = os._exit
     with pytest.raises(
-        SurroundingsError, match=r"a worker process died at a repetition.*; try fewer --steps"
+        SurroundingsError, match=r"a worker process died at one of the repetitions.*; try fewer or smaller ones"
     ) as caught:
         repeat("processes", die, [9, 9], silent)
     assert "shard" not in str(caught.value)

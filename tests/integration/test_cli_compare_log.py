@@ -85,7 +85,9 @@ def test_all_policies_and_estimators_have_their_place(here: Path) -> None:
     ]
     for policy in ("logging", "uniform", "popularity", "epsilon_greedy:epsilon=0.1", "thompson", "linucb"):
         assert any(line.split()[:1] == [policy] for line in lines)
-    assert re.search(r"^(thompson|popularity|epsilon).* would have done better than what was logged", answer.out, re.MULTILINE)
+    assert re.search(
+        r"^(thompson|popularity|epsilon).* would have done better than what was logged", answer.out, re.MULTILINE
+    )
 
 
 def test_json_has_what_the_tables_have(here: Path) -> None:
@@ -137,7 +139,9 @@ def test_a_log_that_cannot_judge_any_policy_ends_with_1_and_its_reasons(here: Pa
     answer = compare("--policies", "table:table.csv", log="narrow.parquet")
     assert answer.code == 1
     assert re.search(
-        r"^table:table.csv: insufficient overlap: effective sample size \d+ of 6,000 decisions", answer.out, re.MULTILINE
+        r"^table:table.csv: insufficient overlap: effective sample size \d+ of 6,000 decisions",
+        answer.out,
+        re.MULTILINE,
     )
     assert answer.out.splitlines()[-2] == "table:table.csv cannot be judged by this log"
     refused = as_json("--policies", "table:table.csv", log="narrow.parquet")["evaluation"]["results"][1]["estimates"][

@@ -111,6 +111,24 @@ def test_contexts_that_a_log_happened_to_miss_are_no_wrong_propensities() -> Non
     assert overlap_of(sample, USUAL).miscalibration < 4
 
 
+def test_decisions_that_are_shown_often_are_no_wrong_propensities() -> None:
+    """An arm that is hardly ever drawn is missing with all showings of its decisions, or there with all of them."""
+    p, logging = np.array([0.25] * 4), np.array([0.5, 0.3, 0.19, 0.01])
+    worst = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        times = random.integers(1, 40, 400)
+        decision = np.repeat(np.arange(400), times)
+        arms = random.choice(K, 400, p=logging)[decision]
+        shares = np.maximum(np.bincount(arms, minlength=K), 1) / len(arms)
+        sample = Sample(
+            np.zeros(len(arms)), p[arms], np.zeros(len(arms)), logging[arms], arms=arms, expected_arms=len(arms) * p,
+            expected_squares=len(arms) * p**2 / shares, clusters=decision,
+        )  # fmt: skip
+        worst.append(overlap_of(sample, USUAL).miscalibration)
+    assert max(worst) < USUAL.calibration_errors
+
+
 def test_arms_that_were_hardly_shown_are_not_tested() -> None:
     few = sample_of([0.5, 0.3, 0.199, 0.001], [0.25] * 4)
     assert np.bincount(few.arms, minlength=K)[3] < 30  # type: ignore[arg-type]

@@ -1,0 +1,38 @@
+"""Tasks of a comparison, in this process or in several, with progress."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+from typing import TypeVar
+
+from bandit.errors import SurroundingsError
+from batch.executors import open_executor
+from batch.reports import Report
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def repeat(
+    executor_name: str,
+    task: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    report: Report,
+    what: str = "repetitions",
+) -> list[Result]:
+    """The results of all tasks, in order; ``what`` they are is told to ``report``.
+
+    Raises:
+        SurroundingsError: a worker process died. The executor's own message has the remedies of a job, which this is not.
+    """
+    found = []
+    with open_executor(executor_name) as executor:
+        try:
+            report(what, 0, len(tasks))
+            for done, result in enumerate(executor.map(task, tasks), start=1):
+                found.append(result)
+                report(what, done, len(tasks))
+        except BrokenExecutor as error:
+            raise SurroundingsError(
+                f"a worker process died at one of the {what}, perhaps for lack of memory; try fewer or smaller ones"
+            ) from error
+    return found
