@@ -71,6 +71,7 @@ TOTAL_WEIGHT: Final = 65535
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
 EXPLORE: Final = "explore"
+OTHER: Final = "other"
 JOINT: Final = "joint"
 SIMULATION: Final = "simulation"
 

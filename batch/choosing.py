@@ -1,44 +1,40 @@
 """From a trained generation to weights: what precomputing draws with, and what explaining shows."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.hashing import U64, hash_ids, hash_title, hash_users
-from bandit.policies import draw_arms, parse_policy, quantise
+from bandit.hashing import hash_ids, hash_title, hash_users
+from bandit.policies import draw_arms, quantise
 from bandit.policies.deciding import U8, U16
 from bandit.scores import Scores
-from bandit.snapshot import DRAW, EXPLORE, id64
+from bandit.snapshot import DRAW
 from batch.catalogue import Catalogue
 from batch.config import Config
 from batch.contexts import context_matrix
 from batch.generations import folder_of, read_manifest
-from batch.models import BETA, load_model, model_name
+from batch.models import load_model, model_of
+from batch.sides import U32, Scoring, Side, places_of
 from batch.workspace import Workspace
 
 F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 USERS_A_BLOCK = 256
 """Users scored by one matrix product; blocks are fixed by the users' order, so that shards do not change a sum."""
 
-_NO_CONTEXTS: F64 = np.empty((0, 0))
-_SCORERS_KEPT = 256  # of a title: 34 KB each for 8 artworks of 23 features, 380 KB with joint draws
-
 
 class Picks(NamedTuple):
-    """Arms and weights of n users for all t titles, (n, t); ``explores`` (n,) marks those drawn under uniform."""
+    """Arms and weights of n users for all t titles, (n, t); ``places`` (n,) as of ``places_of``."""
 
     arms: U8
     weights: U16
-    explores: Bool
+    places: U32
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once a process."""
+    """Everything that a generation chooses with, loaded once a process; ``sides`` has its live policies in their order."""
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
@@ -48,31 +44,35 @@ class Chooser:
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         self.new = self.impressions < self.config.new_arm_impressions  # (a,)
-        of_titles = np.bincount(self.catalogue.titles, weights=self.impressions)  # (t,)
-        policy = parse_policy(self.config.policy)
-        self.policies = [policy.for_title(count, of_titles.sum()) for count in of_titles.tolist()]
-        self.model = load_model(folder, self.manifest)
-        self._scorer = lru_cache(maxsize=_SCORERS_KEPT)(lambda title: self.model.scorer(self.catalogue.arms(title)))
-        self._for_everybody = lru_cache(maxsize=None)(self._for_each)
+        of_titles = np.bincount(self.catalogue.titles, weights=self.impressions).astype(np.float64, copy=False)  # (t,)
+        words = self.config.live_policies
+        names = [model_of(self.config, word) for word in words]
+        scorings = {
+            name: Scoring(name, load_model(folder, self.manifest, name), self.catalogue)
+            for name in dict.fromkeys(names)
+        }
+        self.sides = [Side(word, scorings[name], of_titles) for word, name in zip(words, names, strict=True)]
 
     @property
     def config(self) -> Config:
         """How the generation is made."""
         return self.manifest.config
 
-    def scores(self, title: int, contexts: F64) -> Scores:
-        """What the posterior says of a title's artworks to users (n, d): (n, k), or (1, k) where it knows no context."""
-        return self._scorer(title).scores(contexts)
-
-    def probabilities(self, title: int, contexts: F64, explores: Bool) -> F64:
-        """The probability of each artwork before floors, (n, k): under uniform where ``explores`` (n,)."""
-        knows_context = model_name(self.config) != BETA
-        own = self._for_each(title, contexts) if knows_context else self._for_everybody(title)
-        own = np.broadcast_to(own, (len(contexts), own.shape[1]))
-        return np.where(explores[:, None], 1 / own.shape[1], own) if explores.any() else own
-
-    def _for_each(self, title: int, contexts: F64 = _NO_CONTEXTS) -> F64:
-        return self.policies[title].probabilities(self.scores(title, contexts))
+    def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
+        """The probability of each artwork before floors, (n, k): each user's (n, d) under the policy of his place (n,)."""
+        arms = len(self.catalogue.arms(title))
+        out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
+        known: dict[str, Scores] = {}
+        for place, side in enumerate(self.sides):
+            own = places == place
+            if not own.any():
+                continue
+            scoring = side.scoring
+            if scoring.knows_contexts and scoring.name not in known:  # scored once for both policies
+                known[scoring.name] = scoring.scores(title, contexts)
+            found = side.probabilities(title, known.get(scoring.name))
+            out[own] = np.broadcast_to(found, out.shape)[own]
+        return out
 
     def weights(self, title: int, probabilities: F64) -> U16:
         """Probabilities with floors, quantised, (n, k)."""
@@ -84,16 +84,16 @@ class Chooser:
 
         Titles are the outer loop, so that memory holds the scorer of one title and the scores of one block.
         """
-        contexts, explores = self.padded_contexts(first, count), self.padded_explorers(first, count)
+        contexts, places = self.padded_contexts(first, count), self.padded_places(first, count)
         users = hash_ids(self.users["user_id"][first : first + count])
         states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
         shape = count, len(self.titles_hashed)
-        picks = Picks(np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16), explores[:count])
+        picks = Picks(np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16), places[:count])
         for title, hashed in enumerate(self.titles_hashed):
             drawn = hash_title(states, hashed)
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
-                weights = self.weights(title, self.probabilities(title, contexts[block], explores[block]))
+                weights = self.weights(title, self.probabilities(title, contexts[block], places[block]))
                 picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
         return picks
 
@@ -105,18 +105,7 @@ class Chooser:
         known = context_matrix(self.users[first : first + count]).astype(np.float64)
         return np.pad(known, ((0, -count % USERS_A_BLOCK), (0, 0)))
 
-    def padded_explorers(self, first: int, count: int) -> Bool:
-        """Whether each of the same users draws under uniform; padding does not."""
+    def padded_places(self, first: int, count: int) -> U32:
+        """The place of the policy that each of the same users' picks are drawn under; of padding it is 0."""
         users = hash_ids(self.users["user_id"][first : first + count])
-        return np.pad(explorers(self.config, self.manifest.generation, users), (0, -count % USERS_A_BLOCK))
-
-
-def explorers(config: Config, generation: int, users: U64) -> Bool:
-    """Whether each user, given by ``hash_ids``, is one of the share whose picks are drawn under uniform, (n,).
-
-    The share is drawn anew for every generation: explore data come from everybody, and nobody is left with it.
-    """
-    if len(config.policies) == 1:
-        return np.zeros(len(users), dtype=np.bool_)
-    hashed = hash_title(hash_users(EXPLORE, config.seed, generation, users), np.uint64(id64("")))
-    return hashed < np.uint64(int(config.explore_share * 2.0**64))
+        return np.pad(places_of(self.config, self.manifest.generation, users), (0, -count % USERS_A_BLOCK))

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,8 +28,10 @@ from batch.logs.columns import Columns, read_columns
 from batch.logs.logged import LoggedData
 from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
 from batch.logs.workspace_log import WORKSPACE, read_workspace
+from batch.online import online_pairs
 from batch.reports import Report
 from batch.reward_model_words import parse_reward_model
+from batch.side_by_side import SideBySide, beside
 from batch.workspace import Workspace
 
 DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
@@ -41,6 +44,7 @@ class Request:
     ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file. ``split`` is the share of decisions to learn from;
     it is used only where a policy learns. ``replay_batch`` is the batch of learning policies; 0 leaves replay out. ``planned``
     asks for the smallest lead that the log can show, ``difference`` also for the days of explore data that a given lead needs.
+    ``until`` is the last day of a workspace's log that is learned from and judged by; what came of policies live is of all days.
     """
 
     log: str = WORKSPACE
@@ -61,11 +65,15 @@ class Request:
     explore_share: float = 0.05
     impressions_a_day: float | None = None
     settings: Settings = field(default_factory=Settings)
+    until: date | None = None
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What was compared on what, and what came of it; ``learned_from`` impressions are 0 where no policy learns."""
+    """What was compared on what, and what came of it; ``learned_from`` impressions are 0 where no policy learns.
+
+    ``online`` has the policies that were live side by side in the workspace, beside what the log says of them.
+    """
 
     log: str
     notes: tuple[str, ...]
@@ -81,6 +89,7 @@ class Compared:
     replayed: list[Replayed]
     plans: list[Plan]
     seconds: float
+    online: list[SideBySide] = field(default_factory=list)
 
 
 def compare(request: Request, report: Report) -> Compared:
@@ -128,6 +137,7 @@ def compare(request: Request, report: Report) -> Compared:
         for each in wanted
         if request.replay_batch and each.policy is not None
     ]
+    online = _online(request, evaluation)
     return Compared(
         log=data.about,
         notes=data.notes,
@@ -143,6 +153,7 @@ def compare(request: Request, report: Report) -> Compared:
         replayed=replayed,
         plans=plans,
         seconds=round(time.perf_counter() - began, 2),
+        online=online,
     )
 
 
@@ -154,7 +165,11 @@ def read_log(request: Request) -> LoggedData:
         SurroundingsError: it could not be fetched.
     """
     if request.log == WORKSPACE:
-        return read_workspace(Workspace(request.workspace), request.reward)
+        return read_workspace(Workspace(request.workspace), request.reward, request.until)
+    if request.until is not None:
+        raise InputError(
+            f"--until {request.until} is for the workspace's log, and --log is {request.log}; leave it out"
+        )
     if request.log.startswith(PREFIX):
         return read_open_bandit(request.log, request.cache, request.source)
     path = Path(request.log)
@@ -163,6 +178,17 @@ def read_log(request: Request) -> LoggedData:
             f"there is no log {request.log!r}; expected {WORKSPACE}, one of {', '.join(NAMES)}, or a Parquet or CSV file"
         )
     return read_columns(path, request.columns)
+
+
+def _online(request: Request, evaluation: Evaluation) -> list[SideBySide]:
+    if request.log != WORKSPACE:
+        return []
+    until = request.until
+    pairs = online_pairs(Workspace(request.workspace), request.reward, request.settings)
+    return [
+        beside(pair, evaluation, before=until is not None and until < date.fromisoformat(pair.first_day))
+        for pair in pairs
+    ]
 
 
 def _parts(log: ImpressionLog, share: float, learning: bool) -> tuple[ImpressionLog | None, ImpressionLog]:  # noqa: FBT001

@@ -20,7 +20,8 @@ class Config:
     ``policy`` is a word of ``bandit.policies.parse_policy``. ``posterior`` is what contextual policies learn with.
     ``retention`` is the share of a day's evidence that is left a day later. ``reward`` is a word of
     ``bandit.rewards.parse_reward``, kept in its canonical form, or ``logged``. ``explore_share`` is the share of users whose
-    picks are drawn under the uniform policy.
+    picks are drawn under the uniform policy. ``other_share`` of all others, the same users in every generation of a seed, get
+    theirs under ``other_policy``, if there is one, from the same posterior.
 
     Raises:
         InputError: a word is not known, or a number is out of range.
@@ -35,6 +36,8 @@ class Config:
     retention: float = 1.0
     reward: str = "take"
     explore_share: float = 0.0
+    other_policy: str = ""
+    other_share: float = 0.5
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
@@ -51,16 +54,34 @@ class Config:
                 f"explore_share is {self.explore_share}, expected a share from 0 to below 1;"
                 " `--policy uniform` draws for everybody at random"
             )
+        self._check_other()
         if self.reward != LOGGED:  # one text for one reward: what is kept of a day is found again by it
             object.__setattr__(self, "reward", parse_reward(self.reward).text)
 
+    def _check_other(self) -> None:
+        if self.other_policy and parse_policy(self.other_policy) == parse_policy(self.policy):
+            raise InputError(
+                f"other_policy {self.other_policy} is the policy {self.policy} itself; name another, or another setting"
+            )
+        if not 0 < self.other_share < 1:
+            raise InputError(f"other_share is {self.other_share}, expected a share between 0 and 1")
+
+    @property
+    def live_policies(self) -> tuple[str, ...]:
+        """The words of the policies that are compared live: the policy, then the other one if there is one."""
+        return (self.policy, self.other_policy) if self.other_policy else (self.policy,)
+
     @property
     def is_contextual(self) -> bool:
-        """Whether the policy looks at scores of the posterior, or only at the popularity that all users share."""
-        return parse_policy(self.policy).contextual
+        """Whether a live policy looks at scores of the posterior, or all only at the popularity that all users share."""
+        return any(parse_policy(word).contextual for word in self.live_policies)
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The names of the policies that the generation's picks are drawn under: the policy, then that of explore data."""
-        own = self.policy.partition(":")[0]
-        return (own, Uniform.name) if self.explore_share > 0 and own != Uniform.name else (own,)
+        """The names of the policies that the generation's picks are drawn under: the live ones, then that of explore data.
+
+        Two settings of one policy are named by their words.
+        """
+        names = [word.partition(":")[0] for word in self.live_policies]
+        live = names if len(set(names)) == len(names) else list(self.live_policies)
+        return tuple(dict.fromkeys([*live, Uniform.name] if self.explore_share > 0 else live))

@@ -7,6 +7,7 @@ from batch.choosing import Chooser
 from batch.contexts import context_matrix
 from batch.datasets.contexts import FEATURES
 from batch.explanation import Contribution
+from batch.sides import Scoring
 from batch.workspace import Workspace
 
 F64 = npt.NDArray[np.float64]
@@ -23,9 +24,9 @@ def feature_names(workspace: Workspace, n_features: int) -> tuple[str, ...]:
 
 
 def contributions(
-    chooser: Chooser, title: int, context: F64, names: tuple[str, ...]
+    chooser: Chooser, scoring: Scoring, title: int, context: F64, names: tuple[str, ...]
 ) -> list[tuple[float, list[Contribution]]]:
-    """Level and largest contributions of each artwork at a context (d,).
+    """Level and largest contributions of each artwork at a context (d,), by one of the chooser's models.
 
     Expected scores are affine in the context, so those at d + 1 contexts tell all. Features that are 1 for everybody are in
     the level, whichever weight the posterior gave them.
@@ -33,7 +34,7 @@ def contributions(
     constant = (context_matrix(chooser.users) == 1).all(axis=0)  # (d,)
     base = np.where(constant, 1.0, 0.0)
     corners = np.vstack([base, base + np.diag(~constant)])  # (d + 1, d)
-    expected = chooser.scores(title, corners).expected
+    expected = scoring.scores(title, corners).expected
     if len(expected) == 1:  # it knows no context
         return [(float(mean), []) for mean in expected[0]]
     weights = expected[1:] - expected[0]  # (d, k)

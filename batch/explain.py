@@ -10,6 +10,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError
+from bandit.hashing import hash_ids
 from bandit.policies import LinUCB, Popularity
 from bandit.posterior import BetaPosterior
 from bandit.posterior.shared_weights import SharedWeights
@@ -19,8 +20,8 @@ from batch.choosing import USERS_A_BLOCK, Chooser
 from batch.contributions import contributions, feature_names
 from batch.explanation import Contribution, ExplainedArtwork, Explanation
 from batch.generations import folder_of, resolve
-from batch.models import model_name
 from batch.picks import RecordedPick, recorded_pick, recorded_picks
+from batch.sides import explore
 from batch.workspace import Workspace
 
 F64 = npt.NDArray[np.float64]
@@ -56,27 +57,28 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     first = row // USERS_A_BLOCK * USERS_A_BLOCK
     block = chooser.users["user_id"][first : first + USERS_A_BLOCK]
     # The whole block, as it was scored when the picks were drawn: the sums in a product depend on its shape.
-    contexts, explores = chooser.padded_contexts(first, len(block)), chooser.padded_explorers(first, len(block))
+    contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
-    probabilities = chooser.probabilities(title, contexts, explores)
+    explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
+    side = chooser.sides[0 if explores else places[own]]
+    scoring, policy = side.scoring, side.policies[title]
+    probabilities = chooser.probabilities(title, contexts, places)
     weights = chooser.weights(title, probabilities)
-    scores = _row(chooser.scores(title, contexts), own)
-    bounded = isinstance(
-        chooser.policies[title], LinUCB
-    )  # which chose by the deviation of the draws: that one is shown
-    if isinstance(chooser.model, SharedWeights) and not bounded:  # exact, where draws give the deviation of 256 numbers
-        scores = _row(chooser.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
+    scores = _row(scoring.scores(title, contexts), own)
+    # LinUCB chose by the deviation of the draws, and that one is shown; else the exact one, where draws give that of 256 numbers.
+    if isinstance(scoring.model, SharedWeights) and not isinstance(policy, LinUCB):
+        scores = _row(scoring.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
     names = feature_names(workspace, contexts.shape[1])
-    parts = contributions(chooser, title, contexts[own], names)
+    parts = contributions(chooser, scoring, title, contexts[own], names)
     return Explanation(
         user_id=block[own],
         title_id=chooser.catalogue.title_ids[title],
         generation=chooser.manifest.generation,
         source="personalized",
         policy=pick.policy,
-        posterior=model_name(chooser.config),
+        posterior=scoring.name,
         link=scores.link,
-        explores=bool(explores[own]),
+        explores=explores,
         shown=pick.artwork_id,
         recorded=pick.weight,
         artworks=_artworks(chooser, title, scores, probabilities[own], weights[own], parts),

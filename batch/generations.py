@@ -37,8 +37,10 @@ class Manifest:
     @property
     def digest(self) -> str:
         """Digest of the manifest: the store's copy of a generation names the manifest that it came from."""
-        plain = json.dumps(asdict(self), sort_keys=True).encode()
-        return blake2b(plain, digest_size=16).hexdigest()
+        plain = asdict(self)
+        if not self.config.other_policy:  # as before there were two policies: the store's copies keep their digest
+            del plain["config"]["other_policy"], plain["config"]["other_share"]
+        return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def with_files(self, folder: Path, paths: list[Path], *, stage: str, **counts: int) -> Self:
         """The manifest after a stage that wrote ``paths``: their checksums and counts added."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from bandit.policies import parse_policy
 from bandit.posterior import BetaPosterior, BetaScores, LinearPosterior
 from bandit.posterior.laplace import Laplace
 from bandit.posterior.shared_weights import SharedWeights
@@ -61,8 +62,13 @@ _LOADS: dict[str, Callable[[Path, int], Model]] = {
 
 
 def model_name(config: Config) -> str:
-    """The posterior that a generation chooses with: policies that know no context look at popularity alone."""
+    """The posterior that a generation learns: policies that know no context look at popularity alone."""
     return config.posterior if config.is_contextual else BETA
+
+
+def model_of(config: Config, word: str) -> str:
+    """The posterior that one of a generation's policies, by its word, looks at."""
+    return config.posterior if parse_policy(word).contextual else BETA
 
 
 def fit_model(config: Config, fitting: Fitting) -> Fitted:
@@ -71,12 +77,12 @@ def fit_model(config: Config, fitting: Fitting) -> Fitted:
         return _FITS[model_name(config)](fitting)
 
 
-def model_path(folder: Path, config: Config) -> Path:
-    """Where a generation's posterior lies."""
-    return folder / "posterior" / f"{model_name(config)}.npz"
+def model_path(folder: Path, name: str) -> Path:
+    """Where a generation's posterior of a name lies."""
+    return folder / "posterior" / f"{name}.npz"
 
 
-def load_model(folder: Path, manifest: Manifest) -> Model:
-    """The posterior of a generation; joint draws are pinned by the seed and number of the generation."""
+def load_model(folder: Path, manifest: Manifest, name: str) -> Model:
+    """A posterior of a generation; joint draws are pinned by the seed and number of the generation."""
     joint = hash_base(JOINT, manifest.config.seed, manifest.generation)
-    return _LOADS[model_name(manifest.config)](model_path(folder, manifest.config), joint)
+    return _LOADS[name](model_path(folder, name), joint)

@@ -29,6 +29,7 @@ class Precomputed:
     titles: int
     picks: int
     shards: int
+    other_policy: str = ""
 
 
 def precompute(
@@ -57,8 +58,9 @@ def precompute(
         rows += written.rows
         report("choosing artworks", done + 1, len(shards))
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
+    config, counts = manifest.config, manifest.counts
     return Precomputed(
-        number, folder, manifest.config.policy, manifest.counts["users"], manifest.counts["titles"], picks, len(shards)
+        number, folder, config.policy, counts["users"], counts["titles"], picks, len(shards), config.other_policy
     )
 
 
@@ -113,7 +115,7 @@ def _frame(chooser: Chooser, user_ids: pl.Series, picks: Picks) -> pl.DataFrame:
             "title_id": pl.Series(titles.ravel()).cat.to(title_ids),
             "arm": picks.arms.ravel(),
             "weight": picks.weights.ravel(),
-            "policy": pl.Series(picks.explores.astype(np.uint32)).cat.to(policies).gather(users.ravel()),
+            "policy": pl.Series(picks.places).cat.to(policies).gather(users.ravel()),
         }
     )
 

@@ -16,7 +16,7 @@ from batch.files import replace_file, write_parquet
 from batch.fitting import Fitted, Fitting
 from batch.generations import Manifest, claim, claimed, folder_of, write_manifest
 from batch.learning import Learned, learn
-from batch.models import fit_model, model_name, model_path
+from batch.models import BETA, fit_model, model_name, model_path
 from batch.reports import Report
 from batch.tables import Tables, read_tables
 from batch.workspace import Workspace
@@ -35,6 +35,7 @@ class Trained:
     unknown: int
     prior_precision: tuple[float, ...]
     noise_precision: float | None
+    other_policy: str = ""
 
 
 def train(workspace: Workspace, config: Config, executor: Executor, report: Report, *, shard_size: int) -> Trained:
@@ -70,6 +71,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Repo
         unknown=learned.unknown,
         prior_precision=fitted.prior_precision,
         noise_precision=fitted.noise_precision,
+        other_policy=config.other_policy,
     )
 
 
@@ -104,7 +106,7 @@ def _write(
     workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, beta: BetaPosterior, fitted: Fitted
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
-    models = {folder / "posterior" / "beta.npz": beta, model_path(folder, manifest.config): fitted.model}
+    models = {model_path(folder, BETA): beta, model_path(folder, model_name(manifest.config)): fitted.model}
     for path, model in models.items():
         with replace_file(path) as temporary:
             model.save(temporary)

@@ -532,6 +532,18 @@ def explores(generation_folder: Path, user_row: int) -> bool:
     return Fraction(drawn, 2**64) < Fraction(config["explore_share"])
 
 
+def word_of(generation_folder: Path, user_row: int) -> str:
+    """The policy that a user's picks are drawn under, as a word of the command line."""
+    if explores(generation_folder, user_row):
+        return "uniform"
+    config = _manifest(generation_folder)["config"]
+    user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
+    drawn = keyed_hash("other", config["seed"], 0, user, "")  # of all generations alike
+    other = config["other_policy"] and Fraction(drawn, 2**64) < Fraction(config["other_share"])
+    word: str = config["other_policy" if other else "policy"]
+    return word
+
+
 def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
     ids, impressions = (_column(folder / "catalogue.parquet", name) for name in ("title_id", "impressions"))
     wanted = list(dict.fromkeys(ids))[title]
@@ -540,10 +552,10 @@ def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
 
 def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
     config = _manifest(folder)["config"]
-    name, _, text = config["policy"].partition(":")
+    name, _, text = word_of(folder, user_row).partition(":")
     settings = {key: float(value) for key, _, value in (item.partition("=") for item in text.split(",") if item)}
     k = len(arms)
-    if name == "uniform" or explores(folder, user_row):
+    if name == "uniform":
         return [1 / k] * k
     if name == "popularity":
         return share_of_best(_beta_from_files(folder, arms).means)

@@ -1,5 +1,6 @@
 """``artwork compare``: policies against each other, on a log or in a world with known truth."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -55,6 +56,13 @@ def compare_command(
     reward: Annotated[
         str, typer.Option(help="What counts in a workspace's log, as for artwork train.", rich_help_panel=_LOG)
     ] = "take",
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="Last day of a workspace's log to learn from and judge by, YYYY-MM-DD; what was live later is told beside it.",
+            rich_help_panel=_LOG,
+        ),
+    ] = None,
     policies: Annotated[
         str,
         typer.Option(
@@ -238,6 +246,7 @@ def compare_command(
         explore_share=explore_share,
         impressions_a_day=impressions_a_day,
         settings=settings,
+        until=None if until is None else parse_day(until),
     )
     _compare_log(request, report, as_json)
 
@@ -276,6 +285,18 @@ def _compare_delays(steps: int, repetitions: int, delays: str, seed: int, as_jso
     emit(made, render_compared, as_json=as_json)
     if made.comparison.wanting:
         raise typer.Exit(EXIT_WANTING)
+
+
+def parse_day(text: str) -> date:
+    """A day from its text, as the folders of a log are named.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--until is {text!r}, expected a day as YYYY-MM-DD") from None
 
 
 def parse_thresholds(words: list[str]) -> Thresholds:

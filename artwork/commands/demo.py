@@ -37,6 +37,12 @@ def demo_command(
         str | None, typer.Option(help=f"How many of the titles rated most, or all; {DEFAULT_TITLES} by default.")
     ] = None,
     policy: PolicyOption = "thompson",
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Another policy, any of them, that is live for half of the users; ends with offline beside online."
+        ),
+    ] = "",
     posterior: PosteriorOption = "linear",
     new_artworks: Annotated[
         float,
@@ -56,8 +62,10 @@ def demo_command(
     generation, and every day asks the running service for each artwork. Ctrl-C ends it.
 
     Example: artwork demo --once --days 3 --policy epsilon_greedy:epsilon=0.1
+
+    Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed)
+    config = Config(policy=policy, posterior=posterior, seed=seed, other_policy=against)
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"

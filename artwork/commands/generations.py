@@ -102,7 +102,7 @@ def _listed(workspace: Workspace, number: int, in_store: bool, served: tuple[int
         generation=number,
         stage="(not here)" if manifest is None else manifest.stage,
         created_at="" if manifest is None else manifest.created_at,
-        policy="" if manifest is None else manifest.config.policy,
+        policy="" if manifest is None else " and ".join(manifest.config.live_policies),
         impressions=0 if manifest is None else sum(manifest.rows.values()),
         picks=0 if manifest is None else manifest.counts.get("picks", 0),
         in_store=in_store,

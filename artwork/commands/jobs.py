@@ -7,6 +7,7 @@ import typer
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.output import emit, errors, progress_bars
+from bandit.errors import InputError
 from batch.config import POSTERIORS, Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -48,6 +49,16 @@ RewardOption = Annotated[
 ExploreShareOption = Annotated[
     float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
 ]
+OtherPolicyOption = Annotated[
+    str,
+    typer.Option(help="Another policy beside it, for a share of the users, from the same posterior: live comparison."),
+]
+OtherShareOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
+    ),
+]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
@@ -69,6 +80,8 @@ def train_command(
     retention: RetentionOption = _DEFAULTS.retention,
     reward: RewardOption = _DEFAULTS.reward,
     explore_share: ExploreShareOption = _DEFAULTS.explore_share,
+    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
+    other_share: OtherShareOption = None,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -77,6 +90,8 @@ def train_command(
     """Learn from all impressions of the workspace: claims a new generation.
 
     Example: artwork train --posterior shared --retention 0.98 --explore-share 0.01
+
+    Example: artwork train --other-policy epsilon_greedy:epsilon=0.1 --other-share 0.2
     """
     config = Config(
         policy=policy,
@@ -85,6 +100,8 @@ def train_command(
         retention=retention,
         reward=reward,
         explore_share=explore_share,
+        other_policy=other_policy,
+        other_share=_share_of_other(other_policy, other_share),
     )
     with progress_bars() as report, open_executor(executor) as shards:
         made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
@@ -133,6 +150,8 @@ def run_command(
     retention: RetentionOption = _DEFAULTS.retention,
     reward: RewardOption = _DEFAULTS.reward,
     explore_share: ExploreShareOption = _DEFAULTS.explore_share,
+    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
+    other_share: OtherShareOption = None,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -150,6 +169,8 @@ def run_command(
         retention=retention,
         reward=reward,
         explore_share=explore_share,
+        other_policy=other_policy,
+        other_share=_share_of_other(other_policy, other_share),
     )
     seconds = None if every is None else parse_duration(every)
 
@@ -167,6 +188,12 @@ def run_command(
         )
 
 
+def _share_of_other(policy: str, share: float | None) -> float:
+    if share is not None and not policy:
+        raise InputError(f"--other-share is {share} and no --other-policy is named; name one, or leave the share out")
+    return _DEFAULTS.other_share if share is None else share
+
+
 def prepare(workspace: Path) -> None:
     """Give a workspace what serving needs: synthetic tables if it has none, and a published generation."""
     there = Workspace(workspace)
@@ -180,7 +207,7 @@ def render_trained(made: Trained) -> str:
     """What was learned from, and where it lies."""
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
     return (
-        f"generation {made.generation} trained for {made.policy} from {made.impressions:,} impressions"
+        f"generation {made.generation} trained for {_policies(made)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
     )
 
@@ -188,7 +215,7 @@ def render_trained(made: Trained) -> str:
 def render_precomputed(made: Precomputed) -> str:
     """How much was chosen, and where it lies."""
     return (
-        f"generation {made.generation}: {made.picks:,} picks of {made.policy} for {made.users:,} users"
+        f"generation {made.generation}: {made.picks:,} picks of {_policies(made)} for {made.users:,} users"
         f" x {made.titles:,} titles: {made.folder / 'picks'}"
     )
 
@@ -207,3 +234,7 @@ def render_ran(made: Ran) -> str:
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )
+
+
+def _policies(made: Trained | Precomputed) -> str:
+    return f"{made.policy} and {made.other_policy}" if made.other_policy else made.policy

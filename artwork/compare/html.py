@@ -1,6 +1,7 @@
 """A comparison on a log as one page that works offline."""
 
 import shlex
+from collections.abc import Sequence
 from html import escape
 from math import log10
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
+from artwork.compare.online_sheets import online_lines, online_sheet
 from artwork.compare.sheets import (
     REFUSED,
     differences_sheet,
@@ -23,11 +25,13 @@ from artwork.compare.sheets import (
 )
 from artwork.pages import chart, listing, page, table, verdict, write_page
 from artwork.sheets import Sheet
-from bandit.evaluation import Evaluation
+from bandit.evaluation import Difference, Evaluation
 from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
 from batch.compare import Compared, Request
+from batch.online import OnlinePair
+from batch.side_by_side import SideBySide
 
-_TEXTS: Final = ("policy", "less", "verdict", "estimator", "interval", "", "policy that learns")
+_TEXTS: Final = ("policy", "less", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")
 _COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
 _DECADES, _SCALED_TO = 100, 5  # of the sequences the last two decades are shown, as high as their last fifth
 _NOT_TO_TRUST: Final = """
@@ -63,6 +67,7 @@ def rendered(made: Compared, request: Request) -> str:
         ("Overlap of log and policy", _overlap(evaluation) + _table(overlap_sheet(evaluation)) + listing(refusals)),
         ("At all times at once", _sequences(evaluation)),
         ("Other intervals", _table(others_sheet(evaluation))),
+        ("Offline beside online", _online(made.online) if made.online else ""),
         ("Learning by replay", _replay(made) + _table(replay_sheet(made)) if made.replayed else ""),
         ("What more data would tell", _table(plans_sheet(made)) if made.plans else ""),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
@@ -86,6 +91,7 @@ def repeat(request: Request) -> str:
     words = ["artwork", "compare", "--log", request.log]
     named = {
         "--workspace": (request.workspace, usual.workspace),
+        "--until": (request.until, usual.until),
         "--from": (request.source, usual.source),
         "--policies": (request.policies, None),
         "--posterior": (request.posterior, usual.posterior),
@@ -264,3 +270,38 @@ def _replay(made: Compared) -> str:
     figure.update_xaxes(title="impressions kept: shown to the policy that learns")
     figure.update_yaxes(title="reward an impression so far, percent")
     return chart(figure)
+
+
+def _online(pairs: Sequence[SideBySide]) -> str:
+    """Differences of policies that were live side by side, as the log has them and as they came."""
+    figure = go.Figure()
+    for pair in pairs:
+        names = f"{pair.online.policy.policy} less {pair.online.against.policy}"
+        _difference(figure, f"online: {names}", pair.online.difference, pair.online, _COLOURS[2])
+        if pair.offline is not None:
+            judged = pair.offline.difference
+            _difference(figure, f"offline: {names}", judged.value, judged, _COLOURS[1])
+    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(title=f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself")
+    height = max(260, 100 * len(pairs) + 140)
+    drawn = chart(figure, height=height) if figure.data else ""
+    return drawn + _table(online_sheet(pairs)) + listing(online_lines(pairs))
+
+
+def _difference(figure: go.Figure, name: str, value: float | None, ends: Difference | OnlinePair, colour: str) -> None:
+    if value is None or ends.lower is None or ends.upper is None:
+        return
+    figure.add_scatter(
+        x=[100 * value],
+        y=[name],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (ends.upper - value)],
+            "arrayminus": [100 * (value - ends.lower)],
+        },
+        mode="markers",
+        marker={"size": 9, "color": colour},
+        hovertemplate="%{y}: %{x:+.3f} %<extra></extra>",
+        showlegend=False,
+    )

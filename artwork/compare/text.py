@@ -1,5 +1,6 @@
 """A comparison on a log as text."""
 
+from artwork.compare.online_sheets import online_lines, online_sheet
 from artwork.compare.sheets import (
     differences_sheet,
     head_lines,
@@ -16,11 +17,12 @@ from batch.compare import Compared
 
 
 def render(made: Compared) -> str:
-    """What was compared, values, overlap, differences, and what the log cannot tell."""
+    """What was compared, values, overlap, differences, what the log cannot tell, and what was live."""
     evaluation = made.evaluation
     sheets = [values_sheet(evaluation), overlap_sheet(evaluation), differences_sheet(evaluation)]
     sheets += [replay_sheet(made)] if made.replayed else []
     sheets += [plans_sheet(made)] if made.plans else []
+    online = [printed(online_sheet(made.online)), *online_lines(made.online)] if made.online else []
     return "\n".join(
         (
             *head_lines(made),
@@ -28,6 +30,7 @@ def render(made: Compared) -> str:
             *tuned_lines(evaluation),
             *refusal_lines(evaluation),
             verdict_line(evaluation),
+            *online,
             f"took {made.seconds:.1f} s",
         )
     )

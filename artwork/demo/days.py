@@ -28,7 +28,8 @@ class DayResult:
 
     ``uniform`` and ``best`` are the world's expected take rates, on the same visits, of uniform choice and of the artwork that
     is truly best for each user. ``lead`` is the sum of take minus expected take under uniform of each user, (n,), and
-    ``shown`` the impressions of each user, (n,). ``newcomers`` is of the titles that new artworks have joined.
+    ``shown`` the impressions of each user, (n,). ``rates`` are take rates of picks by policy. ``newcomers`` is of the titles
+    that new artworks have joined.
     """
 
     day: int
@@ -45,6 +46,7 @@ class DayResult:
     p99_ms: float
     lead: F64
     shown: F64
+    rates: dict[str, float]
     newcomers: NewcomerResult | None = None
 
     @property
@@ -124,7 +126,15 @@ def judge(
         p99_ms=answers.latencies.get_value_at_percentile(99) / 1000,
         lead=np.asarray(np.bincount(users, weights=takes - uniform, minlength=n_users), dtype=np.float64),
         shown=np.bincount(users, minlength=n_users).astype(np.float64),
+        rates=_rates(answers, takes),
     )
+
+
+def _rates(answers: Answers, takes: F64) -> dict[str, float]:
+    """The take rate of each policy's picks; answers of the fallback are none."""
+    frame = pl.DataFrame({"policy": answers.policies, "source": answers.sources, "take": takes})
+    picks = frame.filter(pl.col("source") == "personalized")
+    return dict(picks.group_by("policy").agg(pl.col("take").mean()).sort("policy").rows())
 
 
 def _clickbait_share(world: World) -> F64:

@@ -71,7 +71,7 @@ class Loop:
 
     def explore(self, day: int, report: Report) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
-        config = replace(self.config, policy="uniform")
+        config = replace(self.config, policy="uniform", other_policy="")
         made = train(self.workspace, config, self.executor, report, shard_size=_SHARD_SIZE)
         precompute(self.workspace, made.generation, self.executor, report, shard_size=_SHARD_SIZE)
         return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))

@@ -8,17 +8,20 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
 from artwork.demo.days import DayResult
 from artwork.demo.ground import Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
-from artwork.demo.table import HEADER, line, newcomer_line, summary
+from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.verdict import judge_policy
 from artwork.output import progress_bars
 from artwork.serving import running_service
+from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.embedded import stop_store, store_url
 from batch.job import Ran
+from batch.side_by_side import SideBySide
 
 _POLL_SECONDS = "0.2"
 
@@ -38,6 +41,13 @@ class Outcome:
     upper: float
     above_uniform: bool
     seconds: float
+
+
+@dataclass(frozen=True)
+class OutcomeOfTwo(Outcome):
+    """The same where two policies were live, the verdict being about the first one and its users; and both side by side."""
+
+    against: SideBySide
 
 
 @dataclass(frozen=True)
@@ -74,14 +84,19 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         if plan.new_artworks:
             hold_back(ground.workspace, plan.new_artworks, config.seed)
         loop = Loop.of(ground.workspace, config)
+        own = own_side(config, loop.tables)
         say(_intro(loop, ground, terms if ground.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
+        offline = _judge_offline(loop) if config.other_policy else None
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
-            verdict = judge_policy(live, config.seed)
+            verdict = judge_policy(live, own, config.seed)
             say(summary(live, verdict, config.policy))
+            both = None if offline is None else judge_online(ground.workspace, config, offline)
+            if both is not None:
+                say(lines_of(both, ground.workspace, config, EXPLORE_DAYS))
             seconds = round(time.perf_counter() - began, 1)
             say(f"the run took {seconds:.0f} s, a night {median(night.seconds for night in nights):.1f} s;")
             say(f"everything it made lies in {root}")
@@ -90,7 +105,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     finally:
         bring_back(ground.workspace)
         stop_store(root)
-    return Outcome(
+    outcome = Outcome(
         policy=config.policy,
         posterior=config.posterior,
         workspace=str(root),
@@ -103,6 +118,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         above_uniform=verdict.is_above_uniform,
         seconds=seconds,
     )
+    return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)
 
 
 def _live_days(
@@ -127,10 +143,17 @@ def _night(loop: Loop, url: str) -> Ran:
         return loop.learn(url, report)
 
 
+def _judge_offline(loop: Loop) -> Evaluation:
+    with progress_bars() as report:
+        return judge_offline(loop.workspace, loop.config, report)
+
+
 def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
     with progress_bars() as report:
         result = play_day(day, report=report)
     say(line(result))
+    if len(result.rates) > 1:
+        say(rates_line(result.rates))
     if result.newcomers is not None:
         say(newcomer_line(result.newcomers))
     return result
@@ -138,7 +161,10 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
 
 def _intro(loop: Loop, ground: Ground, terms: str) -> str:
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
-    return "\n".join(filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms))) + f"\n\n{HEADER}"
+    policy, other = loop.config.policy, loop.config.other_policy
+    sides = f"A hash of the user says which half is shown artworks by {policy}, which by {other}." if other else ""
+    lines = filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms, sides))
+    return "\n".join(lines) + f"\n\n{HEADER}"
 
 
 def _origin(ground: Ground) -> str:
@@ -163,6 +189,7 @@ def _stay_up(loop: Loop, address: str, say: Callable[[str], None]) -> None:
 
 
 def _plain(result: DayResult) -> dict[str, object]:
-    kept = {name: value for name, value in vars(result).items() if name not in {"lead", "shown"}}
+    told = {"lead", "shown"} if len(result.rates) > 1 else {"lead", "shown", "rates"}
+    kept = {name: value for name, value in vars(result).items() if name not in told}
     late = result.newcomers and vars(result.newcomers) | {"closed": result.newcomers.closed}
     return kept | {"closed": result.closed, "sources": dict(result.sources), "newcomers": late}

@@ -1,6 +1,6 @@
 """The demo's table, a line a day as it ends, so that it reads the same on a terminal and in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from artwork.demo.days import FIRST_DAY, DayResult
@@ -23,6 +23,11 @@ def line(result: DayResult) -> str:
         f"{day}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
         f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':28.28}{times}"
     )
+
+
+def rates_line(rates: Mapping[str, float]) -> str:
+    """What each policy's users took on a day, below its line."""
+    return f"            {', '.join(f'{policy} {rate:.2%}' for policy, rate in rates.items())}"
 
 
 def newcomer_line(result: NewcomerResult) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from artwork.demo.days import DayResult
+from bandit.impressions import Bool
 
 LEVEL = 0.95
 _RESAMPLES = 2000
@@ -29,13 +30,13 @@ class Verdict:
         return self.lower > 0
 
 
-def judge_policy(days: Sequence[DayResult], seed: int) -> Verdict:
-    """The difference over all days, with a bootstrap interval over users.
+def judge_policy(days: Sequence[DayResult], own: Bool, seed: int) -> Verdict:
+    """The difference over all days, with a bootstrap interval over the policy's ``own`` users (n,).
 
     Bias-corrected and accelerated (Efron 1987, equation 2.3); percentiles for more than ``_MOST_BCA_USERS``.
     """
-    lead = np.sum([day.lead for day in days], axis=0)
-    shown = np.sum([day.shown for day in days], axis=0)
+    lead = own * np.sum([day.lead for day in days], axis=0)
+    shown = own * np.sum([day.shown for day in days], axis=0)
     came = shown > 0
     interval = bootstrap(
         (lead[came], shown[came]),

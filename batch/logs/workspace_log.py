@@ -1,5 +1,6 @@
 """The impressions of a workspace as a log: every day, in the order in which they were shown."""
 
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -24,17 +25,21 @@ _DECISION = ("user_id", "title_id", "generation")
 _KEPT = (*_DECISION, "shown_at", "event_id", "artwork_id", "arm", "eligible", "propensity", "context", "policy")
 
 
-def read_workspace(workspace: Workspace, reward: str = "take") -> LoggedData:
+def read_workspace(workspace: Workspace, reward: str = "take", until: date | None = None) -> LoggedData:
     """All impressions; a decision is a user, a title and a generation, a batch of the logging policy is a generation.
 
     Args:
         workspace: with tables and impressions.
         reward: what counts, as for ``artwork train``.
+        until: the last day that is read; None reads all.
 
     Raises:
         InputError: there are no impressions, or they are not as they should be.
     """
-    wanted = days(workspace)
+    there = days(workspace)
+    wanted = [day for day in there if until is None or day <= until]
+    if there and not wanted:
+        raise InputError(f"{workspace.impressions} has no day until {until}; its first is {there[0]}")
     if not wanted:
         raise InputError(
             f"{workspace.impressions} holds no impressions; play some by `artwork demo`, append your own, or name another --log"
@@ -53,10 +58,11 @@ def read_workspace(workspace: Workspace, reward: str = "take") -> LoggedData:
             f"no impression of {workspace.impressions} shows an artwork of the workspace's tables; are they of one catalogue?"
         )
     features = tables.artworks["features"].explode().to_numpy().reshape(catalogue.n_artworks, -1).astype(np.float64)
+    span = f"{len(wanted)} days" if until is None else f"{len(wanted)} days until {until}"
     names = [f"{title}/{artwork}" for title, artwork in catalogue.frame.select("title_id", "artwork_id").rows()]
     return LoggedData(
         _log(frame, eligible, catalogue, tables.n_features),
-        f"{frame.height:,} impressions of {workspace.root}, {len(wanted)} days, reward {reward}",
+        f"{frame.height:,} impressions of {workspace.root}, {span}, reward {reward}",
         names,
         features,
         _notes(frame, everything.height),

@@ -86,6 +86,42 @@ def test_artworks_that_were_held_back_join_and_are_shown_where_they_are_best(
     assert (ground / "artworks.parquet").read_bytes() == before
 
 
+def test_two_policies_are_live_and_what_was_said_of_them_stands_beside_what_they_came_to(
+    played: subprocess.CompletedProcess[str], ground: Path
+) -> None:
+    """After ``played``, as above."""
+    words = ("--once", "--days", "2", "--against", "uniform", "--workspace", str(ground))
+    done = artwork("demo", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    both, live = outcome["against"], outcome["days"][-2:]
+    for day in live:
+        assert day["rates"]["thompson"] > day["rates"]["uniform"] > 0
+    assert all("rates" not in day for day in outcome["days"][:-2])
+    online, offline = both["online"], both["offline"]
+    assert (online["policy"]["policy"], online["against"]["policy"]) == ("thompson", "uniform")
+    assert online["policy"]["users"] + online["against"]["users"] == 400
+    assert online["days"] == 2
+    assert online["lower"] > 0
+    assert offline["before"]
+    assert offline["difference"]["lower"] > 0
+    assert both["outcome"] == "agree"
+    # Half of what the explore days logged judges, and nothing that was live.
+    explored = sum(day["impressions"] for day in outcome["days"][:-2])
+    assert offline["policy"]["n"] == pytest.approx(explored / 2, rel=0.05)
+    assert "against" not in json.loads(played.stdout)
+
+
+@pytest.mark.parametrize(
+    ("against", "said"), [("thompson", "is the policy thompson itself"), ("magic", "there is no policy 'magic'")]
+)
+def test_a_second_policy_that_cannot_be_is_refused(against: str, said: str, tmp_path: Path) -> None:
+    refused = artwork("demo", "--once", "--against", against, "--workspace", str(tmp_path / "new"))
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("words", [("--days", "2"), ("--new-artworks", "0.6")], ids=" ".join)
 def test_new_artworks_that_could_not_join_are_refused(words: tuple[str, str], tmp_path: Path) -> None:
     wanted = {"--days": "3", "--new-artworks": "0.1"} | dict([words])

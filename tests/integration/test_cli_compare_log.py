@@ -4,13 +4,15 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from drawn import log_days
+from drawn import FIRST_DAY, log_days, make_generation, shorten
+from live import log_live_day
 from shell import Called, assert_refused, call
 
 from batch.workspace import Workspace
@@ -263,6 +265,8 @@ def test_policies_that_cannot_be_are_refused(here: Path, policy: str, said: str)
         (("--columns", "pscore=chance"), "no column for pscore: looked for chance"),
         (("--difference", "-1", "--impressions-a-day", "10"), "the difference is -1.0"),
         (("--world", "mars"), "there is no world 'mars'"),
+        (("--until", "tomorrow"), "--until is 'tomorrow', expected a day as YYYY-MM-DD"),
+        (("--until", "2026-01-02"), "--until 2026-01-02 is for the workspace's log, and --log is uniform.parquet"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )  # fmt: skip
@@ -319,6 +323,49 @@ def test_the_workspaces_own_log_is_the_default(workspace: Workspace, tmp_path: P
     assert answer.code == 0, answer.err
     assert "6,000 impressions" in answer.out.splitlines()[0]
     assert any(line.split()[:1] == ["epsilon_greedy:epsilon=0.3,halving=500"] for line in answer.out.splitlines())
+
+
+@pytest.fixture
+def live(workspace: Workspace) -> Workspace:
+    """Two explore days, then two on which one policy is live beside another."""
+    shorten(workspace)
+    log_days(workspace, 2, 3000)
+    generation = make_generation(workspace, "thompson", other_policy="popularity", other_share=0.4)
+    for number in (2, 3):
+        log_live_day(workspace, FIRST_DAY + timedelta(days=number), generation, 1500)
+    return workspace
+
+
+def test_what_was_live_side_by_side_stands_beside_what_the_days_before_said_of_it(
+    live: Workspace, tmp_path: Path
+) -> None:
+    words = ("compare", "-w", str(live.root), "--policies", "popularity,thompson,greedy", "--until", "2026-01-02")
+    report = ("--report", str(tmp_path / "page.html"), "--resamples", "100")
+    made = json.loads(call(*words, *report, "--json").out)
+    [pair] = made["online"]
+    assert (made["impressions"], pair["online"]["first_day"], pair["online"]["days"]) == (6000, "2026-01-03", 2)
+    assert (pair["online"]["policy"]["policy"], pair["online"]["against"]["policy"]) == ("thompson", "popularity")
+    assert pair["online"]["policy"]["impressions"] + pair["online"]["against"]["impressions"] == 3000
+    offline = pair["offline"]
+    assert offline["before"]
+    estimates = {each["policy"]: each["estimates"]["dr"]["value"] for each in made["evaluation"]["results"]}
+    assert (offline["policy"]["value"], offline["against"]["value"]) == (estimates["thompson"], estimates["popularity"])
+    assert offline["difference"]["value"] == pytest.approx(estimates["thompson"] - estimates["popularity"])
+    text = call(*words, *report).out
+    [row] = [line.split() for line in text.splitlines() if line.split()[:1] == ["difference"]]
+    assert row[1] == f"{100 * offline['difference']['value']:+.3f}%"
+    assert "impressions before either was live" in text
+    page = (tmp_path / "page.html").read_text()
+    assert "<h2>Offline beside online</h2>" in page
+    assert "--until 2026-01-02" in page
+
+
+def test_without_two_live_policies_nothing_is_said_of_them(workspace: Workspace, tmp_path: Path) -> None:
+    log_days(workspace, 2, 2000)
+    words = ("compare", "-w", str(workspace.root), "--policies", "uniform", "--report", str(tmp_path / "page.html"))
+    answer = call(*words)
+    assert "online" not in answer.out
+    assert "Offline beside online" not in (tmp_path / "page.html").read_text()
 
 
 def test_help_has_an_example_and_every_threshold() -> None:

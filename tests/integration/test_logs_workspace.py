@@ -82,6 +82,16 @@ def test_impressions_whose_eligible_arms_are_not_known_any_more_are_left_out(wor
         read_workspace(workspace)
 
 
+def test_days_after_the_last_one_wanted_are_not_read(workspace: Workspace) -> None:
+    log_days(workspace, 3, 300)
+    data = read_workspace(workspace, until=FIRST_DAY + timedelta(days=1))
+    assert len(data.log) == 600
+    assert data.days == 2
+    assert "2 days until 2026-01-02" in data.about
+    with pytest.raises(InputError, match="has no day until 2025-12-31; its first is 2026-01-01"):
+        read_workspace(workspace, until=FIRST_DAY - timedelta(days=1))
+
+
 def test_a_workspace_without_impressions_is_told_how_to_get_some(workspace: Workspace) -> None:
     with pytest.raises(InputError, match="holds no impressions; play some by `artwork demo`"):
         read_workspace(workspace)

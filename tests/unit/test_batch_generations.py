@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,29 @@ def test_a_manifest_of_before_there_were_rewards_and_retention_is_read_with_the_
     workspace = Workspace(tmp_path)
     path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
     manifest = json.loads(path.read_text())
-    for name in ("retention", "reward", "explore_share"):
+    for name in ("retention", "reward", "explore_share", "other_policy", "other_share"):
         del manifest["config"][name]
     path.write_text(json.dumps(manifest))
     assert read_manifest(workspace, 1).config == Config()
+
+
+def test_a_manifest_of_before_there_were_two_policies_keeps_the_digest_that_the_store_knows(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name in ("other_policy", "other_share"):
+        del manifest["config"][name]
+    path.write_text(json.dumps(manifest))
+    then = blake2b(json.dumps(manifest, sort_keys=True).encode(), digest_size=16).hexdigest()
+    assert read_manifest(workspace, 1).digest == then
+
+
+def test_two_generations_that_differ_in_the_other_policy_have_two_digests() -> None:
+    one, two, third = (
+        Manifest(1, None, "now", "1", config)
+        for config in (Config(), Config(other_policy="greedy"), Config(other_policy="greedy", other_share=0.2))
+    )
+    assert len({one.digest, two.digest, third.digest}) == 3
 
 
 def test_two_texts_of_one_reward_are_one_configuration() -> None:
@@ -136,6 +156,14 @@ def test_two_texts_of_one_reward_are_one_configuration() -> None:
         ({}, ("thompson",)),
         ({"policy": "softmax:temperature=0.1", "explore_share": 0.01}, ("softmax", "uniform")),
         ({"policy": "uniform", "explore_share": 0.01}, ("uniform",)),
+        ({"other_policy": "softmax:temperature=0.1"}, ("thompson", "softmax")),
+        ({"other_policy": "greedy", "explore_share": 0.01}, ("thompson", "greedy", "uniform")),
+        ({"other_policy": "uniform", "explore_share": 0.01}, ("thompson", "uniform")),
+        ({"policy": "uniform", "other_policy": "greedy", "explore_share": 0.01}, ("uniform", "greedy")),
+        (
+            {"policy": "epsilon_greedy", "other_policy": "epsilon_greedy:epsilon=0.3"},
+            ("epsilon_greedy", "epsilon_greedy:epsilon=0.3"),
+        ),
     ],
 )
 def test_the_policies_of_a_generation_are_its_own_and_that_of_explore_data(
@@ -176,6 +204,14 @@ def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: 
         ({"explore_share": 1.0}, r"explore_share is 1\.0, expected a share from 0 to below 1; .*--policy uniform"),
         ({"explore_share": -0.1}, r"explore_share is -0\.1"),
         ({"explore_share": float("nan")}, "explore_share is nan"),
+        ({"other_policy": "magic"}, "magic"),
+        (
+            {"policy": "epsilon_greedy", "other_policy": "epsilon_greedy:epsilon=0.1"},
+            "is the policy epsilon_greedy itself",
+        ),
+        ({"other_policy": "greedy", "other_share": 0.0}, r"other_share is 0\.0, expected a share between 0 and 1"),
+        ({"other_policy": "greedy", "other_share": 1.0}, r"other_share is 1\.0"),
+        ({"other_policy": "greedy", "other_share": float("nan")}, "other_share is nan"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:

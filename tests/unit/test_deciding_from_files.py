@@ -22,12 +22,12 @@ POLICIES = [
 ]
 
 
-def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, policy: str) -> None:
+def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int) -> None:
     folder = folder_of(workspace, generation)
     n_titles = pl.read_parquet(workspace.titles).height
     picks = pl.read_parquet(folder / "picks" / "part-000000.parquet")
     for user in USERS:
-        name = "uniform" if naive.explores(folder, user) else policy.partition(":")[0]
+        name = naive.word_of(folder, user).partition(":")[0]
         for title in range(user % 2, n_titles, 2):
             pick = picks.row(user * n_titles + title, named=True)
             weights = naive.weights_from_files(folder, user, title)
@@ -44,7 +44,8 @@ def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, polic
 def test_every_policy_draws_with_the_naive_weights(workspace: Workspace, policy: str, days: int) -> None:
     shorten(workspace)
     log_days(workspace, days, 4000)
-    assert_picks_are_the_naive_ones(workspace, make_generation(workspace, policy, seed=SEED), policy)
+    generation = make_generation(workspace, policy, seed=SEED)
+    assert_picks_are_the_naive_ones(workspace, generation)
 
 
 @pytest.mark.parametrize("posterior", ["beta", "logistic", "shared"])
@@ -53,7 +54,7 @@ def test_every_posterior_is_drawn_from_with_the_naive_weights(workspace: Workspa
     log_days(workspace, 3, 4000)
     for policy in POLICIES[:1] + POLICIES[-2:]:
         generation = make_generation(workspace, policy, posterior=posterior, seed=SEED, retention=0.8)
-        assert_picks_are_the_naive_ones(workspace, generation, policy)
+        assert_picks_are_the_naive_ones(workspace, generation)
 
 
 @pytest.mark.parametrize("posterior", ["beta", "linear", "shared"])
@@ -63,4 +64,29 @@ def test_users_who_explore_are_drawn_for_with_uniform_weights(workspace: Workspa
     generation = make_generation(workspace, "thompson", posterior=posterior, seed=SEED, explore_share=0.4)
     explore = [naive.explores(folder_of(workspace, generation), user) for user in USERS]
     assert 0 < sum(explore) < len(explore)
-    assert_picks_are_the_naive_ones(workspace, generation, "thompson")
+    assert_picks_are_the_naive_ones(workspace, generation)
+
+
+@pytest.mark.parametrize(
+    ("policy", "other", "posterior"),
+    [
+        ("thompson", "epsilon_greedy:epsilon=0.4,halving=300", "linear"),
+        ("thompson", "linucb:alpha=0.5", "shared"),
+        ("softmax:temperature=0.05", "greedy", "logistic"),
+        ("popularity", "thompson", "linear"),
+        ("thompson", "popularity", "shared"),
+        ("thompson", "uniform", "beta"),
+        ("uniform", "popularity", "linear"),
+    ],
+)
+def test_both_sides_are_drawn_for_with_the_naive_weights_of_their_policy(
+    workspace: Workspace, policy: str, other: str, posterior: str
+) -> None:
+    shorten(workspace)
+    log_days(workspace, 2, 4000)
+    generation = make_generation(
+        workspace, policy, posterior=posterior, seed=SEED, other_policy=other, other_share=0.4, explore_share=0.2
+    )
+    folder = folder_of(workspace, generation)
+    assert {naive.word_of(folder, user) for user in USERS} == {policy, other, "uniform"}
+    assert_picks_are_the_naive_ones(workspace, generation)

@@ -1,0 +1,98 @@
+"""Two policies live in the demo: what the explore days say of them beforehand, and what each came to."""
+
+import shlex
+from datetime import timedelta
+
+import numpy as np
+
+from artwork.compare.online_sheets import online_lines, online_sheet
+from artwork.demo.days import FIRST_DAY
+from artwork.sheets import printed
+from bandit.errors import InputError, SurroundingsError
+from bandit.evaluation import Evaluation, Settings
+from bandit.hashing import hash_ids
+from bandit.impressions import Bool
+from batch.compare import Request, compare
+from batch.config import Config
+from batch.online import online_pairs
+from batch.reports import Report
+from batch.side_by_side import SideBySide, beside
+from batch.sides import on_other_side
+from batch.tables import Tables
+from batch.workspace import Workspace
+
+_ESTIMATOR = "dr"
+
+
+def own_side(config: Config, tables: Tables) -> Bool:
+    """Whether each user of the tables, (n,), is one of those for whom the first policy chooses.
+
+    Raises:
+        InputError: there are two policies, and all users are on one side.
+    """
+    other = on_other_side(config, hash_ids(tables.users["user_id"]))
+    if config.other_policy and (other.all() or not other.any()):
+        raise InputError(
+            f"all {len(other)} users are on one side of --against, which the seed draws; play with more, or another --seed"
+        )
+    return np.logical_not(other)
+
+
+def judge_offline(workspace: Workspace, config: Config, report: Report) -> Evaluation:
+    """What the log so far says of both policies: learned from its first half, judged by the second."""
+    request = Request(
+        workspace=workspace.root,
+        policies=_words(config),
+        posterior=config.posterior,
+        reward=config.reward,
+        floor=config.floor,
+        settings=_settings(config),
+    )
+    return compare(request, report).evaluation
+
+
+def judge_online(workspace: Workspace, config: Config, offline: Evaluation) -> SideBySide:
+    """What both policies came to, beside what was said of them before they went live.
+
+    Raises:
+        SurroundingsError: the service answered one side from the fallback alone.
+    """
+    pairs = online_pairs(workspace, config.reward, _settings(config))
+    if not pairs:
+        raise SurroundingsError(
+            "one side had no answer from its picks on any day; was the store too slow for the service?"
+        )
+    return beside(pairs[0], offline, before=True)
+
+
+def lines_of(both: SideBySide, workspace: Workspace, config: Config, explore_days: int) -> str:
+    """Offline beside online, and how to look closer."""
+    last = FIRST_DAY + timedelta(days=explore_days - 1)
+    words = [
+        "artwork",
+        "compare",
+        "--workspace",
+        str(workspace.root),
+        "--until",
+        str(last),
+        "--policies",
+        _words(config),
+    ]
+    words += ["--seed", str(config.seed)]
+    words += [] if config.posterior == Request().posterior else ["--posterior", config.posterior]
+    return "\n".join(
+        (
+            printed(online_sheet([both])),
+            *online_lines([both]),
+            "offline, both had learned from the first half of the explore days; online, every night from all impressions",
+            f"look closer: {shlex.join(words)}",
+        )
+    )
+
+
+def _words(config: Config) -> str:
+    return ",".join(config.live_policies)
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(estimators=(_ESTIMATOR,), seed=config.seed)

@@ -1,0 +1,109 @@
+"""Two policies live in the demo: whose users are whose, what is told of each day, and of both at the end."""
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pytest
+from drawn import make_generation
+from house import silent
+
+from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
+from artwork.demo.answers import Answers, ServiceClient, read_picks
+from artwork.demo.days import DayResult
+from artwork.demo.loop import Loop
+from artwork.demo.table import rates_line
+from artwork.demo.verdict import judge_policy
+from artwork.demo.visits import Visits
+from bandit.errors import InputError, SurroundingsError
+from bandit.evaluation import Evaluation
+from bandit.snapshot import keyed_hash
+from batch.config import Config
+from batch.datasets import synthetic
+from batch.datasets.dataset import write
+from batch.reports import Report
+from batch.workspace import Workspace
+
+CONFIG = Config(seed=3, other_policy="greedy")
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Answers as the service would, from a generation's files."""
+
+    workspace: Workspace
+    generation: int
+
+    def ask(self, visits: Visits, report: Report) -> Answers:  # noqa: ARG002 - nothing takes long
+        return read_picks(self.workspace, self.generation, visits)
+
+
+@dataclass(frozen=True)
+class Played:
+    loop: Loop
+    explored: list[DayResult]
+    offline: Evaluation
+    live: DayResult
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Two explore days and a live one."""
+    workspace = Workspace(tmp_path_factory.mktemp("against"))
+    write(workspace, synthetic.build(n_users=400, n_titles=10, seed=3))
+    loop = Loop.of(workspace, CONFIG)
+    explored = [loop.explore(number, silent) for number in range(2)]
+    offline = judge_offline(workspace, CONFIG, silent)
+    generation = make_generation(workspace, "thompson", seed=3, other_policy="greedy")
+    client = cast("ServiceClient", OnDisk(workspace, generation))
+    return Played(loop, explored, offline, loop.live(2, client, silent))
+
+
+def test_explore_days_are_uniform_for_everybody(played: Played) -> None:
+    assert [list(day.rates) for day in played.explored] == [["uniform"], ["uniform"]]
+
+
+def test_a_live_day_tells_what_the_users_of_each_policy_took(played: Played) -> None:
+    rates = played.live.rates
+    assert list(rates) == ["greedy", "thompson"]
+    assert min(rates.values()) < played.live.take_rate < max(rates.values())
+    assert rates_line(rates) == f"            greedy {rates['greedy']:.2%}, thompson {rates['thompson']:.2%}"
+
+
+def test_the_verdict_over_uniform_is_of_the_first_policys_users_alone(played: Played) -> None:
+    own = own_side(CONFIG, played.loop.tables)
+    users = played.loop.tables.users["user_id"]
+    assert own.tolist() == [keyed_hash("other", 3, 0, user, "") >= 2**63 for user in users]
+    lead, shown = played.live.lead[own], played.live.shown[own]
+    verdict = judge_policy([played.live], own, seed=1)
+    assert (verdict.users, verdict.impressions) == ((shown > 0).sum(), shown.sum())
+    assert verdict.difference == pytest.approx(lead.sum() / shown.sum())
+    everybody = judge_policy([played.live], np.ones_like(own), seed=1)
+    assert everybody.difference == pytest.approx(played.live.take_rate - played.live.uniform)
+
+
+def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played) -> None:
+    workspace = played.loop.workspace
+    both = judge_online(workspace, CONFIG, played.offline)
+    assert both.offline is not None
+    assert both.online.policy.rate == pytest.approx(played.live.rates["thompson"])
+    told = lines_of(both, workspace, CONFIG, explore_days=2)
+    for part in (f"{100 * both.online.difference:+.3f}%", f"{100 * (both.offline.difference.value or 0):+.3f}%"):
+        assert part in told
+    command = f"artwork compare --workspace {workspace.root} --until 2026-01-02 --policies thompson,greedy --seed 3"
+    assert told.splitlines()[-1] == f"look closer: {command}"
+    shared = lines_of(both, workspace, replace(CONFIG, posterior="shared"), explore_days=2)
+    assert shared.splitlines()[-1] == f"look closer: {command} --posterior shared"
+
+
+def test_before_anything_was_live_there_is_nothing_to_judge(workspace: Workspace) -> None:
+    Loop.of(workspace, CONFIG).explore(0, silent)
+    with pytest.raises(SurroundingsError, match="one side had no answer from its picks"):
+        judge_online(workspace, CONFIG, Evaluation(0, 0, 0.95, 1, "dr", [], []))
+
+
+def test_users_who_are_all_on_one_side_are_refused(workspace: Workspace) -> None:
+    tables = Loop.of(workspace, CONFIG).tables
+    with pytest.raises(InputError, match="all 1 users are on one side of --against"):
+        own_side(CONFIG, replace(tables, users=tables.users.head(1)))
+    assert own_side(replace(CONFIG, other_policy=""), tables).all()
