@@ -115,10 +115,9 @@ def compare(request: Request, report: Report) -> Compared:
     report("estimating", 4, steps)
     evaluation = evaluate(samples, request.settings, judged_by.n_eligible, judged_by.batches)
     report("estimating", steps, steps)
-    level = request.settings.level
     gathering = _gathering(request, data)
     plans = [
-        plan(name, sample, judged_by.n_eligible, level, gathering)
+        plan(name, evaluation, sample, judged_by.n_eligible, gathering)
         for name, sample in samples.items()
         if (request.planned or gathering) and sample.propensities is not None and name != targets[0].name
     ]
@@ -130,7 +129,7 @@ def compare(request: Request, report: Report) -> Compared:
             request.replay_batch,
             features=data.features,
             floor=request.floor,
-            level=level,
+            level=request.settings.level,
             seed=request.settings.seed,
             report=partial(report, f"replaying {each.word}"),
         )

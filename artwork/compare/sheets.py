@@ -7,7 +7,7 @@ from bandit.evaluation.targets import LOGGING
 from batch.compare import Compared
 
 REFUSED = "refused"
-FEW_REWARDS = "too few rewards"
+CAUTION = "caution"
 
 
 def values_sheet(evaluation: Evaluation) -> Sheet:
@@ -40,8 +40,8 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
     columns = ("policy", "less", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
-    few = {result.policy for result in evaluation.results if result.caution}
-    return Sheet(columns, [_difference(each, few) for each in shown])
+    cautious = {result.policy for result in evaluation.results if result.caution}
+    return Sheet(columns, [_difference(each, cautious) for each in shown])
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
@@ -50,6 +50,7 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
         (
             result.policy,
             other.estimator,
+            other.quantity,
             other.kind,
             percent(other.value),
             f"{percent(other.lower)} to {percent(other.upper)}",
@@ -57,7 +58,7 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
         for result in evaluation.results
         for other in result.others
     ]
-    return Sheet(("policy", "estimator", "interval", "value", f"{evaluation.level:.0%}"), rows)
+    return Sheet(("policy", "estimator", "of its", "interval", "value", f"{evaluation.level:.0%}"), rows)
 
 
 def plans_sheet(made: Compared) -> Sheet:
@@ -66,8 +67,8 @@ def plans_sheet(made: Compared) -> Sheet:
     rows = [
         (
             each.policy,
-            percent(each.detectable) if each.detectable else "none: it chose as the log did",
-            f"{each.detectable_share:.0%}" if each.detectable else "-",
+            _detectable(each.detectable),
+            f"{each.detectable_share:.0%}" if each.detectable and each.detectable_share is not None else "-",
             "-"
             if each.days is None or each.difference is None or each.explore_share is None
             else f"{whole_days(each.days):,} at {each.explore_share:.1%} for a lead of {percent(each.difference)}",
@@ -127,16 +128,16 @@ def tuned_lines(evaluation: Evaluation) -> list[str]:
 def refusal_lines(evaluation: Evaluation) -> list[str]:
     """Why policies are refused, and why intervals of others are not to be believed."""
     refused = [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
-    few = [f"{each.policy}: {each.caution}" for each in evaluation.results if each.is_reliable and each.caution]
-    return [*refused, *few]
+    cautions = [f"{each.policy}: {each.caution}" for each in evaluation.results if each.is_reliable and each.caution]
+    return [*refused, *cautions]
 
 
 def verdict_line(evaluation: Evaluation) -> str:
     """The ranking as far as the log tells it, in one sentence."""
     leads = [each for each in evaluation.differences if each.against == evaluation.results[0].policy]
     refused = [result.policy for result in evaluation.results if not result.is_reliable]
-    few = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
-    told = [each for each in leads if each.policy not in {*refused, *few}]
+    cautious = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
+    told = [each for each in leads if each.policy not in {*refused, *cautious}]
     better = [each.policy for each in told if each.adjusted_lower is not None and each.adjusted_lower > 0]
     worse = [each.policy for each in told if each.adjusted_upper is not None and each.adjusted_upper < 0]
     open_ = [each.policy for each in told if each.policy not in {*better, *worse}]
@@ -144,7 +145,7 @@ def verdict_line(evaluation: Evaluation) -> str:
         (better, "would have done better than what was logged"),
         (worse, "would have done worse"),
         (open_, "cannot be told from what was logged"),
-        (few, "met too few rewards to be told"),
+        (cautious, "told with the cautions above only"),
         (refused, "cannot be judged by this log"),
     )
     return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
@@ -183,11 +184,17 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
     )
 
 
-def _difference(each: Difference, few: set[str]) -> tuple[str, ...]:
+def _detectable(lead: float | None) -> str:
+    if lead is None:
+        return REFUSED
+    return percent(lead) if lead else "none: it chose as the log did"
+
+
+def _difference(each: Difference, cautious: set[str]) -> tuple[str, ...]:
     if each.value is None:
         return (each.policy, each.against, REFUSED, "-", "-", "")
     lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
-    told = FEW_REWARDS if few & {each.policy, each.against} else _beyond(lower, upper)
+    told = CAUTION if cautious & {each.policy, each.against} else _beyond(lower, upper)
     return (
         each.policy,
         each.against,
@@ -201,7 +208,7 @@ def _difference(each: Difference, few: set[str]) -> tuple[str, ...]:
 def _verdict(result: PolicyResult) -> str:
     if not result.is_reliable:
         return REFUSED
-    return FEW_REWARDS if result.caution else "ok"
+    return CAUTION if result.caution else "ok"
 
 
 def _beyond(lower: float, upper: float) -> str:

@@ -15,7 +15,7 @@ from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
-from bandit.evaluation.overlap import NOT_JUDGED, Overlap, overlap_of
+from bandit.evaluation.overlap import Overlap, overlap_of, verdict_without
 from bandit.evaluation.results import Curve, Difference, Evaluation, OtherInterval, PolicyResult, Settings
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
@@ -66,14 +66,16 @@ def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, ba
     judged = [
         Judged(each.name, each.used[main].terms.value, columns[each.name, main], each.verdict) for each in policies
     ]
+    found, reach = differences(judged, main, settings.level)
     return Evaluation(
         n=len(policies[0].sample),
         decisions=policies[0].sample.n_clusters,
         level=settings.level,
         resamples=settings.resamples,
         estimator=main,
-        results=[_result(each, columns, settings, batches) for each in policies],
-        differences=_with_sequences(differences(judged, main, settings.level), policies, settings),
+        reach=reach,
+        results=[_result(each, columns, settings, batches, _caution(each, main, settings)) for each in policies],
+        differences=_with_sequences(found, policies, settings),
     )
 
 
@@ -88,9 +90,11 @@ def _policy(name: str, sample: Sample, wanted: Iterable[Estimator], settings: Se
         except InputError as error:
             unusable[estimator.word] = str(error)
         else:
-            used[estimator.word] = _Used(*resolved(estimator, sample))
+            earned = _Used(estimator, Terms(numerator=sample.rewards))  # what it is worth is known, and not estimated
+            used[estimator.word] = earned if name == LOGGING else _Used(*resolved(estimator, sample))
     overlap = None if sample.propensities is None else overlap_of(sample, settings.thresholds)
-    verdict = NOT_JUDGED if overlap is None else overlap.verdict(settings.thresholds)
+    thresholds = settings.thresholds
+    verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
     return _Policy(name, sample, overlap, verdict, used, unusable)
 
 
@@ -102,8 +106,17 @@ def _main(policies: list[_Policy], wanted: list[Estimator]) -> str:
     raise InputError(f"none of the estimators {', '.join(each.word for each in wanted)} works on this log: {reasons}")
 
 
+def _caution(policy: _Policy, main: str, settings: Settings) -> str:
+    """Why the values or intervals of a policy that is not refused are not to be believed; empty if they are."""
+    told = [] if policy.overlap is None else [policy.overlap.caution(settings.thresholds)]
+    largest = 0.0 if policy.overlap is None else policy.overlap.max_weight
+    if policy.name != LOGGING and not policy.used[main].estimator.is_consistent(largest):
+        told.append(f"{main} is biased, by how much the log does not say, and its interval does not know of it")
+    return "; ".join(filter(None, told))
+
+
 def _result(
-    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None
+    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None, caution: str
 ) -> PolicyResult:
     overlap, sample = policy.overlap, policy.sample
     size, largest = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
@@ -122,7 +135,7 @@ def _result(
     tuned = {
         word: used.estimator.setting
         for word, used in policy.used.items()
-        if used.estimator.setting is not None and used.estimator.word != word
+        if used.estimator.setting is not None and used.estimator != parse_estimator(word)
     }
     quantiles = [] if overlap is None else np.percentile(sample.weights, PERCENTS).tolist()
     result = PolicyResult(
@@ -134,7 +147,7 @@ def _result(
         unusable=policy.unusable,
         others=[],
         weights={f"{percent:g}": value for percent, value in zip(PERCENTS, quantiles, strict=False)},
-        caution="" if overlap is None else overlap.caution(settings.thresholds),
+        caution=caution,
     )
     if overlap is None or not result.is_reliable:
         return result
@@ -143,10 +156,13 @@ def _result(
 
 def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batches: I64 | None) -> PolicyResult:
     """Other intervals of what is unbiased, and confidence sequences of the value and of the lead over the logging policy."""
+    is_logging = policy.name == LOGGING
     others = [
         interval
         for word, used in policy.used.items()
-        if used.estimator.is_unbiased and used.estimator.is_unclipped
+        if used.estimator.is_unbiased
+        and used.estimator.is_unclipped
+        and not (is_logging and used.estimator.needs_model)
         for interval in _others(word, used, policy, settings, batches)
     ]
     sample, level = policy.sample, settings.level
@@ -157,7 +173,7 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
         OtherInterval("ips", "sequence", float(values.mean()), float(found.lower[-1]), min(float(found.upper[-1]), 1.0))
     )
     more = replace(result, others=others, value_curve=_curve(found))
-    if policy.name == LOGGING:
+    if is_logging:
         return more
     return replace(more, lead_curve=_curve(_lead(policy.sample, None, bound, 1.0, level)))
 
@@ -198,10 +214,15 @@ def _others(word: str, used: _Used, policy: _Policy, settings: Settings, batches
             bernstein_interval(sample, terms, value_range(used.estimator, sample, _bound(policy, settings)), level),
         ),
     }
-    if batches is not None and len(np.unique(batches)) > 1:
-        by_batch = stabilised(sample, terms, batches, level)
-        kinds["batches"] = (by_batch.value, by_batch.interval)
-    return [OtherInterval(word, kind, at, *interval) for kind, (at, interval) in kinds.items()]
+    told = [OtherInterval(word, kind, at, *interval) for kind, (at, interval) in kinds.items()]
+    if batches is None or len(np.unique(batches)) == 1:
+        return told
+    by_batch = stabilised(sample, terms, batches, level)
+    told.append(OtherInterval(word, "batches", by_batch.value, *by_batch.interval))
+    if policy.name != LOGGING:
+        lead = stabilised(sample, Terms(numerator=terms.per_decision - sample.rewards), batches, level)
+        told.append(OtherInterval(word, "batches", lead.value, *lead.interval, quantity="lead"))
+    return told
 
 
 def _bound(policy: _Policy, settings: Settings) -> float | None:

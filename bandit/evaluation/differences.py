@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bandit.evaluation.intervals.bootstrap import percentile_interval
-from bandit.evaluation.overlap import NOT_JUDGED, OK
+from bandit.evaluation.overlap import is_refused
 from bandit.evaluation.results import Difference
 from bandit.evaluation.sample import F64
+
+_ROUNDING = 1e-9
 
 
 class Judged(NamedTuple):
@@ -21,7 +23,14 @@ class Judged(NamedTuple):
     verdict: str
 
 
-def differences(policies: Sequence[Judged], estimator: str, level: float) -> list[Difference]:
+class Differences(NamedTuple):
+    """Every pair, and how many standard errors wide, on either side, their adjusted intervals are."""
+
+    pairs: list[Difference]
+    reach: float
+
+
+def differences(policies: Sequence[Judged], estimator: str, level: float) -> Differences:
     """Every pair, the later less the earlier: with the logging policy first, each policy's lead over it comes first.
 
     Both values are of the same draws of the decisions, so what is common to both cancels. The adjusted intervals are max-t ones
@@ -30,11 +39,13 @@ def differences(policies: Sequence[Judged], estimator: str, level: float) -> lis
     """
     pairs = list(combinations(policies, 2))
     reach = _reach([_drawn(pair) for pair in pairs if _is_usable(pair)], level)
-    return [_difference(pair, estimator, level, reach if _is_usable(pair) else None) for pair in pairs]
+    return Differences(
+        [_difference(pair, estimator, level, reach if _is_usable(pair) else None) for pair in pairs], reach
+    )
 
 
 def _is_usable(pair: tuple[Judged, Judged]) -> bool:
-    return all(each.verdict in {OK, NOT_JUDGED} for each in pair)
+    return not any(is_refused(each.verdict) for each in pair)
 
 
 def _drawn(pair: tuple[Judged, Judged]) -> F64:
@@ -43,7 +54,7 @@ def _drawn(pair: tuple[Judged, Judged]) -> F64:
 
 def _reach(drawn: Sequence[F64], level: float) -> float:
     """The quantile of the largest |d_b - d̄| in standard errors; differences without any scatter are exact and have none."""
-    columns = [each for each in drawn if np.nanstd(each) > 0]
+    columns = [each for each in drawn if np.nanstd(each) > _ROUNDING]
     if not columns:
         return 0.0
     table = np.stack(columns, axis=1)  # (B, pairs)
@@ -55,9 +66,11 @@ def _difference(pair: tuple[Judged, Judged], estimator: str, level: float, reach
     against, policy = pair
     value = policy.value - against.value
     if reach is None:
-        verdict = next(each.verdict for each in (policy, against) if each.verdict not in {OK, NOT_JUDGED})
+        verdict = next(each.verdict for each in (policy, against) if is_refused(each.verdict))
         return Difference(policy.policy, against.policy, estimator, None, None, None, None, None, verdict, value)
     drawn = _drawn(pair)
+    if abs(value) <= _ROUNDING and np.nanstd(drawn) <= _ROUNDING:  # they are one policy by two names
+        value, drawn = 0.0, np.zeros(len(drawn))
     lower, upper = percentile_interval(drawn, level)
     width = reach * float(np.nanstd(drawn, ddof=1))
     return Difference(

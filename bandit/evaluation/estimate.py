@@ -1,7 +1,7 @@
 """One estimate of one target policy, with an interval, or a refusal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Final
 
@@ -13,7 +13,7 @@ from bandit.evaluation.estimators import Estimator, Terms, make_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
-from bandit.evaluation.overlap import NOT_JUDGED, OK, Thresholds, overlap_of
+from bandit.evaluation.overlap import Thresholds, is_refused, overlap_of, verdict_without
 from bandit.evaluation.sample import F64, Sample, numbered
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import Bool, checked_propensities
@@ -26,16 +26,17 @@ RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _SUM_TOLERANCE = 1e-6
-_UNIFORM_TOLERANCE = 1.001 / TOTAL_WEIGHT  # beside 1 / k: ours are whole weights, other logs keep some digits
+_UNIFORM_TOLERANCE, _WEIGHT_TOLERANCE = 1e-3, 1.001 / TOTAL_WEIGHT  # logs keep some digits, ours are whole weights
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a log says of a target policy's reward an impression.
 
-    ``value`` with the ends of its interval at ``level``; all None where ``verdict`` is not "ok", and then ``unreliable_value``
-    has the number, which is None otherwise. ``n`` impressions; ``effective_sample_size`` in decisions and ``max_weight`` are
-    None where the log has no propensities.
+    ``value`` with the ends of its interval at ``level``; all None where ``verdict`` says "insufficient overlap", and then
+    ``unreliable_value`` has the number, which is None otherwise. ``n`` impressions; ``effective_sample_size`` in decisions and
+    ``max_weight`` are None where the log has no propensities. ``caution`` says why the interval is not to be believed though
+    there is one, if it is not.
     """
 
     value: float | None
@@ -47,6 +48,7 @@ class Estimate:
     max_weight: float | None
     verdict: str
     unreliable_value: float | None
+    caution: str = ""
 
     @property
     def is_reliable(self) -> bool:
@@ -89,7 +91,7 @@ def estimate(
         interval: ``bootstrap`` (percentiles over decisions), ``normal`` or ``bernstein``, which holds for any m.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-        weight_bound: the largest weight that was possible, for ``bernstein``; None takes 1 / the smallest propensity.
+        weight_bound: the largest weight that was possible, for ``bernstein``; None takes what the log shows of it.
         thresholds: what the log has to reach for an answer.
         tuning: ``clip`` of ``ips``, ``snips``, ``dr`` and ``sndr``, ``threshold`` of ``switch_dr``, ``shrinkage`` of ``dros``;
             None lets SLOPE choose.
@@ -126,11 +128,12 @@ def estimate(
 
 def judged(sample: Sample, terms: Terms, interval: Interval, level: float, thresholds: Thresholds) -> Estimate:
     """The estimate, or its refusal where log and target do not meet."""
-    verdict, size, weight = NOT_JUDGED, None, None
-    if sample.propensities is not None:
-        overlap = overlap_of(sample, thresholds)
-        verdict, size, weight = overlap.verdict(thresholds), overlap.effective_sample_size, overlap.max_weight
-    return told(terms.value, interval, level, len(sample), size, weight, verdict)
+    if sample.propensities is None:
+        return told(terms.value, interval, level, len(sample), None, None, verdict_without(sample, thresholds))
+    overlap = overlap_of(sample, thresholds)
+    size, weight = overlap.effective_sample_size, overlap.max_weight
+    found = told(terms.value, interval, level, len(sample), size, weight, overlap.verdict(thresholds))
+    return replace(found, caution=overlap.caution(thresholds)) if found.is_reliable else found
 
 
 def told(
@@ -138,7 +141,7 @@ def told(
 ) -> Estimate:
     """An estimate whose number stands where it may be believed, and aside where it may not."""
     number = value if isfinite(value) else None
-    if verdict not in {OK, NOT_JUDGED} or number is None:
+    if is_refused(verdict) or number is None:
         return Estimate(None, None, None, level, n, size, weight, verdict, number)
     lower, upper = (end if isfinite(end) else None for end in interval)
     return Estimate(number, lower, upper, level, n, size, weight, verdict, None)
@@ -165,7 +168,7 @@ def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
         InputError: they are not.
     """
     assert sample.propensities is not None  # noqa: S101 - was checked before
-    wrong = np.abs(sample.propensities - 1 / choices) > _UNIFORM_TOLERANCE
+    wrong = np.abs(sample.propensities - 1 / choices) > np.maximum(_UNIFORM_TOLERANCE / choices, _WEIGHT_TOLERANCE)
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
@@ -195,14 +198,17 @@ def value_range(estimator: Estimator, sample: Sample, weight_bound: float | None
 
 
 def bound_of(sample: Sample, weight_bound: float | None) -> float:
-    """The largest weight that was possible: as given, or one over the smallest propensity that is there.
+    """The largest weight that was possible: as given, or as far as the log shows it.
+
+    That is one over the smallest propensity that is there, or ``Sample.possible_weight``. A log cannot show all that was
+    possible: who knows the smallest propensity that there could have been should say so.
 
     Raises:
         InputError: it is not a number, or below a weight that is there.
     """
     assert sample.propensities is not None  # noqa: S101 - was checked before
     if weight_bound is None:
-        return float(1 / sample.propensities.min())
+        return max(float(1 / sample.propensities.min()), sample.possible_weight)
     largest = float(sample.weights.max())
     if not (is_number(weight_bound) and isfinite(weight_bound) and weight_bound * (1 + 1e-9) >= largest):
         raise InputError(
@@ -242,17 +248,21 @@ def _sample(
     q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
     able = None if eligible is None else _eligible(eligible, shown, p.shape)
     at = np.arange(count)
+    decisions = _clusters(clusters, count)
+    of_decision = np.ones(count) if decisions is None else 1 / np.bincount(decisions)[decisions]  # 1 / n, (m,)
+    shares = np.bincount(shown, minlength=p.shape[1]) / max(count, 1)
+    kept = supported(p, shown, logged, able, shares > 0)
     return Sample(
         rewards=r,
         target=p[at, shown],
-        unsupported=unsupported_mass(p, shown, logged, able, np.bincount(shown, minlength=p.shape[1]) > 0),
+        unsupported=(p - kept).sum(axis=1),
         propensities=logged,
         logged_estimates=None if q is None else q[at, shown],
         target_estimates=None if q is None else np.einsum("mk,mk->m", p, q),
         arms=shown,
-        expected_arms=p.sum(axis=0),
-        expected_squares=np.einsum("mk,mk->k", p, p) * count / np.maximum(np.bincount(shown, minlength=p.shape[1]), 1),
-        clusters=_clusters(clusters, count),
+        expected_arms=of_decision @ kept,
+        expected_squares=of_decision @ kept**2 / np.where(shares > 0, shares, 1.0),
+        clusters=decisions,
     )
 
 
@@ -275,10 +285,10 @@ def checked_table(name: str, probabilities: npt.ArrayLike) -> F64:
     return p
 
 
-def unsupported_mass(
-    p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligible: Bool | None, ever: Bool
-) -> F64:
-    """The target's probability on arms that the log could not show: not eligible, never shown at all, or beside a certain one.
+def supported(p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligible: Bool | None, ever: Bool) -> F64:
+    """The target's probabilities (n, k) with 0 for arms that the log could not show.
+
+    Those are not eligible, never shown at all, or beside one that was certain.
 
     Args:
         p: of the target policy, (n, k).
@@ -287,12 +297,10 @@ def unsupported_mass(
         eligible: (n, k).
         ever: which arms the log shows anywhere, (k,).
     """
-    able = ever if eligible is None else eligible & ever
-    mass = np.where(able, 0.0, p).sum(axis=1)
-    if logged is None:
-        return np.asarray(mass)
-    alone = logged >= 1  # no other arm had a chance
-    return np.asarray(np.where(alone, 1 - p[np.arange(len(p)), shown], mass), dtype=np.float64)
+    kept = np.where(ever if eligible is None else eligible & ever, p, 0.0)
+    if logged is not None and (alone := logged >= 1).any():  # no other arm had a chance
+        kept[alone] *= np.arange(p.shape[1]) == shown[alone, None]
+    return np.asarray(kept)
 
 
 def _choices(eligible: npt.ArrayLike | None, shape: Sequence[int]) -> npt.NDArray[np.int64]:

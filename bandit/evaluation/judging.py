@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandit.errors import InputError
-from bandit.evaluation.estimate import checked_table, unsupported_mass
+from bandit.evaluation.estimate import checked_table, supported
 from bandit.evaluation.reward_models import CrossFitted
 from bandit.evaluation.sample import F64, I64, Sample, numbered
 from bandit.evaluation.targets import LoggingPolicy, Target
@@ -28,6 +28,8 @@ def samples_of(
         InputError: a target's probabilities are not (n, k) or a row does not sum to one.
     """
     kept = [_Kept(len(log), log.n_arms) for _ in targets]
+    clusters = None if log.clusters is None else numbered(log.clusters)
+    of_decision = np.ones(len(log)) if clusters is None else 1 / np.bincount(clusters)[clusters]  # 1 / n, (m,)
     logged = np.empty(len(log))
     counts = np.bincount(log.arms, minlength=log.n_arms)
     ever = counts > 0
@@ -45,15 +47,16 @@ def samples_of(
             p = _probabilities(target, log, title, rows, len(arms))
             propensities = None if log.propensities is None else log.propensities[rows]
             into.target[rows] = p[np.arange(len(rows)), shown]
-            into.unsupported[rows] = unsupported_mass(p, shown, propensities, log.eligible_of(title, rows), ever[arms])
-            into.expected_arms[arms] += p.sum(axis=0)
-            into.expected_squares[arms] += np.einsum("nk,nk->k", p, p)
+            into.squares[rows] = np.einsum("nk,nk->n", p, p)
+            able = supported(p, shown, propensities, log.eligible_of(title, rows), ever[arms])
+            into.unsupported[rows] = (p - able).sum(axis=1)
+            into.expected_arms[arms] += of_decision[rows] @ able
+            into.expected_squares[arms] += of_decision[rows] @ able**2
             if q is not None:
                 into.estimates[rows] = np.einsum("nk,nk->n", p, q)
-    clusters = None if log.clusters is None else numbered(log.clusters)
     estimates = None if model is None else logged
     return [
-        _logging_sample(log, estimates, clusters)
+        _logging_sample(log, of_decision, estimates, clusters)
         if isinstance(target, LoggingPolicy)
         else Sample(
             rewards=log.rewards,
@@ -66,16 +69,19 @@ def samples_of(
             expected_arms=into.expected_arms,
             expected_squares=into.expected_squares / shares,
             clusters=clusters,
+            contexts=log.contexts,
+            target_squares=into.squares,
         )
         for target, into in zip(targets, kept, strict=True)
     ]
 
 
 class _Kept:
-    """What is gathered of one target: target, unsupported and estimates (m,), and the sums by arm, (A,)."""
+    """What is gathered of one target: target, its squares, unsupported and estimates (m,), and the sums by arm, (A,)."""
 
     def __init__(self, count: int, n_arms: int) -> None:
         self.target, self.unsupported, self.estimates = np.empty(count), np.empty(count), np.empty(count)
+        self.squares = np.empty(count)
         self.expected_arms, self.expected_squares = np.zeros(n_arms), np.zeros(n_arms)
 
 
@@ -89,9 +95,9 @@ def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k:
     return checked_table(f"probabilities of policy {target.name}, title {title}", p)
 
 
-def _logging_sample(log: ImpressionLog, estimates: F64 | None, clusters: I64 | None) -> Sample:
-    """Weights of 1. Σ_a π(a|x) q̂(x, a) is not known for it; q̂ of the shown arm is as good on average."""
+def _logging_sample(log: ImpressionLog, of_decision: F64, estimates: F64 | None, clusters: I64 | None) -> Sample:
+    """Weights of 1. Its model's answer is not asked for: what it is worth is what was earned."""
     known = np.ones(len(log)) if log.propensities is None else log.propensities
-    shown = np.bincount(log.arms, minlength=log.n_arms).astype(np.float64)
+    shown = np.bincount(log.arms, weights=of_decision, minlength=log.n_arms).astype(np.float64, copy=False)
     nothing = np.zeros(len(log))
     return Sample(log.rewards, known, nothing, known, estimates, estimates, log.arms, shown, shown, clusters)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
@@ -9,7 +10,9 @@ from scipy.special import ndtri
 from bandit.errors import InputError
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.intervals.normal import standard_error
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.results import Difference, Evaluation
+from bandit.evaluation.sample import I64, Sample
+from bandit.evaluation.targets import LOGGING
 from bandit.numeric import is_number
 
 POWER = 0.8
@@ -19,13 +22,14 @@ POWER = 0.8
 class Plan:
     """What a log, and explore data after it, can tell of a policy's lead over the logging policy.
 
-    ``detectable``: the smallest lead that ``power`` of such logs would show at ``level``; by ``detectable_share`` of the logging
-    policy's value. ``days``: of explore data until ``difference`` is detectable; None where it was not asked for.
+    ``detectable``: the smallest lead that ``power`` of such logs would show, adjusted for all differences of the comparison; None
+    where the log cannot judge the policy. ``detectable_share``: by the logging policy's value. ``days``: of explore data until
+    ``difference`` is detectable; None where it was not asked for.
     """
 
     policy: str
-    detectable: float
-    detectable_share: float
+    detectable: float | None
+    detectable_share: float | None
     level: float
     power: float
     difference: float | None
@@ -55,34 +59,43 @@ class Gathering:
 
 
 def plan(
-    policy: str, sample: Sample, choices: I64, level: float, gathering: Gathering | None = None, power: float = POWER
+    policy: str,
+    evaluation: Evaluation,
+    sample: Sample,
+    choices: I64,
+    gathering: Gathering | None = None,
+    power: float = POWER,
 ) -> Plan:
-    """Power analysis of the lead of ``ips`` over the mean reward of the log (Cohen 1988).
+    """Power analysis of a policy's lead over the logging policy (Cohen 1988).
 
-    A lead δ is found by a two-sided test at 1 - level with probability ``power`` if δ = (z_{(1+level)/2} + z_power) · σ, σ the
-    standard error of the lead. Of d days of explore data, σ² = [Var_u(w_u r) / e + Var(r) / (1 - e)] D / (N d): the policy's
-    value comes from the share e under uniform, w_u = k π(a|x), that of the logging policy from the rest. Var_u is taken from
-    this log by its own weights, and D ≥ 1 is how much wider its errors are for impressions of one decision hanging together
-    (Kish 1965).
+    A lead δ is found with probability ``power`` if δ = (q + z_power) σ, with σ the standard error of the lead, by the estimator
+    that is compared, and q the standard errors that an adjusted interval is wide. Of d days of explore data,
+    σ² = [Var_u(w_u r) / e + Var(r) / (1 - e)] D / (N d): the policy's value comes from the share e under uniform, w_u = k π(a|x),
+    that of the logging policy from the rest. E_u[w_u² | x] = k Σ_a π(a|x)² is known of the policy, whatever was logged. What
+    rewards are then, this log tells by its weights if it can judge the policy; else they are taken to be as they were. D ≥ 1 is
+    how much wider errors are for impressions of one decision hanging together (Kish 1965).
 
     Args:
-        policy: for the record.
+        policy: one of the evaluation.
+        evaluation: with the logging policy.
         sample: of the policy, with propensities.
         choices: arms that each decision could choose from, (m,).
-        level: of the test, 1 - its size.
         gathering: what is to be gathered; None leaves the days out.
         power: probability of finding a lead that is there.
     """
-    reach = float(ndtri((1 + level) / 2) + ndtri(power))
-    error = standard_error(sample, Terms(numerator=sample.weighted_rewards - sample.rewards))
+    lead = next(each for each in evaluation.differences if (each.policy, each.against) == (policy, LOGGING))
     value = float(sample.rewards.mean())
-    detectable = reach * error
-    days = None if gathering is None else _days(sample, choices, gathering, reach)
+    detectable = _detectable(lead, evaluation.reach, power)
+    tail = evaluation.reach or float(ndtri((1 + evaluation.level) / 2))
+    days = None
+    if gathering is not None:
+        rewards = _rewards(sample, by_weight=detectable is not None)
+        days = _days(sample, choices, gathering, rewards, tail + float(ndtri(power)))
     return Plan(
         policy,
         detectable,
-        detectable / value if value else float("inf"),
-        level,
+        detectable / value if detectable is not None and value else None,
+        evaluation.level,
         power,
         None if gathering is None else gathering.difference,
         None if gathering is None else gathering.explore_share,
@@ -91,19 +104,35 @@ def plan(
     )
 
 
-def _days(sample: Sample, choices: I64, gathering: Gathering, reach: float) -> float:
-    assert sample.propensities is not None  # noqa: S101 - the caller sees to it
-    as_uniform = 1 / (choices * sample.propensities)  # weights that make this log one under uniform
-    explored = _variance(sample.target * choices * sample.rewards, as_uniform / as_uniform.mean())
+def _detectable(lead: Difference, reach: float, power: float) -> float | None:
+    if lead.adjusted_lower is None or lead.adjusted_upper is None:
+        return None
+    width = (lead.adjusted_upper - lead.adjusted_lower) / 2
+    return width * (1 + float(ndtri(power)) / reach) if reach else 0.0
+
+
+class _Rewards(NamedTuple):
+    """The mean of r, and that of r² weighted as w_u², of a policy's rewards."""
+
+    mean: float
+    square: float
+
+
+def _rewards(sample: Sample, *, by_weight: bool) -> _Rewards:
+    """By weights w for the mean and w π for the square: as often as uniform would show, times w_u²; or as they were logged."""
+    weights = sample.weights if by_weight else np.ones(len(sample))
+    squares = weights * sample.target if by_weight else weights
+    mean = float(np.average(sample.rewards, weights=weights))
+    return _Rewards(mean, float(np.average(sample.rewards**2, weights=squares)))
+
+
+def _days(sample: Sample, choices: I64, gathering: Gathering, rewards: _Rewards, reach: float) -> float:
+    assert sample.target_squares is not None  # noqa: S101 - the caller sees to it
+    explored = max(float((choices * sample.target_squares).mean()) * rewards.square - rewards.mean**2, 0.0)
     logged = float(sample.rewards.var())
     share = gathering.explore_share
     variance = (explored / share + logged / (1 - share)) * _design_effect(sample)
     return variance * (reach / gathering.difference) ** 2 / gathering.impressions_a_day
-
-
-def _variance(values: F64, weights: F64) -> float:
-    mean = float((weights * values).mean())
-    return max(float((weights * values**2).mean()) - mean**2, 0.0)
 
 
 def _design_effect(sample: Sample) -> float:

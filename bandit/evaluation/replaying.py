@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from bandit.errors import InputError
 from bandit.evaluation.estimate import check_uniform
-from bandit.evaluation.intervals.normal import Interval, normal_interval
+from bandit.evaluation.estimators import Terms
+from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
 from bandit.evaluation.judging import samples_of
 from bandit.evaluation.learning import Learned, learn
-from bandit.evaluation.sample import F64, I64
+from bandit.evaluation.sample import F64, I64, Sample, numbered
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog
 from bandit.numeric import is_count
@@ -68,7 +69,7 @@ def replay_learning(
         batch_size: kept impressions between two updates.
         features: of the artworks, (A, f), for the posterior ``shared``.
         floor: as for ``decide``.
-        level: of the interval, which takes kept impressions as independent.
+        level: of the interval, which takes kept impressions of one decision together.
         seed: of the policy's draws.
         report: told how many impressions are done.
 
@@ -81,6 +82,7 @@ def replay_learning(
         )
     if log.propensities is None:
         raise InputError("replay needs propensities, and there are none; dm alone works without them")
+    log = _in_time(log)
     uniforms = np.random.default_rng(hash_base(PURPOSE, seed, 0)).random(len(log))
     kept: list[I64] = []
     values: list[float | None] = []
@@ -91,8 +93,9 @@ def replay_learning(
         kept.append(taken)
         values.append(float(log.rewards[taken].mean()) if len(taken) else None)
         report(at, len(log))
-    rewards = log.rewards[np.concatenate(kept)]
-    found = _interval(rewards, level)
+    shown = log.take(np.concatenate(kept))
+    rewards = shown.rewards
+    found = _interval(shown, level)
     return Replayed(
         policy.name,
         len(log),
@@ -126,6 +129,17 @@ def _batch(log: ImpressionLog, target: PolicyTarget, uniforms: F64, start: int, 
     return np.array(kept, dtype=np.int64), start
 
 
-def _interval(rewards: F64, level: float) -> Interval:
-    error = float(rewards.std(ddof=1) / np.sqrt(len(rewards))) if len(rewards) > 1 else float("inf")
-    return normal_interval(float(rewards.mean()) if len(rewards) else float("nan"), error, level)
+def _in_time(log: ImpressionLog) -> ImpressionLog:
+    return log if log.times is None else log.take(np.argsort(log.times, kind="stable"))
+
+
+def _interval(shown: ImpressionLog, level: float) -> Interval:
+    count = len(shown)
+    if count == 0:
+        return NONE
+    nothing = np.zeros(count)
+    sample = Sample(
+        shown.rewards, nothing, nothing, None, clusters=None if shown.clusters is None else numbered(shown.clusters)
+    )
+    terms = Terms(numerator=shown.rewards)
+    return normal_interval(terms.value, standard_error(sample, terms), level)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate, check_settings
-from bandit.evaluation.overlap import INSUFFICIENT, Overlap, Thresholds
+from bandit.evaluation.overlap import Overlap, Thresholds, is_refused
 
 ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay")
 """In the order in which they are shown; differences are those of the first that works."""
@@ -15,7 +15,7 @@ class Settings:
     """How policies are compared; see ``estimate`` for what each means.
 
     ``estimators``: their words. ``weight_bound``: the largest weight that was possible, for the intervals that need to know; None
-    takes one over the smallest propensity of the log.
+    takes what the log shows of it.
 
     Raises:
         InputError: the level or the number of resamples is out of range.
@@ -38,7 +38,7 @@ class OtherInterval:
 
     ``kind``: ``normal``; ``bernstein``, for any number of decisions; ``sequence``, at all times at once; ``batches``, for logs
     of a policy that kept learning. ``value`` is the estimator's; ``batches`` weights it anew, ``sequence`` counts every
-    decision once.
+    decision once. ``quantity`` is ``value``, or ``lead`` over the logging policy.
     """
 
     estimator: str
@@ -46,6 +46,7 @@ class OtherInterval:
     value: float
     lower: float
     upper: float
+    quantity: str = "value"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PolicyResult:
 
     ``estimates`` by the word of the estimator; ``tuned`` has the settings that the data chose; ``unusable`` says why an estimator
     that was asked for has no estimate. ``others`` is empty, and ``value_curve`` and ``lead_curve`` (over the logging policy) are
-    None, where the log cannot tell. ``weights`` are quantiles of the weights, by percent. ``caution`` says why the
+    None, where the log cannot tell. ``weights`` are quantiles of the weights, by percent. ``caution`` says why values or
     intervals are not to be believed, if they are not.
     """
 
@@ -82,7 +83,7 @@ class PolicyResult:
     @property
     def is_reliable(self) -> bool:
         """Whether the log can tell."""
-        return not self.verdict.startswith(INSUFFICIENT)
+        return not is_refused(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a log says of several policies; ``estimator`` is the word of the one that differences are of."""
+    """What a log says of several policies; ``estimator`` is the word of the one that differences are of.
+
+    ``reach``: adjusted intervals of differences are so many standard errors wide, on either side.
+    """
 
     n: int
     decisions: int
     level: float
     resamples: int
     estimator: str
+    reach: float
     results: list[PolicyResult]
     differences: list[Difference]

@@ -1,8 +1,7 @@
 """What estimators need of a log and a target policy: a few numbers an impression, whatever the number of arms."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,10 @@ class Sample:
 
     ``propensities``: probability p with which the shown arm was chosen; None where it is not known. ``logged_estimates``:
     reward q̂(x, a) that a model expects of the shown arm; ``target_estimates``: Σ_a π(a|x) q̂(x, a). None where there is no
-    model. ``arms``: what was shown; ``expected_arms`` (A,): Σ π(a|x) over all impressions, and ``expected_squares`` (A,): Σ
-    π(a|x)² over the arm's share p̄_a of its title's impressions; for the check of propensities. ``clusters``: the decision of
-    each impression, as ``numbered``; None where each is one of its own.
+    model. ``target_squares``: Σ_a π(a|x)², for plans. ``clusters``: the decision of each impression, as ``numbered``; None
+    where each is one of its own. For checks of the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the
+    impressions of a decision, ``expected_arms`` (A,): Σ π(a|x) / n over all impressions that could show the arm, and
+    ``expected_squares`` (A,): Σ π(a|x)² / n over the arm's share p̄_a of its title's impressions.
     """
 
     rewards: F64
@@ -35,6 +35,8 @@ class Sample:
     expected_arms: F64 | None = None
     expected_squares: F64 | None = None
     clusters: I64 | None = None
+    contexts: npt.NDArray[np.floating] | None = None
+    target_squares: F64 | None = None
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -78,14 +80,21 @@ class Sample:
         """Impressions of each decision, (C,)."""
         return self.sums(np.ones(len(self)))
 
-    def take(self, rows: I64) -> Self:
-        """The sample of some impressions; decisions are numbered anew."""
-        clusters = None if self.clusters is None else numbered(self.clusters[rows])
-        kept = {name: value[rows] for name, value in vars(self).items() if name in _BY_ROW and value is not None}
-        return replace(self, **kept, clusters=clusters, expected_arms=None, expected_squares=None)
+    @cached_property
+    def shares(self) -> F64:
+        """What each impression is of its decision, 1 / n, (m,)."""
+        return np.ones(len(self)) if self.clusters is None else np.asarray(1 / self.sizes[self.clusters])
 
+    @cached_property
+    def possible_weight(self) -> float:
+        """The largest weight that the log shows to have been possible: there, or of an arm that was not shown.
 
-_BY_ROW = ("rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "arms")
+        Where the shown arm has p and π, some other arm has a weight of at least (1 - π) / (1 - p).
+        """
+        assert self.propensities is not None  # noqa: S101 - as for weights
+        others = self.propensities < 1
+        rest = (1 - self.target[others] - self.unsupported[others]) / (1 - self.propensities[others])
+        return max(float(self.weights.max(initial=0.0)), float(rest.max(initial=0.0)))
 
 
 def numbered(values: npt.NDArray[np.generic]) -> I64:

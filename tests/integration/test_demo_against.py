@@ -99,7 +99,7 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
 def test_before_anything_was_live_there_is_nothing_to_judge(workspace: Workspace) -> None:
     Loop.of(workspace, CONFIG).explore(0, silent)
     with pytest.raises(SurroundingsError, match="one side had no answer from its picks"):
-        judge_online(workspace, CONFIG, Evaluation(0, 0, 0.95, 1, "dr", [], []))
+        judge_online(workspace, CONFIG, Evaluation(0, 0, 0.95, 1, "dr", 0.0, [], []))
 
 
 def test_users_who_are_all_on_one_side_are_refused(workspace: Workspace) -> None:

@@ -55,6 +55,10 @@ def compared(log: ImpressionLog, *names: str, **settings: Any) -> Evaluation:
     return evaluate(samples(log, *names), chosen, log.n_eligible, log.batches)
 
 
+def judged(log: ImpressionLog, *names: str) -> Evaluation:
+    return evaluate(samples(log, *names), Settings(estimators=("ips",)), log.n_eligible)
+
+
 def test_values_are_the_truth_within_their_intervals() -> None:
     found = compared(log_of())
     for result in found.results[1:]:
@@ -100,7 +104,7 @@ def test_all_adjusted_differences_hold_together_as_often_as_they_say() -> None:
         base = random.normal(size=(400, 5))
         noise = random.normal(size=(200, 5)) / 20
         policies = [Judged(str(i), float(base[:, i].mean()), base[:, i].mean() + noise[:, i], "ok") for i in range(5)]
-        found = differences(policies, "ips", 0.9)
+        found = differences(policies, "ips", 0.9).pairs
         missed += any(not each.adjusted_lower <= 0 <= each.adjusted_upper for each in found)  # type: ignore[operator]
     assert 0.04 <= missed / 300 <= 0.16
 
@@ -117,6 +121,69 @@ def test_a_refused_policy_has_no_value_and_no_difference_but_its_number_is_there
     assert (difference.value, difference.lower, difference.adjusted_lower) == (None, None, None)
     assert difference.unreliable_value is not None
     assert difference.verdict.startswith("insufficient overlap")
+
+
+def test_what_the_logging_policy_is_worth_is_what_it_earned_by_every_estimator() -> None:
+    log = log_of(logging=(0.4, 0.3, 0.2, 0.1))
+    words = ("dr", "snips", "ips:clip=1.5", "switch_dr", "dros", "dm", "sndr", "ips")
+    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
+    found = evaluate(
+        {name: replace(each, **model) for name, each in samples(log, "high").items()},
+        Settings(estimators=words),
+        log.n_eligible,
+    ).results[0]
+    assert {word: each.value for word, each in found.estimates.items()} == pytest.approx(
+        dict.fromkeys(words, log.rewards.mean())
+    )
+    assert found.tuned == {}
+    assert {(each.estimator, each.kind) for each in found.others} == {
+        ("ips", "normal"),
+        ("ips", "bernstein"),
+        ("ips", "sequence"),
+    }
+
+
+def test_one_policy_by_two_names_is_no_difference() -> None:
+    log = log_of(logging=(0.4, 0.3, 0.2, 0.1))
+    one = samples(log, "high")["high"]
+    found = evaluate({"one": one, "other": replace(one, target=one.target * (1 + 1e-13))}, Settings(), log.n_eligible)
+    [same] = found.differences
+    assert (same.value, same.adjusted_lower, same.adjusted_upper) == (0, 0, 0)
+
+
+def test_without_propensities_the_model_answers_with_a_caution_and_knows_nothing_of_arms_that_were_never_shown() -> (
+    None
+):
+    log = replace(log_of(logging=(0.5, 0.3, 0.2, 0.0)), propensities=None)
+    table = {"high": [0.1, 0.1, 0.1, 0.7], "known": [0.1, 0.5, 0.4, 0.0]}
+    targets: list[Target | LoggingPolicy] = [LoggingPolicy()]
+    targets += [TableTarget(name, p, log) for name, p in table.items()]
+    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.35)}
+    by_name = {t.name: replace(s, **model) for t, s in zip(targets, samples_of(log, targets), strict=True)}
+    found = evaluate(by_name, Settings(), log.n_eligible)
+    logging, high, known = found.results
+    assert found.estimator == "dm"
+    assert logging.estimates["dm"].value == pytest.approx(log.rewards.mean())
+    assert high.verdict.startswith(
+        "insufficient overlap: the target shows arms that the log could not or never did 70.0%"
+    )
+    assert high.estimates["dm"].unreliable_value == pytest.approx(0.35)
+    assert known.verdict == "overlap not judged: the log has no propensities"
+    assert known.caution.startswith("dm is biased, by how much the log does not say")
+    assert logging.caution == ""
+    assert found.differences[1].value == pytest.approx(0.35 - log.rewards.mean())
+
+
+@pytest.mark.parametrize(
+    ("word", "is_biased"),
+    [("snips", False), ("ips:clip=1.5", True), ("ips:clip=100", False), ("dros:shrinkage=100", True), ("dm", True)],
+)
+def test_a_biased_estimator_that_differences_are_of_is_a_caution(word: str, is_biased: bool) -> None:
+    log = log_of()
+    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
+    by_name = {name: replace(each, **model) for name, each in samples(log, "high").items()}
+    found = evaluate(by_name, Settings(estimators=(word, "ips")), log.n_eligible)
+    assert found.results[1].caution.startswith(f"{word} is biased") == is_biased
 
 
 def test_a_handful_of_rewards_is_a_caution_and_no_refusal() -> None:
@@ -147,6 +214,9 @@ def test_other_intervals_are_of_unbiased_estimators_alone() -> None:
         ("dr", "normal"), ("dr", "bernstein"), ("dr", "batches"),
         ("ips", "normal"), ("ips", "bernstein"), ("ips", "batches"), ("ips", "sequence"),
     }  # fmt: skip
+    leads = {each.estimator: each for each in found.results[1].others if each.quantity == "lead"}
+    assert leads.keys() == {"dr", "ips"}
+    assert leads["ips"].value == pytest.approx(found.results[1].estimates["ips"].value - log.rewards.mean(), abs=0.005)
     assert all(each.lower < each.value < each.upper for each in found.results[1].others)
 
 
@@ -175,7 +245,7 @@ def test_differences_of_any_two_policies_have_a_sequence_that_holds_the_truth() 
 def test_what_slope_chose_is_told() -> None:
     log = log_of()
     found = evaluate(samples(log, "high"), Settings(estimators=("ips:clip=slope",)), log.n_eligible)
-    assert found.results[1].tuned.keys() == {"ips"}
+    assert found.results[1].tuned.keys() == {"ips:clip=slope"}
 
 
 def test_where_no_estimator_works_it_says_why() -> None:
@@ -238,24 +308,51 @@ def test_replay_of_learning_policies_refuses_what_it_cannot_do() -> None:
         replay_learning(replace(log_of(), propensities=None), Uniform(), "beta", 10)
 
 
+def test_replay_goes_through_a_log_in_time_and_takes_decisions_together() -> None:
+    log = replace(log_of(8000), times=np.arange(8000), clusters=np.arange(8000) // 4)
+    turned = log.take(np.random.default_rng(1).permutation(8000))
+    one, other = (replay_learning(each, EpsilonGreedy(0.1), "beta", 250) for each in (log, turned))
+    assert one == other
+    alone = replay_learning(replace(log, clusters=None), EpsilonGreedy(0.1), "beta", 250)
+    assert (one.value, one.lower) != (alone.value, alone.lower)
+    assert one.value == alone.value
+
+
 # --- plans -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_smallest_lead_is_that_of_the_power_analysis() -> None:
     log = log_of()
     sample = samples(log, "high")["high"]
-    found = plan("high", sample, log.n_eligible, 0.95)
+    found = plan("high", judged(log, "high"), sample, log.n_eligible)
     leads = sample.weighted_rewards - sample.rewards
     expected = (norm.ppf(0.975) + norm.ppf(0.8)) * leads.std(ddof=1) / np.sqrt(M)
-    assert found.detectable == pytest.approx(expected)
-    assert found.detectable_share == pytest.approx(expected / log.rewards.mean())
+    assert found.detectable == pytest.approx(expected, rel=0.05)  # the bootstrap's standard error
+    assert found.detectable_share == pytest.approx(expected / log.rewards.mean(), rel=0.05)
     assert found.days is None
+
+
+def test_the_more_policies_are_compared_the_larger_a_lead_has_to_be() -> None:
+    log = log_of()
+    alone, among = (plan("high", judged(log, *names), samples(log, "high")["high"], log.n_eligible).detectable
+                    for names in (("high",), tuple(TABLES)))  # fmt: skip
+    assert alone is not None
+    assert among is not None
+    assert alone < among < 1.3 * alone
+
+
+def test_a_refused_policy_has_days_to_gather_and_no_lead_to_be_found() -> None:
+    log = log_of(300, logging=(0.97, 0.01, 0.01, 0.01))
+    gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.02)
+    found = plan("high", judged(log, "high"), samples(log, "high")["high"], log.n_eligible, gathering)
+    assert (found.detectable, found.detectable_share) == (None, None)
+    assert found.days is not None
 
 
 def test_planned_explore_data_find_the_lead_as_often_as_planned() -> None:
     log = log_of(60_000, logging=(0.4, 0.3, 0.2, 0.1))
     gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.02)
-    found = plan("even", samples(log, "even")["even"], log.n_eligible, 0.95, gathering)
+    found = plan("even", judged(log, "even"), samples(log, "even")["even"], log.n_eligible, gathering)
     assert found.days is not None
     days = whole_days(found.days)
     random = np.random.default_rng(6)
@@ -273,7 +370,8 @@ def test_planned_explore_data_find_the_lead_as_often_as_planned() -> None:
 def test_days_grow_with_the_square_of_what_is_to_be_found() -> None:
     log = log_of()
     sample = samples(log, "high")["high"]
-    days = [plan("high", sample, log.n_eligible, 0.95, Gathering(0.1, 1000, d)).days for d in (0.02, 0.01)]
+    evaluation = judged(log, "high")
+    days = [plan("high", evaluation, sample, log.n_eligible, Gathering(0.1, 1000, d)).days for d in (0.02, 0.01)]
     assert days[1] == pytest.approx(4 * days[0])  # type: ignore[operator]
 
 

@@ -173,7 +173,7 @@ def test_without_any_weight_a_ratio_is_not_a_number() -> None:
     [
         ("ips", "ips", inf),
         ("ips:clip=10", "ips:clip=10", 10.0),
-        ("snips:clip=slope", "snips", None),
+        ("snips:clip=slope", "snips:clip=slope", None),
         ("switch_dr", "switch_dr", None),
         ("switch_dr:threshold=5", "switch_dr:threshold=5", 5.0),
         ("dros:shrinkage=slope", "dros", None),

@@ -260,8 +260,9 @@ def test_batches_that_hardly_show_what_the_target_would_are_joined_to_their_neig
 
 def test_the_order_of_rows_does_not_matter_to_batches() -> None:
     sample = sample_of(900)
+    propensities = np.asarray(sample.propensities)
     order = np.random.default_rng(0).permutation(900)
-    turned = sample.take(order)
+    turned = Sample(sample.rewards[order], sample.target[order], sample.unsupported[order], propensities[order])
     batches = np.repeat([0, 1, 2], 300)
     one, other = (
         stabilised(each, IPS.terms(each), of, 0.95) for each, of in ((sample, batches), (turned, batches[order]))

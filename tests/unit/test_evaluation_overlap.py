@@ -58,8 +58,20 @@ def test_one_decision_with_much_of_the_weight_is_a_reason() -> None:
     weights[0] = 500
     found = reasons(replace(sample, target=0.25 * weights))
     assert any(
-        reason.startswith("one decision has 11.1% of all weight (weight 500), expected at most 5.0%")
+        reason.startswith("one decision has, or could have had, 11.1% of all weight (largest weight there: 500)")
         for reason in found
+    )
+
+
+def test_a_weight_that_could_have_come_counts_as_one_that_came() -> None:
+    logging, target = np.array([0.99995, 0.00005]), [0.9, 0.1]
+    arms = np.zeros(M, dtype=np.int64)  # of 4,000 decisions none happened to show arm 1, whose weight is 2,000
+    sample = Sample(np.zeros(M), np.full(M, target[0]), np.zeros(M), logging[arms])
+    found = overlap_of(sample, USUAL)
+    assert (found.max_weight, found.effective_sample_size) == pytest.approx((0.9, M), rel=1e-3)
+    assert found.largest_share == pytest.approx(2000 / (0.9 * M), rel=1e-3)
+    assert found.verdict(USUAL).startswith(
+        "insufficient overlap: one decision has, or could have had, 55.6% of all weight"
     )
 
 
@@ -80,6 +92,87 @@ def test_arms_that_were_never_shown_are_a_reason() -> None:
 def test_propensities_that_are_all_too_small_move_the_mean_weight() -> None:
     found = reasons(sample_of([0.4, 0.3, 0.2, 0.1], [0.25] * 4, told=[0.2, 0.15, 0.1, 0.05]))
     assert any(reason.startswith("the mean weight is 2.0") for reason in found)
+
+
+def test_propensities_that_were_rounded_are_no_reason_however_long_the_log() -> None:
+    sample = sample_of(
+        [0.4, 0.3, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1], told=[0.398, 0.2985, 0.199, 0.0995]
+    )  # 0.5 % too small
+    found = overlap_of(sample, USUAL)
+    assert found.mean_weight_errors > USUAL.mean_weight_errors
+    assert found.verdict(USUAL) == "ok"
+    assert overlap_of(sample, Thresholds(rounding=0)).reasons(Thresholds(rounding=0))
+
+
+def test_support_that_may_be_missing_is_no_mean_weight_that_is_off() -> None:
+    found = overlap_of(sample_of([0.5, 0.3, 0.2, 0.0], [0.485, 0.291, 0.194, 0.03]), USUAL)
+    assert found.mean_weight == pytest.approx(0.97)
+    assert found.mean_weight_errors == 0
+    assert found.verdict(USUAL) == "ok"
+
+
+def test_decisions_count_once_in_the_mean_weight_however_often_they_are_shown() -> None:
+    random = np.random.default_rng(8)
+    first = random.integers(0, 2, 4000)
+    decision = np.repeat(np.arange(4000), np.where(first == 1, 3, 1))  # what shows arm 1 is shown three times as often
+    arms, p = first[decision], np.array([0.2, 0.8])
+    shares = np.bincount(arms) / len(arms)
+    sample = Sample(
+        np.ones(len(arms)), p[arms], np.zeros(len(arms)), np.full(len(arms), 0.5), arms=arms, expected_arms=4000 * p,
+        expected_squares=4000 * p**2 / shares, clusters=decision,
+    )  # fmt: skip
+    found = overlap_of(sample, USUAL)
+    assert found.verdict(USUAL) == "ok"
+    assert found.mean_weight == pytest.approx(1, abs=0.05)
+    assert found.impression_weight == pytest.approx(1.3, abs=0.05)
+    assert found.caution(USUAL).startswith("what is shown says how often it is shown: the mean weight is 1.299 by")
+    assert overlap_of(replace(sample, clusters=None), USUAL).reasons(USUAL)  # as if each were drawn by itself
+
+
+def _by_context(count: int, logged: float, told: float, seed: int) -> Sample:
+    """A log of two arms and a context 0 or 1: arm 1 with ``logged`` where it is 1, else the other way round, told as ``told``."""
+    random = np.random.default_rng(seed)
+    x = random.integers(0, 2, count)
+    chance, claimed = (np.where(x == 1, p, 1 - p) for p in (logged, told))  # of arm 1
+    arms = (random.random(count) < chance).astype(np.int64)
+    target = np.where(x == 1, 0.9, 0.5)
+    return Sample(
+        np.zeros(count), np.where(arms == 1, target, 1 - target), np.zeros(count), np.where(arms == 1, claimed, 1 - claimed),
+        contexts=np.stack([np.ones(count), x, random.normal(size=count)], axis=1),
+    )  # fmt: skip
+
+
+def test_propensities_that_are_wrong_by_context_are_found() -> None:
+    found = overlap_of(_by_context(20_000, logged=0.65, told=0.5, seed=1), USUAL)
+    assert found.shifted_context == 1
+    assert found.context_shift > 0.1
+    assert any("move the mean of context feature 1 by" in reason for reason in found.reasons(USUAL))
+
+
+def test_right_propensities_hardly_ever_move_a_context() -> None:
+    errors = [overlap_of(_by_context(2000, logged=0.9, told=0.9, seed=seed), USUAL).context_shift_errors
+              for seed in range(300)]  # fmt: skip
+    assert max(errors) < USUAL.calibration_errors
+
+
+def test_a_context_whose_weight_happened_not_to_come_is_no_wrong_propensity() -> None:
+    """One in a hundred contexts would be shown an arm by the target that the log shows there once in a hundred times."""
+    shifts = []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        rare = random.random(5000) < 0.01
+        chance = np.where(rare, 0.01, 0.5)  # of arm 1, which the target always shows where it is rare
+        arms = (random.random(5000) < chance).astype(np.int64)
+        p, target = np.where(arms == 1, chance, 1 - chance), np.where(rare, 1.0, 0.5)
+        sample = Sample(
+            np.zeros(5000),
+            np.where(arms == 1, target, 1 - target),
+            np.zeros(5000),
+            p,
+            contexts=rare[:, None].astype(float),
+        )
+        shifts.append(overlap_of(sample, USUAL).context_shift_errors)
+    assert max(shifts) < USUAL.calibration_errors
 
 
 def test_propensities_that_are_wrong_arm_by_arm_are_found_where_they_average_out() -> None:
@@ -122,8 +215,8 @@ def test_decisions_that_are_shown_often_are_no_wrong_propensities() -> None:
         arms = random.choice(K, 400, p=logging)[decision]
         shares = np.maximum(np.bincount(arms, minlength=K), 1) / len(arms)
         sample = Sample(
-            np.zeros(len(arms)), p[arms], np.zeros(len(arms)), logging[arms], arms=arms, expected_arms=len(arms) * p,
-            expected_squares=len(arms) * p**2 / shares, clusters=decision,
+            np.zeros(len(arms)), p[arms], np.zeros(len(arms)), logging[arms], arms=arms, expected_arms=400 * p,
+            expected_squares=400 * p**2 / shares, clusters=decision,
         )  # fmt: skip
         worst.append(overlap_of(sample, USUAL).miscalibration)
     assert max(worst) < USUAL.calibration_errors
@@ -136,8 +229,9 @@ def test_arms_that_were_hardly_shown_are_not_tested() -> None:
 
 
 def test_a_verdict_has_all_reasons() -> None:
-    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 7, 12.0, 50.0)
+    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, 2, 0.4, 9.0, 50.0)
     told = poor.verdict(USUAL)
     assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
-    assert told.count(";") == 5  # five reasons, one of which asks a question
+    assert told.count(";") == 7  # six reasons, two of which ask a question
     assert "arm 7" in told
+    assert "context feature 2 by 0.40 of its standard deviations (9.0 standard errors)" in told

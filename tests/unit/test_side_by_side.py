@@ -68,7 +68,7 @@ def offline(ends: Ends | None = (0.01, 0.03), against: str = AGAINST, **more: An
     value = None if ends is None else 0.1
     results = [result("logging", 0.05), result(POLICY, 0.11, **more), result(against, value)]
     found = [difference(POLICY, "logging", (0.0, 0.1)), difference(POLICY, against, ends)]
-    return Evaluation(5000, 4000, 0.95, 100, "dr", results, found)
+    return Evaluation(5000, 4000, 0.95, 100, "dr", 2.0, results, found)
 
 
 def both(offline_ends: Ends | None, online_ends: Ends | None = (0.01, 0.03), **more: Any) -> SideBySide:

@@ -4,13 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from math import inf
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluation.sample import F64, Sample
 from bandit.numeric import is_number
+
+SLOPE: Final = "slope"
+"""In place of a number: the data choose."""
 
 
 class Terms(NamedTuple):
@@ -88,6 +91,11 @@ class Estimator(ABC):
         """Whether nothing is traded for variance."""
         return self.setting in {None, inf}
 
+    def is_consistent(self, largest: float) -> bool:
+        """Whether ever more impressions with weights up to ``largest`` bring it to the truth, whatever the model."""
+        unused = self.tuned != "shrinkage" and self.setting is not None and self.setting >= largest
+        return self.needs_weights and (self.is_unclipped or unused)
+
     def with_setting(self, value: float) -> Self:
         """The same estimator with the tuned parameter set."""
         assert self.tuned is not None  # noqa: S101 - only what is tuned is asked
@@ -105,8 +113,12 @@ class Estimator(ABC):
 
     @property
     def word(self) -> str:
-        """How it is called on the command line, with what was set."""
-        told = ",".join(f"{name}={value:g}" for name, value in self.parameters.items() if value not in {None, inf})
+        """How it is called on the command line, with what differs from its defaults; ``slope`` where SLOPE chooses."""
+        usual = {field.name: field.default for field in fields(self)}  # type: ignore[arg-type]
+        set_ = {name: value for name, value in self.parameters.items() if value != usual[name]}
+        told = ",".join(
+            f"{name}={SLOPE if value is None else str(value).removesuffix('.0')}" for name, value in set_.items()
+        )
         return f"{self.name}:{told}" if told else self.name
 
 

@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from bandit.errors import InputError
-from bandit.evaluation.estimators.base import Estimator
+from bandit.evaluation.estimators.base import SLOPE, Estimator
 from bandit.evaluation.estimators.dm import DM
 from bandit.evaluation.estimators.dr import DR
 from bandit.evaluation.estimators.dros import DRos
@@ -18,9 +18,6 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     estimator.name: estimator for estimator in (Replay, IPS, SNIPS, DM, DR, SNDR, SwitchDR, DRos)
 }
 """Every estimator by its name."""
-
-SLOPE = "slope"
-"""In place of a number: the data choose."""
 
 
 def make_estimator(name: str, **tuning: float | None) -> Estimator:
