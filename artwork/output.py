@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bandit.errors import InputError
 
 console = Console(highlight=False, soft_wrap=True)
 """Where results go."""
@@ -21,15 +24,32 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def emit(result: Any, render: Callable[[Any], str], *, as_json: bool) -> None:
     """Write a result (a dataclass, or a list of them) as one JSON document, or as the text that ``render`` makes of it."""
     if as_json:
-        sys.stdout.write(json.dumps(_plain(result), default=_jsonable, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_plain(result), default=_jsonable, indent=2, allow_nan=False) + "\n")
     else:
         console.print(render(result), markup=False)
 
 
+def check_page(path: Path) -> None:
+    """Refuse a path that no page can be written to, before the work that it is to show.
+
+    Raises:
+        InputError: it is a folder, or below a file.
+    """
+    if path.is_dir():
+        raise InputError(f"--report {path} is a folder, expected a file such as {path / 'page.html'}")
+    if above := [each for each in path.parents if each.exists() and not each.is_dir()]:
+        raise InputError(f"--report {path} is below {above[0]}, which is a file; expected a path below folders")
+
+
 def _plain(result: Any) -> Any:
+    """Dataclasses as objects, and numbers that are not finite as null: JSON has neither infinity nor NaN."""
+    if is_dataclass(result) and not isinstance(result, type):
+        return _plain(asdict(result))
+    if isinstance(result, dict):
+        return {key: _plain(value) for key, value in result.items()}
     if isinstance(result, list | tuple):
         return [_plain(item) for item in result]
-    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+    return None if isinstance(result, float) and not isfinite(result) else result
 
 
 def _jsonable(value: Any) -> str:

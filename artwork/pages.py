@@ -8,6 +8,8 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from bandit.errors import SurroundingsError
+
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1c1e21 }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 14px }
@@ -23,9 +25,18 @@ code { background: #f3f4f6; padding: .1rem .3rem }
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write a page, with the folders that it needs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    """Write a page, with the folders that it needs.
+
+    Raises:
+        SurroundingsError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SurroundingsError(
+            f"cannot write the page {path}: {error}; check the disk and the folder's permissions"
+        ) from error
 
 
 def page(title: str, parts: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from bandit.evaluation import (
     split_in_time,
 )
 from bandit.evaluation.reward_models import FOLDS
+from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
 from batch.judged_policies import parse_policies, targets_of
 from batch.logs.columns import Columns, read_columns
@@ -34,6 +35,8 @@ from batch.reward_model_words import parse_reward_model
 from batch.side_by_side import SideBySide, beside
 from batch.workspace import Workspace
 
+USUAL_REWARD: Final = "take"
+MOST_FLOOR: Final = 0.5
 DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 
 
@@ -54,7 +57,7 @@ class Request:
     cache: Path = Path()
     policies: str = DEFAULT_POLICIES
     posterior: str = "linear"
-    reward: str = "take"
+    reward: str = USUAL_REWARD
     reward_model: str = "linear"
     folds: int = FOLDS
     split: float = 0.5
@@ -66,6 +69,29 @@ class Request:
     impressions_a_day: float | None = None
     settings: Settings = field(default_factory=Settings)
     until: date | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, and what has no effect on this log: it would be taken to have had one.
+
+        Raises:
+            InputError: names the option.
+        """
+        check_split(self.split)
+        if not 0 <= self.floor <= MOST_FLOOR:
+            raise InputError(f"the floor is {self.floor!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
+        if self.impressions_a_day is not None and self.difference is None:
+            raise InputError(
+                "--impressions-a-day says how long a lead takes to be found; pass that lead as --difference"
+            )
+        ours, published = self.log == WORKSPACE, self.log.startswith(PREFIX)
+        for flag, value, is_used, whose in (
+            ("--until", self.until, ours, "the workspace's log"),
+            ("--reward", None if self.reward == USUAL_REWARD else self.reward, ours, "the workspace's log"),
+            ("--from", self.source, published, "the Open Bandit Dataset"),
+            ("--columns", self.columns.text or None, not (ours or published), "a file"),
+        ):
+            if value is not None and not is_used:
+                raise InputError(f"{flag} {value} is for {whose}, and --log is {self.log}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -104,6 +130,8 @@ def compare(request: Request, report: Report) -> Compared:
     steps = 5
     report("reading the log", 0, steps)
     data = read_log(request)
+    if (request.planned or request.difference is not None) and data.log.propensities is None:
+        raise InputError("--plan needs propensities, and the log has none; log them, or leave --plan out")
     report("learning", 1, steps)
     learned_from, judged_by = _parts(data.log, request.split, any(each.learns for each in wanted))
     targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floor)
@@ -113,7 +141,7 @@ def compare(request: Request, report: Report) -> Compared:
     report("scoring the policies", 3, steps)
     samples = dict(zip((target.name for target in targets), samples_of(judged_by, targets, fitted), strict=True))
     report("estimating", 4, steps)
-    evaluation = evaluate(samples, request.settings, judged_by.n_eligible, judged_by.batches)
+    evaluation = evaluate(samples, request.settings, judged_by.n_eligible, judged_by.batches, data.arm_names)
     report("estimating", steps, steps)
     gathering = _gathering(request, data)
     plans = [
@@ -165,10 +193,6 @@ def read_log(request: Request) -> LoggedData:
     """
     if request.log == WORKSPACE:
         return read_workspace(Workspace(request.workspace), request.reward, request.until)
-    if request.until is not None:
-        raise InputError(
-            f"--until {request.until} is for the workspace's log, and --log is {request.log}; leave it out"
-        )
     if request.log.startswith(PREFIX):
         return read_open_bandit(request.log, request.cache, request.source)
     path = Path(request.log)

@@ -15,8 +15,8 @@ from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, Tabl
 from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
 from batch.logs.logged import LoggedData
+from batch.logs.reading import read_any
 from batch.own_classes import find_class, names_a_class
-from batch.table_checks import read_frame
 
 TABLE: Final = "table:"
 
@@ -71,9 +71,9 @@ def _made(word: str) -> Any:
     """An object of a class that is named as ``module:Class``, looked for in the current folder too."""
     try:
         found = find_class(word)
-    except (ImportError, AttributeError) as error:
+    except InputError as error:
         raise InputError(
-            f"there is no policy {word!r} ({error}); choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
+            f"there is no policy {word!r}: {error}; choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
             " <module>:<class> of a module that Python finds from here"
         ) from error
     try:
@@ -159,16 +159,19 @@ def _read_table(path: Path, data: LoggedData) -> npt.NDArray[np.float64]:
     Raises:
         InputError: a column or an arm is missing, or an arm is not of the log.
     """
-    if path.suffix.lower() == ".csv":
-        if not path.is_file():
-            raise InputError(f"{path} is missing; expected a CSV or Parquet file with the columns arm and probability")
-        frame = pl.read_csv(path, infer_schema=False)
-    else:
-        frame = read_frame(path)
+    frame = read_any(path)
     if missing := [name for name in ("arm", "probability") if name not in frame.columns]:
         raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(frame.columns)}")
-    shares = frame["probability"].cast(pl.Float64, strict=False).fill_null(float("nan"))
-    table = dict(zip(frame["arm"].cast(pl.String), shares, strict=True))
+    arms, shares = frame["arm"].cast(pl.String), frame["probability"].cast(pl.Float64, strict=False)
+    if (bad := arms.is_null() | shares.is_null()).any():
+        row = int(bad.arg_max() or 0)
+        raise InputError(
+            f"{path}: row {row} has the arm {arms[row]!r} with the probability {frame['probability'][row]!r}, expected a name and"
+            " a number"
+        )
+    if (again := arms.is_duplicated()).any():
+        raise InputError(f"{path} has the arm {arms.filter(again)[0]!r} twice; give each arm one row")
+    table = dict(zip(arms, shares, strict=True))
     if strange := [arm for arm in table if arm not in data.arm_names]:
         known = ", ".join(data.arm_names[:5])
         raise InputError(f"{path} has the arm {strange[0]!r}, which the log does not have; its arms are {known}, ...")

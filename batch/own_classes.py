@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bandit.errors import InputError
+
 _WORD = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -22,10 +24,15 @@ def find_class(word: str) -> Any:
     """The class, looked for in the current folder too.
 
     Raises:
-        ImportError: there is no such module, or it fails when it is imported.
-        AttributeError: the module has no such class.
+        InputError: there is no such module, it fails when it is imported, or it has no such class.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module, _, name = word.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # somebody's module may raise anything
+        raise InputError(f"{word} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not callable(found):
+        raise InputError(f"{word} is {type(found).__name__}, expected a class")
+    return found

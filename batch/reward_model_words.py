@@ -33,8 +33,8 @@ def parse_reward_model(word: str, features: npt.ArrayLike | None) -> RewardModel
         raise InputError(f"there is no reward model {word!r}; choose one of {', '.join(WORDS)}, or <module>:<class>")
     try:
         return RegressorModel(word, find_class(word))
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"there is no reward model {word!r} ({error}); choose one of {', '.join(WORDS)}") from error
+    except InputError as error:
+        raise InputError(f"there is no reward model {word!r}: {error}; choose one of {', '.join(WORDS)}") from error
 
 
 def _ridge() -> Any:
@@ -44,6 +44,6 @@ def _ridge() -> Any:
 
 
 def _boosting() -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
 
-    return HistGradientBoostingClassifier(max_iter=50, random_state=0)
+    return HistGradientBoostingRegressor(max_iter=50, random_state=0)

@@ -9,16 +9,17 @@ import typer
 from artwork.compare.world import SEEDS, TITLES, USERS, WorldRequest, compare_world
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
-from artwork.output import emit, errors, progress_bars
+from artwork.output import check_page, emit, errors, progress_bars
 from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
+from bandit.evaluation.targets import LOGGING
 from bandit.simulation.delay_table import FULL_STEPS
 from bandit.simulation.season import Season
 from batch.compare import DEFAULT_POLICIES, Request, compare
 from batch.datasets.wheels import default_cache
-from batch.logs.columns import parse_columns
+from batch.logs.columns import KNOWN, parse_columns
 from batch.logs.open_bandit import NAMES
 from batch.logs.workspace_log import WORKSPACE
 
@@ -50,7 +51,8 @@ def compare_command(
     columns: Annotated[
         str,
         typer.Option(
-            help="Columns of a file: action=item,reward=bought,pscore=p,context=age+x_*.", rich_help_panel=_LOG
+            help=f"Columns of a file, role=column: action=item,reward=bought,context=age+x_*. Roles: {', '.join(KNOWN)}.",
+            rich_help_panel=_LOG,
         ),
     ] = "",
     reward: Annotated[
@@ -66,7 +68,7 @@ def compare_command(
     policies: Annotated[
         str,
         typer.Option(
-            help="Words as for artwork run, table:FILE (columns arm, probability), or module:Class.",
+            help=f"Words as for artwork run, table:FILE (columns arm, probability), or module:Class; {LOGGING} is always there.",
             rich_help_panel=_JUDGING,
         ),
     ] = DEFAULT_POLICIES,
@@ -105,7 +107,14 @@ def compare_command(
         ),
     ] = 0,
     level: Annotated[float, typer.Option(help="Of intervals.", rich_help_panel=_JUDGING)] = LEVEL,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.", rich_help_panel=_JUDGING)] = RESAMPLES,
+    resamples: Annotated[int, typer.Option(min=2, help="Of the bootstrap.", rich_help_panel=_JUDGING)] = RESAMPLES,
+    weight_bound: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest weight that was possible, for Bernstein's intervals and sequences; the log's by default.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
@@ -187,11 +196,13 @@ def compare_command(
 
     Example: artwork compare --world movielens --posterior linear,beta --cadence-hours 6
     """
+    check_page(report)
     settings = Settings(
-        estimators=tuple(filter(None, estimators.split(","))),
+        estimators=tuple(filter(None, (word.strip() for word in estimators.split(",")))),
         level=level,
         resamples=resamples,
         seed=seed,
+        weight_bound=weight_bound,
         thresholds=parse_thresholds(threshold or []),
     )
     if world is not None:
@@ -258,8 +269,8 @@ def _compare_log(request: Request, path: Path, as_json: bool) -> None:
 
     with progress_bars() as progress:
         made = compare(request, progress)
+    emit(made, render, as_json=as_json)  # before the page, which may find the disk full
     write(made, request, path)
-    emit(made, render, as_json=as_json)
     errors.print(f"values, differences and pictures: {path}", markup=False)
     others = made.evaluation.results[1:]
     if others and not any(result.is_reliable for result in others):
@@ -272,8 +283,8 @@ def _compare_world(request: WorldRequest, path: Path, as_json: bool) -> None:
 
     with progress_bars() as progress:
         made = compare_world(request, progress)
-    write(made, request, path)
     emit(made, render, as_json=as_json)
+    write(made, request, path)
     errors.print(f"curves, estimators and every figure: {path}", markup=False)
 
 

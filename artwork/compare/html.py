@@ -103,6 +103,7 @@ def repeat(request: Request) -> str:
         "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
         "--level": (request.settings.level, Settings().level),
         "--resamples": (request.settings.resamples, Settings().resamples),
+        "--weight-bound": (request.settings.weight_bound, usual.settings.weight_bound),
         "--difference": (request.difference, usual.difference),
         "--explore-share": (request.explore_share, usual.explore_share),
         "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
@@ -110,13 +111,11 @@ def repeat(request: Request) -> str:
     }
     for flag, (value, default) in named.items():
         if value is not None and value != default:
-            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    columns = [f"{role}={name}" for role, name in request.columns.named.items()]
-    columns += [f"context={'+'.join(request.columns.context)}"] if request.columns.context else []
-    words += ["--columns", ",".join(columns)] if columns else []
+            words += [flag, str(value)]
+    words += ["--columns", request.columns.text] if request.columns.text else []
     for name, value in vars(request.settings.thresholds).items():
         if value != getattr(Settings().thresholds, name):
-            words += ["--threshold", f"{name}={value:g}"]
+            words += ["--threshold", f"{name}={value}"]
     words += ["--plan"] if request.planned else []
     return shlex.join(words)
 

@@ -1,5 +1,6 @@
 """Several target policies by several estimators on one log: values, differences, and what the log cannot tell."""
 
+from collections import abc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
@@ -20,6 +21,8 @@ from bandit.evaluation.results import Curve, Difference, Evaluation, OtherInterv
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
+
+Names = abc.Sequence[str]
 
 PERCENTS: Final = (1, 5, 25, 50, 75, 95, 99, 99.9, 100)
 """Of the weights that are shown."""
@@ -44,7 +47,13 @@ class _Policy:
     unusable: dict[str, str]
 
 
-def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, batches: I64 | None = None) -> Evaluation:
+def evaluate(
+    samples: Mapping[str, Sample],
+    settings: Settings,
+    choices: I64,
+    batches: I64 | None = None,
+    arm_names: Names = (),
+) -> Evaluation:
     """Compare policies by what a log says of each.
 
     Args:
@@ -52,12 +61,13 @@ def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, ba
         settings: how.
         choices: arms that each decision could choose from, (m,).
         batches: which update of the logging policy chose, (m,); None where there was one.
+        arm_names: (A,), for verdicts; without, arms go by their numbers.
 
     Raises:
         InputError: an estimator is not known, or none works on this log.
     """
     wanted = [parse_estimator(word) for word in settings.estimators]
-    policies = [_policy(name, sample, wanted, settings, choices) for name, sample in samples.items()]
+    policies = [_policy(name, sample, wanted, settings, choices, arm_names) for name, sample in samples.items()]
     main = _main(policies, wanted)
     pairs = [(policy.name, word) for policy in policies for word in policy.used]
     terms = [used.terms for policy in policies for used in policy.used.values()]
@@ -79,7 +89,9 @@ def evaluate(samples: Mapping[str, Sample], settings: Settings, choices: I64, ba
     )
 
 
-def _policy(name: str, sample: Sample, wanted: Iterable[Estimator], settings: Settings, choices: I64) -> _Policy:
+def _policy(
+    name: str, sample: Sample, wanted: Iterable[Estimator], settings: Settings, choices: I64, arm_names: Names
+) -> _Policy:
     used: dict[str, _Used] = {}
     unusable: dict[str, str] = {}
     for estimator in wanted:
@@ -94,7 +106,7 @@ def _policy(name: str, sample: Sample, wanted: Iterable[Estimator], settings: Se
             used[estimator.word] = earned if name == LOGGING else _Used(*resolved(estimator, sample))
     overlap = None if sample.propensities is None else overlap_of(sample, settings.thresholds)
     thresholds = settings.thresholds
-    verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
+    verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds, arm_names)
     return _Policy(name, sample, overlap, verdict, used, unusable)
 
 

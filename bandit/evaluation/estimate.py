@@ -221,12 +221,12 @@ def check_settings(level: float, resamples: int) -> None:
     """Refuse what no interval can be made with.
 
     Raises:
-        InputError: the level is not between 0 and 1, or there are no resamples.
+        InputError: the level is not between 0 and 1, or there are fewer than two resamples.
     """
     if not (is_number(level) and 0 < level < 1):
         raise InputError(f"level is {level!r}, expected a share between 0 and 1, such as 0.95")
-    if not is_count(resamples):
-        raise InputError(f"resamples is {resamples!r}, expected a whole number of at least 1")
+    if not (is_count(resamples) and resamples >= 2):
+        raise InputError(f"resamples is {resamples!r}, expected a whole number of at least 2")
 
 
 def _sample(

@@ -1,5 +1,6 @@
 """Whether a log can tell of a target policy at all: effective sample size, weights, support, and the propensities themselves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bandit.errors import InputError
@@ -88,9 +89,11 @@ class Overlap:
     context_shift_errors: float
     effective_rewards: float
 
-    def reasons(self, thresholds: Thresholds) -> list[str]:
-        """Why the log cannot tell; empty if it can."""
+    def reasons(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> list[str]:
+        """Why the log cannot tell; empty if it can. Arms go by their names, or else by their numbers."""
         need = thresholds
+        arm = self.miscalibrated_arm
+        worst = arm_names[arm] if arm is not None and arm_names else arm
         found = {
             f"effective sample size {self.effective_sample_size:,.0f} of {self.decisions:,} decisions, expected at least"
             f" {need.effective_sample_size:g}": self.effective_sample_size < need.effective_sample_size,
@@ -100,7 +103,7 @@ class Overlap:
             _unsupported_reason(self.unsupported, need): self.unsupported > need.unsupported,
             f"the mean weight is {self.mean_weight:.3f}, {self.mean_weight_errors:.1f} standard errors from 1, expected at most"
             f" {need.mean_weight_errors:g}": _is_off(self.mean_weight, self.mean_weight_errors, self.unsupported, need),
-            f"propensity calibration failed: the weights of arm {self.miscalibrated_arm} are {self.miscalibration:.1f} standard"
+            f"propensity calibration failed: the weights of arm {worst} are {self.miscalibration:.1f} standard"
             f" errors from the target's probability of it, expected at most {need.calibration_errors:g}; is its propensity"
             " logged right?": self.miscalibration > need.calibration_errors,
             f"propensity calibration failed: the weights move the mean of context feature {self.shifted_context} by"
@@ -126,9 +129,9 @@ class Overlap:
             )
         return "; ".join(told)
 
-    def verdict(self, thresholds: Thresholds) -> str:
+    def verdict(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> str:
         """``ok``, or what is insufficient."""
-        return _verdict(self.reasons(thresholds)) or OK
+        return _verdict(self.reasons(thresholds, arm_names)) or OK
 
 
 def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:

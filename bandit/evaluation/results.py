@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate, check_settings
+from bandit.evaluation.estimators import parse_estimator
 from bandit.evaluation.overlap import Overlap, Thresholds, is_refused
 
 ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay")
@@ -18,7 +20,7 @@ class Settings:
     takes what the log shows of it.
 
     Raises:
-        InputError: the level or the number of resamples is out of range.
+        InputError: the level or the number of resamples is out of range, or an estimator is not known.
     """
 
     estimators: tuple[str, ...] = ALL_ESTIMATORS
@@ -30,6 +32,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_settings(self.level, self.resamples)
+        words = [parse_estimator(word).word for word in self.estimators]
+        if not words:
+            raise InputError("there are no estimators, expected at least one, such as snips")
+        if twice := [word for word in words if words.count(word) > 1]:
+            raise InputError(f"the estimator {twice[0]} is there twice; name it once")
 
 
 @dataclass(frozen=True)

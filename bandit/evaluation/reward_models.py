@@ -1,6 +1,7 @@
 """Models of expected rewards for the direct method and its doubly robust relatives, cross-fitted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,19 +91,24 @@ class RegressorModel:
         Raises:
             InputError: the model does not take the rewards.
         """
-        model, rates = self.make(), take_rates(log)
-        predictor = _Regressor(model, rates, hasattr(model, "predict_proba"))
+        with _told(self.name, "be made"):
+            model = self.make()
+        if not (callable(getattr(model, "fit", None)) and callable(getattr(model, "predict", None))):
+            raise InputError(f"reward model {self.name} has no fit and predict, expected scikit-learn's interface")
+        predictor = _Regressor(self.name, model, take_rates(log), hasattr(model, "predict_proba"))
         wanted: Any = log.rewards
         if predictor.is_classifier:
             if not np.isin(log.rewards, (0.0, 1.0)).all():
                 raise InputError(f"{self.name} is a classifier and rewards are not all 0 or 1; take a regressor")
             wanted = log.rewards.astype(np.int64)
-        model.fit(predictor.features(log.contexts, log.arms), wanted)
+        with _told(self.name, "be fitted"):
+            model.fit(predictor.features(log.contexts, log.arms), wanted)
         return predictor
 
 
 @dataclass(frozen=True)
 class _Regressor:
+    name: str
     model: Any
     rates: F64
     is_classifier: bool
@@ -117,12 +123,29 @@ class _Regressor:
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
         each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
         rows = self.features(*each)
-        if self.is_classifier:
-            place = np.flatnonzero(self.model.classes_ == 1)
-            found = self.model.predict_proba(rows)[:, place[0]] if len(place) else np.zeros(len(rows))
-        else:
-            found = self.model.predict(rows)
-        return np.asarray(found, dtype=np.float64).reshape(len(contexts), len(arms))
+        with _told(self.name, "predict"):
+            found = np.asarray(self._expected(rows), dtype=np.float64)
+        if found.size != len(rows) or not np.isfinite(found).all():
+            raise InputError(
+                f"reward model {self.name} predicts {found.shape} of {len(rows)} rows, {np.isfinite(found).sum()} of them finite;"
+                " expected a finite number each"
+            )
+        return found.reshape(len(contexts), len(arms))
+
+    def _expected(self, rows: F64) -> npt.ArrayLike:
+        if not self.is_classifier:
+            return self.model.predict(rows)  # type: ignore[no-any-return]
+        place = np.flatnonzero(self.model.classes_ == 1)
+        return self.model.predict_proba(rows)[:, place[0]] if len(place) else np.zeros(len(rows))
+
+
+@contextmanager
+def _told(name: str, what: str) -> Iterator[None]:
+    """What somebody's model raises, with its name."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(f"reward model {name} could not {what}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,10 +23,7 @@ def split_in_time(log: ImpressionLog, share: float) -> Split:
     Raises:
         InputError: the share is not between 0 and 1, or a side is left empty.
     """
-    if not (is_number(share) and 0 < share < 1):
-        raise InputError(
-            f"the split is {share!r}, expected a share between 0 and 1: policies learn from it, the rest judges them"
-        )
+    check_split(share)
     order = np.arange(len(log)) if log.times is None else np.argsort(log.times, kind="stable")
     decisions = np.arange(len(log)) if log.clusters is None else np.unique(log.clusters[order], return_inverse=True)[1]
     first = _first_places(decisions)  # (C,) places in time of each decision's first impression
@@ -38,6 +35,18 @@ def split_in_time(log: ImpressionLog, share: float) -> Split:
         )
     early = first[decisions] < np.sort(first)[cut]
     return Split(log.take(order[early]), log.take(order[~early]))
+
+
+def check_split(share: float) -> None:
+    """Refuse what is no share.
+
+    Raises:
+        InputError: it is not between 0 and 1.
+    """
+    if not (is_number(share) and 0 < share < 1):
+        raise InputError(
+            f"the split is {share!r}, expected a share between 0 and 1: policies learn from it, the rest judges them"
+        )
 
 
 def _first_places(decisions: I64) -> I64:

@@ -13,11 +13,13 @@ from polars.exceptions import PolarsError
 
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
+from batch.logs.arms import numbered_arms
 from batch.logs.logged import LoggedData
-from batch.table_checks import read_frame
+from batch.logs.reading import read_any
 
 KNOWN: Final = {
     "context": ("context", "x"),
+    "title": ("title_id",),
     "action": ("action", "arm", "item_id", "artwork_id", "a"),
     "reward": ("reward", "click", "clicked", "r", "y"),
     "pscore": ("pscore", "propensity", "propensity_score", "action_prob", "prob"),
@@ -31,6 +33,7 @@ KNOWN: Final = {
 
 _CONTEXT_PATTERNS = ("context_*", "x_*", "feature_*")
 _NEEDED = ("action", "reward")
+_MOST_LEVELS = 100
 _DAY_MICROSECONDS = 86_400_000_000
 
 
@@ -40,6 +43,12 @@ class Columns:
 
     named: dict[str, str] = field(default_factory=dict)
     context: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """As on the command line."""
+        parts = [f"{role}={name}" for role, name in self.named.items()]
+        return ",".join([*parts, *([f"context={'+'.join(self.context)}"] if self.context else [])])
 
 
 def parse_columns(text: str) -> Columns:
@@ -52,65 +61,58 @@ def parse_columns(text: str) -> Columns:
     Columns(named={'action': 'item'}, context=('age', 'visits'))
     """
     named: dict[str, str] = {}
-    for item in filter(None, text.split(",")):
-        role, equals, column = item.partition("=")
-        if not equals or role not in KNOWN:
+    for item in filter(None, (each.strip() for each in text.split(","))):
+        role, equals, column = (part.strip() for part in item.partition("="))
+        if not equals or not column or role not in KNOWN:
             raise InputError(f"--columns has {item!r}, expected role=column with a role of {', '.join(KNOWN)}")
         if role in named:
             raise InputError(f"--columns names the role {role} twice, {named[role]} and {column}; name it once")
         named[role] = column
-    context = tuple(filter(None, named.pop("context", "").split("+")))
+    context = tuple(filter(None, (each.strip() for each in named.pop("context", "").split("+"))))
     return Columns(named, context)
 
 
 def read_columns(path: Path, given: Columns) -> LoggedData:
-    """A log from a Parquet or CSV file.
+    """A log from a Parquet or CSV file, in the order of its times if it has any.
 
-    Arms are numbered by the order of their names. Without contexts every impression has a constant. ``eligible`` is a list of the
-    names of the arms that could be chosen.
+    Arms are numbered by the order of their names, within their titles where there is a column of titles. Without contexts every
+    impression has a constant. ``eligible`` has the names of the arms that could be chosen: a list, or text with | between.
 
     Raises:
-        InputError: a column is missing, or a value is not of its column; names it with the first such row.
+        InputError: a column is missing, or a value is not of its column; names it with the first such row of the file.
     """
-    frame = _read(path)
+    frame = read_any(path)
     roles = _roles(frame.columns, given, path)
     if frame.is_empty():
         raise InputError(f"{path} has no rows; expected impressions")
     for name in roles.values():
         if name != roles.get("pscore"):
             _refuse_null(frame, name, path)
-    order = _times(frame, roles, path)
-    if order is not None:
-        frame, order = frame[np.argsort(order, kind="stable")], np.sort(order, kind="stable")
-    names = _arm_names(frame, roles)
-    arms = _codes(frame[roles["action"]].cast(pl.String), names)
-    log = ImpressionLog(
-        contexts=_contexts(frame, _context_columns(frame, given, path), path),
-        arms=arms,
-        rewards=_numbers(frame, roles["reward"], path),
-        propensities=_numbers(frame, roles["pscore"], path) if "pscore" in roles else None,
-        n_arms=len(names),
-        eligible=_eligible(frame, roles, names) if "eligible" in roles else None,
-        clusters=_numbered(frame, roles, "decision"),
-        positions=_numbered(frame, roles, "position"),
-        times=order,
-        batches=_numbered(frame, roles, "batch"),
-    )
+    arms = numbered_arms(frame, roles, path)
+    times = _times(frame, roles, path)
+    try:
+        log = ImpressionLog(
+            contexts=_contexts(frame, _context_columns(frame, given, roles, path), path),
+            arms=arms.shown,
+            rewards=_numbers(frame, roles["reward"], path),
+            propensities=_numbers(frame, roles["pscore"], path) if "pscore" in roles else None,
+            n_arms=len(arms.names),
+            starts=arms.starts,
+            eligible=arms.eligible,
+            clusters=_numbered(frame, roles, "decision"),
+            positions=_numbered(frame, roles, "position"),
+            times=times,
+            batches=_numbered(frame, roles, "batch"),
+        )
+    except InputError as error:
+        raise InputError(f"{path}, rows counted from 0: {error}") from None
+    if times is not None:
+        log = log.take(np.argsort(times, kind="stable"))
     used = ", ".join(f"{role}={name}" for role, name in roles.items())
     notes = () if "pscore" in roles else ("there are no propensities: of all estimators dm alone works",)
-    days = float(order[-1] - order[0]) / _DAY_MICROSECONDS if order is not None and _is_time(frame, roles) else None
-    return LoggedData(log, f"{path.name} ({used}): {frame.height:,} impressions", names, notes=notes, days=days)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    if path.suffix.lower() not in {".csv", ".gz"}:
-        return read_frame(path)
-    if not path.is_file():
-        raise InputError(f"{path} is missing; expected a CSV file with a header")
-    try:
-        return pl.read_csv(path, infer_schema_length=10_000, try_parse_dates=True)
-    except PolarsError as error:
-        raise InputError(f"{path} is not CSV with a header: {error}; write it again") from error
+    spans = times is not None and not frame[roles["time"]].dtype.is_numeric()
+    days = float(np.ptp(times)) / _DAY_MICROSECONDS if times is not None and spans else None
+    return LoggedData(log, f"{path.name} ({used}): {frame.height:,} impressions", arms.names, notes=notes, days=days)
 
 
 def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
@@ -131,12 +133,17 @@ def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
     return roles
 
 
-def _context_columns(frame: pl.DataFrame, given: Columns, path: Path) -> list[str]:
+def _context_columns(frame: pl.DataFrame, given: Columns, roles: dict[str, str], path: Path) -> list[str]:
     usual = [name for name in KNOWN["context"] if name in frame.columns][:1]
     patterns = given.context or usual or _CONTEXT_PATTERNS
-    found = [name for name in frame.columns if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    if given.context and not found:
-        raise InputError(f"{path} has no column like {', '.join(given.context)}; it has {', '.join(frame.columns)}")
+    taken = set(roles.values())
+    found = [name for name in frame.columns if name not in taken and any(fnmatchcase(name, each) for each in patterns)]
+    for pattern in given.context:
+        if not any(fnmatchcase(name, pattern) for name in frame.columns):
+            raise InputError(f"{path} has no column like {pattern}; it has {', '.join(frame.columns)}")
+        if pattern in taken:
+            role = next(role for role, name in roles.items() if name == pattern)
+            raise InputError(f"--columns has {pattern} as context, which is the log's {role}; a policy cannot know it")
     return found
 
 
@@ -147,20 +154,43 @@ def _contexts(frame: pl.DataFrame, names: Sequence[str], path: Path) -> npt.NDAr
         _refuse_null(frame, name, path)
         column = frame[name]
         if isinstance(column.dtype, pl.List | pl.Array):
-            lengths = column.list.len() if isinstance(column.dtype, pl.List) else pl.Series([column.dtype.size])
-            if lengths.n_unique() != 1:
-                raise InputError(
-                    f"{path}: lists of {name} have lengths from {lengths.min()!r} to {lengths.max()!r}, expected one"
-                )
-            parts.append(column.explode().cast(pl.Float64).to_numpy().reshape(frame.height, -1))
+            parts.append(_listed(column, path))
         elif column.dtype.is_numeric() or column.dtype == pl.Boolean():
             parts.append(column.cast(pl.Float64).to_numpy()[:, None])
+        elif column.dtype.is_temporal():
+            raise InputError(
+                f"{path}: column {name} is a time and cannot be a context; turn it into numbers or text first"
+            )
         else:
-            levels = column.cast(pl.String).unique().sort()
-            codes = _codes(column.cast(pl.String), levels.to_list())
-            parts.append((codes[:, None] == np.arange(1, len(levels))).astype(np.float32))
+            parts.append(_dummies(column, path))
     joined: npt.NDArray[np.floating] = np.concatenate(parts, axis=1)
     return joined
+
+
+def _listed(column: pl.Series, path: Path) -> npt.NDArray[np.float64]:
+    column = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
+    lengths = column.list.len()
+    if lengths.n_unique() != 1:
+        raise InputError(
+            f"{path}: lists of {column.name} have lengths from {lengths.min()!r} to {lengths.max()!r}, expected one"
+        )
+    try:
+        return column.explode().cast(pl.Float64).to_numpy().reshape(len(column), -1)
+    except PolarsError as error:
+        raise InputError(f"{path}: lists of {column.name} are not of numbers; a context is") from error
+
+
+def _dummies(column: pl.Series, path: Path) -> npt.NDArray[np.float32]:
+    """A column for each level of a text but the first."""
+    text = column.cast(pl.String)
+    levels = text.unique().sort()
+    if len(levels) > _MOST_LEVELS:
+        raise InputError(
+            f"{path}: the context {column.name} is text of {len(levels):,} different values, such as {levels[0]!r}, expected at"
+            f" most {_MOST_LEVELS}; is it an id? Name the contexts by --columns context=..., or turn it into numbers"
+        )
+    codes: npt.NDArray[np.integer] = text.cast(pl.Enum(levels)).to_physical().to_numpy()
+    return np.asarray(codes[:, None] == np.arange(1, len(levels)), dtype=np.float32)
 
 
 def _numbers(frame: pl.DataFrame, name: str, path: Path) -> npt.NDArray[np.float64]:
@@ -177,6 +207,7 @@ def _refuse_null(frame: pl.DataFrame, name: str, path: Path) -> None:
 
 
 def _times(frame: pl.DataFrame, roles: dict[str, str], path: Path) -> npt.NDArray[np.int64] | None:
+    """Microseconds, or places in order where times are numbers; None where there are none."""
     if "time" not in roles:
         return None
     column = frame[roles["time"]]
@@ -187,15 +218,14 @@ def _times(frame: pl.DataFrame, roles: dict[str, str], path: Path) -> npt.NDArra
             raise InputError(
                 f"{path}: column {roles['time']} is text that is no time: {error}; write it as ISO 8601"
             ) from error
-    if column.dtype.is_temporal():
+    if isinstance(column.dtype, pl.Date | pl.Datetime):
         return column.cast(pl.Datetime("us")).to_physical().to_numpy()
+    if column.dtype.is_temporal():
+        raise InputError(
+            f"{path}: column {roles['time']} is {column.dtype}, which has no day; expected a date and a time"
+        )
     values = _numbers(frame, roles["time"], path)
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
-def _is_time(frame: pl.DataFrame, roles: dict[str, str]) -> bool:
-    dtype = frame[roles["time"]].dtype
-    return dtype.is_temporal() or dtype == pl.String()
 
 
 def _numbered(frame: pl.DataFrame, roles: dict[str, str], role: str) -> npt.NDArray[np.int64] | None:
@@ -203,24 +233,3 @@ def _numbered(frame: pl.DataFrame, roles: dict[str, str], role: str) -> npt.NDAr
     if role not in roles:
         return None
     return frame[roles[role]].rank("dense").to_numpy().astype(np.int64) - 1
-
-
-def _arm_names(frame: pl.DataFrame, roles: dict[str, str]) -> list[str]:
-    """All arms by name: numbers in their order, text in its own; those that were eligible and never shown too."""
-    arms = frame[roles["action"]].unique()
-    if "eligible" in roles:
-        arms = pl.concat([arms, frame[roles["eligible"]].explode().cast(arms.dtype)]).unique()
-    return arms.sort().cast(pl.String).to_list()
-
-
-def _codes(names: pl.Series, levels: Sequence[str]) -> npt.NDArray[np.int64]:
-    places = {name: place for place, name in enumerate(levels)}
-    return names.replace_strict(places, return_dtype=pl.Int64).to_numpy()
-
-
-def _eligible(frame: pl.DataFrame, roles: dict[str, str], names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    lists = frame[roles["eligible"]]
-    rows = np.repeat(np.arange(frame.height), lists.list.len().to_numpy())
-    mask = np.zeros((frame.height, len(names)), dtype=np.bool_)
-    mask[rows, _codes(lists.explode().cast(pl.String), names)] = True
-    return mask

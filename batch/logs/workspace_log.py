@@ -22,6 +22,7 @@ Bool = npt.NDArray[np.bool_]
 WORKSPACE: Final = "workspace"
 _DAY_MICROSECONDS = 86_400_000_000
 _DECISION = ("user_id", "title_id", "generation")
+_ARM = ("title_id", "arm", "artwork_id")
 _KEPT = (*_DECISION, "shown_at", "event_id", "artwork_id", "arm", "eligible", "propensity", "context", "policy")
 
 
@@ -55,7 +56,8 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
     frame, eligible = _with_eligible(workspace, known, catalogue)
     if frame.is_empty():
         raise InputError(
-            f"no impression of {workspace.impressions} shows an artwork of the workspace's tables; are they of one catalogue?"
+            f"no impression of {workspace.impressions} had a choice of artworks that are all in the workspace's tables; are they"
+            " of one catalogue?"
         )
     features = tables.artworks["features"].explode().to_numpy().reshape(catalogue.n_artworks, -1).astype(np.float64)
     span = f"{len(wanted)} days" if until is None else f"{len(wanted)} days until {until}"
@@ -98,10 +100,11 @@ def _decisions(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalogue) -> tuple[pl.DataFrame, Bool | None]:
-    """The impressions whose eligible arms are known as artworks of today, and the mask (m, K); None where all were, always.
+    """The impressions whose eligible arms are all artworks of today, and the mask (m, K); None where all were, always.
 
     Arms are places among a title's artworks as they were; where artworks have come or gone since, the catalogue of the generation
-    says which they were. Impressions of generations that are gone are left out then.
+    says which they were. Impressions that could have shown an artwork that is gone are left out whatever they showed: without
+    those that did show it, the others would be a biased sample. So are those of generations whose catalogue is gone.
     """
     starts = np.asarray(catalogue.starts, dtype=np.int64)
     index = frame["artwork_index"].to_numpy().astype(np.int64)
@@ -109,7 +112,14 @@ def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalog
     sizes = np.diff(starts)
     moved = frame["arm"].to_numpy() != index - starts[titles]
     counts = frame["eligible"].list.len().to_numpy()
-    if not moved.any() and (counts == sizes[titles]).all():
+    then = [_arms_of(workspace, generation) for generation in frame["generation"].unique().to_list()]
+    now = catalogue.keys().select(
+        pl.col("title_id", "artwork_id").cast(pl.String),
+        pl.int_range(pl.len()).over("title_id").cast(pl.UInt8).alias("arm"),
+        pl.col("artwork_index").cast(pl.Int64),
+    )
+    are_same = not moved.any() and (counts == sizes[titles]).all()
+    if are_same and all(each.join(now, on=_ARM, how="anti").is_empty() for each in then):
         return frame, None
     listed = frame.select(
         "generation",
@@ -118,15 +128,15 @@ def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalog
         arm=pl.col("eligible"),
         own=pl.col("artwork_index").cast(pl.Int64),
     ).explode("arm")
-    then = [_arms_of(workspace, generation) for generation in frame["generation"].unique().to_list()]
-    now = catalogue.keys().select("title_id", "artwork_id", pl.col("artwork_index").cast(pl.Int64))
     able = listed.join(pl.concat(then), on=["generation", "title_id", "arm"], how="inner").join(
-        now, on=["title_id", "artwork_id"], how="inner"
+        now.drop("arm"), on=["title_id", "artwork_id"], how="inner"
     )
     rows, found = able["row"].to_numpy(), able["artwork_index"].to_numpy()
     mask = np.zeros((frame.height, int(sizes.max())), dtype=np.bool_)
     mask[rows, found - starts[titles[rows]]] = True
-    usable = mask[np.arange(frame.height), index - starts[titles]]
+    usable = (np.bincount(rows, minlength=frame.height) == counts) & mask[
+        np.arange(frame.height), index - starts[titles]
+    ]
     return frame.filter(pl.Series(usable)), mask[usable]
 
 
@@ -148,7 +158,10 @@ def _arms_of(workspace: Workspace, generation: int) -> pl.DataFrame:
 def _notes(frame: pl.DataFrame, read: int) -> tuple[str, ...]:
     notes = []
     if read > frame.height:
-        notes.append(f"{read - frame.height:,} impressions show artworks that are gone, and are left out")
+        notes.append(
+            f"{read - frame.height:,} impressions could have shown artworks that are gone, or of generations that are, and"
+            " are left out"
+        )
     made = frame.group_by("policy").agg(pl.len()).sort("len", descending=True)
     shares = ", ".join(f"{policy} {count / frame.height:.0%}" for policy, count in made.rows())
     notes.append(f"logged under {shares}, in {frame['generation'].n_unique()} generations")

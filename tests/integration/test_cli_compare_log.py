@@ -213,6 +213,37 @@ class Needy(Learned):
 
 class Nothing:
     pass
+
+
+class Narrow:
+    def probabilities(self, log, title, rows):
+        return np.ones((len(rows), 1))
+
+
+class Blank:
+    def probabilities(self, log, title, rows):
+        return np.full((len(rows), len(log.arms_of(title))), np.nan)
+
+
+class Model:
+    def fit(self, x, y):
+        return self
+
+    def predict(self, x):
+        return np.full(len(x), np.nan)
+
+
+class Short(Model):
+    def predict(self, x):
+        return np.zeros(1)
+
+
+class Failing(Model):
+    def fit(self, x, y):
+        raise RuntimeError("not enough of them")
+
+
+nothing = 3
 """
 
 
@@ -236,13 +267,63 @@ def test_policies_of_ones_own_are_judged_as_ours(here: Path) -> None:
         ("own_policies:Missing", "there is no policy 'own_policies:Missing'"),
         ("own_policies:Broken", "own_policies:Broken.probabilities failed: RuntimeError: not today"),
         ("own_policies:Needy", "own_policies:Needy cannot be made without arguments"),
+        ("own_policies:Narrow", "policy own_policies:Narrow gives probabilities of the shape (4096, 1)"),
+        ("own_policies:Blank", "row 0 of the probabilities of policy own_policies:Blank, title 0 sums to nan"),
+        ("own_policies:nothing", "own_policies:nothing is int, expected a class"),
+        ("failing_module:Best", "failing_module:Best cannot be loaded: ZeroDivisionError: division by zero"),
         ("own_policies:Nothing", "own_policies:Nothing has no method probabilities(log, title, rows)"),
         ("table:nowhere.csv", "nowhere.csv is missing"),
     ],
 )
 def test_policies_that_cannot_be_are_refused(here: Path, policy: str, said: str) -> None:
     (here / "own_policies.py").write_text(OWN)
+    (here / "failing_module.py").write_text("1 / 0\n")
     assert_refused(compare("--policies", policy), 2, said)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("own_policies:Model", "reward model own_policies:Model predicts (5400,) of 5400 rows, 0 of them finite"),
+        ("own_policies:Short", "reward model own_policies:Short predicts (1,) of 5400 rows"),
+        ("own_policies:Failing", "own_policies:Failing could not be fitted: RuntimeError: not enough of them"),
+        ("own_policies:Needy", "own_policies:Needy could not be made: TypeError"),
+        ("own_policies:Nothing", "own_policies:Nothing has no fit and predict"),
+        ("failing_module:Best", "there is no reward model 'failing_module:Best': failing_module:Best cannot be loaded"),
+    ],
+)
+def test_reward_models_that_cannot_be_are_refused(here: Path, model: str, said: str) -> None:
+    (here / "own_policies.py").write_text(OWN)
+    (here / "failing_module.py").write_text("1 / 0\n")
+    assert_refused(compare("--policies", "uniform", "--reward-model", model), 2, said)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_and_told_after(here: Path) -> None:
+    (here / "folder").mkdir(exist_ok=True)
+    words = ("compare", "--log", "uniform.parquet", "--policies", "uniform", "--resamples", "50", "--report")
+    assert_refused(call(*words, "folder"), 2, "--report folder is a folder, expected a file such as folder/page.html")
+    assert_refused(
+        call(*words, "table.csv/page.html"), 2, "--report table.csv/page.html is below table.csv, which is a file"
+    )
+    full = call(*words, "/dev/full", "--json")
+    assert full.code == 3
+    assert "cannot write the page /dev/full: " in full.err
+    assert json.loads(full.out)["impressions"] == M
+
+
+def test_arms_go_by_their_names_in_verdicts(here: Path) -> None:
+    wrong = pl.when(pl.col("action") == "a3").then(pl.col("pscore") / 2).otherwise("pscore")
+    pl.read_parquet(here / "uniform.parquet").with_columns(wrong.alias("pscore")).write_parquet(here / "wrong.parquet")
+    answer = compare("--policies", "table:table.csv", log="wrong.parquet")
+    assert answer.code == 1
+    assert "propensity calibration failed: the weights of arm a3 are" in answer.out
+
+
+def test_estimators_may_have_spaces_between(here: Path) -> None:
+    made = as_json("--policies", "uniform", "--estimators", " snips , ips:clip=10,", "--weight-bound", "5")
+    assert list(made["evaluation"]["results"][1]["estimates"]) == ["snips", "ips:clip=10"]
+    page = (here / "out" / "page.html").read_text()
+    assert "--estimators snips,ips:clip=10 --resamples 100 --weight-bound 5.0" in page
 
 
 @pytest.mark.parametrize(
@@ -256,6 +337,16 @@ def test_policies_that_cannot_be_are_refused(here: Path, policy: str, said: str)
         (("--estimators", "snips,magic"), "there is no estimator 'magic'"),
         (("--reward-model", "magic"), "there is no reward model 'magic'; choose one of beta, linear"),
         (("--reward-model", "sklearn.nothing:Here"), "there is no reward model 'sklearn.nothing:Here'"),
+        (("--estimators", " , "), "there are no estimators, expected at least one"),
+        (("--estimators", "ips,ips:clip=inf"), "the estimator ips is there twice; name it once"),
+        (("--floor", "0.7"), "the floor is 0.7, expected a share between 0 and 0.5"),
+        (("--floor", "nan"), "the floor is nan"),
+        (("--reward", "click"), "--reward click is for the workspace's log, and --log is uniform.parquet; leave it out"),
+        (("--from", "x.zip"), "--from x.zip is for the Open Bandit Dataset, and --log is uniform.parquet"),
+        (("--log", "open-bandit/bts/all", "--columns", "action=x"), "--columns action=x is for a file"),
+        (("--log", "workspace", "--columns", "action=x"), "--columns action=x is for a file"),
+        (("--impressions-a-day", "5"), "--impressions-a-day says how long a lead takes to be found"),
+        (("--weight-bound", "0.5", "--policies", "table:table.csv"), "weight_bound is 0.5, expected a number of at least 3.6"),
         (("--split", "0"), "the split is 0.0"),
         (("--split", "0.0001"), "leaves 0 of 6000 decisions to learn from"),
         (("--level", "95"), "level is 95"),
@@ -280,11 +371,21 @@ def test_probabilities_that_do_not_sum_to_one_are_refused(here: Path) -> None:
     assert_refused(compare("--policies", "table:wrong.csv"), 2, "table table:wrong.csv, title 0: sums to 0.9")
     (here / "strange.csv").write_text("arm,probability\na9,1\n")
     assert_refused(compare("--policies", "table:strange.csv"), 2, "has the arm 'a9', which the log does not have")
+    (here / "twice.csv").write_text("arm,probability\na0,1\na0,1\n")
+    assert_refused(
+        compare("--policies", "table:twice.csv"), 2, "twice.csv has the arm 'a0' twice; give each arm one row"
+    )
+    (here / "empty.csv").write_text("")
+    assert_refused(compare("--policies", "table:empty.csv"), 2, "empty.csv is empty")
+    (here / "null.csv").write_text("arm,probability\na0,\na1,1\n")
+    assert_refused(
+        compare("--policies", "table:null.csv"), 2, "null.csv: row 0 has the arm 'a0' with the probability None"
+    )
     (here / "short.csv").write_text("arm\na0\n")
     assert_refused(compare("--policies", "table:short.csv"), 2, "short.csv lacks the column probability")
 
 
-@pytest.mark.parametrize("model", ["beta", "ridge", "sklearn.tree:DecisionTreeRegressor"])
+@pytest.mark.parametrize("model", ["beta", "ridge", "gradient_boosting", "sklearn.tree:DecisionTreeRegressor"])
 def test_reward_models_are_named(here: Path, model: str) -> None:
     made = as_json("--policies", "uniform", "--estimators", "dm,dr", "--reward-model", model)
     value = made["evaluation"]["results"][1]["estimates"]["dr"]["value"]
@@ -306,6 +407,7 @@ def test_a_log_without_propensities_is_judged_by_the_direct_method_alone(here: P
     assert "no ips: ips needs propensities, and there are none; dm alone works without them" in answer.out
     evaluation = as_json("--policies", "uniform,thompson", log="bare.parquet")["evaluation"]
     assert set(evaluation["results"][2]["estimates"]) == {"dm"}
+    assert_refused(compare("--plan", log="bare.parquet"), 2, "--plan needs propensities, and the log has none")
     assert evaluation["estimator"] == "dm"
 
 

@@ -186,7 +186,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "clusters": ({"clusters": np.arange(5)}, "clusters have the shape (5,), expected (3000,)"),
     "level": ({"level": 95}, "level is 95, expected a share between 0 and 1"),
     "interval": ({"interval": "magic"}, "there is no interval 'magic'; choose one of bootstrap, normal, bernstein"),
-    "resamples": ({"resamples": 0}, "resamples is 0, expected a whole number"),
+    "resamples": ({"resamples": 1}, "resamples is 1, expected a whole number of at least 2"),
     "bound": ({"interval": "bernstein", "weight_bound": 1.0}, "weight_bound is 1.0, expected a number of at least 2.5"),
     "tuning": ({"threshold": 3.0}, "dr has no parameter 'threshold'; it takes clip"),
     "eligible": ({"eligible": np.ones((M, K))}, "expected (3000, 3) booleans"),
@@ -229,3 +229,13 @@ def test_thresholds_are_settings() -> None:
     assert strict.verdict.startswith("insufficient overlap: effective sample size ")
     with pytest.raises(InputError, match="the threshold weight_share is -1, expected a number of at least 0"):
         Thresholds(weight_share=-1)
+
+
+def test_a_handful_of_rewards_has_a_value_and_a_caution() -> None:
+    arms = np.arange(1000) % 2
+    found = estimate("snips", (np.arange(1000) < 6).astype(float), arms, np.full(1000, 0.5), np.full((1000, 2), 0.5))
+    assert found.is_reliable
+    assert found.verdict == "ok"
+    assert found.caution.startswith("too few rewards: an effective sample of this size holds 6.0 of them")
+    many = estimate("snips", (arms == 0).astype(float), arms, np.full(1000, 0.5), np.full((1000, 2), 0.5))
+    assert many.caution == ""

@@ -1,5 +1,6 @@
 """Logs of anybody: columns by the field's names or as told, and what is wrong by file, column and row."""
 
+import gzip
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,28 @@ WRONG: dict[str, tuple[Any, str]] = {
     "reward_large": (frame().with_columns(reward=pl.lit(3)), "row 0 has the reward 3.0, expected 0 to 1"),
     "reward_text": (frame().with_columns(reward=pl.lit("yes")), "column reward is String, expected numbers"),
     "context_nan": (frame().with_columns(context_age=pl.lit(float("nan"))), "row 0 of the contexts has a feature"),
+    "time_of_day": (frame().with_columns(pl.col("timestamp").dt.time()), "column timestamp is Time, which has no day"),
+    "context_id": (
+        pl.DataFrame({"context": [f"u{n}" for n in range(101)], "action": 1, "reward": 0}),
+        "the context context is text of 101 different values, such as 'u0', expected at most 100; is it an id?",
+    ),
+    "context_time": (frame().rename({"timestamp": "context_when"}), "column context_when is a time and cannot be a context"),
+    "context_words": (frame().with_columns(context_age=pl.lit(["a"])), "lists of context_age are not of numbers"),
+    "eligible_null": (frame().with_columns(eligible=pl.lit([10, None])), "row 0 has None among its eligible arms"),
+    "eligible_empty": (
+        frame().with_columns(eligible=pl.Series([[10, 20, 30], *[[]] * 7], dtype=pl.List(pl.Int64))),
+        "row 1 has no eligible arms",
+    ),
+    "eligible_word": (frame().with_columns(eligible=pl.lit("10|20|30|x")), "row 0 has 'x' among its eligible arms"),
+    "eligible_number": (
+        frame().with_columns(eligible=pl.lit(value=True)),
+        "column eligible is Boolean, expected lists of arms",
+    ),
     "time_text": (frame().with_columns(timestamp=pl.lit("soon")), "column timestamp is text that is no time"),
-    "not_eligible": (frame().with_columns(eligible=pl.lit([20, 30])), "row 0 shows arm 0 of its title, which is not among"),
+    "not_eligible": (
+        frame().with_columns(eligible=pl.lit([20, 30])),
+        "row 0 shows arm '10', which is not among its eligible arms 20, 30; correct one of them",
+    ),
     "ragged": (
         pl.DataFrame({"context": [[1.0], [1.0, 2.0]], "action": [0, 1], "reward": [0, 1], "pscore": [0.5, 0.5]}),
         "lists of context have lengths from 1 to 2, expected one",
@@ -165,7 +186,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("weight=w", "--columns has 'weight=w', expected role=column with a role of context, action"),
+        ("weight=w", "--columns has 'weight=w', expected role=column with a role of context, title, action"),
         ("action", "--columns has 'action', expected role=column"),
         ("action=a,action=b", "--columns names the role action twice, a and b; name it once"),
     ],
@@ -174,3 +195,59 @@ def test_columns_that_make_no_sense_are_refused(text: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_columns(text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "log.csv"])
+def test_eligible_arms_may_be_text_and_arms_may_be_of_titles(tmp_path: Path, name: str) -> None:
+    table = pl.DataFrame(
+        {
+            "film": ["f2", "f1", "f2", "f1"],
+            "action": ["b", "a", "a", "a"],
+            "reward": [0, 1, 0, 1],
+            "pscore": [0.5, 0.5, 0.5, 1.0],
+            "eligible": ["a|b", "a | c", "a|b", "a"],
+        }
+    )
+    data = read_columns(written(tmp_path, table, name), parse_columns("title=film, reward = reward"))
+    assert data.arm_names == ["f1/a", "f1/c", "f2/a", "f2/b"]
+    assert data.log.arms.tolist() == [3, 0, 2, 0]
+    assert data.log.title_starts.tolist() == [0, 2, 4]
+    assert data.log.eligible is not None
+    assert data.log.eligible.tolist() == [[True, True], [True, True], [True, True], [True, False]]
+
+
+def test_rows_of_what_is_wrong_are_those_of_the_file_and_not_of_time(tmp_path: Path) -> None:
+    late = frame().with_columns(reward=pl.Series([7.0, *[0.0] * 7])).reverse()
+    path = written(tmp_path, late)
+    with pytest.raises(InputError) as caught:
+        read_columns(path, Columns())
+    assert str(caught.value).startswith(f"{path}, rows counted from 0: row 7 has the reward 7.0")
+
+
+def test_what_has_a_role_is_no_context(tmp_path: Path) -> None:
+    path = written(tmp_path, frame().rename({"reward": "x_reward"}))
+    data = read_columns(path, parse_columns("reward=x_reward"))
+    assert data.log.n_features == 3
+    with pytest.raises(InputError, match="has x_reward as context, which is the log's reward"):
+        read_columns(path, parse_columns("reward=x_reward,context=x_reward"))
+
+
+def test_columns_have_a_text_that_reads_as_they_were() -> None:
+    text = "action=item,reward=bought,context=age+price_*"
+    assert parse_columns(text).text == text
+    assert parse_columns(parse_columns(text).text) == parse_columns(text)
+    assert parse_columns("").text == ""
+
+
+def test_numbers_that_turn_into_others_late_and_packed_files_are_read(tmp_path: Path) -> None:
+    table = pl.DataFrame({"action": [0, 1] * 6000, "reward": [0] * 11_999 + [1], "x": [1.0] * 11_999 + [1.5]})
+    text = table.with_columns(pl.col("x").cast(pl.String).str.replace(r"\.0$", "")).write_csv()
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert read_columns(tmp_path / "log.csv.gz", Columns()).log.contexts[-1, 1] == 1.5
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    for name in ("log.csv", "log.parquet"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(InputError, match=rf"{name} is empty"):
+            read_columns(tmp_path / name, Columns())
