@@ -55,13 +55,13 @@ def targets_sheet(made: ComparedWorld) -> Sheet:
 
 
 def widths_sheet(made: ComparedWorld) -> Sheet:
-    """Mean widths of intervals by logging policy and estimator, and how often there were too few rewards for any."""
+    """Mean widths of intervals by logging policy and estimator, and how often they were not to be believed."""
     rows = [
         (each.logging, each.estimator, *(points(_width(each, kind)) for kind in KINDS), f"{each.cautioned:.0%}")
         for each in made.accuracies
         if each.target is None
     ]
-    return Sheet(("logs of", "estimator", *KINDS, "too few rewards"), rows)
+    return Sheet(("logs of", "estimator", *KINDS, "caution"), rows)
 
 
 _ACCURACY = ("estimator", "bias", "error", "refused", "would err")

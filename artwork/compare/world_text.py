@@ -12,7 +12,7 @@ OLD = "what picks lose that are served so many hours after fresh ones could be, 
 BESIDE = (
     "off-policy estimates beside the truth: bias and root mean square error of those that stand, in percentage points of the"
     " take rate; how often the log was said not to tell, and the error that was withheld; how often intervals hold the truth, by"
-    " kind (without those that were said to rest on too few rewards)"
+    " kind (without those that had a caution)"
 )
 
 
