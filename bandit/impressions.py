@@ -14,6 +14,9 @@ from bandit.posterior.checks import F64, I64, checked_arms, checked_contexts, ch
 
 Bool = npt.NDArray[np.bool_]
 
+LEAST_PROPENSITY = 1e-12
+"""Smaller ones are no log's: their weights would leave no digit for the others."""
+
 
 class TitleRows(NamedTuple):
     """Impressions of one title: its number, and their rows in the log, ascending."""
@@ -139,12 +142,13 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     array = real_array("propensities", propensities)
     if array.shape != (count,):
         raise InputError(f"propensities have the shape {array.shape}, expected ({count},): one an impression")
-    wrong = ~((array > 0) & (array <= 1))  # NaN is neither
+    wrong = ~((array >= LEAST_PROPENSITY) & (array <= 1))  # NaN is neither
     if wrong.any():
         row = int(wrong.argmax())
+        least = f"at least {LEAST_PROPENSITY:g}" if 0 < array[row] < 1 else "above 0"
         found = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
         raise InputError(
-            f"row {row} has {found}, expected above 0 and at most 1: what was shown had a chance; log it with every choice, or"
+            f"row {row} has {found}, expected {least} and at most 1: what was shown had a chance; log it with every choice, or"
             " leave propensities out altogether: of all estimators dm alone works without"
         )
     return array

@@ -30,12 +30,14 @@ from batch.logs.logged import LoggedData
 from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
 from batch.logs.workspace_log import WORKSPACE, read_workspace
 from batch.online import online_pairs
+from batch.own_classes import names_a_class
 from batch.reports import Report
 from batch.reward_model_words import parse_reward_model
 from batch.side_by_side import SideBySide, beside
 from batch.workspace import Workspace
 
 USUAL_REWARD: Final = "take"
+EXPLORE_SHARE: Final = 0.05
 MOST_FLOOR: Final = 0.5
 DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 
@@ -65,7 +67,7 @@ class Request:
     replay_batch: int = 0
     planned: bool = False
     difference: float | None = None
-    explore_share: float = 0.05
+    explore_share: float = EXPLORE_SHARE
     impressions_a_day: float | None = None
     settings: Settings = field(default_factory=Settings)
     until: date | None = None
@@ -79,10 +81,13 @@ class Request:
         check_split(self.split)
         if not 0 <= self.floor <= MOST_FLOOR:
             raise InputError(f"the floor is {self.floor!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
-        if self.impressions_a_day is not None and self.difference is None:
-            raise InputError(
-                "--impressions-a-day says how long a lead takes to be found; pass that lead as --difference"
-            )
+        if self.difference is None:
+            for flag, is_given in (
+                ("--impressions-a-day", self.impressions_a_day is not None),
+                ("--explore-share", self.explore_share != EXPLORE_SHARE),
+            ):
+                if is_given:
+                    raise InputError(f"{flag} says how long a lead takes to be found; pass that lead as --difference")
         ours, published = self.log == WORKSPACE, self.log.startswith(PREFIX)
         for flag, value, is_used, whose in (
             ("--until", self.until, ours, "the workspace's log"),
@@ -127,6 +132,9 @@ def compare(request: Request, report: Report) -> Compared:
     """
     began = time.perf_counter()
     wanted = parse_policies(request.policies)
+    others = [each.word for each in wanted if each.policy is None or names_a_class(each.word)]
+    if request.replay_batch and others:
+        raise InputError(f"--replay is for policies of ours, and --policies has {others[0]}; leave one of both out")
     steps = 5
     report("reading the log", 0, steps)
     data = read_log(request)

@@ -16,7 +16,7 @@ from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
 from batch.logs.logged import LoggedData
 from batch.logs.reading import read_any
-from batch.own_classes import find_class, names_a_class
+from batch.own_classes import find_class, names_a_class, told
 
 TABLE: Final = "table:"
 
@@ -76,10 +76,8 @@ def _made(word: str) -> Any:
             f"there is no policy {word!r}: {error}; choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
             " <module>:<class> of a module that Python finds from here"
         ) from error
-    try:
+    with told(f"{word} cannot be made without arguments"):
         made = found()
-    except Exception as error:
-        raise InputError(f"{word} cannot be made without arguments: {type(error).__name__}: {error}") from error
     if not (isinstance(made, Policy) or callable(getattr(made, "probabilities", None))):
         raise InputError(
             f"{word} has no method probabilities(log, title, rows), and is no bandit.policies.Policy; see docs/evaluation.md"
@@ -103,10 +101,8 @@ class _OwnTarget:
         self._made = made
 
     def probabilities(self, log: ImpressionLog, title: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        try:
+        with told(f"{self.name}.probabilities failed"):
             return np.asarray(self._made.probabilities(log, title, rows), dtype=np.float64)
-        except Exception as error:
-            raise InputError(f"{self.name}.probabilities failed: {type(error).__name__}: {error}") from error
 
 
 def targets_of(
@@ -136,7 +132,8 @@ def targets_of(
     for each in wanted:
         if each.policy is not None:
             kind = posterior if each.policy.contextual else "beta"
-            targets.append(PolicyTarget(each.policy, learned(kind), floor, each.word))
+            target = PolicyTarget(each.policy, learned(kind), floor, each.word)
+            targets.append(_OwnTarget(each.word, target) if names_a_class(each.word) else target)
         elif each.made is not None:
             targets.append(_OwnTarget(each.word, _fitted(each, first)))
         else:
@@ -146,10 +143,8 @@ def targets_of(
 
 def _fitted(wanted: Wanted, log: ImpressionLog) -> Any:
     if wanted.learns:
-        try:
+        with told(f"{wanted.word}.fit failed"):
             wanted.made.fit(log)
-        except Exception as error:
-            raise InputError(f"{wanted.word}.fit failed: {type(error).__name__}: {error}") from error
     return wanted.made
 
 

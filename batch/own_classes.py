@@ -3,6 +3,8 @@
 import importlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,23 @@ def find_class(word: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module, _, name = word.partition(":")
-    try:
+    with told(f"{word} cannot be loaded"):
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # somebody's module may raise anything
-        raise InputError(f"{word} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise InputError(f"{word} is {type(found).__name__}, expected a class")
     return found
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What somebody's code raises, on one line after what it was asked for; it may raise anything, or try to end the process.
+
+    Raises:
+        InputError: it raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

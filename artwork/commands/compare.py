@@ -17,7 +17,7 @@ from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.evaluation.targets import LOGGING
 from bandit.simulation.delay_table import FULL_STEPS
 from bandit.simulation.season import Season
-from batch.compare import DEFAULT_POLICIES, Request, compare
+from batch.compare import DEFAULT_POLICIES, EXPLORE_SHARE, Request, compare
 from batch.datasets.wheels import default_cache
 from batch.logs.columns import KNOWN, parse_columns
 from batch.logs.open_bandit import NAMES
@@ -131,10 +131,10 @@ def compare_command(
         typer.Option(help="With --plan: a lead to be found, in reward an impression.", rich_help_panel=_JUDGING),
     ] = None,
     explore_share: Annotated[
-        float, typer.Option(help="With --plan: share of users under uniform.", rich_help_panel=_JUDGING)
-    ] = 0.05,
+        float, typer.Option(help="With --difference: share of users under uniform.", rich_help_panel=_JUDGING)
+    ] = EXPLORE_SHARE,
     impressions_a_day: Annotated[
-        float | None, typer.Option(help="With --plan; those of the log by default.", rich_help_panel=_JUDGING)
+        float | None, typer.Option(help="With --difference; those of the log by default.", rich_help_panel=_JUDGING)
     ] = None,
     world: Annotated[
         str | None,

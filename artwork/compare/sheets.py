@@ -2,7 +2,7 @@
 
 from artwork.sheets import Sheet
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
-from bandit.evaluation.planning import whole_days
+from bandit.evaluation.planning import Plan, whole_days
 from bandit.evaluation.targets import LOGGING
 from batch.compare import Compared
 
@@ -40,8 +40,7 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
     columns = ("policy", "less", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
-    cautious = {result.policy for result in evaluation.results if result.caution}
-    return Sheet(columns, [_difference(each, cautious) for each in shown])
+    return Sheet(columns, [_difference(each) for each in shown])
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
@@ -64,14 +63,13 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
 def plans_sheet(made: Compared) -> Sheet:
     """What the log, and more data, can tell."""
     columns = ("policy", "smallest lead to be found", "of the log's value", "days of explore data")
+    cautious = {result.policy for result in made.evaluation.results if result.is_reliable and result.caution}
     rows = [
         (
             each.policy,
-            _detectable(each.detectable),
+            _detectable(each.detectable) + (f", {CAUTION}" if each.policy in cautious else ""),
             f"{each.detectable_share:.0%}" if each.detectable and each.detectable_share is not None else "-",
-            "-"
-            if each.days is None or each.difference is None or each.explore_share is None
-            else f"{whole_days(each.days):,} at {each.explore_share:.1%} for a lead of {percent(each.difference)}",
+            _days(each),
         )
         for each in made.plans
     ]
@@ -145,7 +143,7 @@ def verdict_line(evaluation: Evaluation) -> str:
         (better, "would have done better than what was logged"),
         (worse, "would have done worse"),
         (open_, "cannot be told from what was logged"),
-        (cautious, "told with the cautions above only"),
+        (cautious, "not ranked: see the cautions"),
         (refused, "cannot be judged by this log"),
     )
     return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
@@ -184,17 +182,26 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
     )
 
 
+def _days(plan: Plan) -> str:
+    if plan.days is None or plan.difference is None or plan.explore_share is None:
+        return "-"
+    lead = f"for a lead of {percent(plan.difference)}"
+    if plan.detectable is not None and plan.detectable <= plan.difference:
+        return f"none {lead}: this log shows it"
+    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}"
+
+
 def _detectable(lead: float | None) -> str:
     if lead is None:
         return REFUSED
     return percent(lead) if lead else "none: it chose as the log did"
 
 
-def _difference(each: Difference, cautious: set[str]) -> tuple[str, ...]:
+def _difference(each: Difference) -> tuple[str, ...]:
     if each.value is None:
         return (each.policy, each.against, REFUSED, "-", "-", "")
     lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
-    told = CAUTION if cautious & {each.policy, each.against} else _beyond(lower, upper)
+    told = CAUTION if each.caution else _beyond(lower, upper)
     return (
         each.policy,
         each.against,

@@ -1,5 +1,6 @@
 """Whether propensities are what they claim: weights have known sums, over all, by arm and by context."""
 
+from collections.abc import Callable
 from math import inf, sqrt
 from typing import NamedTuple
 
@@ -63,29 +64,50 @@ def mean_weight_by_impression(sample: Sample) -> MeanWeight:
 
 
 def worst_arm(sample: Sample, least_shown: float, tolerance: float) -> Worst:
-    """The arm a that is the most standard errors off in Σ_c W_ca = Σ_i π(a|x_i) / n_i, W_ca the mean weight of a decision on it.
-
-    Both have the same expectation if the propensities are right and the arm had support: a propensity that is wrong for some
-    arms shows even where it averages out over all. Too much weight is measured by the scatter of the weights, and at least by
-    Σ_i π(a|x_i)² / (p̄_a n_i). Too little may be weights that happened not to occur, as large as the largest W of a decision: the
-    variance is then at most W Σ_i π(a|x_i) / n_i, which is taken.
+    """The arm whose propensity is the least likely to be right: decisions count once, however often they were shown.
 
     Args:
         sample: with propensities.
         least_shown: arms shown less often are not looked at.
         tolerance: sums that are off by a smaller share are taken as right.
     """
-    if sample.arms is None or sample.expected_arms is None or sample.expected_squares is None:
+    if sample.expected_arms is None or sample.expected_squares is None:
         return NOTHING
-    expected, size = sample.expected_arms, len(sample.expected_arms)
-    weights = sample.weights * sample.shares
+    return _worst_arm(sample, sample.shares, sample.expected_arms, sample.expected_squares, least_shown, tolerance)
+
+
+def worst_shown_arm(sample: Sample, least_shown: float, tolerance: float) -> Worst:
+    """The arm that is the likeliest to be shown more or less often than others once it is decided for: impressions count.
+
+    With right propensities Σ w over its impressions is Σ π(a|x) over all only if how often a decision is shown does not depend on
+    its arm. Arguments as for ``worst_arm``.
+    """
+    if sample.shown_arms is None or sample.shown_squares is None:
+        return NOTHING
+    return _worst_arm(sample, np.ones(len(sample)), sample.shown_arms, sample.shown_squares, least_shown, tolerance)
+
+
+def _worst_arm(
+    sample: Sample, shares: F64, expected: F64, expected_squares: F64, least_shown: float, tolerance: float
+) -> Worst:
+    """The arm a that is the most standard errors off in Σ_c W_ca = Σ_i s_i π(a|x_i), W_ca = Σ s w of a decision's impressions.
+
+    Both have the same expectation if the propensities are right and the arm had support: a propensity that is wrong for some
+    arms shows even where it averages out over all. Too much weight is measured by the scatter of the weights, and at least by
+    Σ_i s_i π(a|x_i)² / p̄_a. Too little may be weights that happened not to occur, as large as the largest W of a decision: the
+    variance is then at most W Σ_i s_i π(a|x_i), which is taken.
+    """
+    if sample.arms is None:
+        return NOTHING
+    size = len(expected)
+    weights = sample.weights * shares
     shown = np.bincount(sample.arms, minlength=size)
     found = np.bincount(sample.arms, weights=weights, minlength=size).astype(np.float64, copy=False)
     off = np.abs(found - expected)
     tested = (shown >= max(least_shown, 1)) & (off > tolerance * expected) & (off > _ROUNDING * len(sample))
     if not tested.any():
         return NOTHING
-    above = np.maximum(_variances(sample, weights, found), sample.expected_squares)
+    above = np.maximum(_variances(sample, weights, found), expected_squares)
     variances = np.where(found > expected, above, sample.sums(weights).max() * expected)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(tested, off / np.sqrt(variances), 0.0)
@@ -105,31 +127,54 @@ def _variances(sample: Sample, weights: F64, found: F64) -> F64:
     return np.maximum(squares - found**2 / sample.n_clusters, 0.0)
 
 
-def worst_context(sample: Sample) -> Worst:
-    """The context feature whose mean the weights move furthest, by standardised difference (Austin 2009).
+class Shift(NamedTuple):
+    """The context feature that weights move furthest, by its number: its mean, or its mean square if ``is_square``."""
 
-    Right propensities have E[w|x] = 1, less what has no support, at every context: weights move no mean. Propensities that are
-    wrong for some contexts and right on average show here alone. The variance of Σ_c Σ_i (w - 1) x̃ / n is that of what is there,
-    and at least (w⁺ - 1) C, with w⁺ the largest weight that was possible: E[w²|x] ≤ w⁺ E[w|x].
+    feature: int | None
+    is_square: bool
+    off: float
+    errors: float
+
+
+def worst_context(sample: Sample) -> Shift:
+    """The context feature whose mean, or mean square, the weights move furthest, by standardised difference (Austin 2009).
+
+    Right propensities have E[w|x] = 1, less what has no support, at every context: weights move no mean of any function of it.
+    Propensities that are wrong for some contexts and right on average show here alone; squares show those that are wrong for both
+    ends of a feature alike. What cancels within every feature, such as an arm's that is too large for some users and another's
+    that is too small for the same, does not show. The variance of Σ_c Σ_i (w - 1) x̃ / n is that of what is there, and at least
+    (w⁺ - 1) C, with w⁺ the largest weight that was possible: E[w²|x] ≤ w⁺ E[w|x].
     """
+    nothing = Shift(None, is_square=False, off=0.0, errors=0.0)
     if sample.contexts is None:
-        return NOTHING
-    shares, count = sample.shares, sample.n_clusters
+        return nothing
+    shares, count, size = sample.shares, sample.n_clusters, sample.contexts.shape[1]
+    [raw] = _moments(sample, shares[None], np.asarray)
+    centre, deviation = _centre(raw)
+    varies = deviation > _ROUNDING * np.maximum(np.abs(centre), 1.0)
+    scale = np.where(varies, deviation, inf)
+
+    def functions(x: F64) -> F64:
+        """x̃ and x̃², (n, 2 d); zeros of features that do not vary."""
+        standardised = (x - centre) / scale
+        return np.concatenate([standardised, standardised**2], axis=1)
+
     excess = (sample.weights - 1 + sample.unsupported) * shares  # (m,)
     scatter = excess**2 / shares  # n_c Σ e² x̃² is at least (Σ e x̃)² of a decision, and equal where contexts are
-    ones, moved, squares = _moments(sample, np.stack([shares, excess, scatter]))
-    centre = ones.first / ones.total
-    deviation = np.sqrt(np.maximum(ones.second / ones.total - centre**2, 0.0))
-    usable = deviation > _ROUNDING * np.maximum(np.abs(centre), 1.0)
+    ones, moved, squares = _moments(sample, np.stack([shares, excess, scatter]), functions)
+    centre_, deviation_ = _centre(ones)
+    usable = deviation_ > _ROUNDING
     with np.errstate(divide="ignore", invalid="ignore"):
-        sums = np.where(usable, (moved.first - centre * moved.total) / deviation, 0.0)
-        around = squares.second - 2 * centre * squares.first + centre**2 * squares.total
-        seen = np.where(usable, around / deviation**2, 0.0)
+        sums = np.where(usable, (moved.first - centre_ * moved.total) / deviation_, 0.0)
+        around = squares.second - 2 * centre_ * squares.first + centre_**2 * squares.total
+        seen = np.where(usable, around / deviation_**2, 0.0)
     variances = np.maximum(seen, (sample.possible_weight - 1) * count)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(np.abs(sums) > _ROUNDING * count, np.abs(sums) / np.sqrt(variances), 0.0)
     worst = int(errors.argmax())
-    return Worst(worst, float(abs(sums[worst])) / count, float(errors[worst])) if errors[worst] > 0 else NOTHING
+    if errors[worst] == 0:
+        return nothing
+    return Shift(worst % size, worst >= size, float(abs(sums[worst])) / count, float(errors[worst]))
 
 
 class _Moments(NamedTuple):
@@ -140,14 +185,20 @@ class _Moments(NamedTuple):
     second: F64
 
 
-def _moments(sample: Sample, values: F64) -> list[_Moments]:
-    """Of each row v of ``values`` (n, m)."""
+def _centre(moments: _Moments) -> tuple[F64, F64]:
+    """Means and deviations, (d,) each."""
+    mean = moments.first / moments.total
+    return mean, np.sqrt(np.maximum(moments.second / moments.total - mean**2, 0.0))
+
+
+def _moments(sample: Sample, values: F64, functions: Callable[[F64], F64]) -> list[_Moments]:
+    """Of each row v of ``values`` (n, m), with ``functions`` of the contexts as x."""
     assert sample.contexts is not None  # noqa: S101 - the caller looked
-    size = sample.contexts.shape[1]
-    first, second = np.zeros((len(values), size)), np.zeros((len(values), size))
+    first, second = [], []
     for start in range(0, len(sample), _AT_A_TIME):
         rows = slice(start, start + _AT_A_TIME)
-        x = sample.contexts[rows].astype(np.float64)
-        first += values[:, rows] @ x
-        second += values[:, rows] @ x**2
-    return [_Moments(*each) for each in zip(values.sum(axis=1).tolist(), first, second, strict=True)]
+        x = functions(sample.contexts[rows].astype(np.float64))
+        first.append(values[:, rows] @ x)
+        second.append(values[:, rows] @ x**2)
+    found = values.sum(axis=1).tolist(), np.sum(first, axis=0), np.sum(second, axis=0)
+    return [_Moments(*each) for each in zip(*found, strict=True)]

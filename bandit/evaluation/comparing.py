@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
-from bandit.evaluation.estimate import bound_of, check_uniform, check_works, told, value_range
+from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, told, value_range
 from bandit.evaluation.estimators import Estimator, Terms, parse_estimator
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.bernstein import bernstein_interval
@@ -17,7 +17,15 @@ from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
 from bandit.evaluation.overlap import Overlap, overlap_of, verdict_without
-from bandit.evaluation.results import Curve, Difference, Evaluation, OtherInterval, PolicyResult, Settings
+from bandit.evaluation.results import (
+    SEQUENCE_ESTIMATOR,
+    Curve,
+    Difference,
+    Evaluation,
+    OtherInterval,
+    PolicyResult,
+    Settings,
+)
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
@@ -37,12 +45,16 @@ class _Used(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Policy:
-    """A policy's sample, how the log and it meet, and the estimators that work on it, by their words."""
+    """A policy's sample, how the log and it meet, and the estimators that work on it, by their words.
+
+    ``caution`` is that of log and policy, whatever the estimator.
+    """
 
     name: str
     sample: Sample
     overlap: Overlap | None
     verdict: str
+    caution: str
     used: dict[str, _Used]
     unusable: dict[str, str]
 
@@ -84,8 +96,8 @@ def evaluate(
         resamples=settings.resamples,
         estimator=main,
         reach=reach,
-        results=[_result(each, columns, settings, batches, _caution(each, main, settings)) for each in policies],
-        differences=_with_sequences(found, policies, settings),
+        results=[_result(each, columns, settings, batches, main) for each in policies],
+        differences=_with_sequences(_with_cautions(found, policies, main), policies, settings),
     )
 
 
@@ -97,7 +109,7 @@ def _policy(
     for estimator in wanted:
         try:
             check_works(estimator, sample)
-            if estimator.name == "replay":
+            if estimator.name == "replay" and sample.propensities is not None:
                 check_uniform(sample, choices)
         except InputError as error:
             unusable[estimator.word] = str(error)
@@ -107,40 +119,37 @@ def _policy(
     overlap = None if sample.propensities is None else overlap_of(sample, settings.thresholds)
     thresholds = settings.thresholds
     verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds, arm_names)
-    return _Policy(name, sample, overlap, verdict, used, unusable)
+    caution = "" if overlap is None else overlap.caution(thresholds, arm_names)
+    return _Policy(name, sample, overlap, verdict, caution, used, unusable)
 
 
 def _main(policies: list[_Policy], wanted: list[Estimator]) -> str:
     for estimator in wanted:
         if all(estimator.word in policy.used for policy in policies):
             return estimator.word
-    reasons = "; ".join(next(iter(policies)).unusable.values())
+    reasons = "; ".join(dict.fromkeys(why for policy in policies for why in policy.unusable.values()))
     raise InputError(f"none of the estimators {', '.join(each.word for each in wanted)} works on this log: {reasons}")
 
 
-def _caution(policy: _Policy, main: str, settings: Settings) -> str:
-    """Why the values or intervals of a policy that is not refused are not to be believed; empty if they are."""
-    told = [] if policy.overlap is None else [policy.overlap.caution(settings.thresholds)]
-    largest = 0.0 if policy.overlap is None else policy.overlap.max_weight
-    if policy.name != LOGGING and not policy.used[main].estimator.is_consistent(largest):
-        told.append(f"{main} is biased, by how much the log does not say, and its interval does not know of it")
-    return "; ".join(filter(None, told))
+def _caution(policy: _Policy, word: str) -> str:
+    """Why a value or its interval is not to be believed though the policy is not refused; empty if they are."""
+    bias = "" if policy.name == LOGGING else bias_caution(policy.used[word].estimator, word, policy.overlap)
+    return "; ".join(filter(None, (policy.caution, bias)))
 
 
 def _result(
-    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None, caution: str
+    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None, main: str
 ) -> PolicyResult:
     overlap, sample = policy.overlap, policy.sample
-    size, largest = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
     estimates = {
         word: told(
             used.terms.value,
             percentile_interval(columns[policy.name, word], settings.level),
             settings.level,
             len(sample),
-            size,
-            largest,
+            overlap,
             policy.verdict,
+            _caution(policy, word),
         )
         for word, used in policy.used.items()
     }
@@ -159,7 +168,7 @@ def _result(
         unusable=policy.unusable,
         others=[],
         weights={f"{percent:g}": value for percent, value in zip(PERCENTS, quantiles, strict=False)},
-        caution=caution,
+        caution=_caution(policy, main),
     )
     if overlap is None or not result.is_reliable:
         return result
@@ -182,12 +191,25 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
     values = decision_values(sample, sample.weighted_rewards)
     found = confidence_sequence(values, 0.0, max(bound, 1.0), level)
     others.append(
-        OtherInterval("ips", "sequence", float(values.mean()), float(found.lower[-1]), min(float(found.upper[-1]), 1.0))
+        OtherInterval(
+            SEQUENCE_ESTIMATOR,
+            "sequence",
+            float(values.mean()),
+            float(found.lower[-1]),
+            min(float(found.upper[-1]), 1.0),
+        )
     )
     more = replace(result, others=others, value_curve=_curve(found))
     if is_logging:
         return more
     return replace(more, lead_curve=_curve(_lead(policy.sample, None, bound, 1.0, level)))
+
+
+def _with_cautions(found: list[Difference], policies: list[_Policy], main: str) -> list[Difference]:
+    """The same differences, with the cautions of both policies."""
+    cautions = {policy.name: _caution(policy, main) for policy in policies}
+    both = ((each, dict.fromkeys((cautions[each.policy], cautions[each.against]))) for each in found)
+    return [replace(each, caution="" if each.value is None else "; ".join(filter(None, of))) for each, of in both]
 
 
 def _with_sequences(found: list[Difference], policies: list[_Policy], settings: Settings) -> list[Difference]:

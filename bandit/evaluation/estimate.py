@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
-from bandit.evaluation.estimators import Estimator, Terms, make_estimator
+from bandit.evaluation.estimators import Estimator, make_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
-from bandit.evaluation.overlap import Thresholds, is_refused, overlap_of, verdict_without
+from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_of, verdict_without
 from bandit.evaluation.sample import F64, Sample, numbered
 from bandit.evaluation.tuning import resolved
-from bandit.impressions import Bool, checked_propensities
+from bandit.impressions import LEAST_PROPENSITY, Bool, checked_propensities
 from bandit.numeric import is_count, is_number, plain_array, real_array
-from bandit.posterior.checks import checked_arms, checked_rewards
+from bandit.posterior.checks import checked_arms, checked_contexts, checked_rewards
 from bandit.snapshot import TOTAL_WEIGHT
 
 INTERVALS: Final = ("bootstrap", "normal", "bernstein")
@@ -26,6 +26,7 @@ RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _SUM_TOLERANCE = 1e-6
+_LARGEST_BOUND = 1 / LEAST_PROPENSITY
 _UNIFORM_TOLERANCE, _WEIGHT_TOLERANCE = 1e-3, 1.001 / TOTAL_WEIGHT  # logs keep some digits, ours are whole weights
 
 
@@ -66,6 +67,7 @@ def estimate(
     clusters: npt.ArrayLike | None = None,
     *,
     eligible: npt.ArrayLike | None = None,
+    contexts: npt.ArrayLike | None = None,
     level: float = LEVEL,
     interval: str = "bootstrap",
     resamples: int = RESAMPLES,
@@ -87,6 +89,7 @@ def estimate(
             ``sndr``, ``switch_dr`` and ``dros``.
         clusters: the decision of each impression, (m,); None where each is one of its own.
         eligible: arms that could be shown, (m, k) or (k,); None for all.
+        contexts: (m, d), which the propensities are tested with; None leaves that test out.
         level: of the interval.
         interval: ``bootstrap`` (percentiles over decisions), ``normal`` or ``bernstein``, which holds for any m.
         resamples: of the bootstrap.
@@ -110,41 +113,47 @@ def estimate(
     check_settings(level, resamples)
     if interval not in INTERVALS:
         raise InputError(f"there is no interval {interval!r}; choose one of {', '.join(INTERVALS)}")
+    if not (is_number(seed) and is_count(seed + 1)):
+        raise InputError(f"seed is {seed!r}, expected a whole number of at least 0")
     sample = _sample(rewards, arms, propensities, target_probabilities, reward_estimates, clusters, eligible)
     if len(sample) == 0:
         raise InputError("there are no impressions to judge by; pass at least one")
+    if contexts is not None:
+        sample = replace(sample, contexts=_contexts(contexts, len(sample)))
     check_works(estimator, sample)
     if name == "replay":
         check_uniform(sample, _choices(eligible, np.shape(target_probabilities)))
-    _, terms = resolved(estimator, sample)
+    used, terms = resolved(estimator, sample)
     if interval == "bootstrap":
         found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
     elif interval == "normal":
         found = normal_interval(terms.value, standard_error(sample, terms), level)
     else:
         found = bernstein_interval(sample, terms, value_range(estimator, sample, weight_bound), level)
-    return judged(sample, terms, found, level, thresholds or Thresholds())
-
-
-def judged(sample: Sample, terms: Terms, interval: Interval, level: float, thresholds: Thresholds) -> Estimate:
-    """The estimate, or its refusal where log and target do not meet."""
-    if sample.propensities is None:
-        return told(terms.value, interval, level, len(sample), None, None, verdict_without(sample, thresholds))
-    overlap = overlap_of(sample, thresholds)
-    size, weight = overlap.effective_sample_size, overlap.max_weight
-    found = told(terms.value, interval, level, len(sample), size, weight, overlap.verdict(thresholds))
-    return replace(found, caution=overlap.caution(thresholds)) if found.is_reliable else found
+    thresholds = Thresholds() if thresholds is None else thresholds
+    overlap = None if sample.propensities is None else overlap_of(sample, thresholds)
+    verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
+    cautions = ["" if overlap is None else overlap.caution(thresholds), bias_caution(used, estimator.word, overlap)]
+    return told(terms.value, found, level, len(sample), overlap, verdict, "; ".join(filter(None, cautions)))
 
 
 def told(
-    value: float, interval: Interval, level: float, n: int, size: float | None, weight: float | None, verdict: str
+    value: float, interval: Interval, level: float, n: int, overlap: Overlap | None, verdict: str, caution: str
 ) -> Estimate:
     """An estimate whose number stands where it may be believed, and aside where it may not."""
     number = value if isfinite(value) else None
+    size, weight = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
     if is_refused(verdict) or number is None:
         return Estimate(None, None, None, level, n, size, weight, verdict, number)
     lower, upper = (end if isfinite(end) else None for end in interval)
-    return Estimate(number, lower, upper, level, n, size, weight, verdict, None)
+    return Estimate(number, lower, upper, level, n, size, weight, verdict, None, caution)
+
+
+def bias_caution(used: Estimator, word: str, overlap: Overlap | None) -> str:
+    """That an estimator with its setting is biased on such a log; empty if it is not."""
+    if used.is_consistent(0.0 if overlap is None else overlap.max_weight):
+        return ""
+    return f"{word} is biased, by how much the log does not say, and its interval does not know of it"
 
 
 def check_works(estimator: Estimator, sample: Sample) -> None:
@@ -156,9 +165,8 @@ def check_works(estimator: Estimator, sample: Sample) -> None:
     if estimator.needs_weights and sample.propensities is None:
         raise InputError(f"{estimator.name} needs propensities, and there are none; dm alone works without them")
     if estimator.needs_model and sample.logged_estimates is None:
-        raise InputError(
-            f"{estimator.name} needs reward_estimates, (m, k), and there are none; replay, ips and snips work without them"
-        )
+        others = "" if sample.propensities is None else "; replay, ips and snips work without them"
+        raise InputError(f"{estimator.name} needs reward_estimates, (m, k), and there are none{others}")
 
 
 def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
@@ -210,9 +218,10 @@ def bound_of(sample: Sample, weight_bound: float | None) -> float:
     if weight_bound is None:
         return max(float(1 / sample.propensities.min()), sample.possible_weight)
     largest = float(sample.weights.max())
-    if not (is_number(weight_bound) and isfinite(weight_bound) and weight_bound * (1 + 1e-9) >= largest):
+    if not (is_number(weight_bound) and weight_bound <= _LARGEST_BOUND and weight_bound * (1 + 1e-9) >= largest):
         raise InputError(
-            f"weight_bound is {weight_bound!r}, expected a number of at least {largest:g}, a weight that is there"
+            f"weight_bound is {weight_bound!r}, expected a number of at least {largest:g}, a weight that is there, and at most"
+            f" {_LARGEST_BOUND:g}"
         )
     return float(weight_bound)
 
@@ -262,6 +271,8 @@ def _sample(
         arms=shown,
         expected_arms=of_decision @ kept,
         expected_squares=of_decision @ kept**2 / np.where(shares > 0, shares, 1.0),
+        shown_arms=None if decisions is None else kept.sum(axis=0),
+        shown_squares=None if decisions is None else (kept**2).sum(axis=0) / np.where(shares > 0, shares, 1.0),
         clusters=decisions,
     )
 
@@ -333,12 +344,21 @@ def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tupl
     return able
 
 
+def _contexts(contexts: npt.ArrayLike, count: int) -> npt.NDArray[np.floating]:
+    array = real_array("contexts", contexts)
+    if array.ndim != 2 or len(array) != count:
+        raise InputError(f"contexts have the shape {array.shape}, expected ({count}, d): a row an impression")
+    return checked_contexts(array, array.shape[1])
+
+
 def _clusters(clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
     if clusters is None:
         return None
     array = plain_array("clusters", clusters)
-    if array.shape != (count,):
-        raise InputError(f"clusters have the shape {array.shape}, expected ({count},): the decision of each impression")
+    if array.shape != (count,) or array.dtype == object:
+        raise InputError(
+            f"clusters are {array.shape} {array.dtype}, expected ({count},) numbers or text: the decision of each impression"
+        )
     codes = numbered(array)
     return None if codes.max(initial=-1) == count - 1 else codes
 

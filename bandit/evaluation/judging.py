@@ -52,6 +52,9 @@ def samples_of(
             into.unsupported[rows] = (p - able).sum(axis=1)
             into.expected_arms[arms] += of_decision[rows] @ able
             into.expected_squares[arms] += of_decision[rows] @ able**2
+            if clusters is not None:
+                into.shown_arms[arms] += able.sum(axis=0)
+                into.shown_squares[arms] += np.einsum("nk,nk->k", able, able)
             if q is not None:
                 into.estimates[rows] = np.einsum("nk,nk->n", p, q)
     estimates = None if model is None else logged
@@ -68,6 +71,8 @@ def samples_of(
             arms=log.arms,
             expected_arms=into.expected_arms,
             expected_squares=into.expected_squares / shares,
+            shown_arms=None if clusters is None else into.shown_arms,
+            shown_squares=None if clusters is None else into.shown_squares / shares,
             clusters=clusters,
             contexts=log.contexts,
             target_squares=into.squares,
@@ -83,6 +88,7 @@ class _Kept:
         self.target, self.unsupported, self.estimates = np.empty(count), np.empty(count), np.empty(count)
         self.squares = np.empty(count)
         self.expected_arms, self.expected_squares = np.zeros(n_arms), np.zeros(n_arms)
+        self.shown_arms, self.shown_squares = np.zeros(n_arms), np.zeros(n_arms)
 
 
 def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k: int) -> F64:
@@ -97,7 +103,16 @@ def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k:
 
 def _logging_sample(log: ImpressionLog, of_decision: F64, estimates: F64 | None, clusters: I64 | None) -> Sample:
     """Weights of 1. Its model's answer is not asked for: what it is worth is what was earned."""
-    known = np.ones(len(log)) if log.propensities is None else log.propensities
     shown = np.bincount(log.arms, weights=of_decision, minlength=log.n_arms).astype(np.float64, copy=False)
-    nothing = np.zeros(len(log))
-    return Sample(log.rewards, known, nothing, known, estimates, estimates, log.arms, shown, shown, clusters)
+    return Sample(
+        rewards=log.rewards,
+        target=np.ones(len(log)) if log.propensities is None else log.propensities,
+        unsupported=np.zeros(len(log)),
+        propensities=log.propensities,
+        logged_estimates=estimates,
+        target_estimates=estimates,
+        arms=log.arms,
+        expected_arms=shown,
+        expected_squares=shown,
+        clusters=clusters,
+    )

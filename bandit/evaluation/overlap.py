@@ -10,6 +10,7 @@ from bandit.evaluation.calibration import (
     unsupported_share,
     worst_arm,
     worst_context,
+    worst_shown_arm,
 )
 from bandit.evaluation.sample import Sample
 from bandit.numeric import is_number
@@ -66,8 +67,9 @@ class Overlap:
     is there. ``largest_share`` is that of one decision in Σ W, of one that is there or was possible; ``unsupported`` the target's
     mean probability on arms without support. ``mean_weight`` is of decisions, 1 up to ``mean_weight_error`` where the
     propensities are right, less at most ``unsupported``; ``impression_weight`` is of impressions. ``miscalibrated_arm`` is the
-    arm whose weights are the most standard errors, ``miscalibration``, from the target's probability of it, and
-    ``shifted_context`` the feature of contexts whose mean the weights move furthest, by ``context_shift`` standard deviations and
+    arm whose weights are the most standard errors, ``miscalibration``, from the target's probability of it; ``lingering_arm`` the
+    same by impressions, off by ``lingering_share`` and ``lingering`` standard errors; ``shifted_context`` the feature of contexts
+    whose mean (mean square, if ``is_square``) the weights move furthest, by ``context_shift`` standard deviations and
     ``context_shift_errors`` standard errors; None where there was nothing to test. ``effective_rewards`` are those of so many
     decisions at the log's mean reward.
     """
@@ -84,37 +86,51 @@ class Overlap:
     impression_weight_errors: float
     miscalibrated_arm: int | None
     miscalibration: float
+    lingering_arm: int | None
+    lingering_share: float
+    lingering: float
     shifted_context: int | None
+    is_square: bool
     context_shift: float
     context_shift_errors: float
     effective_rewards: float
 
     def reasons(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> list[str]:
         """Why the log cannot tell; empty if it can. Arms go by their names, or else by their numbers."""
-        need = thresholds
-        arm = self.miscalibrated_arm
-        worst = arm_names[arm] if arm is not None and arm_names else arm
-        found = {
-            f"effective sample size {self.effective_sample_size:,.0f} of {self.decisions:,} decisions, expected at least"
-            f" {need.effective_sample_size:g}": self.effective_sample_size < need.effective_sample_size,
-            f"one decision has, or could have had, {self.largest_share:.1%} of all weight (largest weight there:"
-            f" {self.max_weight:,.0f}), expected at most {need.weight_share:.1%}": self.largest_share
-            > need.weight_share,
-            _unsupported_reason(self.unsupported, need): self.unsupported > need.unsupported,
-            f"the mean weight is {self.mean_weight:.3f}, {self.mean_weight_errors:.1f} standard errors from 1, expected at most"
-            f" {need.mean_weight_errors:g}": _is_off(self.mean_weight, self.mean_weight_errors, self.unsupported, need),
-            f"propensity calibration failed: the weights of arm {worst} are {self.miscalibration:.1f} standard"
-            f" errors from the target's probability of it, expected at most {need.calibration_errors:g}; is its propensity"
-            " logged right?": self.miscalibration > need.calibration_errors,
-            f"propensity calibration failed: the weights move the mean of context feature {self.shifted_context} by"
-            f" {self.context_shift:.2f} of its standard deviations ({self.context_shift_errors:.1f} standard errors), expected at"
-            f" most {need.context_shift:g}; were propensities logged with the right contexts?": self.context_shift_errors
-            > need.calibration_errors
-            and self.context_shift > need.context_shift,
-        }
-        return [reason for reason, is_short in found.items() if is_short]
+        need, told = thresholds, []
+        if self.effective_sample_size < need.effective_sample_size:
+            told.append(
+                f"effective sample size {self.effective_sample_size:,.0f} of {self.decisions:,} decisions, expected at least"
+                f" {need.effective_sample_size:g}"
+            )
+        if self.largest_share > need.weight_share:
+            told.append(
+                f"one decision has, or could have had, {self.largest_share:.1%} of all weight (largest weight there:"
+                f" {self.max_weight:,.0f}), expected at most {need.weight_share:.1%}"
+            )
+        if self.unsupported > need.unsupported:
+            told.append(_unsupported_reason(self.unsupported, need))
+        if _is_off(self.mean_weight, self.mean_weight_errors, self.unsupported, need):
+            told.append(
+                f"the mean weight is {self.mean_weight:.3f}, {self.mean_weight_errors:.1f} standard errors from 1, expected at"
+                f" most {need.mean_weight_errors:g}"
+            )
+        if self.miscalibration > need.calibration_errors:
+            told.append(
+                f"propensity calibration failed: the weights of arm {_named(self.miscalibrated_arm, arm_names)} are"
+                f" {self.miscalibration:.1f} standard errors from the target's probability of it, expected at most"
+                f" {need.calibration_errors:g}; is its propensity logged right?"
+            )
+        if self.context_shift_errors > need.calibration_errors and self.context_shift > need.context_shift:
+            told.append(
+                f"propensity calibration failed: the weights move the mean{' square' if self.is_square else ''} of context"
+                f" feature {self.shifted_context} by {self.context_shift:.2f} of its standard deviations"
+                f" ({self.context_shift_errors:.1f} standard errors), expected at most {need.context_shift:g}; were"
+                " propensities logged with the right contexts?"
+            )
+        return told
 
-    def caution(self, thresholds: Thresholds) -> str:
+    def caution(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> str:
         """Why values or intervals are not to be believed where the overlap is enough; empty if they are."""
         told = []
         if self.effective_rewards < thresholds.effective_rewards:
@@ -125,7 +141,13 @@ class Overlap:
         if _is_off(self.impression_weight, self.impression_weight_errors, self.unsupported, thresholds):
             told.append(
                 f"what is shown says how often it is shown: the mean weight is {self.impression_weight:.3f} by impression and"
-                f" {self.mean_weight:.3f} by decision; snips and sndr know of it, the others do not"
+                f" {self.mean_weight:.3f} by decision; snips alone knows of it"
+            )
+        elif self.lingering > thresholds.calibration_errors:
+            told.append(
+                f"what is shown says how often it is shown: the weights of arm {_named(self.lingering_arm, arm_names)} are"
+                f" {self.lingering_share:.0%} off by impression ({self.lingering:.1f} standard errors) and right by decision;"
+                " snips alone knows of it"
             )
         return "; ".join(told)
 
@@ -142,6 +164,7 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
     largest = max(float(by_decision.max(initial=0.0)), sample.possible_weight)
     decisions, impressions = mean_weight(sample), mean_weight_by_impression(sample)
     arm = worst_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
+    lingering = worst_shown_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
     context = worst_context(sample)
     return Overlap(
         decisions=sample.n_clusters,
@@ -156,7 +179,11 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
         impression_weight_errors=impressions.errors,
         miscalibrated_arm=arm.place,
         miscalibration=arm.errors,
-        shifted_context=context.place,
+        lingering_arm=lingering.place,
+        lingering_share=lingering.off,
+        lingering=lingering.errors,
+        shifted_context=context.feature,
+        is_square=context.is_square,
         context_shift=context.off,
         context_shift_errors=context.errors,
         effective_rewards=size * float(sample.rewards.mean()),
@@ -173,6 +200,10 @@ def verdict_without(sample: Sample, thresholds: Thresholds) -> str:
 def is_refused(verdict: str) -> bool:
     """Whether a verdict withholds the answer."""
     return verdict.startswith(INSUFFICIENT)
+
+
+def _named(arm: int | None, names: Sequence[str]) -> str:
+    return names[arm] if arm is not None and names else str(arm)
 
 
 def _verdict(reasons: list[str]) -> str:

@@ -16,6 +16,7 @@ from bandit.evaluation.targets import LOGGING
 from bandit.numeric import is_number
 
 POWER = 0.8
+_LEAST_LEAD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ class Gathering:
     def __post_init__(self) -> None:
         if not (is_number(self.explore_share) and 0 < self.explore_share < 1):
             raise InputError(f"the explore share is {self.explore_share!r}, expected a share between 0 and 1")
-        for name, value in (("impressions a day", self.impressions_a_day), ("difference", self.difference)):
-            if not (is_number(value) and 0 < value < np.inf):
-                raise InputError(f"the {name} is {value!r}, expected a number above 0")
+        if not (is_number(self.impressions_a_day) and 0 < self.impressions_a_day < np.inf):
+            raise InputError(f"the impressions a day are {self.impressions_a_day!r}, expected a number above 0")
+        if not (is_number(self.difference) and _LEAST_LEAD <= self.difference <= 1):
+            raise InputError(
+                f"the difference is {self.difference!r}, expected a lead from {_LEAST_LEAD:g} to 1, in reward an impression"
+            )
 
 
 def plan(

@@ -12,6 +12,9 @@ ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm"
 """In the order in which they are shown; differences are those of the first that works."""
 
 
+SEQUENCE_ESTIMATOR: Final = "ips"
+
+
 @dataclass(frozen=True)
 class Settings:
     """How policies are compared; see ``estimate`` for what each means.
@@ -98,8 +101,8 @@ class Difference:
     """The value of ``policy`` less that of ``against``, by one estimator, on the same draws of the bootstrap.
 
     ``adjusted`` ends hold for all differences of the comparison together; ``sequence`` ends are those of a confidence sequence of
-    ``ips``, which holds at all times, with decisions counted once. All are None where one of the policies is refused;
-    ``unreliable_value`` then has the number.
+    ``sequence_estimator``, which holds at all times, with decisions counted once. All are None where one of the policies is
+    refused; ``unreliable_value`` then has the number. ``caution`` says why neither is to be called the better one.
     """
 
     policy: str
@@ -112,6 +115,8 @@ class Difference:
     adjusted_upper: float | None
     verdict: str
     unreliable_value: float | None
+    caution: str = ""
+    sequence_estimator: str = SEQUENCE_ESTIMATOR
     sequence_lower: float | None = None
     sequence_upper: float | None = None
 

@@ -144,8 +144,9 @@ def _told(name: str, what: str) -> Iterator[None]:
     """What somebody's model raises, with its name."""
     try:
         yield
-    except Exception as error:
-        raise InputError(f"reward model {name} could not {what}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"reward model {name} could not {what}: {type(error).__name__}: {why}") from error
 
 
 @dataclass(frozen=True, eq=False)

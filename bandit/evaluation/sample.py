@@ -22,7 +22,8 @@ class Sample:
     model. ``target_squares``: Σ_a π(a|x)², for plans. ``clusters``: the decision of each impression, as ``numbered``; None
     where each is one of its own. For checks of the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the
     impressions of a decision, ``expected_arms`` (A,): Σ π(a|x) / n over all impressions that could show the arm, and
-    ``expected_squares`` (A,): Σ π(a|x)² / n over the arm's share p̄_a of its title's impressions.
+    ``expected_squares`` (A,): Σ π(a|x)² / n over the arm's share p̄_a of its title's impressions. ``shown_arms`` and
+    ``shown_squares`` are the same without n, where decisions are shown several times.
     """
 
     rewards: F64
@@ -34,6 +35,8 @@ class Sample:
     arms: I64 | None = None
     expected_arms: F64 | None = None
     expected_squares: F64 | None = None
+    shown_arms: F64 | None = None
+    shown_squares: F64 | None = None
     clusters: I64 | None = None
     contexts: npt.NDArray[np.floating] | None = None
     target_squares: F64 | None = None

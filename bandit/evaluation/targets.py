@@ -78,6 +78,9 @@ class PolicyTarget:
 class TableTarget:
     """A table of probabilities: one of each arm, (A,), or one row an impression of a log of one title, (m, A).
 
+    Probabilities of arms are in proportion among those that are eligible; where none of its arms is, they stand, and have no
+    support.
+
     Raises:
         InputError: the probabilities of a title, or of an impression, do not sum to one.
     """
@@ -102,4 +105,10 @@ class TableTarget:
         if self._table.ndim == 2:
             return np.asarray(self._table[rows])
         own = self._table[log.title_starts[title] : log.title_starts[title + 1]]
-        return np.broadcast_to(own, (len(rows), len(own)))
+        p = np.broadcast_to(own, (len(rows), len(own)))
+        able = log.eligible_of(title, rows)
+        if able is None:
+            return p
+        kept = np.where(able, p, 0.0)
+        sums = kept.sum(axis=1, keepdims=True)
+        return np.asarray(np.divide(kept, sums, out=p.copy(), where=sums > 0))

@@ -39,8 +39,8 @@ def numbered_arms(frame: pl.DataFrame, roles: Mapping[str, str], path: Path) -> 
         InputError: an arm was shown that was not eligible, or a list of eligible arms is not one.
     """
     shown = frame.select(
-        title=_as_key(frame[roles["title"]]) if "title" in roles else pl.lit(""),
-        arm=_as_key(frame[roles["action"]]),
+        title=_as_key(frame[roles["title"]], path) if "title" in roles else pl.lit(""),
+        arm=_as_key(frame[roles["action"]], path),
     )
     listed = _listed(frame[roles["eligible"]], shown, path) if "eligible" in roles else None
     every = shown if listed is None else pl.concat([shown, listed.select("title", "arm")])
@@ -59,8 +59,10 @@ def numbered_arms(frame: pl.DataFrame, roles: Mapping[str, str], path: Path) -> 
     return NumberedArms(names, index, starts if "title" in roles else None, eligible)
 
 
-def _as_key(column: pl.Series) -> pl.Series:
+def _as_key(column: pl.Series, path: Path) -> pl.Series:
     """Numbers as they are, so that they sort as such; all else as text."""
+    if column.dtype.is_nested():
+        raise InputError(f"{path}: column {column.name} is {column.dtype}, expected one name or number a row")
     return column if column.dtype.is_numeric() else column.cast(pl.String)
 
 
@@ -72,6 +74,8 @@ def _index(keys: pl.DataFrame, arms: pl.DataFrame) -> I64:
 def _listed(column: pl.Series, shown: pl.DataFrame, path: Path) -> pl.DataFrame:
     """row, title and arm of everything that was eligible; arms as ``shown`` has them."""
     lists = column.cast(pl.String).str.split(BETWEEN) if column.dtype in {pl.String(), pl.Categorical()} else column
+    if isinstance(lists.dtype, pl.Array):
+        lists = lists.arr.to_list()
     if lists.dtype.is_numeric():
         lists = lists.cast(pl.String).str.split(BETWEEN)  # a file in which every decision had one choice
     if not isinstance(lists.dtype, pl.List):
@@ -80,7 +84,7 @@ def _listed(column: pl.Series, shown: pl.DataFrame, path: Path) -> pl.DataFrame:
         )
     if (empty := lists.list.len() == 0).any():
         raise InputError(
-            f"{path}: row {empty.arg_max()} has no eligible arms, expected at least the one that was shown"
+            f"{path}, rows counted from 0: row {empty.arg_max()} has no eligible arms, expected at least the one that was shown"
         )
     pieces = shown.select("title").with_row_index("row").with_columns(found=lists).explode("found")
     found, dtype = pieces["found"], shown["arm"].dtype
@@ -93,8 +97,8 @@ def _listed(column: pl.Series, shown: pl.DataFrame, path: Path) -> pl.DataFrame:
     if wrong.any():
         at = int(wrong.arg_max() or 0)
         raise InputError(
-            f"{path}: row {pieces['row'][at]} has {found[at]!r} among its eligible arms, expected the name of one, as in the"
-            f" column of what was shown ({dtype})"
+            f"{path}, rows counted from 0: row {pieces['row'][at]} has {found[at]!r} among its eligible"
+            f" arms, expected the name of one, as in the column of what was shown ({dtype})"
         )
     return pieces.select("row", "title", arms.alias("arm"))
 
@@ -105,6 +109,6 @@ def _refuse_not_eligible(shown: I64, first: I64, eligible: Bool, names: list[str
         row = int(wrong.argmax())
         could = [names[first[row] + place] for place in np.flatnonzero(eligible[row])]
         raise InputError(
-            f"{path}: row {row} shows arm {names[shown[row]]!r}, which is not among its eligible arms {', '.join(could)}; correct"
-            " one of them"
+            f"{path}, rows counted from 0: row {row} shows arm {names[shown[row]]!r}, which is not among its eligible arms"
+            f" {', '.join(could)}; correct one of them"
         )

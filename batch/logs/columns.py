@@ -90,12 +90,16 @@ def read_columns(path: Path, given: Columns) -> LoggedData:
             _refuse_null(frame, name, path)
     arms = numbered_arms(frame, roles, path)
     times = _times(frame, roles, path)
+    names = _context_columns(frame, given, roles, path)
+    contexts = _contexts(frame, names, path)
+    rewards = _numbers(frame, roles["reward"], path)
+    propensities = _numbers(frame, roles["pscore"], path) if "pscore" in roles else None
     try:
         log = ImpressionLog(
-            contexts=_contexts(frame, _context_columns(frame, given, roles, path), path),
+            contexts=contexts,
             arms=arms.shown,
-            rewards=_numbers(frame, roles["reward"], path),
-            propensities=_numbers(frame, roles["pscore"], path) if "pscore" in roles else None,
+            rewards=rewards,
+            propensities=propensities,
             n_arms=len(arms.names),
             starts=arms.starts,
             eligible=arms.eligible,
@@ -108,11 +112,19 @@ def read_columns(path: Path, given: Columns) -> LoggedData:
         raise InputError(f"{path}, rows counted from 0: {error}") from None
     if times is not None:
         log = log.take(np.argsort(times, kind="stable"))
-    used = ", ".join(f"{role}={name}" for role, name in roles.items())
-    notes = () if "pscore" in roles else ("there are no propensities: of all estimators dm alone works",)
+    used = ", ".join(
+        [*(f"{role}={name}" for role, name in roles.items()), *([f"context={'+'.join(names)}"] if names else [])]
+    )
+    rest = [name for name in frame.columns if name not in {*roles.values(), *names}]
+    notes = [] if "pscore" in roles else ["there are no propensities: of all estimators dm alone works"]
+    if not names:
+        told = f" (not used: {', '.join(rest)})" if rest else ""
+        notes.append(f"there are no contexts{told}: all users are the same to policies and models")
     spans = times is not None and not frame[roles["time"]].dtype.is_numeric()
     days = float(np.ptp(times)) / _DAY_MICROSECONDS if times is not None and spans else None
-    return LoggedData(log, f"{path.name} ({used}): {frame.height:,} impressions", arms.names, notes=notes, days=days)
+    return LoggedData(
+        log, f"{path.name} ({used}): {frame.height:,} impressions", arms.names, notes=tuple(notes), days=days
+    )
 
 
 def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
@@ -139,11 +151,12 @@ def _context_columns(frame: pl.DataFrame, given: Columns, roles: dict[str, str],
     taken = set(roles.values())
     found = [name for name in frame.columns if name not in taken and any(fnmatchcase(name, each) for each in patterns)]
     for pattern in given.context:
-        if not any(fnmatchcase(name, pattern) for name in frame.columns):
-            raise InputError(f"{path} has no column like {pattern}; it has {', '.join(frame.columns)}")
         if pattern in taken:
             role = next(role for role, name in roles.items() if name == pattern)
             raise InputError(f"--columns has {pattern} as context, which is the log's {role}; a policy cannot know it")
+        if not any(fnmatchcase(name, pattern) for name in found):
+            rest = ", ".join(name for name in frame.columns if name not in taken)
+            raise InputError(f"{path} has no column like {pattern} that has no other role; it has {rest or 'none'}")
     return found
 
 
@@ -203,7 +216,9 @@ def _numbers(frame: pl.DataFrame, name: str, path: Path) -> npt.NDArray[np.float
 def _refuse_null(frame: pl.DataFrame, name: str, path: Path) -> None:
     missing = frame[name].is_null()
     if missing.any():
-        raise InputError(f"{path}: row {missing.arg_max()} has no {name}; fill it or leave the row out")
+        raise InputError(
+            f"{path}, rows counted from 0: row {missing.arg_max()} has no {name}; fill it or leave the row out"
+        )
 
 
 def _times(frame: pl.DataFrame, roles: dict[str, str], path: Path) -> npt.NDArray[np.int64] | None:

@@ -37,6 +37,6 @@ def read_any(path: Path) -> pl.DataFrame:
     except NoDataError as error:
         raise InputError(f"{path} is empty; expected a header and a row an impression") from error
     except PolarsError as error:
-        raise InputError(f"{path} is not CSV with a header: {error}; write it again") from error
+        raise InputError(f"{path} is not CSV with a header: {str(error).splitlines()[0]}; write it again") from error
     except OSError as error:
         raise SurroundingsError(f"cannot read {path}: {error}; check the disk and the file's permissions") from error

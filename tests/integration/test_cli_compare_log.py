@@ -66,7 +66,8 @@ def test_all_policies_and_estimators_have_their_place(here: Path) -> None:
     assert answer.code == 0, answer.err
     lines = answer.out.splitlines()
     assert (
-        lines[0] == "uniform.parquet (action=action, reward=reward, pscore=pscore, time=timestamp): 6,000 impressions"
+        lines[0] == "uniform.parquet (action=action, reward=reward, pscore=pscore, time=timestamp,"
+        " context=context_taste): 6,000 impressions"
     )
     assert "policies learned from the first 3,000 impressions and are judged by the 3,000 after them" in lines[1]
     [header] = [
@@ -238,6 +239,18 @@ class Short(Model):
         return np.zeros(1)
 
 
+class Odd(Policy):
+    name = "odd"
+
+    def probabilities(self, scores, eligible=None):
+        raise RuntimeError("not\\ntoday")
+
+
+class Leaving:
+    def __init__(self):
+        raise SystemExit(7)
+
+
 class Failing(Model):
     def fit(self, x, y):
         raise RuntimeError("not enough of them")
@@ -269,6 +282,8 @@ def test_policies_of_ones_own_are_judged_as_ours(here: Path) -> None:
         ("own_policies:Needy", "own_policies:Needy cannot be made without arguments"),
         ("own_policies:Narrow", "policy own_policies:Narrow gives probabilities of the shape (4096, 1)"),
         ("own_policies:Blank", "row 0 of the probabilities of policy own_policies:Blank, title 0 sums to nan"),
+        ("own_policies:Odd", "own_policies:Odd.probabilities failed: RuntimeError: not today"),
+        ("own_policies:Leaving", "own_policies:Leaving cannot be made without arguments: SystemExit: 7"),
         ("own_policies:nothing", "own_policies:nothing is int, expected a class"),
         ("failing_module:Best", "failing_module:Best cannot be loaded: ZeroDivisionError: division by zero"),
         ("own_policies:Nothing", "own_policies:Nothing has no method probabilities(log, title, rows)"),
@@ -345,6 +360,9 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
         (("--from", "x.zip"), "--from x.zip is for the Open Bandit Dataset, and --log is uniform.parquet"),
         (("--log", "open-bandit/bts/all", "--columns", "action=x"), "--columns action=x is for a file"),
         (("--log", "workspace", "--columns", "action=x"), "--columns action=x is for a file"),
+        (("--difference", "1e-300", "--impressions-a-day", "5"), "the difference is 1e-300, expected a lead from 1e-09 to 1"),
+        (("--explore-share", "0.2", "--plan"), "--explore-share says how long a lead takes to be found"),
+        (("--replay", "500", "--policies", "table:table.csv"), "--replay is for policies of ours, and --policies has table:t"),
         (("--impressions-a-day", "5"), "--impressions-a-day says how long a lead takes to be found"),
         (("--weight-bound", "0.5", "--policies", "table:table.csv"), "weight_bound is 0.5, expected a number of at least 3.6"),
         (("--split", "0"), "the split is 0.0"),
@@ -409,6 +427,14 @@ def test_a_log_without_propensities_is_judged_by_the_direct_method_alone(here: P
     assert set(evaluation["results"][2]["estimates"]) == {"dm"}
     assert_refused(compare("--plan", log="bare.parquet"), 2, "--plan needs propensities, and the log has none")
     assert evaluation["estimator"] == "dm"
+    assert [result["overlap"] for result in evaluation["results"]] == [None] * 3
+    assert "has the propensity" not in answer.out
+    assert evaluation["results"][1]["estimates"]["dm"]["caution"].startswith("dm is biased")
+    assert [each["caution"][:12] for each in evaluation["differences"]] == ["dm is biased"] * 3
+    without = compare("--estimators", "snips", log="bare.parquet")
+    assert_refused(
+        without, 2, "none of the estimators snips works on this log: snips needs propensities, and there are none"
+    )
 
 
 def test_the_workspaces_own_log_is_the_default(workspace: Workspace, tmp_path: Path) -> None:

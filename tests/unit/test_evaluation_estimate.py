@@ -183,7 +183,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "arm_float": ({"arms": GOOD["arms"].astype(float)}, "arms are (3000,) float64"),
     "estimates_nan": ({"reward_estimates": nan_at(np.tile(RATES, (M, 1)), 1)}, "row 1 of the reward_estimates has a number"),
     "estimates_shape": ({"reward_estimates": np.ones((M, 2))}, "reward_estimates have the shape (3000, 2), expected (3000, 3)"),
-    "clusters": ({"clusters": np.arange(5)}, "clusters have the shape (5,), expected (3000,)"),
+    "clusters_none": ({"clusters": [None] * M}, "clusters are (3000,) object, expected (3000,) numbers or text"),
+    "seed": ({"seed": 1.5}, "seed is 1.5, expected a whole number"),
+    "seed_below": ({"seed": -1}, "seed is -1, expected a whole number of at least 0"),
+    "tiny": ({"propensities": np.full(M, 1e-200)}, "row 0 has the propensity 1e-200, expected at least 1e-12"),
+    "bound_above": ({"interval": "bernstein", "weight_bound": 1e308}, "weight_bound is 1e+308, expected a number of at least"),
+    "clusters": ({"clusters": np.arange(5)}, "clusters are (5,) int64, expected (3000,) numbers or text"),
     "level": ({"level": 95}, "level is 95, expected a share between 0 and 1"),
     "interval": ({"interval": "magic"}, "there is no interval 'magic'; choose one of bootstrap, normal, bernstein"),
     "resamples": ({"resamples": 1}, "resamples is 1, expected a whole number of at least 2"),
@@ -239,3 +244,35 @@ def test_a_handful_of_rewards_has_a_value_and_a_caution() -> None:
     assert found.caution.startswith("too few rewards: an effective sample of this size holds 6.0 of them")
     many = estimate("snips", (arms == 0).astype(float), arms, np.full(1000, 0.5), np.full((1000, 2), 0.5))
     assert many.caution == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "tuning", "is_biased"),
+    [
+        ("dm", {}, True),
+        ("ips", {}, False),
+        ("ips", {"clip": 1.5}, True),
+        ("ips", {"clip": 10.0}, False),  # no weight is as large
+        ("dros", {"shrinkage": 2.0}, True),
+        ("switch_dr", {"threshold": 10.0}, False),
+    ],
+)
+def test_a_biased_estimator_says_so(name: str, tuning: dict[str, Any], is_biased: bool) -> None:
+    assert ("is biased" in estimate(name, **log(), **tuning).caution) == is_biased
+
+
+def test_without_propensities_the_model_is_biased_all_the_same() -> None:
+    assert estimate("dm", **log() | {"propensities": None}).caution.startswith("dm is biased")
+
+
+def test_contexts_test_the_propensities() -> None:
+    random = np.random.default_rng(1)
+    x = random.integers(0, 2, 20_000)
+    arms = (random.random(20_000) < np.where(x == 1, 0.65, 0.35)).astype(np.int64)
+    shown = np.where(x == 1, 0.9, 0.5)  # arm 1 by the target
+    given = np.ones(20_000), arms, np.full(20_000, 0.5), np.stack([1 - shown, shown], axis=1)
+    assert "context" not in estimate("ips", *given).verdict
+    refused = estimate("ips", *given, contexts=np.stack([np.ones(20_000), x], axis=1))
+    assert "the weights move the mean of context feature 1" in refused.verdict
+    with pytest.raises(InputError, match=r"contexts have the shape \(20000,\), expected \(20000, d\)"):
+        estimate("ips", *given, contexts=x)

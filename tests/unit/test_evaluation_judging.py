@@ -99,13 +99,15 @@ def test_arms_that_were_not_eligible_have_no_probability() -> None:
     np.testing.assert_allclose(sample.weights, 1, rtol=1e-12)
 
 
-def test_a_table_on_arms_that_were_not_eligible_is_unsupported_there() -> None:
+def test_a_table_is_in_proportion_among_the_eligible_arms_and_unsupported_where_none_of_its_is() -> None:
     log = log_of(eligible=True)
     table = np.array([0.5, 0.5, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
     [sample] = samples_of(log, [TableTarget("mine", table, log)])
     assert log.eligible is not None
     lacking = ~log.eligible[:, 1]
-    np.testing.assert_allclose(sample.unsupported[lacking & (log.titles == 0)], 0.5)
+    np.testing.assert_allclose(sample.unsupported[lacking & (log.titles == 0)], 0.0)
+    of_first = lacking & (log.arms == 0)
+    np.testing.assert_allclose(sample.target[of_first], 1.0)
     np.testing.assert_allclose(sample.unsupported[lacking & (log.titles == 2)], 1.0)
     np.testing.assert_allclose(sample.unsupported[~lacking], 0)
 

@@ -155,6 +155,34 @@ def test_right_propensities_hardly_ever_move_a_context() -> None:
     assert max(errors) < USUAL.calibration_errors
 
 
+def _by_distance(count: int, *, told: bool, seed: int) -> Sample:
+    """A uniform log of two arms whose propensities are told as doubled far from the middle of x, and as two thirds near it."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, 1))
+    arms = random.integers(0, 2, count)
+    claimed = np.where(np.abs(x[:, 0]) > 0.6745, 0.4, 2 / 3) if told else np.full(count, 0.5)  # weights 1.25 and 0.75
+    return Sample(np.zeros(count), np.full(count, 0.5), np.zeros(count), claimed, arms=arms, contexts=x)
+
+
+def test_propensities_that_are_wrong_at_both_ends_of_a_context_alike_are_found_by_its_square() -> None:
+    found = overlap_of(_by_distance(10_000, told=True, seed=1), USUAL)
+    assert (found.shifted_context, found.is_square) == (0, True)
+    assert any("move the mean square of context feature 0 by" in reason for reason in found.reasons(USUAL))
+    assert overlap_of(_by_distance(10_000, told=False, seed=1), USUAL).verdict(USUAL) == "ok"
+
+
+def test_right_propensities_hardly_ever_move_a_context_that_has_far_values() -> None:
+    errors = []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        x = random.lognormal(sigma=1.5, size=(2000, 3))
+        arms = (random.random(2000) < 0.2).astype(np.int64)
+        p, target = np.array([0.8, 0.2])[arms], np.array([0.3, 0.7])[arms]
+        sample = Sample(np.zeros(2000), target, np.zeros(2000), p, arms=arms, contexts=x)
+        errors.append(overlap_of(sample, USUAL).context_shift_errors)
+    assert max(errors) < USUAL.calibration_errors
+
+
 def test_a_context_whose_weight_happened_not_to_come_is_no_wrong_propensity() -> None:
     """One in a hundred contexts would be shown an arm by the target that the log shows there once in a hundred times."""
     shifts = []
@@ -229,9 +257,39 @@ def test_arms_that_were_hardly_shown_are_not_tested() -> None:
 
 
 def test_a_verdict_has_all_reasons() -> None:
-    poor = Overlap(100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, 2, 0.4, 9.0, 50.0)
+    poor = Overlap(
+        100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, None, 0.0, 0.0, 2, False, 0.4, 9.0, 50.0
+    )
     told = poor.verdict(USUAL)
     assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
     assert told.count(";") == 7  # six reasons, two of which ask a question
     assert "arm 7" in told
     assert "context feature 2 by 0.40 of its standard deviations (9.0 standard errors)" in told
+
+
+def _lingering(times: tuple[int, int, int], seed: int) -> Sample:
+    """Three arms under uniform; what shows arm a is shown ``times[a]`` times. The target shows the third as often as uniform."""
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, 3, 6000)
+    decision = np.repeat(np.arange(6000), np.array(times)[drawn])
+    arms, p = drawn[decision], np.array([0.5, 1 / 6, 1 / 3])
+    shares = np.bincount(arms) / len(arms)
+    return Sample(
+        np.ones(len(arms)), p[arms], np.zeros(len(arms)), np.full(len(arms), 1 / 3), arms=arms, expected_arms=6000 * p,
+        expected_squares=6000 * p**2 / shares, shown_arms=len(arms) * p, shown_squares=len(arms) * p**2 / shares,
+        clusters=decision,
+    )  # fmt: skip
+
+
+def test_an_arm_that_is_shown_more_often_once_it_is_decided_for_is_a_caution() -> None:
+    found = overlap_of(_lingering((1, 1, 4), 1), USUAL)
+    assert found.verdict(USUAL) == "ok"
+    assert found.mean_weight == pytest.approx(1, abs=0.02)
+    assert found.impression_weight == pytest.approx(1, abs=0.02)  # which says nothing here
+    told = found.caution(USUAL, ("a", "b", "c"))
+    assert told.startswith("what is shown says how often it is shown: the weights of arm ")
+    assert "snips alone knows of it" in told
+
+
+def test_arms_that_are_shown_alike_are_no_caution() -> None:
+    assert {overlap_of(_lingering((3, 3, 3), seed), USUAL).caution(USUAL) for seed in range(100)} == {""}

@@ -101,7 +101,10 @@ def test_a_log_without_propensities_or_contexts_is_read_and_says_what_works(tmp_
     data = read_columns(written(tmp_path, frame().select("action", "reward")), Columns())
     assert data.log.propensities is None
     assert data.log.contexts.tolist() == [[1.0]] * 8
-    assert data.notes == ("there are no propensities: of all estimators dm alone works",)
+    assert data.notes == (
+        "there are no propensities: of all estimators dm alone works",
+        "there are no contexts: all users are the same to policies and models",
+    )
     assert data.days is None
 
 
@@ -134,6 +137,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "context_time": (frame().rename({"timestamp": "context_when"}), "column context_when is a time and cannot be a context"),
     "context_words": (frame().with_columns(context_age=pl.lit(["a"])), "lists of context_age are not of numbers"),
+    "arms_listed": (
+        frame().with_columns(action=pl.lit(["a", "b"])),
+        "column action is List(String), expected one name or number a row",
+    ),
     "eligible_null": (frame().with_columns(eligible=pl.lit([10, None])), "row 0 has None among its eligible arms"),
     "eligible_empty": (
         frame().with_columns(eligible=pl.Series([[10, 20, 30], *[[]] * 7], dtype=pl.List(pl.Int64))),
@@ -230,6 +237,24 @@ def test_what_has_a_role_is_no_context(tmp_path: Path) -> None:
     assert data.log.n_features == 3
     with pytest.raises(InputError, match="has x_reward as context, which is the log's reward"):
         read_columns(path, parse_columns("reward=x_reward,context=x_reward"))
+    with pytest.raises(
+        InputError, match=r"no column like x_re\* that has no other role; it has context_age, context_device"
+    ):
+        read_columns(path, parse_columns("reward=x_reward,context=x_re*"))
+
+
+def test_contexts_are_named_and_so_is_their_lack(tmp_path: Path) -> None:
+    assert "context=context_age+context_device" in read_columns(written(tmp_path, frame()), Columns()).about
+    renamed = frame().rename({"context_age": "age", "context_device": "device"})
+    [note] = read_columns(written(tmp_path, renamed), Columns()).notes
+    assert note == "there are no contexts (not used: age, device): all users are the same to policies and models"
+
+
+def test_eligible_arms_may_be_a_list_of_one_length(tmp_path: Path) -> None:
+    table = frame(4).with_columns(eligible=pl.Series([[10, 20, 30]] * 4, dtype=pl.Array(pl.Int64, 3)))
+    log = read_columns(written(tmp_path, table), Columns()).log
+    assert log.eligible is not None
+    assert log.eligible.all()
 
 
 def test_columns_have_a_text_that_reads_as_they_were() -> None:

@@ -59,7 +59,18 @@ def difference(policy: str, against: str, ends: Ends | None) -> Difference:
         return Difference(policy, against, "dr", None, None, None, None, None, verdict, 0.01)
     lower, upper = ends
     return Difference(
-        policy, against, "dr", (lower + upper) / 2, lower, upper, lower - 1, upper + 2, OK, None, -3.0, 4.0
+        policy,
+        against,
+        "dr",
+        (lower + upper) / 2,
+        lower,
+        upper,
+        lower - 1,
+        upper + 2,
+        OK,
+        None,
+        sequence_lower=-3.0,
+        sequence_upper=4.0,
     )
 
 
@@ -134,7 +145,7 @@ def test_a_difference_that_was_taken_the_other_way_round_is_turned() -> None:
     assert found.offline is not None
     assert found.outcome == AGREE
     assert found.offline.difference == Difference(
-        POLICY, AGAINST, "dr", 0.02, 0.01, 0.03, 0.01 - 2, 0.03 + 1, OK, None, -4.0, 3.0
+        POLICY, AGAINST, "dr", 0.02, 0.01, 0.03, 0.01 - 2, 0.03 + 1, OK, None, sequence_lower=-4.0, sequence_upper=3.0
     )
 
 
