@@ -30,14 +30,14 @@ QUIET_SECONDS: Final = 0.05
 
 
 class Pressure:
-    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, 3/8.
+    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, a quarter.
 
     The whole bound takes a burst in without refusing. Held for longer it fills the worker: answers wait in line behind others,
     and nothing is left to work off what gathered while the worker stood still. The caller brings the clock, in seconds.
     """
 
     def __init__(self, max_waiting: int) -> None:
-        self.low = max(1, 3 * max_waiting // 8)
+        self.low = max(1, max_waiting // 4)
         self._high = max_waiting
         self._began = self._last = self._low_until = -inf
 

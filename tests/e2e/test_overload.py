@@ -50,8 +50,13 @@ def ask(
 
 def fill(service: Service) -> list[threading.Thread]:
     """Ask as many look-ups as may be in progress; back when all of them wait for the store."""
+
+    def ask_until_taken() -> None:
+        while service.get(SINGLE).status_code == 503:  # what asks for /metrics below has a place too, for a moment
+            pass
+
     before = service.total("artwork_store_reads_total")
-    asking = [threading.Thread(target=service.get, args=(SINGLE,)) for _ in range(WAITING)]
+    asking = [threading.Thread(target=ask_until_taken) for _ in range(WAITING)]
     for thread in asking:
         thread.start()
     until(lambda: service.total("artwork_store_reads_total") == before + WAITING, "full")

@@ -58,7 +58,7 @@ def test_a_burst_is_taken_up_to_the_whole_bound() -> None:
 def test_while_refusals_go_on_less_is_taken() -> None:
     pressure = Pressure(64)
     last = refused_for(pressure, 0.0, 2 * LASTING_SECONDS)
-    assert pressure.bound(last) == pressure.low == 24
+    assert pressure.bound(last) == pressure.low == 16
 
 
 def test_once_nothing_was_refused_for_a_while_the_whole_bound_is_back() -> None:
