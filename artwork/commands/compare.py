@@ -27,6 +27,16 @@ CHAPELLE_LI: Final = "chapelle-li"
 WORLDS: Final = ("movielens", "synthetic", CHAPELLE_LI)
 EXIT_WANTING: Final = 1
 
+_OF_LOGS: Final = frozenset((
+    "log", "source", "columns", "reward", "until", "replay", "plan", "difference", "explore_share", "impressions_a_day",
+))  # fmt: skip
+_OF_DELAYS: Final = frozenset(("steps", "repetitions", "delays"))
+_OF_SEASONS: Final = frozenset((
+    "seeds", "users", "titles", "days", "explore_days", "cadence_hours", "sticky_hours", "age_hours", "arrival_day",
+    "arrival_share",
+))  # fmt: skip
+"""Parameters that have an effect on one kind of comparison alone."""
+
 _LOG, _JUDGING, _WORLD, _OUTPUT = "The log", "How it is judged", "Simulated worlds (--world)", "Output"
 
 
@@ -36,6 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare_command(
+    context: typer.Context,
     log: Annotated[
         str,
         typer.Option(
@@ -196,6 +207,7 @@ def compare_command(
 
     Example: artwork compare --world movielens --posterior linear,beta --cadence-hours 6
     """
+    _refuse_unused(context, world)
     check_page(report)
     settings = Settings(
         estimators=tuple(filter(None, (word.strip() for word in estimators.split(",")))),
@@ -260,6 +272,18 @@ def compare_command(
         until=None if until is None else parse_day(until),
     )
     _compare_log(request, report, as_json)
+
+
+def _refuse_unused(context: typer.Context, world: str | None) -> None:
+    """Refuse options without effect on what is compared: they would be taken to have had one."""
+    unused = (
+        _OF_DELAYS | _OF_SEASONS if world is None else _OF_LOGS | (_OF_SEASONS if world == CHAPELLE_LI else _OF_DELAYS)
+    )
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name) if parameter.name in unused else None
+        if source is not None and source.name == "COMMANDLINE":
+            what = "a log" if world is None else f"--world {world}"
+            raise InputError(f"{parameter.opts[0]} has no effect on a comparison by {what}; leave it out")
 
 
 def _compare_log(request: Request, path: Path, as_json: bool) -> None:

@@ -100,3 +100,18 @@ def test_a_worker_that_dies_is_told_with_a_remedy_that_the_command_has() -> None
 
 def test_remedies_are_options_of_the_command() -> None:
     assert "--steps" in call("compare", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--log", "x.csv", "--seeds", "3"), "--seeds has no effect on a comparison by a log; leave it out"),
+        (("--log", "x.csv", "--delays", "3"), "--delays has no effect on a comparison by a log"),
+        (("--world", "synthetic", "--plan"), "--plan has no effect on a comparison by --world synthetic"),
+        (("--world", "movielens", "--from", "x.csv"), "--from has no effect on a comparison by --world movielens"),
+        (("--world", "synthetic", "--steps", "9"), "--steps has no effect on a comparison by --world synthetic"),
+        (("--world", "chapelle-li", "--users", "9"), "--users has no effect on a comparison by --world chapelle-li"),
+    ],
+)
+def test_options_without_effect_are_refused(words: tuple[str, ...], said: str) -> None:
+    assert_refused(call("compare", *words), 2, said)
