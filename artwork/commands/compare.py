@@ -207,6 +207,8 @@ def compare_command(
 
     Example: artwork compare --world movielens --posterior linear,beta --cadence-hours 6
     """
+    if world is not None and world not in WORLDS:
+        raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
     _refuse_unused(context, world)
     check_page(report)
     settings = Settings(
@@ -218,8 +220,6 @@ def compare_command(
         thresholds=parse_thresholds(threshold or []),
     )
     if world is not None:
-        if world not in WORLDS:
-            raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
         if world == CHAPELLE_LI:
             _compare_delays(steps, repetitions, delays, seed, as_json)
             return
