@@ -8,6 +8,9 @@
 Every message says what was wrong, what was expected and what to do about it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ArtworkError(Exception):
     """Root of every error that this project raises on purpose."""
@@ -27,3 +30,18 @@ class RowError(ArtworkError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Somebody's own class at work: what it raises is told on one line after ``what``, also if it would end the process.
+
+    Raises:
+        InputError: it raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -1,13 +1,14 @@
 """Comparing policies on a log: read, cut in time, learn, judge."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bandit.errors import InputError
+from bandit.errors import InputError, blaming
 from bandit.evaluation import (
     Evaluation,
     Gathering,
@@ -24,7 +25,7 @@ from bandit.evaluation import (
 from bandit.evaluation.reward_models import FOLDS
 from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
-from batch.judged_policies import parse_policies, targets_of
+from batch.judged_policies import Wanted, parse_policies, targets_of
 from batch.logs.columns import Columns, read_columns
 from batch.logs.logged import LoggedData
 from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
@@ -132,9 +133,11 @@ def compare(request: Request, report: Report) -> Compared:
     """
     began = time.perf_counter()
     wanted = parse_policies(request.policies)
-    others = [each.word for each in wanted if each.policy is None or names_a_class(each.word)]
+    others = [each.word for each in wanted if each.policy is None]
     if request.replay_batch and others:
-        raise InputError(f"--replay is for policies of ours, and --policies has {others[0]}; leave one of both out")
+        raise InputError(
+            f"--replay is for policies that learn from scores, and --policies has {others[0]}; leave one of both out"
+        )
     steps = 5
     report("reading the log", 0, steps)
     data = read_log(request)
@@ -157,21 +160,7 @@ def compare(request: Request, report: Report) -> Compared:
         for name, sample in samples.items()
         if (request.planned or gathering) and sample.propensities is not None and name != targets[0].name
     ]
-    replayed = [
-        replay_learning(
-            data.log,
-            each.policy,
-            request.posterior if each.policy.contextual else "beta",
-            request.replay_batch,
-            features=data.features,
-            floor=request.floor,
-            level=request.settings.level,
-            seed=request.settings.seed,
-            report=partial(report, f"replaying {each.word}"),
-        )
-        for each in wanted
-        if request.replay_batch and each.policy is not None
-    ]
+    replayed = [_replayed(each, data, request, report) for each in wanted if request.replay_batch]
     online = _online(request, evaluation)
     return Compared(
         log=data.about,
@@ -209,6 +198,22 @@ def read_log(request: Request) -> LoggedData:
             f"there is no log {request.log!r}; expected {WORKSPACE}, one of {', '.join(NAMES)}, or a Parquet or CSV file"
         )
     return read_columns(path, request.columns)
+
+
+def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Report) -> Replayed:
+    assert wanted.policy is not None  # noqa: S101 - others were refused
+    with blaming(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
+        return replay_learning(
+            data.log,
+            wanted.policy,
+            request.posterior if wanted.policy.contextual else "beta",
+            request.replay_batch,
+            features=data.features,
+            floor=request.floor,
+            level=request.settings.level,
+            seed=request.settings.seed,
+            report=partial(report, f"replaying {wanted.word}"),
+        )
 
 
 def _online(request: Request, evaluation: Evaluation) -> list[SideBySide]:

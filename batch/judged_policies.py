@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.errors import InputError
+from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import LEARNERS, learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
 from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
 from batch.logs.logged import LoggedData
 from batch.logs.reading import read_any
-from batch.own_classes import find_class, names_a_class, told
+from batch.own_classes import find_class, names_a_class
 
 TABLE: Final = "table:"
 
@@ -76,7 +76,7 @@ def _made(word: str) -> Any:
             f"there is no policy {word!r}: {error}; choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
             " <module>:<class> of a module that Python finds from here"
         ) from error
-    with told(f"{word} cannot be made without arguments"):
+    with blaming(f"{word} cannot be made without arguments"):
         made = found()
     if not (isinstance(made, Policy) or callable(getattr(made, "probabilities", None))):
         raise InputError(
@@ -101,7 +101,7 @@ class _OwnTarget:
         self._made = made
 
     def probabilities(self, log: ImpressionLog, title: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        with told(f"{self.name}.probabilities failed"):
+        with blaming(f"{self.name}.probabilities failed"):
             return np.asarray(self._made.probabilities(log, title, rows), dtype=np.float64)
 
 
@@ -143,7 +143,7 @@ def targets_of(
 
 def _fitted(wanted: Wanted, log: ImpressionLog) -> Any:
     if wanted.learns:
-        with told(f"{wanted.word}.fit failed"):
+        with blaming(f"{wanted.word}.fit failed"):
             wanted.made.fit(log)
     return wanted.made
 

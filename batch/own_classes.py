@@ -3,12 +3,10 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandit.errors import InputError
+from bandit.errors import InputError, blaming
 
 _WORD = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -31,23 +29,8 @@ def find_class(word: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module, _, name = word.partition(":")
-    with told(f"{word} cannot be loaded"):
+    with blaming(f"{word} cannot be loaded"):
         found = getattr(importlib.import_module(module), name)
     if not callable(found):
         raise InputError(f"{word} is {type(found).__name__}, expected a class")
     return found
-
-
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """What somebody's code raises, on one line after what it was asked for; it may raise anything, or try to end the process.
-
-    Raises:
-        InputError: it raised.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -33,7 +33,7 @@ class MeanWeight(NamedTuple):
 
 
 class Worst(NamedTuple):
-    """The arm or the context feature that is the furthest off, by its number; ``off`` as a share, and in standard errors."""
+    """The arm that is the furthest off, by its number; ``off`` as a share, and in standard errors."""
 
     place: int | None
     off: float
@@ -111,9 +111,9 @@ def _worst_arm(
     variances = np.where(found > expected, above, sample.sums(weights).max() * expected)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(tested, off / np.sqrt(variances), 0.0)
-        shares = off / expected
+        off_by = off / expected
     worst = int(errors.argmax())
-    return Worst(worst, float(shares[worst]), float(errors[worst]))
+    return Worst(worst, float(off_by[worst]), float(errors[worst]))
 
 
 def _variances(sample: Sample, weights: F64, found: F64) -> F64:
@@ -162,12 +162,12 @@ def worst_context(sample: Sample) -> Shift:
     excess = (sample.weights - 1 + sample.unsupported) * shares  # (m,)
     scatter = excess**2 / shares  # n_c Σ e² x̃² is at least (Σ e x̃)² of a decision, and equal where contexts are
     ones, moved, squares = _moments(sample, np.stack([shares, excess, scatter]), functions)
-    centre_, deviation_ = _centre(ones)
-    usable = deviation_ > _ROUNDING
+    middle, spread = _centre(ones)
+    usable = spread > _ROUNDING
     with np.errstate(divide="ignore", invalid="ignore"):
-        sums = np.where(usable, (moved.first - centre_ * moved.total) / deviation_, 0.0)
-        around = squares.second - 2 * centre_ * squares.first + centre_**2 * squares.total
-        seen = np.where(usable, around / deviation_**2, 0.0)
+        sums = np.where(usable, (moved.first - middle * moved.total) / spread, 0.0)
+        around = squares.second - 2 * middle * squares.first + middle**2 * squares.total
+        seen = np.where(usable, around / spread**2, 0.0)
     variances = np.maximum(seen, (sample.possible_weight - 1) * count)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(np.abs(sums) > _ROUNDING * count, np.abs(sums) / np.sqrt(variances), 0.0)

@@ -46,9 +46,10 @@ class Settings:
 class OtherInterval:
     """An unbiased estimate with another kind of interval than the bootstrap's.
 
-    ``kind``: ``normal``; ``bernstein``, for any number of decisions; ``sequence``, at all times at once; ``batches``, for logs
-    of a policy that kept learning. ``value`` is the estimator's; ``batches`` weights it anew, ``sequence`` counts every
-    decision once. ``quantity`` is ``value``, or ``lead`` over the logging policy.
+    ``kind``: ``normal``; ``bernstein``, for any number of decisions that are shown once, under a bound of the weights;
+    ``sequence``, at all times at once; ``batches``, for logs of a policy that kept learning. ``value`` is the estimator's;
+    ``batches`` weights it anew, ``sequence`` counts every decision once. ``quantity`` is ``value``, or ``lead`` over the logging
+    policy.
     """
 
     estimator: str

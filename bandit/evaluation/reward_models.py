@@ -1,7 +1,6 @@
 """Models of expected rewards for the direct method and its doubly robust relatives, cross-fitted."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from bandit.errors import InputError
+from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import Learned, learn, take_rates
 from bandit.evaluation.sample import F64, I64
 from bandit.impressions import ImpressionLog
@@ -91,7 +90,7 @@ class RegressorModel:
         Raises:
             InputError: the model does not take the rewards.
         """
-        with _told(self.name, "be made"):
+        with blaming(f"reward model {self.name} could not be made"):
             model = self.make()
         if not (callable(getattr(model, "fit", None)) and callable(getattr(model, "predict", None))):
             raise InputError(f"reward model {self.name} has no fit and predict, expected scikit-learn's interface")
@@ -101,7 +100,7 @@ class RegressorModel:
             if not np.isin(log.rewards, (0.0, 1.0)).all():
                 raise InputError(f"{self.name} is a classifier and rewards are not all 0 or 1; take a regressor")
             wanted = log.rewards.astype(np.int64)
-        with _told(self.name, "be fitted"):
+        with blaming(f"reward model {self.name} could not be fitted"):
             model.fit(predictor.features(log.contexts, log.arms), wanted)
         return predictor
 
@@ -123,7 +122,7 @@ class _Regressor:
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
         each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
         rows = self.features(*each)
-        with _told(self.name, "predict"):
+        with blaming(f"reward model {self.name} could not predict"):
             found = np.asarray(self._expected(rows), dtype=np.float64)
         if found.size != len(rows) or not np.isfinite(found).all():
             raise InputError(
@@ -137,16 +136,6 @@ class _Regressor:
             return self.model.predict(rows)  # type: ignore[no-any-return]
         place = np.flatnonzero(self.model.classes_ == 1)
         return self.model.predict_proba(rows)[:, place[0]] if len(place) else np.zeros(len(rows))
-
-
-@contextmanager
-def _told(name: str, what: str) -> Iterator[None]:
-    """What somebody's model raises, with its name."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"reward model {name} could not {what}: {type(error).__name__}: {why}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
-from bandit.evaluation.estimate import checked_table
+from bandit.evaluation.arrays import checked_table
 from bandit.evaluation.learning import Learned
 from bandit.evaluation.sample import F64, I64
 from bandit.impressions import ImpressionLog

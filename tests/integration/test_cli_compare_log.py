@@ -268,6 +268,14 @@ def test_policies_of_ones_own_are_judged_as_ours(here: Path) -> None:
         assert result["estimates"]["snips"]["value"] == pytest.approx(0.4, abs=0.05)
 
 
+def test_a_policy_of_ones_own_learns_by_replay_too(here: Path) -> None:
+    (here / "own_policies.py").write_text(OWN)
+    [kept] = as_json("--policies", "own_policies:Best", "--replay", "300")["replayed"]
+    assert kept["kept"] == pytest.approx(M / 4, rel=0.1)
+    failing = compare("--policies", "own_policies:Odd", "--replay", "300")
+    assert_refused(failing, 2, "own_policies:Odd", "RuntimeError: not today")
+
+
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
@@ -362,7 +370,7 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
         (("--log", "workspace", "--columns", "action=x"), "--columns action=x is for a file"),
         (("--difference", "1e-300", "--impressions-a-day", "5"), "the difference is 1e-300, expected a lead from 1e-09 to 1"),
         (("--explore-share", "0.2", "--plan"), "--explore-share says how long a lead takes to be found"),
-        (("--replay", "500", "--policies", "table:table.csv"), "--replay is for policies of ours, and --policies has table:t"),
+        (("--replay", "500", "--policies", "table:table.csv"), "--replay is for policies that learn from scores, and --pol"),
         (("--impressions-a-day", "5"), "--impressions-a-day says how long a lead takes to be found"),
         (("--weight-bound", "0.5", "--policies", "table:table.csv"), "weight_bound is 0.5, expected a number of at least 3.6"),
         (("--split", "0"), "the split is 0.0"),

@@ -1,0 +1,150 @@
+"""Plain arrays of anybody, checked row by row, as what estimators need."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.evaluation.sample import F64, Sample, numbered
+from bandit.impressions import Bool, checked_propensities
+from bandit.numeric import plain_array, real_array
+from bandit.posterior.checks import checked_arms, checked_contexts, checked_rewards
+
+_SUM_TOLERANCE = 1e-6
+
+
+def sample_of_arrays(
+    rewards: npt.ArrayLike,
+    arms: npt.ArrayLike,
+    propensities: npt.ArrayLike | None,
+    target_probabilities: npt.ArrayLike,
+    reward_estimates: npt.ArrayLike | None,
+    clusters: npt.ArrayLike | None,
+    eligible: npt.ArrayLike | None,
+) -> Sample:
+    """The sample of ``estimate``'s arrays, which has their shapes and errors.
+
+    Raises:
+        InputError: names what is wrong, and the first such row.
+    """
+    p = checked_table("target_probabilities", target_probabilities)
+    shown = checked_arms(arms, p.shape[1])
+    count = len(shown)
+    if len(p) != count:
+        raise InputError(f"target_probabilities have {len(p)} rows for {count} arms, expected one an impression")
+    r = checked_rewards(rewards, count)
+    logged = None if propensities is None else checked_propensities(propensities, count)
+    q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
+    able = None if eligible is None else _eligible(eligible, shown, p.shape)
+    at = np.arange(count)
+    decisions = _clusters(clusters, count)
+    of_decision = np.ones(count) if decisions is None else 1 / np.bincount(decisions)[decisions]  # 1 / n, (m,)
+    shares = np.bincount(shown, minlength=p.shape[1]) / max(count, 1)
+    kept = supported(p, shown, logged, able, shares > 0)
+    return Sample(
+        rewards=r,
+        target=p[at, shown],
+        unsupported=(p - kept).sum(axis=1),
+        propensities=logged,
+        logged_estimates=None if q is None else q[at, shown],
+        target_estimates=None if q is None else np.einsum("mk,mk->m", p, q),
+        arms=shown,
+        expected_arms=of_decision @ kept,
+        expected_squares=of_decision @ kept**2 / np.where(shares > 0, shares, 1.0),
+        shown_arms=None if decisions is None else kept.sum(axis=0),
+        shown_squares=None if decisions is None else (kept**2).sum(axis=0) / np.where(shares > 0, shares, 1.0),
+        clusters=decisions,
+    )
+
+
+def checked_table(name: str, probabilities: npt.ArrayLike) -> F64:
+    """Probabilities as (m, k) float64 whose rows sum to one.
+
+    Raises:
+        InputError: they do not, or one is negative or not finite; names the first such row.
+    """
+    p = real_array(name, probabilities)
+    if p.ndim != 2 or not p.shape[1]:
+        raise InputError(f"{name} have the shape {p.shape}, expected (m, k): a row an impression")
+    sums = p.sum(axis=1)
+    wrong = ~((np.abs(sums - 1) <= _SUM_TOLERANCE) & (p >= 0).all(axis=1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"row {row} of the {name} sums to {sums[row]:.6g} with a smallest of {p[row].min():.6g}, expected 1 and at least 0"
+        )
+    return p
+
+
+def supported(p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligible: Bool | None, ever: Bool) -> F64:
+    """The target's probabilities (n, k) with 0 for arms that the log could not show.
+
+    Those are not eligible, never shown at all, or beside one that was certain.
+
+    Args:
+        p: of the target policy, (n, k).
+        shown: arms that were shown, (n,).
+        logged: their propensities, (n,).
+        eligible: (n, k).
+        ever: which arms the log shows anywhere, (k,).
+    """
+    kept = np.where(ever if eligible is None else eligible & ever, p, 0.0)
+    if logged is not None and (alone := logged >= 1).any():  # no other arm had a chance
+        kept[alone] *= np.arange(p.shape[1]) == shown[alone, None]
+    return np.asarray(kept)
+
+
+def choices_of(eligible: npt.ArrayLike | None, shape: Sequence[int]) -> npt.NDArray[np.int64]:
+    """How many arms each of m impressions had to choose from, (m,); ``shape`` is (m, k), ``eligible`` as for ``estimate``."""
+    if eligible is None:
+        return np.full(shape[0], shape[1])
+    return np.asarray(np.broadcast_to(np.asarray(eligible, dtype=np.bool_), tuple(shape)).sum(axis=1), dtype=np.int64)
+
+
+def _estimates(values: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
+    q = real_array("reward_estimates", values)
+    if q.shape != shape:
+        raise InputError(f"reward_estimates have the shape {q.shape}, expected {shape} as target_probabilities have")
+    wrong = ~np.isfinite(q).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"row {int(wrong.argmax())} of the reward_estimates has a number that is not finite; look at the model"
+        )
+    return q
+
+
+def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Bool:
+    array = plain_array("eligible", eligible)
+    if array.dtype != np.bool_ or array.shape not in {shape, shape[1:]}:
+        raise InputError(f"eligible is {array.shape} {array.dtype}, expected {shape} booleans")
+    able: Bool = np.broadcast_to(array, shape)
+    wrong = ~able[np.arange(len(shown)), shown]
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(f"row {row} shows arm {shown[row]}, which is not among its eligible arms; correct one of them")
+    return able
+
+
+def checked_contexts_of(contexts: npt.ArrayLike, count: int) -> npt.NDArray[np.floating]:
+    """Contexts of so many impressions, (m, d).
+
+    Raises:
+        InputError: their shape is another, or a feature is not finite.
+    """
+    array = real_array("contexts", contexts)
+    if array.ndim != 2 or len(array) != count:
+        raise InputError(f"contexts have the shape {array.shape}, expected ({count}, d): a row an impression")
+    return checked_contexts(array, array.shape[1])
+
+
+def _clusters(clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
+    if clusters is None:
+        return None
+    array = plain_array("clusters", clusters)
+    if array.shape != (count,) or array.dtype == object:
+        raise InputError(
+            f"clusters are {array.shape} {array.dtype}, expected ({count},) numbers or text: the decision of each impression"
+        )
+    codes = numbered(array)
+    return None if codes.max(initial=-1) == count - 1 else codes
