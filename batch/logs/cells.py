@@ -94,9 +94,9 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
         )
     if ((values.floor() == values) | ~values.is_finite()).all():
         return pl.select(
-            pl.when(values.is_finite()).then(values.fill_nan(None).cast(pl.Int64, strict=False).cast(pl.String)).otherwise(
-                values.cast(pl.String)
-            )
+            pl.when(values.is_finite())
+            .then(values.fill_nan(None).cast(pl.Int64, strict=False).cast(pl.String))
+            .otherwise(values.cast(pl.String))
         ).to_series()
     return values.cast(pl.String)
 
@@ -206,7 +206,9 @@ def times(table: Table, column: str, time_format: str | None) -> tuple[I64, bool
         _refuse_missing(table, column, values.is_null())
         return values.cast(pl.Datetime("us")).to_physical().to_numpy(), True
     if values.dtype.is_temporal():
-        raise InputError(f"{table.path}: column {column} is {values.dtype}, which has no day; expected a date and a time")
+        raise InputError(
+            f"{table.path}: column {column} is {values.dtype}, which has no day; expected a date and a time"
+        )
     if values.dtype.is_float():
         _refuse_missing(table, column, values.is_null() | ~values.is_finite())
     found = names(table, column) if not values.dtype.is_float() else values
@@ -251,7 +253,9 @@ def iso_times(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     fraction = parts["fraction"].fill_null("0").str.pad_end(6, "0").str.head(6).cast(pl.Int64)
     offset = parts["offset"]
     digits = offset.str.replace_all("[^0-9+-]", "").str.pad_end(5, "0")
-    minutes = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(pl.Int64, strict=False)
+    minutes = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(
+        pl.Int64, strict=False
+    )
     sign = pl.select(pl.when(digits.str.starts_with("-")).then(-1).otherwise(1)).to_series()
     shift = (minutes * sign).fill_null(0) * 60_000_000
     return whole.to_physical() + fraction - shift, offset.is_not_null()
@@ -269,13 +273,15 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
         raise InputError(f"--time-format {time_format!r} is no format: {str(error).splitlines()[0]}") from error
     if wrong := first_of(found.is_null()):
         [row] = wrong
-        raise InputError(f"{table.at(row)} has {text[row]!r} as {column}, which is not written as --time-format {time_format!r}")
+        raise InputError(
+            f"{table.at(row)} has {text[row]!r} as {column}, which is not written as --time-format {time_format!r}"
+        )
     return _plausible(table, column, time_format, found.to_physical().to_numpy())
 
 
 def _since_epoch(table: Table, column: str, word: str) -> I64:
     values = table.frame[column]
-    if values.dtype.is_integer() or is_text(values.dtype) and names(table, column).str.contains(_INTEGER).all():
+    if values.dtype.is_integer() or (is_text(values.dtype) and names(table, column).str.contains(_INTEGER).all()):
         whole = values.cast(pl.String).str.strip_chars().cast(pl.Int128) * EPOCHS[word]
         found = whole.clip(-(2**62), 2**62).cast(pl.Int64).to_numpy()
     else:

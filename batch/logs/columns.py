@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog, checked_propensities
@@ -77,9 +76,7 @@ def parse_columns(text: str) -> Columns:
     return Columns(named, context)
 
 
-def read_columns(
-    path: Path, given: Columns, *, time_format: str | None = None, missing: str = REFUSE
-) -> LoggedData:
+def read_columns(path: Path, given: Columns, *, time_format: str | None = None, missing: str = REFUSE) -> LoggedData:
     """A log from a file, a folder or a glob of files, in the order of its times if it has any.
 
     Arms are numbered by the order of their names, within their titles where there is a column of titles. Without contexts every
@@ -99,7 +96,9 @@ def read_columns(
     if table.frame.is_empty():
         raise InputError(f"{path} has no rows; expected impressions")
     if time_format is not None and "time" not in roles:
-        raise InputError(f"--time-format {time_format} has no effect: {path} has no column for time; name it by --columns time=...")
+        raise InputError(
+            f"--time-format {time_format} has no effect: {path} has no column for time; name it by --columns time=..."
+        )
     arms = numbered_arms(table, roles)
     shown_at, are_times = times(table, roles["time"], time_format) if "time" in roles else (None, False)
     chosen = context_columns(table, given.context, roles)

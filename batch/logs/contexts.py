@@ -12,8 +12,8 @@ from polars.exceptions import PolarsError
 
 from bandit.errors import InputError
 from batch.logs.cells import (
-    EXACT,
     F64,
+    I64,
     are_truths,
     first_of,
     how,
@@ -24,7 +24,7 @@ from batch.logs.cells import (
     names,
     numbers,
 )
-from batch.logs.reading import Table
+from batch.logs.reading import EXACT, Table
 
 USUAL: Final = ("context", "x")
 PATTERNS: Final = ("context_*", "x_*", "feature_*")
@@ -74,7 +74,9 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
             raise InputError(f"--columns has {pattern} as context, which is the log's {role}; a policy cannot know it")
         if pattern not in frame.columns and not any(fnmatchcase(name, pattern) for name in found):
             rest = ", ".join(name for name in frame.columns if name not in taken)
-            raise InputError(f"{table.path} has no column like {pattern} that has no other role; it has {rest or 'none'}")
+            raise InputError(
+                f"{table.path} has no column like {pattern} that has no other role; it has {rest or 'none'}"
+            )
     users = names(table, roles["user"]) if "user" in roles else None
     columns, notes = [], []
     for name in found:
@@ -82,7 +84,9 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
         if reason is None:
             columns.append(name)
         else:
-            notes.append(f"{name} is no context: {reason}, as of an id; if it is none, name it by --columns context={name}")
+            notes.append(
+                f"{name} is no context: {reason}, as of an id; if it is none, name it by --columns context={name}"
+            )
     return Chosen(columns, notes)
 
 
@@ -96,8 +100,8 @@ def _looks_like_an_id(table: Table, column: str, users: pl.Series | None) -> str
     whole = _integers(table, values)
     if whole is None or whole.is_empty():
         return None
-    if not whole.is_between(-_LARGE, _LARGE).all():
-        return f"it has integers as large as {max(whole.max(), -whole.min(), key=abs)}"  # type: ignore[type-var,operator]
+    if (large := whole.filter(~whole.is_between(-_LARGE, _LARGE))).len():
+        return f"it has integers as large as {large[0]}"
     different = whole.n_unique()
     if different == table.frame.height >= _LEAST_ROWS:
         return "all of its integers are different"
@@ -149,25 +153,35 @@ def contexts(table: Table, columns: Sequence[str], missing: str) -> Contexts:
             part = _filled(table, name, part, lacks, missing, notes)
         if np.isinf(part).any():
             row = int(np.isinf(part).any(axis=1).argmax())
-            raise InputError(f"{table.at(row)} has {table.frame[name][row]!r} as {name}, expected a finite number; correct it")
+            raise InputError(
+                f"{table.at(row)} has {table.frame[name][row]!r} as {name}, expected a finite number; correct it"
+            )
         parts.append(part)
     joined: npt.NDArray[np.floating] = np.concatenate(parts, axis=1)
     return Contexts(joined, notes)
 
 
 def _filled(
-    table: Table, name: str, part: npt.NDArray[np.floating], lacks: npt.NDArray[np.bool_], missing: str, notes: list[str]
+    table: Table,
+    name: str,
+    part: npt.NDArray[np.floating],
+    lacks: npt.NDArray[np.bool_],
+    missing: str,
+    notes: list[str],
 ) -> npt.NDArray[np.floating]:
     row = int(lacks.argmax())
     if missing != MEAN:
         found = table.frame[name][row]
-        told = f"no {name}" if found is None or found != found else f"{_shown(found)} as {name}, which is not known"
+        is_nothing = found is None or isinstance(found, float)
+        told = f"no {name}" if is_nothing else f"{_shown(found)} as {name}, which is not known"
         raise InputError(
             f"{table.at(row)} has {told}; fill it, leave the row or the column out, or pass --missing {MEAN} to put the column's"
             " mean over the log there"
         )
     if np.isnan(part).all(axis=0).any():
-        raise InputError(f"{table.path}: column {name} has no value at all to take the mean of; leave it out of the contexts")
+        raise InputError(
+            f"{table.path}: column {name} has no value at all to take the mean of; leave it out of the contexts"
+        )
     means = np.nanmean(part.astype(np.float64), axis=0)  # (width,)
     notes.append(
         f"{name} is missing in {int(lacks.sum()):,} of {len(lacks):,} rows, which have its mean over the log instead"
@@ -216,7 +230,9 @@ def _are_numbers(table: Table, name: str, text: pl.Series, missing: pl.Series) -
     there = ~missing
     if not there.any():
         return False
-    with_comma = text.str.contains(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$|^[+-]?[\d.]+ ?%$").fill_null(value=False) & there
+    with_comma = (
+        text.str.contains(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$|^[+-]?[\d.]+ ?%$").fill_null(value=False) & there
+    )
     others = there & ~is_one
     mostly = int((is_one | with_comma).sum()) >= _MOSTLY * int(there.sum())
     if mostly and (wrong := first_of(others)):
@@ -254,9 +270,10 @@ def _dummies(table: Table, name: str, text: pl.Series, missing: pl.Series) -> np
             f"{table.path}: the context {name} is text of {len(levels):,} different values, such as {levels[0]!r}, expected at"
             f" most {_MOST_LEVELS}; is it an id? Name the contexts by --columns context=..., or turn it into numbers"
         )
-    codes = text.set(missing, None).cast(pl.Enum(levels)).to_physical().fill_null(0).to_numpy()
+    known = text.to_frame("text").select(pl.when(~missing).then("text")).to_series()
+    codes: I64 = known.cast(pl.Enum(levels)).to_physical().fill_null(0).to_numpy().astype(np.int64)
     if not missing.any():
         return np.asarray(codes[:, None] == np.arange(1, len(levels)), dtype=np.float32)
-    found = (codes[:, None] == np.arange(1, max(len(levels), 2))).astype(np.float64)
+    found: F64 = np.asarray(codes[:, None] == np.arange(1, max(len(levels), 2)), dtype=np.float64)
     found[missing.to_numpy()] = np.nan
     return found

@@ -4,9 +4,9 @@ import csv
 import gzip
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -114,7 +114,8 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
             told = f"; it has {_some(left_out)}" if left_out else ", it is empty"
             raise InputError(f"{path} is a folder without a file of a log{told}; expected {EXPECTED}")
     elif is_glob(str(path)):
-        matched = [Path(each) for each in sorted(glob(str(path), recursive=True)) if Path(each).is_file()]
+        root = Path(*_before_magic(path.parts))
+        matched = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
         if not matched:
             raise InputError(f"no file is like {path}; expected {EXPECTED}")
         left_out = [each for each in matched if _is_hidden(each.name)]
@@ -176,7 +177,9 @@ def _kind(path: Path) -> str:
         raise InputError(f"{path} is a zip or Excel file; save its table as CSV, or unpack it, and name that")
     known = SUFFIXES.get(_suffix(path))
     if known is None:
-        raise InputError(f"{path} is of no kind that is known by its suffix, {', '.join(SUFFIXES)}; expected {EXPECTED}")
+        raise InputError(
+            f"{path} is of no kind that is known by its suffix, {', '.join(SUFFIXES)}; expected {EXPECTED}"
+        )
     return known
 
 
@@ -193,7 +196,9 @@ def _read(path: Path, kind: str) -> pl.DataFrame:
 def _of_parquet(path: Path) -> pl.DataFrame:
     frame = read_frame(path)
     return frame.with_columns(
-        pl.col(name).dt.convert_time_zone("UTC") for name, dtype in frame.schema.items() if getattr(dtype, "time_zone", None)
+        pl.col(name).dt.convert_time_zone("UTC")
+        for name, dtype in frame.schema.items()
+        if getattr(dtype, "time_zone", None)
     )
 
 
@@ -289,7 +294,9 @@ def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
     if not frame.width or not frame.height:
         return frame
     filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
-    return frame if filled[-1] else frame.head(int(filled.arg_true().max() or 0) + 1 if filled.any() else 0)
+    return (
+        frame if filled[-1] else frame.head(len(filled) - int(filled.reverse().arg_max() or 0) if filled.any() else 0)
+    )
 
 
 def _refuse_ragged(path: Path, content: bytes, separator: str, width: int) -> None:
@@ -334,7 +341,7 @@ def _refuse_line(path: Path, content: bytes) -> None:
         except orjson.JSONDecodeError as error:
             raise InputError(f"{where} is not JSON: {error}; write an object a line") from error
         if not isinstance(value, dict):
-            raise InputError(f"{where} is no object; write one such as {{\"action\": \"a1\", \"reward\": 0}} a line")
+            raise InputError(f'{where} is no object; write one such as {{"action": "a1", "reward": 0}} a line')
         for name, cell in value.items():
             kind = _json_kind(cell)
             first, there = kinds.setdefault(name, (kind, row))
@@ -411,30 +418,30 @@ def _refuse_inexact(path: Path, frame: pl.DataFrame, schema: Mapping[str, pl.Dat
     """Refuse integers that lose digits as floats, which they are in another file."""
     for name, dtype in schema.items():
         if frame[name].dtype.is_integer() and dtype.is_float():
-            large = frame[name].cast(pl.Int128).abs() > EXACT
-            if large.any():
+            large = frame[name].filter(frame[name].cast(pl.Int128).abs() > EXACT)
+            if large.len():
                 raise InputError(
-                    f"column {name} is {frame[name].dtype} in {path}, with {frame[name][large.arg_max()]}, and a float in"
+                    f"column {name} is {frame[name].dtype} in {path}, with {large[0]}, and a float in"
                     " another file, which loses digits of it; write it as integers or text in all files"
                 )
 
 
 def _common(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     """The type that holds the values of both as they are, None where there is none."""
-    if one == other:
+    if one == other or other == pl.Null():
         return one
-    if pl.Null() in (one, other):
-        return other if one == pl.Null() else one
-    if one.is_integer() and other.is_integer():
-        return pl.Int128()
-    if (one.is_float() or one.is_integer()) and (other.is_float() or other.is_integer()):
-        return pl.Float64()
-    texts = (pl.String, pl.Categorical, pl.Enum)
-    if isinstance(one, texts) and isinstance(other, texts):
-        return pl.String()
-    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime) and one.time_zone == other.time_zone:
-        return pl.Datetime("us", one.time_zone)
+    if one == pl.Null():
+        return other
     if isinstance(one, pl.List) and isinstance(other, pl.List):
-        inner = _common(one.inner, other.inner)  # type: ignore[arg-type] - a DataType in both
+        inner = _common(pl.Series(dtype=one.inner).dtype, pl.Series(dtype=other.inner).dtype)
         return None if inner is None else pl.List(inner)
-    return None
+    return next((wider for holds, wider in _WIDER if holds(one) and holds(other)), None)
+
+
+_WIDER: Final[tuple[tuple[Callable[[pl.DataType], bool], pl.DataType], ...]] = (
+    (lambda dtype: dtype.is_integer(), pl.Int128()),
+    (lambda dtype: dtype.is_integer() or dtype.is_float(), pl.Float64()),
+    (lambda dtype: isinstance(dtype, pl.String | pl.Categorical | pl.Enum), pl.String()),
+    (lambda dtype: isinstance(dtype, pl.Datetime) and dtype.time_zone is None, pl.Datetime("us")),
+    (lambda dtype: isinstance(dtype, pl.Datetime) and dtype.time_zone is not None, pl.Datetime("us", "UTC")),
+)

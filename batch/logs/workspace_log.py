@@ -12,7 +12,7 @@ from bandit.impressions import ImpressionLog
 from batch.catalogue import Catalogue
 from batch.day_rows import rewards_of
 from batch.generations import folder_of
-from batch.impressions import days, read_day
+from batch.impressions import days, read_day, refuse_repeated
 from batch.logs.logged import LoggedData
 from batch.tables import read_tables
 from batch.workspace import Workspace
@@ -52,6 +52,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
         logged = read_day(workspace, day, tables.n_features)
         frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward))))
     everything = pl.concat(frames)
+    refuse_repeated(everything["event_id"], workspace)
     known = everything.join(catalogue.keys(), on=["title_id", "artwork_id"], how="inner").sort("shown_at", "event_id")
     frame, eligible = _with_eligible(workspace, known, catalogue)
     if frame.is_empty():
