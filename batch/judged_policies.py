@@ -163,8 +163,8 @@ def _read_table(path: Path, data: LoggedData) -> npt.NDArray[np.float64]:
     if (bad := ~np.isfinite(shares)).any():
         row = int(bad.argmax())
         raise InputError(
-            f"{path}: row {row} has the arm {arms[row]!r} with the probability {table.frame['probability'][row]!r}, expected a name"
-            " and a number"
+            f"{path}: row {row} has the arm {arms[row]!r} with the probability {table.frame['probability'][row]!r}, expected a"
+            " name and a number"
         )
     if (again := arms.is_duplicated()).any():
         raise InputError(f"{path} has the arm {arms.filter(again)[0]!r} twice; give each arm one row")

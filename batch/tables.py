@@ -150,8 +150,8 @@ def _refuse_other_candidates(workspace: Workspace) -> None:
     for entry in sorted(workspace.root.iterdir()):
         if entry.name.partition(".")[0].strip().lower() == workspace.candidates.stem:
             raise InputError(
-                f"{entry} would not be read: shortlists are the file {workspace.candidates}; write it as that, or move it out of the"
-                " workspace"
+                f"{entry} would not be read: shortlists are the file {workspace.candidates}; write it as that, or move it out of"
+                " the workspace"
             )
 
 

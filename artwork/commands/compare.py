@@ -30,7 +30,8 @@ WORLDS: Final = ("movielens", "synthetic", CHAPELLE_LI)
 EXIT_WANTING: Final = 1
 
 _OF_LOGS: Final = frozenset((
-    "log", "source", "columns", "time_format", "missing", "reward", "until", "replay", "plan", "difference", "explore_share", "impressions_a_day",
+    "log", "source", "columns", "time_format", "missing", "reward", "until", "replay", "plan", "difference", "explore_share",
+    "impressions_a_day",
 ))  # fmt: skip
 _OF_DELAYS: Final = frozenset(("steps", "repetitions", "delays"))
 _OF_SEASONS: Final = frozenset((
@@ -52,7 +53,8 @@ def compare_command(
     log: Annotated[
         str,
         typer.Option(
-            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a file, folder or glob of Parquet, CSV or JSON lines.",
+            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a file, folder or glob: Parquet,"
+            " CSV, JSON lines.",
             rich_help_panel=_LOG,
         ),
     ] = WORKSPACE,

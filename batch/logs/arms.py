@@ -52,7 +52,8 @@ def numbered_arms(table: Table, roles: Mapping[str, str]) -> NumberedArms:
     called = (arms["title"] + "/" + arms["arm"]) if "title" in roles else arms["arm"]
     if (twice := called.is_duplicated()).any():
         raise InputError(
-            f"{table.path}: two arms are called {called.filter(twice)[0]!r}, of different titles; leave the / out of titles or arms"
+            f"{table.path}: two arms are called {called.filter(twice)[0]!r}, of different titles; leave the / out of titles or"
+            " arms"
         )
     eligible = None
     if listed is not None:
@@ -95,8 +96,8 @@ def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.D
     if wrong := first_of(is_missing(arms)):
         [piece] = wrong
         raise InputError(
-            f"{table.at(int(rows[piece]))} has {found[piece]!r} among its eligible arms, expected the name of one, as in the column"
-            f" of what was shown ({table.frame[action].dtype})"
+            f"{table.at(int(rows[piece]))} has {found[piece]!r} among its eligible arms, expected the name of one, as in the"
+            f" column of what was shown ({table.frame[action].dtype})"
         )
     return pieces.select("row", "title", arms.alias("arm"))
 
@@ -119,6 +120,6 @@ def _refuse_not_eligible(table: Table, shown: I64, first: I64, eligible: Bool, c
         row = int(wrong.argmax())
         could = [called[first[row] + place] for place in np.flatnonzero(eligible[row])]
         raise InputError(
-            f"{table.at(row)} shows arm {called[shown[row]]!r}, which is not among its eligible arms {', '.join(could)}; correct one"
-            " of them"
+            f"{table.at(row)} shows arm {called[shown[row]]!r}, which is not among its eligible arms {', '.join(could)}; correct"
+            " one of them"
         )

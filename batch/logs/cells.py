@@ -89,8 +89,8 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
     if large := first_of((values.abs() > EXACT) & values.is_finite()):
         [row] = large
         raise InputError(
-            f"{at(row)} has {values[row]!r}: {where.rpartition(': ')[2]} is {dtype}, which cannot tell integers of this size apart;"
-            " write it as integers or text"
+            f"{at(row)} has {values[row]!r}: {where.rpartition(': ')[2]} is {dtype}, which cannot tell integers of this size"
+            " apart; write it as integers or text"
         )
     if ((values.floor() == values) | ~values.is_finite()).all():
         return pl.select(

@@ -310,8 +310,8 @@ def _refuse_ragged(path: Path, content: bytes, separator: str, width: int) -> No
             row += 1
             if cells and len(cells) != width:
                 raise InputError(
-                    f"{path}, rows counted from 0: row {row} has {len(cells)} cells, and the header {width}; put text that holds a"
-                    f' separator in quotes ("), and give every row all of its cells'
+                    f"{path}, rows counted from 0: row {row} has {len(cells)} cells, and the header {width}; put text that holds"
+                    ' a separator in quotes ("), and give every row all of its cells'
                 )
     except csv.Error as error:
         raise InputError(f"{path} is not CSV with a header: {error}; write it again") from error
