@@ -2,8 +2,10 @@
 
 import fcntl
 import re
+from collections.abc import Sequence
 from datetime import date
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -308,20 +310,27 @@ def count_impressions(workspace: Workspace, n_features: int) -> int:
     Raises:
         InputError, SurroundingsError: as ``days`` and ``read_day``, or an event is in two days.
     """
-    event_ids = [read_day(workspace, day, n_features)["event_id"] for day in days(workspace)]
-    if event_ids:
-        refuse_repeated(pl.concat(event_ids), workspace)
-    return sum(len(each) for each in event_ids)
+    frames = [read_day(workspace, day, n_features).select("event_id", "shown_at") for day in days(workspace)]
+    refuse_repeated(frames, workspace)
+    return sum(frame.height for frame in frames)
 
 
-def refuse_repeated(event_ids: pl.Series, workspace: Workspace) -> None:
-    """Refuse events that two days have.
+def refuse_repeated(frames: Sequence[pl.DataFrame], workspace: Workspace) -> None:
+    """Refuse an event that two days have, as it does when files were copied; ids count within a day alone.
+
+    Args:
+        frames: of each day event_id and shown_at.
+        workspace: where they lie.
 
     Raises:
         InputError: names one.
     """
-    if (twice := event_ids.is_duplicated()).any():
+    spans = sorted((frame["shown_at"].min(), frame["shown_at"].max()) for frame in frames)
+    if all(before[1] < after[0] for before, after in pairwise(spans)):  # type: ignore[operator]
+        return  # days that do not overlap have no event in common
+    events = pl.concat([frame.select("event_id", "shown_at") for frame in frames])
+    if (twice := events.is_duplicated()).any():
         raise InputError(
-            f"{workspace.impressions}: event_id {event_ids.filter(twice)[0]} is in two days; expected every event once;"
-            " remove one of them"
+            f"{workspace.impressions}: event_id {events.filter(twice)['event_id'][0]} is in two days; expected every event"
+            " once; remove one of them"
         )
