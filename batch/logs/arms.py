@@ -77,7 +77,14 @@ def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.D
         raise InputError(f"{table.at(missing[0])} has no {column}; fill it or leave the row out")
     if values.dtype.is_numeric():
         values = names(table, column)  # a file in which every decision had one choice
-    lists = values.cast(pl.String).str.split(BETWEEN) if is_text(values.dtype) else values
+    if is_text(values.dtype):
+        if bracketed := first_of(values.cast(pl.String).str.contains(r"^\s*[\[{(]")):
+            [row] = bracketed
+            raise InputError(
+                f"{table.at(row)} has {values[row]!r} as {column}, expected names with {BETWEEN} between, such as a1{BETWEEN}a2"
+            )
+        values = values.cast(pl.String).str.split(BETWEEN)
+    lists = values
     lists = lists.arr.to_list() if isinstance(lists.dtype, pl.Array) else lists
     if not is_list(lists.dtype):
         raise InputError(

@@ -282,8 +282,9 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
 def _since_epoch(table: Table, column: str, word: str) -> I64:
     values = table.frame[column]
     if values.dtype.is_integer() or (is_text(values.dtype) and names(table, column).str.contains(_INTEGER).all()):
-        whole = values.cast(pl.String).str.strip_chars().cast(pl.Int128) * EPOCHS[word]
-        found = whole.clip(-(2**62), 2**62).cast(pl.Int64).to_numpy()
+        most = 2**62 // EPOCHS[word]  # far beyond any time
+        whole = values.cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False).fill_null(most)
+        found = whole.clip(-most, most).to_numpy() * EPOCHS[word]
     else:
         found = np.clip(numbers(table, column) * EPOCHS[word], -(2.0**62), 2.0**62).round().astype(np.int64)
     return _plausible(table, column, word, found)

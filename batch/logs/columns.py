@@ -13,7 +13,7 @@ from batch.logs.arms import numbered_arms
 from batch.logs.cells import F64, I64, names, numbered, numbers, times
 from batch.logs.contexts import REFUSE, USUAL, context_columns, contexts
 from batch.logs.logged import LoggedData
-from batch.logs.reading import Table, read_table
+from batch.logs.reading import Table, is_glob, read_table
 
 KNOWN: Final = {
     "context": USUAL,
@@ -132,7 +132,8 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
         notes.append(f"there are no contexts{told}: all users are the same to policies and models")
     days = float(np.ptp(shown_at)) / _DAY_MICROSECONDS if shown_at is not None and are_times else None
     files = f", {len(table.parts)} files" if len(table.parts) > 1 else ""
-    about = f"{path.name}{files} ({', '.join(used)}): {len(log):,} impressions"
+    called = path if is_glob(str(path)) else path.name
+    about = f"{called}{files} ({', '.join(used)}): {len(log):,} impressions"
     return LoggedData(log, about, arms.names, notes=tuple(notes), days=days)
 
 

@@ -85,7 +85,8 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
             columns.append(name)
         else:
             notes.append(
-                f"{name} is no context: {reason}, as of an id; if it is none, name it by --columns context={name}"
+                f"{name} is left out of the contexts, because it looks like an id: {reason}; if it is none, name all contexts by"
+                " --columns context=..., this one too"
             )
     return Chosen(columns, notes)
 
@@ -104,7 +105,7 @@ def _looks_like_an_id(table: Table, column: str, users: pl.Series | None) -> str
         return f"it has integers as large as {large[0]}"
     different = whole.n_unique()
     if different == table.frame.height >= _LEAST_ROWS:
-        return "all of its integers are different"
+        return "every row has an integer of its own in it"
     if users is not None and whole.len() == users.len() and users.n_unique() == different >= _LEAST_USERS:
         pairs = pl.DataFrame([whole.alias("value"), users.alias("user")]).n_unique()
         if pairs == different:

@@ -82,7 +82,7 @@ def _manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 
 def _floored(new: tuple[bool, ...], config: Config) -> float:
-    """w / T of an arm without any probability of its own, as ``quantise`` makes it; 0 where it has no floor.
+    """The share w / T of an arm without any probability of its own, as ``quantise`` makes it; 0 where it has no floor.
 
     Some get a unit more as a remainder, which is not counted. New arms help where all are new: else the least is not.
     """

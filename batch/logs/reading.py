@@ -320,15 +320,15 @@ def _refuse_ragged(path: Path, content: bytes, separator: str, width: int) -> No
 def _of_json(path: Path, content: bytes) -> pl.DataFrame:
     if content.lstrip()[:1] == b"[":
         raise InputError(f"{path} is one JSON array; write an object a line (JSON lines)")
+    _refuse_mixed(path, content)
     try:
         return pl.read_ndjson(content, infer_schema_length=None)
     except PolarsError as error:
-        _refuse_line(path, content)
         raise InputError(f"{path} is not JSON lines: {str(error).splitlines()[0]}; write an object a line") from error
 
 
-def _refuse_line(path: Path, content: bytes) -> None:
-    """Refuse the first line that is no object, or has a value of another kind than the lines before."""
+def _refuse_mixed(path: Path, content: bytes) -> None:
+    """Refuse the first line that is no object, or has a value of another kind than the lines before: 1 is not "1"."""
     kinds: dict[str, tuple[str, int]] = {}
     row = -1
     for line in content.splitlines():
@@ -344,18 +344,23 @@ def _refuse_line(path: Path, content: bytes) -> None:
             raise InputError(f'{where} is no object; write one such as {{"action": "a1", "reward": 0}} a line')
         for name, cell in value.items():
             kind = _json_kind(cell)
+            if not kind:
+                continue
             first, there = kinds.setdefault(name, (kind, row))
-            if kind and not first:
-                kinds[name] = (kind, row)
-            elif kind and kind != first:
+            if kind != first:
                 raise InputError(f"{where} has {kind} as {name}, and row {there} {first}; write them alike")
 
 
+_JSON_KINDS: Final = {
+    bool: "true or false", int: "a number", float: "a number", str: "text", dict: "an object", type(None): "",
+}  # fmt: skip
+
+
 def _json_kind(cell: object) -> str:
-    if cell is None:
-        return ""
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return kinds[type(cell)]
+    if not isinstance(cell, list):
+        return _JSON_KINDS[type(cell)]
+    kinds = sorted({_json_kind(each) for each in cell} - {""})
+    return f"a list of {' and '.join(kinds)}" if kinds else ""
 
 
 # --- files together ----------------------------------------------------------------------------------------------------
