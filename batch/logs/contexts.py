@@ -41,6 +41,7 @@ _LEAST_USERS = 20
 _LARGE = 2**31
 _MOSTLY = 0.9
 _ID_WORDS = ("id", "ids", "uid", "uuid", "guid", "key", "pk")
+_WHOSE = ("user", "customer", "session", "visitor", "member", "account", "client", "device", "item")
 _ID_NAME = re.compile(
     r"(user|item|session|customer|visitor|account|member|client|cookie|device|request|event|order|product|title|film|row|u)"
     r"(id|uuid|key)$"
@@ -101,10 +102,17 @@ def _looks_like_an_id(table: Table, column: str, users: pl.Series | None) -> str
     whole = _integers(table, values)
     if whole is None or whole.is_empty():
         return None
+    if last in _WHOSE:
+        return f"its integers are called {last}"
+    return _identifies(whole, table.frame.height, users)
+
+
+def _identifies(whole: pl.Series, rows: int, users: pl.Series | None) -> str | None:
+    """Why integers look like ids by their values."""
     if (large := whole.filter(~whole.is_between(-_LARGE, _LARGE))).len():
         return f"it has integers as large as {large[0]}"
     different = whole.n_unique()
-    if different == table.frame.height >= _LEAST_ROWS:
+    if different == rows >= _LEAST_ROWS:
         return "every row has an integer of its own in it"
     if users is not None and whole.len() == users.len() and users.n_unique() == different >= _LEAST_USERS:
         pairs = pl.DataFrame([whole.alias("value"), users.alias("user")]).n_unique()
