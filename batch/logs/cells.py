@@ -21,14 +21,14 @@ EPOCHS: Final = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _MISSING: Final = ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "nil", "\\n")
 _MISSING_EXACTLY: Final = ("None",)  # as Python writes it; "none" is a name that people give
 
-_NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INFINITE: Final = r"(?i)^[+-]?inf(inity)?$"
-_INTEGER: Final = r"^(0|-?[1-9]\d{0,17})$"
+_INTEGER: Final = r"^(0|-?[1-9][0-9]{0,37})$"
 _TRUTHS: Final = ("true", "false")
 
 _ISO: Final = (
-    r"^(?<day>\d{4}-\d\d-\d\d)(?:[Tt ](?<minute>\d\d:\d\d)(?<second>:\d\d)?(?:[.,](?<fraction>\d{1,9}))?"
-    r" ?(?<offset>[Zz]|UTC|[+-]\d\d(?::?\d\d)?)?)?$"
+    r"^(?<day>[0-9]{4}-[0-9][0-9]-[0-9][0-9])(?:[Tt ](?<minute>[0-9][0-9]:[0-9][0-9])(?<second>:[0-9][0-9])?(?:[.,](?<fraction>[0-9]{1,9}))?"
+    r" ?(?<offset>[Zz]|UTC|[+-][0-9][0-9](?::?[0-9][0-9])?)?)?$"
 )
 _HAS_YEAR: Final = re.compile(r"%[-_0]?[YyGCFDcxsv+]")
 _FIRST, _LAST = -(70 * 366 * 86_400_000_000), 230 * 366 * 86_400_000_000  # 1900 and 2200, in microseconds
@@ -118,13 +118,17 @@ def _refuse_alike(table: Table, column: str, found: pl.Series) -> None:
 def in_order(found: pl.Series) -> pl.Series:
     """Names as what they are sorted by: integers if all of them are, else text."""
     if found.len() and found.str.contains(_INTEGER).all():
-        return found.cast(pl.Int64)
+        return found.cast(pl.Int128)
     return found
 
 
 def numbered(found: pl.Series) -> I64:
     """Each name as its place among all in their order, (m,)."""
-    return in_order(found).rank("dense").to_numpy().astype(np.int64) - 1
+    levels = found.unique()
+    if len(levels) > len(found) // 2:  # to look each up in a list of nearly all takes longer
+        return in_order(found).rank("dense").to_numpy().astype(np.int64) - 1
+    levels = levels.gather(in_order(levels).arg_sort())
+    return found.cast(pl.Enum(levels)).to_physical().to_numpy().astype(np.int64)
 
 
 def is_list(dtype: pl.DataType) -> bool:

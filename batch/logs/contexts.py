@@ -46,7 +46,7 @@ _ID_NAME = re.compile(
     r"(user|item|session|customer|visitor|account|member|client|cookie|device|request|event|order|product|title|film|row|u)"
     r"(id|uuid|key)$"
 )
-_CODE = r"^0\d+$"
+_CODE = r"^0[0-9]+$"
 
 
 class Chosen(NamedTuple):
@@ -133,9 +133,9 @@ def _integers(table: Table, values: pl.Series) -> pl.Series | None:
         return None
     text = values.str.strip_chars()
     there = text.filter(~is_missing(text))
-    if not there.str.contains(r"^-?\d{1,30}$").all() or there.str.contains(_CODE).any():
+    if not there.str.contains(r"^-?[0-9]{1,30}(\.0*)?$").all() or there.str.contains(_CODE).any():
         return None
-    return there.cast(pl.Int128)
+    return there.str.replace(r"\.0*$", "").cast(pl.Int128)
 
 
 class Contexts(NamedTuple):
@@ -240,7 +240,8 @@ def _are_numbers(table: Table, name: str, text: pl.Series, missing: pl.Series) -
     if not there.any():
         return False
     with_comma = (
-        text.str.contains(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$|^[+-]?[\d.]+ ?%$").fill_null(value=False) & there
+        text.str.contains(r"^[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]+),[0-9]+$|^[+-]?[0-9.]+ ?%$").fill_null(value=False)
+        & there
     )
     others = there & ~is_one
     mostly = int((is_one | with_comma).sum()) >= _MOSTLY * int(there.sum())
