@@ -27,8 +27,10 @@ from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
 from batch.judged_policies import Wanted, parse_policies, targets_of
 from batch.logs.columns import Columns, read_columns
+from batch.logs.contexts import MISSING, REFUSE
 from batch.logs.logged import LoggedData
 from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
+from batch.logs.reading import EXPECTED, is_glob
 from batch.logs.workspace_log import WORKSPACE, read_workspace
 from batch.online import online_pairs
 from batch.own_classes import names_a_class
@@ -47,7 +49,8 @@ DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompso
 class Request:
     """What to compare, on which log, and how.
 
-    ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file. ``split`` is the share of decisions to learn from;
+    ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file, folder or glob, which ``columns``, ``time_format`` and
+    ``missing`` say how to read. ``split`` is the share of decisions to learn from;
     it is used only where a policy learns. ``replay_batch`` is the batch of learning policies; 0 leaves replay out. ``planned``
     asks for the smallest lead that the log can show, ``difference`` also for the days of explore data that a given lead needs.
     ``until`` is the last day of a workspace's log that is learned from and judged by; what came of policies live is of all days.
@@ -57,6 +60,8 @@ class Request:
     workspace: Path = Path("workspace")
     source: Path | None = None
     columns: Columns = field(default_factory=Columns)
+    time_format: str | None = None
+    missing: str = REFUSE
     cache: Path = Path()
     policies: str = DEFAULT_POLICIES
     posterior: str = "linear"
@@ -89,12 +94,16 @@ class Request:
             ):
                 if is_given:
                     raise InputError(f"{flag} says how long a lead takes to be found; pass that lead as --difference")
+        if self.missing not in MISSING:
+            raise InputError(f"--missing is {self.missing!r}, expected {' or '.join(MISSING)}")
         ours, published = self.log == WORKSPACE, self.log.startswith(PREFIX)
         for flag, value, is_used, whose in (
             ("--until", self.until, ours, "the workspace's log"),
             ("--reward", None if self.reward == USUAL_REWARD else self.reward, ours, "the workspace's log"),
             ("--from", self.source, published, "the Open Bandit Dataset"),
             ("--columns", self.columns.text or None, not (ours or published), "a file"),
+            ("--time-format", self.time_format, not (ours or published), "a file"),
+            ("--missing", None if self.missing == REFUSE else self.missing, not (ours or published), "a file"),
         ):
             if value is not None and not is_used:
                 raise InputError(f"{flag} {value} is for {whose}, and --log is {self.log}; leave it out")
@@ -193,11 +202,11 @@ def read_log(request: Request) -> LoggedData:
     if request.log.startswith(PREFIX):
         return read_open_bandit(request.log, request.cache, request.source)
     path = Path(request.log)
-    if not path.exists() and not path.suffix:
+    if not path.exists() and not path.suffix and not is_glob(request.log):
         raise InputError(
-            f"there is no log {request.log!r}; expected {WORKSPACE}, one of {', '.join(NAMES)}, or a Parquet or CSV file"
+            f"there is no log {request.log!r}; expected {WORKSPACE}, one of {', '.join(NAMES)}, or {EXPECTED}"
         )
-    return read_columns(path, request.columns)
+    return read_columns(path, request.columns, time_format=request.time_format, missing=request.missing)
 
 
 def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Report) -> Replayed:

@@ -7,15 +7,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import LEARNERS, learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
 from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
+from batch.logs.cells import names, numbers
 from batch.logs.logged import LoggedData
-from batch.logs.reading import read_any
+from batch.logs.reading import read_table
 from batch.own_classes import find_class, names_a_class
 
 TABLE: Final = "table:"
@@ -149,25 +149,27 @@ def _fitted(wanted: Wanted, log: ImpressionLog) -> Any:
 
 
 def _read_table(path: Path, data: LoggedData) -> npt.NDArray[np.float64]:
-    """Probabilities by arm, (A,), from a CSV or Parquet file with the columns arm (its name) and probability.
+    """Probabilities by arm, (A,), from a file with the columns arm (its name) and probability, as a log is read.
 
     Raises:
         InputError: a column or an arm is missing, or an arm is not of the log.
     """
-    frame = read_any(path)
-    if missing := [name for name in ("arm", "probability") if name not in frame.columns]:
-        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(frame.columns)}")
-    arms, shares = frame["arm"].cast(pl.String), frame["probability"].cast(pl.Float64, strict=False)
-    if (bad := arms.is_null() | shares.is_null()).any():
-        row = int(bad.arg_max() or 0)
+    table = read_table(path)
+    if missing := [name for name in ("arm", "probability") if name not in table.frame.columns]:
+        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(table.frame.columns)}")
+    if table.frame.is_empty():
+        raise InputError(f"{path} has no rows; expected an arm and its probability in each")
+    arms, shares = names(table, "arm"), numbers(table, "probability")
+    if (bad := ~np.isfinite(shares)).any():
+        row = int(bad.argmax())
         raise InputError(
-            f"{path}: row {row} has the arm {arms[row]!r} with the probability {frame['probability'][row]!r}, expected a name and"
-            " a number"
+            f"{path}: row {row} has the arm {arms[row]!r} with the probability {table.frame['probability'][row]!r}, expected a"
+            " name and a number"
         )
     if (again := arms.is_duplicated()).any():
         raise InputError(f"{path} has the arm {arms.filter(again)[0]!r} twice; give each arm one row")
-    table = dict(zip(arms, shares, strict=True))
-    if strange := [arm for arm in table if arm not in data.arm_names]:
+    if strange := sorted(set(arms.to_list()) - set(data.arm_names)):
         known = ", ".join(data.arm_names[:5])
         raise InputError(f"{path} has the arm {strange[0]!r}, which the log does not have; its arms are {known}, ...")
-    return np.array([table.get(name, 0.0) for name in data.arm_names])
+    probabilities = dict(zip(arms, shares.tolist(), strict=True))
+    return np.array([probabilities.get(name, 0.0) for name in data.arm_names])

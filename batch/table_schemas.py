@@ -63,6 +63,12 @@ def _is_float_list(dtype: pl.DataType) -> bool:
     return inner is not None and inner.is_float()
 
 
+def is_integer_list(dtype: pl.DataType) -> bool:
+    """Whether a column holds lists of integers."""
+    inner = _inner(dtype)
+    return inner is not None and inner.is_integer()
+
+
 def _is_string_list(dtype: pl.DataType) -> bool:
     return _inner(dtype) == pl.String()
 
@@ -74,6 +80,9 @@ YEAR = Kind("integer", pl.Int32(), lambda dtype: dtype.is_integer())
 VECTOR = Kind("list<float32>", FLOATS, _is_float_list)
 TEXTS = Kind("list of text", STRINGS, _is_string_list)
 TIME = Kind("UTC datetime or date", INSTANT, lambda dtype: isinstance(dtype, pl.Datetime | pl.Date))
+
+MOST = 2**32 - 1
+"""The largest count that is kept."""
 
 _A_LIST_OF_IDS = f"a list of ids like {ID_PATTERN}"
 
@@ -114,7 +123,8 @@ def _id_list(name: str) -> Column:
     )
 
 
-def _bounded(name: str, kind: Kind, low: int, high: int, *, nullable: bool = False) -> Column:
+def integer_column(name: str, kind: Kind, low: int, high: int, *, nullable: bool = False) -> Column:
+    """A column of integers between two ends."""
     broken = ~pl.col(name).is_between(low, high)
     return Column(name, kind, nullable, (Rule(broken, f"an integer from {low} to {high}", "correct the value"),))
 
@@ -130,7 +140,7 @@ USERS = Schema(
         Column("country", TEXT, nullable=True),
         Column("device", TEXT, nullable=True),
         Column("campaign", TEXT, nullable=True),
-        _bounded("sessions", COUNT, 0, 2**32 - 1),
+        integer_column("sessions", COUNT, 0, MOST),
     ),
 )
 TITLES = Schema(
@@ -139,7 +149,7 @@ TITLES = Schema(
     (
         id_column("title_id"),
         Column("name", TEXT),
-        _bounded("year", YEAR, 0, 9999, nullable=True),
+        integer_column("year", YEAR, 0, 9999, nullable=True),
         Column("genres", TEXTS, rules=(Rule(_GENRE_HOLES, "genres without null", "leave the null out of the list"),)),
     ),
 )

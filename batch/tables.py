@@ -9,6 +9,7 @@ import polars as pl
 
 from bandit.errors import InputError
 from batch.files import Writer, replace_files
+from batch.impressions import count_impressions, days
 from batch.table_checks import ROW, check_frame, check_links, read_frame
 from batch.table_schemas import ARTWORKS, CANDIDATES, TITLES, USERS, Schema
 from batch.workspace import Workspace
@@ -55,6 +56,8 @@ class Report:
     context_length: int
     artwork_features: int
     candidates: int | None
+    impressions: int
+    days: int
 
 
 def read_tables(workspace: Workspace) -> Tables:
@@ -70,7 +73,8 @@ def read_tables(workspace: Workspace) -> Tables:
             f"`artwork data movielens --workspace {workspace.root}` makes one"
         )
     paths = _paths(workspace)
-    if not workspace.candidates.exists():
+    if not (workspace.candidates.exists() or workspace.candidates.is_symlink()):
+        _refuse_other_candidates(workspace)
         del paths["candidates"]
     frames = {name: read_frame(path) for name, path in paths.items()}
     return _checked(frames, {name: str(path) for name, path in paths.items()})
@@ -117,7 +121,7 @@ def write_tables(
 
 
 def check(workspace: Workspace) -> Report:
-    """Read and check a workspace's tables, and count what they hold.
+    """Read and check a workspace's tables and impressions, and count what they hold.
 
     Raises:
         InputError, SurroundingsError: as ``read_tables``.
@@ -136,7 +140,19 @@ def check(workspace: Workspace) -> Report:
         context_length=tables.n_features,
         artwork_features=tables.n_artwork_features,
         candidates=None if tables.candidates is None else tables.candidates.height,
+        impressions=count_impressions(workspace, tables.n_features),
+        days=len(days(workspace)),
     )
+
+
+def _refuse_other_candidates(workspace: Workspace) -> None:
+    """Refuse shortlists under another name: without a word everybody would be shown everything."""
+    for entry in sorted(workspace.root.iterdir()):
+        if entry.name.partition(".")[0].strip().lower() == workspace.candidates.stem:
+            raise InputError(
+                f"{entry} would not be read: shortlists are the file {workspace.candidates}; write it as that, or move it out of"
+                " the workspace"
+            )
 
 
 def _paths(workspace: Workspace) -> dict[str, Path]:

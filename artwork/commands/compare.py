@@ -19,7 +19,9 @@ from bandit.simulation.delay_table import FULL_STEPS
 from bandit.simulation.season import Season
 from batch.compare import DEFAULT_POLICIES, EXPLORE_SHARE, Request, compare
 from batch.datasets.wheels import default_cache
+from batch.logs.cells import EPOCHS
 from batch.logs.columns import KNOWN, parse_columns
+from batch.logs.contexts import MEAN, REFUSE
 from batch.logs.open_bandit import NAMES
 from batch.logs.workspace_log import WORKSPACE
 
@@ -28,7 +30,8 @@ WORLDS: Final = ("movielens", "synthetic", CHAPELLE_LI)
 EXIT_WANTING: Final = 1
 
 _OF_LOGS: Final = frozenset((
-    "log", "source", "columns", "reward", "until", "replay", "plan", "difference", "explore_share", "impressions_a_day",
+    "log", "source", "columns", "time_format", "missing", "reward", "until", "replay", "plan", "difference", "explore_share",
+    "impressions_a_day",
 ))  # fmt: skip
 _OF_DELAYS: Final = frozenset(("steps", "repetitions", "delays"))
 _OF_SEASONS: Final = frozenset((
@@ -50,7 +53,8 @@ def compare_command(
     log: Annotated[
         str,
         typer.Option(
-            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a Parquet or CSV file.",
+            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a file, folder or glob: Parquet,"
+            " CSV, JSON lines.",
             rich_help_panel=_LOG,
         ),
     ] = WORKSPACE,
@@ -66,6 +70,20 @@ def compare_command(
             rich_help_panel=_LOG,
         ),
     ] = "",
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How a file's times are written: as for strptime, such as '%d.%m.%Y %H:%M', or {', '.join(EPOCHS)}.",
+            rich_help_panel=_LOG,
+        ),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(
+            help=f"Where a context of a file has no value: {REFUSE} it, or put its {MEAN} over the log.",
+            rich_help_panel=_LOG,
+        ),
+    ] = REFUSE,
     reward: Annotated[
         str, typer.Option(help="What counts in a workspace's log, as for artwork train.", rich_help_panel=_LOG)
     ] = "take",
@@ -256,6 +274,8 @@ def compare_command(
         workspace=workspace,
         source=source,
         columns=parse_columns(columns),
+        time_format=time_format,
+        missing=missing,
         cache=default_cache(),
         policies=policies,
         posterior=posterior,

@@ -102,7 +102,7 @@ def check_command(
     path: Annotated[Path, typer.Argument(help="Folder that holds the tables.")] = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a workspace's tables; what is wrong is named by file, column and first bad row."""
+    """Check a workspace's tables and impressions; what is wrong is named by file, column and first bad row."""
     emit(check(Workspace(path)), render_report, as_json=as_json)
 
 
@@ -124,4 +124,5 @@ def render_report(report: Report) -> str:
         f"artworks a title: {report.artworks_a_title_min} to {report.artworks_a_title_max}, "
         f"median {report.artworks_a_title_median:g}; context length {report.context_length}, "
         f"artwork features {report.artwork_features}; {shortlists}"
+        + (f"\n{report.impressions:,} impressions of {report.days} days" if report.days else "")
     )

@@ -113,6 +113,8 @@ def repeat(request: Request) -> str:
         if value is not None and value != default:
             words += [flag, str(value)]
     words += ["--columns", request.columns.text] if request.columns.text else []
+    words += ["--time-format", request.time_format] if request.time_format is not None else []
+    words += ["--missing", request.missing] if request.missing != usual.missing else []
     for name, value in vars(request.settings.thresholds).items():
         if value != getattr(Settings().thresholds, name):
             words += ["--threshold", f"{name}={value}"]

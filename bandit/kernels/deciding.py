@@ -14,7 +14,7 @@ Bool = npt.NDArray[np.bool_]
 
 _ROWS = 64
 _TOTAL = 65535
-_MAX_NEW_SHARE = 0.5
+MAX_NEW_SHARE = 0.5
 _LOW32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
 _TOTAL64 = np.uint64(_TOTAL)
@@ -84,7 +84,7 @@ def _target(
             totals[r] += remainders[a, r]
     extra = 1.0 if floor > 0 else 0.0
     for r in range(rows):
-        share_new = min(news[r] * new_floor, _MAX_NEW_SHARE)
+        share_new = min(news[r] * new_floor, MAX_NEW_SHARE)
         units[r] = _TOTAL - counts[r] * extra
         left[r], fresh[r] = units[r], share_new / news[r]
         totals[r], counts[r] = (1.0 - floor - share_new) / totals[r], floor / counts[r]

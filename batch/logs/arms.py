@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,8 @@ from polars.exceptions import PolarsError
 
 from bandit.errors import InputError
 from bandit.impressions import Bool
+from batch.logs.cells import as_names, first_of, in_order, is_list, is_missing, is_text, names
+from batch.logs.reading import Table
 
 I64 = npt.NDArray[np.int64]
 
@@ -32,38 +33,36 @@ class NumberedArms:
     eligible: Bool | None
 
 
-def numbered_arms(frame: pl.DataFrame, roles: Mapping[str, str], path: Path) -> NumberedArms:
+def numbered_arms(table: Table, roles: Mapping[str, str]) -> NumberedArms:
     """Arms of a log by the columns of their roles: ``action``, and ``title`` and ``eligible`` if there are such.
 
     Raises:
-        InputError: an arm was shown that was not eligible, or a list of eligible arms is not one.
+        InputError: a name is missing, an arm was shown that was not eligible, or a list of eligible arms is not one.
     """
-    shown = frame.select(
-        title=_as_key(frame[roles["title"]], path) if "title" in roles else pl.lit(""),
-        arm=_as_key(frame[roles["action"]], path),
+    shown = pl.DataFrame({"arm": names(table, roles["action"])}).with_columns(
+        title=names(table, roles["title"]) if "title" in roles else pl.lit("")
     )
-    listed = _listed(frame[roles["eligible"]], shown, path) if "eligible" in roles else None
-    every = shown if listed is None else pl.concat([shown, listed.select("title", "arm")])
-    arms = every.unique().sort("title", "arm").with_row_index("index")
+    listed = _listed(table, roles["eligible"], roles["action"], shown) if "eligible" in roles else None
+    every = shown if listed is None else pl.concat([shown, listed.select("arm", "title")])
+    arms = every.unique()
+    arms = arms.sort(in_order(arms["title"]), in_order(arms["arm"])).with_row_index("index")
     index = _index(shown, arms)
     sizes = arms.group_by("title", maintain_order=True).len()["len"].to_numpy()
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    names = [f"{title}/{arm}" if "title" in roles else str(arm) for title, arm in arms.select("title", "arm").rows()]
+    called = (arms["title"] + "/" + arms["arm"]) if "title" in roles else arms["arm"]
+    if (twice := called.is_duplicated()).any():
+        raise InputError(
+            f"{table.path}: two arms are called {called.filter(twice)[0]!r}, of different titles; leave the / out of titles or"
+            " arms"
+        )
     eligible = None
     if listed is not None:
         first = starts[np.searchsorted(starts, index, side="right") - 1]  # of the title of each impression, (m,)
         rows = listed["row"].to_numpy()
-        eligible = np.zeros((frame.height, int(sizes.max())), dtype=np.bool_)
+        eligible = np.zeros((shown.height, int(sizes.max())), dtype=np.bool_)
         eligible[rows, _index(listed, arms) - first[rows]] = True
-        _refuse_not_eligible(index, first, eligible, names, path)
-    return NumberedArms(names, index, starts if "title" in roles else None, eligible)
-
-
-def _as_key(column: pl.Series, path: Path) -> pl.Series:
-    """Numbers as they are, so that they sort as such; all else as text."""
-    if column.dtype.is_nested():
-        raise InputError(f"{path}: column {column.name} is {column.dtype}, expected one name or number a row")
-    return column if column.dtype.is_numeric() else column.cast(pl.String)
+        _refuse_not_eligible(table, index, first, eligible, called.to_list())
+    return NumberedArms(called.to_list(), index, starts if "title" in roles else None, eligible)
 
 
 def _index(keys: pl.DataFrame, arms: pl.DataFrame) -> I64:
@@ -71,44 +70,63 @@ def _index(keys: pl.DataFrame, arms: pl.DataFrame) -> I64:
     return joined["index"].to_numpy().astype(np.int64)
 
 
-def _listed(column: pl.Series, shown: pl.DataFrame, path: Path) -> pl.DataFrame:
+def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.DataFrame:
     """row, title and arm of everything that was eligible; arms as ``shown`` has them."""
-    lists = column.cast(pl.String).str.split(BETWEEN) if column.dtype in {pl.String(), pl.Categorical()} else column
-    if isinstance(lists.dtype, pl.Array):
-        lists = lists.arr.to_list()
-    if lists.dtype.is_numeric():
-        lists = lists.cast(pl.String).str.split(BETWEEN)  # a file in which every decision had one choice
-    if not isinstance(lists.dtype, pl.List):
+    values = table.frame[column]
+    if missing := first_of(values.is_null()):
+        raise InputError(f"{table.at(missing[0])} has no {column}; fill it or leave the row out")
+    if values.dtype.is_numeric():
+        values = names(table, column)  # a file in which every decision had one choice
+    if is_text(values.dtype):
+        if bracketed := first_of(values.cast(pl.String).str.contains(r"^\s*[\[{(]")):
+            [row] = bracketed
+            raise InputError(
+                f"{table.at(row)} has {values[row]!r} as {column}, expected names with {BETWEEN} between, such as a1{BETWEEN}a2"
+            )
+        values = values.cast(pl.String).str.split(BETWEEN)
+    lists = values
+    lists = lists.arr.to_list() if isinstance(lists.dtype, pl.Array) else lists
+    if not is_list(lists.dtype):
         raise InputError(
-            f"{path}: column {column.name} is {column.dtype}, expected lists of arms, or text such as a1{BETWEEN}a2"
+            f"{table.path}: column {column} is {values.dtype}, expected lists of arms, or text such as a1{BETWEEN}a2"
         )
-    if (empty := lists.list.len() == 0).any():
-        raise InputError(
-            f"{path}, rows counted from 0: row {empty.arg_max()} has no eligible arms, expected at least the one that was shown"
-        )
+    if empty := first_of(lists.list.len() == 0):
+        raise InputError(f"{table.at(empty[0])} has no eligible arms, expected at least the one that was shown")
     pieces = shown.select("title").with_row_index("row").with_columns(found=lists).explode("found")
-    found, dtype = pieces["found"], shown["arm"].dtype
+    found, rows = pieces["found"], pieces["row"]
+    where = f"{table.path}: column {column}"
     try:
-        text = found.cast(pl.String).str.strip_chars()
-        arms = text if dtype == pl.String() else text.cast(dtype, strict=False)
+        arms = as_names(found, lambda piece: table.at(int(rows[piece])), where)
     except PolarsError as error:
-        raise InputError(f"{path}: column {column.name} has lists of {found.dtype}, expected arms: {error}") from error
-    wrong = arms.is_null() | (arms.cast(pl.String) == "")
-    if wrong.any():
-        at = int(wrong.arg_max() or 0)
+        raise InputError(f"{where} has lists of {found.dtype}, expected arms") from error
+    arms = _like_shown(arms, table.frame[action])
+    if wrong := first_of(is_missing(arms)):
+        [piece] = wrong
         raise InputError(
-            f"{path}, rows counted from 0: row {pieces['row'][at]} has {found[at]!r} among its eligible"
-            f" arms, expected the name of one, as in the column of what was shown ({dtype})"
+            f"{table.at(int(rows[piece]))} has {found[piece]!r} among its eligible arms, expected the name of one, as in the"
+            f" column of what was shown ({table.frame[action].dtype})"
         )
     return pieces.select("row", "title", arms.alias("arm"))
 
 
-def _refuse_not_eligible(shown: I64, first: I64, eligible: Bool, names: list[str], path: Path) -> None:
+def _like_shown(arms: pl.Series, shown: pl.Series) -> pl.Series:
+    """Names of eligible arms as the column of what was shown writes them; null where it could not."""
+    if shown.dtype.is_integer():
+        return arms.cast(pl.Int128, strict=False).cast(pl.String)
+    if shown.dtype.is_float():
+        values = arms.cast(pl.Float64, strict=False)
+        return as_names(pl.concat([values, shown.cast(pl.Float64)]), str, shown.name).head(arms.len())
+    if shown.dtype == pl.Boolean():
+        return arms.str.to_lowercase()
+    return arms
+
+
+def _refuse_not_eligible(table: Table, shown: I64, first: I64, eligible: Bool, called: list[str]) -> None:
     wrong = ~eligible[np.arange(len(shown)), shown - first]
     if wrong.any():
         row = int(wrong.argmax())
-        could = [names[first[row] + place] for place in np.flatnonzero(eligible[row])]
+        could = [called[first[row] + place] for place in np.flatnonzero(eligible[row])]
         raise InputError(
-            f"{path}, rows counted from 0: row {row} shows arm {names[shown[row]]!r}, which is not among its eligible arms"
-            f" {', '.join(could)}; correct one of them"
+            f"{table.at(row)} shows arm {called[shown[row]]!r}, which is not among its eligible arms {', '.join(could)}; correct"
+            " one of them"
         )

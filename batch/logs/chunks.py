@@ -15,25 +15,30 @@ def read_chunks(stream: BinaryIO, columns: Sequence[str], where: str) -> Iterato
     """Some columns of a CSV file with a header, as text, some 32 MB of the file at a time.
 
     Raises:
-        InputError: a column is missing, or it is not CSV.
+        InputError: a column is missing or there twice, or it is not CSV.
     """
-    header = stream.readline()
-    found = header.decode(errors="replace").rstrip("\r\n").split(",")
-    missing = [name for name in columns if name not in found]
-    if missing:
-        told = ", ".join(name or "(no name)" for name in found[:12])
-        raise InputError(f"{where} lacks the column {missing[0]!r}; it has {told}")
-    rest = b""
+    header = stream.readline().removeprefix(b"\xef\xbb\xbf")
+    found = [name.strip().strip('"') for name in header.decode(errors="replace").rstrip("\r\n").split(",")]
+    for name in columns:
+        if name not in found:
+            told = ", ".join(each or "(no name)" for each in found[:12])
+            raise InputError(f"{where} lacks the column {name!r}; it has {told}")
+        if found.count(name) > 1:
+            raise InputError(f"{where} has the column {name!r} twice; get it again")
+    rest, first = b"", 0
     while piece := stream.read(CHUNK_BYTES):
         whole, newline, rest = (rest + piece).rpartition(b"\n")
         if newline:
-            yield _frame(header + whole, columns, where)
+            frame = _frame(header + whole, columns, where, first)
+            first += frame.height
+            yield frame
     if rest.strip():
-        yield _frame(header + rest, columns, where)
+        yield _frame(header + rest, columns, where, first)
 
 
-def _frame(text: bytes, columns: Sequence[str], where: str) -> pl.DataFrame:
+def _frame(text: bytes, columns: Sequence[str], where: str, first: int) -> pl.DataFrame:
     try:
         return pl.read_csv(text, columns=list(columns), infer_schema=False)
     except PolarsError as error:
-        raise InputError(f"{where} is not CSV as expected: {error}; get it again") from error
+        said = str(error).splitlines()[0]
+        raise InputError(f"{where} is not CSV as expected, at row {first} or after: {said}; get it again") from error

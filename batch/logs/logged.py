@@ -16,6 +16,8 @@ class LoggedData:
 
     ``about`` is what it is, in one line; ``arm_names`` (A,) are what its arms are called; ``features`` (A, f) those of the
     artworks, None where there are none. ``notes`` are what a reader of results should know. ``days`` is the time it spans.
+    ``least_propensity`` is the smallest probability that an eligible arm could have had at any decision, or less; None where it
+    is not known.
     """
 
     log: ImpressionLog
@@ -24,3 +26,4 @@ class LoggedData:
     features: F64 | None = None
     notes: tuple[str, ...] = ()
     days: float | None = None
+    least_propensity: float | None = None

@@ -12,7 +12,9 @@ from bandit.impressions import ImpressionLog
 from batch.catalogue import Catalogue
 from batch.day_rows import rewards_of
 from batch.generations import folder_of
-from batch.impressions import days, read_day
+from batch.impressions import days, read_day, refuse_repeated
+from batch.logs.cells import numbered
+from batch.logs.least_propensity import least_propensity
 from batch.logs.logged import LoggedData
 from batch.tables import read_tables
 from batch.workspace import Workspace
@@ -23,7 +25,18 @@ WORKSPACE: Final = "workspace"
 _DAY_MICROSECONDS = 86_400_000_000
 _DECISION = ("user_id", "title_id", "generation")
 _ARM = ("title_id", "arm", "artwork_id")
-_KEPT = (*_DECISION, "shown_at", "event_id", "artwork_id", "arm", "eligible", "propensity", "context", "policy")
+_KEPT = (
+    *_DECISION,
+    "shown_at",
+    "event_id",
+    "artwork_id",
+    "arm",
+    "eligible",
+    "propensity",
+    "context",
+    "policy",
+    "source",
+)
 
 
 def read_workspace(workspace: Workspace, reward: str = "take", until: date | None = None) -> LoggedData:
@@ -51,6 +64,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
     for day in wanted:
         logged = read_day(workspace, day, tables.n_features)
         frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward))))
+    refuse_repeated(frames, workspace)
     everything = pl.concat(frames)
     known = everything.join(catalogue.keys(), on=["title_id", "artwork_id"], how="inner").sort("shown_at", "event_id")
     frame, eligible = _with_eligible(workspace, known, catalogue)
@@ -69,6 +83,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
         features,
         _notes(frame, everything.height),
         float(len(wanted)),
+        least_propensity(workspace, frame),
     )
 
 
@@ -86,6 +101,7 @@ def _log(frame: pl.DataFrame, eligible: Bool | None, catalogue: Catalogue, n_fea
         clusters=_decisions(frame),
         times=frame["shown_at"].to_physical().to_numpy(),
         batches=frame["generation"].to_numpy().astype(np.int64),
+        users=numbered(frame["user_id"]),
     )
 
 

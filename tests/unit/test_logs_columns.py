@@ -129,7 +129,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "reward_large": (frame().with_columns(reward=pl.lit(3)), "row 0 has the reward 3.0, expected 0 to 1"),
     "reward_text": (frame().with_columns(reward=pl.lit("yes")), "column reward is String, expected numbers"),
-    "context_nan": (frame().with_columns(context_age=pl.lit(float("nan"))), "row 0 of the contexts has a feature"),
+    "context_nan": (frame().with_columns(context_age=pl.lit(float("nan"))), "row 0 has no context_age; fill it"),
     "time_of_day": (frame().with_columns(pl.col("timestamp").dt.time()), "column timestamp is Time, which has no day"),
     "context_id": (
         pl.DataFrame({"context": [f"u{n}" for n in range(101)], "action": 1, "reward": 0}),
