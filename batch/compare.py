@@ -2,11 +2,11 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bandit.errors import InputError, blaming
 from bandit.evaluation import (
@@ -17,9 +17,12 @@ from bandit.evaluation import (
     Settings,
     cross_fit,
     evaluate,
+    in_time,
+    nearest_day,
     plan,
     replay_learning,
     samples_of,
+    split_at,
     split_in_time,
 )
 from bandit.evaluation.reward_models import FOLDS
@@ -40,8 +43,11 @@ from batch.side_by_side import SideBySide, beside
 from batch.workspace import Workspace
 
 USUAL_REWARD: Final = "take"
+USUAL_SPLIT: Final = 0.5
+DAY_MICROSECONDS: Final = 86_400_000_000
 EXPLORE_SHARE: Final = 0.05
 MOST_FLOOR: Final = 0.5
+_EPOCH: Final = date(1970, 1, 1)
 DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 
 
@@ -49,11 +55,12 @@ DEFAULT_POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompso
 class Request:
     """What to compare, on which log, and how.
 
-    ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file, folder or glob, which ``columns``, ``time_format`` and
-    ``missing`` say how to read. ``split`` is the share of decisions to learn from;
-    it is used only where a policy learns. ``replay_batch`` is the batch of learning policies; 0 leaves replay out. ``planned``
-    asks for the smallest lead that the log can show, ``difference`` also for the days of explore data that a given lead needs.
-    ``until`` is the last day of a workspace's log that is learned from and judged by; what came of policies live is of all days.
+    ``log`` is ``workspace``, a name of the Open Bandit Dataset, or a file, folder or glob, which ``columns``, ``time_format``
+    and ``missing`` say how to read. ``split`` is the share of decisions to learn from, in whole days where the log has
+    several, or ``split_at`` the first day that is not learned from; it is used only where a policy learns. ``replay_batch``
+    is the batch of learning policies; 0 leaves replay out. ``planned`` asks for the smallest lead that the log can show,
+    ``difference`` also for the days of explore data that a given lead needs. ``until`` is the last day of a workspace's log
+    that is learned from and judged by; what came of policies live is of all days.
     """
 
     log: str = WORKSPACE
@@ -68,7 +75,8 @@ class Request:
     reward: str = USUAL_REWARD
     reward_model: str = "linear"
     folds: int = FOLDS
-    split: float = 0.5
+    split: float = USUAL_SPLIT
+    split_at: date | None = None
     floor: float = 0.02
     replay_batch: int = 0
     planned: bool = False
@@ -85,6 +93,8 @@ class Request:
             InputError: names the option.
         """
         check_split(self.split)
+        if self.split_at is not None and self.split != USUAL_SPLIT:
+            raise InputError("--split and --split-at both say what is learned from; leave one out")
         if not 0 <= self.floor <= MOST_FLOOR:
             raise InputError(f"the floor is {self.floor!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
         if self.difference is None:
@@ -113,7 +123,8 @@ class Request:
 class Compared:
     """What was compared on what, and what came of it; ``learned_from`` impressions are 0 where no policy learns.
 
-    ``online`` has the policies that were live side by side in the workspace, beside what the log says of them.
+    ``split_at`` is the first day that was not learned from, None where the log was not cut between two days. ``online`` has
+    the policies that were live side by side in the workspace, beside what the log says of them.
     """
 
     log: str
@@ -121,6 +132,7 @@ class Compared:
     impressions: int
     learned_from: int
     judged_by: int
+    split_at: str | None
     days: float | None
     posterior: str
     reward_model: str
@@ -153,15 +165,22 @@ def compare(request: Request, report: Report) -> Compared:
     if (request.planned or request.difference is not None) and data.log.propensities is None:
         raise InputError("--plan needs propensities, and the log has none; log them, or leave --plan out")
     report("learning", 1, steps)
-    learned_from, judged_by = _parts(data.log, request.split, any(each.learns for each in wanted))
+    parts = _parts(data, request, any(each.learns for each in wanted))
+    learned_from, judged_by = parts.learned_from, parts.judged_by
     targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floor)
     report("fitting the reward model", 2, steps)
     model = parse_reward_model(request.reward_model, data.features)
     fitted = None if model is None else cross_fit(model, judged_by, request.folds, request.settings.seed)
     report("scoring the policies", 3, steps)
-    samples = dict(zip((target.name for target in targets), samples_of(judged_by, targets, fitted), strict=True))
+    settings = request.settings
+    of_targets = samples_of(
+        judged_by, targets, fitted, population=settings.population, reward_range=settings.reward_range
+    )
+    samples = dict(zip((target.name for target in targets), of_targets, strict=True))
     report("estimating", 4, steps)
-    evaluation = evaluate(samples, request.settings, judged_by.n_eligible, judged_by.batches, data.arm_names)
+    if settings.least_propensity is None:
+        settings = replace(settings, least_propensity=data.least_propensity)
+    evaluation = evaluate(samples, settings, judged_by.n_eligible, judged_by.batches, data.arm_names)
     report("estimating", steps, steps)
     gathering = _gathering(request, data)
     plans = [
@@ -177,6 +196,7 @@ def compare(request: Request, report: Report) -> Compared:
         impressions=len(data.log),
         learned_from=0 if learned_from is None else len(learned_from),
         judged_by=len(judged_by),
+        split_at=parts.day,
         days=data.days,
         posterior=request.posterior,
         reward_model=request.reward_model,
@@ -236,11 +256,33 @@ def _online(request: Request, evaluation: Evaluation) -> list[SideBySide]:
     ]
 
 
-def _parts(log: ImpressionLog, share: float, learning: bool) -> tuple[ImpressionLog | None, ImpressionLog]:  # noqa: FBT001
+class _Parts(NamedTuple):
+    """What is learned from, what judges, and the day between them, if there is one."""
+
+    learned_from: ImpressionLog | None
+    judged_by: ImpressionLog
+    day: str | None
+
+
+def _parts(data: LoggedData, request: Request, learning: bool) -> _Parts:  # noqa: FBT001
+    """Cut between two days where there are several, so that the cut can be named and stays where it is when the log grows."""
+    log, day = data.log, request.split_at
+    if day is not None and not (learning and data.are_dated):
+        why = "the log has no dates" if learning else "no policy has to learn"
+        raise InputError(f"--split-at {day} has no effect, as {why}; leave it out")
     if not learning:
-        return None, log
-    learned_from, judged_by = split_in_time(log, share)
-    return learned_from, judged_by
+        return _Parts(None, in_time(log), None)
+    if day is not None:
+        start = (day - _EPOCH).days * DAY_MICROSECONDS
+    else:
+        nearest = nearest_day(log, request.split, DAY_MICROSECONDS) if data.are_dated else None
+        if nearest is None:
+            return _Parts(*split_in_time(log, request.split), None)
+        start = nearest
+    try:
+        return _Parts(*split_at(log, start), str(_EPOCH + timedelta(microseconds=start)))
+    except InputError as error:
+        raise InputError(f"--split-at {day}: {error}") from None
 
 
 def _gathering(request: Request, data: LoggedData) -> Gathering | None:

@@ -1,6 +1,7 @@
 """``artwork compare``: policies against each other, on a log or in a world with known truth."""
 
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
+from bandit.evaluation.results import USERS as LIKE_USERS
 from bandit.evaluation.targets import LOGGING
 from bandit.simulation.delay_table import FULL_STEPS
 from bandit.simulation.season import Season
@@ -31,7 +33,7 @@ EXIT_WANTING: Final = 1
 
 _OF_LOGS: Final = frozenset((
     "log", "source", "columns", "time_format", "missing", "reward", "until", "replay", "plan", "difference", "explore_share",
-    "impressions_a_day",
+    "impressions_a_day", "split_at", "population", "reward_range",
 ))  # fmt: skip
 _OF_DELAYS: Final = frozenset(("steps", "repetitions", "delays"))
 _OF_SEASONS: Final = frozenset((
@@ -124,6 +126,27 @@ def compare_command(
     split: Annotated[
         float, typer.Option(help="Share of decisions that policies learn from.", rich_help_panel=_JUDGING)
     ] = 0.5,
+    split_at: Annotated[
+        str | None,
+        typer.Option(
+            help="First day that is not learned from, YYYY-MM-DD, in place of --split; stays where it is as the log grows.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
+    population: Annotated[
+        str,
+        typer.Option(
+            help="Whom intervals are about: users like those of the log, where it knows them, or the log itself.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = LIKE_USERS,
+    reward_range: Annotated[
+        str | None,
+        typer.Option(
+            help="LOW,HIGH: the smallest and the largest possible reward, where they are not 0 and 1.",
+            rich_help_panel=_JUDGING,
+        ),
+    ] = None,
     floor: Annotated[
         float, typer.Option(help="Share spread over all arms, as deployed.", rich_help_panel=_JUDGING)
     ] = 0.02,
@@ -235,6 +258,8 @@ def compare_command(
         resamples=resamples,
         seed=seed,
         weight_bound=weight_bound,
+        population=population,
+        reward_range=None if reward_range is None else parse_range(reward_range),
         thresholds=parse_thresholds(threshold or []),
     )
     if world is not None:
@@ -289,7 +314,8 @@ def compare_command(
         explore_share=explore_share,
         impressions_a_day=impressions_a_day,
         settings=settings,
-        until=None if until is None else parse_day(until),
+        until=None if until is None else parse_day("--until", until),
+        split_at=None if split_at is None else parse_day("--split-at", split_at),
     )
     _compare_log(request, report, as_json)
 
@@ -342,7 +368,7 @@ def _compare_delays(steps: int, repetitions: int, delays: str, seed: int, as_jso
         raise typer.Exit(EXIT_WANTING)
 
 
-def parse_day(text: str) -> date:
+def parse_day(flag: str, text: str) -> date:
     """A day from its text, as the folders of a log are named.
 
     Raises:
@@ -351,7 +377,24 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InputError(f"--until is {text!r}, expected a day as YYYY-MM-DD") from None
+        raise InputError(f"{flag} is {text!r}, expected a day as YYYY-MM-DD") from None
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Both ends of what a reward can be, with a comma between.
+
+    Raises:
+        InputError: there are not two ascending numbers.
+    """
+    try:
+        low, high = (float(end) for end in text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not (isfinite(low) and isfinite(high) and low < high):
+        raise InputError(
+            f"--reward-range is {text!r}, expected the smallest and the largest possible reward, as in 0,250"
+        )
+    return low, high
 
 
 def parse_thresholds(words: list[str]) -> Thresholds:

@@ -74,7 +74,7 @@ def rendered(made: Compared, request: Request) -> str:
         (
             "What was run",
             listing([*head_lines(made), *tuned_lines(evaluation)])
-            + f"<p>To repeat it: <code>{escape(repeat(request))}</code></p>",
+            + f"<p>To repeat it: <code>{escape(repeat(made, request))}</code></p>",
         ),
     ]
     parts = [
@@ -85,9 +85,10 @@ def rendered(made: Compared, request: Request) -> str:
     return page("artwork compare", parts)
 
 
-def repeat(request: Request) -> str:
-    """The command that compares the same."""
+def repeat(made: Compared, request: Request) -> str:
+    """The command that compares the same, and cuts the log where it was cut also when it has grown."""
     usual = Request()
+    low_high = request.settings.reward_range
     words = ["artwork", "compare", "--log", request.log]
     named = {
         "--workspace": (request.workspace, usual.workspace),
@@ -97,13 +98,16 @@ def repeat(request: Request) -> str:
         "--posterior": (request.posterior, usual.posterior),
         "--reward": (request.reward, usual.reward),
         "--reward-model": (request.reward_model, usual.reward_model),
-        "--split": (request.split, usual.split),
+        "--split": (request.split if made.split_at is None else usual.split, usual.split),
+        "--split-at": (made.split_at, None),
         "--floor": (request.floor, usual.floor),
         "--replay": (request.replay_batch, usual.replay_batch),
         "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
         "--level": (request.settings.level, Settings().level),
         "--resamples": (request.settings.resamples, Settings().resamples),
         "--weight-bound": (request.settings.weight_bound, usual.settings.weight_bound),
+        "--population": (request.settings.population, usual.settings.population),
+        "--reward-range": (None if low_high is None else f"{low_high[0]:g},{low_high[1]:g}", None),
         "--difference": (request.difference, usual.difference),
         "--explore-share": (request.explore_share, usual.explore_share),
         "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
@@ -152,7 +156,7 @@ def _forest(evaluation: Evaluation) -> str:
         )
     labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
     figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed")
-    figure.update_xaxes(title=f"reward an impression, percent; {evaluation.level:.0%} intervals of the bootstrap")
+    figure.update_xaxes(title=f"reward an impression, percent; {evaluation.level:.0%} intervals, each by itself")
     return chart(figure, height=max(360, 90 * len(labels) + 140))
 
 

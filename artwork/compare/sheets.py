@@ -3,6 +3,7 @@
 from artwork.sheets import Sheet
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
 from bandit.evaluation.planning import Plan, whole_days
+from bandit.evaluation.results import OtherInterval
 from bandit.evaluation.targets import LOGGING
 from batch.compare import Compared
 
@@ -36,8 +37,8 @@ def overlap_sheet(evaluation: Evaluation) -> Sheet:
 
 
 def differences_sheet(evaluation: Evaluation) -> Sheet:
-    """Each policy less each before it; of refused ones only the lead over the first."""
-    columns = ("policy", "less", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
+    """Each policy minus each before it; of refused ones only the lead over the first."""
+    columns = ("policy", "minus", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
     return Sheet(columns, [_difference(each) for each in shown])
@@ -53,11 +54,27 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
             other.kind,
             percent(other.value),
             f"{percent(other.lower)} to {percent(other.upper)}",
+            _bound(other),
         )
         for result in evaluation.results
         for other in result.others
     ]
-    return Sheet(("policy", "estimator", "of its", "interval", "value", f"{evaluation.level:.0%}"), rows)
+    columns = (
+        "policy",
+        "estimator",
+        "of its",
+        "interval",
+        "value",
+        f"{evaluation.level:.0%}",
+        "largest weight possible",
+    )
+    return Sheet(columns, rows)
+
+
+def _bound(other: OtherInterval) -> str:
+    if other.weight_bound is None:
+        return "-"
+    return f"{other.weight_bound:,.4g}" if other.is_bound_known else f"{other.weight_bound:,.4g}, a guess"
 
 
 def plans_sheet(made: Compared) -> Sheet:
@@ -104,10 +121,17 @@ def head_lines(made: Compared) -> list[str]:
     models = f"posterior {made.posterior}, reward model {made.reward_model}, floor {made.floor:g}"
     return [
         f"{made.log}{days}",
-        f"{learned} ({evaluation.decisions:,} decisions)",
+        f"{learned} ({evaluation.decisions:,} decisions{_population(evaluation)})",
         f"{models}, {evaluation.resamples:,} resamples, seed {made.seed}",
         *made.notes,
+        *evaluation.notes,
     ]
+
+
+def _population(evaluation: Evaluation) -> str:
+    if evaluation.users is None:
+        return ""
+    return f" of {evaluation.users:,} users; intervals are for users like them"
 
 
 def tuned_lines(evaluation: Evaluation) -> list[str]:

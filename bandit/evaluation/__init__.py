@@ -33,7 +33,7 @@ from bandit.evaluation.replaying import Replayed, replay_learning
 from bandit.evaluation.results import Difference, Evaluation, PolicyResult, Settings
 from bandit.evaluation.reward_models import PosteriorModel, RegressorModel, cross_fit
 from bandit.evaluation.sample import Sample
-from bandit.evaluation.splitting import Split, split_in_time
+from bandit.evaluation.splitting import Split, in_time, nearest_day, split_at, split_in_time
 from bandit.evaluation.targets import LoggingPolicy, PolicyTarget, TableTarget
 
 __all__ = [
@@ -60,11 +60,14 @@ __all__ = [
     "cross_fit",
     "estimate",
     "evaluate",
+    "in_time",
     "learn",
+    "nearest_day",
     "overlap_of",
     "parse_estimator",
     "plan",
     "replay_learning",
     "samples_of",
+    "split_at",
     "split_in_time",
 ]

@@ -22,6 +22,7 @@ def sample_of_arrays(
     reward_estimates: npt.ArrayLike | None,
     clusters: npt.ArrayLike | None,
     eligible: npt.ArrayLike | None,
+    users: npt.ArrayLike | None = None,
 ) -> Sample:
     """The sample of ``estimate``'s arrays, which has their shapes and errors.
 
@@ -38,7 +39,7 @@ def sample_of_arrays(
     q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
     able = None if eligible is None else _eligible(eligible, shown, p.shape)
     at = np.arange(count)
-    decisions = _clusters(clusters, count)
+    decisions = _numbered("clusters", clusters, count)
     of_decision = np.ones(count) if decisions is None else 1 / np.bincount(decisions)[decisions]  # 1 / n, (m,)
     shares = np.bincount(shown, minlength=p.shape[1]) / max(count, 1)
     kept = supported(p, shown, logged, able, shares > 0)
@@ -55,6 +56,8 @@ def sample_of_arrays(
         shown_arms=None if decisions is None else kept.sum(axis=0),
         shown_squares=None if decisions is None else (kept**2).sum(axis=0) / np.where(shares > 0, shares, 1.0),
         clusters=decisions,
+        users=_numbered("users", users, count),
+        largest_probability=float(kept.max(initial=0.0)),
     )
 
 
@@ -138,13 +141,14 @@ def checked_contexts_of(contexts: npt.ArrayLike, count: int) -> npt.NDArray[np.f
     return checked_contexts(array, array.shape[1])
 
 
-def _clusters(clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
+def _numbered(name: str, clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
+    """The decision, or the user, of each impression as a number, (m,); None where each is one of its own."""
     if clusters is None:
         return None
-    array = plain_array("clusters", clusters)
+    array = plain_array(name, clusters)
     if array.shape != (count,) or array.dtype == object:
         raise InputError(
-            f"clusters are {array.shape} {array.dtype}, expected ({count},) numbers or text: the decision of each impression"
+            f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text: one an impression"
         )
     codes = numbered(array)
     return None if codes.max(initial=-1) == count - 1 else codes

@@ -9,16 +9,18 @@ import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
-from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, told, value_range
+from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, make_estimate, value_range
 from bandit.evaluation.estimators import Estimator, Terms, parse_estimator
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.bernstein import bernstein_interval
-from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
-from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
+from bandit.evaluation.intervals.hall import hall_interval
+from bandit.evaluation.intervals.normal import influences, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
 from bandit.evaluation.overlap import Overlap, overlap_of, verdict_without
 from bandit.evaluation.results import (
+    LOG,
     SEQUENCE_ESTIMATOR,
+    USERS,
     Curve,
     Difference,
     Evaluation,
@@ -43,11 +45,18 @@ class _Used(NamedTuple):
     terms: Terms
 
 
+class _Bound(NamedTuple):
+    """The largest weight that was possible: known, or as far as the log shows it."""
+
+    weight: float
+    is_known: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Policy:
     """A policy's sample, how the log and it meet, and the estimators that work on it, by their words.
 
-    ``caution`` is that of log and policy, whatever the estimator.
+    ``caution`` is that of log and policy, whatever the estimator. ``bound`` is the largest weight that was possible.
     """
 
     name: str
@@ -55,6 +64,7 @@ class _Policy:
     overlap: Overlap | None
     verdict: str
     caution: str
+    bound: "_Bound | None"
     used: dict[str, _Used]
     unusable: dict[str, str]
 
@@ -69,7 +79,8 @@ def evaluate(
     """Compare policies by what a log says of each.
 
     Args:
-        samples: of the same impressions, by policy, in the order in which they are shown; ``logging`` first if it is one of them.
+        samples: of the same impressions, by policy, in the order in which they are shown; ``logging`` first if it is one of
+        them.
         settings: how.
         choices: arms that each decision could choose from, (m,).
         batches: which update of the logging policy chose, (m,); None where there was one.
@@ -81,23 +92,23 @@ def evaluate(
     wanted = [parse_estimator(word) for word in settings.estimators]
     policies = [_policy(name, sample, wanted, settings, choices, arm_names) for name, sample in samples.items()]
     main = _main(policies, wanted)
-    pairs = [(policy.name, word) for policy in policies for word in policy.used]
-    terms = [used.terms for policy in policies for used in policy.used.values()]
-    drawn = resample(policies[0].sample, terms, settings.resamples, settings.seed)
-    columns = dict(zip(pairs, drawn.T, strict=True))
     judged = [
-        Judged(each.name, each.used[main].terms.value, columns[each.name, main], each.verdict) for each in policies
+        Judged(each.name, each.sample, each.used[main].terms, each.verdict, _caution(each, main)) for each in policies
     ]
-    found, reach = differences(judged, main, settings.level)
+    found, reach = differences(judged, main, settings)
+    first = policies[0].sample
     return Evaluation(
-        n=len(policies[0].sample),
-        decisions=policies[0].sample.n_clusters,
+        n=len(first),
+        decisions=first.n_clusters,
         level=settings.level,
         resamples=settings.resamples,
         estimator=main,
         reach=reach,
-        results=[_result(each, columns, settings, batches, main) for each in policies],
-        differences=_with_sequences(_with_cautions(found, policies, main), policies, settings),
+        results=[_result(each, settings, batches, main) for each in policies],
+        differences=_with_sequences(found, policies, settings),
+        users=None if first.users is None else first.n_units,
+        population=USERS if first.users is not None else LOG,
+        notes=tuple(_notes(first, policies, settings)),
     )
 
 
@@ -116,11 +127,51 @@ def _policy(
         else:
             earned = _Used(estimator, Terms(numerator=sample.rewards))  # what it is worth is known, and not estimated
             used[estimator.word] = earned if name == LOGGING else _Used(*resolved(estimator, sample))
-    overlap = None if sample.propensities is None else overlap_of(sample, settings.thresholds)
     thresholds = settings.thresholds
+    bound = None if sample.propensities is None else _bound(name, sample, settings)
+    known = bound.weight if bound is not None and bound.is_known else 0.0
+    overlap = None if sample.propensities is None else overlap_of(sample, thresholds, known)
     verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds, arm_names)
     caution = "" if overlap is None else overlap.caution(thresholds, arm_names)
-    return _Policy(name, sample, overlap, verdict, caution, used, unusable)
+    return _Policy(name, sample, overlap, verdict, caution, bound, used, unusable)
+
+
+def _bound(name: str, sample: Sample, settings: Settings) -> _Bound:
+    """The bound as stated, or from the smallest propensity that is known, or as the log shows it; 1 of the logging policy."""
+    if name == LOGGING:
+        return _Bound(1.0, is_known=True)
+    if settings.weight_bound is not None:
+        return _Bound(bound_of(sample, settings.weight_bound), is_known=True)
+    shown = bound_of(sample, None)
+    if settings.least_propensity is None:
+        return _Bound(shown, is_known=False)
+    return _Bound(max(sample.largest_probability / settings.least_propensity, sample.possible_weight), is_known=True)
+
+
+def _notes(sample: Sample, policies: list[_Policy], settings: Settings) -> abc.Iterator[str]:
+    """What holds for all of the comparison: whom intervals are about, and what some of them rest on."""
+    if sample.users is None and settings.population == USERS:
+        yield (
+            "caution: no user is known, so that intervals take decisions for independent; where users come back they are too"
+            " narrow"
+        )
+    if sample.propensities is None:
+        return
+    if sample.reward_range is None:
+        yield (
+            f"rewards are from {sample.rewards.min():g} to {sample.rewards.max():g}: Bernstein intervals and confidence"
+            " sequences need to know the smallest and the largest possible one"
+        )
+        return
+    yield (
+        "confidence sequences cover the mean over the decisions of this log so far, for its own users, each decision by its"
+        " first impression"
+    )
+    if any(policy.bound is not None and not policy.bound.is_known for policy in policies):
+        yield (
+            "the largest weight that Bernstein intervals and sequences rest on is a guess, read off this log; nobody is called"
+            " better by them alone"
+        )
 
 
 def _main(policies: list[_Policy], wanted: list[Estimator]) -> str:
@@ -137,16 +188,14 @@ def _caution(policy: _Policy, word: str) -> str:
     return "; ".join(filter(None, (policy.caution, bias)))
 
 
-def _result(
-    policy: _Policy, columns: Mapping[tuple[str, str], F64], settings: Settings, batches: I64 | None, main: str
-) -> PolicyResult:
+def _result(policy: _Policy, settings: Settings, batches: I64 | None, main: str) -> PolicyResult:
     overlap, sample = policy.overlap, policy.sample
     estimates = {
-        word: told(
+        word: make_estimate(
             used.terms.value,
-            percentile_interval(columns[policy.name, word], settings.level),
+            hall_interval(used.terms.value, influences(sample, used.terms), len(sample), settings.level),
             settings.level,
-            len(sample),
+            sample,
             overlap,
             policy.verdict,
             _caution(policy, word),
@@ -186,30 +235,46 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
         and not (is_logging and used.estimator.needs_model)
         for interval in _others(word, used, policy, settings, batches)
     ]
-    sample, level = policy.sample, settings.level
-    bound = bound_of(sample, _bound(policy, settings))
-    values = decision_values(sample, sample.weighted_rewards)
-    found = confidence_sequence(values, 0.0, max(bound, 1.0), level)
+    sample, level, bound = policy.sample, settings.level, policy.bound
+    if sample.reward_range is None or bound is None:
+        return replace(result, others=others)
+    values = decision_values(sample, sample.weights * _shares_of_range(sample))
+    found = confidence_sequence(values, 0.0, max(bound.weight, 1.0), level)
+    in_rewards = _in_rewards(sample, found)
     others.append(
         OtherInterval(
             SEQUENCE_ESTIMATOR,
             "sequence",
-            float(values.mean()),
-            float(found.lower[-1]),
-            min(float(found.upper[-1]), 1.0),
+            _rewards_of(sample, float(values.mean())),
+            float(in_rewards.lower[-1]),
+            min(float(in_rewards.upper[-1]), sample.reward_range[1]),
+            weight_bound=bound.weight,
+            is_bound_known=bound.is_known,
         )
     )
-    more = replace(result, others=others, value_curve=_curve(found))
+    more = replace(result, others=others, value_curve=_curve(in_rewards))
     if is_logging:
         return more
-    return replace(more, lead_curve=_curve(_lead(policy.sample, None, bound, 1.0, level)))
+    return replace(more, lead_curve=_curve(_lead(sample, None, bound.weight, 1.0, level)))
 
 
-def _with_cautions(found: list[Difference], policies: list[_Policy], main: str) -> list[Difference]:
-    """The same differences, with the cautions of both policies."""
-    cautions = {policy.name: _caution(policy, main) for policy in policies}
-    both = ((each, dict.fromkeys((cautions[each.policy], cautions[each.against]))) for each in found)
-    return [replace(each, caution="" if each.value is None else "; ".join(filter(None, of))) for each, of in both]
+def _shares_of_range(sample: Sample) -> F64:
+    """Rewards as shares of what they can be, in [0, 1], (m,)."""
+    assert sample.reward_range is not None  # noqa: S101 - the caller looked
+    low, high = sample.reward_range
+    return np.asarray((sample.rewards - low) / (high - low))
+
+
+def _rewards_of(sample: Sample, share: float) -> float:
+    assert sample.reward_range is not None  # noqa: S101 - the caller looked
+    low, high = sample.reward_range
+    return low + (high - low) * share
+
+
+def _in_rewards(sample: Sample, found: Sequence) -> Sequence:
+    assert sample.reward_range is not None  # noqa: S101 - the caller looked
+    low, high = sample.reward_range
+    return Sequence(found.decisions, low + (high - low) * found.lower, low + (high - low) * found.upper)
 
 
 def _with_sequences(found: list[Difference], policies: list[_Policy], settings: Settings) -> list[Difference]:
@@ -221,34 +286,36 @@ def _with_sequences(found: list[Difference], policies: list[_Policy], settings: 
             told.append(each)
             continue
         policy, against = by_name[each.policy], by_name[each.against]
-        bound, other_bound = (bound_of(one.sample, _bound(one, settings)) for one in (policy, against))
+        if policy.bound is None or against.bound is None or policy.sample.reward_range is None:
+            told.append(each)
+            continue
         other = None if against.name == LOGGING else against.sample
-        sequence = _lead(policy.sample, other, bound, other_bound, settings.level)
+        sequence = _lead(policy.sample, other, policy.bound.weight, against.bound.weight, settings.level)
         told.append(replace(each, sequence_lower=float(sequence.lower[-1]), sequence_upper=float(sequence.upper[-1])))
     return told
 
 
 def _lead(sample: Sample, other: Sample | None, bound: float, other_bound: float, level: float) -> Sequence:
-    """The sequence of the value of one policy less that of another, None for the logging one: (w - w') r by decision.
+    """The sequence of the value of one policy minus that of another, None for the logging one: (w - w') r by decision.
 
     It is at least minus the other's largest weight, and at least -1 over the logging policy, so that the lower end of a lead
     over what is live does not pay for large weights.
     """
-    rewards = sample.rewards if other is None else other.weighted_rewards
-    leads = decision_values(sample, sample.weighted_rewards - rewards)
-    return confidence_sequence(leads, -max(other_bound, 1.0), max(bound, 1.0), level)
+    assert sample.reward_range is not None  # noqa: S101 - the caller looked
+    span = sample.reward_range[1] - sample.reward_range[0]
+    others = np.ones(len(sample)) if other is None else other.weights
+    leads = decision_values(sample, (sample.weights - others) * _shares_of_range(sample))
+    found = confidence_sequence(leads, -max(other_bound, 1.0), max(bound, 1.0), level)
+    return Sequence(found.decisions, span * found.lower, span * found.upper)
 
 
 def _others(word: str, used: _Used, policy: _Policy, settings: Settings, batches: I64 | None) -> list[OtherInterval]:
     value, level, terms, sample = used.terms.value, settings.level, used.terms, policy.sample
-    kinds: dict[str, tuple[float, Interval]] = {
-        "normal": (value, normal_interval(value, standard_error(sample, terms), level)),
-        "bernstein": (
-            value,
-            bernstein_interval(sample, terms, value_range(used.estimator, sample, _bound(policy, settings)), level),
-        ),
-    }
-    told = [OtherInterval(word, kind, at, *interval) for kind, (at, interval) in kinds.items()]
+    told = [OtherInterval(word, "normal", value, *normal_interval(value, standard_error(sample, terms), level))]
+    if sample.reward_range is not None and policy.bound is not None:
+        weight, is_known = policy.bound
+        interval = bernstein_interval(sample, terms, value_range(used.estimator, sample, weight), level)
+        told.append(OtherInterval(word, "bernstein", value, *interval, weight_bound=weight, is_bound_known=is_known))
     if batches is None or len(np.unique(batches)) == 1:
         return told
     by_batch = stabilised(sample, terms, batches, level)
@@ -257,11 +324,6 @@ def _others(word: str, used: _Used, policy: _Policy, settings: Settings, batches
         lead = stabilised(sample, Terms(numerator=terms.per_decision - sample.rewards), batches, level)
         told.append(OtherInterval(word, "batches", lead.value, *lead.interval, quantity="lead"))
     return told
-
-
-def _bound(policy: _Policy, settings: Settings) -> float | None:
-    """The largest weight that was possible: those of the logging policy itself are 1."""
-    return 1.0 if policy.name == LOGGING else settings.weight_bound
 
 
 def _curve(found: Sequence) -> Curve:

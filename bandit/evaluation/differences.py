@@ -1,26 +1,31 @@
 """Differences between policies on one log, and intervals that hold for all of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from bandit.evaluation.intervals.bootstrap import percentile_interval
-from bandit.evaluation.overlap import is_refused
-from bandit.evaluation.results import Difference
-from bandit.evaluation.sample import F64
+from bandit.evaluation.estimators import Terms
+from bandit.evaluation.intervals.bootstrap import resampled_sums
+from bandit.evaluation.intervals.hall import hall_interval
+from bandit.evaluation.intervals.normal import influences
+from bandit.evaluation.overlap import effective_rewards, few_rewards, is_refused
+from bandit.evaluation.results import Difference, Settings
+from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.targets import LOGGING
 
 _ROUNDING = 1e-9
 
 
 class Judged(NamedTuple):
-    """A policy's value by the estimator that is compared, its resampled values (B,), and the verdict about its overlap."""
+    """A policy: its sample, the terms of the estimator that is compared, the verdict about its overlap, and its caution."""
 
     policy: str
-    value: float
-    drawn: F64
+    sample: Sample
+    terms: Terms
     verdict: str
+    caution: str
 
 
 class Differences(NamedTuple):
@@ -30,49 +35,119 @@ class Differences(NamedTuple):
     reach: float
 
 
-def differences(policies: Sequence[Judged], estimator: str, level: float) -> Differences:
-    """Every pair, the later less the earlier: with the logging policy first, each policy's lead over it comes first.
+class _Pair(NamedTuple):
+    """Two policies that the log can judge: what each unit adds to the error of the difference, (U,), and its standard errors.
 
-    Both values are of the same draws of the decisions, so what is common to both cancels. The adjusted intervals are max-t ones
-    (Westfall and Young 1993, chapter 2, single-step; Romano and Wolf 2005): as many standard errors wide as the largest
-    deviation among all differences is in ``level`` of the draws. Pairs with a refused policy have no part in them.
+    ``error`` is read off the rewards of both policies; ``least_error`` is what it would be if all arms earned as the log did.
     """
-    pairs = list(combinations(policies, 2))
-    reach = _reach([_drawn(pair) for pair in pairs if _is_usable(pair)], level)
-    return Differences(
-        [_difference(pair, estimator, level, reach if _is_usable(pair) else None) for pair in pairs], reach
-    )
+
+    influences: F64
+    error: float
+    least_error: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both are one policy by two names."""
+        return self.error <= _ROUNDING
 
 
-def _is_usable(pair: tuple[Judged, Judged]) -> bool:
-    return not any(is_refused(each.verdict) for each in pair)
+def differences(policies: Sequence[Judged], estimator: str, settings: Settings) -> Differences:
+    """Every pair, the later minus the earlier: with the logging policy first, each policy's lead over it comes first.
+
+    Both values are of the same impressions, so what is common to both cancels. The adjusted intervals hold for all pairs
+    together: value ± q max(s, s₀). q is the ``level`` quantile of the largest |Σ_u g_u z_u| / s among all pairs over draws of
+    multipliers g (the multiplier bootstrap of a maximum: Chernozhukov, Chetverikov and Kato 2013; single-step max-t:
+    Westfall and Young 1993, chapter 2), g Poisson(1) minus 1, z the influences of users, or else decisions. s is the standard
+    error that the rewards of both policies tell; where rewards are rare, an arm that earned little by luck tells too small a
+    one, and out of many pairs some always has such an arm. So s is at least s₀, the standard error if all arms earned as the
+    log did. In logs of seven equally good policies with rewards of 5 % and effective samples of 300 somebody was called better
+    or worse in 8 to 14 % of the logs with s alone, in 2 to 3 % so. Pairs with a refused policy have no part in q.
+    """
+    pairs = list(combinations(range(len(policies)), 2))
+    usable = {
+        (one, other): _pair(policies[one], policies[other])
+        for one, other in pairs
+        if not (is_refused(policies[one].verdict) or is_refused(policies[other].verdict))
+    }
+    reach = _reach(policies, usable, settings)
+    told = [
+        _difference(policies[one], policies[other], estimator, usable.get((one, other)), reach, settings)
+        for one, other in pairs
+    ]
+    return Differences(told, reach)
 
 
-def _drawn(pair: tuple[Judged, Judged]) -> F64:
-    return np.asarray(pair[1].drawn - pair[0].drawn)
+class Errors(NamedTuple):
+    """Standard errors of a difference: s as the rewards tell it, and s₀ if all arms earned as the log did."""
+
+    error: float
+    least_error: float
 
 
-def _reach(drawn: Sequence[F64], level: float) -> float:
-    """The quantile of the largest |d_b - d̄| in standard errors; differences without any scatter are exact and have none."""
-    columns = [each for each in drawn if np.nanstd(each) > _ROUNDING]
-    if not columns:
+def lead_errors(sample: Sample, terms: Terms) -> Errors:
+    """The standard errors of a policy's lead over the logging policy, as ``differences`` has them."""
+    logging = Judged(LOGGING, sample, Terms(numerator=sample.rewards), "", "")
+    found = _pair(logging, Judged("", sample, terms, "", ""))
+    return Errors(found.error, found.least_error)
+
+
+def _pair(against: Judged, policy: Judged) -> _Pair:
+    sample = policy.sample
+    sums = influences(sample, policy.terms) - influences(sample, against.terms)
+    count = sample.n_units
+    correction = count / (count - 1) if count > 1 else np.inf
+    error = np.sqrt(correction * float(sums @ sums)) / len(sample)
+    return _Pair(sums, float(error), _least_error(against, policy))
+
+
+def _least_error(against: Judged, policy: Judged) -> float:
+    """s₀: √(D Σ_i (w_i / Σ w - w'_i / Σ w')² V), V the variance of all rewards (or of what the model left of them).
+
+    D ≥ 1 is how much wider errors are for the impressions of a unit hanging together (Kish 1965).
+    """
+    if policy.terms.numerator is None or policy.sample.propensities is None:  # the direct method: a model alone
         return 0.0
-    table = np.stack(columns, axis=1)  # (B, pairs)
-    scaled = np.abs(table - np.nanmean(table, axis=0)) / np.nanstd(table, axis=0, ddof=1)
-    return float(np.quantile(np.nanmax(scaled, axis=1), level))
+    difference = _normalised(policy) - _normalised(against)
+    rest = policy.sample.rewards if policy.terms.base is None else policy.sample.residuals
+    together = difference * (rest - rest.mean())
+    sums, alone = policy.sample.unit_sums(together), float(together @ together)
+    design = max(float(sums @ sums) / alone, 1.0) if alone > 0 else 1.0
+    return float(np.sqrt(design * float(difference @ difference) * float(rest.var())))
 
 
-def _difference(pair: tuple[Judged, Judged], estimator: str, level: float, reach: float | None) -> Difference:
-    against, policy = pair
-    value = policy.value - against.value
-    if reach is None:
+def _normalised(judged: Judged) -> F64:
+    """W / Σ w, (m,)."""
+    if judged.policy == LOGGING:
+        return np.full(len(judged.sample), 1 / len(judged.sample))
+    total = float(judged.sample.weights.sum())
+    return judged.sample.weights / total if total > 0 else np.zeros(len(judged.sample))
+
+
+def _reach(policies: Sequence[Judged], pairs: Mapping[tuple[int, int], _Pair], settings: Settings) -> float:
+    """q; pairs without any scatter are exact and have no part in it."""
+    scattered = {pair: float(found.influences @ found.influences) ** 0.5 for pair, found in pairs.items()}
+    scattered = {pair: size for pair, size in scattered.items() if not pairs[pair].is_exact}
+    if not scattered:
+        return 0.0
+    table = np.stack([influences(each.sample, each.terms) for each in policies], axis=1)  # (U, P), columns sum to 0
+    drawn = resampled_sums(table, settings.resamples, settings.seed)  # (B, P)
+    largest = np.zeros(len(drawn))
+    for (one, other), size in scattered.items():
+        np.maximum(largest, np.abs(drawn[:, other] - drawn[:, one]) / size, out=largest)
+    return float(np.quantile(largest, settings.level))
+
+
+def _difference(
+    against: Judged, policy: Judged, estimator: str, found: _Pair | None, reach: float, settings: Settings
+) -> Difference:
+    value = policy.terms.value - against.terms.value
+    if found is None:
         verdict = next(each.verdict for each in (policy, against) if is_refused(each.verdict))
         return Difference(policy.policy, against.policy, estimator, None, None, None, None, None, verdict, value)
-    drawn = _drawn(pair)
-    if abs(value) <= _ROUNDING and np.nanstd(drawn) <= _ROUNDING:  # they are one policy by two names
-        value, drawn = 0.0, np.zeros(len(drawn))
-    lower, upper = percentile_interval(drawn, level)
-    width = reach * float(np.nanstd(drawn, ddof=1))
+    if found.is_exact and abs(value) <= _ROUNDING:
+        return Difference(policy.policy, against.policy, estimator, 0.0, 0.0, 0.0, 0.0, 0.0, policy.verdict, None)
+    lower, upper = hall_interval(value, found.influences, len(policy.sample), settings.level)
+    width = reach * max(found.error, found.least_error)
     return Difference(
         policy.policy,
         against.policy,
@@ -84,4 +159,17 @@ def _difference(pair: tuple[Judged, Judged], estimator: str, level: float, reach
         value + width,
         policy.verdict,
         None,
+        _caution(against, policy, settings),
     )
+
+
+def _caution(against: Judged, policy: Judged, settings: Settings) -> str:
+    """The cautions of both, and where the difference itself rests on too few rewards."""
+    told = [*dict.fromkeys((policy.caution, against.caution))]
+    sample = policy.sample
+    if sample.propensities is not None:
+        others = np.ones(len(sample)) if against.policy == LOGGING else against.sample.weights
+        rewards = effective_rewards(sample, sample.weights - others)
+        if rewards < settings.thresholds.effective_rewards and not any(told):
+            told.append(f"of the difference: {few_rewards(rewards, settings.thresholds)}")
+    return "; ".join(filter(None, told))

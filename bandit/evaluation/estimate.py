@@ -1,7 +1,7 @@
 """One estimate of one target policy, with an interval, or a refusal."""
 
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
@@ -12,15 +12,16 @@ from bandit.evaluation.arrays import checked_contexts_of, choices_of, sample_of_
 from bandit.evaluation.estimators import Estimator, make_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
-from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
+from bandit.evaluation.intervals.hall import hall_interval
+from bandit.evaluation.intervals.normal import NONE, Interval, influences, normal_interval, standard_error
 from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_of, verdict_without
-from bandit.evaluation.sample import Sample
+from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import LEAST_PROPENSITY
 from bandit.numeric import is_count, is_number
 from bandit.snapshot import TOTAL_WEIGHT
 
-INTERVALS: Final = ("bootstrap", "normal", "bernstein")
+INTERVALS: Final = ("hall", "bootstrap", "normal", "bernstein")
 RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
@@ -64,13 +65,15 @@ def estimate(
     reward_estimates: npt.ArrayLike | None = None,
     clusters: npt.ArrayLike | None = None,
     *,
+    users: npt.ArrayLike | None = None,
     eligible: npt.ArrayLike | None = None,
     contexts: npt.ArrayLike | None = None,
     level: float = LEVEL,
-    interval: str = "bootstrap",
+    interval: str = "hall",
     resamples: int = RESAMPLES,
     seed: int = 0,
     weight_bound: float | None = None,
+    reward_range: tuple[float, float] | None = None,
     thresholds: Thresholds | None = None,
     **tuning: float | None,
 ) -> Estimate:
@@ -79,21 +82,26 @@ def estimate(
     Args:
         name: ``replay``, ``ips``, ``snips``, ``dm``, ``dr``, ``sndr``, ``switch_dr`` or ``dros``; the class of each has its
             formula and source.
-        rewards: (m,), in [0, 1].
+        rewards: (m,), finite.
         arms: what was shown, (m,), 0 to k - 1.
         propensities: probability with which it was chosen, (m,); None leaves ``dm`` alone.
         target_probabilities: of the target policy, (m, k); rows sum to one.
-        reward_estimates: expected reward of each arm, (m, k), from a model that has not seen the impression; for ``dm``, ``dr``,
-            ``sndr``, ``switch_dr`` and ``dros``.
+        reward_estimates: expected reward of each arm, (m, k), from a model that has not seen the impression; for ``dm``,
+            ``dr``, ``sndr``, ``switch_dr`` and ``dros``.
         clusters: the decision of each impression, (m,); None where each is one of its own.
+        users: who saw each impression, (m,): intervals are then of what users like them would see. None takes decisions for
+            independent, which is too narrow where users come back.
         eligible: arms that could be shown, (m, k) or (k,); None for all.
         contexts: (m, d), which the propensities are tested with; None leaves that test out.
         level: of the interval.
-        interval: ``bootstrap`` (percentiles over decisions), ``normal`` or ``bernstein``, which holds for any m if decisions
-            are shown once and no weight above ``weight_bound`` was possible.
+        interval: ``hall`` (studentised, without its skewness), ``bootstrap`` (percentiles), ``normal``, or ``bernstein``, which
+            holds for any m, for the users of this log, if decisions are shown once and no weight above ``weight_bound`` was
+            possible.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-        weight_bound: the largest weight that was possible, for ``bernstein``; None takes what the log shows of it.
+        weight_bound: the largest weight that was possible, if that is known; None takes what the log shows of it.
+        reward_range: the smallest and the largest possible reward; None takes 0 and 1 where all rewards lie there, and says
+            that it is needed by ``bernstein`` elsewhere.
         thresholds: what the log has to reach for an answer.
         tuning: ``clip`` of ``ips``, ``snips``, ``dr`` and ``sndr``, ``threshold`` of ``switch_dr``, ``shrinkage`` of ``dros``;
             None lets SLOPE choose.
@@ -114,37 +122,49 @@ def estimate(
         raise InputError(f"there is no interval {interval!r}; choose one of {', '.join(INTERVALS)}")
     if not (is_number(seed) and is_count(seed + 1)):
         raise InputError(f"seed is {seed!r}, expected a whole number of at least 0")
-    sample = sample_of_arrays(rewards, arms, propensities, target_probabilities, reward_estimates, clusters, eligible)
+    sample = sample_of_arrays(
+        rewards, arms, propensities, target_probabilities, reward_estimates, clusters, eligible, users
+    )
     if len(sample) == 0:
         raise InputError("there are no impressions to judge by; pass at least one")
+    sample = replace(sample, reward_range=reward_range_of(sample.rewards, reward_range))
     if contexts is not None:
         sample = replace(sample, contexts=checked_contexts_of(contexts, len(sample)))
     check_works(estimator, sample)
     if name == "replay":
         check_uniform(sample, choices_of(eligible, np.shape(target_probabilities)))
     used, terms = resolved(estimator, sample)
-    if interval == "bootstrap":
+    if interval == "hall":
+        found = hall_interval(terms.value, influences(sample, terms), len(sample), level)
+    elif interval == "bootstrap":
         found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
     elif interval == "normal":
         found = normal_interval(terms.value, standard_error(sample, terms), level)
     else:
         found = bernstein_interval(sample, terms, value_range(estimator, sample, weight_bound), level)
     thresholds = Thresholds() if thresholds is None else thresholds
-    overlap = None if sample.propensities is None else overlap_of(sample, thresholds)
+    bound = 0.0 if weight_bound is None or sample.propensities is None else bound_of(sample, weight_bound)
+    overlap = None if sample.propensities is None else overlap_of(sample, thresholds, bound)
     verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
     cautions = ["" if overlap is None else overlap.caution(thresholds), bias_caution(used, estimator.word, overlap)]
-    return told(terms.value, found, level, len(sample), overlap, verdict, "; ".join(filter(None, cautions)))
+    return make_estimate(terms.value, found, level, sample, overlap, verdict, "; ".join(filter(None, cautions)))
 
 
-def told(
-    value: float, interval: Interval, level: float, n: int, overlap: Overlap | None, verdict: str, caution: str
+def make_estimate(
+    value: float, interval: Interval, level: float, sample: Sample, overlap: Overlap | None, verdict: str, caution: str
 ) -> Estimate:
-    """An estimate whose number stands where it may be believed, and aside where it may not."""
-    number = value if isfinite(value) else None
+    """An estimate whose number stands where it may be believed, and aside where it may not.
+
+    The interval is cut at the ends of what a reward can be, where the truth is.
+    """
+    number, n = value if isfinite(value) else None, len(sample)
     size, weight = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
     if is_refused(verdict) or number is None:
         return Estimate(None, None, None, level, n, size, weight, verdict, number)
+    low, high = sample.reward_range or (-inf, inf)
     lower, upper = (end if isfinite(end) else None for end in interval)
+    if lower is not None and upper is not None and lower <= high and upper >= low:
+        lower, upper = max(lower, low), min(upper, high)
     return Estimate(number, lower, upper, level, n, size, weight, verdict, None, caution)
 
 
@@ -185,11 +205,17 @@ def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
 
 
 def value_range(estimator: Estimator, sample: Sample, weight_bound: float | None) -> float:
-    """The width of the range that values lie in, for rewards in [0, 1], weights up to a bound, and estimates as they are.
+    """The width of the range that values lie in, for rewards in their range, weights up to a bound, and estimates as they are.
 
     Raises:
-        InputError: the bound is not a number above 0, or below a weight that is there.
+        InputError: the bound is not a number above 0, or below a weight that is there; or nobody knows what rewards can be.
     """
+    if sample.reward_range is None:
+        raise InputError(
+            f"rewards are from {sample.rewards.min():g} to {sample.rewards.max():g}, and what they can be is not known; pass the"
+            " smallest and the largest possible one as reward_range"
+        )
+    least, most = sample.reward_range
     lowest, highest = 0.0, 0.0
     if estimator.needs_model:
         assert sample.logged_estimates is not None  # noqa: S101 - was checked before
@@ -201,7 +227,7 @@ def value_range(estimator: Estimator, sample: Sample, weight_bound: float | None
     bound = bound_of(sample, weight_bound)
     setting = estimator.setting
     used = bound if setting is None or estimator.tuned == "shrinkage" else min(bound, setting)
-    return highest - lowest + used * (1 + highest - lowest)
+    return highest - lowest + used * (max(most - lowest, 0.0) - min(least - highest, 0.0))
 
 
 def bound_of(sample: Sample, weight_bound: float | None) -> float:

@@ -1,13 +1,16 @@
 """From a log and several target policies to what estimators need, block by block, so that no (m, k) matrix is ever held."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table, supported
+from bandit.evaluation.results import LOG, USERS
 from bandit.evaluation.reward_models import CrossFitted
-from bandit.evaluation.sample import F64, I64, Sample, numbered
+from bandit.evaluation.sample import F64, I64, Sample, numbered, reward_range_of
 from bandit.evaluation.targets import LoggingPolicy, Target
 from bandit.impressions import ImpressionLog
 
@@ -15,7 +18,12 @@ _AT_A_TIME = 4096  # impressions: joint draws of 256 for 20 arms take 170 MB
 
 
 def samples_of(
-    log: ImpressionLog, targets: Sequence[Target | LoggingPolicy], model: CrossFitted | None = None
+    log: ImpressionLog,
+    targets: Sequence[Target | LoggingPolicy],
+    model: CrossFitted | None = None,
+    *,
+    population: str = USERS,
+    reward_range: tuple[float, float] | None = None,
 ) -> list[Sample]:
     """A sample for each target policy, all of the same impressions and decisions.
 
@@ -23,10 +31,17 @@ def samples_of(
         log: to judge by.
         targets: the policies.
         model: of rewards, cross-fitted on this log; None leaves the estimators that need one out.
+        population: whom intervals are about: ``users`` like those of the log, where it knows them, or the ``log`` itself.
+        reward_range: the smallest and the largest possible reward, as for ``estimate``.
 
     Raises:
-        InputError: a target's probabilities are not (n, k) or a row does not sum to one.
+        InputError: a target's probabilities are not (n, k) or a row does not sum to one, a decision has two users, or a
+            reward is outside the range.
     """
+    known: dict[str, Any] = {
+        "users": _users(log, population),
+        "reward_range": reward_range_of(log.rewards, reward_range),
+    }
     kept = [_Kept(len(log), log.n_arms) for _ in targets]
     clusters = None if log.clusters is None else numbered(log.clusters)
     of_decision = np.ones(len(log)) if clusters is None else 1 / np.bincount(clusters)[clusters]  # 1 / n, (m,)
@@ -50,6 +65,7 @@ def samples_of(
             into.squares[rows] = np.einsum("nk,nk->n", p, p)
             able = supported(p, shown, propensities, log.eligible_of(title, rows), ever[arms])
             into.unsupported[rows] = (p - able).sum(axis=1)
+            into.largest = max(into.largest, float(able.max(initial=0.0)))
             into.expected_arms[arms] += of_decision[rows] @ able
             into.expected_squares[arms] += of_decision[rows] @ able**2
             if clusters is not None:
@@ -59,7 +75,7 @@ def samples_of(
                 into.estimates[rows] = np.einsum("nk,nk->n", p, q)
     estimates = None if model is None else logged
     return [
-        _logging_sample(log, of_decision, estimates, clusters)
+        replace(_logging_sample(log, of_decision, estimates, clusters), **known)
         if isinstance(target, LoggingPolicy)
         else Sample(
             rewards=log.rewards,
@@ -76,6 +92,8 @@ def samples_of(
             clusters=clusters,
             contexts=log.contexts,
             target_squares=into.squares,
+            largest_probability=into.largest,
+            **known,
         )
         for target, into in zip(targets, kept, strict=True)
     ]
@@ -86,9 +104,27 @@ class _Kept:
 
     def __init__(self, count: int, n_arms: int) -> None:
         self.target, self.unsupported, self.estimates = np.empty(count), np.empty(count), np.empty(count)
-        self.squares = np.empty(count)
+        self.squares, self.largest = np.empty(count), 0.0
         self.expected_arms, self.expected_squares = np.zeros(n_arms), np.zeros(n_arms)
         self.shown_arms, self.shown_squares = np.zeros(n_arms), np.zeros(n_arms)
+
+
+def _users(log: ImpressionLog, population: str) -> I64 | None:
+    """The user of each impression as a number, (m,); None where nobody is known, or decisions are what intervals are about."""
+    if log.users is None or population == LOG:
+        return None
+    users = numbered(log.users)
+    if log.clusters is not None:
+        decisions = numbered(log.clusters)
+        of_decision = users[np.unique(decisions, return_index=True)[1]]
+        wrong = users != of_decision[decisions]
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"row {row} shows decision {log.clusters[row]} to another user than before; a decision is drawn for one user:"
+                " number decisions by user and title"
+            )
+    return users
 
 
 def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k: int) -> F64:

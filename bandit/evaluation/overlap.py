@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bandit.errors import InputError
 from bandit.evaluation.calibration import (
+    NOTHING,
     mean_weight,
     mean_weight_by_impression,
     unsupported_share,
@@ -12,7 +15,8 @@ from bandit.evaluation.calibration import (
     worst_context,
     worst_shown_arm,
 )
-from bandit.evaluation.sample import Sample
+from bandit.evaluation.intervals.hall import effective_count
+from bandit.evaluation.sample import F64, Sample
 from bandit.numeric import is_number
 
 OK = "ok"
@@ -36,8 +40,11 @@ class Thresholds:
             logged with some digits.
         context_shift: a context feature whose mean the weights move by fewer of its standard deviations is taken as balanced
             (0.1: Austin 2009).
-        effective_rewards: at least; below, values are shown, and intervals are not to be believed: where a handful of rewards is
-            to be expected, they know nothing of those that happened not to come.
+        effective_rewards: at least; below, values are shown, and intervals are not to be believed: where a handful of rewards
+            is to be expected, they know nothing of those that happened not to come. The same goes for rewards that are
+            missing from the largest possible one.
+        units: at least, users that intervals are to hold for the like of, or else decisions; with fewer, intervals are too
+            narrow (Cameron, Gelbach and Miller 2008), and the caution is as for rewards.
 
     Raises:
         InputError: a threshold is not a number of at least 0.
@@ -52,6 +59,7 @@ class Thresholds:
     rounding: float = 0.01
     context_shift: float = 0.1
     effective_rewards: float = 10.0
+    units: float = 50.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -63,15 +71,16 @@ class Thresholds:
 class Overlap:
     """How far a log and a target policy meet.
 
-    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965); ``max_weight`` the largest that
-    is there. ``largest_share`` is that of one decision in Σ W, of one that is there or was possible; ``unsupported`` the target's
-    mean probability on arms without support. ``mean_weight`` is of decisions, 1 up to ``mean_weight_error`` where the
-    propensities are right, less at most ``unsupported``; ``impression_weight`` is of impressions. ``miscalibrated_arm`` is the
-    arm whose weights are the most standard errors, ``miscalibration``, from the target's probability of it; ``lingering_arm`` the
-    same by impressions, off by ``lingering_share`` and ``lingering`` standard errors; ``shifted_context`` the feature of contexts
-    whose mean (mean square, if ``is_square``) the weights move furthest, by ``context_shift`` standard deviations and
-    ``context_shift_errors`` standard errors; None where there was nothing to test. ``effective_rewards`` are those of so many
-    decisions at the log's mean reward.
+    ``effective_sample_size`` is (Σ W)² / Σ W² over the decisions' sums of weights W (Kish 1965); ``max_weight`` the largest
+    that is there. ``largest_share`` is that of one decision in Σ W, of one that is there or was possible; ``unsupported`` the
+    target's mean probability on arms without support. ``mean_weight`` is of decisions, 1 up to ``mean_weight_error`` where
+    the propensities are right, less at most ``unsupported``; ``impression_weight`` is of impressions. ``miscalibrated_arm``
+    is the arm whose weights are the most standard errors, ``miscalibration``, from the target's probability of it;
+    ``lingering_arm`` the same by impressions, off by ``lingering_share`` and ``lingering`` standard errors;
+    ``shifted_context`` the feature of contexts whose mean (mean square, if ``is_square``) the weights move furthest, by
+    ``context_shift`` standard deviations and ``context_shift_errors`` standard errors; None where there was nothing to test.
+    ``effective_rewards`` are the target's own, as ``effective_rewards`` of this module counts them. ``effective_units`` are
+    the users (or else decisions) that make up the log, by how much they were shown and by their weights, whichever is fewer.
     """
 
     decisions: int
@@ -94,6 +103,7 @@ class Overlap:
     context_shift: float
     context_shift_errors: float
     effective_rewards: float
+    effective_units: float
 
     def reasons(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> list[str]:
         """Why the log cannot tell; empty if it can. Arms go by their names, or else by their numbers."""
@@ -134,9 +144,11 @@ class Overlap:
         """Why values or intervals are not to be believed where the overlap is enough; empty if they are."""
         told = []
         if self.effective_rewards < thresholds.effective_rewards:
+            told.append(few_rewards(self.effective_rewards, thresholds))
+        if self.effective_units < thresholds.units:
             told.append(
-                f"too few rewards: an effective sample of this size holds {self.effective_rewards:.1f} of them, expected at least"
-                f" {thresholds.effective_rewards:g}; intervals are too narrow"
+                f"too few users, or decisions where no user is known: the log is as good as {self.effective_units:,.0f} of them,"
+                f" expected at least {thresholds.units:g}; intervals are too narrow"
             )
         if _is_off(self.impression_weight, self.impression_weight_errors, self.unsupported, thresholds):
             told.append(
@@ -156,19 +168,26 @@ class Overlap:
         return _verdict(self.reasons(thresholds, arm_names)) or OK
 
 
-def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
-    """How far the log of a sample, which has propensities, and its target policy meet."""
+def overlap_of(sample: Sample, thresholds: Thresholds, known_bound: float = 0.0) -> Overlap:
+    """How far the log of a sample, which has propensities, and its target policy meet.
+
+    Args:
+        sample: with propensities.
+        thresholds: which arms are tested.
+        known_bound: the largest weight that is known to have been possible; 0 where the log alone says what was.
+    """
     by_decision = sample.sums(sample.weights)  # (C,)
-    total, square = float(by_decision.sum()), float(by_decision @ by_decision)
-    size = total**2 / square if square > 0 else 0.0
-    largest = max(float(by_decision.max(initial=0.0)), sample.possible_weight)
+    total = float(by_decision.sum())
+    largest = max(float(by_decision.max(initial=0.0)), sample.possible_weight, known_bound)
     decisions, impressions = mean_weight(sample), mean_weight_by_impression(sample)
     arm = worst_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
-    lingering = worst_shown_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
+    lingering = NOTHING
+    if sample.are_decisions_repeated:
+        lingering = worst_shown_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
     context = worst_context(sample)
     return Overlap(
         decisions=sample.n_clusters,
-        effective_sample_size=size,
+        effective_sample_size=kish(by_decision),
         max_weight=float(sample.weights.max(initial=0.0)),
         largest_share=largest / total if total > 0 else 1.0,
         unsupported=unsupported_share(sample),
@@ -176,7 +195,7 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
         mean_weight_error=decisions.error,
         mean_weight_errors=decisions.errors,
         impression_weight=impressions.mean,
-        impression_weight_errors=impressions.errors,
+        impression_weight_errors=impressions.errors if sample.are_decisions_repeated else 0.0,
         miscalibrated_arm=arm.place,
         miscalibration=arm.errors,
         lingering_arm=lingering.place,
@@ -186,7 +205,44 @@ def overlap_of(sample: Sample, thresholds: Thresholds) -> Overlap:
         is_square=context.is_square,
         context_shift=context.off,
         context_shift_errors=context.errors,
-        effective_rewards=size * float(sample.rewards.mean()),
+        effective_rewards=effective_rewards(sample, sample.weights),
+        effective_units=min(kish(sample.unit_sizes), kish(sample.unit_sums(sample.weights))),
+    )
+
+
+def kish(sums: F64) -> float:
+    """How many equal ones sums of at least 0 (n,) are as good as: (Σ s)² / Σ s² (Kish 1965)."""
+    square = float(sums @ sums)
+    return float(sums.sum()) ** 2 / square if square > 0 else 0.0
+
+
+def effective_rewards(sample: Sample, weights: F64) -> float:
+    """How many rewards, weighted as a target would earn them, an estimate rests on; the fewer of those that came and did not.
+
+    (Σ_u a_u)² / Σ_u a_u² with a_u = Σ |w| (r - low) of a user, or else a decision, and the same with high - r, low and high
+    the ends of what a reward can be: near either, an interval is read off the few that differ. Where nobody knows those ends,
+    it is (Σ z²)² / Σ z⁴ of the influences z = Σ w (r - v), v the weighted mean.
+
+    Args:
+        sample: whose rewards.
+        weights: of the target, or the difference of those of two, (m,).
+    """
+    if sample.reward_range is None:
+        total = float(weights.sum())
+        centre = (
+            float(weights @ sample.rewards) / total if total > 0 and (weights >= 0).all() else sample.rewards.mean()
+        )
+        return effective_count(sample.unit_sums(weights * (sample.rewards - centre)))
+    low, high = sample.reward_range
+    size = np.abs(weights)
+    return min(kish(sample.unit_sums(size * part)) for part in (sample.rewards - low, high - sample.rewards))
+
+
+def few_rewards(found: float, thresholds: Thresholds) -> str:
+    """The caution that an interval rests on too few rewards."""
+    return (
+        f"too few rewards: the answer rests on {found:.1f} of them (or of what is missing from the largest), expected at least"
+        f" {thresholds.effective_rewards:g}; intervals are too narrow"
     )
 
 

@@ -14,6 +14,7 @@ from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, 
 from bandit.evaluation.judging import samples_of
 from bandit.evaluation.learning import Learned, learn
 from bandit.evaluation.sample import F64, I64, Sample, numbered
+from bandit.evaluation.splitting import in_time
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog
 from bandit.numeric import is_count
@@ -69,7 +70,7 @@ def replay_learning(
         batch_size: kept impressions between two updates.
         features: of the artworks, (A, f), for the posterior ``shared``.
         floor: as for ``decide``.
-        level: of the interval, which takes kept impressions of one decision together.
+        level: of the interval, which takes kept impressions of one user, or else decision, together.
         seed: of the policy's draws.
         report: told how many impressions are done.
 
@@ -82,7 +83,7 @@ def replay_learning(
         )
     if log.propensities is None:
         raise InputError("replay needs propensities, and there are none; dm alone works without them")
-    log = _in_time(log)
+    log = in_time(log)
     uniforms = np.random.default_rng(hash_base(PURPOSE, seed, 0)).random(len(log))
     kept: list[I64] = []
     values: list[float | None] = []
@@ -129,17 +130,12 @@ def _batch(log: ImpressionLog, target: PolicyTarget, uniforms: F64, start: int, 
     return np.array(kept, dtype=np.int64), start
 
 
-def _in_time(log: ImpressionLog) -> ImpressionLog:
-    return log if log.times is None else log.take(np.argsort(log.times, kind="stable"))
-
-
 def _interval(shown: ImpressionLog, level: float) -> Interval:
     count = len(shown)
     if count == 0:
         return NONE
     nothing = np.zeros(count)
-    sample = Sample(
-        shown.rewards, nothing, nothing, None, clusters=None if shown.clusters is None else numbered(shown.clusters)
-    )
+    whose = shown.clusters if shown.users is None else shown.users
+    sample = Sample(shown.rewards, nothing, nothing, None, clusters=None if whose is None else numbered(whose))
     terms = Terms(numerator=shown.rewards)
     return normal_interval(terms.value, standard_error(sample, terms), level)

@@ -157,15 +157,17 @@ class CrossFitted:
 
 
 def cross_fit(model: RewardModel, log: ImpressionLog, folds: int = FOLDS, seed: int = 0) -> CrossFitted:
-    """Fit a model once a fold, to the impressions of all other folds; a decision's impressions are in one fold.
+    """Fit a model once a fold, to the impressions of all other folds; those of a user, or else a decision, are in one fold.
 
     Raises:
-        InputError: there are fewer than two folds or fewer decisions than folds.
+        InputError: there are fewer than two folds or fewer users, or else decisions, than folds.
     """
-    decisions = np.arange(len(log)) if log.clusters is None else np.unique(log.clusters, return_inverse=True)[1]
-    count = int(decisions.max(initial=-1)) + 1
+    whose = log.clusters if log.users is None else log.users
+    units = np.arange(len(log)) if whose is None else np.unique(whose, return_inverse=True)[1]
+    count = int(units.max(initial=-1)) + 1
     if not 2 <= folds <= count:
-        raise InputError(f"{folds} folds of {count} decisions, expected 2 to as many folds as decisions")
+        what = "decisions" if log.users is None else "users"
+        raise InputError(f"{folds} folds of {count} {what}, expected 2 to as many folds as {what}")
     shuffled = np.random.default_rng(hash_base(PURPOSE, seed, 0)).permutation(count)
-    of_rows = (shuffled % folds)[decisions]
+    of_rows = (shuffled % folds)[units]
     return CrossFitted(model.name, tuple(model.fit(log.take(of_rows != fold)) for fold in range(folds)), of_rows)

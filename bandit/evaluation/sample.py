@@ -1,10 +1,15 @@
 """What estimators need of a log and a target policy: a few numbers an impression, whatever the number of arms."""
 
+from collections import abc
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
+
+from bandit.errors import InputError
+from bandit.numeric import is_number
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -20,10 +25,13 @@ class Sample:
     ``propensities``: probability p with which the shown arm was chosen; None where it is not known. ``logged_estimates``:
     reward q̂(x, a) that a model expects of the shown arm; ``target_estimates``: Σ_a π(a|x) q̂(x, a). None where there is no
     model. ``target_squares``: Σ_a π(a|x)², for plans. ``clusters``: the decision of each impression, as ``numbered``; None
-    where each is one of its own. For checks of the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the
-    impressions of a decision, ``expected_arms`` (A,): Σ π(a|x) / n over all impressions that could show the arm, and
-    ``expected_squares`` (A,): Σ π(a|x)² / n over the arm's share p̄_a of its title's impressions. ``shown_arms`` and
-    ``shown_squares`` are the same without n, where decisions are shown several times.
+    where each is one of its own. ``users``: who saw it, as ``numbered``, where intervals are to hold for users like them;
+    None where they are to hold for the decisions of this log. ``largest_probability``: the largest π(a|x) of an arm that the
+    log could show. ``reward_range``: the ends that rewards are known to lie between; None where they are not. For checks of
+    the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the impressions of a decision, ``expected_arms``
+    (A,): Σ π(a|x) / n over all impressions that could show the arm, and ``expected_squares`` (A,): Σ π(a|x)² / n over the
+    arm's share p̄_a of its title's impressions. ``shown_arms`` and ``shown_squares`` are the same without n, where decisions
+    are shown several times.
     """
 
     rewards: F64
@@ -40,6 +48,9 @@ class Sample:
     clusters: I64 | None = None
     contexts: npt.NDArray[np.floating] | None = None
     target_squares: F64 | None = None
+    users: I64 | None = None
+    largest_probability: float = 1.0
+    reward_range: tuple[float, float] | None = (0.0, 1.0)
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -84,6 +95,32 @@ class Sample:
         return self.sums(np.ones(len(self)))
 
     @cached_property
+    def units(self) -> I64 | None:
+        """What was drawn independently, of each impression: its user, or else its decision; None where each is one of its own."""
+        return self.clusters if self.users is None else self.users
+
+    @cached_property
+    def n_units(self) -> int:
+        """Independent units, U."""
+        return len(self) if self.units is None else int(self.units.max(initial=-1)) + 1
+
+    def unit_sums(self, values: F64) -> F64:
+        """The sum of ``values`` (m,) over the impressions of each unit, (U,)."""
+        if self.units is None:
+            return values
+        return np.bincount(self.units, weights=values, minlength=self.n_units).astype(np.float64, copy=False)
+
+    @cached_property
+    def unit_sizes(self) -> F64:
+        """Impressions of each unit, (U,)."""
+        return self.unit_sums(np.ones(len(self)))
+
+    @cached_property
+    def are_decisions_repeated(self) -> bool:
+        """Whether any decision was shown more than once."""
+        return self.clusters is not None and self.n_clusters < len(self)
+
+    @cached_property
     def shares(self) -> F64:
         """What each impression is of its decision, 1 / n, (m,)."""
         return np.ones(len(self)) if self.clusters is None else np.asarray(1 / self.sizes[self.clusters])
@@ -98,6 +135,29 @@ class Sample:
         others = self.propensities < 1
         rest = (1 - self.target[others] - self.unsupported[others]) / (1 - self.propensities[others])
         return max(float(self.weights.max(initial=0.0)), float(rest.max(initial=0.0)))
+
+
+def reward_range_of(rewards: F64, stated: object) -> tuple[float, float] | None:
+    """The ends that rewards lie between: as stated, or 0 and 1 where all lie there; None where nobody knows.
+
+    Raises:
+        InputError: the ends are not two ascending finite numbers, or a reward lies outside; names the first such row.
+    """
+    if stated is None:
+        return (0.0, 1.0) if not len(rewards) or (rewards.min() >= 0 and rewards.max() <= 1) else None
+    ends = [end for end in stated if is_number(end)] if isinstance(stated, abc.Iterable) else []
+    if len(ends) != 2 or not all(isfinite(end) for end in ends) or not ends[0] < ends[1]:
+        raise InputError(
+            f"reward_range is {stated!r}, expected two numbers, the smallest and the largest possible reward"
+        )
+    low, high = float(ends[0]), float(ends[1])
+    outside = ~((rewards >= low) & (rewards <= high))
+    if outside.any():
+        row = int(outside.argmax())
+        raise InputError(
+            f"row {row} has the reward {rewards[row]:g}, expected {low:g} to {high:g} as reward_range says"
+        )
+    return low, high
 
 
 def numbered(values: npt.NDArray[np.generic]) -> I64:

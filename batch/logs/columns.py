@@ -134,7 +134,7 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
     files = f", {len(table.parts)} files" if len(table.parts) > 1 else ""
     called = path if is_glob(str(path)) else path.name
     about = f"{called}{files} ({', '.join(used)}): {len(log):,} impressions"
-    return LoggedData(log, about, arms.names, notes=tuple(notes), days=days)
+    return LoggedData(log, about, arms.names, notes=tuple(notes), days=days, are_dated=are_times)
 
 
 def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:

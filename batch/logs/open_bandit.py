@@ -153,7 +153,9 @@ def _logged(table: pl.DataFrame, n_items: int, about: str, notes: tuple[str, ...
         times=times,
     )
     spanned = float(times[-1] - times[0]) / _DAY_MICROSECONDS
-    return LoggedData(log, about, [f"item {item}" for item in range(n_items)], notes=notes, days=spanned)
+    return LoggedData(
+        log, about, [f"item {item}" for item in range(n_items)], notes=notes, days=spanned, are_dated=True
+    )
 
 
 def _contexts(table: pl.DataFrame) -> npt.NDArray[np.float32]:

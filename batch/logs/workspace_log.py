@@ -84,6 +84,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
         _notes(frame, everything.height),
         float(len(wanted)),
         least_propensity(workspace, frame),
+        are_dated=True,
     )
 
 

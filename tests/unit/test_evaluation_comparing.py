@@ -23,6 +23,7 @@ from bandit.evaluation import (
     samples_of,
 )
 from bandit.evaluation.differences import Judged, differences
+from bandit.evaluation.estimators import Terms
 from bandit.evaluation.planning import whole_days
 from bandit.evaluation.targets import Target
 from bandit.impressions import ImpressionLog
@@ -101,10 +102,12 @@ def test_all_adjusted_differences_hold_together_as_often_as_they_say() -> None:
     random = np.random.default_rng(3)
     missed = 0
     for _ in range(300):
-        base = random.normal(size=(400, 5))
-        noise = random.normal(size=(200, 5)) / 20
-        policies = [Judged(str(i), float(base[:, i].mean()), base[:, i].mean() + noise[:, i], "ok") for i in range(5)]
-        found = differences(policies, "ips", 0.9).pairs
+        rewards = random.random(400)
+        judged = [
+            Judged(str(i), Sample(rewards, rewards, np.zeros(400), None), Terms(base=random.normal(size=400)), "ok", "")
+            for i in range(5)
+        ]
+        found = differences(judged, "dm", Settings(level=0.9, resamples=200)).pairs
         missed += any(not each.adjusted_lower <= 0 <= each.adjusted_upper for each in found)  # type: ignore[operator]
     assert 0.04 <= missed / 300 <= 0.16
 
@@ -191,7 +194,7 @@ def test_a_handful_of_rewards_is_a_caution_and_no_refusal() -> None:
     rare = replace(log, rewards=(np.arange(1000) < 8).astype(float))
     result = compared(rare, "low").results[1]
     assert result.is_reliable
-    assert result.caution.startswith("too few rewards: an effective sample of this size holds ")
+    assert result.caution.startswith("too few rewards: the answer rests on ")
     lenient = compared(rare, "low", thresholds=Thresholds(effective_rewards=1)).results[1]
     assert lenient.caution == ""
 
@@ -321,15 +324,52 @@ def test_replay_goes_through_a_log_in_time_and_takes_decisions_together() -> Non
 # --- plans -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_smallest_lead_is_that_of_the_power_analysis() -> None:
+def _called_better(rates: F64, shown: npt.NDArray[np.int64], propensities: F64, seed: int) -> bool:
+    """Whether the lead of ``high`` over the logging policy is told from a log of what was shown."""
+    rewards = (np.random.default_rng(seed).random(len(shown)) < rates[shown]).astype(float)
+    found = judged(ImpressionLog(np.ones((len(shown), 1)), shown, rewards, propensities, K), "high")
+    lead = found.differences[0].adjusted_lower
+    return lead is not None and lead > 0
+
+
+def _rates_with_lead(lead: float, rates: F64, logging: F64) -> F64:
+    """The rates at which ``high`` leads by so much because the arms that it shows more often earn more often."""
+    target = np.array(TABLES["high"])
+    above = target > logging
+    excess = target - logging
+    return np.where(above, rates * (lead - excess[~above] @ rates[~above]) / (excess[above] @ rates[above]), rates)
+
+
+@pytest.mark.parametrize("level", [0.005, 0.05])
+def test_the_smallest_lead_is_found_as_often_as_planned_though_a_lead_raises_its_own_variance(level: float) -> None:
+    logging = np.array([0.4, 0.3, 0.2, 0.1])
+    count = round(100 / level)
+    random = np.random.default_rng(4)
+    rates = np.full(K, level)
+    shown = random.choice(K, count, p=logging)
+    log = ImpressionLog(
+        np.ones((count, 1)), shown, (random.random(count) < rates[shown]).astype(float), logging[shown], K
+    )
+    detectable = plan("high", judged(log, "high"), samples(log, "high")["high"], log.n_eligible).detectable
+    assert detectable is not None
+    better = _rates_with_lead(detectable, rates, logging)
+    hits = 0
+    for seed in range(200):
+        again = np.random.default_rng((seed, 1)).choice(K, count, p=logging)
+        hits += _called_better(better, again, logging[again], seed)
+    assert 0.7 <= hits / 200 <= 0.92
+
+
+def test_a_lead_of_the_size_of_the_standard_error_is_the_usual_power_analysis() -> None:
     log = log_of()
-    sample = samples(log, "high")["high"]
-    found = plan("high", judged(log, "high"), sample, log.n_eligible)
-    leads = sample.weighted_rewards - sample.rewards
-    expected = (norm.ppf(0.975) + norm.ppf(0.8)) * leads.std(ddof=1) / np.sqrt(M)
-    assert found.detectable == pytest.approx(expected, rel=0.05)  # the bootstrap's standard error
-    assert found.detectable_share == pytest.approx(expected / log.rewards.mean(), rel=0.05)
-    assert found.days is None
+    sample = samples(log, "even")["even"]
+    found = plan("even", judged(log, "even"), sample, log.n_eligible)
+    assert (found.detectable, found.days) == (0.0, None)  # it chooses as the log did
+    low = samples(log, "low")["low"]
+    leads = low.weighted_rewards - low.rewards
+    usual = (norm.ppf(0.975) + norm.ppf(0.8)) * leads.std(ddof=1) / np.sqrt(M)
+    detectable = plan("low", judged(log, "low"), low, log.n_eligible).detectable
+    assert detectable == pytest.approx(usual, rel=0.6)
 
 
 def test_the_more_policies_are_compared_the_larger_a_lead_has_to_be() -> None:
@@ -349,30 +389,55 @@ def test_a_refused_policy_has_days_to_gather_and_no_lead_to_be_found() -> None:
     assert found.days is not None
 
 
-def test_planned_explore_data_find_the_lead_as_often_as_planned() -> None:
-    log = log_of(60_000, logging=(0.4, 0.3, 0.2, 0.1))
+def test_explore_data_of_a_refused_policy_find_the_lead_as_often_as_planned() -> None:
+    log = log_of(3000, logging=(0.97, 0.01, 0.01, 0.01))
     gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.02)
     found = plan("even", judged(log, "even"), samples(log, "even")["even"], log.n_eligible, gathering)
+    assert found.detectable is None
     assert found.days is not None
     days = whole_days(found.days)
     random = np.random.default_rng(6)
-    truth = float(RATES.mean())
+    logged_rate = float(log.rewards.mean())
     hits = 0
     for _ in range(400):  # explore data tell of the policy, the rest of what is logged, which is 0.02 worse
         explored, rest = int(200 * days), int(800 * days)
-        policy = (random.random(explored) < RATES[random.integers(0, K, explored)]).astype(float)
-        logged = (random.random(rest) < truth - 0.02).astype(float)
+        policy = (random.random(explored) < logged_rate + 0.02).astype(float)
+        logged = (random.random(rest) < logged_rate).astype(float)
         error = np.sqrt(policy.var() / explored + logged.var() / rest)
         hits += (policy.mean() - logged.mean()) / error > norm.ppf(0.975)
     assert hits / 400 == pytest.approx(0.8, abs=0.07)
 
 
-def test_days_grow_with_the_square_of_what_is_to_be_found() -> None:
+def test_days_count_what_the_log_tells_already() -> None:
+    logging, rates = np.array([0.4, 0.3, 0.2, 0.1]), np.full(K, 0.05)
+    log = log_of(4000, logging=(0.4, 0.3, 0.2, 0.1))
+    log = replace(log, rewards=(np.random.default_rng(8).random(4000) < 0.05).astype(float))
+    gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.015)
+    found = plan("high", judged(log, "high"), samples(log, "high")["high"], log.n_eligible, gathering)
+    assert found.detectable is not None
+    assert found.detectable > 0.015
+    assert found.days is not None
+    count = round(1000 * found.days)
+    better, hits = _rates_with_lead(0.015, rates, logging), 0
+    for seed in range(200):
+        random = np.random.default_rng((seed, 2))
+        explored = random.random(4000 + count) < np.where(np.arange(4000 + count) < 4000, 0.0, 0.2)
+        shown = np.where(explored, random.integers(0, K, len(explored)), random.choice(K, len(explored), p=logging))
+        hits += _called_better(better, shown, np.where(explored, 1 / K, logging[shown]), seed)
+    assert 0.7 <= hits / 200 <= 0.93
+
+
+def test_a_lead_that_the_log_shows_needs_no_day() -> None:
     log = log_of()
-    sample = samples(log, "high")["high"]
-    evaluation = judged(log, "high")
-    days = [plan("high", evaluation, sample, log.n_eligible, Gathering(0.1, 1000, d)).days for d in (0.02, 0.01)]
-    assert days[1] == pytest.approx(4 * days[0])  # type: ignore[operator]
+    sample, evaluation = samples(log, "high")["high"], judged(log, "high")
+    found = plan("high", evaluation, sample, log.n_eligible)
+    assert found.detectable is not None
+    days = [
+        plan("high", evaluation, sample, log.n_eligible, Gathering(0.1, 1000, times * found.detectable)).days
+        for times in (1.01, 0.99, 0.5)
+    ]
+    assert days[0] == 0
+    assert 0 < days[1] < days[2]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(

@@ -213,10 +213,10 @@ def test_a_value_outside_its_range_is_refused_with_its_row(value: float) -> None
         confidence_sequence(np.array([0.0, value]), 0.0, 4.0)
 
 
-def test_decisions_count_once_in_the_order_in_which_they_came() -> None:
+def test_a_decision_counts_by_its_first_impression_so_that_what_comes_later_changes_no_earlier_value() -> None:
     values = np.array([1.0, 2.0, 3.0, 8.0])
     sample = Sample(values, values, values, None, clusters=np.array([0, 1, 0, 2]))
-    assert decision_values(sample, sample.rewards).tolist() == [2.0, 2.0, 8.0]
+    assert decision_values(sample, sample.rewards).tolist() == [1.0, 2.0, 8.0]
 
 
 # --- batches -----------------------------------------------------------------------------------------------------------

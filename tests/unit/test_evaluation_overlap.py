@@ -118,7 +118,7 @@ def test_decisions_count_once_in_the_mean_weight_however_often_they_are_shown() 
     arms, p = first[decision], np.array([0.2, 0.8])
     shares = np.bincount(arms) / len(arms)
     sample = Sample(
-        np.ones(len(arms)), p[arms], np.zeros(len(arms)), np.full(len(arms), 0.5), arms=arms, expected_arms=4000 * p,
+        np.arange(len(arms)) % 2.0, p[arms], np.zeros(len(arms)), np.full(len(arms), 0.5), arms=arms, expected_arms=4000 * p,
         expected_squares=4000 * p**2 / shares, clusters=decision,
     )  # fmt: skip
     found = overlap_of(sample, USUAL)
@@ -258,7 +258,7 @@ def test_arms_that_were_hardly_shown_are_not_tested() -> None:
 
 def test_a_verdict_has_all_reasons() -> None:
     poor = Overlap(
-        100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, None, 0.0, 0.0, 2, False, 0.4, 9.0, 50.0
+        100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, None, 0.0, 0.0, 2, False, 0.4, 9.0, 50.0, 100.0
     )
     told = poor.verdict(USUAL)
     assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
@@ -275,7 +275,7 @@ def _lingering(times: tuple[int, int, int], seed: int) -> Sample:
     arms, p = drawn[decision], np.array([0.5, 1 / 6, 1 / 3])
     shares = np.bincount(arms) / len(arms)
     return Sample(
-        np.ones(len(arms)), p[arms], np.zeros(len(arms)), np.full(len(arms), 1 / 3), arms=arms, expected_arms=6000 * p,
+        np.arange(len(arms)) % 2.0, p[arms], np.zeros(len(arms)), np.full(len(arms), 1 / 3), arms=arms, expected_arms=6000 * p,
         expected_squares=6000 * p**2 / shares, shown_arms=len(arms) * p, shown_squares=len(arms) * p**2 / shares,
         clusters=decision,
     )  # fmt: skip

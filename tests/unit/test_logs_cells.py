@@ -291,7 +291,7 @@ IDS: dict[str, tuple[str, list[Any]]] = {
 def test_what_looks_like_an_id_is_no_context_unless_it_is_named(
     tmp_path: Path,
     case: tuple[str, list[Any]],
-    typed: bool,  # noqa: FBT001
+    typed: bool,
 ) -> None:
     name, values = case
     cells = {

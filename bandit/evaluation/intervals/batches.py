@@ -1,6 +1,6 @@
 """Intervals for logs of a policy that kept learning: batches weighted so that none rules the variance."""
 
-from math import inf, sqrt
+from math import sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,10 +26,10 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
 
     The logging policy of a batch was learned from the batches before, so that how noisy a batch is depends on what happened
     before: an arm that had bad luck is shown less, its weights grow, and a plain mean is ruled by few batches. It then is
-    skewed, and not normal however long the log (Zhang, Janson and Murphy 2020; Hadad et al. 2021). Given the past, a batch's own
-    mean is unbiased and nearly normal; weighted by the inverse of their deviations, all batches add the same to the variance of
-    the sum, which then is normal (Zhang et al. 2020, batched least squares; Hadad et al. 2021, variance-stabilising weights;
-    Bibaut et al. 2021).
+    skewed, and not normal however long the log (Zhang, Janson and Murphy 2020; Hadad et al. 2021). Given the past, a batch's
+    own mean is unbiased and nearly normal; weighted by the inverse of their deviations, all batches add the same to the
+    variance of the sum, which then is normal (Zhang et al. 2020, batched least squares; Hadad et al. 2021,
+    variance-stabilising weights; Bibaut et al. 2021).
 
     The deviation that h is made of is that of the weights alone, as a ratio: a batch's own rewards, or how often it happened to
     show what the target would, would have unlucky batches count more, and bias the estimate down.
@@ -40,13 +40,22 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
         batches: of each impression, (m,), ascending with time; a decision lies in one batch.
         level: of the interval.
     """
-    parts = [_batch(sample, terms.per_decision, rows) for rows in _joined(sample, batches)]
-    means, errors, scales = np.array(parts).T  # (B,) each
-    share = scales / scales.sum()
-    value = float(share @ means)
-    if not np.isfinite(errors).all():
+    values = terms.per_decision
+    joined = _joined(sample, batches)
+    scales = np.array([_scale(sample.weights[rows]) for rows in joined])  # (B,)
+    parts = scales / scales.sum()
+    means = np.array([float(values[rows].mean()) for rows in joined])  # (B,)
+    value = float(parts @ means)
+    off = np.zeros(len(sample))
+    for rows, part, mean in zip(joined, parts, means, strict=True):
+        if sample.units is None and len(rows) < 2:
+            return BatchEstimate(value, NONE)
+        off[rows] = part * (values[rows] - mean) / len(rows)
+    sums = sample.unit_sums(off)  # a user who comes back is in several batches
+    if len(sums) < 2:
         return BatchEstimate(value, NONE)
-    return BatchEstimate(value, normal_interval(value, sqrt(float((share**2) @ (errors**2))), level))
+    error = sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums))
+    return BatchEstimate(value, normal_interval(value, error, level))
 
 
 def _joined(sample: Sample, batches: I64) -> list[I64]:
@@ -71,15 +80,10 @@ def _effective(sample: Sample, rows: I64) -> float:
     return float(weights.sum()) ** 2 / square if square > 0 else 0.0
 
 
-def _batch(sample: Sample, values: F64, rows: I64) -> tuple[float, float, float]:
-    """Mean, its standard error, and the weight of a batch."""
-    own, weights, size = values[rows], sample.weights[rows], len(rows)
-    mean, total = float(own.mean()), float(weights.sum())
-    scale = sqrt(size * total / float(weights @ weights)) if total > 0 else 1.0
-    sums = _by_decision(sample, values - mean, rows)
-    if len(sums) < 2:
-        return mean, inf, scale
-    return mean, sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums)) / size, scale
+def _scale(weights: F64) -> float:
+    """How much a batch counts."""
+    total = float(weights.sum())
+    return sqrt(len(weights) * total / float(weights @ weights)) if total > 0 else 1.0
 
 
 def _by_decision(sample: Sample, values: F64, rows: I64) -> F64:

@@ -1,4 +1,4 @@
-"""The cluster bootstrap: decisions are drawn anew, and every estimate is made of the same draws."""
+"""The cluster bootstrap: users, or decisions, are drawn anew, and every estimate is made of the same draws."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,22 +20,22 @@ _NUMBERS_AT_A_TIME = 4_000_000  # counts held at a time: 32 MB
 
 
 def resample(sample: Sample, terms: Sequence[Terms], resamples: int, seed: int) -> F64:
-    """Every estimate in each resample of the decisions, (resamples, len(terms)); NaN where a denominator was not drawn.
+    """Every estimate in each resample of the units, (resamples, len(terms)); NaN where a denominator was not drawn.
 
-    A decision counts Poisson(1) times (Hanley and MacGibbon 2006; Chamandy et al. 2012), all its impressions together (Field and
-    Welsh 2007). The counts of a resample are a pure function of the seed, so that differences between estimates, of whatever
-    policies on the same log, are paired, and logs of any size are resampled in pieces. All sums of a piece are one matrix
-    product.
+    A unit (a user, or a decision) counts Poisson(1) times (Hanley and MacGibbon 2006; Chamandy et al. 2012), all its
+    impressions together (Field and Welsh 2007). The counts of a resample are a pure function of the seed, so that differences
+    between estimates, of whatever policies on the same log, are paired, and logs of any size are resampled in pieces. All
+    sums of a piece are one matrix product.
 
     Args:
-        sample: whose decisions are drawn.
+        sample: whose units are drawn.
         terms: of the estimates, all of the same impressions.
         resamples: B.
         seed: of the draws.
     """
     columns = _Columns(sample)
     places = [columns.of(each) for each in terms]
-    sums = _sums(columns.matrix, resamples, seed)
+    sums = resampled_sums(columns.matrix, resamples, seed)
     out = np.zeros((resamples, len(terms)))
     with np.errstate(divide="ignore", invalid="ignore"):
         for at, (base, numerator, denominator) in enumerate(places):
@@ -60,7 +60,7 @@ class _Columns:
 
     def __init__(self, sample: Sample) -> None:
         self._sample = sample
-        self._columns = [sample.sizes]
+        self._columns = [sample.unit_sizes]
         self._places: dict[int, int] = {}
 
     def of(self, terms: Terms) -> tuple[int | None, int | None, int]:
@@ -75,16 +75,17 @@ class _Columns:
     def _of(self, values: F64) -> int:
         if id(values) not in self._places:
             self._places[id(values)] = len(self._columns)
-            self._columns.append(self._sample.sums(values))
+            self._columns.append(self._sample.unit_sums(values))
         return self._places[id(values)]
 
     @property
     def matrix(self) -> F64:
-        """(C, columns)."""
+        """(U, columns)."""
         return np.stack(self._columns, axis=1)
 
 
-def _sums(matrix: F64, resamples: int, seed: int) -> F64:
+def resampled_sums(matrix: F64, resamples: int, seed: int) -> F64:
+    """Σ_u n_u x_u of each column of ``matrix`` (U, columns) in each resample, (resamples, columns); n_u are Poisson(1) counts."""
     out = np.empty((resamples, matrix.shape[1]))
     key = np.uint64(hash_base(PURPOSE, seed, 0))
     at_a_time = max(1, min(resamples, _NUMBERS_AT_A_TIME // max(len(matrix), 1)))

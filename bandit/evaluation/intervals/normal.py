@@ -1,4 +1,4 @@
-"""Normal intervals whose error knows that a decision's impressions hang together."""
+"""Normal intervals whose error knows that the impressions of a user, or of a decision, hang together."""
 
 from math import inf, nan, sqrt
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bandit.evaluation.estimators.base import Terms
-from bandit.evaluation.sample import Sample
+from bandit.evaluation.sample import F64, Sample
 
 
 class Interval(NamedTuple):
@@ -21,15 +21,21 @@ NONE = Interval(nan, nan)
 
 
 def standard_error(sample: Sample, terms: Terms) -> float:
-    """The standard error of an estimate, robust to clusters: √(C/(C-1) Σ_c (Σ_{i∈c} (v_i - v̄))²) / m (Liang and Zeger 1986).
+    """The standard error of an estimate, robust to clusters: √(U/(U-1) Σ_u (Σ_{i∈u} (v_i - v̄))²) / m (Liang and Zeger 1986).
 
-    v are the values of each impression, linearised where the estimate is a ratio. Infinite for a single decision.
+    v are the values of each impression, linearised where the estimate is a ratio; u the users, or else the decisions. Infinite
+    for a single one.
     """
-    if sample.n_clusters < 2 or np.isnan(terms.value):
+    if sample.n_units < 2 or np.isnan(terms.value):
         return inf
+    sums = influences(sample, terms)
+    return sqrt(sample.n_units / (sample.n_units - 1) * float(sums @ sums)) / len(sample)
+
+
+def influences(sample: Sample, terms: Terms) -> F64:
+    """What each unit adds to m times the error of an estimate, (U,): Σ_{i∈u} (v_i - v̄), linearised where it is a ratio."""
     values = terms.per_decision
-    sums = sample.sums(values - values.mean())
-    return sqrt(sample.n_clusters / (sample.n_clusters - 1) * float(sums @ sums)) / len(sample)
+    return sample.unit_sums(values - values.mean())
 
 
 def normal_interval(value: float, error: float, level: float) -> Interval:

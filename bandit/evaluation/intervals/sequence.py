@@ -31,12 +31,12 @@ def confidence_sequence(
     """The mean of the values so far, at all times at once, of values that come one after the other.
 
     Empirical Bernstein supermartingales (Howard, Ramdas, McAuliffe and Sekhon 2021, theorem 4) for 18 bets, mixed with equal
-    weights (their section 3.3), once from below and once from above. Each side needs a bound on its own side alone: a wide range
-    above costs the lower end nothing, which is what importance weights are like (Waudby-Smith, Wu, Ramdas, Karampatziakis and
-    Mineiro 2024, section 3). What the interval holds after t values is the mean of their t expectations, each given the values
-    before. These may differ: users change, artworks come, the logging policy learns. So ends are not carried on from one time
-    to the next, which would be narrower and is right for one expectation alone. For many values the width is 1.5 to 2.2 times
-    that of a normal interval.
+    weights (their section 3.3), once from below and once from above. Each side needs a bound on its own side alone: a wide
+    range above costs the lower end nothing, which is what importance weights are like (Waudby-Smith, Wu, Ramdas,
+    Karampatziakis and Mineiro 2024, section 3). What the interval holds after t values is the mean of their t expectations,
+    each given the values before. These may differ: users change, artworks come, the logging policy learns. So ends are not
+    carried on from one time to the next, which would be narrower and is right for one expectation alone. For many values the
+    width is 1.5 to 2.2 times that of a normal interval.
 
     Args:
         values: (t,), in the order in which they came.
@@ -79,5 +79,10 @@ def _moments(count: int, points: int | None) -> I64:
 
 
 def decision_values(sample: Sample, values: F64) -> F64:
-    """The mean of each decision's impressions, in the order of the decisions' first impressions, (C,)."""
-    return values if sample.clusters is None else np.asarray(sample.sums(values) / sample.sizes)
+    """Of each decision the value of its first impression, in the order of these, (C,).
+
+    What a decision earned when it was shown again is left out: it would change a value that was looked at before.
+    """
+    if sample.clusters is None:
+        return values
+    return values[np.unique(sample.clusters, return_index=True)[1]]
