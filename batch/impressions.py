@@ -37,7 +37,7 @@ NUMBER = Kind("number", pl.Float64(), lambda dtype: dtype.is_numeric())
 ARMS = Kind("list of arms", pl.List(pl.UInt8()), is_integer_list)
 
 _DAY = "day="
-_DIGITS = re.compile(r"(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)")
+_DIGITS = re.compile(r"([0-9]{4})(?:([0-9]{2})([0-9]{2})|[-_.]([0-9]{1,2})[-_.]([0-9]{1,2}))")
 _MARKS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata")  # which other writers leave
 
 SOURCES = ("personalized", "segment", "popularity", "default")
@@ -168,7 +168,7 @@ def _is_no_day(name: str) -> bool:
 def _remedy(entry: Path) -> str:
     """What to do with data that do not lie where impressions lie."""
     if entry.is_dir() and (digits := _DIGITS.search(entry.name)):
-        name = f"{_DAY}{'-'.join(digits.groups())}"
+        name = _DAY + "-".join(each.zfill(2) for each in digits.groups() if each is not None)
         if _day_of(name) is not None:
             is_there = (entry.parent / name).exists()
             return (
@@ -176,6 +176,8 @@ def _remedy(entry: Path) -> str:
                 if is_there
                 else f"rename it {name}"
             )
+    if entry.is_symlink() and not entry.exists():
+        return "it is a link to what is not there: mend or remove it"
     if entry.is_dir():
         return "rename or remove it"
     return "move it into the folder of its day if it is a Parquet file of impressions, else out of here"
@@ -192,7 +194,9 @@ def _files_of(folder: Path) -> list[Path]:
         if entry.suffix == ".parquet" and entry.is_file() and not _is_harmless(entry.name):
             found.append(entry)
         elif _holds_data(entry):
-            if entry.is_dir():
+            if entry.is_symlink() and not entry.exists():
+                remedy = "it is a link to what is not there: mend or remove it"
+            elif entry.is_dir():
                 remedy = f"move its Parquet files up into {folder.name}, each under a name of its own"
             elif entry.suffix.lower() in {".parquet", ".pq"} and entry.is_file():
                 remedy = f"rename it {entry.stem}.parquet"
