@@ -349,6 +349,30 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
     assert "--estimators snips,ips:clip=10 --resamples 100 --weight-bound 5.0" in page
 
 
+def test_files_are_read_as_is_said_and_the_page_repeats_it(here: Path) -> None:
+    frame = pl.read_parquet(here / "uniform.parquet").with_columns(
+        pl.from_epoch(1_767_644_100 + pl.col("timestamp")).dt.to_string("%d.%m.%Y %H:%M:%S").alias("timestamp"),
+        pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("context_taste").alias("context_taste"),
+        x_user_id=pl.int_range(pl.len()) % 50,
+    )
+    for name, part in (("a", frame.head(3000)), ("b", frame.tail(3000))):
+        (here / "parts").mkdir(exist_ok=True)
+        part.write_csv(here / "parts" / f"{name}.csv", separator=";")
+    words = ("--policies", "uniform", "--estimators", "snips")
+    assert_refused(compare(*words, log="parts"), 2, "a.csv, rows counted from 0: row 0 has '05.01.2026 20:15:00'")
+    said = "--time-format", "%d.%m.%Y %H:%M:%S"
+    assert_refused(
+        compare(*words, *said, log="parts"), 2, "a.csv, rows counted from 0: row 7 has no context_taste; fill it"
+    )
+    answer = compare(*words, *said, "--missing", "mean", log="parts/*.csv")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("parts/*.csv, 2 files (action=action,")
+    assert "context_taste is missing in 1 of 6,000 rows, which have its mean over the log instead" in answer.out
+    assert "x_user_id is left out of the contexts, because it looks like an id: its name ends in id" in answer.out
+    page = (here / "out" / "page.html").read_text()
+    assert "--time-format &#x27;%d.%m.%Y %H:%M:%S&#x27; --missing mean" in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -382,6 +406,11 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
         (("--columns", "pscore=chance"), "no column for pscore: looked for chance"),
         (("--difference", "-1", "--impressions-a-day", "10"), "the difference is -1.0"),
         (("--world", "mars"), "there is no world 'mars'"),
+        (("--missing", "median"), "--missing is 'median', expected mean or refuse"),
+        (("--log", "workspace", "--missing", "mean"), "--missing mean is for a file, and --log is workspace; leave it out"),
+        (("--log", "open-bandit/bts/all", "--time-format", "epoch"), "--time-format epoch is for a file, and --log is open-"),
+        (("--time-format", "%H:%M"), "--time-format is '%H:%M', expected a format with a year"),
+        (("--log", "nowhere*"), "no file is like nowhere*; expected a Parquet file"),
         (("--until", "tomorrow"), "--until is 'tomorrow', expected a day as YYYY-MM-DD"),
         (("--until", "2026-01-02"), "--until 2026-01-02 is for the workspace's log, and --log is uniform.parquet"),
     ],

@@ -110,6 +110,11 @@ def copy(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
 
 
+def link_to_nothing(folder: Path) -> None:
+    folder.rename(folder.with_name("old"))
+    folder.symlink_to("gone")
+
+
 PART, DAY, NEXT = "part-000000.parquet", f"day={FIRST_DAY}", f"day={NEXT_DAY}"
 ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "other spelling": (
@@ -187,7 +192,7 @@ ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "another case": (lambda at: move(at, at.with_name("Impressions")), "Impressions would not be read"),
     "no folder": (lambda at: (move(at, at.with_name("old")), at.write_text("x")), "impressions is no folder"),
     "a folder that is a link to nothing": (
-        lambda at: (move(at, at.with_name("old")) and at).symlink_to("gone"),
+        link_to_nothing,
         "impressions is no folder",
     ),
 }
