@@ -44,6 +44,7 @@ class ImpressionLog:
         positions: place on the page, (m,) integers; None where there is none.
         times: when it was shown, (m,) integers in any unit; None stands for the order of the rows.
         batches: which update of the logging policy chose, (m,) integers, ascending with time; None for one.
+        users: the user whom each impression was shown to, (m,) integers; None where not known.
 
     Raises:
         InputError: shapes differ, a feature is not finite, a reward, arm or propensity is out of range, or an arm was shown that
@@ -61,6 +62,7 @@ class ImpressionLog:
     positions: I64 | None = None
     times: I64 | None = None
     batches: I64 | None = None
+    users: I64 | None = None
 
     def __post_init__(self) -> None:
         checked_contexts(self.contexts, self.contexts.shape[-1])
@@ -73,7 +75,7 @@ class ImpressionLog:
         if self.propensities is not None:
             checked_propensities(self.propensities, count)
         _check_starts(self.starts, self.n_arms)
-        for name in ("clusters", "positions", "times", "batches"):
+        for name in ("clusters", "positions", "times", "batches", "users"):
             _check_integers(name, getattr(self, name), count)
         if self.eligible is not None:
             _check_eligible(self, self.eligible)
@@ -130,6 +132,7 @@ class ImpressionLog:
 
 _BY_ROW = (
     "contexts", "arms", "rewards", "propensities", "eligible", "clusters", "positions", "times", "batches",
+    "users",
 )  # fmt: skip
 
 

@@ -51,3 +51,13 @@ def test_an_empty_log_is_a_log() -> None:
 def test_a_wrong_log_is_refused_with_its_first_bad_row(field: str, value: object, said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         ImpressionLog(**GOOD | {field: value})
+
+
+def test_users_stay_beside_their_impressions() -> None:
+    log = ImpressionLog(**GOOD, users=np.array([7, 3, 7]))
+    assert log.take(np.array([2, 1])).users.tolist() == [7, 3]  # type: ignore[union-attr]
+
+
+def test_users_are_one_integer_an_impression() -> None:
+    with pytest.raises(InputError, match=re.escape("users are (2,) int64, expected (3,) integers")):
+        ImpressionLog(**GOOD, users=np.array([7, 3]))
