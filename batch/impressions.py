@@ -12,7 +12,7 @@ import polars as pl
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import MAX_ARMS
-from batch.files import write_parquet
+from batch.files import find_copy, write_parquet
 from batch.table_checks import ROW, check_frame, read_frame, refuse_first
 from batch.table_schemas import (
     BOOLEAN,
@@ -141,9 +141,13 @@ def days(workspace: Workspace) -> list[date]:
                 found[day] = _files_of(entry)
             elif _holds_data(entry) or (entry.is_dir() and _is_no_day(entry.name)):
                 raise InputError(f"{entry} is not named day=YYYY-MM-DD; {_remedy(entry)}")
-        _refuse_twice([path for paths in found.values() for path in paths])
+        twice = find_copy(path for paths in found.values() for path in paths)
     except OSError as error:
         raise SurroundingsError(f"cannot read {root}: {error}; check the disk and the folder's permissions") from error
+    if twice is not None:
+        raise InputError(
+            f"{twice[0]} is {twice[1]} once more, as a link or a copy: its impressions would count twice; remove one of them"
+        )
     return [day for day, paths in found.items() if paths]
 
 
@@ -236,24 +240,6 @@ def _refuse_beside(workspace: Workspace) -> None:
                 f"{entry} would not be read: impressions are files {root.name}/{_DAY}YYYY-MM-DD/*.parquet; move it there, or out"
                 " of the workspace"
             )
-
-
-def _refuse_twice(paths: list[Path]) -> None:
-    """Refuse a file that is there twice, by a link or as a copy: its impressions would count twice."""
-    inodes: dict[tuple[int, int], Path] = {}
-    sizes: dict[int, list[Path]] = {}
-    for path in paths:
-        stat = path.stat()
-        first = inodes.setdefault((stat.st_dev, stat.st_ino), path)
-        if first is not path:
-            raise InputError(f"{path} and {first} are one file; its impressions would count twice: remove one of them")
-        sizes.setdefault(stat.st_size, []).append(path)
-    for size, alike in sizes.items():
-        copies: dict[bytes, Path] = {}
-        for path in alike if size and len(alike) > 1 else ():
-            first = copies.setdefault(blake2b(path.read_bytes()).digest(), path)
-            if first is not path:
-                raise InputError(f"{path} is a copy of {first}; its impressions would count twice: remove one of them")
 
 
 def day_folder(workspace: Workspace, day: date) -> Path:

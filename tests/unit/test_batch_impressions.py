@@ -163,15 +163,15 @@ ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file named as a day": (lambda at: (at / "day=2026-01-09").write_text("x"), "day=2026-01-09 is not named"),
     "a link to a day": (
         lambda at: (at / "day=2026-01-09").symlink_to(at / DAY),
-        "are one file; its impressions would count twice",
+        "once more, as a link or a copy: its impressions would count twice",
     ),
     "a link to a file": (
         lambda at: (at / NEXT / "x.parquet").symlink_to(at / DAY / PART),
-        "are one file; its impressions would count twice",
+        "once more, as a link or a copy: its impressions would count twice",
     ),
     "a hard link": (
         lambda at: (at / NEXT / "x.parquet").hardlink_to(at / DAY / PART),
-        "are one file; its impressions would count twice",
+        "once more, as a link or a copy: its impressions would count twice",
     ),
     "a link to nothing": (
         lambda at: (at / DAY / "x.parquet").symlink_to("gone"),
@@ -183,7 +183,7 @@ ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a copy": (
         lambda at: copy(at / DAY / PART, at / "day=2026-01-09" / PART),
-        "is a copy of .*; its impressions would count twice",
+        "once more, as a link or a copy: its impressions would count twice",
     ),
     "beside the folder": (
         lambda at: copy(at / DAY / PART, at.with_suffix(".parquet")),

@@ -325,6 +325,15 @@ def test_the_user_of_each_impression_is_known_by_the_usual_names_or_as_told(tmp_
     assert log_of(tmp_path).log.users is None
 
 
+def test_the_user_and_the_position_may_be_contexts_too_where_they_are_named(tmp_path: Path) -> None:
+    cells = {"user_id": [f"u{row % 3}" for row in range(M)], "position": [1, 2] * 6}
+    log = log_of(tmp_path, cells, columns="context=user_id+position").log
+    assert log.users is not None
+    assert log.positions is not None
+    assert log.n_features == 1 + 2 + 1
+    assert log_of(tmp_path, cells).log.n_features == 1
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

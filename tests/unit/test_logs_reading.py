@@ -169,12 +169,33 @@ def test_a_row_of_a_folder_is_told_by_its_file(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_named_by_a_value_give_a_column(tmp_path: Path) -> None:
-    for batch in (9, 10):
-        write(tmp_path / "log" / f"batch={batch}" / "part.csv", TEXT.encode())
+    for batch, rows in ((9, frame().head(10)), (10, frame().tail(30))):
+        write(tmp_path / "log" / f"batch={batch}" / "part.csv", rows.write_csv().encode())
     log = read_columns(tmp_path / "log", Columns()).log
     assert log.batches is not None
     assert sorted(set(log.batches.tolist())) == [0, 1]
-    assert read_table(tmp_path / "log").frame["batch"].to_list() == ["10"] * M + ["9"] * M
+    assert read_table(tmp_path / "log").frame["batch"].to_list() == ["10"] * 30 + ["9"] * 10
+
+
+def test_folders_that_say_otherwise_than_their_files_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "log" / "action=1" / "part.csv", TEXT.encode())
+    with pytest.raises(
+        InputError, match=f"{path} has '1.1' as action, and lies in action=1; rename the folder or correct"
+    ):
+        read_columns(tmp_path / "log", Columns())
+
+
+def test_copies_in_a_folder_are_refused_and_parts_without_rows_are_none(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "log" / f"{name}.csv", TEXT.splitlines(keepends=True)[0].encode())
+    write(tmp_path / "log" / "c.csv", TEXT.encode())
+    assert len(read_columns(tmp_path / "log", Columns()).log) == M
+    copy = write(tmp_path / "log" / "c (1).csv", TEXT.encode())
+    with pytest.raises(
+        InputError, match=r"c.csv is .*c \(1\).csv once more, as a link or a copy: it would count twice"
+    ):
+        read_columns(tmp_path / "log", Columns())
+    assert copy.exists()
 
 
 def test_what_is_hidden_or_temporary_or_no_table_in_a_folder_is_named(tmp_path: Path) -> None:
@@ -199,7 +220,7 @@ def test_files_of_a_folder_that_do_not_go_together_are_refused_by_name(tmp_path:
         assert said in str(caught.value)
     other.unlink()
     (folder / "link.parquet").symlink_to(one)
-    with pytest.raises(InputError, match="has one file twice"):
+    with pytest.raises(InputError, match="once more, as a link or a copy: it would count twice"):
         read_columns(folder, Columns())
     (folder / "link.parquet").unlink()
     write(folder / "b.csv", TEXT.encode())
