@@ -440,6 +440,23 @@ def test_probabilities_that_do_not_sum_to_one_are_refused(here: Path) -> None:
     assert_refused(compare("--policies", "table:short.csv"), 2, "short.csv lacks the column probability")
 
 
+def test_a_table_names_arms_as_the_log_does(here: Path) -> None:
+    arms = pl.col("action").replace_strict({"a0": "1.1", "a1": "1.10", "a2": "001", "a3": "1"})
+    pl.read_parquet(here / "uniform.parquet").with_columns(arms).write_csv(here / "names.csv")
+    (here / "names_table.csv").write_text("arm;probability\n1;0.9\n1.10;0.1\n", encoding="utf-8-sig")
+    made = as_json("--policies", "table:names_table.csv", log="names.csv")
+    [table] = made["evaluation"]["results"][1:]
+    assert table["estimates"]["snips"]["value"] == pytest.approx(0.9 * 0.4 + 0.1 * 0.2, abs=0.03)
+    for rows, said in (
+        ("01;1", "has the arm '01', which the log does not have; its arms are 001, 1, 1.1, 1.10"),
+        ("NA;1", "row 0 has 'NA' as arm, which stands for what is not known"),
+        ("1;0,5", "row 0 has '0,5': column probability is String, expected numbers; numbers have a decimal point"),
+        ("1;50%", "write a share, such as 0.05 for 5%"),
+    ):
+        (here / "names_table.csv").write_text(f"arm;probability\n{rows}\n")
+        assert_refused(compare("--policies", "table:names_table.csv", log="names.csv"), 2, said)
+
+
 @pytest.mark.parametrize("model", ["beta", "ridge", "gradient_boosting", "sklearn.tree:DecisionTreeRegressor"])
 def test_reward_models_are_named(here: Path, model: str) -> None:
     made = as_json("--policies", "uniform", "--estimators", "dm,dr", "--reward-model", model)
