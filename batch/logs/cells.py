@@ -272,8 +272,13 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
             f"--time-format is {time_format!r}, expected a format with a year, such as %d.%m.%Y %H:%M, or one of"
             f" {', '.join(EPOCHS)}"
         )
+    known = time_format.replace(".%f", "%.f")  # %f alone counts nanoseconds here, and fractions of a second in Python
+    if "%f" in known:
+        raise InputError(
+            f"--time-format is {time_format!r}, where %f follows no point; write %S.%f, or %S,%3f for three digits"
+        )
     try:
-        found = text.str.to_datetime(time_format, time_unit="us", strict=False)
+        found = text.str.to_datetime(known, time_unit="us", strict=False)
     except PolarsError as error:
         raise InputError(f"--time-format {time_format!r} is no format: {str(error).splitlines()[0]}") from error
     if wrong := first_of(found.is_null()):

@@ -211,6 +211,18 @@ def test_a_time_that_is_none_is_refused_by_its_row(
     assert "row 7" in str(caught.value)
 
 
+def test_fractions_of_a_second_are_those_of_strptime(tmp_path: Path) -> None:
+    for cell, time_format in (("5", "%S.%f"), ("500000", "%S.%f"), ("500", "%S%.f")):
+        cells = {"timestamp": [f"05.01.2026 20:15:00.{cell}"] * M}
+        data = log_of(tmp_path, cells, time_format=f"%d.%m.%Y %H:%M:{time_format}")
+        assert data.log.times is not None
+        assert data.log.times[0] == 1_767_644_100_500_000
+    with pytest.raises(InputError, match="where %f follows no point"):
+        log_of(tmp_path, {"timestamp": ["05.01.2026 20:15:00,5"] * M}, time_format="%d.%m.%Y %H:%M:%S,%f")
+    with pytest.raises(InputError, match="is no format: Invalid format string"):
+        log_of(tmp_path, {"timestamp": ["05.01.2026 20"] * M}, time_format="%d.%m.%Y %H")
+
+
 def test_formats_of_times_that_say_nothing_are_refused(tmp_path: Path) -> None:
     for time_format in ("%H:%M", "%d.%m.", "soon", ""):
         with pytest.raises(InputError, match="expected a format with a year"):

@@ -108,6 +108,7 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
         "row 5 has 2 cells, and the header 6",
     ),
     "names twice": ("log.csv", TEXT.replace("x_age", "reward", 1).encode(), "has two columns that are called 'reward'"),
+    "null byte far on": ("log.csv", b"action,reward\n" + b"a,1\n" * 40_000 + b"b\0,1\n", "is not text in UTF-8"),
     "two separators": ("log.csv", b"action;a,b\n1;2,3\n", "log.csv has as many semicolons as commas in its header"),
     "other separators": ("log.csv", b"action reward\na 1\n", "it has action reward; are its separators other than"),
     "decimal comma": (
