@@ -87,7 +87,8 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
         return values.cast(pl.String)
     if not dtype.is_float():
         raise InputError(f"{where} is {dtype}, expected names: text, numbers or dates")
-    if large := first_of((values.abs() > EXACT) & values.is_finite()):
+    exact = 2**24 if dtype == pl.Float32() else EXACT
+    if large := first_of((values.abs() >= exact) & values.is_finite()):
         [row] = large
         raise InputError(
             f"{at(row)} has {values[row]!r}: {where.rpartition(': ')[2]} is {dtype}, which cannot tell integers of this size"

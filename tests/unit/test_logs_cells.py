@@ -107,6 +107,11 @@ def test_names_of_typed_columns(tmp_path: Path) -> None:
     ("values", "said"),
     [
         (pl.Series([2.0**53 + 2] * M), "row 0 has 9007199254740994.0: column action is Float64, which cannot tell"),
+        (pl.Series([2.0**53] * M), "row 0 has 9007199254740992.0: column action is Float64, which cannot tell"),
+        (
+            pl.Series([2.0**24] * M, dtype=pl.Float32),
+            "row 0 has 16777216.0: column action is Float32, which cannot tell",
+        ),
         (pl.Series([b"a"] * M), "column action is Binary, expected names"),
         (pl.Series([{"a": 1}] * M), "column action is Struct"),
         (pl.Series([timedelta(1)] * M), "column action is Duration"),
