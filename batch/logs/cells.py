@@ -87,7 +87,7 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
         return values.cast(pl.String)
     if not dtype.is_float():
         raise InputError(f"{where} is {dtype}, expected names: text, numbers or dates")
-    exact = {pl.Float16(): 2**11, pl.Float32(): 2**24}.get(dtype, EXACT)
+    exact = 2**11 if dtype == pl.Float16() else 2**24 if dtype == pl.Float32() else EXACT
     if large := first_of((values.abs() >= exact) & values.is_finite()):
         [row] = large
         raise InputError(
