@@ -3,8 +3,9 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,23 @@ def write_parquet(path: Path, frame: "pl.DataFrame") -> None:
     """Write a frame as a Parquet file."""
     with replace_file(path) as temporary:
         frame.write_parquet(temporary)
+
+
+def find_copy(paths: Iterable[Path]) -> tuple[Path, Path] | None:
+    """The first file with the content of an earlier one, and that one; by a link or as a copy. Empty files are no copies.
+
+    Only files of one size are read.
+    """
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        sizes.setdefault(path.stat().st_size, []).append(path)
+    for size, alike in sizes.items():
+        seen: dict[bytes, Path] = {}
+        for path in alike if size and len(alike) > 1 else ():
+            first = seen.setdefault(blake2b(path.read_bytes()).digest(), path)
+            if first is not path:
+                return path, first
+    return None
 
 
 def _temporary_beside(path: Path) -> Path:

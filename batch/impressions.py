@@ -12,7 +12,7 @@ import polars as pl
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import MAX_ARMS
-from batch.files import write_parquet
+from batch.files import find_copy, write_parquet
 from batch.table_checks import ROW, check_frame, read_frame, refuse_first
 from batch.table_schemas import (
     BOOLEAN,
@@ -37,7 +37,7 @@ NUMBER = Kind("number", pl.Float64(), lambda dtype: dtype.is_numeric())
 ARMS = Kind("list of arms", pl.List(pl.UInt8()), is_integer_list)
 
 _DAY = "day="
-_DIGITS = re.compile(r"(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)")
+_DIGITS = re.compile(r"([0-9]{4})(?:([0-9]{2})([0-9]{2})|[-_.]([0-9]{1,2})[-_.]([0-9]{1,2}))")
 _MARKS = ("_SUCCESS", "_committed_", "_started_", "_metadata", "_common_metadata")  # which other writers leave
 
 SOURCES = ("personalized", "segment", "popularity", "default")
@@ -141,9 +141,13 @@ def days(workspace: Workspace) -> list[date]:
                 found[day] = _files_of(entry)
             elif _holds_data(entry) or (entry.is_dir() and _is_no_day(entry.name)):
                 raise InputError(f"{entry} is not named day=YYYY-MM-DD; {_remedy(entry)}")
-        _refuse_twice([path for paths in found.values() for path in paths])
+        twice = find_copy(path for paths in found.values() for path in paths)
     except OSError as error:
         raise SurroundingsError(f"cannot read {root}: {error}; check the disk and the folder's permissions") from error
+    if twice is not None:
+        raise InputError(
+            f"{twice[0]} is {twice[1]} once more, as a link or a copy: its impressions would count twice; remove one of them"
+        )
     return [day for day, paths in found.items() if paths]
 
 
@@ -168,7 +172,7 @@ def _is_no_day(name: str) -> bool:
 def _remedy(entry: Path) -> str:
     """What to do with data that do not lie where impressions lie."""
     if entry.is_dir() and (digits := _DIGITS.search(entry.name)):
-        name = f"{_DAY}{'-'.join(digits.groups())}"
+        name = _DAY + "-".join(each.zfill(2) for each in digits.groups() if each is not None)
         if _day_of(name) is not None:
             is_there = (entry.parent / name).exists()
             return (
@@ -176,6 +180,8 @@ def _remedy(entry: Path) -> str:
                 if is_there
                 else f"rename it {name}"
             )
+    if entry.is_symlink() and not entry.exists():
+        return "it is a link to what is not there: mend or remove it"
     if entry.is_dir():
         return "rename or remove it"
     return "move it into the folder of its day if it is a Parquet file of impressions, else out of here"
@@ -192,7 +198,9 @@ def _files_of(folder: Path) -> list[Path]:
         if entry.suffix == ".parquet" and entry.is_file() and not _is_harmless(entry.name):
             found.append(entry)
         elif _holds_data(entry):
-            if entry.is_dir():
+            if entry.is_symlink() and not entry.exists():
+                remedy = "it is a link to what is not there: mend or remove it"
+            elif entry.is_dir():
                 remedy = f"move its Parquet files up into {folder.name}, each under a name of its own"
             elif entry.suffix.lower() in {".parquet", ".pq"} and entry.is_file():
                 remedy = f"rename it {entry.stem}.parquet"
@@ -232,24 +240,6 @@ def _refuse_beside(workspace: Workspace) -> None:
                 f"{entry} would not be read: impressions are files {root.name}/{_DAY}YYYY-MM-DD/*.parquet; move it there, or out"
                 " of the workspace"
             )
-
-
-def _refuse_twice(paths: list[Path]) -> None:
-    """Refuse a file that is there twice, by a link or as a copy: its impressions would count twice."""
-    inodes: dict[tuple[int, int], Path] = {}
-    sizes: dict[int, list[Path]] = {}
-    for path in paths:
-        stat = path.stat()
-        first = inodes.setdefault((stat.st_dev, stat.st_ino), path)
-        if first is not path:
-            raise InputError(f"{path} and {first} are one file; its impressions would count twice: remove one of them")
-        sizes.setdefault(stat.st_size, []).append(path)
-    for size, alike in sizes.items():
-        copies: dict[bytes, Path] = {}
-        for path in alike if size and len(alike) > 1 else ():
-            first = copies.setdefault(blake2b(path.read_bytes()).digest(), path)
-            if first is not path:
-                raise InputError(f"{path} is a copy of {first}; its impressions would count twice: remove one of them")
 
 
 def day_folder(workspace: Workspace, day: date) -> Path:

@@ -27,8 +27,9 @@ _INTEGER: Final = r"^(0|-?[1-9][0-9]{0,37})$"
 _TRUTHS: Final = ("true", "false")
 
 _ISO: Final = (
-    r"^(?<day>[0-9]{4}-[0-9][0-9]-[0-9][0-9])(?:[Tt ](?<minute>[0-9][0-9]:[0-9][0-9])(?<second>:[0-9][0-9])?(?:[.,](?<fraction>[0-9]{1,9}))?"
-    r" ?(?<offset>[Zz]|UTC|[+-][0-9][0-9](?::?[0-9][0-9])?)?)?$"
+    r"^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?<minute>[0-9]{2}:[0-9]{2})(?<second>:[0-9]{2})?(?:[.,](?<fraction>[0-9]{1,9}))?"
+    r" ?(?<offset>[Zz]|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
 )
 _HAS_YEAR: Final = re.compile(r"%[-_0]?[YyGCFDcxsv+]")
 _FIRST, _LAST = -(70 * 366 * 86_400_000_000), 230 * 366 * 86_400_000_000  # 1900 and 2200, in microseconds
@@ -86,7 +87,8 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
         return values.cast(pl.String)
     if not dtype.is_float():
         raise InputError(f"{where} is {dtype}, expected names: text, numbers or dates")
-    if large := first_of((values.abs() > EXACT) & values.is_finite()):
+    exact = 2**11 if dtype == pl.Float16() else 2**24 if dtype == pl.Float32() else EXACT
+    if large := first_of((values.abs() >= exact) & values.is_finite()):
         [row] = large
         raise InputError(
             f"{at(row)} has {values[row]!r}: {where.rpartition(': ')[2]} is {dtype}, which cannot tell integers of this size"
@@ -271,8 +273,13 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
             f"--time-format is {time_format!r}, expected a format with a year, such as %d.%m.%Y %H:%M, or one of"
             f" {', '.join(EPOCHS)}"
         )
+    known = time_format.replace(".%f", "%.f")  # %f alone counts nanoseconds here, and fractions of a second in Python
+    if "%f" in known:
+        raise InputError(
+            f"--time-format is {time_format!r}, where %f follows no point; write %S.%f, or %S,%3f for three digits"
+        )
     try:
-        found = text.str.to_datetime(time_format, time_unit="us", strict=False)
+        found = text.str.to_datetime(known, time_unit="us", strict=False)
     except PolarsError as error:
         raise InputError(f"--time-format {time_format!r} is no format: {str(error).splitlines()[0]}") from error
     if wrong := first_of(found.is_null()):

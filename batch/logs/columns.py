@@ -140,7 +140,7 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
 def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
     """The column of each role that the file has, but for contexts; what is named has no usual role beside."""
     roles: dict[str, str] = {}
-    named = {*given.named.values(), *given.context}
+    named = set(given.named.values())
     for role, usual in KNOWN.items():
         if role == "context":
             continue

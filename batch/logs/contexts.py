@@ -35,6 +35,7 @@ MEAN: Final = "mean"
 MISSING: Final = (MEAN, REFUSE)
 """What ``--missing`` may say of values that a context lacks."""
 
+_KNOWN_TO_POLICIES = ("user", "position", "title")
 _MOST_LEVELS = 100
 _LEAST_ROWS = 100
 _LEAST_USERS = 20
@@ -67,7 +68,7 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
     """
     frame = table.frame
     patterns = wanted or [name for name in USUAL if name in frame.columns][:1] or PATTERNS
-    taken = set(roles.values())
+    taken = {name for role, name in roles.items() if not (role in _KNOWN_TO_POLICIES and name in wanted)}
     found = [name for name in frame.columns if name not in taken and any(fnmatchcase(name, each) for each in patterns)]
     for pattern in wanted:
         if pattern in taken:

@@ -107,6 +107,8 @@ def test_remedies_are_options_of_the_command() -> None:
     [
         (("--log", "x.csv", "--seeds", "3"), "--seeds has no effect on a comparison by a log; leave it out"),
         (("--log", "x.csv", "--delays", "3"), "--delays has no effect on a comparison by a log"),
+        (("--world", "synthetic", "--missing", "mean"), "--missing has no effect on a comparison by --world synthetic"),
+        (("--world", "synthetic", "--time-format", "epoch"), "--time-format has no effect on a comparison by --world"),
         (("--world", "synthetic", "--plan"), "--plan has no effect on a comparison by --world synthetic"),
         (("--world", "movielens", "--from", "x.csv"), "--from has no effect on a comparison by --world movielens"),
         (("--world", "synthetic", "--steps", "9"), "--steps has no effect on a comparison by --world synthetic"),

@@ -349,6 +349,30 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
     assert "--estimators snips,ips:clip=10 --resamples 100 --weight-bound 5.0" in page
 
 
+def test_files_are_read_as_is_said_and_the_page_repeats_it(here: Path) -> None:
+    frame = pl.read_parquet(here / "uniform.parquet").with_columns(
+        pl.from_epoch(1_767_644_100 + pl.col("timestamp")).dt.to_string("%d.%m.%Y %H:%M:%S").alias("timestamp"),
+        pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("context_taste").alias("context_taste"),
+        x_user_id=pl.int_range(pl.len()) % 50,
+    )
+    for name, part in (("a", frame.head(3000)), ("b", frame.tail(3000))):
+        (here / "parts").mkdir(exist_ok=True)
+        part.write_csv(here / "parts" / f"{name}.csv", separator=";")
+    words = ("--policies", "uniform", "--estimators", "snips")
+    assert_refused(compare(*words, log="parts"), 2, "a.csv, rows counted from 0: row 0 has '05.01.2026 20:15:00'")
+    said = "--time-format", "%d.%m.%Y %H:%M:%S"
+    assert_refused(
+        compare(*words, *said, log="parts"), 2, "a.csv, rows counted from 0: row 7 has no context_taste; fill it"
+    )
+    answer = compare(*words, *said, "--missing", "mean", log="parts/*.csv")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("parts/*.csv, 2 files (action=action,")
+    assert "context_taste is missing in 1 of 6,000 rows, which have its mean over the log instead" in answer.out
+    assert "x_user_id is left out of the contexts, because it looks like an id: its name ends in id" in answer.out
+    page = (here / "out" / "page.html").read_text()
+    assert "--time-format &#x27;%d.%m.%Y %H:%M:%S&#x27; --missing mean" in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -382,6 +406,11 @@ def test_estimators_may_have_spaces_between(here: Path) -> None:
         (("--columns", "pscore=chance"), "no column for pscore: looked for chance"),
         (("--difference", "-1", "--impressions-a-day", "10"), "the difference is -1.0"),
         (("--world", "mars"), "there is no world 'mars'"),
+        (("--missing", "median"), "--missing is 'median', expected mean or refuse"),
+        (("--log", "workspace", "--missing", "mean"), "--missing mean is for a file, and --log is workspace; leave it out"),
+        (("--log", "open-bandit/bts/all", "--time-format", "epoch"), "--time-format epoch is for a file, and --log is open-"),
+        (("--time-format", "%H:%M"), "--time-format is '%H:%M', expected a format with a year"),
+        (("--log", "nowhere*"), "no file is like nowhere*; expected a Parquet file"),
         (("--until", "tomorrow"), "--until is 'tomorrow', expected a day as YYYY-MM-DD"),
         (("--until", "2026-01-02"), "--until 2026-01-02 is for the workspace's log, and --log is uniform.parquet"),
     ],
@@ -409,6 +438,23 @@ def test_probabilities_that_do_not_sum_to_one_are_refused(here: Path) -> None:
     )
     (here / "short.csv").write_text("arm\na0\n")
     assert_refused(compare("--policies", "table:short.csv"), 2, "short.csv lacks the column probability")
+
+
+def test_a_table_names_arms_as_the_log_does(here: Path) -> None:
+    arms = pl.col("action").replace_strict({"a0": "1.1", "a1": "1.10", "a2": "001", "a3": "1"})
+    pl.read_parquet(here / "uniform.parquet").with_columns(arms).write_csv(here / "names.csv")
+    (here / "names_table.csv").write_text("arm;probability\n1;0.9\n1.10;0.1\n", encoding="utf-8-sig")
+    made = as_json("--policies", "table:names_table.csv", log="names.csv")
+    [table] = made["evaluation"]["results"][1:]
+    assert table["estimates"]["snips"]["value"] == pytest.approx(0.9 * 0.4 + 0.1 * 0.2, abs=0.03)
+    for rows, said in (
+        ("01;1", "has the arm '01', which the log does not have; its arms are 001, 1, 1.1, 1.10"),
+        ("NA;1", "row 0 has 'NA' as arm, which stands for what is not known"),
+        ("1;0,5", "row 0 has '0,5': column probability is String, expected numbers; numbers have a decimal point"),
+        ("1;50%", "write a share, such as 0.05 for 5%"),
+    ):
+        (here / "names_table.csv").write_text(f"arm;probability\n{rows}\n")
+        assert_refused(compare("--policies", "table:names_table.csv", log="names.csv"), 2, said)
 
 
 @pytest.mark.parametrize("model", ["beta", "ridge", "gradient_boosting", "sklearn.tree:DecisionTreeRegressor"])

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,7 @@ def drawn_weights(workspace: Workspace, generation: int) -> float:
     return least / TOTAL_WEIGHT
 
 
-def live_only(workspace: Workspace, policy: str, **settings: float) -> int:
+def live_only(workspace: Workspace, policy: str, **settings: Any) -> int:
     """A workspace with impressions of one generation alone, which is returned."""
     shorten(workspace)
     log_days(workspace, 1, 3000)
@@ -55,9 +56,7 @@ def live_only(workspace: Workspace, policy: str, **settings: float) -> int:
         ("uniform", {}),
     ],
 )
-def test_no_arm_had_less_than_the_least_propensity(
-    workspace: Workspace, policy: str, settings: dict[str, float]
-) -> None:
+def test_no_arm_had_less_than_the_least_propensity(workspace: Workspace, policy: str, settings: dict[str, Any]) -> None:
     generation = live_only(workspace, policy, **settings)
     data = read_workspace(workspace)
     least, drawn = data.least_propensity, drawn_weights(workspace, generation)

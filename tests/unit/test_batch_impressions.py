@@ -1,17 +1,25 @@
 """Impressions at the door: appended whole or not at all, read back as they were, refused by file, column and row."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days
+from drawn import FIRST_DAY, draw_impressions, log_days, silent
 from shell import listing
 
 from bandit.errors import InputError
+from bandit.evaluation import Settings
+from batch.config import Config
+from batch.executors import SerialExecutor
 from batch.impressions import append_impressions, day_digest, day_files, day_folder, days, read_day
-from batch.tables import read_tables
+from batch.logs.workspace_log import read_workspace
+from batch.online import online_pairs
+from batch.tables import check, read_tables
+from batch.train import train
 from batch.workspace import Workspace
 
 COUNT = 20
@@ -92,6 +100,164 @@ def test_a_folder_that_is_not_named_by_a_day_is_refused(workspace: Workspace) ->
         days(workspace)
 
 
+def move(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return source.rename(target)
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(source.read_bytes())
+
+
+def link_to_nothing(folder: Path) -> None:
+    folder.rename(folder.with_name("old"))
+    folder.symlink_to("gone")
+
+
+PART, DAY, NEXT = "part-000000.parquet", f"day={FIRST_DAY}", f"day={NEXT_DAY}"
+ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
+    "other spelling": (
+        lambda at: move(at / DAY, at / "day=20260101"),
+        "day=20260101 is not named day=YYYY-MM-DD; rename it day=2026-01-01",
+    ),
+    "other spelling beside": (
+        lambda at: copy(at / DAY / PART, at / "day=20260101" / "x.parquet"),
+        "day=20260101 is not named day=YYYY-MM-DD; move",
+    ),
+    "a week": (lambda at: move(at / DAY, at / "day=2026-W01-4"), "day=2026-W01-4 is not named"),
+    "no zeros": (
+        lambda at: move(at / DAY, at / "day=2026-1-1"),
+        "day=2026-1-1 is not named day=YYYY-MM-DD; rename it day=2026-01-01",
+    ),
+    "no such day": (lambda at: move(at / DAY, at / "day=2026-13-01"), "day=2026-13-01 is not named"),
+    "date": (
+        lambda at: move(at / DAY, at / "date=2026-01-01"),
+        "date=2026-01-01 is not named day=YYYY-MM-DD; rename it day=2026-01-01",
+    ),
+    "upper case": (lambda at: move(at / DAY, at / "DAY=2026-01-01"), "DAY=2026-01-01 is not named"),
+    "a space": (lambda at: move(at / DAY, at / "day=2026-01-01 "), "day=2026-01-01  is not named"),
+    "years and months": (
+        lambda at: move(at / DAY / PART, at / "year=2026" / "month=01" / PART),
+        "year=2026 is not named",
+    ),
+    "hours": (
+        lambda at: move(at / DAY / PART, at / DAY / "hour=10" / PART),
+        "hour=10 would not be read: .*; move its Parquet files up into day",
+    ),
+    "hours beside": (lambda at: copy(at / DAY / PART, at / DAY / "hour=10" / "x.parquet"), "hour=10 would not be read"),
+    "a folder named as a file": (
+        lambda at: copy(at / DAY / PART, at / DAY / "x.parquet" / "x"),
+        "x.parquet would not be read",
+    ),
+    "upper-case suffix": (
+        lambda at: move(at / DAY / PART, at / DAY / "a.PARQUET"),
+        "a.PARQUET would not be read: .*; rename it a.parquet",
+    ),
+    "csv": (lambda at: (at / DAY / "a.csv").write_text("a\n"), "a.csv would not be read: .*; write it as Parquet"),
+    "packed": (lambda at: move(at / DAY / PART, at / DAY / f"{PART}.gz"), "part-000000.parquet.gz would not be read"),
+    "a file beside days": (
+        lambda at: copy(at / DAY / PART, at / "x.parquet"),
+        "x.parquet is not named day=YYYY-MM-DD; move it into the folder",
+    ),
+    "a file named as a day": (lambda at: (at / "day=2026-01-09").write_text("x"), "day=2026-01-09 is not named"),
+    "a link to a day": (
+        lambda at: (at / "day=2026-01-09").symlink_to(at / DAY),
+        "once more, as a link or a copy: its impressions would count twice",
+    ),
+    "a link to a file": (
+        lambda at: (at / NEXT / "x.parquet").symlink_to(at / DAY / PART),
+        "once more, as a link or a copy: its impressions would count twice",
+    ),
+    "a hard link": (
+        lambda at: (at / NEXT / "x.parquet").hardlink_to(at / DAY / PART),
+        "once more, as a link or a copy: its impressions would count twice",
+    ),
+    "a link to nothing": (
+        lambda at: (at / DAY / "x.parquet").symlink_to("gone"),
+        "x.parquet would not be read: .*; it is a link to what is not",
+    ),
+    "a day that is a link to nothing": (
+        lambda at: (at / "day=2026-01-09").symlink_to("gone"),
+        "it is a link to what is not there",
+    ),
+    "a copy": (
+        lambda at: copy(at / DAY / PART, at / "day=2026-01-09" / PART),
+        "once more, as a link or a copy: its impressions would count twice",
+    ),
+    "beside the folder": (
+        lambda at: copy(at / DAY / PART, at.with_suffix(".parquet")),
+        "impressions.parquet would not be read",
+    ),
+    "another case": (lambda at: move(at, at.with_name("Impressions")), "Impressions would not be read"),
+    "no folder": (lambda at: (move(at, at.with_name("old")), at.write_text("x")), "impressions is no folder"),
+    "a folder that is a link to nothing": (
+        link_to_nothing,
+        "impressions is no folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASTRAY.values(), ids=ASTRAY)
+def test_impressions_that_lie_elsewhere_are_refused_by_every_reader(
+    case: tuple[Callable[[Path], object], str], workspace: Workspace
+) -> None:
+    change, said = case
+    log_days(workspace, 2, COUNT)
+    change(workspace.impressions)
+    readers = (
+        days,
+        check,
+        read_workspace,
+        lambda there: train(there, Config(posterior="beta"), SerialExecutor(), silent, shard_size=1),
+        lambda there: online_pairs(there, "take", Settings()),
+    )
+    for reader in readers:
+        with pytest.raises(InputError, match=said):
+            reader(workspace)
+
+
+def test_what_holds_no_data_is_left_alone(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    at = workspace.impressions
+    for folder in (at / "day=20260101", at / "other", at / DAY / "hour=10", at / "day=2026-01-09", at / ".cache"):
+        folder.mkdir()
+    for name in (".DS_Store", "_SUCCESS", ".part-000001.parquet.abc.tmp", "part-000001.parquet.tmp", "_metadata"):
+        (at / name).write_text("x")
+        (at / DAY / name).write_text("x")
+    (at / ".cache" / "x.parquet").write_text("x")
+    (at / DAY / "empty.csv").write_text("")
+    assert days(workspace) == [FIRST_DAY, NEXT_DAY]
+    assert [path.name for path in day_files(workspace, FIRST_DAY)] == [PART]
+    assert check(workspace).impressions == 2 * COUNT
+
+
+def test_a_link_to_a_folder_of_impressions_elsewhere_is_followed(workspace: Workspace) -> None:
+    log_days(workspace, 2, COUNT)
+    move(workspace.impressions, workspace.root / "elsewhere")
+    workspace.impressions.symlink_to("elsewhere")
+    assert days(workspace) == [FIRST_DAY, NEXT_DAY]
+
+
+def test_an_event_that_two_days_have_is_refused_where_all_are_read(workspace: Workspace, frame: pl.DataFrame) -> None:
+    log_days(workspace, 1, COUNT)
+    append_impressions(workspace, NEXT_DAY, frame.tail(5))
+    for reader in (check, read_workspace):
+        with pytest.raises(InputError, match=r"event_id 001-0000.. is in two days; expected every event once"):
+            reader(workspace)
+
+
+def test_ids_of_events_count_within_a_day(workspace: Workspace, frame: pl.DataFrame) -> None:
+    append_impressions(workspace, FIRST_DAY, frame)
+    append_impressions(workspace, NEXT_DAY, frame.with_columns(pl.col("shown_at") + timedelta(days=1)))
+    assert check(workspace).impressions == 2 * COUNT
+
+
+def test_a_day_that_is_not_there_is_told(workspace: Workspace, n_features: int) -> None:
+    with pytest.raises(InputError, match="day=2026-01-01 holds no impressions"):
+        read_day(workspace, FIRST_DAY, n_features)
+
+
 def test_the_digest_of_a_day_is_that_of_its_files(workspace: Workspace, frame: pl.DataFrame) -> None:
     append_impressions(workspace, FIRST_DAY, frame.head(5))
     first = day_digest(workspace, FIRST_DAY)
@@ -116,6 +282,12 @@ BAD_VALUES: dict[str, tuple[str, Any, str]] = {
     "null_artwork_id": ("artwork_id", None, "found None"),
     "unknown_source": ("source", "magic", "expected one of personalized, segment, popularity, default"),
     "repeated_event": ("event_id", "001-000000", "expected every event_id once"),
+    "arm_beyond": ("arm", 256, "found 256, expected an integer from 0 to 255"),
+    "negative_arm": ("arm", -1, "found -1, expected an integer from 0 to 255"),
+    "large_generation": ("generation", 2**40, "expected an integer from 0 to 4294967295"),
+    "negative_revision": ("revision", -1, "found -1, expected an integer from 0 to 4294967295"),
+    "eligible_beyond": ("eligible", [0, 300], "found [0, 300], expected arms from 0 to 255"),
+    "null_eligible": ("eligible", [0, None], "found [0, None], expected arms from 0 to 255"),
 }
 
 
@@ -185,3 +357,18 @@ def test_an_empty_file_is_refused_with_its_name(workspace: Workspace, frame: pl.
     write_raw(workspace, frame).write_bytes(b"")
     with pytest.raises(InputError, match=r"part-000000\.parquet is empty \(0 bytes\)"):
         read_day(workspace, FIRST_DAY, n_features)
+
+
+def test_numbers_of_any_type_are_read(workspace: Workspace, frame: pl.DataFrame, n_features: int) -> None:
+    write_raw(
+        workspace,
+        frame.with_columns(
+            pl.lit(Decimal("0.25")).alias("reward"),
+            pl.lit(1, pl.Int8).alias("watch_fraction"),
+            pl.col("arm").cast(pl.UInt64),
+            pl.Series("eligible", [[0, 1]] * COUNT, dtype=pl.Array(pl.Int64, 2)),
+        ),
+    )
+    read = read_day(workspace, FIRST_DAY, n_features)
+    assert read["reward"].to_list() == [0.25] * COUNT
+    assert read["eligible"].to_list() == [[0, 1]] * COUNT

@@ -150,9 +150,38 @@ def test_a_release_that_is_none_is_told(release: Path, tmp_path: Path) -> None:
     rows(20).with_columns(click=pl.lit("maybe")).write_csv(path)
     with pytest.raises(InputError, match="has a value that is not of its column"):
         read_open_bandit("open-bandit/bts/men", tmp_path, path)
+    for name, value in (("item_id", "NA"), ("propensity_score", "0,5"), ("timestamp", "soon"), ("user_feature_1", "")):
+        some = pl.when(pl.int_range(20) == 7).then(pl.lit(value)).otherwise(pl.col(name).cast(pl.String))
+        rows(20).with_columns(some.alias(name)).write_csv(path, quote_style="non_numeric")
+        with pytest.raises(InputError, match=f"row 7 has a value that is not of its column: '{value}' as {name}"):
+            read_open_bandit("open-bandit/bts/men", tmp_path, path)
     rows(20).head(0).write_csv(path)
     with pytest.raises(InputError, match="has a header and no rows"):
         read_open_bandit("open-bandit/bts/men", tmp_path, path)
     rows(20).with_columns(item_id=pl.lit(40)).write_csv(path)
     with pytest.raises(InputError, match="row 0 has the arm 40, expected 0 to 33"):
         read_open_bandit("open-bandit/bts/men", tmp_path, path)
+
+
+def test_rows_are_counted_through_the_pieces_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "men.csv"
+    wrong = pl.when(pl.int_range(500) == 321).then(-1).otherwise("click")
+    rows(500).with_columns(wrong.alias("click")).write_csv(path)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1000)  # the size of a buffer, not behaviour
+    with pytest.raises(InputError, match="row 321 has a value that is not of its column: '-1' as click"):
+        read_open_bandit("open-bandit/bts/men", tmp_path, path)
+
+
+def test_a_byte_order_mark_and_times_without_fractions_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "men.csv"
+    text = rows(50).with_columns(pl.col("timestamp").str.replace(r"\.\d+", "")).write_csv()
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert len(read_open_bandit("open-bandit/bts/men", tmp_path, path).log) == 50
+
+
+def test_two_logs_of_one_name_are_not_chosen_from(release: Path, tmp_path: Path) -> None:
+    other = release / "copy" / "bts" / "men"
+    other.mkdir(parents=True)
+    rows(20).write_csv(other / "men.csv")
+    with pytest.raises(InputError, match=r"has .*copy/bts/men/men\.csv and .*; name the one that is meant by --from"):
+        read_open_bandit("open-bandit/bts/men", tmp_path, release)

@@ -33,7 +33,7 @@ LINES = frame().write_ndjson()
 
 
 def parquet(table: pl.DataFrame) -> Callable[[Path], None]:
-    return lambda path: table.write_parquet(path)
+    return table.write_parquet
 
 
 SAME: dict[str, tuple[str, bytes | Callable[[Path], None]]] = {
@@ -89,16 +89,33 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
     "empty": ("log.csv", b"", "log.csv is empty"),
     "blank": ("log.csv", b"\n \n", "log.csv is empty"),
     "header only": ("log.csv", CELLS[0].encode(), "log.csv has no rows; expected impressions"),
-    "latin": ("log.csv", TEXT.replace("phone", "ph\u00f6ne").encode("latin-1"), "is not text in UTF-8; save it again as UTF-8"),
+    "latin": (
+        "log.csv",
+        TEXT.replace("phone", "ph\u00f6ne").encode("latin-1"),
+        "is not text in UTF-8; save it again as UTF-8",
+    ),
     "UTF-16 without a mark": ("log.csv", TEXT.encode("utf-16-le"), "is not text in UTF-8"),
     "null bytes": ("log.csv", TEXT.replace("phone", "ph\0ne").encode(), "is not text in UTF-8"),
     "damaged gzip": ("log.csv.gz", gzip.compress(TEXT.encode())[:-40], "log.csv.gz is damaged"),
-    "long row": ("log.csv", "\n".join([*CELLS[:6], f"{CELLS[6]},7", *CELLS[7:]]).encode(), "row 5 has 7 cells, and the header 6"),
-    "short row": ("log.csv", "\n".join([*CELLS[:6], "a,b", *CELLS[7:]]).encode(), "row 5 has 2 cells, and the header 6"),
+    "long row": (
+        "log.csv",
+        "\n".join([*CELLS[:6], f"{CELLS[6]},7", *CELLS[7:]]).encode(),
+        "row 5 has 7 cells, and the header 6",
+    ),
+    "short row": (
+        "log.csv",
+        "\n".join([*CELLS[:6], "a,b", *CELLS[7:]]).encode(),
+        "row 5 has 2 cells, and the header 6",
+    ),
     "names twice": ("log.csv", TEXT.replace("x_age", "reward", 1).encode(), "has two columns that are called 'reward'"),
+    "null byte far on": ("log.csv", b"action,reward\n" + b"a,1\n" * 40_000 + b"b\0,1\n", "is not text in UTF-8"),
     "two separators": ("log.csv", b"action;a,b\n1;2,3\n", "log.csv has as many semicolons as commas in its header"),
     "other separators": ("log.csv", b"action reward\na 1\n", "it has action reward; are its separators other than"),
-    "decimal comma": ("log.csv", b"action;reward\na;1\nb;0,5\n", "row 1 has '0,5': column reward is String, expected numbers; numbers have a"),
+    "decimal comma": (
+        "log.csv",
+        b"action;reward\na;1\nb;0,5\n",
+        "row 1 has '0,5': column reward is String, expected numbers; numbers have a",
+    ),
     "empty line between": ("log.csv", b"action,reward\na,1\n\nb,1\n", "row 1 has no action"),
     "excel": ("log.xlsx", b"PK\x03\x04", "log.xlsx is a zip or Excel file; save its table as CSV"),
     "unknown": ("log.feather", b"ARROW1", "log.feather is of no kind that is known by its suffix, .parquet"),
@@ -106,9 +123,17 @@ WRONG: dict[str, tuple[str, bytes, str]] = {
     "no JSON": ("log.jsonl", b'{"action": 1, "reward": 1}\nfoo\n', "row 1 is not JSON"),
     "cut JSON": ("log.jsonl", b'{"action": 1, "reward": 1}\n{"action"', "row 1 is not JSON"),
     "no object": ("log.jsonl", b"1\n", "row 0 is no object"),
-    "text beside a number": ("log.jsonl", b'{"action": 1}\n{"action": null}\n{"action": "1"}\n', "row 2 has text as action, and row 0 a number"),
-    "mixed list": ("log.jsonl", b'{"e": [1]}\n{"e": [1, "1"]}\n', "row 1 has a list of a number and text as e, and row 0 a list of a number"),
-}  # fmt: skip
+    "text beside a number": (
+        "log.jsonl",
+        b'{"action": 1}\n{"action": null}\n{"action": "1"}\n',
+        "row 2 has text as action, and row 0 a number",
+    ),
+    "mixed list": (
+        "log.jsonl",
+        b'{"e": [1]}\n{"e": [1, "1"]}\n',
+        "row 1 has a list of a number and text as e, and row 0 a list of a number",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
@@ -145,12 +170,33 @@ def test_a_row_of_a_folder_is_told_by_its_file(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_named_by_a_value_give_a_column(tmp_path: Path) -> None:
-    for batch in (9, 10):
-        write(tmp_path / "log" / f"batch={batch}" / "part.csv", TEXT.encode())
+    for batch, rows in ((9, frame().head(10)), (10, frame().tail(30))):
+        write(tmp_path / "log" / f"batch={batch}" / "part.csv", rows.write_csv().encode())
     log = read_columns(tmp_path / "log", Columns()).log
     assert log.batches is not None
     assert sorted(set(log.batches.tolist())) == [0, 1]
-    assert read_table(tmp_path / "log").frame["batch"].to_list() == ["10"] * M + ["9"] * M
+    assert read_table(tmp_path / "log").frame["batch"].to_list() == ["10"] * 30 + ["9"] * 10
+
+
+def test_folders_that_say_otherwise_than_their_files_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "log" / "action=1" / "part.csv", TEXT.encode())
+    with pytest.raises(
+        InputError, match=f"{path} has '1.1' as action, and lies in action=1; rename the folder or correct"
+    ):
+        read_columns(tmp_path / "log", Columns())
+
+
+def test_copies_in_a_folder_are_refused_and_parts_without_rows_are_none(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "log" / f"{name}.csv", TEXT.splitlines(keepends=True)[0].encode())
+    write(tmp_path / "log" / "c.csv", TEXT.encode())
+    assert len(read_columns(tmp_path / "log", Columns()).log) == M
+    copy = write(tmp_path / "log" / "c (1).csv", TEXT.encode())
+    with pytest.raises(
+        InputError, match=r"c.csv is .*c \(1\).csv once more, as a link or a copy: it would count twice"
+    ):
+        read_columns(tmp_path / "log", Columns())
+    assert copy.exists()
 
 
 def test_what_is_hidden_or_temporary_or_no_table_in_a_folder_is_named(tmp_path: Path) -> None:
@@ -175,7 +221,7 @@ def test_files_of_a_folder_that_do_not_go_together_are_refused_by_name(tmp_path:
         assert said in str(caught.value)
     other.unlink()
     (folder / "link.parquet").symlink_to(one)
-    with pytest.raises(InputError, match="has one file twice"):
+    with pytest.raises(InputError, match="once more, as a link or a copy: it would count twice"):
         read_columns(folder, Columns())
     (folder / "link.parquet").unlink()
     write(folder / "b.csv", TEXT.encode())
@@ -192,7 +238,7 @@ def test_files_whose_numbers_are_integers_here_and_floats_there_go_together_if_n
     table.with_columns(pl.col("action") + 2**53).write_parquet(other)
     table.with_columns(pl.col("action").cast(pl.Float64)).write_parquet(tmp_path / "log" / "c.parquet")
     with pytest.raises(
-        InputError, match="column action is Int64 in .*b.parquet, with 9007199254740993, and a float in"
+        InputError, match=r"column action is Int64 in .*b.parquet, with 9007199254740993, and a float in"
     ):
         read_columns(tmp_path / "log", Columns())
 

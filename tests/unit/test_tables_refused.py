@@ -193,3 +193,20 @@ def test_the_first_of_several_bad_rows_is_named_in_file_order(tmp_path: Path) ->
     frames["users"] = frames["users"].with_columns(user_id=pl.Series(["z", "b b", "a a"]))
     with pytest.raises(InputError, match=r"row 2 \(user_id 'b b'\)"):
         read_tables(write(tmp_path, frames))
+
+
+@pytest.mark.parametrize("name", ["candidates.PARQUET", "candidates.csv", "Candidates.parquet", "candidates"])
+def test_shortlists_under_another_name_are_refused_instead_of_showing_everybody_everything(
+    tmp_path: Path, name: str
+) -> None:
+    workspace = write(tmp_path, {key: frame for key, frame in good_frames().items() if key != "candidates"})
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputError, match=f"{name} would not be read: shortlists are the file .*candidates.parquet"):
+        read_tables(workspace)
+
+
+def test_shortlists_that_are_a_link_to_nothing_are_missing(tmp_path: Path) -> None:
+    workspace = write(tmp_path, {key: frame for key, frame in good_frames().items() if key != "candidates"})
+    workspace.candidates.symlink_to("gone")
+    with pytest.raises(InputError, match=r"candidates\.parquet is missing"):
+        read_tables(workspace)
