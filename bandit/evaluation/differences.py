@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -46,9 +47,9 @@ class _Pair(NamedTuple):
     least_error: float
 
     @property
-    def is_exact(self) -> bool:
-        """Whether both are one policy by two names."""
-        return self.error <= _ROUNDING
+    def is_scattered(self) -> bool:
+        """Whether the difference has a variance that can be told."""
+        return self.error > _ROUNDING
 
 
 def differences(policies: Sequence[Judged], estimator: str, settings: Settings) -> Differences:
@@ -124,9 +125,10 @@ def _normalised(judged: Judged) -> F64:
 
 
 def _reach(policies: Sequence[Judged], pairs: Mapping[tuple[int, int], _Pair], settings: Settings) -> float:
-    """q; pairs without any scatter are exact and have no part in it."""
-    scattered = {pair: float(found.influences @ found.influences) ** 0.5 for pair, found in pairs.items()}
-    scattered = {pair: size for pair, size in scattered.items() if not pairs[pair].is_exact}
+    """q; pairs without any scatter have no part in it."""
+    scattered = {
+        pair: sqrt(float(found.influences @ found.influences)) for pair, found in pairs.items() if found.is_scattered
+    }
     if not scattered:
         return 0.0
     table = np.stack([influences(each.sample, each.terms) for each in policies], axis=1)  # (U, P), columns sum to 0
@@ -144,7 +146,7 @@ def _difference(
     if found is None:
         verdict = next(each.verdict for each in (policy, against) if is_refused(each.verdict))
         return Difference(policy.policy, against.policy, estimator, None, None, None, None, None, verdict, value)
-    if found.is_exact and abs(value) <= _ROUNDING:
+    if not found.is_scattered and abs(value) <= _ROUNDING and _is_same(against, policy):
         return Difference(policy.policy, against.policy, estimator, 0.0, 0.0, 0.0, 0.0, 0.0, policy.verdict, None)
     lower, upper = hall_interval(value, found.influences, len(policy.sample), settings.level)
     width = reach * max(found.error, found.least_error)
@@ -161,6 +163,15 @@ def _difference(
         None,
         _caution(against, policy, settings),
     )
+
+
+def _is_same(against: Judged, policy: Judged) -> bool:
+    """Whether both are one policy by two names, and not two that happened to earn the same."""
+    sample = policy.sample
+    if sample.propensities is None:
+        return True
+    others = np.ones(len(sample)) if against.policy == LOGGING else against.sample.weights
+    return bool(np.abs(sample.weights - others).max(initial=0.0) <= _ROUNDING)
 
 
 def _caution(against: Judged, policy: Judged, settings: Settings) -> str:

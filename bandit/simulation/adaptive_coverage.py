@@ -27,7 +27,8 @@ RATES: Final = ((0.5, 0.5), (0.1, 0.1), (0.3, 0.35))
 class AdaptiveReplicates:
     """Some replicates, a task for a process: numbers ``first`` to before ``stop`` of a seed.
 
-    A log has ``batches`` of ``size`` impressions under Thompson sampling, learned from all batches before.
+    A log has ``batches`` of ``size`` impressions under Thompson sampling, learned from all batches before, each arm with a
+    probability of at least ``floor``.
     """
 
     rates: tuple[float, float]
@@ -37,6 +38,7 @@ class AdaptiveReplicates:
     stop: int
     seed: int = 0
     level: float = 0.95
+    floor: float = FLOOR
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def replicate(task: AdaptiveReplicates) -> F64:
     """(r, estimators, kinds, 3): value, lower and upper end in each replicate."""
     found = []
     for number in range(task.first, task.stop):
-        sample, batches = _log(task, np.random.default_rng((task.seed, number)))
+        sample, batches = draw_log(task, np.random.default_rng((task.seed, number)))
         found.append([_intervals(sample, batches, name, task.level) for name in ESTIMATORS])
     return np.array(found)
 
@@ -93,13 +95,13 @@ def _intervals(sample: Sample, batches: I64, name: str, level: float) -> list[li
     return [[terms.value, *plain], [by_batch.value, *by_batch.interval]]
 
 
-def _log(task: AdaptiveReplicates, random: np.random.Generator) -> tuple[Sample, I64]:
+def draw_log(task: AdaptiveReplicates, random: np.random.Generator) -> tuple[Sample, I64]:
     """A log judged for the policy that always shows arm 0, with a model that expects four fifths of what is there."""
     takes, shown = np.zeros(2), np.zeros(2)
     arms, rewards, chances = [], [], []
     for batch in range(task.batches):
         chance = 0.5 if batch == 0 else _win_probability(takes, shown)
-        first = FLOOR + (1 - 2 * FLOOR) * chance
+        first = task.floor + (1 - 2 * task.floor) * chance
         arm = (random.random(task.size) > first).astype(np.int64)
         reward = (random.random(task.size) < np.array(task.rates)[arm]).astype(np.float64)
         takes += np.bincount(arm, weights=reward, minlength=2)

@@ -11,8 +11,8 @@ from scipy.special import expit
 from bandit.evaluation.estimate import check_works, value_range
 from bandit.evaluation.estimators import Estimator, parse_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
-from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
-from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
+from bandit.evaluation.intervals.hall import hall_interval
+from bandit.evaluation.intervals.normal import Interval, influences, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import confidence_sequence
 from bandit.evaluation.sample import Sample, numbered
 from bandit.evaluation.tuning import resolved
@@ -100,13 +100,12 @@ class Replicates:
     stop: int
     seed: int = 0
     level: float = 0.95
-    resamples: int = 1000
 
 
 class Found(NamedTuple):
     """What some replicates found, a row each.
 
-    ``values`` (r, e) of the estimators of ``words``. ``covered`` (r, e, 3) by bootstrap, normal and Bernstein intervals, the
+    ``values`` (r, e) of the estimators of ``words``. ``covered`` (r, e, 3) by Hall's, normal and Bernstein intervals, the
     last NaN of biased ones. ``always`` (r, 2): whether the sequences of the value, and of the lead over the logging policy,
     held the truth at every single decision.
     """
@@ -136,12 +135,12 @@ def _one(world: SmallWorld, task: Replicates, estimators: Sequence[Estimator], n
     for estimator in estimators:
         check_works(estimator, sample)
         used.append(resolved(estimator, sample))
-    drawn = resample(sample, [terms for _, terms in used], task.resamples, seed=number)
     truth, bound = world.truth, world.largest_weight
     values, covered = np.empty(len(used)), np.full((len(used), 3), np.nan)
     for place, (estimator, terms) in enumerate(used):
         values[place] = terms.value
-        covered[place, 0] = _holds(percentile_interval(drawn[:, place], task.level), truth)
+        usual = hall_interval(terms.value, influences(sample, terms), len(sample), task.level)
+        covered[place, 0] = _holds(usual, truth)
         covered[place, 1] = _holds(normal_interval(terms.value, standard_error(sample, terms), task.level), truth)
         if estimator.word in UNBIASED:
             width = value_range(estimator, sample, bound)
@@ -179,7 +178,7 @@ class CoverageRow:
     estimator: str
     bias: float
     error: float
-    bootstrap: float
+    hall: float
     normal: float
     bernstein: float | None
 

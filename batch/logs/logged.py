@@ -16,8 +16,8 @@ class LoggedData:
 
     ``about`` is what it is, in one line; ``arm_names`` (A,) are what its arms are called; ``features`` (A, f) those of the
     artworks, None where there are none. ``notes`` are what a reader of results should know. ``days`` is the time it spans.
-    ``are_dated`` says that its times are microseconds since 1970. ``least_propensity`` is the smallest probability that an eligible arm could have had at any decision, or less; None where it
-    is not known.
+    ``are_dated`` says that its times are microseconds since 1970. ``least_propensity`` is the smallest probability that an
+    eligible arm could have had at any decision, or less; None where it is not known.
     """
 
     log: ImpressionLog

@@ -41,13 +41,13 @@ def assert_promises(found: Coverage) -> None:
     rows = {row.estimator: row for row in found.rows}
     for name in UNBIASED:
         row = rows[name]
-        assert low <= row.bootstrap <= high, row
+        assert low <= row.hall <= high, row
         assert low <= row.normal <= high, row
         assert row.bernstein is not None
         assert row.bernstein >= 0.95, row
         assert abs(row.bias) < 4 * row.error / REPLICATES**0.5, row  # no bias beyond chance
     for name in ("snips", "sndr"):  # biased by 1/m, which is nothing here
-        assert low <= rows[name].bootstrap <= high, rows[name]
+        assert low <= rows[name].hall <= high, rows[name]
     for name in ("dm", "ips:clip=2"):  # biased whatever the log's size, and their intervals do not know
         assert rows[name].bias < -0.01
         assert rows[name].normal < 0.93
@@ -89,15 +89,15 @@ def test_the_world_of_the_replicates_is_the_truth_that_a_long_log_tends_to() -> 
 
 
 def test_replicates_are_the_same_in_any_order_and_company() -> None:
-    whole = replicate(Replicates(UNEVEN, 200, 3, 0, 4, resamples=50))
-    last = replicate(Replicates(UNEVEN, 200, 3, 3, 4, resamples=50))
+    whole = replicate(Replicates(UNEVEN, 200, 3, 0, 4))
+    last = replicate(Replicates(UNEVEN, 200, 3, 3, 4))
     assert (whole.values[3] == last.values[0]).all()
     assert (whole.covered[3, :, :2] == last.covered[0, :, :2]).all()
 
 
 def test_an_adaptive_log_learns_what_it_has_seen() -> None:
     task = AdaptiveReplicates((0.1, 0.4), 6, 400, 0, 1)
-    sample, batches = adaptive_coverage._log(task, np.random.default_rng(1))
+    sample, batches = adaptive_coverage.draw_log(task, np.random.default_rng(1))
     shown = [sample.target[batches == batch].mean() for batch in range(6)]
     assert shown[0] == pytest.approx(0.5, abs=0.1)
     assert shown[-1] < 0.05

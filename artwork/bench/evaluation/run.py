@@ -171,7 +171,7 @@ def _judge_coverage(coverage: Coverage) -> list[Judged]:
 
 
 def _judge_row(row: CoverageRow, where: str) -> list[Judged]:
-    both = (("bootstrap", row.bootstrap), ("normal", row.normal))
+    both = (("hall", row.hall), ("normal", row.normal))
     nominal = [_within(f"{row.estimator}, {kind}, {where}", held) for kind, held in both]
     return [*nominal, _at_least(f"{row.estimator}, bernstein, {where}", row.bernstein or 0.0)]
 

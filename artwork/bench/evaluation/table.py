@@ -40,13 +40,13 @@ def coverage_sheet(coverage: Coverage) -> Sheet:
             row.estimator,
             f"{row.bias:+.4f}",
             f"{row.error:.4f}",
-            f"{row.bootstrap:.1%}",
+            f"{row.hall:.1%}",
             f"{row.normal:.1%}",
             "-" if row.bernstein is None else f"{row.bernstein:.1%}",
         )
         for row in coverage.rows
     ]
-    return Sheet(("estimator", "bias", "error", "bootstrap", "normal", "bernstein"), rows)
+    return Sheet(("estimator", "bias", "error", "hall", "normal", "bernstein"), rows)
 
 
 def adaptive_sheet(coverage: AdaptiveCoverage) -> Sheet:
