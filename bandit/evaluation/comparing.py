@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from bandit.arrays import integer_array, ordered_array
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
 from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, told, value_range
@@ -78,6 +79,8 @@ def evaluate(
     Raises:
         InputError: an estimator is not known, or none works on this log.
     """
+    choices = integer_array("choices", choices)
+    batches = None if batches is None else ordered_array("batches", batches, len(choices))
     wanted = [parse_estimator(word) for word in settings.estimators]
     policies = [_policy(name, sample, wanted, settings, choices, arm_names) for name, sample in samples.items()]
     main = _main(policies, wanted)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bandit.arrays import numbered
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table, supported
 from bandit.evaluation.reward_models import CrossFitted
-from bandit.evaluation.sample import F64, I64, Sample, numbered
+from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LoggingPolicy, Target
 from bandit.impressions import ImpressionLog
 

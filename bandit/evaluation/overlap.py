@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.calibration import (
     mean_weight,
@@ -13,7 +14,6 @@ from bandit.evaluation.calibration import (
     worst_shown_arm,
 )
 from bandit.evaluation.sample import Sample
-from bandit.numeric import is_number
 
 OK = "ok"
 INSUFFICIENT = "insufficient overlap"

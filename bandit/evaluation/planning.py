@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.intervals.normal import standard_error
 from bandit.evaluation.results import Difference, Evaluation
 from bandit.evaluation.sample import I64, Sample
 from bandit.evaluation.targets import LOGGING
-from bandit.numeric import is_number
 
 POWER = 0.8
 _LEAST_LEAD = 1e-9

@@ -6,8 +6,20 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import float_array, integer_array, label_array, numbered, real_array
+from bandit.errors import InputError
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+_REALS = (
+    "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",
+    "expected_squares", "shown_arms", "shown_squares", "target_squares",
+)  # fmt: skip
+_BY_IMPRESSION = (
+    "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "arms", "contexts",
+    "target_squares",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +52,28 @@ class Sample:
     clusters: I64 | None = None
     contexts: npt.NDArray[np.floating] | None = None
     target_squares: F64 | None = None
+
+    def __post_init__(self) -> None:
+        for name in _REALS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, real_array(name, getattr(self, name)))
+        if self.contexts is not None:
+            object.__setattr__(self, "contexts", float_array("contexts", self.contexts))
+        count = np.size(self.rewards)
+        if self.arms is not None:
+            object.__setattr__(self, "arms", integer_array("arms", self.arms))
+        if self.clusters is not None:
+            codes = label_array("clusters", self.clusters, count)
+            is_numbered = (
+                codes.min(initial=0) >= 0 and codes.max(initial=0) < max(count, 1) and np.bincount(codes).all()
+            )
+            object.__setattr__(self, "clusters", codes if is_numbered else numbered(codes))
+        for name in _BY_IMPRESSION:
+            value = getattr(self, name)
+            if value is not None and value.shape[:1] != (count,):
+                raise InputError(
+                    f"{name} have the shape {value.shape}, expected ({count},): one an impression, as rewards"
+                )
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -98,15 +132,3 @@ class Sample:
         others = self.propensities < 1
         rest = (1 - self.target[others] - self.unsupported[others]) / (1 - self.propensities[others])
         return max(float(self.weights.max(initial=0.0)), float(rest.max(initial=0.0)))
-
-
-def numbered(values: npt.NDArray[np.generic]) -> I64:
-    """Each value (m,) as a number from 0 on, by the order in which values come first.
-
-    >>> numbered(np.array(["b", "a", "b", "c"])).tolist()
-    [0, 1, 0, 2]
-    """
-    _, first, codes = np.unique(values, return_index=True, return_inverse=True)
-    ranks = np.empty(len(first), dtype=np.int64)
-    ranks[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(ranks[codes])

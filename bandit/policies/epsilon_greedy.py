@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
-from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best, share_of_eligible
 from bandit.scores import Scores
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
-from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows
 from bandit.scores import Moments, Scores
 

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
-from bandit.numeric import real_array
 from bandit.posterior.checks import F64, checked_impressions, checked_precisions, spread
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.precisions import BOUNDS, Pseudo, Round, best_precisions
@@ -74,7 +74,7 @@ def estimate_prior_precision(
     if mean.ndim != 2:
         raise InputError(f"prior_mean has the shape {mean.shape}, expected (k, d): one row an arm")
     alpha = checked_precisions("prior precision", start, mean.shape[1:])
-    x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]))
+    x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]), "logistic")
     w = checked_weights(weights, len(shown))
     seen = np.unique(shown)
     if not len(seen):

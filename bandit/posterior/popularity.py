@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
-from bandit.numeric import real_array
 from bandit.posterior.checks import F64
 
 

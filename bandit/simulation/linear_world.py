@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from bandit.arrays import integer_array, is_count, is_number, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_count, is_number, real_array
 from bandit.scores import LINKS
 
 F64 = npt.NDArray[np.float64]
@@ -41,6 +41,8 @@ class LinearWorld:
     link: str = "identity"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", real_array("weights", self.weights))
+        object.__setattr__(self, "starts", integer_array("starts", self.starts))
         if self.weights.ndim != 3 or self.starts.shape != self.weights.shape[:1] or not self.weights.size:
             raise InputError(
                 f"weights have the shape {self.weights.shape} and starts {self.starts.shape}, expected (s, k, d) and (s,)"

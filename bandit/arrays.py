@@ -1,0 +1,445 @@
+"""The door for arrays: whatever people have becomes contiguous float64, int64 or booleans, or is refused by name and row.
+
+Lists, tuples and ranges, arrays of numpy in any type and layout, masked arrays, columns and tables of pandas, polars and pyarrow,
+and whatever else has ``__array__`` are taken by position, never by label. A value that is missing (None, NA, NaT, behind a mask)
+is never a number, a mask or a name.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Set, Sized
+from datetime import UTC, date
+from decimal import Decimal
+from itertools import chain
+from numbers import Integral, Real
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.errors import InputError, blaming
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+Bool = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.floating]
+Plain = npt.NDArray[Any]
+
+MOST_INTEGER: Final = 2**63 - 1
+EXACT: Final = 2**53
+"""Below, float64 has every whole number; from here on different ids become the same one."""
+MISSING_WORDS: Final = frozenset(
+    ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "None", "NULL", "null"]
+)  # what tables write for a missing text
+_FILL: Final = "fill the gap, or leave the row out"
+_NUMBER: Final = "number them first: numpy.unique(values, return_inverse=True)[1]"
+_NAMES: Final = (str, bytes, Real, Decimal, date, UUID, np.datetime64)
+_NOT_ARRAYS: Final = (str, bytes, bytearray, Mapping, Set, Iterator)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value compares with numbers: of Python or numpy, NaN and infinity too.
+
+    >>> is_number(0.5), is_number(np.float32(1)), is_number("0.5"), is_number(None)
+    (True, True, False, False)
+    """
+    return isinstance(value, Real)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number of at least 1.
+
+    >>> is_count(1), is_count(np.int64(7)), is_count(0), is_count(1.5), is_count("2")
+    (True, True, False, False, False)
+    """
+    return isinstance(value, Integral) and int(value) >= 1
+
+
+def real_array(name: str, values: npt.ArrayLike) -> F64:
+    """``values`` as contiguous float64, in the shape that they have; NaN is left to who knows what it means there.
+
+    Raises:
+        InputError: one is missing or no real number, or rows differ in length.
+
+    >>> real_array("rewards", [[1, 0.5]])
+    array([[1. , 0.5]])
+    """
+    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
+        return values
+    array = _plain(name, values)
+    if array.dtype == object:
+        array = _each(name, array, np.dtype(np.float64), _real)
+    elif array.dtype.kind not in "biuf" and array.size:
+        raise InputError(f"{name} is an array of {array.dtype}, expected real numbers; turn it into numbers first")
+    return _contiguous(array, np.dtype(np.float64))
+
+
+def integer_array(name: str, values: npt.ArrayLike) -> I64:
+    """``values`` as contiguous int64, in the shape that they have. Whole numbers of floating point are whole numbers.
+
+    Raises:
+        InputError: one is missing, no whole number or does not fit, or rows differ in length.
+
+    >>> integer_array("arms", [1.0, 0.0])
+    array([1, 0])
+    """
+    array = _plain(name, values)
+    kind = array.dtype.kind
+    if kind == "O":
+        array = _each(name, array, np.dtype(np.int64), _whole)
+    elif kind == "u":
+        _refuse_at(array > MOST_INTEGER, array, name, "a whole number below 2**63")
+    elif kind == "f":
+        _refuse_missing(np.isnan(array), name, "nan")
+        _refuse_at(np.floor(array) != array, array, name, "a whole number")
+        _refuse_at(~(np.abs(array) < EXACT), array, name, "below 2**53, beyond which float64 mixes up whole numbers")
+    elif kind != "i" and array.size:
+        told = "booleans" if kind == "b" else str(array.dtype)
+        remedy = "pass .astype(int) if 0 and 1 are meant" if kind == "b" else _NUMBER
+        raise InputError(f"{name} are {array.shape} {told}, expected integers; {remedy}")
+    return _contiguous(array, np.dtype(np.int64))
+
+
+def boolean_array(name: str, values: npt.ArrayLike, remedy: str) -> Bool:
+    """``values`` as contiguous booleans, in the shape that they have; ``remedy`` says how numbers become some.
+
+    Raises:
+        InputError: one is missing or no boolean, or rows differ in length.
+    """
+    array = _plain(name, values)
+    if array.dtype == object:
+        array = _each(name, array, np.dtype(np.bool_), _boolean)
+    elif array.dtype != np.bool_ and array.size:
+        raise InputError(f"{name} is an array of {array.dtype}, expected booleans; {remedy}")
+    return _contiguous(array, np.dtype(np.bool_))
+
+
+def hash_array(name: str, values: npt.ArrayLike) -> U64:
+    """``values`` as contiguous uint64: what has another type is no hash, but for Python's own integers.
+
+    Raises:
+        InputError: they are of another type, or one does not fit.
+    """
+    array = _plain(name, values)
+    if array.dtype == object or isinstance(values, list | tuple):
+        array = _each(name, np.asarray(array, dtype=object), np.dtype(np.uint64), _word)
+    elif array.dtype.newbyteorder("=") != np.uint64 and array.size:
+        raise InputError(
+            f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one a decision; hash ids first"
+        )
+    return _contiguous(array, np.dtype(np.uint64))
+
+
+def row_array(rows: npt.ArrayLike, count: int) -> I64:
+    """Places among ``count`` rows, (n,): of indices, or of a mask of all of them.
+
+    Raises:
+        InputError: a mask has another length, or there is no such row.
+    """
+    array = _plain("rows", rows)
+    if array.dtype == np.bool_ or (array.dtype == object and isinstance(_first_there(array), bool)):
+        mask = boolean_array("rows", array, "")
+        if mask.shape != (count,):
+            raise InputError(f"a mask of rows has the shape {mask.shape}, expected ({count},): one of each impression")
+        return np.flatnonzero(mask)
+    places = integer_array("rows", array)
+    if places.ndim != 1 or (len(places) and not 0 <= places.min() <= places.max() < count):
+        wrong = places[(places < 0) | (places >= count)][:1] if places.ndim == 1 else places.shape
+        raise InputError(f"rows have {wrong}, expected (n,) from 0 to {count - 1}")
+    return places
+
+
+def label_array(name: str, values: npt.ArrayLike, count: int) -> I64:
+    """Which of ``values`` are the same, (m,) int64: integers as they are, anything else numbered as it comes first.
+
+    Text, bytes, dates, mixed columns and integers from 2**63 on are names like others. ``name`` is a plural.
+
+    Raises:
+        InputError: there are not ``count``, one is missing or no name, or it is a float that may stand for several ids.
+
+    >>> label_array("clusters", ["b", "a", "b"], 3)
+    array([0, 1, 0])
+    """
+    array = _one_each(name, values, count)
+    kind = array.dtype.kind
+    if kind in "SU":
+        array, kind = array.astype(object), "O"
+    if kind == "O":
+        return _numbered_objects(name, array)
+    if kind == "i" or (kind == "u" and (array <= MOST_INTEGER).all()):
+        return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
+    if kind == "f":
+        _refuse_missing(np.isnan(array), name, "nan")
+        _refuse_at(
+            ~(np.abs(array) < EXACT), array, name, "ids as integers or text: float64 mixes up those from 2**53 on"
+        )
+        if (np.floor(array) == array).all():
+            return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
+    elif kind in "Mm":
+        _refuse_missing(np.isnat(array), name, "NaT")
+    elif kind != "u" and array.size:
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text; {_NUMBER}")
+    return numbered(array)
+
+
+def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
+    """``values`` in an order, (m,) int64: whole numbers as they are, dates in their unit, other numbers as places in order.
+
+    Raises:
+        InputError: there are not ``count``, or one is missing or has no place in an order, as text.
+
+    >>> ordered_array("times", [0.5, 0.25], 2)
+    array([1, 0])
+    """
+    array = _one_each(name, values, count)
+    if array.dtype == object and array.size:
+        array = _dates(name, array) if isinstance(_first_there(array), date) else _numbers(name, array)
+    kind = array.dtype.kind
+    if kind in "Mm":
+        _refuse_missing(np.isnat(array), name, "NaT")
+        return _contiguous(array, array.dtype.newbyteorder("=")).view(np.int64)
+    if kind == "f":
+        _refuse_missing(np.isnan(array), name, "nan")
+        is_exact = bool(((np.floor(array) == array) & (np.abs(array) < EXACT)).all())
+    elif kind not in "iu" and array.size:
+        raise InputError(
+            f"{name} are {array.shape} {array.dtype}, expected ({count},) integers, dates or numbers, whose order is meant;"
+            f" {_NUMBER} if the order of the text is that of time"
+        )
+    else:
+        is_exact = kind == "i" or bool((array <= MOST_INTEGER).all())
+    if not is_exact:
+        return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    found = _contiguous(array, np.dtype(np.int64))
+    _refuse_missing(found == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
+    return found
+
+
+def numbered(values: npt.NDArray[np.generic]) -> I64:
+    """Each value (m,) as a number from 0 on, by the order in which values come first.
+
+    >>> numbered(np.array(["b", "a", "b", "c"])).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, codes = np.unique(values, return_index=True, return_inverse=True)
+    ranks = np.empty(len(first), dtype=np.int64)
+    ranks[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(ranks[codes])
+
+
+def float_array(name: str, values: npt.ArrayLike) -> Floats:
+    """``values`` as contiguous float32 where they are, else as ``real_array`` gives them."""
+    if type(values) is np.ndarray and values.dtype == np.float32:
+        return np.asarray(values, order="C")
+    array = _plain(name, values)
+    return np.asarray(array, order="C") if array.dtype == np.float32 else real_array(name, array)
+
+
+def _plain(name: str, values: Any) -> Plain:
+    """``values`` as numpy has them, without a mask; of objects only where numpy has no type for them."""
+    if isinstance(values, list | tuple):
+        return _listed(name, values)
+    if isinstance(values, _NOT_ARRAYS):
+        raise InputError(
+            f"{name} is {_told(values)}, expected an array or a list; pass list(...) of it in a fixed order"
+        )
+    with blaming(f"{name} makes no array"):
+        array = np.asanyarray(values)
+    if isinstance(array, np.ma.MaskedArray):
+        if array.dtype.names is None:
+            _refuse_missing(np.ma.getmaskarray(array), name, "masked")
+        array = array.data
+    array = np.asarray(array)
+    if array.dtype != object:
+        return array
+    if array.ndim == 0 and not isinstance(array.item(), _NAMES):
+        raise InputError(f"{name} is {_told(array.item())}, expected an array or a list of numbers")
+    if array.ndim == 1 and any(map(_is_row, array)):
+        return _listed(name, array.tolist())
+    return array
+
+
+def _listed(name: str, values: list[Any] | tuple[Any, ...]) -> Plain:
+    """A list as an array: numpy alone would drop the masks of rows, make text of mixed values and floats of large integers."""
+    kinds = set(map(type, values))
+    if kinds <= {list, tuple}:
+        kinds = set(map(type, chain.from_iterable(values)))
+        if len(set(map(len, values))) > 1:
+            raise _ragged(name, values)
+    if kinds <= {int, float} or (len(kinds) == 1 and issubclass(next(iter(kinds)), bool | np.generic)):
+        with blaming(f"{name} makes no array"):
+            array = np.asarray(values)
+        if kinds != {int} or array.dtype.kind != "f":  # which integers on both sides of 2**63 become
+            return array
+    if any(map(_is_row, values)):
+        rows = [_plain(name, row) for row in values]
+        if len({row.shape for row in rows}) > 1:
+            raise _ragged(name, rows)
+        return np.stack([row.astype(object) for row in rows] if len({row.dtype.kind for row in rows}) > 1 else rows)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _is_row(value: object) -> bool:
+    if isinstance(value, list | tuple | range):
+        return True
+    is_array = isinstance(value, Sized) and hasattr(value, "__array__")
+    return is_array and np.ndim(value) > 0  # type: ignore[arg-type]
+
+
+def _ragged(name: str, rows: Any) -> InputError:
+    told = [f"has {len(row)} values" if np.ndim(row) or isinstance(row, list | tuple) else "is no row" for row in rows]
+    odd = next((place for place, each in enumerate(told) if each != told[0]), 0)
+    return InputError(f"{name} makes no array: row 0 {told[0]} and row {odd} {told[odd]}; pass rows of equal length")
+
+
+def _one_each(name: str, values: Any, count: int) -> Plain:
+    array = _plain(name, values)
+    if array.shape != (count,) or array.dtype.kind == "b":
+        raise InputError(
+            f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text: one an impression"
+        )
+    return array
+
+
+def _contiguous(array: Plain, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):  # a longdouble beyond float64 is infinite, which is refused where it matters
+        return np.asarray(array, dtype=dtype, order="C")
+
+
+def _each(name: str, array: Plain, dtype: np.dtype[Any], of: Callable[[Any], Any]) -> Plain:
+    """An array of objects, each through ``of``, which raises TypeError with what was expected."""
+    out = np.empty(array.shape, dtype=dtype)
+    flat = out.reshape(-1)
+    for place, value in enumerate(array.ravel().tolist()):
+        if _is_missing(value):
+            raise _missing(name, array.shape, place, repr(value))
+        try:
+            flat[place] = of(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            expected = str(error) if type(error) is TypeError else f"what {dtype} holds"
+            raise InputError(f"{_place(name, array.shape, place)} is {_told(value)}, expected {expected}") from None
+    return out
+
+
+def _real(value: Any) -> float:
+    if not isinstance(value, Real | Decimal):
+        raise TypeError("real numbers")
+    return float(value)
+
+
+def _real_as_it_is(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
+        raise TypeError("numbers, or dates throughout")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
+        raise TypeError("whole numbers")
+    whole = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
+    if whole != value:
+        raise TypeError("whole numbers")
+    return whole
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError("booleans")
+    return bool(value)
+
+
+def _word(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**64:
+        raise TypeError("uint64")
+    return int(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, NaT, NA of pandas, and what a mask leaves; NA is not equal to itself either, and says so by raising."""
+    if value is None or value is np.ma.masked or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def _numbered_objects(name: str, array: Plain) -> I64:
+    """Names by the order in which they come first; True is not 1 here, and text not bytes."""
+    codes: dict[tuple[bool, Any], int] = {}
+    out = np.empty(len(array), dtype=np.int64)
+    for place, value in enumerate(array.tolist()):
+        if _is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
+            raise _missing(name, array.shape, place, repr(value))
+        if not isinstance(value, _NAMES):
+            raise InputError(
+                f"{_place(name, array.shape, place)} is {_told(value)}, expected a number or text; {_NUMBER}"
+            )
+        out[place] = codes.setdefault((isinstance(value, bool), value), len(codes))
+    return out
+
+
+def _without_codes_of_missing(name: str, codes: I64) -> I64:
+    """Integers that stand for missing values where columns were made into codes: -1, and what NaN becomes."""
+    least = int(codes.min(initial=0))
+    if least in {-1, -MOST_INTEGER - 1}:
+        _refuse_missing(codes == least, name, f"{least}, which codes of tables have for a missing value")
+    return codes
+
+
+def _numbers(name: str, array: Plain) -> Plain:
+    """Numbers of Python as int64 where they are, else as they are: float64 would make some of them equal."""
+    numbers = _each(name, array, np.dtype(object), _real_as_it_is)
+    fit = all(isinstance(value, Integral) and abs(int(value)) <= MOST_INTEGER for value in numbers)
+    return numbers.astype(np.int64) if fit else np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+
+
+def _first_there(array: Plain) -> Any:
+    return next((value for value in array.ravel() if not _is_missing(value)), None)
+
+
+def _dates(name: str, array: Plain) -> Plain:
+    """Dates of Python or pandas as datetime64; those with a time zone in UTC."""
+    found, zones = [], set()
+    for place, value in enumerate(array.tolist()):
+        if _is_missing(value):
+            raise _missing(name, array.shape, place, repr(value))
+        if not isinstance(value, date):
+            raise InputError(f"{_place(name, array.shape, place)} is {_told(value)}, expected a date, as in row 0")
+        zone = getattr(value, "tzinfo", None)
+        zones.add(zone is not None)
+        if hasattr(value, "to_datetime64"):
+            found.append(value.to_datetime64())
+        else:
+            found.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
+    if len(zones) > 1:
+        raise InputError(f"some {name} have a time zone and some have none; give all of them one")
+    return np.array(found)
+
+
+def _refuse_missing(missing: npt.NDArray[np.bool_], name: str, told: str) -> None:
+    if missing.any():
+        raise _missing(name, missing.shape, int(missing.argmax()), told)
+
+
+def _missing(name: str, shape: tuple[int, ...], place: int, told: str) -> InputError:
+    return InputError(f"{_place(name, shape, place)} is missing ({told}); {_FILL}")
+
+
+def _refuse_at(wrong: npt.NDArray[np.bool_], array: Plain, name: str, expected: str) -> None:
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise InputError(f"{_place(name, array.shape, place)} is {array.ravel()[place]}, expected {expected}")
+
+
+def _place(name: str, shape: tuple[int, ...], place: int) -> str:
+    row, *others = (int(each) for each in np.unravel_index(place, shape)) if shape else (0,)
+    return f"row {row} of the {name}" + (f", column {others[-1]}," if others else "")
+
+
+def _told(value: object) -> str:
+    text = repr(value)
+    return f"{text} ({type(value).__name__})" if len(text) <= 40 else f"a {type(value).__name__}"
