@@ -84,6 +84,7 @@ def integer_array(name: str, values: npt.ArrayLike) -> I64:
     array([1, 0])
     """
     array = _plain(name, values)
+    array = array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504
     kind = array.dtype.kind
     if kind == "O":
         array = _each(name, array, np.dtype(np.int64), _whole)
@@ -271,7 +272,10 @@ def _listed(name: str, values: list[Any] | tuple[Any, ...]) -> Plain:
             array = np.asarray(values)
         if kinds != {int} or array.dtype.kind != "f":  # which integers on both sides of 2**63 become
             return array
-    if any(map(_is_row, values)):
+    are_rows = {_is_row(value) for value in values}
+    if len(are_rows) > 1:
+        raise _ragged(name, values)
+    if True in are_rows:
         rows = [_plain(name, row) for row in values]
         if len({row.shape for row in rows}) > 1:
             raise _ragged(name, rows)
@@ -289,18 +293,21 @@ def _is_row(value: object) -> bool:
 
 
 def _ragged(name: str, rows: Any) -> InputError:
-    told = [f"has {len(row)} values" if np.ndim(row) or isinstance(row, list | tuple) else "is no row" for row in rows]
-    odd = next((place for place, each in enumerate(told) if each != told[0]), 0)
-    return InputError(f"{name} makes no array: row 0 {told[0]} and row {odd} {told[odd]}; pass rows of equal length")
+    sizes = [np.shape(row) if isinstance(row, np.ndarray) else (len(row),) if _is_row(row) else () for row in rows]
+    odd = next((place for place, size in enumerate(sizes) if size != sizes[0]), 0)
+    told = [f"row {row} has the shape {sizes[row]}" for row in (0, odd)]
+    return InputError(f"{name} makes no array: {told[0]} and {told[1]}; pass rows of equal length")
 
 
 def _one_each(name: str, values: Any, count: int) -> Plain:
     array = _plain(name, values)
-    if array.shape != (count,) or array.dtype.kind == "b":
+    if array.shape != (count,) or (array.dtype.kind == "b" and count):
         raise InputError(
             f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text: one an impression"
         )
-    return array
+    if not count:
+        return np.empty(0, dtype=np.int64)
+    return array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504
 
 
 def _contiguous(array: Plain, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -369,6 +376,9 @@ def _is_missing(value: Any) -> bool:
 
 def _numbered_objects(name: str, array: Plain) -> I64:
     """Names by the order in which they come first; True is not 1 here, and text not bytes."""
+    whole = _all_whole(array)
+    if whole is not None:
+        return _without_codes_of_missing(name, whole)
     codes: dict[tuple[bool, Any], int] = {}
     out = np.empty(len(array), dtype=np.int64)
     for place, value in enumerate(array.tolist()):
@@ -393,8 +403,18 @@ def _without_codes_of_missing(name: str, codes: I64) -> I64:
 def _numbers(name: str, array: Plain) -> Plain:
     """Numbers of Python as int64 where they are, else as they are: float64 would make some of them equal."""
     numbers = _each(name, array, np.dtype(object), _real_as_it_is)
-    fit = all(isinstance(value, Integral) and abs(int(value)) <= MOST_INTEGER for value in numbers)
-    return numbers.astype(np.int64) if fit else np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    whole = _all_whole(numbers)
+    return np.unique(numbers, return_inverse=True)[1].astype(np.int64) if whole is None else whole
+
+
+def _all_whole(array: Plain) -> I64 | None:
+    """Numbers of Python as int64; None where one is none, or does not fit."""
+    if not all(isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_) for value in array):
+        return None
+    try:
+        return np.array([_whole(value) for value in array], dtype=np.int64)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _first_there(array: Plain) -> Any:

@@ -1,7 +1,5 @@
 """Plain arrays of anybody, checked row by row, as what estimators need."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -97,11 +95,13 @@ def supported(p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligib
     return np.asarray(kept)
 
 
-def choices_of(eligible: npt.ArrayLike | None, shape: Sequence[int]) -> npt.NDArray[np.int64]:
-    """How many arms each of m impressions had to choose from, (m,); ``shape`` is (m, k), ``eligible`` as for ``estimate``."""
+def choices_of(eligible: npt.ArrayLike | None, sample: Sample) -> npt.NDArray[np.int64]:
+    """How many arms each impression of a sample of arrays had to choose from, (m,); ``eligible`` as for ``estimate``."""
+    assert sample.expected_arms is not None  # noqa: S101 - a sample of arrays has them
+    shape = len(sample), len(sample.expected_arms)
     if eligible is None:
         return np.full(shape[0], shape[1])
-    return np.asarray(mask_rows("eligible", eligible, (shape[0], shape[1])).sum(axis=1), dtype=np.int64)
+    return np.asarray(mask_rows("eligible", eligible, shape).sum(axis=1), dtype=np.int64)
 
 
 def _estimates(values: npt.ArrayLike, shape: tuple[int, ...]) -> F64:

@@ -122,7 +122,7 @@ def estimate(
         sample = replace(sample, contexts=checked_contexts(contexts, count=len(sample)))
     check_works(estimator, sample)
     if name == "replay":
-        check_uniform(sample, choices_of(eligible, np.shape(target_probabilities)))
+        check_uniform(sample, choices_of(eligible, sample))
     used, terms = resolved(estimator, sample)
     if interval == "bootstrap":
         found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)

@@ -19,6 +19,7 @@ from bandit.posterior.checks import (
     checked_retention,
     checked_segments,
     checked_takes,
+    own_sums,
 )
 from bandit.posterior.reading import opened, read
 from bandit.scores import BetaScores
@@ -41,6 +42,9 @@ class BetaEvidence:
 
     takes: F64
     impressions: F64
+
+    def __post_init__(self) -> None:
+        own_sums(self)
 
     @classmethod
     def empty(cls, n_arms: int, n_segments: int = 0) -> Self:

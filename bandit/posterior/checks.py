@@ -199,6 +199,16 @@ def check_merged(mine: Shaped, other: object, axes: str) -> None:
         )
 
 
+def own_sums(evidence: object) -> None:
+    """Make every array of an evidence float64 that it can add to: counts of small integers would overflow.
+
+    Raises:
+        InputError: one holds no numbers.
+    """
+    for name, values in vars(evidence).items():
+        setattr(evidence, name, np.require(real_array(name, values), requirements="W"))
+
+
 def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
     """A number or array as a fresh float64 array of the given shape.
 
@@ -208,7 +218,8 @@ def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
     array = real_array(name, value)
     finite = np.isfinite(array)
     if not finite.all():
-        raise InputError(f"{name} has a value that is not finite: {array[~finite][0]}; replace it first")
+        place = np.argwhere(~finite)[0].tolist()
+        raise InputError(f"{name} has a value that is not finite: {array[~finite][0]}, at {place}; replace it first")
     try:
         return np.broadcast_to(array, shape).copy()
     except ValueError:

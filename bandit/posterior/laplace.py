@@ -144,8 +144,9 @@ def fit_laplace(
     Raises:
         InputError: a shape or value is wrong, or an arm's mode was not found in 500 rounds.
     """
-    n_features = np.shape(prior_precision)[-1] if np.ndim(prior_precision) else 1
-    alpha = checked_precisions("prior precision", prior_precision, (n_features,))
+    given = real_array("prior_precision", prior_precision)
+    n_features = given.shape[-1] if given.ndim else 1
+    alpha = checked_precisions("prior precision", given, (n_features,))
     mean = spread("prior_mean", prior_mean, (n_arms, n_features))
     impressions = checked_impressions(contexts, arms, rewards, (n_arms, n_features), "logistic")
     rows = _sorted(*impressions, checked_weights(weights, len(impressions.arms)), n_arms)

@@ -23,6 +23,7 @@ from bandit.posterior.checks import (
     checked_precision,
     checked_precisions,
     checked_retention,
+    own_sums,
     spread,
 )
 from bandit.posterior.reading import opened, read, read_number
@@ -50,6 +51,9 @@ class LinearEvidence(Counted):
     squares: F64
     sums: F64
     takes: F64
+
+    def __post_init__(self) -> None:
+        own_sums(self)
 
     @classmethod
     def empty(cls, n_arms: int, n_features: int) -> Self:
