@@ -26,7 +26,7 @@ def hash_ids(ids: Iterable[str]) -> U64:
 
 def hash_users(purpose: str, seed: int, generation: int, users: U64) -> U64:
     """The state of the keyed hash after purpose, seed, generation and each user, (n,) uint64."""
-    words = hash_array("users", users)
+    words = _words("users", users)
     out = np.empty_like(words)
     absorb_each(np.uint64(hash_base(purpose, seed, generation)), words, out)
     return out
@@ -39,10 +39,17 @@ def hash_title(user_states: U64, title: np.uint64) -> U64:
     >>> hex(hash_title(states, hash_ids(["t1"])[0])[0])
     '0x2603aaf924809593'
     """
-    states = hash_array("user_states", user_states)
+    states = _words("user_states", user_states)
     out = np.empty_like(states)
     absorb_pairs(states, np.broadcast_to(hash_array("title", title), states.shape).copy(), out)
     return out
+
+
+def _words(name: str, values: U64) -> U64:
+    words = hash_array(name, values)
+    if words.ndim != 1:
+        raise InputError(f"{name} have the shape {words.shape}, expected (n,): one hash each")
+    return words
 
 
 def _checked(row: int, text: object) -> str:

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from bandit.arrays import boolean_array, integer_array, is_count, label_array, ordered_array, row_array
 from bandit.errors import InputError
-from bandit.posterior.checks import F64, I64, checked_arms, checked_contexts, checked_rewards, real_column
+from bandit.posterior.checks import (
+    F64,
+    I64,
+    checked_arms,
+    checked_contexts,
+    checked_rewards,
+    integer_column,
+    real_column,
+)
 
 Bool = npt.NDArray[np.bool_]
 
@@ -127,7 +135,7 @@ class ImpressionLog:
 
     def eligible_of(self, title: int, rows: I64) -> Bool | None:
         """Which arms of their title some of its impressions could choose, (n, k); None for all."""
-        return None if self.eligible is None else self.eligible[rows, : len(self.arms_of(title))]
+        return None if self.eligible is None else self.eligible[row_array(rows, len(self)), : len(self.arms_of(title))]
 
     def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
         """Every impression once, title by title, at most so many at a time."""
@@ -182,16 +190,9 @@ def _checked_starts(starts: npt.ArrayLike, n_arms: int) -> I64:
     return array
 
 
-def _checked_positions(name: str, values: npt.ArrayLike, count: int) -> I64:
-    array = integer_array(name, values)
-    if array.shape != (count,):
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) integers: one an impression")
-    return array
-
-
 _OF_IMPRESSIONS: Final[dict[str, Callable[[str, npt.ArrayLike, int], I64]]] = {
     "clusters": label_array,
-    "positions": _checked_positions,
+    "positions": integer_column,
     "times": ordered_array,
     "batches": ordered_array,
     "users": label_array,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bandit.arrays import float_array, integer_array, label_array, numbered, real_array
 from bandit.errors import InputError
+from bandit.posterior.checks import real_column
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -16,6 +17,7 @@ _REALS = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",
     "expected_squares", "shown_arms", "shown_squares", "target_squares",
 )  # fmt: skip
+_BY_ARM = ("expected_arms", "expected_squares", "shown_arms", "shown_squares")
 _BY_IMPRESSION = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "arms", "contexts",
     "target_squares",
@@ -70,10 +72,14 @@ class Sample:
             object.__setattr__(self, "clusters", codes if is_numbered else numbered(codes))
         for name in _BY_IMPRESSION:
             value = getattr(self, name)
-            if value is not None and value.shape[:1] != (count,):
+            wanted = (count,) if value is None or name != "contexts" else (count, *value.shape[1:2])
+            if value is not None and value.shape != wanted:
                 raise InputError(
-                    f"{name} have the shape {value.shape}, expected ({count},): one an impression, as rewards"
+                    f"{name} have the shape {value.shape}, expected {wanted}: one an impression, as rewards"
                 )
+        arms = {name: value.shape for name in _BY_ARM if (value := getattr(self, name)) is not None}
+        if len({*arms.values()}) > 1 or any(len(shape) != 1 for shape in arms.values()):
+            raise InputError(f"sums by arm have the shapes {arms}, expected (A,): one an arm")
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -108,6 +114,7 @@ class Sample:
 
     def sums(self, values: F64) -> F64:
         """The sum of ``values`` (m,) over the impressions of each decision, (C,)."""
+        values = real_column("values", values, len(self))
         if self.clusters is None:
             return values
         return np.bincount(self.clusters, weights=values, minlength=self.n_clusters).astype(np.float64, copy=False)

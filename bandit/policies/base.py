@@ -43,7 +43,7 @@ class Policy(ABC):
         return self
 
 
-def eligible_rows(shape: tuple[int, int], eligible: Bool | None) -> Bool:
+def eligible_rows(shape: tuple[int, int], eligible: npt.ArrayLike | None) -> Bool:
     """``eligible`` as a contiguous (n, k) array.
 
     Raises:

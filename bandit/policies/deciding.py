@@ -8,7 +8,7 @@ import numpy.typing as npt
 from bandit.arrays import hash_array, integer_array, is_number, real_array
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
-from bandit.policies.base import F64, Bool, eligible_rows, mask_rows
+from bandit.policies.base import F64, eligible_rows, mask_rows
 from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 U8 = npt.NDArray[np.uint8]
@@ -28,10 +28,10 @@ class Decisions(NamedTuple):
 
 
 def decide(
-    probabilities: F64,
-    hashes: U64,
-    eligible: Bool | None = None,
-    new: Bool | None = None,
+    probabilities: npt.ArrayLike,
+    hashes: npt.ArrayLike,
+    eligible: npt.ArrayLike | None = None,
+    new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
 ) -> Decisions:
@@ -57,9 +57,9 @@ def decide(
 
 
 def quantise(
-    probabilities: F64,
-    eligible: Bool | None = None,
-    new: Bool | None = None,
+    probabilities: npt.ArrayLike,
+    eligible: npt.ArrayLike | None = None,
+    new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
 ) -> U16:
@@ -89,7 +89,7 @@ def quantise(
     return out
 
 
-def draw_arms(weights: U16, hashes: U64) -> Decisions:
+def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike) -> Decisions:
     """The arm that each hash selects: the smallest a with cumsum(w)[a] > ⌊h·65535/2⁶⁴⌋.
 
     ``bandit.snapshot.draw`` is the same rule for one decision.
@@ -97,15 +97,15 @@ def draw_arms(weights: U16, hashes: U64) -> Decisions:
     Raises:
         InputError: there is not one hash a row, or a row of weights does not add up to 65535.
     """
-    weights = _checked_weights(weights)
-    words = _checked_hashes(weights, hashes)
-    off = weights.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
+    whole = _checked_weights(weights)
+    words = _checked_hashes(whole, hashes)
+    off = whole.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
     if off.any():
         row = int(off.argmax())
         raise InputError(
-            f"row {row} of the weights adds up to {int(weights[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
+            f"row {row} of the weights adds up to {int(whole[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
         )
-    return _drawn(weights, words)
+    return _drawn(whole, words)
 
 
 def _drawn(weights: U16, hashes: U64) -> Decisions:

@@ -44,7 +44,8 @@ class BetaEvidence:
     impressions: F64
 
     def __post_init__(self) -> None:
-        own_sums(self)
+        axes = "sk" if np.ndim(self.takes) == 2 else "k"
+        own_sums(self, takes=axes, impressions=axes)
 
     @classmethod
     def empty(cls, n_arms: int, n_segments: int = 0) -> Self:

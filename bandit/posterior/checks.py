@@ -199,14 +199,25 @@ def check_merged(mine: Shaped, other: object, axes: str) -> None:
         )
 
 
-def own_sums(evidence: object) -> None:
-    """Make every array of an evidence float64 that it can add to: counts of small integers would overflow.
+def own_sums(evidence: object, **axes: str) -> None:
+    """Make the arrays of an evidence float64 that it can add to: counts of small integers would overflow.
+
+    Args:
+        evidence: with its arrays as attributes.
+        axes: of each, a letter an axis; a letter has one size.
 
     Raises:
-        InputError: one holds no numbers.
+        InputError: one holds no numbers, or shapes do not belong together.
     """
-    for name, values in vars(evidence).items():
-        setattr(evidence, name, np.require(real_array(name, values), requirements="W"))
+    sizes: dict[str, int] = {}
+    for name, letters in axes.items():
+        array = np.require(real_array(name, getattr(evidence, name)), requirements="W")
+        if array.ndim != len(letters) or any(
+            sizes.setdefault(letter, size) != size for letter, size in zip(letters, array.shape, strict=True)
+        ):
+            wanted = ", ".join(f"{letter}={sizes[letter]}" if letter in sizes else letter for letter in letters)
+            raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}) as the other sums")
+        setattr(evidence, name, array)
 
 
 def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
@@ -250,4 +261,16 @@ def real_column(name: str, values: npt.ArrayLike, count: int | None = None) -> F
     if array.ndim != 1 or len(array) != (len(array) if count is None else count):
         expected = "m" if count is None else count
         raise InputError(f"{name} have the shape {array.shape}, expected ({expected},): one an impression")
+    return array
+
+
+def integer_column(name: str, values: npt.ArrayLike, count: int) -> I64:
+    """Whole numbers of impressions as (m,) int64.
+
+    Raises:
+        InputError: they are no whole numbers, or there is not one an impression.
+    """
+    array = integer_array(name, values)
+    if array.shape != (count,):
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) integers: one an impression")
     return array

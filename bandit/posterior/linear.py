@@ -53,7 +53,7 @@ class LinearEvidence(Counted):
     takes: F64
 
     def __post_init__(self) -> None:
-        own_sums(self)
+        own_sums(self, information="kd", precision="kdd", counts="k", squares="k", sums="kd", takes="k")
 
     @classmethod
     def empty(cls, n_arms: int, n_features: int) -> Self:
