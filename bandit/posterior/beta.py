@@ -44,7 +44,7 @@ class BetaEvidence:
     impressions: F64
 
     def __post_init__(self) -> None:
-        axes = "sk" if np.ndim(self.takes) == 2 else "k"
+        axes = "sk" if real_array("takes", self.takes).ndim == 2 else "k"
         own_sums(self, takes=axes, impressions=axes)
 
     @classmethod
