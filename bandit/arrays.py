@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Set, Sized
 from datetime import UTC, date
 from decimal import Decimal
 from itertools import chain
+from math import inf
 from numbers import Integral, Real
 from typing import Any, Final
 from uuid import UUID
@@ -33,6 +34,7 @@ MISSING_WORDS: Final = frozenset(
 )  # what tables write for a missing text
 _FILL: Final = "fill the gap, or leave the row out"
 _NUMBER: Final = "number them first: numpy.unique(values, return_inverse=True)[1]"
+_EXACT_IDS: Final = "ids as integers or text: float64 mixes up those from 2**53 on"
 _NAMES: Final = (str, bytes, Real, Decimal, date, UUID, np.datetime64)
 _NOT_ARRAYS: Final = (str, bytes, bytearray, Mapping, Set, Iterator)
 
@@ -124,7 +126,7 @@ def hash_array(name: str, values: npt.ArrayLike) -> U64:
     array = _plain(name, values)
     if array.dtype == object or isinstance(values, list | tuple):
         array = _each(name, np.asarray(array, dtype=object), np.dtype(np.uint64), _word)
-    elif array.dtype.newbyteorder("=") != np.uint64 and array.size:
+    elif (array.dtype.kind, array.dtype.itemsize) != ("u", 8) and array.size:
         raise InputError(
             f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one a decision; hash ids first"
         )
@@ -161,7 +163,7 @@ def label_array(name: str, values: npt.ArrayLike, count: int) -> I64:
     >>> label_array("clusters", ["b", "a", "b"], 3)
     array([0, 1, 0])
     """
-    array = _one_each(name, values, count)
+    array = _one_each(name, values, count, "numbers or text")
     kind = array.dtype.kind
     if kind in "SU":
         array, kind = array.astype(object), "O"
@@ -171,9 +173,7 @@ def label_array(name: str, values: npt.ArrayLike, count: int) -> I64:
         return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
     if kind == "f":
         _refuse_missing(np.isnan(array), name, "nan")
-        _refuse_at(
-            ~(np.abs(array) < EXACT), array, name, "ids as integers or text: float64 mixes up those from 2**53 on"
-        )
+        _refuse_at(~(np.abs(array) < EXACT), array, name, _EXACT_IDS)
         if (np.floor(array) == array).all():
             return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
     elif kind in "Mm":
@@ -192,7 +192,7 @@ def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
     >>> ordered_array("times", [0.5, 0.25], 2)
     array([1, 0])
     """
-    array = _one_each(name, values, count)
+    array = _one_each(name, values, count, "integers, dates or numbers")
     if array.dtype == object and array.size:
         array = _dates(name, array) if isinstance(_first_there(array), date) else _numbers(name, array)
     kind = array.dtype.kind
@@ -201,6 +201,7 @@ def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
         return _contiguous(array, array.dtype.newbyteorder("=")).view(np.int64)
     if kind == "f":
         _refuse_missing(np.isnan(array), name, "nan")
+        _refuse_at(~np.isfinite(array), array, name, "a finite number")
         is_exact = bool(((np.floor(array) == array) & (np.abs(array) < EXACT)).all())
     elif kind not in "iu" and array.size:
         raise InputError(
@@ -239,7 +240,8 @@ def float_array(name: str, values: npt.ArrayLike) -> Floats:
 def _plain(name: str, values: Any) -> Plain:
     """``values`` as numpy has them, without a mask; of objects only where numpy has no type for them."""
     if isinstance(values, list | tuple):
-        return _listed(name, values)
+        with blaming(f"{name} makes no array"):  # of a list that holds itself
+            return _listed(name, values)
     if isinstance(values, _NOT_ARRAYS):
         raise InputError(
             f"{name} is {_told(values)}, expected an array or a list; pass list(...) of it in a fixed order"
@@ -251,6 +253,8 @@ def _plain(name: str, values: Any) -> Plain:
             _refuse_missing(np.ma.getmaskarray(array), name, "masked")
         array = array.data
     array = np.asarray(array)
+    if array.dtype.kind == "T":  # text of any length
+        array = array.astype(object)
     if array.dtype != object:
         return array
     if array.ndim == 0 and not isinstance(array.item(), _NAMES):
@@ -299,12 +303,10 @@ def _ragged(name: str, rows: Any) -> InputError:
     return InputError(f"{name} makes no array: {told[0]} and {told[1]}; pass rows of equal length")
 
 
-def _one_each(name: str, values: Any, count: int) -> Plain:
+def _one_each(name: str, values: Any, count: int, expected: str) -> Plain:
     array = _plain(name, values)
     if array.shape != (count,) or (array.dtype.kind == "b" and count):
-        raise InputError(
-            f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text: one an impression"
-        )
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one an impression")
     if not count:
         return np.empty(0, dtype=np.int64)
     return array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504
@@ -332,19 +334,19 @@ def _each(name: str, array: Plain, dtype: np.dtype[Any], of: Callable[[Any], Any
 
 def _real(value: Any) -> float:
     if not isinstance(value, Real | Decimal):
-        raise TypeError("real numbers")
+        raise TypeError("real numbers; turn it into one first")
     return float(value)
 
 
 def _real_as_it_is(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
-        raise TypeError("numbers, or dates throughout")
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal) or value in {inf, -inf}:
+        raise TypeError("finite numbers, or dates throughout")
     return value
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
-        raise TypeError("whole numbers")
+        raise TypeError(f"whole numbers; {_NUMBER}")
     whole = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
     if whole != value:
         raise TypeError("whole numbers")
@@ -384,6 +386,8 @@ def _numbered_objects(name: str, array: Plain) -> I64:
     for place, value in enumerate(array.tolist()):
         if _is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
             raise _missing(name, array.shape, place, repr(value))
+        if isinstance(value, float | np.floating) and not abs(float(value)) < EXACT:
+            raise InputError(f"{_place(name, array.shape, place)} is {value}, expected {_EXACT_IDS}")
         if not isinstance(value, _NAMES):
             raise InputError(
                 f"{_place(name, array.shape, place)} is {_told(value)}, expected a number or text; {_NUMBER}"

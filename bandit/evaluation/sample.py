@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import float_array, integer_array, label_array, numbered, real_array
+from bandit.arrays import integer_array, label_array, numbered, real_array
 from bandit.errors import InputError
-from bandit.posterior.checks import real_column
+from bandit.impressions import checked_propensities
+from bandit.posterior.checks import check_finite, checked_contexts, real_column
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -59,8 +60,9 @@ class Sample:
         for name in _REALS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, real_array(name, getattr(self, name)))
+                check_finite(name, getattr(self, name))
         if self.contexts is not None:
-            object.__setattr__(self, "contexts", float_array("contexts", self.contexts))
+            object.__setattr__(self, "contexts", checked_contexts(self.contexts))
         count = np.size(self.rewards)
         if self.arms is not None:
             object.__setattr__(self, "arms", integer_array("arms", self.arms))
@@ -70,6 +72,8 @@ class Sample:
                 codes.min(initial=0) >= 0 and codes.max(initial=0) < max(count, 1) and np.bincount(codes).all()
             )
             object.__setattr__(self, "clusters", codes if is_numbered else numbered(codes))
+        if self.propensities is not None:
+            checked_propensities(self.propensities, count)
         for name in _BY_IMPRESSION:
             value = getattr(self, name)
             wanted = (count,) if value is None or name != "contexts" else (count, *value.shape[1:2])

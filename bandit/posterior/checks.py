@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.floating]
 
 MOST_FEATURE = 1e100
 """Of a context's features: sums of their squares, and squares of the sums, stay far from the largest double, 1.8e308."""
+LEAST_PRECISION = 1e-100
+"""Of weights: variances and their squares stay far from it too."""
 MOST_REWARD = 1e50
 """Of rewards in any unit: fourth powers of their products with the largest weight, 1e12, stay far from it as well."""
 
@@ -95,7 +97,11 @@ def checked_contexts(contexts: npt.ArrayLike, n_features: int | None = None, cou
     """
     array = float_array("contexts", contexts)
     shape = count, n_features
-    if array.ndim != 2 or any(size not in {None, found} for size, found in zip(shape, array.shape, strict=True)):
+    if (
+        array.ndim != 2
+        or not array.shape[1]
+        or any(size not in {None, found} for size, found in zip(shape, array.shape, strict=True))
+    ):
         m, d = "n" if count is None else count, "d" if n_features is None else n_features
         raise InputError(f"contexts have the shape {array.shape}, expected ({m}, {d}): a row an impression")
     with np.errstate(all="ignore"):  # one product says it of all features, in 0.6 of the time that their sum takes
@@ -217,7 +223,23 @@ def own_sums(evidence: object, **axes: str) -> None:
         ):
             wanted = ", ".join(f"{letter}={sizes[letter]}" if letter in sizes else letter for letter in letters)
             raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}) as the other sums")
+        check_finite(name, array)
         setattr(evidence, name, array)
+
+
+def check_finite(name: str, array: F64) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        InputError: there is one; says where.
+    """
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum()):  # one pass, and nothing as large as the array
+            return
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        raise InputError(f"{name} has a value that is not finite: {array[wrong][0]}, at {place}; replace it first")
 
 
 def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
@@ -227,10 +249,9 @@ def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
         InputError: a value is no number or not finite, or it does not spread to the shape.
     """
     array = real_array(name, value)
-    finite = np.isfinite(array)
-    if not finite.all():
-        place = np.argwhere(~finite)[0].tolist()
-        raise InputError(f"{name} has a value that is not finite: {array[~finite][0]}, at {place}; replace it first")
+    check_finite(name, array)
+    if np.abs(array).max(initial=0.0) > MOST_FEATURE:
+        raise InputError(f"{name} has a value of {np.abs(array).max():g}, expected at most {MOST_FEATURE:g}")
     try:
         return np.broadcast_to(array, shape).copy()
     except ValueError:
@@ -244,9 +265,10 @@ def checked_precisions(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) 
         InputError: as ``spread``, or one is not above 0.
     """
     array = spread(name.replace(" ", "_"), value, shape)
-    if not (array > 0).all():
+    if not (array >= LEAST_PRECISION).all():
         raise InputError(
-            f"the smallest {name} is {array.min()}, expected above 0; take a small number for a vague prior"
+            f"the smallest {name} is {array.min()}, expected above 0 ({LEAST_PRECISION:g} is the least);"
+            " take a small number for a vague prior"
         )
     return array
 

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from bandit.arrays import integer_array, is_count, is_number, real_array
 from bandit.errors import InputError
+from bandit.posterior.checks import checked_contexts
 from bandit.scores import LINKS
 
 F64 = npt.NDArray[np.float64]
@@ -109,5 +110,5 @@ class LinearWorld:
         if step < 0:
             raise InputError(f"the step is {step}, expected at least 0: the world starts there")
         piece = int(np.searchsorted(self.starts, step, side="right")) - 1
-        linear = contexts @ self.weights[piece].T
+        linear = checked_contexts(contexts, self.shape[1]) @ self.weights[piece].T
         return np.asarray(expit(linear) if self.link == "logit" else linear.clip(0.0, 1.0), dtype=np.float64)

@@ -366,13 +366,16 @@ def test_what_has_an_order_keeps_it(have: str) -> None:
     [
         (
             ["2026-01-01", "2026-01-02"],
-            "row 0 of the times is '2026-01-01' (str), expected numbers, or dates throughout",
+            "row 0 of the times is '2026-01-01' (str), expected finite numbers, or dates throughout",
         ),
         (np.array(["a", "b"]), "times are (2,) <U1, expected (2,) integers, dates or numbers, whose order is meant"),
         (pd.to_datetime(["2026-01-01", None]), "row 1 of the times is missing (NaT)"),
         ([datetime.date(2026, 1, 1), None], "row 1 of the times is missing (None)"),
         ([datetime.date(2026, 1, 1), 3], "row 1 of the times is 3 (int), expected a date"),
-        ([3, datetime.date(2026, 1, 1)], "row 1 of the times is datetime.date(2026, 1, 1) (date), expected numbers"),
+        (
+            [3, datetime.date(2026, 1, 1)],
+            "row 1 of the times is datetime.date(2026, 1, 1) (date), expected finite numbers",
+        ),
         ([pd.Timestamp(1), pd.Timestamp(1, tz="UTC")], "some times have a time zone and some have none"),
         ([0, -(2**63)], "row 1 of the times is missing (-2**63"),
         ([0.5, float("nan")], "row 1 of the times is missing (nan)"),
