@@ -73,7 +73,7 @@ class LinearEvidence(Counted):
         return self.information.shape[0], self.information.shape[1]
 
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; what an arm gains depends on its own rows alone.
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in any unit; what an arm gains depends on its own rows alone.
 
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
