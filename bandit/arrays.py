@@ -57,6 +57,15 @@ def is_count(value: object) -> bool:
     return isinstance(value, Integral) and int(value) >= 1
 
 
+def plain_number(value: float) -> float:
+    """A number as Python's own: 1 + 127 overflows in an int8, and 0.1 is 0.09998 in a float16.
+
+    >>> plain_number(np.int8(127)) + 1, plain_number(3)
+    (128.0, 3)
+    """
+    return value if type(value) in {int, float} else float(value)
+
+
 def real_array(name: str, values: npt.ArrayLike) -> F64:
     """``values`` as contiguous float64, in the shape that they have; NaN is left to who knows what it means there.
 

@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from bandit.evaluation.intervals.sequence import confidence_sequence
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
-from bandit.policies import Greedy, LinUCB, decide, draw_arms, quantise
+from bandit.policies import EpsilonGreedy, Greedy, LinUCB, Softmax, decide, draw_arms, quantise
 from bandit.posterior import (
     BetaEvidence,
     BetaPosterior,
@@ -523,3 +523,51 @@ def arguments() -> Iterator[str]:
 def test_every_array_argument_of_the_library_is_in_the_table() -> None:
     known = {name.rpartition(".")[2] for name in ENTRIES}
     assert {name for name in arguments() if name not in ENTRIES and name.rpartition(".")[2] not in known} == set()
+
+
+I8, U8, I16, F16, F32 = (cast("Any", kind) for kind in (np.int8, np.uint8, np.int16, np.float16, np.float32))
+SMALL: dict[str, tuple[Any, Any]] = {
+    "alpha of int8": (LinUCB(I8(127)), LinUCB(127.0)),
+    "alpha of uint8": (LinUCB(U8(255)), LinUCB(255.0)),
+    "alpha of float16": (LinUCB(F16(0.5)), LinUCB(0.5)),
+    "temperature": (Softmax(F16(0.25)), Softmax(0.25)),
+    "epsilon": (EpsilonGreedy(F16(0.25)), EpsilonGreedy(0.25)),
+    "impressions": (EpsilonGreedy(0.5, 1000).for_title(U8(250)), EpsilonGreedy(0.4)),
+    "total": (EpsilonGreedy(0.5, total_halving=U8(250)).for_title(0, I16(1000)), EpsilonGreedy(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_settings_of_small_types_do_not_overflow(name: str) -> None:
+    small, plain_ = SMALL[name]
+    np.testing.assert_array_equal(small.probabilities(SCORES), plain_.probabilities(SCORES))
+
+
+def test_floors_of_small_types_decide_as_numbers_do() -> None:
+    found = quantise(TARGET, new=[True, False], floor=F16(0.25), new_floor=F32(0.125))
+    np.testing.assert_array_equal(found, quantise(TARGET, new=[True, False], floor=0.25, new_floor=0.125))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint8, np.int64, np.float16])
+def test_counts_of_small_types_do_not_overflow(kind: type[np.generic]) -> None:
+    takes, rest = np.array([[200, 100]]), np.array([[250, 240]])
+    if kind is np.int32:
+        takes, rest = takes * 10_000, rest * 10_000
+    wanted = BetaScores(takes.astype(np.float64), rest.astype(np.float64))
+    found = BetaScores(takes.astype(kind), rest.astype(kind))
+    np.testing.assert_array_equal(found.deviations, wanted.deviations)
+    np.testing.assert_array_equal(LinUCB().probabilities(found), LinUCB().probabilities(wanted))
+
+
+@pytest.mark.parametrize("have", ["pandas", "a list"])
+def test_rates_of_a_log_go_by_position_whatever_its_labels(have: str) -> None:
+    random = np.random.default_rng(3)
+    arms = random.integers(0, 3, 600)
+    rewards = (random.random(600) < np.array([0.1, 0.2, 0.3])[arms]).astype(float)
+    turned = np.arange(600)[::-1]
+    given = {"arms": arms, "rewards": rewards, "propensities": np.full(600, 1 / 3), "times": np.arange(600)}
+    columns = {name: pd.Series(each, turned) if have == "pandas" else each.tolist() for name, each in given.items()}
+    log_ = ImpressionLog(contexts=np.ones((600, 1)), n_arms=3, **columns)
+    late = log_.take(np.arange(300, 600))
+    np.testing.assert_array_equal(late.arms, arms[300:])
+    np.testing.assert_array_equal(late.rewards, rewards[300:])
