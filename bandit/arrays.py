@@ -5,37 +5,44 @@ and whatever else has ``__array__`` are taken by position, never by label. A val
 is never a number, a mask or a name.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set, Sized
-from datetime import UTC, date
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Set, Sized
+from datetime import date
 from itertools import chain
-from math import inf
 from numbers import Integral, Real
 from typing import Any, Final
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError, blaming
+from bandit.objects import (
+    EXACT,
+    EXACT_IDS,
+    MOST_INTEGER,
+    NAMES,
+    NUMBER,
+    Plain,
+    boolean,
+    dates,
+    each_object,
+    first_there,
+    numbered_objects,
+    ordered_numbers,
+    place_of,
+    real,
+    refuse_missing,
+    told,
+    whole,
+    without_codes_of_missing,
+    word,
+)
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
-Plain = npt.NDArray[Any]
 
-MOST_INTEGER: Final = 2**63 - 1
-EXACT: Final = 2**53
-"""Below, float64 has every whole number; from here on different ids become the same one."""
-MISSING_WORDS: Final = frozenset(
-    ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "None", "NULL", "null"]
-)  # what tables write for a missing text
-_FILL: Final = "fill the gap, or leave the row out"
-_NUMBER: Final = "number them first: numpy.unique(values, return_inverse=True)[1]"
-_EXACT_IDS: Final = "ids as integers or text: float64 mixes up those from 2**53 on"
-_NAMES: Final = (str, bytes, Real, Decimal, date, UUID, np.datetime64)
 _NOT_ARRAYS: Final = (str, bytes, bytearray, Mapping, Set, Iterator)
 
 
@@ -79,7 +86,7 @@ def real_array(name: str, values: npt.ArrayLike) -> F64:
         return values
     array = _plain(name, values)
     if array.dtype == object:
-        array = _each(name, array, np.dtype(np.float64), _real)
+        array = each_object(name, array, np.dtype(np.float64), real)
     elif array.dtype.kind not in "biuf" and array.size:
         raise InputError(f"{name} is an array of {array.dtype}, expected real numbers; turn it into numbers first")
     return _contiguous(array, np.dtype(np.float64))
@@ -98,16 +105,16 @@ def integer_array(name: str, values: npt.ArrayLike) -> I64:
     array = array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504
     kind = array.dtype.kind
     if kind == "O":
-        array = _each(name, array, np.dtype(np.int64), _whole)
+        array = each_object(name, array, np.dtype(np.int64), whole)
     elif kind == "u":
         _refuse_at(array > MOST_INTEGER, array, name, "a whole number below 2**63")
     elif kind == "f":
-        _refuse_missing(np.isnan(array), name, "nan")
+        refuse_missing(np.isnan(array), name, "nan")
         _refuse_at(np.floor(array) != array, array, name, "a whole number")
         _refuse_at(~(np.abs(array) < EXACT), array, name, "below 2**53, beyond which float64 mixes up whole numbers")
     elif kind != "i" and array.size:
         told = "booleans" if kind == "b" else str(array.dtype)
-        remedy = "pass .astype(int) if 0 and 1 are meant" if kind == "b" else _NUMBER
+        remedy = "pass .astype(int) if 0 and 1 are meant" if kind == "b" else NUMBER
         raise InputError(f"{name} are {array.shape} {told}, expected integers; {remedy}")
     return _contiguous(array, np.dtype(np.int64))
 
@@ -120,7 +127,7 @@ def boolean_array(name: str, values: npt.ArrayLike, remedy: str) -> Bool:
     """
     array = _plain(name, values)
     if array.dtype == object:
-        array = _each(name, array, np.dtype(np.bool_), _boolean)
+        array = each_object(name, array, np.dtype(np.bool_), boolean)
     elif array.dtype != np.bool_ and array.size:
         raise InputError(f"{name} is an array of {array.dtype}, expected booleans; {remedy}")
     return _contiguous(array, np.dtype(np.bool_))
@@ -134,7 +141,7 @@ def hash_array(name: str, values: npt.ArrayLike) -> U64:
     """
     array = _plain(name, values)
     if array.dtype == object or isinstance(values, list | tuple):
-        array = _each(name, np.asarray(array, dtype=object), np.dtype(np.uint64), _word)
+        array = each_object(name, np.asarray(array, dtype=object), np.dtype(np.uint64), word)
     elif (array.dtype.kind, array.dtype.itemsize) != ("u", 8) and array.size:
         raise InputError(
             f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one a decision; hash ids first"
@@ -149,7 +156,7 @@ def row_array(rows: npt.ArrayLike, count: int) -> I64:
         InputError: a mask has another length, or there is no such row.
     """
     array = _plain("rows", rows)
-    if array.dtype == np.bool_ or (array.dtype == object and isinstance(_first_there(array), bool)):
+    if array.dtype == np.bool_ or (array.dtype == object and isinstance(first_there(array), bool)):
         mask = boolean_array("rows", array, "")
         if mask.shape != (count,):
             raise InputError(f"a mask of rows has the shape {mask.shape}, expected ({count},): one of each impression")
@@ -177,18 +184,18 @@ def label_array(name: str, values: npt.ArrayLike, count: int) -> I64:
     if kind in "SU":
         array, kind = array.astype(object), "O"
     if kind == "O":
-        return _numbered_objects(name, array)
+        return numbered_objects(name, array)
     if kind == "i" or (kind == "u" and (array <= MOST_INTEGER).all()):
-        return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
+        return without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
     if kind == "f":
-        _refuse_missing(np.isnan(array), name, "nan")
-        _refuse_at(~(np.abs(array) < EXACT), array, name, _EXACT_IDS)
+        refuse_missing(np.isnan(array), name, "nan")
+        _refuse_at(~(np.abs(array) < EXACT), array, name, EXACT_IDS)
         if (np.floor(array) == array).all():
-            return _without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
+            return without_codes_of_missing(name, _contiguous(array, np.dtype(np.int64)))
     elif kind in "Mm":
-        _refuse_missing(np.isnat(array), name, "NaT")
+        refuse_missing(np.isnat(array), name, "NaT")
     elif kind != "u" and array.size:
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text; {_NUMBER}")
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text; {NUMBER}")
     return numbered(array)
 
 
@@ -203,26 +210,26 @@ def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
     """
     array = _one_each(name, values, count, "integers, dates or numbers")
     if array.dtype == object and array.size:
-        array = _dates(name, array) if isinstance(_first_there(array), date) else _numbers(name, array)
+        array = dates(name, array) if isinstance(first_there(array), date) else ordered_numbers(name, array)
     kind = array.dtype.kind
     if kind in "Mm":
-        _refuse_missing(np.isnat(array), name, "NaT")
+        refuse_missing(np.isnat(array), name, "NaT")
         return _contiguous(array, array.dtype.newbyteorder("=")).view(np.int64)
     if kind == "f":
-        _refuse_missing(np.isnan(array), name, "nan")
+        refuse_missing(np.isnan(array), name, "nan")
         _refuse_at(~np.isfinite(array), array, name, "a finite number")
         is_exact = bool(((np.floor(array) == array) & (np.abs(array) < EXACT)).all())
     elif kind not in "iu" and array.size:
         raise InputError(
             f"{name} are {array.shape} {array.dtype}, expected ({count},) integers, dates or numbers, whose order is meant;"
-            f" {_NUMBER} if the order of the text is that of time"
+            f" {NUMBER} if the order of the text is that of time"
         )
     else:
         is_exact = kind == "i" or bool((array <= MOST_INTEGER).all())
     if not is_exact:
         return np.unique(array, return_inverse=True)[1].astype(np.int64)
     found = _contiguous(array, np.dtype(np.int64))
-    _refuse_missing(found == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
+    refuse_missing(found == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
     return found
 
 
@@ -253,21 +260,21 @@ def _plain(name: str, values: Any) -> Plain:
             return _listed(name, values)
     if isinstance(values, _NOT_ARRAYS):
         raise InputError(
-            f"{name} is {_told(values)}, expected an array or a list; pass list(...) of it in a fixed order"
+            f"{name} is {told(values)}, expected an array or a list; pass list(...) of it in a fixed order"
         )
     with blaming(f"{name} makes no array"):
         array = np.asanyarray(values)
     if isinstance(array, np.ma.MaskedArray):
         if array.dtype.names is None:
-            _refuse_missing(np.ma.getmaskarray(array), name, "masked")
+            refuse_missing(np.ma.getmaskarray(array), name, "masked")
         array = array.data
     array = np.asarray(array)
     if array.dtype.kind == "T":  # text of any length
         array = array.astype(object)
     if array.dtype != object:
         return array
-    if array.ndim == 0 and not isinstance(array.item(), _NAMES):
-        raise InputError(f"{name} is {_told(array.item())}, expected an array or a list of numbers")
+    if array.ndim == 0 and not isinstance(array.item(), NAMES):
+        raise InputError(f"{name} is {told(array.item())}, expected an array or a list of numbers")
     if array.ndim == 1 and any(map(_is_row, array)):
         return _listed(name, array.tolist())
     return array
@@ -326,153 +333,7 @@ def _contiguous(array: Plain, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         return np.asarray(array, dtype=dtype, order="C")
 
 
-def _each(name: str, array: Plain, dtype: np.dtype[Any], of: Callable[[Any], Any]) -> Plain:
-    """An array of objects, each through ``of``, which raises TypeError with what was expected."""
-    out = np.empty(array.shape, dtype=dtype)
-    flat = out.reshape(-1)
-    for place, value in enumerate(array.ravel().tolist()):
-        if _is_missing(value):
-            raise _missing(name, array.shape, place, repr(value))
-        try:
-            flat[place] = of(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            expected = str(error) if type(error) is TypeError else f"what {dtype} holds"
-            raise InputError(f"{_place(name, array.shape, place)} is {_told(value)}, expected {expected}") from None
-    return out
-
-
-def _real(value: Any) -> float:
-    if not isinstance(value, Real | Decimal):
-        raise TypeError("real numbers; turn it into one first")
-    return float(value)
-
-
-def _real_as_it_is(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal) or value in {inf, -inf}:
-        raise TypeError("finite numbers, or dates throughout")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
-        raise TypeError(f"whole numbers; {_NUMBER}")
-    whole = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
-    if whole != value:
-        raise TypeError("whole numbers")
-    return whole
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError("booleans")
-    return bool(value)
-
-
-def _word(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**64:
-        raise TypeError("uint64")
-    return int(value)
-
-
-def _is_missing(value: Any) -> bool:
-    """None, NaN, NaT, NA of pandas, and what a mask leaves; NA is not equal to itself either, and says so by raising."""
-    if value is None or value is np.ma.masked or type(value).__name__ in {"NAType", "NaTType"}:
-        return True
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(value))
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
-
-
-def _numbered_objects(name: str, array: Plain) -> I64:
-    """Names by the order in which they come first; True is not 1 here, and text not bytes."""
-    whole = _all_whole(array)
-    if whole is not None:
-        return _without_codes_of_missing(name, whole)
-    codes: dict[tuple[bool, Any], int] = {}
-    out = np.empty(len(array), dtype=np.int64)
-    for place, value in enumerate(array.tolist()):
-        if _is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
-            raise _missing(name, array.shape, place, repr(value))
-        if isinstance(value, float | np.floating) and not abs(float(value)) < EXACT:
-            raise InputError(f"{_place(name, array.shape, place)} is {value}, expected {_EXACT_IDS}")
-        if not isinstance(value, _NAMES):
-            raise InputError(
-                f"{_place(name, array.shape, place)} is {_told(value)}, expected a number or text; {_NUMBER}"
-            )
-        out[place] = codes.setdefault((isinstance(value, bool), value), len(codes))
-    return out
-
-
-def _without_codes_of_missing(name: str, codes: I64) -> I64:
-    """Integers that stand for missing values where columns were made into codes: -1, and what NaN becomes."""
-    least = int(codes.min(initial=0))
-    if least in {-1, -MOST_INTEGER - 1}:
-        _refuse_missing(codes == least, name, f"{least}, which codes of tables have for a missing value")
-    return codes
-
-
-def _numbers(name: str, array: Plain) -> Plain:
-    """Numbers of Python as int64 where they are, else as they are: float64 would make some of them equal."""
-    numbers = _each(name, array, np.dtype(object), _real_as_it_is)
-    whole = _all_whole(numbers)
-    return np.unique(numbers, return_inverse=True)[1].astype(np.int64) if whole is None else whole
-
-
-def _all_whole(array: Plain) -> I64 | None:
-    """Numbers of Python as int64; None where one is none, or does not fit."""
-    if not all(isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_) for value in array):
-        return None
-    try:
-        return np.array([_whole(value) for value in array], dtype=np.int64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _first_there(array: Plain) -> Any:
-    return next((value for value in array.ravel() if not _is_missing(value)), None)
-
-
-def _dates(name: str, array: Plain) -> Plain:
-    """Dates of Python or pandas as datetime64; those with a time zone in UTC."""
-    found, zones = [], set()
-    for place, value in enumerate(array.tolist()):
-        if _is_missing(value):
-            raise _missing(name, array.shape, place, repr(value))
-        if not isinstance(value, date):
-            raise InputError(f"{_place(name, array.shape, place)} is {_told(value)}, expected a date, as in row 0")
-        zone = getattr(value, "tzinfo", None)
-        zones.add(zone is not None)
-        if hasattr(value, "to_datetime64"):
-            found.append(value.to_datetime64())
-        else:
-            found.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
-    if len(zones) > 1:
-        raise InputError(f"some {name} have a time zone and some have none; give all of them one")
-    return np.array(found)
-
-
-def _refuse_missing(missing: npt.NDArray[np.bool_], name: str, told: str) -> None:
-    if missing.any():
-        raise _missing(name, missing.shape, int(missing.argmax()), told)
-
-
-def _missing(name: str, shape: tuple[int, ...], place: int, told: str) -> InputError:
-    return InputError(f"{_place(name, shape, place)} is missing ({told}); {_FILL}")
-
-
 def _refuse_at(wrong: npt.NDArray[np.bool_], array: Plain, name: str, expected: str) -> None:
     if wrong.any():
         place = int(wrong.argmax())
-        raise InputError(f"{_place(name, array.shape, place)} is {array.ravel()[place]}, expected {expected}")
-
-
-def _place(name: str, shape: tuple[int, ...], place: int) -> str:
-    row, *others = (int(each) for each in np.unravel_index(place, shape)) if shape else (0,)
-    return f"row {row} of the {name}" + (f", column {others[-1]}," if others else "")
-
-
-def _told(value: object) -> str:
-    text = repr(value)
-    return f"{text} ({type(value).__name__})" if len(text) <= 40 else f"a {type(value).__name__}"
+        raise InputError(f"{place_of(name, array.shape, place)} is {array.ravel()[place]}, expected {expected}")

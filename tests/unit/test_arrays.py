@@ -103,6 +103,8 @@ MISSING: dict[str, Any] = {
 
 WRITTEN_AS_NAN = ("nan", "pandas NA", "polars null", "pandas categorical")
 
+HOLDS_ITSELF: list[Any] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
 NO_ARRAYS: dict[str, Any] = {
     "generator": (each for each in (3, 0, 1)),
     "map": map(int, "301"),
@@ -115,6 +117,7 @@ NO_ARRAYS: dict[str, Any] = {
     "ragged": [[3, 0], [1]],
     "partly nested": [3, [0], 1],
     "an object": object(),
+    "a list that holds itself": HOLDS_ITSELF,
     "a lazy frame": pl.LazyFrame({"a": [3, 0, 1]}),
     "a broken class": Broken(),
     "records": np.array([(3, 0.5)], dtype=[("a", int), ("b", float)]),
@@ -267,6 +270,7 @@ def test_an_array_that_is_as_it_should_be_is_not_copied() -> None:
 
 NAMES: dict[str, Any] = {
     "text": ["b", "a", "b"],
+    "text of any length": np.array(["b", "a", "b"], dtype=np.dtypes.StringDType()),
     "text of numpy": np.array(["b", "a", "b"]),
     "bytes of numpy": np.array([b"b", b"a", b"b"]),
     "pandas": turned(["b", "a", "b"]),
@@ -319,6 +323,11 @@ def test_whole_numbers_stay_the_labels_that_they_are() -> None:
         ([0, -(2**63), 1], "row 1 of the clusters is missing (-9223372036854775808"),
         ([0.0, 2.0**53, 1.0], "row 1 of the clusters is 9007199254740992.0, expected ids as integers or text"),
         ([0, float("inf"), 1], "row 1 of the clusters is inf"),
+        (
+            np.array([0, 2.0**60, 1], dtype=object),
+            "row 1 of the clusters is 1.152921504606847e+18, expected ids as integers",
+        ),
+        (["a", float("-inf"), "b"], "row 1 of the clusters is -inf, expected ids as integers or text"),
         (["a", ("b", 1), "c"], "clusters makes no array"),
         (["a", {"b": 1}, "c"], "row 1 of the clusters is {'b': 1} (dict), expected a number or text"),
         (["a", "b"], "clusters are (2,) object, expected (3,) numbers or text: one an impression"),
@@ -379,6 +388,8 @@ def test_what_has_an_order_keeps_it(have: str) -> None:
         ([pd.Timestamp(1), pd.Timestamp(1, tz="UTC")], "some times have a time zone and some have none"),
         ([0, -(2**63)], "row 1 of the times is missing (-2**63"),
         ([0.5, float("nan")], "row 1 of the times is missing (nan)"),
+        ([0.5, float("inf")], "row 1 of the times is inf, expected a finite number"),
+        ([Decimal("0.5"), float("inf")], "row 1 of the times is inf (float), expected finite numbers"),
         ([1, 2, 3], "times are (3,) int64, expected (2,)"),
     ],
 )
