@@ -14,6 +14,7 @@ _MAX_ARMS = 2048  # arms looked at: enough to pin d numbers; 4,096 took 30 s whe
 _MAX_FITS = 20
 _TOLERANCE = 1e-2  # of a precision: far under what impressions can tell
 _TINY = 1e-200
+_ROUNDING = 1e-9  # of a precision of the fit
 _LEAST_EFFECT = 0.1  # of log-odds: about a percentage point of a take rate of 10 %, as for the linear models
 
 
@@ -116,6 +117,10 @@ def next_prior_precision(
     k, d = fitted.means.shape
     alpha, mu = checked_precisions("prior precision", prior_precision, (d,)), spread("prior_mean", prior_mean, (k, d))
     curvature = fitted.precisions - np.diag(alpha)  # (k, d, d)
+    if not (np.einsum("kjj->kj", curvature) >= -_ROUNDING * alpha).all():
+        raise InputError(
+            f"prior_precision is {alpha[:5].tolist()} and some precision of the fit is below it; pass the one it was fitted under"
+        )
     information = np.einsum("kij,kj->ki", fitted.precisions, fitted.means) - alpha * mu
     told = np.einsum("kii->i", curvature) > 0
 
