@@ -1,10 +1,12 @@
 """Pinned random numbers of many decisions at once: the keyed hash of ``bandit.snapshot`` on arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import hash_array
+from bandit.errors import InputError
 from bandit.kernels.hashing import absorb_each, absorb_pairs
 from bandit.snapshot import hash_base, id64
 
@@ -12,14 +14,21 @@ U64 = npt.NDArray[np.uint64]
 
 
 def hash_ids(ids: Iterable[str]) -> U64:
-    """The 64-bit form of each id, (n,) uint64; computed once for ids that are hashed under many purposes."""
-    return np.fromiter((id64(text) for text in ids), dtype=np.uint64)
+    """The 64-bit form of each id, (n,) uint64; computed once for ids that are hashed under many purposes.
+
+    Raises:
+        InputError: one is missing or no text.
+    """
+    if isinstance(ids, str | bytes | Mapping | Set):
+        raise InputError(f"ids are one {type(ids).__name__}, expected a list of text in a fixed order")
+    return np.fromiter((id64(_checked(row, text)) for row, text in enumerate(ids)), dtype=np.uint64)
 
 
 def hash_users(purpose: str, seed: int, generation: int, users: U64) -> U64:
     """The state of the keyed hash after purpose, seed, generation and each user, (n,) uint64."""
-    out = np.empty_like(users)
-    absorb_each(np.uint64(hash_base(purpose, seed, generation)), users, out)
+    words = _words("users", users)
+    out = np.empty_like(words)
+    absorb_each(np.uint64(hash_base(purpose, seed, generation)), words, out)
     return out
 
 
@@ -30,6 +39,20 @@ def hash_title(user_states: U64, title: np.uint64) -> U64:
     >>> hex(hash_title(states, hash_ids(["t1"])[0])[0])
     '0x2603aaf924809593'
     """
-    out = np.empty_like(user_states)
-    absorb_pairs(user_states, np.broadcast_to(title, user_states.shape).copy(), out)
+    states = _words("user_states", user_states)
+    out = np.empty_like(states)
+    absorb_pairs(states, np.broadcast_to(hash_array("title", title), states.shape).copy(), out)
     return out
+
+
+def _words(name: str, values: U64) -> U64:
+    words = hash_array(name, values)
+    if words.ndim != 1:
+        raise InputError(f"{name} have the shape {words.shape}, expected (n,): one hash each")
+    return words
+
+
+def _checked(row: int, text: object) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"row {row} of the ids is {text!r} ({type(text).__name__}), expected text; fill gaps first")
+    return text

@@ -1,16 +1,24 @@
 """The one typed record of logged data, checked once at the door."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import boolean_array, integer_array, is_count, label_array, ordered_array, row_array
 from bandit.errors import InputError
-from bandit.numeric import real_array
-from bandit.posterior.checks import F64, I64, checked_arms, checked_contexts, checked_rewards
+from bandit.posterior.checks import (
+    F64,
+    I64,
+    checked_arms,
+    checked_contexts,
+    checked_rewards,
+    integer_column,
+    real_column,
+)
 
 Bool = npt.NDArray[np.bool_]
 
@@ -34,21 +42,26 @@ class ImpressionLog:
     Args:
         contexts: (m, d).
         arms: what was shown, (m,), 0 to A - 1.
-        rewards: (m,), in [0, 1].
+        rewards: (m,), any finite numbers up to 1e50, such as takes, money or minutes.
         propensities: probability with which each shown arm was chosen, (m,), above 0 and at most 1; None where they are not
             known, which leaves the direct method alone to judge other policies.
         n_arms: A.
         starts: (t + 1,), from 0 to A; None for one title.
         eligible: which arms of its title a decision could choose, (m, K) with K the largest title; None for all.
-        clusters: the decision that each impression belongs to, (m,) integers; None where each is one of its own.
+        clusters: the decision that each impression belongs to, (m,) integers; None where each is one of its own. Text and other
+            names are numbered as they come first.
         positions: place on the page, (m,) integers; None where there is none.
-        times: when it was shown, (m,) integers in any unit; None stands for the order of the rows.
+        times: when it was shown, (m,) integers in any unit; None stands for the order of the rows. Dates become their unit,
+            fractions their places in order.
         batches: which update of the logging policy chose, (m,) integers, ascending with time; None for one.
-        users: the user whom each impression was shown to, (m,) integers; None where not known.
+        users: the user whom each impression was shown to, (m,) integers; None where not known. Names are numbered.
+
+    All are taken by position from whatever makes an array, and kept as contiguous int64, float64 and booleans; contexts of
+    float32 stay so.
 
     Raises:
-        InputError: shapes differ, a feature is not finite, a reward, arm or propensity is out of range, or an arm was shown that
-            was not eligible; it names the first such row.
+        InputError: shapes differ, a value is missing, a feature is not finite, a reward, arm or propensity is out of range, or an
+            arm was shown that was not eligible; it names the first such row.
     """
 
     contexts: npt.NDArray[np.floating]
@@ -65,20 +78,28 @@ class ImpressionLog:
     users: I64 | None = None
 
     def __post_init__(self) -> None:
-        checked_contexts(self.contexts, self.contexts.shape[-1])
-        count = len(checked_arms(self.arms, self.n_arms))
-        checked_rewards(self.rewards, count)
+        if not is_count(self.n_arms):
+            raise InputError(f"n_arms is {self.n_arms!r}, expected a whole number of at least 1")
+        self._keep("contexts", checked_contexts(self.contexts))
+        self._keep("arms", checked_arms(self.arms, self.n_arms))
+        count = len(self)
         if len(self.contexts) != count:
             raise InputError(
                 f"there are {len(self.contexts)} contexts and {count} arms, expected one of each an impression"
             )
+        self._keep("rewards", checked_rewards(self.rewards, count))
         if self.propensities is not None:
-            checked_propensities(self.propensities, count)
-        _check_starts(self.starts, self.n_arms)
-        for name in ("clusters", "positions", "times", "batches", "users"):
-            _check_integers(name, getattr(self, name), count)
+            self._keep("propensities", checked_propensities(self.propensities, count))
+        if self.starts is not None:
+            self._keep("starts", _checked_starts(self.starts, self.n_arms))
+        for name, checked in _OF_IMPRESSIONS.items():
+            if getattr(self, name) is not None:
+                self._keep(name, checked(name, getattr(self, name), count))
         if self.eligible is not None:
-            _check_eligible(self, self.eligible)
+            self._keep("eligible", _checked_eligible(self, self.eligible))
+
+    def _keep(self, name: str, value: npt.NDArray[np.generic]) -> None:
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -114,7 +135,7 @@ class ImpressionLog:
 
     def eligible_of(self, title: int, rows: I64) -> Bool | None:
         """Which arms of their title some of its impressions could choose, (n, k); None for all."""
-        return None if self.eligible is None else self.eligible[rows, : len(self.arms_of(title))]
+        return None if self.eligible is None else self.eligible[row_array(rows, len(self)), : len(self.arms_of(title))]
 
     def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
         """Every impression once, title by title, at most so many at a time."""
@@ -125,8 +146,13 @@ class ImpressionLog:
                 yield TitleRows(title, rows[start : start + at_most])
 
     def take(self, rows: I64 | Bool) -> Self:
-        """The log of some impressions, in the order of ``rows``: indices or a mask."""
-        arrays = {name: value[rows] for name, value in vars(self).items() if name in _BY_ROW and value is not None}
+        """The log of some impressions, in the order of ``rows``: indices, or a mask of all.
+
+        Raises:
+            InputError: a mask has another length, or there is no such row.
+        """
+        places = row_array(rows, len(self))
+        arrays = {name: value[places] for name, value in vars(self).items() if name in _BY_ROW and value is not None}
         return replace(self, **arrays)
 
 
@@ -142,9 +168,7 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     Raises:
         InputError: there is not one an impression, or one is missing, not above 0 or above 1; says what works without them.
     """
-    array = real_array("propensities", propensities)
-    if array.shape != (count,):
-        raise InputError(f"propensities have the shape {array.shape}, expected ({count},): one an impression")
+    array = real_column("propensities", propensities, count)
     wrong = ~((array >= LEAST_PROPENSITY) & (array <= 1))  # NaN is neither
     if wrong.any():
         row = int(wrong.argmax())
@@ -157,34 +181,38 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     return array
 
 
-def _check_starts(starts: I64 | None, n_arms: int) -> None:
-    if starts is None:
-        return
-    if starts.ndim != 1 or len(starts) < 2 or starts[0] != 0 or starts[-1] != n_arms or (np.diff(starts) < 1).any():
+def _checked_starts(starts: npt.ArrayLike, n_arms: int) -> I64:
+    array = integer_array("starts", starts)
+    if array.ndim != 1 or len(array) < 2 or array[0] != 0 or array[-1] != n_arms or (np.diff(array) < 1).any():
         raise InputError(
-            f"starts are {starts.tolist()[:5]}... ({len(starts)}), expected (t + 1,) ascending from 0 to the {n_arms} arms"
+            f"starts are {array.ravel()[:5].tolist()}... {array.shape}, expected (t + 1,) ascending from 0 to the {n_arms} arms"
         )
+    return array
 
 
-def _check_integers(name: str, values: I64 | None, count: int) -> None:
-    if values is not None and (values.shape != (count,) or not np.issubdtype(values.dtype, np.integer)):
-        raise InputError(
-            f"{name} are {values.shape} {values.dtype}, expected ({count},) integers: one an impression; number them first"
-        )
+_OF_IMPRESSIONS: Final[dict[str, Callable[[str, npt.ArrayLike, int], I64]]] = {
+    "clusters": label_array,
+    "positions": integer_column,
+    "times": ordered_array,
+    "batches": ordered_array,
+    "users": label_array,
+}
 
 
-def _check_eligible(log: ImpressionLog, eligible: Bool) -> None:
+def _checked_eligible(log: ImpressionLog, eligible: npt.ArrayLike) -> Bool:
+    array = boolean_array("eligible", eligible, "compare with 0 first")
     width = int(np.diff(log.title_starts).max())
-    if eligible.dtype != np.bool_ or eligible.shape != (len(log), width):
+    if array.shape != (len(log), width):
         raise InputError(
-            f"eligible is {eligible.shape} {eligible.dtype}, expected ({len(log)}, {width}) booleans: a column an arm of the"
+            f"eligible is {array.shape} {array.dtype}, expected ({len(log)}, {width}) booleans: a column an arm of the"
             " largest title"
         )
     places = log.arms - log.title_starts[log.titles]
-    wrong = ~eligible[np.arange(len(log)), places]
+    wrong = ~array[np.arange(len(log)), places]
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"row {row} shows arm {places[row]} of its title, which is not among its eligible arms"
-            f" {np.flatnonzero(eligible[row]).tolist()}; correct one of them"
+            f" {np.flatnonzero(array[row]).tolist()}; correct one of them"
         )
+    return array

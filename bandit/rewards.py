@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import boolean_array, is_number, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_number, plain_array, real_array
 from bandit.words import Word, check_known, parse_word
 
 F64 = npt.NDArray[np.float64]
@@ -200,17 +200,16 @@ def _sum(word: Word) -> WeightedSum:
 
 
 def _checked(clicked: npt.ArrayLike, watch_fraction: npt.ArrayLike) -> tuple[Bool, F64]:
-    plays, watched = plain_array("clicked", clicked), real_array("watch_fraction", watch_fraction)
+    plays = boolean_array("clicked", clicked, "compare with 0 first")
+    watched = real_array("watch_fraction", watch_fraction)
     if plays.ndim != 1 or plays.shape != watched.shape:
         raise InputError(
             f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one an impression"
         )
-    if plays.dtype != np.bool_ and plays.size:
-        raise InputError(f"clicked is {plays.dtype}, expected booleans; compare with 0 first")
     wrong = ~((watched >= 0) & (watched <= 1))
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
             f"row {row} has the watch_fraction {watched[row]}, expected 0 to 1; 0 where nothing was played"
         )
-    return plays.astype(np.bool_), watched
+    return plays, watched

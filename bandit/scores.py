@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
 
 F64: TypeAlias = npt.NDArray[np.float64]
@@ -33,6 +34,7 @@ class Moments:
     link: str = "identity"
 
     def __post_init__(self) -> None:
+        _make_real(self, "means", "deviations")
         _check_rows(means=self.means, deviations=self.deviations)
         _check_finite("means", self.means)
         _check_finite("deviations", self.deviations)
@@ -68,6 +70,7 @@ class BetaScores:
     failures: F64
 
     def __post_init__(self) -> None:
+        _make_real(self, "successes", "failures")
         _check_rows(successes=self.successes, failures=self.failures)
         for name, values in (("successes", self.successes), ("failures", self.failures)):
             wrong = ~((values >= LEAST_COUNT) & (values <= MOST_COUNT))
@@ -108,8 +111,8 @@ class Draws:
     means: F64
 
     def __post_init__(self) -> None:
+        _make_real(self, "values", "means")
         _check_rows(means=self.means)
-        _check_numbers(draws=self.values)
         if self.values.ndim != 3 or not len(self.values) or self.values.shape[1:] != self.means.shape:
             raise InputError(
                 f"draws have the shape {self.values.shape} and means {self.means.shape}, expected (m, n, k) with m at least 1"
@@ -137,21 +140,19 @@ class Draws:
 Scores: TypeAlias = Moments | BetaScores | Draws
 
 
+def _make_real(scores: "Moments | BetaScores | Draws", *names: str) -> None:
+    """Keep the named fields as contiguous float64: counts of int32 or uint8 would overflow in the formulas."""
+    for name in names:
+        object.__setattr__(scores, name, real_array(name, getattr(scores, name)))
+
+
 def _check_rows(**arrays: F64) -> None:
     """Refuse arrays that are not all (n, k) of the same n and k, k at least 1."""
-    _check_numbers(**arrays)
     shapes = [array.shape for array in arrays.values()]
     if any(len(shape) != 2 or not shape[1] or shape != shapes[0] for shape in shapes):
         told = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
         both = "both be" if len(arrays) > 1 else "be"
         raise InputError(f"{told} must {both} (n, k) with at least one arm; pass one row a user")
-
-
-def _check_numbers(**arrays: object) -> None:
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise InputError(f"{name} is {kind}, expected a numpy array of real numbers")
 
 
 def _check_finite(name: str, values: F64) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from artwork.compare.scenes import make_scenes
 from artwork.compare.tasks import repeat
 from artwork.compare.world_words import parse_learners, parse_words
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation import Settings, parse_estimator
-from bandit.numeric import is_number
 from bandit.simulation.contender import Contender, contenders_of
 from bandit.simulation.estimator_table import Accuracy, accuracies
 from bandit.simulation.scene import Scene

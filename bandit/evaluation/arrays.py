@@ -1,15 +1,14 @@
 """Plain arrays of anybody, checked row by row, as what estimators need."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import label_array, numbered, real_array
 from bandit.errors import InputError
-from bandit.evaluation.sample import F64, Sample, numbered
+from bandit.evaluation.sample import F64, Sample
 from bandit.impressions import Bool, checked_propensities
-from bandit.numeric import plain_array, real_array
-from bandit.posterior.checks import checked_arms, checked_contexts, checked_rewards
+from bandit.policies.base import mask_rows
+from bandit.posterior.checks import checked_arms, checked_rewards
 
 _SUM_TOLERANCE = 1e-6
 
@@ -37,7 +36,7 @@ def sample_of_arrays(
     r = checked_rewards(rewards, count)
     logged = None if propensities is None else checked_propensities(propensities, count)
     q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
-    able = None if eligible is None else _eligible(eligible, shown, p.shape)
+    able = None if eligible is None else _eligible(eligible, shown, (count, p.shape[1]))
     at = np.arange(count)
     decisions = _numbered("clusters", clusters, count)
     of_decision = np.ones(count) if decisions is None else 1 / np.bincount(decisions)[decisions]  # 1 / n, (m,)
@@ -70,8 +69,9 @@ def checked_table(name: str, probabilities: npt.ArrayLike) -> F64:
     p = real_array(name, probabilities)
     if p.ndim != 2 or not p.shape[1]:
         raise InputError(f"{name} have the shape {p.shape}, expected (m, k): a row an impression")
-    sums = p.sum(axis=1)
-    wrong = ~((np.abs(sums - 1) <= _SUM_TOLERANCE) & (p >= 0).all(axis=1))
+    with np.errstate(all="ignore"):
+        sums = p.sum(axis=1)
+        wrong = ~((np.abs(sums - 1) <= _SUM_TOLERANCE) & (p >= 0).all(axis=1))
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
@@ -98,11 +98,13 @@ def supported(p: F64, shown: npt.NDArray[np.integer], logged: F64 | None, eligib
     return np.asarray(kept)
 
 
-def choices_of(eligible: npt.ArrayLike | None, shape: Sequence[int]) -> npt.NDArray[np.int64]:
-    """How many arms each of m impressions had to choose from, (m,); ``shape`` is (m, k), ``eligible`` as for ``estimate``."""
+def choices_of(eligible: npt.ArrayLike | None, sample: Sample) -> npt.NDArray[np.int64]:
+    """How many arms each impression of a sample of arrays had to choose from, (m,); ``eligible`` as for ``estimate``."""
+    assert sample.expected_arms is not None  # noqa: S101 - a sample of arrays has them
+    shape = len(sample), len(sample.expected_arms)
     if eligible is None:
         return np.full(shape[0], shape[1])
-    return np.asarray(np.broadcast_to(np.asarray(eligible, dtype=np.bool_), tuple(shape)).sum(axis=1), dtype=np.int64)
+    return np.asarray(mask_rows("eligible", eligible, shape).sum(axis=1), dtype=np.int64)
 
 
 def _estimates(values: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
@@ -117,11 +119,8 @@ def _estimates(values: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
     return q
 
 
-def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Bool:
-    array = plain_array("eligible", eligible)
-    if array.dtype != np.bool_ or array.shape not in {shape, shape[1:]}:
-        raise InputError(f"eligible is {array.shape} {array.dtype}, expected {shape} booleans")
-    able: Bool = np.broadcast_to(array, shape)
+def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tuple[int, int]) -> Bool:
+    able = mask_rows("eligible", eligible, shape)
     wrong = ~able[np.arange(len(shown)), shown]
     if wrong.any():
         row = int(wrong.argmax())
@@ -129,26 +128,9 @@ def _eligible(eligible: npt.ArrayLike, shown: npt.NDArray[np.int64], shape: tupl
     return able
 
 
-def checked_contexts_of(contexts: npt.ArrayLike, count: int) -> npt.NDArray[np.floating]:
-    """Contexts of so many impressions, (m, d).
-
-    Raises:
-        InputError: their shape is another, or a feature is not finite.
-    """
-    array = real_array("contexts", contexts)
-    if array.ndim != 2 or len(array) != count:
-        raise InputError(f"contexts have the shape {array.shape}, expected ({count}, d): a row an impression")
-    return checked_contexts(array, array.shape[1])
-
-
-def _numbered(name: str, clusters: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
+def _numbered(name: str, labels: npt.ArrayLike | None, count: int) -> npt.NDArray[np.int64] | None:
     """The decision, or the user, of each impression as a number, (m,); None where each is one of its own."""
-    if clusters is None:
+    if labels is None:
         return None
-    array = plain_array(name, clusters)
-    if array.shape != (count,) or array.dtype == object:
-        raise InputError(
-            f"{name} are {array.shape} {array.dtype}, expected ({count},) numbers or text: one an impression"
-        )
-    codes = numbered(array)
+    codes = numbered(label_array(name, labels, count))
     return None if codes.max(initial=-1) == count - 1 else codes

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from bandit.arrays import ordered_array
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
 from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, make_estimate, value_range
@@ -31,6 +32,7 @@ from bandit.evaluation.results import (
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
+from bandit.posterior.checks import integer_column
 
 Names = abc.Sequence[str]
 
@@ -89,6 +91,9 @@ def evaluate(
     Raises:
         InputError: an estimator is not known, or none works on this log.
     """
+    count = len(next(iter(samples.values()), ()))
+    choices = integer_column("choices", choices, count)
+    batches = None if batches is None else ordered_array("batches", batches, count)
     wanted = [parse_estimator(word) for word in settings.estimators]
     policies = [_policy(name, sample, wanted, settings, choices, arm_names) for name, sample in samples.items()]
     main = _main(policies, wanted)

@@ -148,7 +148,7 @@ def _difference(
         return Difference(policy.policy, against.policy, estimator, None, None, None, None, None, verdict, value)
     if not found.is_scattered and abs(value) <= _ROUNDING and _is_same(against, policy):
         return Difference(policy.policy, against.policy, estimator, 0.0, 0.0, 0.0, 0.0, 0.0, policy.verdict, None)
-    lower, upper = hall_interval(value, found.influences, len(policy.sample), settings.level)
+    lower, upper = hall_interval(value, found.influences, len(policy.sample), settings.level, found.least_error)
     width = reach * max(found.error, found.least_error)
     return Difference(
         policy.policy,

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import is_count, is_number
 from bandit.errors import InputError
-from bandit.evaluation.arrays import checked_contexts_of, choices_of, sample_of_arrays
+from bandit.evaluation.arrays import choices_of, sample_of_arrays
 from bandit.evaluation.estimators import Estimator, make_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
@@ -18,7 +19,7 @@ from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_o
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import LEAST_PROPENSITY
-from bandit.numeric import is_count, is_number
+from bandit.posterior.checks import checked_contexts
 from bandit.snapshot import TOTAL_WEIGHT
 
 INTERVALS: Final = ("hall", "bootstrap", "normal", "bernstein")
@@ -129,10 +130,10 @@ def estimate(
         raise InputError("there are no impressions to judge by; pass at least one")
     sample = replace(sample, reward_range=reward_range_of(sample.rewards, reward_range))
     if contexts is not None:
-        sample = replace(sample, contexts=checked_contexts_of(contexts, len(sample)))
+        sample = replace(sample, contexts=checked_contexts(contexts, count=len(sample)))
     check_works(estimator, sample)
     if name == "replay":
-        check_uniform(sample, choices_of(eligible, np.shape(target_probabilities)))
+        check_uniform(sample, choices_of(eligible, sample))
     used, terms = resolved(estimator, sample)
     if interval == "hall":
         found = hall_interval(terms.value, influences(sample, terms), len(sample), level)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.calibration import (
     NOTHING,
@@ -17,7 +18,6 @@ from bandit.evaluation.calibration import (
 )
 from bandit.evaluation.intervals.hall import effective_count
 from bandit.evaluation.sample import F64, Sample
-from bandit.numeric import is_number
 
 OK = "ok"
 INSUFFICIENT = "insufficient overlap"

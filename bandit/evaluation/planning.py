@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.differences import lead_errors
 from bandit.evaluation.estimators import parse_estimator
@@ -15,7 +16,6 @@ from bandit.evaluation.results import Evaluation
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
-from bandit.numeric import is_number
 
 POWER = 0.8
 _LEAST_LEAD = 1e-9

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES, Estimate, check_settings
 from bandit.evaluation.estimators import parse_estimator
 from bandit.evaluation.overlap import Overlap, Thresholds, is_refused
-from bandit.numeric import is_number
 
 ALL_ESTIMATORS: Final = ("dr", "snips", "ips", "sndr", "switch_dr", "dros", "dm", "replay")
 """In the order in which they are shown; differences are those of the first that works."""

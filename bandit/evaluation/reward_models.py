@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from bandit.arrays import real_array
 from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import Learned, learn, take_rates
 from bandit.evaluation.sample import F64, I64
@@ -123,7 +124,7 @@ class _Regressor:
         each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
         rows = self.features(*each)
         with blaming(f"reward model {self.name} could not predict"):
-            found = np.asarray(self._expected(rows), dtype=np.float64)
+            found = real_array("predictions", self._expected(rows))
         if found.size != len(rows) or not np.isfinite(found).all():
             raise InputError(
                 f"reward model {self.name} predicts {found.shape} of {len(rows)} rows, {np.isfinite(found).sum()} of them finite;"
@@ -152,8 +153,17 @@ class CrossFitted:
         for fold, predictor in enumerate(self.predictors):
             own = folds == fold
             if own.any():
-                out[own] = predictor.predict(log.contexts[rows[own]], arms)
+                out[own] = self._checked(predictor.predict(log.contexts[rows[own]], arms), (int(own.sum()), len(arms)))
         return out
+
+    def _checked(self, values: npt.ArrayLike, shape: tuple[int, int]) -> F64:
+        found = real_array(f"predictions of reward model {self.name}", values)
+        if found.shape != shape or not np.isfinite(found).all():
+            raise InputError(
+                f"reward model {self.name} predicts {found.shape}, {np.isfinite(found).sum()} of them finite; expected {shape}: a"
+                " finite number for each context and arm"
+            )
+        return found
 
 
 def cross_fit(model: RewardModel, log: ImpressionLog, folds: int = FOLDS, seed: int = 0) -> CrossFitted:

@@ -8,11 +8,23 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import integer_array, is_number, label_array, numbered, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_number
+from bandit.impressions import checked_propensities
+from bandit.posterior.checks import check_finite, checked_contexts, real_column
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+_REALS = (
+    "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",
+    "expected_squares", "shown_arms", "shown_squares", "target_squares",
+)  # fmt: skip
+_BY_ARM = ("expected_arms", "expected_squares", "shown_arms", "shown_squares")
+_BY_IMPRESSION = (
+    "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "arms", "contexts",
+    "target_squares",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +39,11 @@ class Sample:
     model. ``target_squares``: Σ_a π(a|x)², for plans. ``clusters``: the decision of each impression, as ``numbered``; None
     where each is one of its own. ``users``: who saw it, as ``numbered``, where intervals are to hold for users like them;
     None where they are to hold for the decisions of this log. ``largest_probability``: the largest π(a|x) of an arm that the
-    log could show. ``reward_range``: the ends that rewards are known to lie between; None where they are not. For checks of
-    the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the impressions of a decision, ``expected_arms``
-    (A,): Σ π(a|x) / n over all impressions that could show the arm, and ``expected_squares`` (A,): Σ π(a|x)² / n over the
-    arm's share p̄_a of its title's impressions. ``shown_arms`` and ``shown_squares`` are the same without n, where decisions
-    are shown several times.
+    log could show. ``reward_range``: the ends that rewards are known to lie between; None is 0 and 1 where all are there,
+    else unknown. For checks of the propensities: ``arms``, what was shown; ``contexts``, (m, d); with n the impressions of a
+    decision, ``expected_arms`` (A,): Σ π(a|x) / n over all impressions that could show the arm, and ``expected_squares``
+    (A,): Σ π(a|x)² / n over the arm's share p̄_a of its title's impressions. ``shown_arms`` and ``shown_squares`` are the
+    same without n, where decisions are shown several times.
     """
 
     rewards: F64
@@ -50,7 +62,37 @@ class Sample:
     target_squares: F64 | None = None
     users: I64 | None = None
     largest_probability: float = 1.0
-    reward_range: tuple[float, float] | None = (0.0, 1.0)
+    reward_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in _REALS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, real_array(name, getattr(self, name)))
+                check_finite(name, getattr(self, name))
+        if self.contexts is not None:
+            object.__setattr__(self, "contexts", checked_contexts(self.contexts))
+        count = np.size(self.rewards)
+        if self.arms is not None:
+            object.__setattr__(self, "arms", integer_array("arms", self.arms))
+        for name in ("clusters", "users"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _codes(label_array(name, getattr(self, name), count)))
+        object.__setattr__(self, "reward_range", reward_range_of(self.rewards, self.reward_range))
+        if self.propensities is not None:
+            checked_propensities(self.propensities, count)
+        self._check_shapes(count)
+
+    def _check_shapes(self, count: int) -> None:
+        for name in _BY_IMPRESSION:
+            value = getattr(self, name)
+            wanted = (count,) if value is None or name != "contexts" else (count, *value.shape[1:2])
+            if value is not None and value.shape != wanted:
+                raise InputError(
+                    f"{name} have the shape {value.shape}, expected {wanted}: one an impression, as rewards"
+                )
+        arms = {name: value.shape for name in _BY_ARM if (value := getattr(self, name)) is not None}
+        if len({*arms.values()}) > 1 or any(len(shape) != 1 for shape in arms.values()):
+            raise InputError(f"sums by arm have the shapes {arms}, expected (A,): one an arm")
 
     def __len__(self) -> int:
         """Impressions, m."""
@@ -85,6 +127,7 @@ class Sample:
 
     def sums(self, values: F64) -> F64:
         """The sum of ``values`` (m,) over the impressions of each decision, (C,)."""
+        values = real_column("values", values, len(self))
         if self.clusters is None:
             return values
         return np.bincount(self.clusters, weights=values, minlength=self.n_clusters).astype(np.float64, copy=False)
@@ -137,6 +180,14 @@ class Sample:
         return max(float(self.weights.max(initial=0.0)), float(rest.max(initial=0.0)))
 
 
+def _codes(labels: I64) -> I64:
+    """Labels (m,) as they are if they are numbers from 0 on without a gap, else numbered."""
+    is_numbered = (
+        labels.min(initial=0) >= 0 and labels.max(initial=0) < max(len(labels), 1) and np.bincount(labels).all()
+    )
+    return labels if is_numbered else numbered(labels)
+
+
 def reward_range_of(rewards: F64, stated: object) -> tuple[float, float] | None:
     """The ends that rewards lie between: as stated, or 0 and 1 where all lie there; None where nobody knows.
 
@@ -158,15 +209,3 @@ def reward_range_of(rewards: F64, stated: object) -> tuple[float, float] | None:
             f"row {row} has the reward {rewards[row]:g}, expected {low:g} to {high:g} as reward_range says"
         )
     return low, high
-
-
-def numbered(values: npt.NDArray[np.generic]) -> I64:
-    """Each value (m,) as a number from 0 on, by the order in which values come first.
-
-    >>> numbered(np.array(["b", "a", "b", "c"])).tolist()
-    [0, 1, 0, 2]
-    """
-    _, first, codes = np.unique(values, return_index=True, return_inverse=True)
-    ranks = np.empty(len(first), dtype=np.int64)
-    ranks[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(ranks[codes])

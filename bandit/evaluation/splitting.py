@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.sample import I64
 from bandit.impressions import ImpressionLog
-from bandit.numeric import is_number
 
 
 class Split(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table
 from bandit.evaluation.learning import Learned
@@ -87,7 +88,7 @@ class TableTarget:
 
     def __init__(self, name: str, probabilities: npt.ArrayLike, log: ImpressionLog) -> None:
         self.name = name
-        table = np.asarray(probabilities, dtype=np.float64)
+        table = real_array(f"table {name}", probabilities)
         if table.shape == (log.n_arms,):
             for title, (start, stop) in enumerate(zip(log.title_starts, log.title_starts[1:], strict=False)):
                 checked_table(f"table {name}, title {title}:", table[None, start:stop])

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import boolean_array
 from bandit.errors import InputError
-from bandit.numeric import plain_array
 from bandit.scores import Scores
 
 F64 = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class Policy(ABC):
         return self
 
 
-def eligible_rows(shape: tuple[int, int], eligible: Bool | None) -> Bool:
+def eligible_rows(shape: tuple[int, int], eligible: npt.ArrayLike | None) -> Bool:
     """``eligible`` as a contiguous (n, k) array.
 
     Raises:
@@ -66,16 +66,12 @@ def mask_rows(name: str, mask: npt.ArrayLike, shape: tuple[int, int]) -> Bool:
     Raises:
         InputError: it is not boolean (indices or NaN would pass for a mask), or is neither (k,) nor (n, k).
     """
-    array = plain_array(name, mask)
-    if array.dtype != np.bool_:
-        raise InputError(
-            f"{name} is an array of {array.dtype}, expected booleans; of indices make np.isin(np.arange({shape[1]}), indices)"
-        )
+    array = boolean_array(name, mask, f"of indices make np.isin(np.arange({shape[1]}), indices)")
     if array.shape not in {shape, shape[1:]}:
         raise InputError(
             f"{name} has the shape {array.shape}, expected {shape[1:]} or {shape}: a mask for all users, or one a user"
         )
-    return np.ascontiguousarray(np.broadcast_to(array, shape), dtype=np.bool_)
+    return np.ascontiguousarray(np.broadcast_to(array, shape))
 
 
 def share_of_best(values: F64, eligible: Bool) -> F64:

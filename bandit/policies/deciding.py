@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import hash_array, integer_array, is_number, real_array
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
-from bandit.policies.base import F64, Bool, eligible_rows, mask_rows
+from bandit.policies.base import F64, eligible_rows, mask_rows
 from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 U8 = npt.NDArray[np.uint8]
@@ -27,10 +28,10 @@ class Decisions(NamedTuple):
 
 
 def decide(
-    probabilities: F64,
-    hashes: U64,
-    eligible: Bool | None = None,
-    new: Bool | None = None,
+    probabilities: npt.ArrayLike,
+    hashes: npt.ArrayLike,
+    eligible: npt.ArrayLike | None = None,
+    new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
 ) -> Decisions:
@@ -52,14 +53,13 @@ def decide(
     Decisions(arms=array([1], dtype=uint8), weights=array([65535], dtype=uint16))
     """
     weights = quantise(probabilities, eligible, new, floor, new_floor)  # which add up: that is not checked again
-    _check_hashes(weights, hashes)
-    return _drawn(weights, hashes)
+    return _drawn(weights, _checked_hashes(weights, hashes))
 
 
 def quantise(
-    probabilities: F64,
-    eligible: Bool | None = None,
-    new: Bool | None = None,
+    probabilities: npt.ArrayLike,
+    eligible: npt.ArrayLike | None = None,
+    new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
 ) -> U16:
@@ -74,7 +74,7 @@ def quantise(
     >>> quantise(np.array([[0.5, 0.5]]), floor=0.0)
     array([[32768, 32767]], dtype=uint16)
     """
-    p = _checked(np.ascontiguousarray(probabilities, dtype=np.float64), floor, new_floor)
+    p = _checked(real_array("probabilities", probabilities), floor, new_floor)
     shape = (p.shape[0], p.shape[1])
     rows = eligible_rows(shape, eligible)
     fresh = np.zeros(shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
@@ -85,11 +85,11 @@ def quantise(
         row = int(off.argmax())
         raise InputError(f"row {row} of the probabilities sums to {sums[row]} over its eligible arms, expected 1")
     out = np.empty(shape, dtype=np.uint16)
-    quantise_rows(p, rows, fresh & rows, floor, new_floor, out)
+    quantise_rows(p, rows, fresh & rows, float(floor), float(new_floor), out)
     return out
 
 
-def draw_arms(weights: U16, hashes: U64) -> Decisions:
+def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike) -> Decisions:
     """The arm that each hash selects: the smallest a with cumsum(w)[a] > ⌊h·65535/2⁶⁴⌋.
 
     ``bandit.snapshot.draw`` is the same rule for one decision.
@@ -97,14 +97,15 @@ def draw_arms(weights: U16, hashes: U64) -> Decisions:
     Raises:
         InputError: there is not one hash a row, or a row of weights does not add up to 65535.
     """
-    _check_hashes(weights, hashes)
-    off = weights.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
+    whole = _checked_weights(weights)
+    words = _checked_hashes(whole, hashes)
+    off = whole.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
     if off.any():
         row = int(off.argmax())
         raise InputError(
-            f"row {row} of the weights adds up to {int(weights[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
+            f"row {row} of the weights adds up to {int(whole[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
         )
-    return _drawn(np.ascontiguousarray(weights), hashes)
+    return _drawn(whole, words)
 
 
 def _drawn(weights: U16, hashes: U64) -> Decisions:
@@ -114,19 +115,31 @@ def _drawn(weights: U16, hashes: U64) -> Decisions:
     return Decisions(arms, chosen)
 
 
-def _check_hashes(weights: U16, hashes: U64) -> None:
-    if hashes.shape != weights.shape[:1] or hashes.dtype != np.uint64:
-        raise InputError(
-            f"hashes are {hashes.shape} {hashes.dtype}, expected {weights.shape[:1]} uint64: one a decision"
-        )
+def _checked_weights(weights: npt.ArrayLike) -> U16:
+    array = integer_array("weights", weights)
+    if array.ndim != 2:
+        raise InputError(f"weights have the shape {array.shape}, expected (n, k): a row a decision")
+    wrong = ((array < 0) | (array > TOTAL_WEIGHT)).any(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(f"row {row} has the weights {array[row].tolist()}, expected 0 to {TOTAL_WEIGHT}")
+    return array.astype(np.uint16)
+
+
+def _checked_hashes(weights: U16, hashes: npt.ArrayLike) -> U64:
+    array = hash_array("hashes", hashes)
+    if array.shape != weights.shape[:1]:
+        raise InputError(f"hashes are {array.shape} {array.dtype}, expected {weights.shape[:1]} uint64: one a decision")
+    return array
 
 
 def _checked(p: F64, floor: float, new_floor: float) -> F64:
     if p.ndim != 2 or not 1 <= p.shape[1] <= MAX_ARMS:
         raise InputError(f"probabilities have the shape {p.shape}, expected (n, k) with 1 to {MAX_ARMS} arms")
     if not (p.min(initial=0.0) >= 0 and p.max(initial=0.0) < np.inf):  # a NaN fails both
-        raise InputError("probabilities must be finite and at least 0")
+        row = int((~((p >= 0) & (p < np.inf)).all(axis=1)).argmax())
+        raise InputError(f"probabilities must be finite and at least 0, and row {row} of them is {p[row, :8].tolist()}")
     for name, value in (("floor", floor), ("new_floor", new_floor)):
-        if not 0 <= value <= 0.5:
-            raise InputError(f"{name} is {value}, expected a share between 0 and 0.5")
+        if not (is_number(value) and 0 <= value <= 0.5):
+            raise InputError(f"{name} is {value!r}, expected a share between 0 and 0.5")
     return p

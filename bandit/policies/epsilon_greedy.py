@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
+from bandit.arrays import is_number, plain_number
 from bandit.errors import InputError
-from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best, share_of_eligible
 from bandit.scores import Scores
 
@@ -43,6 +43,7 @@ class EpsilonGreedy(Policy):
     def __post_init__(self) -> None:
         if not (is_number(self.epsilon) and 0 <= self.epsilon <= 1):
             raise InputError(f"epsilon is {self.epsilon!r}, expected a share between 0 and 1; 0 is greedy, 1 uniform")
+        object.__setattr__(self, "epsilon", plain_number(self.epsilon))
         for name, value in (("halving", self.halving), ("total_halving", self.total_halving)):
             if value is not None and not (is_number(value) and 0 < value < inf):
                 raise InputError(
@@ -68,8 +69,8 @@ class EpsilonGreedy(Policy):
                 raise InputError(
                     f"total is None and total_halving is {self.total_halving}; pass the impressions of the whole log"
                 )
-            return self._after(total / self.total_halving)
-        return self if self.halving is None else self._after(impressions / self.halving)
+            return self._after(plain_number(total) / plain_number(self.total_halving))
+        return self if self.halving is None else self._after(plain_number(impressions) / plain_number(self.halving))
 
     def _after(self, halvings: float) -> Self:
         return replace(self, epsilon=self.epsilon / (1 + halvings), halving=None, total_halving=None)

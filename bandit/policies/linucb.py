@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
+from bandit.arrays import is_number, plain_number
 from bandit.errors import InputError
-from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best
 from bandit.scores import Scores
 
@@ -36,6 +36,7 @@ class LinUCB(Policy):
     def __post_init__(self) -> None:
         if not (is_number(self.alpha) and 0 <= self.alpha < inf):
             raise InputError(f"alpha is {self.alpha!r}, expected a number of deviations, at least 0; 0 is greedy")
+        object.__setattr__(self, "alpha", plain_number(self.alpha))
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """1 for the largest upper bound among the eligible arms of each row, shared by ties."""

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
+from bandit.arrays import is_number, plain_number
 from bandit.errors import InputError
-from bandit.numeric import is_number
 from bandit.policies.base import F64, Bool, Policy, eligible_rows
 from bandit.scores import Moments, Scores
 
@@ -40,6 +40,7 @@ class Softmax(Policy):
             raise InputError(
                 f"temperature is {self.temperature!r}, expected a reward above 0; use greedy for 0 and uniform for infinity"
             )
+        object.__setattr__(self, "temperature", plain_number(self.temperature))
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """exp(r/T) of each eligible arm, scaled to add up to one."""

@@ -13,7 +13,7 @@ class Evidence(Protocol):
     """Sums (or rows) of impressions, without the prior."""
 
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; refused before anything changes."""
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,); refused before anything changes."""
         ...
 
     def merge(self, other: Self) -> None:
@@ -64,7 +64,9 @@ class Posterior(ABC, Generic[Kind]):
     evidence: Kind
 
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1].
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,).
+
+        ``linear`` and ``shared`` learn from rewards in any unit, up to 1e50; ``beta`` and ``logistic`` from those in [0, 1].
 
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import integer_array, is_number, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_number, plain_array, real_array
 from bandit.posterior.base import Posterior
 from bandit.posterior.checks import (
     F64,
@@ -17,8 +17,9 @@ from bandit.posterior.checks import (
     checked_arms,
     checked_choice,
     checked_retention,
-    checked_rewards,
     checked_segments,
+    checked_takes,
+    own_sums,
 )
 from bandit.posterior.reading import opened, read
 from bandit.scores import BetaScores
@@ -42,6 +43,10 @@ class BetaEvidence:
     takes: F64
     impressions: F64
 
+    def __post_init__(self) -> None:
+        axes = "sk" if real_array("takes", self.takes).ndim == 2 else "k"
+        own_sums(self, takes=axes, impressions=axes)
+
     @classmethod
     def empty(cls, n_arms: int, n_segments: int = 0) -> Self:
         """Evidence of no impressions; 0 segments means that impressions have none."""
@@ -62,7 +67,7 @@ class BetaEvidence:
         n_segments, n_arms = self.shape
         rows = checked_arms(arms, n_arms)
         segments = checked_segments(contexts, n_segments, len(rows))
-        r = checked_rewards(rewards, len(rows))
+        r = checked_takes(rewards, len(rows), "beta")
         cells = rows if segments is None else segments * n_arms + rows
         self.takes += np.bincount(cells, weights=r, minlength=self.takes.size).reshape(self.takes.shape)
         self.impressions += np.bincount(cells, minlength=self.takes.size).reshape(self.takes.shape)
@@ -151,14 +156,10 @@ class BetaPosterior(Posterior[BetaEvidence]):
         pessimism: float = PESSIMISM,
         prior_rates: npt.ArrayLike | None = None,
     ) -> None:
-        indices = plain_array("titles", titles)
-        if (
-            indices.ndim != 1
-            or not np.issubdtype(indices.dtype, np.integer)
-            or not (indices.astype(np.int64) >= 0).all()
-        ):
+        indices = integer_array("titles", titles)
+        if indices.ndim != 1 or not (indices >= 0).all():
             raise InputError(f"titles are {indices.shape} {indices.dtype}, expected (k,) indices from 0")
-        self.titles: I64 = indices.astype(np.int64, copy=False)
+        self.titles: I64 = indices.copy()
         strengths = {
             "title_strength": title_strength,
             "catalogue_strength": catalogue_strength,

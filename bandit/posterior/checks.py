@@ -1,12 +1,12 @@
-"""The door of every posterior: impressions as arrays, checked once."""
+"""What impressions and settings of posteriors have to be, checked once; ``bandit.arrays`` makes arrays of them."""
 
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import float_array, integer_array, is_number, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_number, plain_array, real_array
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -14,6 +14,28 @@ Floats = npt.NDArray[np.floating]
 
 MOST_FEATURE = 1e100
 """Of a context's features: sums of their squares, and squares of the sums, stay far from the largest double, 1.8e308."""
+LEAST_PRECISION = 1e-100
+"""Of weights: variances and their squares stay far from it too."""
+MOST_REWARD = 1e50
+"""Of rewards in any unit: fourth powers of their products with the largest weight, 1e12, stay far from it as well."""
+
+
+def checked_indices(name: str, one: str, values: npt.ArrayLike, size: int, count: int | None = None) -> I64:
+    """Numbers (m,) of things of which there are ``size``, ``count`` of them if given; ``one`` is the word for a thing.
+
+    Raises:
+        InputError: their number is another, or one is not an integer from 0 to size - 1.
+    """
+    array = integer_array(name, values)
+    if array.ndim != 1 or len(array) != (len(array) if count is None else count):
+        expected = "m" if count is None else count
+        raise InputError(
+            f"{name} are {array.shape} {array.dtype}, expected ({expected},) integers: one {one} an impression"
+        )
+    if len(array) and not (array.min() >= 0 and array.max() < size):
+        row = int(((array < 0) | (array >= size)).argmax())
+        raise InputError(f"row {row} has the {one} {array[row]}, expected 0 to {size - 1}")
+    return array
 
 
 def checked_arms(arms: npt.ArrayLike, n_arms: int) -> I64:
@@ -22,13 +44,7 @@ def checked_arms(arms: npt.ArrayLike, n_arms: int) -> I64:
     Raises:
         InputError: an arm is not an integer from 0 to n_arms - 1.
     """
-    array: npt.NDArray[np.integer] = plain_array("arms", arms)  # type: ignore[assignment]  # checked next
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"arms are {array.shape} {array.dtype}, expected (m,) integers: one arm an impression")
-    if len(array) and not (array.min() >= 0 and array.max() < n_arms):
-        row = int(((array < 0) | (array >= n_arms)).argmax())
-        raise InputError(f"row {row} has the arm {array[row]}, expected 0 to {n_arms - 1}")
-    return array.astype(np.int64, copy=False)
+    return checked_indices("arms", "arm", arms, n_arms)
 
 
 def checked_choice(arms: npt.ArrayLike, n_arms: int) -> I64:
@@ -37,49 +53,67 @@ def checked_choice(arms: npt.ArrayLike, n_arms: int) -> I64:
     Raises:
         InputError: there is none, or one is not an integer from 0 to n_arms - 1.
     """
-    if np.size(plain_array("arms", arms)) == 0:
+    array = checked_arms(arms, n_arms)
+    if not len(array):
         raise InputError("there are no arms to score; pass at least one")
-    return checked_arms(arms, n_arms)
-
-
-def checked_rewards(rewards: npt.ArrayLike, count: int) -> F64:
-    """Rewards as (m,) float64.
-
-    Raises:
-        InputError: they are no numbers, there is not one an impression, or one is outside [0, 1].
-    """
-    array = real_array("rewards", rewards)
-    if array.shape != (count,):
-        raise InputError(f"rewards have the shape {array.shape}, expected ({count},): one an impression")
-    if count and not (array.min() >= 0 and array.max() <= 1):  # NaN is neither
-        row = int((~((array >= 0) & (array <= 1))).argmax())
-        raise InputError(f"row {row} has the reward {array[row]}, expected 0 to 1; scale rewards before learning")
     return array
 
 
-def checked_contexts(contexts: npt.ArrayLike, n_features: int) -> Floats:
+def checked_rewards(rewards: npt.ArrayLike, count: int) -> F64:
+    """Rewards in any unit as (m,) float64.
+
+    Raises:
+        InputError: there is not one an impression, or one is no number, not finite, or beyond 1e50.
+    """
+    array = real_column("rewards", rewards, count)
+    if count and not (array.min() >= -MOST_REWARD and array.max() <= MOST_REWARD):  # NaN is neither
+        row = int((~(np.abs(array) <= MOST_REWARD)).argmax())
+        remedy = "fill the gap or leave the row out" if np.isnan(array[row]) else "take another unit"
+        raise InputError(f"row {row} has the reward {array[row]}, expected a number up to {MOST_REWARD:g}; {remedy}")
+    return array
+
+
+def checked_takes(rewards: npt.ArrayLike, count: int, model: str) -> F64:
+    """Rewards in [0, 1] as (m,) float64, of a ``model`` that has no others.
+
+    Raises:
+        InputError: there is not one an impression, or one is no number or outside [0, 1].
+    """
+    array = real_column("rewards", rewards, count)
+    if count and not (array.min() >= 0 and array.max() <= 1):
+        row = int((~((array >= 0) & (array <= 1))).argmax())
+        raise InputError(
+            f"row {row} has the reward {array[row]}, expected 0 to 1; scale rewards before learning, or take the linear or the"
+            f" shared posterior, which learn from any number, where {model} does not"
+        )
+    return array
+
+
+def checked_contexts(contexts: npt.ArrayLike, n_features: int | None = None, count: int | None = None) -> Floats:
     """Contexts as a contiguous (m, d) array of float32 or float64.
 
     Raises:
-        InputError: they are no numbers, a context has another length, or a feature is not finite or beyond 1e100.
+        InputError: they are no numbers, there are more or fewer or of another length, or a feature is not finite or beyond 1e100.
     """
-    array = plain_array("contexts", contexts)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"contexts are an array of {array.dtype}, expected real numbers; encode text and dates first")
-    if array.ndim != 2 or array.shape[1] != n_features:
-        raise InputError(f"contexts have the shape {array.shape}, expected (n, {n_features})")
-    floats: Floats = array if array.dtype == np.float32 else array.astype(np.float64, copy=False)  # type: ignore[assignment]
-    floats = np.ascontiguousarray(floats)
+    array = float_array("contexts", contexts)
+    shape = count, n_features
+    if (
+        array.ndim != 2
+        or not array.shape[1]
+        or any(size not in {None, found} for size, found in zip(shape, array.shape, strict=True))
+    ):
+        m, d = "n" if count is None else count, "d" if n_features is None else n_features
+        raise InputError(f"contexts have the shape {array.shape}, expected ({m}, {d}): a row an impression")
     with np.errstate(all="ignore"):  # one product says it of all features, in 0.6 of the time that their sum takes
-        small = float(np.vdot(floats, floats)) <= MOST_FEATURE**2
-        wrong = None if small else ~(np.abs(floats) <= MOST_FEATURE)
+        small = float(np.vdot(array, array)) <= MOST_FEATURE**2
+        wrong = None if small else ~(np.abs(array) <= MOST_FEATURE)
     if wrong is not None and wrong.any():
         row, place = np.argwhere(wrong)[0].tolist()
         raise InputError(
             f"row {row} of the contexts has a feature that is not finite or too large: feature {place} is"
-            f" {floats[row, place]}, expected at most {MOST_FEATURE:g}; fill gaps and scale features first"
+            f" {array[row, place]}, expected at most {MOST_FEATURE:g}; fill gaps and scale features first"
         )
-    return floats
+    return array
 
 
 class Impressions(NamedTuple):
@@ -91,9 +125,9 @@ class Impressions(NamedTuple):
 
 
 def checked_impressions(
-    contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike, shape: tuple[int, int]
+    contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike, shape: tuple[int, int], of_takes: str = ""
 ) -> Impressions:
-    """Impressions of a model of ``shape`` (k, d).
+    """Impressions of a model of ``shape`` (k, d); ``of_takes`` is the name of one whose rewards are in [0, 1].
 
     Raises:
         InputError: shapes, arms, rewards or features are wrong.
@@ -103,7 +137,8 @@ def checked_impressions(
     rows = checked_arms(arms, n_arms)
     if len(rows) != len(x):
         raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
-    return Impressions(x, rows, checked_rewards(rewards, len(x)))
+    r = checked_takes(rewards, len(x), of_takes) if of_takes else checked_rewards(rewards, len(x))
+    return Impressions(x, rows, r)
 
 
 def checked_segments(segments: npt.ArrayLike | None, n_segments: int, count: int | None = None) -> I64 | None:
@@ -119,17 +154,7 @@ def checked_segments(segments: npt.ArrayLike | None, n_segments: int, count: int
             f"contexts are {'None' if segments is None else 'given'} and the posterior has {n_segments} segments;"
             " pass a segment an impression where there are segments, and None where there are none"
         )
-    array: npt.NDArray[np.integer] = plain_array("segments", segments)  # type: ignore[assignment]  # checked next
-    wanted = array.shape if count is None else (count,)
-    if array.ndim != 1 or array.shape != wanted or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(
-            f"segments are {array.shape} {array.dtype}, expected ({count or 'n'},) integers: one an impression"
-        )
-    wrong = (array < 0) | (array >= n_segments)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise InputError(f"row {row} has the segment {array[row]}, expected 0 to {n_segments - 1}")
-    return array.astype(np.int64, copy=False)
+    return checked_indices("segments", "segment", segments, n_segments, count)
 
 
 def checked_retention(retention: float) -> float:
@@ -180,6 +205,43 @@ def check_merged(mine: Shaped, other: object, axes: str) -> None:
         )
 
 
+def own_sums(evidence: object, **axes: str) -> None:
+    """Make the arrays of an evidence float64 that it can add to: counts of small integers would overflow.
+
+    Args:
+        evidence: with its arrays as attributes.
+        axes: of each, a letter an axis; a letter has one size.
+
+    Raises:
+        InputError: one holds no numbers, or shapes do not belong together.
+    """
+    sizes: dict[str, int] = {}
+    for name, letters in axes.items():
+        array = np.require(real_array(name, getattr(evidence, name)), requirements="W")
+        if array.ndim != len(letters) or any(
+            sizes.setdefault(letter, size) != size for letter, size in zip(letters, array.shape, strict=True)
+        ):
+            wanted = ", ".join(f"{letter}={sizes[letter]}" if letter in sizes else letter for letter in letters)
+            raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}) as the other sums")
+        check_finite(name, array)
+        setattr(evidence, name, array)
+
+
+def check_finite(name: str, array: F64) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        InputError: there is one; says where.
+    """
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum()):  # one pass, and nothing as large as the array
+            return
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        raise InputError(f"{name} has a value that is not finite: {array[wrong][0]}, at {place}; replace it first")
+
+
 def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
     """A number or array as a fresh float64 array of the given shape.
 
@@ -187,9 +249,9 @@ def spread(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> F64:
         InputError: a value is no number or not finite, or it does not spread to the shape.
     """
     array = real_array(name, value)
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise InputError(f"{name} has a value that is not finite: {array[~finite][0]}; replace it first")
+    check_finite(name, array)
+    if np.abs(array).max(initial=0.0) > MOST_FEATURE:
+        raise InputError(f"{name} has a value of {np.abs(array).max():g}, expected at most {MOST_FEATURE:g}")
     try:
         return np.broadcast_to(array, shape).copy()
     except ValueError:
@@ -203,8 +265,34 @@ def checked_precisions(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) 
         InputError: as ``spread``, or one is not above 0.
     """
     array = spread(name.replace(" ", "_"), value, shape)
-    if not (array > 0).all():
+    if not (array >= LEAST_PRECISION).all():
         raise InputError(
-            f"the smallest {name} is {array.min()}, expected above 0; take a small number for a vague prior"
+            f"the smallest {name} is {array.min()}, expected above 0 ({LEAST_PRECISION:g} is the least);"
+            " take a small number for a vague prior"
         )
+    return array
+
+
+def real_column(name: str, values: npt.ArrayLike, count: int | None = None) -> F64:
+    """Numbers of impressions as (m,) float64, ``count`` of them if given.
+
+    Raises:
+        InputError: they are no numbers, or there is not one an impression.
+    """
+    array = real_array(name, values)
+    if array.ndim != 1 or len(array) != (len(array) if count is None else count):
+        expected = "m" if count is None else count
+        raise InputError(f"{name} have the shape {array.shape}, expected ({expected},): one an impression")
+    return array
+
+
+def integer_column(name: str, values: npt.ArrayLike, count: int) -> I64:
+    """Whole numbers of impressions as (m,) int64.
+
+    Raises:
+        InputError: they are no whole numbers, or there is not one an impression.
+    """
+    array = integer_array(name, values)
+    if array.shape != (count,):
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) integers: one an impression")
     return array

@@ -7,9 +7,9 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
-from bandit.numeric import real_array
 from bandit.posterior.checks import F64, I64, checked_choice, checked_impressions, checked_precisions, spread
 from bandit.posterior.linear import LinearScorer
 from bandit.posterior.reading import opened, read
@@ -144,10 +144,11 @@ def fit_laplace(
     Raises:
         InputError: a shape or value is wrong, or an arm's mode was not found in 500 rounds.
     """
-    n_features = np.shape(prior_precision)[-1] if np.ndim(prior_precision) else 1
-    alpha = checked_precisions("prior precision", prior_precision, (n_features,))
+    given = real_array("prior_precision", prior_precision)
+    n_features = given.shape[-1] if given.ndim else 1
+    alpha = checked_precisions("prior precision", given, (n_features,))
     mean = spread("prior_mean", prior_mean, (n_arms, n_features))
-    impressions = checked_impressions(contexts, arms, rewards, (n_arms, n_features))
+    impressions = checked_impressions(contexts, arms, rewards, (n_arms, n_features), "logistic")
     rows = _sorted(*impressions, checked_weights(weights, len(impressions.arms)), n_arms)
     fitted, decrements = _climb(rows, alpha, mean, mean if start is None else spread("start", start, mean.shape))
     far = ~(decrements <= _FAR)

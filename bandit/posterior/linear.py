@@ -23,6 +23,7 @@ from bandit.posterior.checks import (
     checked_precision,
     checked_precisions,
     checked_retention,
+    own_sums,
     spread,
 )
 from bandit.posterior.reading import opened, read, read_number
@@ -51,6 +52,9 @@ class LinearEvidence(Counted):
     sums: F64
     takes: F64
 
+    def __post_init__(self) -> None:
+        own_sums(self, information="kd", precision="kdd", counts="k", squares="k", sums="kd", takes="k")
+
     @classmethod
     def empty(cls, n_arms: int, n_features: int) -> Self:
         """Evidence of no impressions."""
@@ -69,7 +73,7 @@ class LinearEvidence(Counted):
         return self.information.shape[0], self.information.shape[1]
 
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1]; what an arm gains depends on its own rows alone.
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,) in any unit; what an arm gains depends on its own rows alone.
 
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.

@@ -73,7 +73,7 @@ class LogisticEvidence(Counted):
         rewards: npt.ArrayLike,
         weights: npt.ArrayLike | None,
     ) -> None:
-        impressions = checked_impressions(contexts, arms, rewards, self.shape)
+        impressions = checked_impressions(contexts, arms, rewards, self.shape, "logistic")
         count = len(impressions.arms)
         w = np.ones(count) if weights is None else checked_weights(weights, count)
         # Copies: the caller may reuse his arrays, and evidence that keeps rows must not follow.

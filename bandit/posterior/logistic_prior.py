@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
-from bandit.numeric import real_array
 from bandit.posterior.checks import F64, checked_impressions, checked_precisions, spread
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.precisions import BOUNDS, Pseudo, Round, best_precisions
@@ -14,6 +14,7 @@ _MAX_ARMS = 2048  # arms looked at: enough to pin d numbers; 4,096 took 30 s whe
 _MAX_FITS = 20
 _TOLERANCE = 1e-2  # of a precision: far under what impressions can tell
 _TINY = 1e-200
+_ROUNDING = 1e-9  # of a precision of the fit
 _LEAST_EFFECT = 0.1  # of log-odds: about a percentage point of a take rate of 10 %, as for the linear models
 
 
@@ -74,7 +75,7 @@ def estimate_prior_precision(
     if mean.ndim != 2:
         raise InputError(f"prior_mean has the shape {mean.shape}, expected (k, d): one row an arm")
     alpha = checked_precisions("prior precision", start, mean.shape[1:])
-    x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]))
+    x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]), "logistic")
     w = checked_weights(weights, len(shown))
     seen = np.unique(shown)
     if not len(seen):
@@ -116,6 +117,10 @@ def next_prior_precision(
     k, d = fitted.means.shape
     alpha, mu = checked_precisions("prior precision", prior_precision, (d,)), spread("prior_mean", prior_mean, (k, d))
     curvature = fitted.precisions - np.diag(alpha)  # (k, d, d)
+    if not (np.einsum("kjj->kj", curvature) >= -_ROUNDING * alpha).all():
+        raise InputError(
+            f"prior_precision is {alpha[:5].tolist()} and some precision of the fit is below it; pass the one it was fitted under"
+        )
     information = np.einsum("kij,kj->ki", fitted.precisions, fitted.means) - alpha * mu
     told = np.einsum("kii->i", curvature) > 0
 

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import real_array
 from bandit.errors import InputError
-from bandit.numeric import real_array
 from bandit.posterior.checks import F64
 
 
@@ -15,22 +15,22 @@ def popularity_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) ->
     Their prior mean stays 0, the default of ``LinearPosterior``.
 
     Args:
-        rates: expected reward of each arm, (k,), from 0 to 1, such as the take rate of its title.
+        rates: expected reward of each arm, (k,), such as the take rate of its title.
         n_features: d.
         constant: the feature that is 1 in every context.
 
     Raises:
-        InputError: a rate is not from 0 to 1, or there is no such feature.
+        InputError: a rate is not finite, or there is no such feature.
 
     >>> popularity_mean([0.25, 0.1], n_features=2)
     array([[0.25, 0.  ],
            [0.1 , 0.  ]])
     """
     array = real_array("rates", rates)
-    if array.ndim != 1 or not ((array >= 0) & (array <= 1)).all():
+    if array.ndim != 1 or not np.isfinite(array).all():
         raise InputError(
-            f"rates {array.shape} run from {array.min(initial=np.inf)} to {array.max(initial=-np.inf)}, expected (k,) from 0"
-            " to 1; divide takes by impressions"
+            f"rates {array.shape} run from {array.min(initial=np.inf)} to {array.max(initial=-np.inf)}, expected (k,) finite"
+            " numbers; divide takes by impressions where there are some"
         )
     if not 0 <= constant < n_features:
         raise InputError(

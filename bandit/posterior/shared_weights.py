@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import is_count, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_count, real_array
 from bandit.posterior.arrow import Arrow
 from bandit.posterior.checks import F64, MOST_FEATURE, checked_choice, checked_contexts
 from bandit.posterior.reading import opened, read
@@ -140,7 +140,7 @@ class SharedWeights:
     def covariance(self, context: npt.ArrayLike, arms: npt.ArrayLike) -> F64:
         """Exact covariance of the expected rewards of arms at one context (d,), (k, k)."""
         rows = checked_choice(arms, len(self.features))
-        x = checked_contexts(np.asarray(context)[None], len(self.mean)).astype(np.float64, copy=False)[0]
+        x = checked_contexts(real_array("context", context)[None], len(self.mean)).astype(np.float64, copy=False)[0]
         whitened = self._along(x, rows)[1]
         same = rows[:, None] == rows[None, :]
         return np.asarray(whitened @ whitened.T + same * self.variances[rows])

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from bandit.arrays import numbered
 from bandit.evaluation.estimate import check_works, value_range
 from bandit.evaluation.estimators import Estimator, parse_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.hall import hall_interval
 from bandit.evaluation.intervals.normal import Interval, influences, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import confidence_sequence
-from bandit.evaluation.sample import Sample, numbered
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.tuning import resolved
 
 F64 = npt.NDArray[np.float64]

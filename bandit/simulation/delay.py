@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from bandit.arrays import is_count
 from bandit.errors import InputError
-from bandit.numeric import is_count
 
 READINGS = ("batches", "each", "refits")
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from bandit.arrays import integer_array, is_count, is_number, real_array
 from bandit.errors import InputError
-from bandit.numeric import is_count, is_number, real_array
+from bandit.posterior.checks import checked_contexts
 from bandit.scores import LINKS
 
 F64 = npt.NDArray[np.float64]
@@ -41,6 +42,8 @@ class LinearWorld:
     link: str = "identity"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", real_array("weights", self.weights))
+        object.__setattr__(self, "starts", integer_array("starts", self.starts))
         if self.weights.ndim != 3 or self.starts.shape != self.weights.shape[:1] or not self.weights.size:
             raise InputError(
                 f"weights have the shape {self.weights.shape} and starts {self.starts.shape}, expected (s, k, d) and (s,)"
@@ -107,5 +110,5 @@ class LinearWorld:
         if step < 0:
             raise InputError(f"the step is {step}, expected at least 0: the world starts there")
         piece = int(np.searchsorted(self.starts, step, side="right")) - 1
-        linear = contexts @ self.weights[piece].T
+        linear = checked_contexts(contexts, self.shape[1]) @ self.weights[piece].T
         return np.asarray(expit(linear) if self.link == "logit" else linear.clip(0.0, 1.0), dtype=np.float64)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import is_count, is_number
 from bandit.errors import InputError
 from bandit.hashing import hash_users
-from bandit.numeric import is_count, is_number
 from bandit.policies import Decisions, Policy, decide
 from bandit.posterior import BetaPosterior
 from bandit.posterior.base import Posterior

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import is_count, is_number
 from bandit.errors import InputError
 from bandit.hashing import hash_users
-from bandit.numeric import is_count, is_number
 from bandit.policies.deciding import FLOOR, NEW_FLOOR
 
 I64 = npt.NDArray[np.int64]

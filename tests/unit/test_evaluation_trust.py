@@ -299,16 +299,15 @@ def test_other_intervals_say_whether_their_bound_is_known() -> None:
     for found, bound, is_known in ((guessed, 2.0, False), (known, 7.0, True), (stated, 9.0, True)):
         bounded = [each for each in found if each.kind in {"bernstein", "sequence"}]
         assert bounded
-        assert {(each.weight_bound, each.is_bound_known) for each in bounded} == {(pytest.approx(bound), is_known)}
+        assert {each.is_bound_known for each in bounded} == {is_known}
+        assert [each.weight_bound for each in bounded] == pytest.approx([bound] * len(bounded))
         assert {each.weight_bound for each in found if each.kind == "normal"} == {None}
 
 
 def test_a_stated_bound_counts_as_a_weight_that_was_possible() -> None:
     data = two_arms(2000, (0.1, 0.1), 0.5)
     assert estimate("snips", **data).verdict == "ok"
-    assert "could have had, 50.0% of all weight" in estimate("snips", **data, weight_bound=1000 * 2).verdict.replace(
-        "100.0%", "50.0%"
-    )
+    assert "one decision has, or could have had" in estimate("snips", **data, weight_bound=2000).verdict
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, float("nan"), "0.1"])

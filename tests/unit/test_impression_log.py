@@ -39,9 +39,10 @@ def test_an_empty_log_is_a_log() -> None:
         ("contexts", with_nan(), "row 2 of the contexts has a feature that is not finite"),
         ("arms", np.array([0, 5, 2]), "row 1 has the arm 5, expected 0 to 4"),
         ("arms", np.array([0, 1, -1]), "row 2 has the arm -1, expected 0 to 4"),
-        ("arms", np.array([0.0, 1.0, 2.0]), "arms are (3,) float64"),
+        ("arms", np.array([0.0, 1.5, 2.0]), "row 1 of the arms is 1.5, expected a whole number"),
         ("rewards", np.array([0.0, 1.0]), "rewards have the shape (2,), expected (3,)"),
-        ("rewards", np.array([0.0, 1.0, 1.01]), "row 2 has the reward 1.01, expected 0 to 1"),
+        ("rewards", np.array([0.0, 1.0, np.inf]), "row 2 has the reward inf, expected a number up to 1e+50"),
+        ("rewards", np.array([0.0, -1e60, 1.0]), "row 1 has the reward -1e+60, expected a number up to 1e+50"),
         ("propensities", np.array([0.5, 0.5]), "propensities have the shape (2,), expected (3,)"),
         ("propensities", np.array([0.5, 0.0, 0.5]), "row 1 has the propensity 0.0, expected above 0 and at most 1"),
         ("propensities", np.array([1.5, 0.5, 0.5]), "row 0 has the propensity 1.5"),
@@ -59,5 +60,7 @@ def test_users_stay_beside_their_impressions() -> None:
 
 
 def test_users_are_one_integer_an_impression() -> None:
-    with pytest.raises(InputError, match=re.escape("users are (2,) int64, expected (3,) integers")):
+    with pytest.raises(
+        InputError, match=re.escape("users are (2,) int64, expected (3,) numbers or text: one an impression")
+    ):
         ImpressionLog(**GOOD, users=np.array([7, 3]))

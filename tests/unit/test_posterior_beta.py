@@ -123,7 +123,7 @@ def test_the_order_of_rows_changes_no_more_than_rounding() -> None:
         ([0, 6], [0, 1], "row 1 has the arm 6, expected 0 to 5"),
         ([0, 1], [0, 2], "row 1 has the reward 2.0, expected 0 to 1"),
         ([0, 1], [0], "rewards have the shape (1,), expected (2,)"),
-        ([0.5], [0], "arms are (1,) float64"),
+        ([0.5], [0], "row 0 of the arms is 0.5"),
     ],
 )
 def test_wrong_impressions_are_refused_and_change_nothing(arms: Any, rewards: Any, said: str) -> None:
@@ -137,7 +137,7 @@ def test_wrong_impressions_are_refused_and_change_nothing(arms: Any, rewards: An
     ("titles", "strengths", "said"),
     [
         ([[0]], (1, 1), "titles are (1, 1) int64, expected (k,) indices from 0"),
-        ([0.5], (1, 1), "titles are (1,) float64"),
+        ([0.5], (1, 1), "row 0 of the titles is 0.5"),
         ([0, -1], (1, 1), "titles are (2,) int64"),
         ([0], (0, 1), "title_strength is 0, expected a number of impressions above 0"),
         ([0], (1, float("nan")), "catalogue_strength is nan"),
@@ -228,7 +228,7 @@ def test_over_all_segments_arms_have_the_rates_that_they_have_without_segments()
     [
         ([0, 3], "row 1 has the segment 3, expected 0 to 2"),
         ([0, -1], "row 1 has the segment -1"),
-        ([0.0, 1.0], "segments are (2,) float64, expected (2,) integers"),
+        ([0.5, 1.0], "row 0 of the segments is 0.5"),
         ([0], "segments are (1,) int64, expected (2,)"),
         (None, "contexts are None and the posterior has 3 segments"),
     ],

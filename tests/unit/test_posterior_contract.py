@@ -204,21 +204,21 @@ WRONG: dict[str, tuple[Callable[[Log], Log], str]] = {
     "arm too large": (lambda log: (log[0], at(log[1], 7, ARMS), log[2]), "row 7 has the arm 5, expected 0 to 4"),
     "arm below 0": (lambda log: (log[0], at(log[1], 7, -1), log[2]), "row 7 has the arm -1, expected 0 to 4"),
     "arms as floats": (
-        lambda log: (log[0], log[1] + 0.0, log[2]),
-        "arms are (300,) float64, expected (m,) integers",
+        lambda log: (log[0], log[1] + 0.5, log[2]),
+        "expected a whole number",
     ),
     "arms in a matrix": (lambda log: (log[0], log[1][None], log[2]), "arms are (1, 300) int64"),
-    "reward above 1": (
-        lambda log: (log[0], log[1], at(log[2], 9, 1.5)),
-        "row 9 has the reward 1.5, expected 0 to 1; scale rewards",
-    ),
-    "reward below 0": (lambda log: (log[0], log[1], at(log[2], 9, -0.1)), "row 9 has the reward -0.1"),
+    "reward too large": (lambda log: (log[0], log[1], at(log[2], 9, 1e51)), "row 9 has the reward 1e+51, expected"),
+    "reward infinite": (lambda log: (log[0], log[1], at(log[2], 9, -np.inf)), "row 9 has the reward -inf, expected"),
     "reward not a number": (lambda log: (log[0], log[1], at(log[2], 9, np.nan)), "row 9 has the reward nan"),
     "a reward too few": (lambda log: (log[0], log[1], log[2][1:]), "rewards have the shape (299,), expected (300,)"),
 }
 WRONG |= {
-    "rewards as text": (lambda log: (log[0], log[1], ["x"] * 300), "rewards is an array of <U1, expected real numbers"),
-    "rewards of None": (lambda log: (log[0], log[1], [None] * 300), "rewards is an array of object, expected real"),
+    "rewards as text": (
+        lambda log: (log[0], log[1], ["x"] * 300),
+        "row 0 of the rewards is 'x' (str), expected real numbers",
+    ),
+    "rewards of None": (lambda log: (log[0], log[1], [None] * 300), "row 0 of the rewards is missing (None)"),
     "ragged rewards": (lambda log: (log[0], log[1], [[1.0], [1.0, 0.0]]), "rewards makes no array"),
     "complex rewards": (lambda log: (log[0], log[1], log[2] + 1j), "rewards is an array of complex128"),
     "ragged arms": (lambda log: (log[0], [[0], [0, 1]], log[2]), "arms makes no array"),
@@ -228,12 +228,13 @@ WRONG_CONTEXTS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "flat": (lambda x: x[:, 0], "contexts have the shape (300,), expected (n, 3)"),
     "not a number": (lambda x: at(x, 4, np.nan), "row 4 of the contexts"),
     "infinite": (lambda x: at(x, 4, -np.inf), "row 4 of the contexts"),
-    "text": (lambda x: np.full(x.shape, "a"), "contexts are an array of <U1, expected real numbers"),
-    "complex": (lambda x: x + 1j, "contexts are an array of complex128, expected real numbers"),
+    "text": (lambda x: np.full(x.shape, "a"), "contexts is an array of <U1, expected real numbers"),
+    "complex": (lambda x: x + 1j, "contexts is an array of complex128, expected real numbers"),
     "ragged": (lambda _: [[1.0], [1.0, 2.0]], "contexts makes no array"),
     "too large to square": (lambda x: at(x, 4, 1e101), "feature 0 is 1e+101, expected at most 1e+100"),
     "one too few": (lambda x: x[1:], "there are 299 contexts and 300 arms"),
 }
+OF_ANY_REWARD = ("linear", "shared")
 with_features = pytest.mark.parametrize("kind", [kind for kind in POSTERIORS if not kind.startswith("beta")])
 
 
@@ -250,6 +251,23 @@ def assert_refused(kind: str, wrong: Log, said: str, tmp_path: Path) -> None:
 def test_wrong_arms_and_rewards_are_refused_and_change_nothing(kind: str, wrong: str, tmp_path: Path) -> None:
     spoil, said = WRONG[wrong]
     assert_refused(kind, spoil(random_log(kind, seed=2)), said, tmp_path)
+
+
+@pytest.mark.parametrize("reward", [1.5, -0.1])
+@pytest.mark.parametrize("kind", [kind for kind in POSTERIORS if kind not in OF_ANY_REWARD])
+def test_what_counts_takes_says_what_learns_from_other_rewards(kind: str, reward: float, tmp_path: Path) -> None:
+    contexts, arms, rewards = random_log(kind, seed=2)
+    said = f"row 9 has the reward {reward}, expected 0 to 1; scale rewards before learning, or take the linear or the shared"
+    assert_refused(kind, (contexts, arms, at(rewards, 9, reward)), said, tmp_path)
+
+
+@pytest.mark.parametrize("kind", OF_ANY_REWARD)
+def test_money_and_minutes_are_learned_as_they_are(kind: str) -> None:
+    contexts, arms, rewards = random_log(kind)
+    nothing, one, many = (
+        observed(kind, (contexts, arms, scale * rewards)).scores(contexts, [0, 1]).expected for scale in (0, 1, -100)
+    )
+    np.testing.assert_allclose(many - nothing, -100 * (one - nothing), rtol=1e-9, atol=1e-9)
 
 
 @with_features

@@ -276,3 +276,9 @@ def test_the_next_precision_of_a_fit_at_the_fixed_point_is_the_same() -> None:
     found = estimate_prior_precision(*world, np.ones(3))
     fitted = fit_laplace(*world[:4], 300, found, world[4])
     np.testing.assert_allclose(next_prior_precision(fitted, found, world[4]) / found, 1, atol=0.02)
+
+
+def test_a_prior_precision_that_is_not_that_of_the_fit_is_refused() -> None:
+    fitted = fit_laplace(np.ones((2, 1)), [0, 0], [1.0, 0.0], np.ones(2), 1, [2.0], [[0.0]])
+    with pytest.raises(InputError, match=r"prior_precision is \[1e\+19\].*pass the one it was fitted under"):
+        next_prior_precision(fitted, [1e19], [[0.0]])

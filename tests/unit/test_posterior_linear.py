@@ -210,7 +210,7 @@ def test_a_prior_mean_of_popularity_is_expected_of_every_context() -> None:
 @pytest.mark.parametrize(
     ("rates", "constant", "said"),
     [
-        ([0.5, 1.5], 0, "rates (2,) run from 0.5 to 1.5, expected (k,) from 0 to 1"),
+        ([0.5, np.inf], 0, "rates (2,) run from 0.5 to inf, expected (k,) finite numbers"),
         ([np.nan], 0, "rates (1,) run from nan to nan"),
         ([[0.5]], 0, "rates (1, 1)"),
         ([0.5], 4, "the constant feature is 4, expected 0 to 3"),
@@ -268,11 +268,16 @@ def test_the_same_check_finds_noise_that_is_taken_too_small() -> None:
         (np.full((2, 4), np.nan), [0, 1], [0, 1], "row 0 of the contexts has a feature that is not finite"),
         (np.ones((2, 4)), [0, 5], [0, 1], "row 1 has the arm 5, expected 0 to 4"),
         (np.ones((2, 4)), [0, -1], [0, 1], "row 1 has the arm -1, expected 0 to 4"),
-        (np.ones((2, 4)), [0.0, 1.0], [0, 1], "arms are (2,) float64, expected (m,) integers"),
+        (np.ones((2, 4)), [0.5, 1.0], [0, 1], "row 0 of the arms is 0.5, expected a whole number"),
         (np.ones((2, 4)), [0], [0], "there are 2 contexts and 1 arms"),
         (np.ones((2, 4)), [0, 1], [0], "rewards have the shape (1,), expected (2,)"),
-        (np.ones((2, 4)), [0, 1], [0, 1.5], "row 1 has the reward 1.5, expected 0 to 1; scale rewards"),
-        (np.ones((2, 4)), [0, 1], [-0.1, 1], "row 0 has the reward -0.1"),
+        (
+            np.ones((2, 4)),
+            [0, 1],
+            [0, 1e51],
+            "row 1 has the reward 1e+51, expected a number up to 1e+50; take another unit",
+        ),
+        (np.ones((2, 4)), [0, 1], [-np.inf, 1], "row 0 has the reward -inf, expected a number up to 1e+50"),
         (np.ones((2, 4)), [0, 1], [0, np.nan], "row 1 has the reward nan"),
     ],
 )

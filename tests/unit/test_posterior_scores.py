@@ -44,13 +44,13 @@ def test_a_deviation_of_0_is_allowed() -> None:
         (with_value(np.nan), ONES, "means of row 1, arm 2 are nan; they must be finite; look for NaN"),
         (ONES, with_value(np.inf), "deviations of row 1, arm 2 are inf; they must be finite; look for NaN"),
         (np.empty((1, 0)), np.empty((1, 0)), "(1, 0) must both be (n, k) with at least one arm"),
-        (np.array([["0.1"]]), np.ones((1, 1)), "means is an array of <U3, expected a numpy array of real numbers"),
+        (np.array([["0.1"]]), np.ones((1, 1)), "means is an array of <U3, expected real numbers"),
         (
             np.array([[0.1j]]),
             np.ones((1, 1)),
-            "means is an array of complex128, expected a numpy array of real numbers",
+            "means is an array of complex128, expected real numbers",
         ),
-        ([[0.1]], np.ones((1, 1)), "means is list, expected a numpy array of real numbers"),
+        ([["0.1"]], np.ones((1, 1)), "row 0 of the means, column 0, is '0.1' (str), expected real numbers"),
         (ONES, with_value(-0.5), "a deviation is -0.5, expected at least 0"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_link_that_is_not_known_is_refused_with_those_there_are() -> None:
         (np.ones((4, 1, 0)), np.empty((1, 0)), "means (1, 0) must be (n, k) with at least one arm"),
         (np.array([ONES, with_value(np.nan)]), ONES, "draws of row 1, arm 2 are nan; they must be finite"),
         (np.ones((4, 2, 3)), with_value(np.inf), "means of row 1, arm 2 are inf; they must be finite"),
-        (np.full((4, 2, 3), "a"), ONES, "draws is an array of <U1, expected a numpy array of real numbers"),
+        (np.full((4, 2, 3), "a"), ONES, "values is an array of <U1, expected real numbers"),
     ],
 )
 def test_wrong_draws_are_refused(values: F64, means: F64, said: str) -> None:

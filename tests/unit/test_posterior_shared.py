@@ -219,7 +219,12 @@ def test_the_same_check_finds_noise_that_is_taken_too_small() -> None:
         (np.ones((2, 2)), [0, 1], [0, 1], "contexts have the shape (2, 2), expected (n, 3)"),
         (np.full((2, 3), np.nan), [0, 1], [0, 1], "row 0 of the contexts has a feature that is not finite"),
         (np.ones((2, 3)), [0, 6], [0, 1], "row 1 has the arm 6, expected 0 to 5"),
-        (np.ones((2, 3)), [0, 1], [0, 1.5], "row 1 has the reward 1.5, expected 0 to 1; scale rewards"),
+        (
+            np.ones((2, 3)),
+            [0, 1],
+            [0, 1e51],
+            "row 1 has the reward 1e+51, expected a number up to 1e+50; take another unit",
+        ),
     ],
 )
 def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: Any, rewards: Any, said: str) -> None:
@@ -248,7 +253,7 @@ def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: A
         ({"n_draws": "8"}, "'8' draws of the seed 0"),
         ({"seed": 1.5}, "256 draws of the seed 1.5"),
         ({"noise_precision": np.inf}, "the noise precision is inf, expected a finite number"),
-        ({"features": [["a"], ["b"]]}, "features is an array of <U1, expected real numbers"),
+        ({"features": [["a"], ["b"]]}, "row 0 of the features, column 0, is 'a' (str), expected real numbers"),
         ({"features": [[1.0], [1e101]]}, "row 1 of the features has a value that is not finite or too large: 1e+101"),
         ({"seed": -1}, "256 draws of the seed -1, expected at least 1 and a seed from 0 to 2**64 - 1"),
     ],

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bandit.errors import InputError
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.kernels.sequences import mixture_bounds, running_sums
-from bandit.numeric import real_array
+from bandit.posterior.checks import real_column
 
 POINTS: Final = 500
 
@@ -53,7 +53,7 @@ def confidence_sequence(
     >>> found.decisions.tolist(), found.lower.round(2), found.upper.round(2)
     ([1, 100, 10000], array([0.  , 0.27, 0.48]), array([1.  , 0.81, 0.52]))
     """
-    array = np.ascontiguousarray(real_array("values", values))
+    array = real_column("values", values)
     outside = ~((array >= least) & (array <= most))
     if outside.any() or not len(array):
         row = int(outside.argmax()) if len(array) else 0
