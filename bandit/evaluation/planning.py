@@ -5,7 +5,7 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from bandit.errors import InputError
 from bandit.evaluation.estimators import Terms
@@ -90,11 +90,11 @@ def plan(
     lead = next(each for each in evaluation.differences if (each.policy, each.against) == (policy, LOGGING))
     value = float(sample.rewards.mean())
     detectable = _detectable(lead, evaluation.reach, power)
-    tail = evaluation.reach or float(ndtri((1 + evaluation.level) / 2))
+    tail = evaluation.reach or float(scipy.special.ndtri((1 + evaluation.level) / 2))
     days = None
     if gathering is not None:
         rewards = _rewards(sample, by_weight=detectable is not None)
-        days = _days(sample, choices, gathering, rewards, tail + float(ndtri(power)))
+        days = _days(sample, choices, gathering, rewards, tail + float(scipy.special.ndtri(power)))
     return Plan(
         policy,
         detectable,
@@ -112,7 +112,7 @@ def _detectable(lead: Difference, reach: float, power: float) -> float | None:
     if lead.adjusted_lower is None or lead.adjusted_upper is None:
         return None
     width = (lead.adjusted_upper - lead.adjusted_lower) / 2
-    return width * (1 + float(ndtri(power)) / reach) if reach else 0.0
+    return width * (1 + float(scipy.special.ndtri(power)) / reach) if reach else 0.0
 
 
 class _Rewards(NamedTuple):

@@ -5,7 +5,7 @@ from math import inf
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from bandit.errors import InputError
 from bandit.numeric import is_number
@@ -54,4 +54,4 @@ class Softmax(Policy):
 def _rewards(scores: Scores) -> F64:
     """Expected rewards (n, k), off the link."""
     on_logit = isinstance(scores, Moments) and scores.link == "logit"
-    return np.asarray(expit(scores.expected)) if on_logit else scores.expected
+    return np.asarray(scipy.special.expit(scores.expected)) if on_logit else scores.expected

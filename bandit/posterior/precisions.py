@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import scipy
 
 from bandit.posterior.checks import F64
 
@@ -76,7 +76,7 @@ def best_precisions(
         there = round_of(first)
         first = np.clip((there.determined + pseudo.counts) / np.maximum(there.squares + pseudo.squares, _TINY), *BOUNDS)
     low, high = np.log(BOUNDS)
-    found = minimize(
+    found = scipy.optimize.minimize(  # loaded at the first call: it takes as long as numpy does
         downhill,
         scales * np.log(first),
         jac=True,
