@@ -17,6 +17,8 @@ MOST_COUNT = 1e15
 """Between these parameters of Betas their win probabilities hold: 5e-10 off the limit at the lower end, 3e-8 at the upper one
 (measured). Below 1e-30 and above 1e18 the quadrature fails."""
 
+_SMALL, _LARGE = 1e-140, 1e140  # between these, squares neither vanish nor overflow
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -85,13 +87,20 @@ class BetaScores:
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k)."""
-        return self.successes / (self.successes + self.failures)
+        successes, failures = self._counts
+        return successes / (successes + failures)
 
     @property
     def deviations(self) -> F64:
         """The posterior deviation of each arm, (n, k)."""
-        total = self.successes + self.failures
-        return np.sqrt(self.successes * self.failures / (total + 1)) / total
+        successes, failures = self._counts
+        total = successes + failures
+        return np.sqrt(successes * failures / (total + 1)) / total
+
+    @property
+    def _counts(self) -> tuple[F64, F64]:
+        """The parameters in double precision: sums and products of small types overflow."""
+        return np.asarray(self.successes, dtype=np.float64), np.asarray(self.failures, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,14 @@ class Draws:
     @property
     def deviations(self) -> F64:
         """The deviation of each arm over the draws, (n, k)."""
-        return np.asarray(self.values.std(axis=0))
+        values = np.asarray(self.values, dtype=np.float64)
+        most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
+        if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
+            return np.asarray(values.std(axis=0))
+        exponents = np.frexp(most)[
+            1
+        ]  # squares of these numbers overflow or vanish, of shares of the largest they do not
+        return np.asarray(np.ldexp(np.ldexp(values, -exponents).std(axis=0), exponents))
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws

@@ -150,7 +150,7 @@ def _integrated(means: F64, deviations: F64, start: float) -> F64:
 def share_of_best(values: Sequence[float] | F64) -> list[float]:
     """All probability on the largest value, shared by ties."""
     best = max(values)
-    near = [value >= best - TIE * max(abs(v) for v in values) for value in values]
+    near = [value >= best - TIE * abs(best) for value in values]
     return [float(tied) / sum(near) for tied in near]
 
 

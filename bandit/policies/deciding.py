@@ -85,7 +85,7 @@ def quantise(
         row = int(off.argmax())
         raise InputError(f"row {row} of the probabilities sums to {sums[row]} over its eligible arms, expected 1")
     out = np.empty(shape, dtype=np.uint16)
-    quantise_rows(p, rows, fresh & rows, floor, new_floor, out)
+    quantise_rows(p, rows, fresh & rows, float(floor), float(new_floor), out)
     return out
 
 

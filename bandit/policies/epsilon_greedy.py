@@ -68,13 +68,14 @@ class EpsilonGreedy(Policy):
                 raise InputError(
                     f"total is None and total_halving is {self.total_halving}; pass the impressions of the whole log"
                 )
-            return self._after(total / self.total_halving)
-        return self if self.halving is None else self._after(impressions / self.halving)
+            return self._after(float(total) / float(self.total_halving))
+        return self if self.halving is None else self._after(float(impressions) / float(self.halving))
 
     def _after(self, halvings: float) -> Self:
-        return replace(self, epsilon=self.epsilon / (1 + halvings), halving=None, total_halving=None)
+        return replace(self, epsilon=float(self.epsilon) / (1 + halvings), halving=None, total_halving=None)
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """ε/k for each eligible arm, and 1-ε more for the best, shared by ties."""
         rows = eligible_rows(scores.shape, eligible)
-        return self.epsilon * share_of_eligible(rows) + (1 - self.epsilon) * share_of_best(scores.expected, rows)
+        epsilon = float(self.epsilon)  # in half precision ε and 1 - ε would not add up to one
+        return epsilon * share_of_eligible(rows) + (1 - epsilon) * share_of_best(scores.expected, rows)
