@@ -7,7 +7,15 @@ import numpy.typing as npt
 
 from bandit.posterior.checks import F64, I64, checked_precision, checked_precisions, spread
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.precisions import BOUNDS, LEAST_EFFECT, NOISE_IMPRESSIONS, Pseudo, Round, best_precisions
+from bandit.posterior.precisions import (
+    BOUNDS,
+    LEAST_EFFECT,
+    NOISE_IMPRESSIONS,
+    Pseudo,
+    Round,
+    at_least_bound,
+    best_precisions,
+)
 from bandit.posterior.whitening import whitenings
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin d + 1 numbers, and memory stays flat in large catalogues
@@ -57,10 +65,11 @@ def estimate_hyperparameters(
         float(evidence.counts[seen].sum()),
     )
     told = np.einsum("kii->i", sums.gram)  # (d,)
-    least = LEAST_EFFECT**2 * sums.total / np.where(told > 0, told, sums.total)
+    with np.errstate(over="ignore"):  # of features that are all but 0
+        least = LEAST_EFFECT**2 * sums.total / np.where(told > 0, told, sums.total)
     pseudo = Pseudo(
         np.append(np.ones(d), NOISE_IMPRESSIONS),
-        np.append(np.where(told > 0, least, 1 / BOUNDS[1]), NOISE_IMPRESSIONS / beta),
+        np.append(np.where(told > 0, at_least_bound(least, len(seen)), 1 / BOUNDS[1]), NOISE_IMPRESSIONS / beta),
     )
     first = np.append(np.where(told > 0, alpha, BOUNDS[1]), beta)
     *found, noise = best_precisions(sums.round, first, np.append(np.full(d, len(seen)), sums.total), pseudo).tolist()

@@ -227,15 +227,16 @@ class LinearScorer:
     @classmethod
     def of(cls, posterior: LinearPosterior, arms: I64) -> Self:
         """Factor the precision of each arm."""
-        precision = (
-            np.diag(posterior.prior_precision) + posterior.noise_precision * posterior.evidence.precision[arms]
-        )  # (k, d, d)
-        target = (
-            posterior.prior_precision * posterior.prior_mean[arms]
-            + posterior.noise_precision * posterior.evidence.information[arms]
-        )  # (k, d)
-        whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
-        return cls._laid_out((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name below
+            precision = (
+                np.diag(posterior.prior_precision) + posterior.noise_precision * posterior.evidence.precision[arms]
+            )  # (k, d, d)
+            target = (
+                posterior.prior_precision * posterior.prior_mean[arms]
+                + posterior.noise_precision * posterior.evidence.information[arms]
+            )  # (k, d)
+            whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
+            return cls._laid_out((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
 
     @classmethod
     def _laid_out(cls, means: F64, whitening: F64) -> Self:
@@ -255,8 +256,9 @@ class LinearScorer:
         d, k = self.means.shape
         x = checked_contexts(contexts, d).astype(np.float64, copy=False)
         means, deviations = np.empty((len(x), k)), np.empty((len(x), k))
-        for start in range(0, len(x), _ROWS):  # the whitened rows of a block stay in the cache
-            rows = slice(start, start + _ROWS)
-            np.matmul(x[rows], self.means, out=means[rows])
-            lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
+        with np.errstate(over="ignore", invalid="ignore"):  # moments refuse what is not finite
+            for start in range(0, len(x), _ROWS):  # the whitened rows of a block stay in the cache
+                rows = slice(start, start + _ROWS)
+                np.matmul(x[rows], self.means, out=means[rows])
+                lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
         return Moments(means, deviations)

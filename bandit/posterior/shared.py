@@ -111,7 +111,8 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
 
     def _fit(self) -> SharedWeights:
         prior = Prior(self.prior_precision, self.intercept_precision, self.noise_precision, self.intercept_mean)
-        arrow = ArrowSystem(self.evidence, design_of(self.features)).solve(prior)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is refused by name
+            arrow = ArrowSystem(self.evidence, design_of(self.features)).solve(prior)
         return SharedWeights.of(arrow, self.features, self.n_draws, self.seed)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
