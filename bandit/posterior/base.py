@@ -96,10 +96,15 @@ class Posterior(ABC, Generic[Kind]):
         """What scoring many blocks of users for the same arms (k,) needs, computed once."""
 
     @abstractmethod
-    def save(self, path: Path) -> None:
-        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+    def save(self, path: Path | str) -> None:
+        """Write evidence and prior to a ``.npz``, whole or not at all; nothing in it needs pickle.
+
+        Raises:
+            InputError: the path is a folder, or its folder does not exist.
+            SurroundingsError: the file cannot be written.
+        """
 
     @classmethod
     @abstractmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote."""

@@ -20,7 +20,7 @@ from bandit.posterior.checks import (
     checked_rewards,
     checked_segments,
 )
-from bandit.posterior.reading import opened, read
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
 
 TITLE_STRENGTH = 100.0
@@ -222,21 +222,20 @@ class BetaPosterior(Posterior[BetaEvidence]):
             own = np.concatenate([_parameters(takes, shown, self.arm_strength, level), own], axis=1)  # (2, s + 1, k)
         return BetaScorer(*own)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                titles=self.titles,
-                takes=self.evidence.takes,
-                impressions=self.evidence.impressions,
-                strengths=np.array(strengths),
-                prior_rates=np.empty(0) if self.explicit is None else self.explicit,
-            )
+        arrays = {
+            "titles": self.titles,
+            "takes": self.evidence.takes,
+            "impressions": self.evidence.impressions,
+            "strengths": np.array(strengths),
+            "prior_rates": np.empty(0) if self.explicit is None else self.explicit,
+        }
+        save_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

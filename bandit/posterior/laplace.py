@@ -11,8 +11,8 @@ from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
 from bandit.numeric import real_array
 from bandit.posterior.checks import F64, I64, checked_choice, checked_impressions, checked_precisions, spread
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
-from bandit.posterior.reading import opened, read
 from bandit.scores import Moments
 
 # Squared lengths of a Newton step in posterior deviations. Convergence is quadratic: the mode is nearer by far than 1e-10, and
@@ -51,13 +51,12 @@ class Laplace:
         rows = checked_choice(arms, len(self.means))
         return LogisticScorer(LinearScorer.from_gaussians(self.means[rows], self.precisions[rows]))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write means and precisions to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(file, means=self.means, precisions=self.precisions)
+        save_arrays(path, {"means": self.means, "precisions": self.precisions})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

@@ -25,7 +25,7 @@ from bandit.posterior.checks import (
     checked_retention,
     spread,
 )
-from bandit.posterior.reading import opened, read, read_number
+from bandit.posterior.files import opened, read, read_number, save_arrays
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
@@ -181,19 +181,17 @@ class LinearPosterior(Posterior[LinearEvidence]):
         rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                **vars(self.evidence),
-                prior_precision=self.prior_precision,
-                prior_mean=self.prior_mean,
-                noise_precision=np.float64(self.noise_precision),
-            )
+        prior = {
+            "prior_precision": self.prior_precision,
+            "prior_mean": self.prior_mean,
+            "noise_precision": np.float64(self.noise_precision),
+        }
+        save_arrays(path, vars(self.evidence) | prior)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

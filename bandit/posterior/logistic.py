@@ -19,8 +19,8 @@ from bandit.posterior.checks import (
     checked_retention,
     spread,
 )
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
-from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
 
 
@@ -166,15 +166,13 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
         """Precision of the weights at the mode with the prior in it, (k, d, d)."""
         return self.fitted.precisions.copy()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(
-                file, **self.evidence.rows._asdict(), prior_precision=self.prior_precision, prior_mean=self.prior_mean
-            )
+        prior = {"prior_precision": self.prior_precision, "prior_mean": self.prior_mean}
+        save_arrays(path, self.evidence.rows._asdict() | prior)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

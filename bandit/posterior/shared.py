@@ -10,8 +10,8 @@ from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
 from bandit.posterior.base import Posterior
 from bandit.posterior.checks import checked_precision, checked_precisions, spread
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
@@ -119,22 +119,20 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
         return self.fitted.moments(contexts, arms)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                **vars(self.evidence),
-                features=self.features,
-                prior_precision=self.prior_precision,
-                others=np.array([self.intercept_precision, self.noise_precision]),
-                intercept_mean=self.intercept_mean,
-                n_draws=np.int64(self.n_draws),
-                seed=np.uint64(self.seed),
-            )
+        settings = {
+            "features": self.features,
+            "prior_precision": self.prior_precision,
+            "others": np.array([self.intercept_precision, self.noise_precision]),
+            "intercept_mean": self.intercept_mean,
+            "n_draws": np.int64(self.n_draws),
+            "seed": np.uint64(self.seed),
+        }
+        save_arrays(path, vars(self.evidence) | settings)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from bandit.numeric import is_count, real_array
 from bandit.posterior.arrow import Arrow
 from bandit.posterior.checks import F64, MOST_FEATURE, checked_choice, checked_contexts
-from bandit.posterior.reading import opened, read
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import Draws, Moments
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
@@ -158,13 +158,12 @@ class SharedWeights:
         generator = np.random.Philox(key=np.array([self.seed, stream], dtype=np.uint64), counter=[0, 0, 0, arm])
         return np.random.Generator(generator).standard_normal(count)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write all of it to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(file, **(asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)}))
+        save_arrays(path, asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
