@@ -1,5 +1,7 @@
 """What posteriors say of arms, by type: independent Gaussians, independent Betas, or joint draws."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -7,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError
+from bandit.words import told
 
 F64: TypeAlias = npt.NDArray[np.float64]
 
@@ -20,7 +23,7 @@ MOST_COUNT = 1e15
 _SMALL, _LARGE = 1e-140, 1e140  # between these, squares neither vanish nor overflow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Moments:
     """Independent Gaussian scores: ``means`` and ``deviations``, both (n, k), of n users for one title's k arms.
 
@@ -52,13 +55,17 @@ class Moments:
         """(n, k): users and arms."""
         return self.means.shape[0], self.means.shape[1]
 
+    def __repr__(self) -> str:
+        scale = ", on log-odds" if self.link == "logit" else ""
+        return f"{type(self).__name__}({_sizes(self.means)}{scale})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k), on the link's scale."""
         return self.means
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BetaScores:
     """Independent Beta scores: ``successes`` and ``failures``, the two parameters, both (n, k), between 1e-15 and 1e15.
 
@@ -84,6 +91,9 @@ class BetaScores:
         """(n, k): users and arms."""
         return self.successes.shape[0], self.successes.shape[1]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_sizes(self.successes)})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k)."""
@@ -103,7 +113,7 @@ class BetaScores:
         return np.asarray(self.successes, dtype=np.float64), np.asarray(self.failures, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Draws:
     """Joint draws of the expected reward of arms that share weights: ``values`` (m, n, k); ``means`` (n, k) is their exact mean.
 
@@ -132,6 +142,9 @@ class Draws:
         """(n, k): users and arms."""
         return self.means.shape[0], self.means.shape[1]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.values), 'draw')} of {_sizes(self.means)})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k)."""
@@ -151,6 +164,11 @@ class Draws:
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws
+
+
+def _sizes(array: F64) -> str:
+    users, arms = array.shape
+    return f"{told(users, 'user')}, {told(arms, 'arm')}"
 
 
 def _check_rows(**arrays: F64) -> None:

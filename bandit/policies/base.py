@@ -1,5 +1,7 @@
 """What every policy keeps: one signature, and ties that share."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 

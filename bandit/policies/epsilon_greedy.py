@@ -1,5 +1,7 @@
 """The best artwork most of the time, any artwork otherwise."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self

@@ -1,5 +1,7 @@
 """The artwork that could be best: optimism in the face of uncertainty."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar

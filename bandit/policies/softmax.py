@@ -1,5 +1,7 @@
 """Every artwork in proportion to the exponential of its expected reward."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar

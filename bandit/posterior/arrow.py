@@ -1,5 +1,7 @@
 """The joint Gaussian of shared weights and an intercept an arm, solved by its arrow structure."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ import numpy as np
 from bandit.posterior.checks import F64
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
+from bandit.words import told
 
 _BLOCK = (
     1024  # arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned
@@ -25,6 +28,9 @@ class Prior(NamedTuple):
     noise: float
     means: F64
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.means), 'arm')}, {told(len(self.weights), 'feature')})"
+
 
 class Arrow(NamedTuple):
     """The posterior of W (d, q) and of the intercepts b (A,) given W.
@@ -38,6 +44,9 @@ class Arrow(NamedTuple):
     pulls: F64
     levels: F64
     variances: F64
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.levels), 'arm')}, {told(len(self.mean), 'feature')})"
 
 
 class ArrowSystem:

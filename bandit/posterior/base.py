@@ -1,5 +1,7 @@
 """What every posterior keeps: evidence apart from the prior, and scores by type."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
@@ -22,6 +24,10 @@ class Evidence(Protocol):
 
     def forget(self, retention: float) -> None:
         """Discount what was observed so far; ``retention`` in (0, 1]."""
+        ...
+
+    def described(self) -> str:
+        """What it knows, in a few words: sizes and impressions."""
         ...
 
 
@@ -63,6 +69,9 @@ class Posterior(ABC, Generic[Kind]):
     name: ClassVar[str]
     evidence: Kind
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.evidence.described()})"
+
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
         """Add impressions: contexts (m, d), arms (m,), rewards (m,) in [0, 1].
 
@@ -71,7 +80,7 @@ class Posterior(ABC, Generic[Kind]):
         """
         self.evidence.observe(contexts, arms, rewards)
 
-    def merge(self, other: "Posterior[Kind] | Kind") -> None:
+    def merge(self, other: Posterior[Kind] | Kind) -> None:
         """Add another evidence, or the evidence of another posterior; the prior stays this one's.
 
         Raises:

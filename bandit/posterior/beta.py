@@ -1,5 +1,7 @@
 """Take rates without features: a segment shrinks to its arm, an arm to its title, a title to the catalogue."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -22,6 +24,7 @@ from bandit.posterior.checks import (
 )
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
+from bandit.words import told
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -35,7 +38,7 @@ _ROUNDING = 1e-9  # of sums that were discounted many times
 _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a take rate of 5 %
 
 
-@dataclass
+@dataclass(repr=False)
 class BetaEvidence:
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
@@ -67,7 +70,7 @@ class BetaEvidence:
         self.takes += np.bincount(cells, weights=r, minlength=self.takes.size).reshape(self.takes.shape)
         self.impressions += np.bincount(cells, minlength=self.takes.size).reshape(self.takes.shape)
 
-    def merge(self, other: "BetaEvidence") -> None:
+    def merge(self, other: BetaEvidence) -> None:
         """Add another evidence of the same segments and arms.
 
         Raises:
@@ -100,7 +103,16 @@ class BetaEvidence:
                 " train again"
             )
 
-    def over_segments(self) -> "BetaEvidence":
+    def described(self) -> str:
+        """What it knows, in a few words."""
+        segments, arms = self.shape
+        sizes = [told(arms, "arm"), told(segments, "segment")] if segments else [told(arms, "arm")]
+        return ", ".join([*sizes, told(float(self.impressions.sum()), "impression")])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
+
+    def over_segments(self) -> BetaEvidence:
         """The same sums over all segments, both (k,)."""
         if self.takes.ndim == 1:
             return self
@@ -210,7 +222,7 @@ class BetaPosterior(Posterior[BetaEvidence]):
         """Parameters of the arms (k,) for each segment (n,) given as ``contexts``; for None over all segments, (1, k)."""
         return self.scorer(arms).scores(contexts)
 
-    def scorer(self, arms: npt.ArrayLike) -> "BetaScorer":
+    def scorer(self, arms: npt.ArrayLike) -> BetaScorer:
         """The parameters of the arms (k,) in every segment and over all of them."""
         rows = checked_choice(arms, len(self.titles))
         total, prior = self.evidence.over_segments(), self.prior_rates[rows]
@@ -255,12 +267,16 @@ class BetaPosterior(Posterior[BetaEvidence]):
         return np.asarray(np.bincount(self.titles, weights=values), dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BetaScorer:
     """Parameters of some arms' Betas, both (s + 1, k): in each segment, and last over all segments."""
 
     successes: F64
     failures: F64
+
+    def __repr__(self) -> str:
+        segments, arms = len(self.successes) - 1, self.successes.shape[1]
+        return f"{type(self).__name__}({told(arms, 'arm')}, {told(segments, 'segment')})"
 
     def scores(self, contexts: npt.ArrayLike | None) -> BetaScores:
         """Parameters for each segment (n,) given as ``contexts``, (n, k); for None over all segments, (1, k).

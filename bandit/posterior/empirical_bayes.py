@@ -1,5 +1,7 @@
 """Prior and noise precision from the evidence itself: maximise the marginal likelihood over all arms."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from bandit.posterior.precisions import (
     best_precisions,
 )
 from bandit.posterior.whitening import whitenings
+from bandit.words import told
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin d + 1 numbers, and memory stays flat in large catalogues
 
@@ -26,6 +29,12 @@ class Hyperparameters(NamedTuple):
 
     prior_precision: F64
     noise_precision: float
+
+    def __repr__(self) -> str:
+        alpha = np.atleast_1d(self.prior_precision)
+        between = f"{alpha.min():.3g} to {alpha.max():.3g}"
+        sizes = told(len(alpha), "feature")
+        return f"{type(self).__name__}({sizes}, prior precision {between}, noise precision {self.noise_precision:.3g})"
 
 
 def estimate_hyperparameters(

@@ -1,5 +1,7 @@
 """Files of posteriors: written whole or not at all; what is damaged, foreign or missing is told as our error, with the path."""
 
+from __future__ import annotations
+
 import os
 import struct
 import zlib

@@ -1,5 +1,7 @@
 """Bayesian linear regression, one weight vector an arm."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Self
@@ -28,6 +30,7 @@ from bandit.posterior.checks import (
 from bandit.posterior.files import opened, read, read_number, save_arrays
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
+from bandit.words import told
 
 _ROWS = 256  # contexts whitened at a time
 _MIXED_BYTES = (
@@ -35,7 +38,7 @@ _MIXED_BYTES = (
 )  # blocks of all arms together, up to which rows are not sorted; 1.2 times as fast even at that size
 
 
-@dataclass
+@dataclass(repr=False)
 class LinearEvidence(Counted):
     """Sums over impressions at unit noise precision; the prior is not in them.
 
@@ -92,7 +95,7 @@ class LinearEvidence(Counted):
             accumulate_sorted(x, r, starts, order, np.empty((BLOCK, n_features + 2)), gram, *sums)
         self._changed()
 
-    def merge(self, other: "LinearEvidence") -> None:
+    def merge(self, other: LinearEvidence) -> None:
         """Add another evidence of the same arms and features.
 
         Raises:
@@ -117,6 +120,15 @@ class LinearEvidence(Counted):
         for sums in vars(self).values():
             np.multiply(sums, kept, out=sums)
         self._changed()
+
+    def described(self) -> str:
+        """What it knows, in a few words."""
+        arms, features = self.shape
+        sizes = told(arms, "arm"), told(features, "feature"), told(float(self.counts.sum()), "impression")
+        return ", ".join(sizes)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
 
     @classmethod
     def read(cls, file: NpzFile) -> Self:
@@ -176,7 +188,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
         """Mean and deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
         return self.scorer(arms).moments(contexts)
 
-    def scorer(self, arms: npt.ArrayLike) -> "LinearScorer":
+    def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
         """What scoring many blocks of users for the same arms needs, factored once."""
         rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
@@ -206,7 +218,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
         return posterior
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LinearScorer:
     """Posterior means and whitening factors of some arms, laid out for one matrix product a block of users.
 
@@ -216,6 +228,10 @@ class LinearScorer:
 
     means: F64
     factors: F64
+
+    def __repr__(self) -> str:
+        features, arms = self.means.shape
+        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
 
     @classmethod
     def from_gaussians(cls, means: F64, precisions: F64) -> Self:

@@ -1,5 +1,7 @@
 """The prior of logistic regressions: its mean from popularity, its precision from the impressions."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -1,5 +1,7 @@
 """Precisions of priors and noise from the evidence itself: where their log posterior is highest."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +17,7 @@ from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.refitted import RefittedPosterior
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
+from bandit.words import told
 
 
 class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
@@ -95,7 +98,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         posterior.evidence = evidence
         return posterior
 
-    def merge(self, other: "Posterior[LinearEvidence] | LinearEvidence") -> None:
+    def merge(self, other: Posterior[LinearEvidence] | LinearEvidence) -> None:
         """Add another evidence; see ``Posterior.merge``.
 
         Raises:
@@ -108,6 +111,10 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
                 f" {self.features.shape}; bring both into one catalogue order first, or merge its evidence alone"
             )
         super().merge(other)
+
+    def __repr__(self) -> str:
+        looks = told(self.features.shape[1], "artwork feature")
+        return f"{type(self).__name__}({self.evidence.described()}, {looks})"
 
     def _fit(self) -> SharedWeights:
         prior = Prior(self.prior_precision, self.intercept_precision, self.noise_precision, self.intercept_mean)

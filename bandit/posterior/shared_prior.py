@@ -1,5 +1,7 @@
 """Precisions of the shared model from the evidence itself: maximise the marginal likelihood."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

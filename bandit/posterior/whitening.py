@@ -1,5 +1,7 @@
 """Cholesky factors of precisions that may be singular to working precision."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from bandit.errors import InputError
