@@ -210,3 +210,75 @@ def test_a_range_that_overflows_is_not_walked_in_tiny_steps() -> None:
 
 def test_no_eligible_arm_returns_too() -> None:
     assert won([0, 1], [1, 1], [False, False]).shape == (2,)
+
+
+def spread_by(random: np.random.Generator, k: int, kind: str) -> tuple[F64, F64]:
+    """Scores of one user at the ends of what a double holds."""
+    plain, positive = random.normal(size=k), np.exp(random.normal(size=k))
+    if kind == "any factor between deviations":
+        deviations = 10.0 ** random.uniform(-300, 0, k)
+        return np.where(random.random(k) < 0.5, 0, deviations * plain * 2), deviations
+    if kind == "any factor, above a level":
+        deviations = 10.0 ** random.uniform(-30, 0, k)
+        return 1.0 + deviations * plain, deviations
+    if kind == "clusters of scales":
+        scales = (10.0 ** random.uniform(-200, 200, 3))[random.integers(0, 3, k)]
+        return scales * plain * 2, scales * positive
+    if kind == "means of 1e300 with deviations of 1e284":
+        return 1e300 * (1 + random.integers(-3, 4, k) * 2.3e-16), 1e284 * positive
+    if kind == "the largest doubles":
+        return random.uniform(-1.7, 1.7, k) * 1e308, random.uniform(0, 1.7, k) * 1e308
+    if kind == "the smallest doubles":
+        return random.integers(-5, 5, k) * 5e-324, random.integers(0, 5, k) * 5e-324
+    if kind == "denormal numbers":
+        return plain * 1e-310, positive * 1e-310
+    return 10.0 ** random.uniform(-14, 0) * plain, 10.0 ** random.uniform(-14, 0) * positive
+
+
+EXTREMES = [
+    "any factor between deviations",
+    "any factor, above a level",
+    "clusters of scales",
+    "means of 1e300 with deviations of 1e284",
+    "the largest doubles",
+    "the smallest doubles",
+    "denormal numbers",
+]
+
+
+@pytest.mark.parametrize("k", [2, 3, 10] if SLOW else [2, 3, 10, 11, 30])
+@pytest.mark.parametrize("kind", EXTREMES)
+def test_the_error_is_within_the_bound_at_the_ends_of_the_number_range(kind: str, k: int) -> None:
+    random = np.random.default_rng(k)
+    for _ in range(2 if SLOW else 8):
+        means, deviations = spread_by(random, k, kind)
+        found = won(means, deviations)
+        assert np.abs(found - naive.win_probabilities_of_any_size(means, deviations)).max() <= BOUND
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "hopeless", [(-1e15, 1e12), (-1e300, 1e290), (-1e300, 0.0), (-1e6, 1e-300), (-5.0, 0.5), (-1e308, 1e300)]
+)
+@pytest.mark.parametrize(
+    "close", [([0.05, 0.049], [0.01, 0.01]), ([0.1, 0.1, 0.09], [1e-9, 2e-9, 1e-8]), ([0.2, 0.2], [0, 0])]
+)
+def test_a_hopeless_arm_does_not_disturb_close_ones(
+    hopeless: tuple[float, float], close: tuple[list[float], list[float]]
+) -> None:
+    means, deviations = close
+    found = won([*means, hopeless[0]], [*deviations, hopeless[1]])
+    np.testing.assert_allclose(found[:-1], won(means, deviations), rtol=0, atol=1e-7)
+    assert found[-1] <= 1e-7
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1e300, 1e-300])
+@pytest.mark.parametrize("deviation", [0.0, 1e-300, 1e-14, 1e284])
+def test_exact_ties_share_at_any_size(level: float, deviation: float) -> None:
+    np.testing.assert_allclose(won([level] * 4, [deviation] * 4), 0.25, rtol=1e-12)
+
+
+def test_narrow_arms_beside_a_wide_one_are_told_apart() -> None:
+    # The wide arm beats both half of the time; between the two it is as if they were alone.
+    found = won([0, 1e-14, 0], [1e-14, 1e-14, 1])
+    np.testing.assert_allclose(found, [0.5 * norm.cdf(-(0.5**0.5)), 0.5 * norm.cdf(0.5**0.5), 0.5], atol=BOUND)
