@@ -79,7 +79,7 @@ class BetaScores:
     def __post_init__(self) -> None:
         _check_rows(successes=self.successes, failures=self.failures)
         for name, values in (("successes", self.successes), ("failures", self.failures)):
-            wrong = ~((values >= LEAST_COUNT) & (values <= MOST_COUNT))
+            wrong = ~((values >= LEAST_COUNT) & (values <= np.float64(MOST_COUNT)))
             if wrong.any():
                 raise InputError(
                     f"{name} of {_first(wrong, values)}, expected {LEAST_COUNT:g} to {MOST_COUNT:g}; add the prior's counts, or"

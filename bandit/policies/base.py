@@ -87,7 +87,8 @@ def share_of_best(values: F64, eligible: Bool) -> F64:
     """
     masked = np.where(eligible, values, -np.inf).astype(np.float64, copy=False)
     most = masked.max(axis=1, keepdims=True)
-    best = (masked >= most - _TIE * np.abs(most)) & eligible  # near the least double the bound is -inf
+    with np.errstate(over="ignore"):  # near the least double the bound is -inf, which ineligible arms reach as well
+        best = (masked >= most - _TIE * np.abs(most)) & eligible
     return np.asarray(best / best.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

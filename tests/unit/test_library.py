@@ -63,7 +63,7 @@ def test_a_signature_names_its_array_types_in_a_word(shown: Callable[..., Any]) 
 @pytest.mark.parametrize("package", [bandit.posterior, bandit.policies])
 def test_help_spells_out_no_array_type(package: Any) -> None:
     for name in package.__all__:
-        said = pydoc.render_doc(getattr(package, name), renderer=pydoc.plaintext)
+        said = pydoc.plain(pydoc.render_doc(getattr(package, name)))
         assert "numpy.ndarray[" not in said
         assert "_SupportsArray" not in said
 
