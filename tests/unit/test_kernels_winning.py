@@ -216,7 +216,8 @@ def test_no_eligible_arm_returns_too() -> None:
 
 def any_factor(random: np.random.Generator, k: int) -> tuple[F64, F64]:
     deviations = np.asarray(10.0 ** random.uniform(-300, 0, k), dtype=np.float64)
-    return np.where(random.random(k) < 0.5, 0, deviations * random.normal(size=k) * 2), deviations
+    means = np.where(random.random(k) < 0.5, 0.0, deviations * random.normal(size=k) * 2)
+    return np.asarray(means, dtype=np.float64), deviations
 
 
 def any_factor_above_a_level(random: np.random.Generator, k: int) -> tuple[F64, F64]:
@@ -225,12 +226,14 @@ def any_factor_above_a_level(random: np.random.Generator, k: int) -> tuple[F64, 
 
 
 def clusters_of_scales(random: np.random.Generator, k: int) -> tuple[F64, F64]:
-    scales = np.asarray(10.0 ** random.uniform(-200, 200, 3), dtype=np.float64)[random.integers(0, 3, k)]
-    return np.asarray(scales * random.normal(size=k) * 2), np.asarray(scales * np.exp(random.normal(size=k)))
+    scales: F64 = np.asarray(10.0 ** random.uniform(-200, 200, 3), dtype=np.float64)[random.integers(0, 3, k)]
+    means = np.asarray(scales * random.normal(size=k) * 2, dtype=np.float64)
+    return means, np.asarray(scales * np.exp(random.normal(size=k)), dtype=np.float64)
 
 
 def neighbours_of_1e300(random: np.random.Generator, k: int) -> tuple[F64, F64]:
-    return 1e300 * (1 + random.integers(-3, 4, k) * 2.3e-16), np.asarray(1e284 * np.exp(random.normal(size=k)))
+    steps = random.integers(-3, 4, k).astype(np.float64)
+    return 1e300 * (1 + steps * 2.3e-16), np.asarray(1e284 * np.exp(random.normal(size=k)))
 
 
 def largest_doubles(random: np.random.Generator, k: int) -> tuple[F64, F64]:
@@ -238,7 +241,8 @@ def largest_doubles(random: np.random.Generator, k: int) -> tuple[F64, F64]:
 
 
 def smallest_doubles(random: np.random.Generator, k: int) -> tuple[F64, F64]:
-    return random.integers(-5, 5, k) * 5e-324, random.integers(0, 5, k) * 5e-324
+    means, deviations = random.integers(-5, 5, k), random.integers(0, 5, k)
+    return 5e-324 * means.astype(np.float64), 5e-324 * deviations.astype(np.float64)
 
 
 def denormal_numbers(random: np.random.Generator, k: int) -> tuple[F64, F64]:
