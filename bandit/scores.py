@@ -1,5 +1,7 @@
 """What posteriors say of arms, by type: independent Gaussians, independent Betas, or joint draws."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,6 +10,7 @@ import numpy.typing as npt
 
 from bandit.arrays import real_array
 from bandit.errors import InputError
+from bandit.words import told
 
 F64: TypeAlias = npt.NDArray[np.float64]
 
@@ -18,8 +21,10 @@ MOST_COUNT = 1e15
 """Between these parameters of Betas their win probabilities hold: 5e-10 off the limit at the lower end, 3e-8 at the upper one
 (measured). Below 1e-30 and above 1e18 the quadrature fails."""
 
+_SMALL, _LARGE = 1e-140, 1e140  # between these, squares neither vanish nor overflow
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Moments:
     """Independent Gaussian scores: ``means`` and ``deviations``, both (n, k), of n users for one title's k arms.
 
@@ -52,13 +57,17 @@ class Moments:
         """(n, k): users and arms."""
         return self.means.shape[0], self.means.shape[1]
 
+    def __repr__(self) -> str:
+        scale = ", on log-odds" if self.link == "logit" else ""
+        return f"{type(self).__name__}({_sizes(self.means)}{scale})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k), on the link's scale."""
         return self.means
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BetaScores:
     """Independent Beta scores: ``successes`` and ``failures``, the two parameters, both (n, k), between 1e-15 and 1e15.
 
@@ -73,7 +82,7 @@ class BetaScores:
         _make_real(self, "successes", "failures")
         _check_rows(successes=self.successes, failures=self.failures)
         for name, values in (("successes", self.successes), ("failures", self.failures)):
-            wrong = ~((values >= LEAST_COUNT) & (values <= MOST_COUNT))
+            wrong = ~((values >= LEAST_COUNT) & (values <= np.float64(MOST_COUNT)))
             if wrong.any():
                 raise InputError(
                     f"{name} of {_first(wrong, values)}, expected {LEAST_COUNT:g} to {MOST_COUNT:g}; add the prior's counts, or"
@@ -85,19 +94,29 @@ class BetaScores:
         """(n, k): users and arms."""
         return self.successes.shape[0], self.successes.shape[1]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_sizes(self.successes)})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k)."""
-        return self.successes / (self.successes + self.failures)
+        successes, failures = self._counts
+        return successes / (successes + failures)
 
     @property
     def deviations(self) -> F64:
         """The posterior deviation of each arm, (n, k)."""
-        total = self.successes + self.failures
-        return np.sqrt(self.successes * self.failures / (total + 1)) / total
+        successes, failures = self._counts
+        total = successes + failures
+        return np.sqrt(successes * failures / (total + 1)) / total
+
+    @property
+    def _counts(self) -> tuple[F64, F64]:
+        """The parameters in double precision: sums and products of small types overflow."""
+        return np.asarray(self.successes, dtype=np.float64), np.asarray(self.failures, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Draws:
     """Joint draws of the expected reward of arms that share weights: ``values`` (m, n, k); ``means`` (n, k) is their exact mean.
 
@@ -126,6 +145,9 @@ class Draws:
         """(n, k): users and arms."""
         return self.means.shape[0], self.means.shape[1]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.values), 'draw')} of {_sizes(self.means)})"
+
     @property
     def expected(self) -> F64:
         """The posterior mean of each arm, (n, k)."""
@@ -134,16 +156,28 @@ class Draws:
     @property
     def deviations(self) -> F64:
         """The deviation of each arm over the draws, (n, k)."""
-        return np.asarray(self.values.std(axis=0))
+        values = np.asarray(self.values, dtype=np.float64)
+        most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
+        if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
+            return np.asarray(values.std(axis=0))
+        exponents = np.frexp(most)[
+            1
+        ]  # squares of these numbers overflow or vanish, of shares of the largest they do not
+        return np.asarray(np.ldexp(np.ldexp(values, -exponents).std(axis=0), exponents))
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws
 
 
-def _make_real(scores: "Moments | BetaScores | Draws", *names: str) -> None:
+def _make_real(scores: Moments | BetaScores | Draws, *names: str) -> None:
     """Keep the named fields as contiguous float64: counts of int32 or uint8 would overflow in the formulas."""
     for name in names:
         object.__setattr__(scores, name, real_array(name, getattr(scores, name)))
+
+
+def _sizes(array: F64) -> str:
+    users, arms = array.shape
+    return f"{told(users, 'user')}, {told(arms, 'arm')}"
 
 
 def _check_rows(**arrays: F64) -> None:

@@ -6,6 +6,17 @@ from typing import NamedTuple
 from bandit.errors import InputError
 
 
+def told(count: float, noun: str) -> str:
+    """A count as people read it: with its noun, and no more digits than tell something.
+
+    >>> told(12345, "impression"), told(1, "arm"), told(0.25, "impression"), told(3e200, "impression")
+    ('12,345 impressions', '1 arm', '0.25 impressions', '3e+200 impressions')
+    """
+    readable = count == 0 or 100 <= abs(count) < 1e15 or (abs(count) < 100 and count == int(count))
+    number = f"{count:,.0f}" if readable else f"{count:.3g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"
+
+
 class Word(NamedTuple):
     """A name with its parameters, in the order in which they were given."""
 

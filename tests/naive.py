@@ -126,6 +126,44 @@ def win_probabilities(means: Sequence[float] | F64, deviations: Sequence[float] 
     return [float(win) for win in wins]
 
 
+def win_probabilities_of_any_size(means: Sequence[float] | F64, deviations: Sequence[float] | F64) -> list[float]:
+    """The same for numbers of any size: each arm's own integral over its z, with distances in extended precision.
+
+    Gauss-Legendre rules of 20 nodes between the places where any arm's Φ bends.
+    """
+    m, s = np.asarray(means, dtype=np.longdouble), np.asarray(deviations, dtype=np.longdouble)
+    moving = s > 0
+    step = m[~moving].max(initial=-np.inf)
+    wins = []
+    with np.errstate(all="ignore"):
+        for mean, deviation in zip(m, s, strict=True):
+            if deviation == 0:
+                tied = (~moving & (m == step)).sum()
+                z = np.asarray((mean - m[moving]) / s[moving], dtype=np.float64)
+                wins.append(float(np.exp(log_ndtr(z).sum()) / tied) if mean == step else 0.0)
+                continue
+            low = max(-9.5, float((step - mean) / deviation))
+            others = moving.copy()
+            others[len(wins)] = False
+            bends = ((m[others, None] - mean) + np.arange(-9, 10) * s[others, None]) / deviation
+            cuts = np.unique(np.concatenate([np.linspace(-9.5, 9.5, 20), np.asarray(bends, dtype=np.float64).ravel()]))
+            wins.append(
+                _own_integral(np.r_[low, cuts[(cuts > low) & (cuts <= 9.5)]], mean, deviation, m[others], s[others])
+            )
+    return [win / sum(wins) for win in wins]
+
+
+def _own_integral(cuts: F64, mean: np.longdouble, deviation: np.longdouble, means: Any, deviations: Any) -> float:
+    """∫ φ(z) ∏ Φ((mean + deviation z - means) / deviations) dz between the cuts."""
+    places, weights = np.polynomial.legendre.leggauss(20)
+    half = np.diff(cuts)[:, None] / 2
+    z = (cuts[:-1, None] + half * (1 + places)).ravel()
+    logs = -0.5 * z * z - 0.5 * np.log(2 * np.pi)
+    for other, width in zip(means, deviations, strict=True):
+        logs = logs + log_ndtr(np.asarray(((mean - other) + deviation * z) / width, dtype=np.float64))
+    return float((half * weights).ravel() @ np.exp(logs))
+
+
 def _integrated(means: F64, deviations: F64, start: float) -> F64:
     # Measured from the highest foot, nodes keep their digits where deviations are tiny beside the means.
     origin = max(float((means - 6 * deviations).max()), start)
@@ -150,7 +188,7 @@ def _integrated(means: F64, deviations: F64, start: float) -> F64:
 def share_of_best(values: Sequence[float] | F64) -> list[float]:
     """All probability on the largest value, shared by ties."""
     best = max(values)
-    near = [value >= best - TIE * max(abs(v) for v in values) for value in values]
+    near = [value >= best - TIE * abs(best) for value in values]
     return [float(tied) / sum(near) for tied in near]
 
 

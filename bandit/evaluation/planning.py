@@ -6,7 +6,7 @@ from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from bandit.arrays import is_number
 from bandit.errors import InputError
@@ -98,7 +98,9 @@ def plan(
     """
     lead = next(each for each in evaluation.differences if (each.policy, each.against) == (policy, LOGGING))
     value = float(sample.rewards.mean())
-    width = (evaluation.reach or float(ndtri((1 + evaluation.level) / 2))) + float(ndtri(power))
+    width = (evaluation.reach or float(scipy.special.ndtri((1 + evaluation.level) / 2))) + float(
+        scipy.special.ndtri(power)
+    )
     world = None if lead.value is None else _World.of(sample, evaluation.estimator)
     detectable = None if world is None else _detectable(world, width)
     days = None
@@ -219,12 +221,10 @@ def _detectable(world: _World, width: float) -> float:
     """The δ at which δ = width · σ(δ)."""
     if world.is_exact:
         return 0.0
-    from scipy.optimize import brentq  # noqa: PLC0415 - half of the time that importing bandit.evaluation takes
-
     most = width * world.sigma(0.0)
     while most < width * world.sigma(most):
         most *= 2
-    return float(brentq(lambda lead: lead - width * world.sigma(lead), 0.0, most, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda lead: lead - width * world.sigma(lead), 0.0, most, xtol=1e-12))
 
 
 def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathering, width: float) -> float:

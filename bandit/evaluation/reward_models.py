@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+import scipy
 
 from bandit.arrays import real_array
 from bandit.errors import InputError, blaming
@@ -67,7 +67,7 @@ class _PosteriorMean:
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
         scores = self.learned.scorer(arms).scores(contexts)
         on_logit = isinstance(scores, Moments) and scores.link == "logit"
-        return np.asarray(expit(scores.expected) if on_logit else scores.expected)
+        return np.asarray(scipy.special.expit(scores.expected) if on_logit else scores.expected)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ F64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
 USERS = 64
-_STEP = 1e-13  # a deviation under this share of its mean, or of the widest, cannot be told from 0 in double precision
+_FINE = 1e-13  # deviations under this share of the largest number are lost beside it, wherever the range begins
+_LARGE, _SMALL = 1e140, 1e-140  # between these, squares neither overflow nor vanish
+_HUGE, _UNIT = 1e300, 0.0625  # differences of larger numbers overflow, and are taken in these units
+_HOPELESS = 8.0  # an arm this many of both deviations behind another wins less than 1e-15 of the time
+_PLACE = 500  # the largest number of a row that is measured anew is about 2^500: squares still fit
+_VANISHED = 1e-300  # beside 2^500; one over anything smaller may overflow
 _BEATEN = 5.7  # an arm this many deviations of the difference behind another wins less than 6e-9 of the time: left out
 _TOP_OF_FEW = (
     3.9  # deviations above the means at which the nodes end; what is left above is added as if arms were alone
@@ -32,8 +37,9 @@ class Block(NamedTuple):
     """Scratch for a block of users, who are the last axis.
 
     (k, 64) each: means, from ``_finish`` on above the foot; deviations; one over them, 0 for an arm that cannot win; and Φ's tail
-    above the top. (64,) each: the mean and deviation of the highest mean, the widest deviation, the highest step (an arm of
-    deviation 0), the number of arms that may win, foot and top of the range, and -log ∏ Φ at the foot with its slope.
+    above the top. (64,) each: the mean and deviation of the highest mean, the largest number and the smallest deviation above 0,
+    the highest step (an arm of deviation 0), the number of arms that may win, foot and top of the range, and -log ∏ Φ at the foot
+    with its slope.
     """
 
     means: F64
@@ -42,7 +48,8 @@ class Block(NamedTuple):
     tails: F64
     best: F64
     best_widths: F64
-    widest: F64
+    largest: F64
+    narrowest: F64
     steps: F64
     counts: F64
     feet: F64
@@ -63,17 +70,54 @@ def contend(means: F64, deviations: F64, eligible: Bool, first: int, users: int,
 
 
 @part
-def is_step(mean: float, deviation: float, widest: float) -> bool:
-    """Whether an arm is certain, beside arms as wide as ``widest``."""
-    return deviation <= _STEP * max(abs(mean), widest)
+def is_plain(u: int, block: Block) -> bool:
+    """Whether a user's numbers lose no digits to each other as they are; where some are not finite, nothing helps."""
+    largest, narrowest = block.largest[u], block.narrowest[u]
+    return not largest < math.inf or (largest <= _LARGE and narrowest >= max(_FINE * largest, _SMALL))
+
+
+@part
+def measure_anew(
+    means: F64, deviations: F64, eligible: Bool, new_means: F64, new_deviations: F64, contenders: Bool
+) -> None:
+    """The same user, (k,) each, with means from that of one arm and in a unit in which nothing overflows; three are filled.
+
+    The arm is that of the highest foot. No arm is narrower by much and may win, and of those that may, the distance from it is a
+    few of their own deviations: whatever factor is between deviations, each keeps its digits. Arms that it beats hopelessly
+    are left out, for their numbers may be of any size. Differences of means are exact, or as exact as the means. Powers of two
+    scale exactly; a deviation under 1e-450 of the largest number becomes 0.
+    """
+    largest, foot, width = 0.0, 0.0, 0.0
+    for a in range(means.shape[0]):
+        largest = max(largest, abs(means[a]), deviations[a]) if eligible[a] else largest
+    unit = _UNIT if largest > _HUGE else 1.0
+    for _ in range(2):  # of large means the first choice may be off by their last bit
+        highest, origin = -math.inf, foot
+        for a in range(means.shape[0]):
+            mean, deviation = unit * means[a], unit * deviations[a]
+            reached = (mean - origin) - CLAMP * deviation
+            if eligible[a] and reached > highest:
+                highest, foot, width = reached, mean, deviation
+    farthest = 0.0
+    for a in range(means.shape[0]):
+        away, deviation = unit * means[a] - foot, unit * deviations[a]
+        contenders[a] = eligible[a] and away >= -_HOPELESS * (deviation + width)
+        new_means[a], new_deviations[a] = away, deviation
+        farthest = max(farthest, abs(away), deviation) if contenders[a] else farthest
+    exponent = _PLACE - math.frexp(farthest)[1]
+    for a in range(means.shape[0]):
+        if contenders[a]:
+            deviation = math.ldexp(new_deviations[a], exponent)
+            new_means[a] = math.ldexp(new_means[a], exponent)
+            new_deviations[a] = deviation if deviation >= _VANISHED else 0.0
 
 
 @part
 def _take(means: F64, deviations: F64, eligible: Bool, first: int, users: int, block: Block) -> None:
     """Turn the scores, so that users are the last axis, and find the highest mean; ineligible arms are steps at -∞."""
-    best, best_widths, widest = block.best, block.best_widths, block.widest
+    best, best_widths, largest, narrowest = block.best, block.best_widths, block.largest, block.narrowest
     for u in range(users):
-        best[u], best_widths[u], widest[u] = -math.inf, 0.0, 0.0
+        best[u], best_widths[u], largest[u], narrowest[u] = -math.inf, 0.0, 0.0, math.inf
     for a in range(means.shape[1]):
         for u in range(users):
             able = eligible[first + u, a]
@@ -83,7 +127,8 @@ def _take(means: F64, deviations: F64, eligible: Bool, first: int, users: int, b
             mean, width = block.means[a, u], block.widths[a, u]
             best_widths[u] = width if mean > best[u] else best_widths[u]
             best[u] = max(best[u], mean)
-            widest[u] = max(widest[u], width)
+            largest[u] = max(largest[u], max(abs(mean), width) if mean > -math.inf else 0.0)
+            narrowest[u] = min(narrowest[u], width if width > 0.0 else math.inf)
 
 
 @part
@@ -96,7 +141,7 @@ def _mark(users: int, block: Block) -> None:
             mean, width = block.means[a, u], block.widths[a, u]
             gap = (block.best[u] - mean) / _BEATEN
             near = 1.0 if gap * gap <= block.best_widths[u] * block.best_widths[u] + width * width else 0.0
-            certain = is_step(mean, width, block.widest[u])
+            certain = width <= 0.0
             block.steps[u] = max(block.steps[u], mean if certain else -math.inf)
             block.counts[u] += 0.0 if certain else near
             block.rates[a, u] = 0.0 if certain else near / width

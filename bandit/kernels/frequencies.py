@@ -15,8 +15,8 @@ _TIE = 1e-9  # as for means: arms with the same draws differ in their last bits,
 def win_frequencies(values: F64, eligible: Bool, out: F64) -> None:
     """Share of the draws that each eligible arm wins; ``values`` (m, n, k), ``eligible`` (n, k), ``out`` (n, k) is overwritten.
 
-    Arms within ``_TIE`` of a draw's largest absolute value share that draw. Draws are the outer loop: values are read once, in
-    the order in which they lie in memory.
+    Arms that are less than the largest of a draw by at most ``_TIE`` of it share that draw. Draws are the outer loop: values are
+    read once, in the order in which they lie in memory.
     """
     m, n, k = values.shape
     out[:, :] = 0.0
@@ -32,12 +32,11 @@ def win_frequencies(values: F64, eligible: Bool, out: F64) -> None:
 def _share_draw(values: F64, eligible: Bool, out: F64) -> None:
     """Add one draw to the arms that win it; (k,) each."""
     k = values.shape[0]
-    best, scale = -np.inf, 0.0
+    best = -np.inf
     for a in range(k):
         if eligible[a]:
             best = max(best, values[a])
-            scale = max(scale, abs(values[a]))
-    least = best - _TIE * scale
+    least = best - _TIE * abs(best)
     ties = 0
     for a in range(k):
         if eligible[a] and values[a] >= least:

@@ -10,13 +10,14 @@ Ways to sum that were measured, in millions of impressions a second on one core 
 16 features; in brackets a million rows, 14,000 arms, 24 features): one row after the other 15 [1.4]; eight rows of an arm at
 once, from where they lie 14 [6], from a gathered block 16 [8]; a matrix product a gathered block 20 [10]; the same with rows
 read in their order, each to the block of its arm, 36. A matrix product has fused additions without ``fastmath``.
+
+The matrix product inside a kernel is that of scipy's library, which numba loads at the first call. Who limits the threads of
+BLAS by ``threadpoolctl`` before that imports ``scipy.linalg.cython_blas`` first, as ``bandit.kernels.warm`` does: a limit finds
+what is loaded. It takes a third of the time that ``import numba`` takes, so it is not loaded here.
 """
 
 import numpy as np
 import numpy.typing as npt
-
-# The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
-import scipy.linalg.cython_blas  # noqa: F401
 
 from bandit.kernels.jit import kernel
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
+import scipy.linalg.cython_blas  # noqa: F401
+
 from bandit.kernels import (
     beta_draws,
     beta_winning,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.kernels.contending import USERS, Block, contend, is_step
+from bandit.kernels.contending import USERS, Block, contend, is_plain, measure_anew
 from bandit.kernels.jit import fused_kernel, part, uncounted_kernel
 from bandit.kernels.normal import CLAMP, cdf, clamped, pdf
 
@@ -57,6 +57,7 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     P(a wins) = ∫ φ_a ∏_{b≠a} Φ_b. Arms that cannot win are left out first; of two arms that remain the answer is Φ of their
     distance, of more it is the integral over panels of 24 or 16 Gauss-Legendre nodes. The range begins where ∏ Φ is negligible
     and panels are as narrow as the narrowest arm that still has mass. Arms of deviation 0 are exact steps; steps that tie share.
+    Rows whose numbers would lose digits to each other, or overflow, are measured from one of their arms first.
     """
     k = means.shape[1]
     size, grid = (k + 1) * _FINE, (k + 1, _FINE)
@@ -72,8 +73,18 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     lanes, line = (k, USERS), USERS
     arms = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
     leaders = np.empty(line), np.empty(line), np.empty(line), np.empty(line), np.empty(line)
-    block = Block(*arms, *leaders, np.empty(line), np.empty(line), np.empty(line), np.empty(line))
-    _each_block(means, deviations, eligible, block, standing, fine, coarse, out)
+    block = Block(*arms, *leaders, np.empty(line), np.empty(line), np.empty(line), np.empty(line), np.empty(line))
+    odd = np.empty(means.shape[0], dtype=np.int64)
+    count = _each_block(means, deviations, eligible, block, standing, fine, coarse, out, odd)
+    if count > 0:
+        new_means, new_deviations, new_out = np.empty((count, k)), np.empty((count, k)), np.empty((count, k))
+        contenders = np.empty((count, k), dtype=np.bool_)
+        for c in range(count):
+            i = odd[c]
+            measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
+        _each_block(new_means, new_deviations, contenders, block, standing, fine, coarse, new_out, odd[:0])
+        for c in range(count):
+            out[odd[c]] = new_out[c]
 
 
 @uncounted_kernel
@@ -86,12 +97,22 @@ def _each_block(
     fine: _Nodes,
     coarse: _Nodes,
     out: F64,
-) -> None:
+    odd: I64,
+) -> int:
+    """Settle every user, but for those who have to be measured anew first: how many, and ``odd`` (n,) tells which.
+
+    Of users who are measured already, ``odd`` is empty.
+    """
+    left = 0
     for first in range(0, means.shape[0], USERS):
         users = min(USERS, means.shape[0] - first)
         contend(means, deviations, eligible, first, users, block)
         for u in range(users):
             i = first + u
+            if odd.shape[0] > 0 and not is_plain(u, block):
+                odd[left] = i
+                left += 1
+                continue
             count, step = _gather(block, u, standing, out[i]), block.steps[u]
             if step == -math.inf and count == 1:
                 out[i, standing.arms[0]] = 1.0
@@ -99,11 +120,10 @@ def _each_block(
                 _two(means[i], deviations[i], standing.arms, out[i])
             else:
                 if step > -math.inf:
-                    _share_step(
-                        means[i], deviations[i], eligible[i], step, block.widest[u], standing.arms[:count], out[i]
-                    )
+                    _share_step(means[i], deviations[i], eligible[i], step, standing.arms[:count], out[i])
                 _integrate(block.tops[u] - block.feet[u], standing, count, fine, coarse, out[i])
                 _to_one(out[i])
+    return left
 
 
 @part
@@ -128,15 +148,15 @@ def _two(means: F64, deviations: F64, arms: I64, out: F64) -> None:
 
 
 @part
-def _share_step(means: F64, deviations: F64, eligible: Bool, step: float, widest: float, arms: I64, out: F64) -> None:
+def _share_step(means: F64, deviations: F64, eligible: Bool, step: float, arms: I64, out: F64) -> None:
     """Give the highest step what it wins: where every continuous arm is below."""
     below, ties = 1.0, 0
     for a in arms:
         below *= cdf(clamped((step - means[a]) / deviations[a]))
     for a in range(means.shape[0]):
-        ties += 1 if eligible[a] and means[a] == step and is_step(means[a], deviations[a], widest) else 0
+        ties += 1 if eligible[a] and means[a] == step and deviations[a] <= 0.0 else 0
     for a in range(means.shape[0]):
-        if eligible[a] and means[a] == step and is_step(means[a], deviations[a], widest):
+        if eligible[a] and means[a] == step and deviations[a] <= 0.0:
             out[a] = below / ties
 
 

@@ -1,5 +1,7 @@
 """What every policy keeps: one signature, and ties that share."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
@@ -77,11 +79,12 @@ def mask_rows(name: str, mask: npt.ArrayLike, shape: tuple[int, int]) -> Bool:
 def share_of_best(values: F64, eligible: Bool) -> F64:
     """All probability on the largest eligible value of each row, shared equally where several tie; (n, k).
 
-    Values tie when they differ by at most ``_TIE`` of the row's largest absolute value.
+    Values tie with the best when they are less by at most ``_TIE`` of it, whatever the other arms are.
     """
-    masked = np.where(eligible, values, -np.inf)
-    scale = np.where(eligible, np.abs(values), 0.0).max(axis=1, keepdims=True)
-    best = masked >= masked.max(axis=1, keepdims=True) - _TIE * scale
+    masked = np.where(eligible, values, -np.inf).astype(np.float64, copy=False)
+    most = masked.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # near the least double the bound is -inf, which ineligible arms reach as well
+        best = (masked >= most - _TIE * np.abs(most)) & eligible
     return np.asarray(best / best.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

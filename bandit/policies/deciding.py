@@ -1,5 +1,7 @@
 """From probabilities to one arm, so that the logged propensity is the truth to the last bit."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

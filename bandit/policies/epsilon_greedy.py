@@ -1,5 +1,7 @@
 """The best artwork most of the time, any artwork otherwise."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
@@ -73,9 +75,10 @@ class EpsilonGreedy(Policy):
         return self if self.halving is None else self._after(plain_number(impressions) / plain_number(self.halving))
 
     def _after(self, halvings: float) -> Self:
-        return replace(self, epsilon=self.epsilon / (1 + halvings), halving=None, total_halving=None)
+        return replace(self, epsilon=float(self.epsilon) / (1 + halvings), halving=None, total_halving=None)
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """ε/k for each eligible arm, and 1-ε more for the best, shared by ties."""
         rows = eligible_rows(scores.shape, eligible)
-        return self.epsilon * share_of_eligible(rows) + (1 - self.epsilon) * share_of_best(scores.expected, rows)
+        epsilon = float(self.epsilon)  # in half precision ε and 1 - ε would not add up to one
+        return epsilon * share_of_eligible(rows) + (1 - epsilon) * share_of_best(scores.expected, rows)

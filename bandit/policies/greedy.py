@@ -1,5 +1,7 @@
 """The artwork with the largest posterior mean."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,13 +1,19 @@
 """The artwork that could be best: optimism in the face of uncertainty."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
+
+import numpy as np
 
 from bandit.arrays import is_number, plain_number
 from bandit.errors import InputError
 from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best
 from bandit.scores import Scores
+
+_LARGEST = 1000  # the power of two of a row's largest number
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,13 @@ class LinUCB(Policy):
 
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """1 for the largest upper bound among the eligible arms of each row, shared by ties."""
-        # The bound over 1 + α: the same order, and of finite scores it is finite whatever α.
-        of_mean, of_deviation = 1 / (1 + self.alpha), self.alpha / (1 + self.alpha)
-        bounds = of_mean * scores.expected + of_deviation * scores.deviations  # (n, k)
-        return share_of_best(bounds, eligible_rows(scores.shape, eligible))
+        rows, alpha = eligible_rows(scores.shape, eligible), float(self.alpha)
+        means, deviations = (np.asarray(each, dtype=np.float64) for each in (scores.expected, scores.deviations))
+        # The bound over 1 + α, in units that bring a row's largest number to 2¹⁰⁰⁰: the same order, and whatever α, it neither
+        # overflows nor loses what means add to it.
+        most = np.where(rows, np.maximum(np.abs(means), deviations), 0.0).max(axis=1, keepdims=True)  # (n, 1)
+        exponents = _LARGEST - np.frexp(most)[1]
+        of_mean, of_deviation = 1 / (1 + alpha), alpha / (1 + alpha)
+        with np.errstate(over="ignore"):  # of ineligible arms
+            bounds = of_mean * np.ldexp(means, exponents) + of_deviation * np.ldexp(deviations, exponents)  # (n, k)
+        return share_of_best(bounds, rows)

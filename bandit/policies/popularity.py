@@ -1,5 +1,7 @@
 """The artwork that does best over all users, whoever asks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 

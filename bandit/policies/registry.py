@@ -1,5 +1,7 @@
 """Policies by the words of the command line: ``thompson``, ``epsilon_greedy:epsilon=0.2,halving=5000``."""
 
+from __future__ import annotations
+
 from dataclasses import fields
 
 from bandit.errors import InputError

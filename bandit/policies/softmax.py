@@ -1,11 +1,13 @@
 """Every artwork in proportion to the exponential of its expected reward."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from bandit.arrays import is_number, plain_number
 from bandit.errors import InputError
@@ -45,14 +47,16 @@ class Softmax(Policy):
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """exp(r/T) of each eligible arm, scaled to add up to one."""
         rows = eligible_rows(scores.shape, eligible)
-        rewards = np.where(rows, _rewards(scores), -np.inf)  # (n, k)
+        unit = 0.25 if self.temperature > 1 else 1.0  # differences of the largest numbers fit in a fourth
+        rewards = unit * np.where(rows, _rewards(scores), -np.inf)  # (n, k)
         with np.errstate(over="ignore"):  # what is far beaten goes to -inf, whose exponential is 0
             below_best = rewards - rewards.max(axis=1, keepdims=True)  # at most 0, so that no exponential overflows
-            shares = np.exp(below_best / self.temperature)
+            shares = np.exp(below_best / (unit * float(self.temperature)))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _rewards(scores: Scores) -> F64:
     """Expected rewards (n, k), off the link."""
     on_logit = isinstance(scores, Moments) and scores.link == "logit"
-    return np.asarray(expit(scores.expected)) if on_logit else scores.expected
+    expected = np.asarray(scores.expected, dtype=np.float64)
+    return np.asarray(scipy.special.expit(expected)) if on_logit else expected

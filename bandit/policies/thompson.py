@@ -1,5 +1,7 @@
 """Each artwork with the probability that it is the best."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,5 +1,7 @@
 """Every eligible artwork with the same probability."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 

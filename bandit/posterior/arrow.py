@@ -1,5 +1,7 @@
 """The joint Gaussian of shared weights and an intercept an arm, solved by its arrow structure."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,10 +10,14 @@ import numpy as np
 from bandit.posterior.checks import F64
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
+from bandit.words import told
 
 _BLOCK = (
     1024  # arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned
 )
+
+_LEAST_COUNT = float(np.finfo(np.float64).tiny)
+"""Fewer impressions are taken for none: they are what is left after thousands of nights, and one over them overflows."""
 
 
 class Prior(NamedTuple):
@@ -21,6 +27,9 @@ class Prior(NamedTuple):
     intercepts: float
     noise: float
     means: F64
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.means), 'arm')}, {told(len(self.weights), 'feature')})"
 
 
 class Arrow(NamedTuple):
@@ -35,6 +44,9 @@ class Arrow(NamedTuple):
     pulls: F64
     levels: F64
     variances: F64
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.levels), 'arm')}, {told(len(self.mean), 'feature')})"
 
 
 class ArrowSystem:
@@ -58,9 +70,8 @@ class ArrowSystem:
         self._left, self._right = np.tril_indices(evidence.shape[1]), np.tril_indices(design.shape[1])
         i, j = self._left
         counts = evidence.counts
-        self._shares = np.divide(
-            1.0, counts, out=np.zeros_like(counts), where=counts > 0
-        )  # 1/n (A,), 0 without impressions
+        self._counted = counts >= _LEAST_COUNT
+        self._shares = np.divide(1.0, counts, out=np.zeros_like(counts), where=self._counted)  # 1/n (A,), 0 without
         self._apart = self._over_arms(lambda arms: evidence.precision[arms][:, i, j] - self._products(arms))
 
     @property
@@ -87,8 +98,8 @@ class ArrowSystem:
             ),
         )
         mean = (root @ (root.T @ target.ravel())).reshape(target.shape)  # (d, q)
-        pulls = (prior.noise / precisions)[:, None] * evidence.sums
-        return Arrow(mean, root, pulls, levels, 1 / precisions)
+        pulled = np.divide(prior.noise, precisions, out=np.zeros_like(precisions), where=self._counted)
+        return Arrow(mean, root, pulled[:, None] * evidence.sums, levels, 1 / precisions)
 
     def outer(self, scales: F64) -> F64:
         """Σ scales_a (s_a s_aᵀ) ⊗ (z_a z_aᵀ) in pairs, with s_a the sum of an arm's contexts."""
@@ -111,9 +122,9 @@ class ArrowSystem:
         )
 
     def _means(self, arms: slice) -> F64:
-        counts = self.evidence.counts[arms, None]
+        sums = self.evidence.sums[arms]
         return np.divide(
-            self.evidence.sums[arms], counts, out=np.zeros_like(self.evidence.sums[arms]), where=counts > 0
+            sums, self.evidence.counts[arms, None], out=np.zeros_like(sums), where=self._counted[arms, None]
         )
 
     def trace(self, root: F64, pairs: F64) -> float:
@@ -135,11 +146,12 @@ class ArrowSystem:
 def _summed(n_arms: int, rows: Callable[[slice], tuple[F64, F64]]) -> F64:
     """Σ over arms of left_a right_aᵀ, a block of arms at a time; the last one is padded, so arms without data change nothing."""
     total: F64 | None = None
-    for start in range(0, n_arms, _BLOCK):
-        left, right = rows(slice(start, start + _BLOCK))
-        missing = ((0, _BLOCK - len(left)), (0, 0))
-        product = np.pad(left, missing).T @ np.pad(right, missing)
-        total = product if total is None else total + product
+    with np.errstate(over="ignore", invalid="ignore"):  # ``whitenings`` refuses what is not finite
+        for start in range(0, n_arms, _BLOCK):
+            left, right = rows(slice(start, start + _BLOCK))
+            missing = ((0, _BLOCK - len(left)), (0, 0))
+            product = np.pad(left, missing).T @ np.pad(right, missing)
+            total = product if total is None else total + product
     assert total is not None  # noqa: S101  # a posterior has at least one arm
     return total
 

@@ -1,5 +1,7 @@
 """What every posterior keeps: evidence apart from the prior, and scores by type."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
@@ -22,6 +24,10 @@ class Evidence(Protocol):
 
     def forget(self, retention: float) -> None:
         """Discount what was observed so far; ``retention`` in (0, 1]."""
+        ...
+
+    def described(self) -> str:
+        """What it knows, in a few words: sizes and impressions."""
         ...
 
 
@@ -63,6 +69,9 @@ class Posterior(ABC, Generic[Kind]):
     name: ClassVar[str]
     evidence: Kind
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.evidence.described()})"
+
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
         """Add impressions: contexts (m, d), arms (m,), rewards (m,).
 
@@ -73,7 +82,7 @@ class Posterior(ABC, Generic[Kind]):
         """
         self.evidence.observe(contexts, arms, rewards)
 
-    def merge(self, other: "Posterior[Kind] | Kind") -> None:
+    def merge(self, other: Posterior[Kind] | Kind) -> None:
         """Add another evidence, or the evidence of another posterior; the prior stays this one's.
 
         Raises:
@@ -98,10 +107,15 @@ class Posterior(ABC, Generic[Kind]):
         """What scoring many blocks of users for the same arms (k,) needs, computed once."""
 
     @abstractmethod
-    def save(self, path: Path) -> None:
-        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+    def save(self, path: Path | str) -> None:
+        """Write evidence and prior to a ``.npz``, whole or not at all; nothing in it needs pickle.
+
+        Raises:
+            InputError: the path is a folder, or its folder does not exist.
+            SurroundingsError: the file cannot be written.
+        """
 
     @classmethod
     @abstractmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote."""

@@ -1,5 +1,7 @@
 """Take rates without features: a segment shrinks to its arm, an arm to its title, a title to the catalogue."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -21,8 +23,9 @@ from bandit.posterior.checks import (
     checked_takes,
     own_sums,
 )
-from bandit.posterior.reading import opened, read
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
+from bandit.words import told
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -36,7 +39,7 @@ _ROUNDING = 1e-9  # of sums that were discounted many times
 _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a take rate of 5 %
 
 
-@dataclass
+@dataclass(repr=False)
 class BetaEvidence:
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
@@ -72,7 +75,7 @@ class BetaEvidence:
         self.takes += np.bincount(cells, weights=r, minlength=self.takes.size).reshape(self.takes.shape)
         self.impressions += np.bincount(cells, minlength=self.takes.size).reshape(self.takes.shape)
 
-    def merge(self, other: "BetaEvidence") -> None:
+    def merge(self, other: BetaEvidence) -> None:
         """Add another evidence of the same segments and arms.
 
         Raises:
@@ -105,7 +108,16 @@ class BetaEvidence:
                 " train again"
             )
 
-    def over_segments(self) -> "BetaEvidence":
+    def described(self) -> str:
+        """What it knows, in a few words."""
+        segments, arms = self.shape
+        sizes = [told(arms, "arm"), told(segments, "segment")] if segments else [told(arms, "arm")]
+        return ", ".join([*sizes, told(float(self.impressions.sum()), "impression")])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
+
+    def over_segments(self) -> BetaEvidence:
         """The same sums over all segments, both (k,)."""
         if self.takes.ndim == 1:
             return self
@@ -211,7 +223,7 @@ class BetaPosterior(Posterior[BetaEvidence]):
         """Parameters of the arms (k,) for each segment (n,) given as ``contexts``; for None over all segments, (1, k)."""
         return self.scorer(arms).scores(contexts)
 
-    def scorer(self, arms: npt.ArrayLike) -> "BetaScorer":
+    def scorer(self, arms: npt.ArrayLike) -> BetaScorer:
         """The parameters of the arms (k,) in every segment and over all of them."""
         rows = checked_choice(arms, len(self.titles))
         total, prior = self.evidence.over_segments(), self.prior_rates[rows]
@@ -223,21 +235,20 @@ class BetaPosterior(Posterior[BetaEvidence]):
             own = np.concatenate([_parameters(takes, shown, self.arm_strength, level), own], axis=1)  # (2, s + 1, k)
         return BetaScorer(*own)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                titles=self.titles,
-                takes=self.evidence.takes,
-                impressions=self.evidence.impressions,
-                strengths=np.array(strengths),
-                prior_rates=np.empty(0) if self.explicit is None else self.explicit,
-            )
+        arrays = {
+            "titles": self.titles,
+            "takes": self.evidence.takes,
+            "impressions": self.evidence.impressions,
+            "strengths": np.array(strengths),
+            "prior_rates": np.empty(0) if self.explicit is None else self.explicit,
+        }
+        save_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
@@ -257,12 +268,16 @@ class BetaPosterior(Posterior[BetaEvidence]):
         return np.asarray(np.bincount(self.titles, weights=values), dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BetaScorer:
     """Parameters of some arms' Betas, both (s + 1, k): in each segment, and last over all segments."""
 
     successes: F64
     failures: F64
+
+    def __repr__(self) -> str:
+        segments, arms = len(self.successes) - 1, self.successes.shape[1]
+        return f"{type(self).__name__}({told(arms, 'arm')}, {told(segments, 'segment')})"
 
     def scores(self, contexts: npt.ArrayLike | None) -> BetaScores:
         """Parameters for each segment (n,) given as ``contexts``, (n, k); for None over all segments, (1, k).

@@ -1,5 +1,7 @@
 """Posteriors as the jobs make them: levels of titles as the prior mean, precisions from the evidence itself."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

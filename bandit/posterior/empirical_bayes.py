@@ -1,5 +1,7 @@
 """Prior and noise precision from the evidence itself: maximise the marginal likelihood over all arms."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -7,8 +9,17 @@ import numpy.typing as npt
 
 from bandit.posterior.checks import F64, I64, checked_precision, checked_precisions, spread
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.precisions import BOUNDS, LEAST_EFFECT, NOISE_IMPRESSIONS, Pseudo, Round, best_precisions
+from bandit.posterior.precisions import (
+    BOUNDS,
+    LEAST_EFFECT,
+    NOISE_IMPRESSIONS,
+    Pseudo,
+    Round,
+    at_least_bound,
+    best_precisions,
+)
 from bandit.posterior.whitening import whitenings
+from bandit.words import told
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin d + 1 numbers, and memory stays flat in large catalogues
 
@@ -18,6 +29,12 @@ class Hyperparameters(NamedTuple):
 
     prior_precision: F64
     noise_precision: float
+
+    def __repr__(self) -> str:
+        alpha = np.atleast_1d(self.prior_precision)
+        between = f"{alpha.min():.3g} to {alpha.max():.3g}"
+        sizes = told(len(alpha), "feature")
+        return f"{type(self).__name__}({sizes}, prior precision {between}, noise precision {self.noise_precision:.3g})"
 
 
 def estimate_hyperparameters(
@@ -57,10 +74,11 @@ def estimate_hyperparameters(
         float(evidence.counts[seen].sum()),
     )
     told = np.einsum("kii->i", sums.gram)  # (d,)
-    least = LEAST_EFFECT**2 * sums.total / np.where(told > 0, told, sums.total)
+    with np.errstate(over="ignore"):  # of features that are all but 0
+        least = LEAST_EFFECT**2 * sums.total / np.where(told > 0, told, sums.total)
     pseudo = Pseudo(
         np.append(np.ones(d), NOISE_IMPRESSIONS),
-        np.append(np.where(told > 0, least, 1 / BOUNDS[1]), NOISE_IMPRESSIONS / beta),
+        np.append(np.where(told > 0, at_least_bound(least, len(seen)), 1 / BOUNDS[1]), NOISE_IMPRESSIONS / beta),
     )
     first = np.append(np.where(told > 0, alpha, BOUNDS[1]), beta)
     *found, noise = best_precisions(sums.round, first, np.append(np.full(d, len(seen)), sums.total), pseudo).tolist()

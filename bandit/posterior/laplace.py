@@ -1,5 +1,7 @@
 """Logistic regression an arm by Laplace's approximation: a Gaussian at the mode, found by Newton's method."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -11,9 +13,10 @@ from bandit.arrays import real_array
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
 from bandit.posterior.checks import F64, I64, checked_choice, checked_impressions, checked_precisions, spread
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
-from bandit.posterior.reading import opened, read
 from bandit.scores import Moments
+from bandit.words import told
 
 # Squared lengths of a Newton step in posterior deviations. Convergence is quadratic: the mode is nearer by far than 1e-10, and
 # in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
@@ -39,25 +42,28 @@ class LogisticScorer:
         return Moments(found.means, found.deviations, link="logit")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Laplace:
     """Gaussians at the modes: ``means`` (k, d) and ``precisions`` (k, d, d), prior included; all that scoring needs."""
 
     means: F64
     precisions: F64
 
+    def __repr__(self) -> str:
+        arms, features = self.means.shape
+        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
+
     def scorer(self, arms: npt.ArrayLike) -> LogisticScorer:
         """What scoring many blocks of users for the arms (k,) needs, factored once."""
         rows = checked_choice(arms, len(self.means))
         return LogisticScorer(LinearScorer.from_gaussians(self.means[rows], self.precisions[rows]))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write means and precisions to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(file, means=self.means, precisions=self.precisions)
+        save_arrays(path, {"means": self.means, "precisions": self.precisions})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

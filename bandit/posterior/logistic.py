@@ -1,5 +1,7 @@
 """Bayesian logistic regression, one weight vector an arm, refitted from rows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -19,9 +21,10 @@ from bandit.posterior.checks import (
     checked_retention,
     spread,
 )
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
-from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
+from bandit.words import told
 
 
 class Rows(NamedTuple):
@@ -32,8 +35,11 @@ class Rows(NamedTuple):
     rewards: F64
     weights: F64
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({told(len(self.arms), 'impression')})"
 
-@dataclass
+
+@dataclass(repr=False)
 class LogisticEvidence(Counted):
     """Impressions themselves: a logistic likelihood has no sums that hold all of it.
 
@@ -82,7 +88,7 @@ class LogisticEvidence(Counted):
         )
         self._changed()
 
-    def merge(self, other: "LogisticEvidence") -> None:
+    def merge(self, other: LogisticEvidence) -> None:
         """Add the rows of another evidence of the same arms and features.
 
         Raises:
@@ -101,6 +107,15 @@ class LogisticEvidence(Counted):
         kept = checked_retention(retention)
         self.parts = [part._replace(weights=part.weights * kept) for part in self.parts]
         self._changed()
+
+    def described(self) -> str:
+        """What it knows, in a few words; impressions count by their weights."""
+        arms, features = self.shape
+        weight = float(sum(part.weights.sum() for part in self.parts))
+        return ", ".join((told(arms, "arm"), told(features, "feature"), told(weight, "impression")))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
 
     @classmethod
     def read(cls, file: NpzFile, n_arms: int, n_features: int) -> Self:
@@ -166,15 +181,13 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
         """Precision of the weights at the mode with the prior in it, (k, d, d)."""
         return self.fitted.precisions.copy()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(
-                file, **self.evidence.rows._asdict(), prior_precision=self.prior_precision, prior_mean=self.prior_mean
-            )
+        prior = {"prior_precision": self.prior_precision, "prior_mean": self.prior_mean}
+        save_arrays(path, self.evidence.rows._asdict() | prior)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

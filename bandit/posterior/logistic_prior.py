@@ -1,5 +1,7 @@
 """The prior of logistic regressions: its mean from popularity, its precision from the impressions."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,7 +9,7 @@ from bandit.arrays import real_array
 from bandit.errors import InputError
 from bandit.posterior.checks import F64, checked_impressions, checked_precisions, spread
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
-from bandit.posterior.precisions import BOUNDS, Pseudo, Round, best_precisions
+from bandit.posterior.precisions import BOUNDS, Pseudo, Round, at_least_bound, best_precisions
 from bandit.posterior.whitening import whitenings
 
 _MAX_ARMS = 2048  # arms looked at: enough to pin d numbers; 4,096 took 30 s where most features tell nothing, this 4
@@ -96,7 +98,10 @@ def estimate_prior_precision(
 
 
 def next_prior_precision(
-    fitted: Laplace, prior_precision: npt.ArrayLike, prior_mean: npt.ArrayLike, mean_squares: npt.ArrayLike = 1.0
+    fitted: Laplace,
+    prior_precision: npt.ArrayLike,
+    prior_mean: npt.ArrayLike,
+    mean_squares: npt.ArrayLike | None = None,
 ) -> F64:
     """The best prior precisions (MacKay 1992; Bishop 2006, equation 7.87) around given modes, (d,).
 
@@ -109,7 +114,8 @@ def next_prior_precision(
         fitted: under ``prior_precision`` (d,) and ``prior_mean`` (k, d).
         prior_precision: α.
         prior_mean: μ.
-        mean_squares: q, the mean of x_j² over the rows; a number, or (d,).
+        mean_squares: q, the mean of x_j² over the rows; a number, or (d,). None takes 1 for every feature whose rows bend the
+            likelihood, which those of tiny weights do not.
 
     Raises:
         InputError: a shape is wrong, a precision is not above 0, or a value is not finite.
@@ -122,7 +128,8 @@ def next_prior_precision(
             f"prior_precision is {alpha[:5].tolist()} and some precision of the fit is below it; pass the one it was fitted under"
         )
     information = np.einsum("kij,kj->ki", fitted.precisions, fitted.means) - alpha * mu
-    told = np.einsum("kii->i", curvature) > 0
+    q = None if mean_squares is None else spread("mean_squares", mean_squares, (d,))
+    told = (np.einsum("kii->i", curvature) if q is None else q) > 0
 
     def round_of(at: F64) -> Round:
         roots = whitenings(np.diag(at) + curvature)
@@ -133,7 +140,8 @@ def next_prior_precision(
         determinants = k * np.log(at).sum() / 2 + np.log(np.einsum("kii->ki", roots)).sum()
         return Round(float(determinants + fit), determined, away)
 
-    scales = np.where(told, spread("mean_squares", mean_squares, (d,)), 1.0)
-    pseudo = Pseudo(np.ones(d), np.where(told, _LEAST_EFFECT**2 / np.maximum(scales, _TINY), 1 / BOUNDS[1]))
+    scales = np.where(told, 1.0 if q is None else q, 1.0)
+    least = at_least_bound(_LEAST_EFFECT**2 / np.maximum(scales, _TINY), k)
+    pseudo = Pseudo(np.ones(d), np.where(told, least, 1 / BOUNDS[1]))
     found = best_precisions(round_of, np.where(told, alpha, BOUNDS[1]), np.full(d, k), pseudo)
     return np.where(told, found, BOUNDS[1])

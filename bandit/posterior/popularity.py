@@ -1,5 +1,7 @@
 """Popularity as the prior mean of a linear model."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -1,12 +1,15 @@
 """Precisions of priors and noise from the evidence itself: where their log posterior is highest."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import scipy
 
+from bandit.errors import InputError
 from bandit.posterior.checks import F64
 
 BOUNDS = (1e-3, 1e8)  # of every precision that is estimated
@@ -42,6 +45,14 @@ class Pseudo(NamedTuple):
     squares: F64
 
 
+def at_least_bound(squares: npt.ArrayLike, shared_by: int) -> F64:
+    """``squares`` of ``Pseudo``, but none larger than what puts a precision at its lower bound already.
+
+    The square of a feature that is all but 0 is of any size, and beside it the log likelihood would lose its digits.
+    """
+    return np.minimum(np.asarray(squares, dtype=np.float64), 10 * (shared_by + 1) / BOUNDS[0])
+
+
 def best_precisions(
     round_of: Callable[[F64], Round], start: npt.ArrayLike, shared_by: npt.ArrayLike, pseudo: Pseudo
 ) -> F64:
@@ -61,22 +72,25 @@ def best_precisions(
         start: where it starts, (h,).
         shared_by: how many weights or impressions share each precision, (h,); it sets the length of steps.
         pseudo: what each precision has seen beforehand.
+
+    Raises:
+        InputError: the evidence overflows at some precisions.
     """
     scales = np.sqrt(np.maximum(shared_by, 1.0)) / 2  # (h,) of a logarithm: about its inverse standard error
 
     def downhill(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         precisions = np.exp(at / scales)
-        found = round_of(precisions)
+        found = _finite_round(round_of, precisions)
         prior = (pseudo.counts * at / scales - precisions * pseudo.squares).sum() / 2
         above, below = found.determined + pseudo.counts, found.squares + pseudo.squares
         return -(found.log_likelihood + float(prior)), (precisions * below - above) / (2 * scales)
 
     first = np.clip(np.asarray(start, dtype=np.float64), *BOUNDS)
     for _ in range(_PLAIN_ROUNDS):
-        there = round_of(first)
+        there = _finite_round(round_of, first)
         first = np.clip((there.determined + pseudo.counts) / np.maximum(there.squares + pseudo.squares, _TINY), *BOUNDS)
     low, high = np.log(BOUNDS)
-    found = minimize(
+    found = scipy.optimize.minimize(  # loaded at the first call: it takes as long as numpy does
         downhill,
         scales * np.log(first),
         jac=True,
@@ -85,3 +99,11 @@ def best_precisions(
         options={"maxfun": _MAX_ROUNDS, "maxiter": _MAX_ROUNDS, "ftol": 0.0, "gtol": _GRADIENT, "maxcor": _MEMORY},
     )
     return np.clip(np.exp(np.asarray(found.x) / scales), *BOUNDS)
+
+
+def _finite_round(round_of: Callable[[F64], Round], precisions: F64) -> Round:
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = round_of(precisions)
+    if not all(np.isfinite(part).all() for part in found):
+        raise InputError("the evidence overflows; bring features to a scale near 1 before precisions are estimated")
+    return found

@@ -1,5 +1,7 @@
 """Posteriors that are fitted from their evidence as a whole, and keep the fit until the evidence changes."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from typing import Generic, Protocol, TypeVar
 

@@ -1,5 +1,7 @@
 """Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Self
 
@@ -10,11 +12,12 @@ from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
 from bandit.posterior.base import Posterior
 from bandit.posterior.checks import checked_precision, checked_precisions, spread
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.reading import opened, read
 from bandit.posterior.refitted import RefittedPosterior
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
+from bandit.words import told
 
 
 class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
@@ -95,7 +98,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         posterior.evidence = evidence
         return posterior
 
-    def merge(self, other: "Posterior[LinearEvidence] | LinearEvidence") -> None:
+    def merge(self, other: Posterior[LinearEvidence] | LinearEvidence) -> None:
         """Add another evidence; see ``Posterior.merge``.
 
         Raises:
@@ -109,31 +112,34 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
             )
         super().merge(other)
 
+    def __repr__(self) -> str:
+        looks = told(self.features.shape[1], "artwork feature")
+        return f"{type(self).__name__}({self.evidence.described()}, {looks})"
+
     def _fit(self) -> SharedWeights:
         prior = Prior(self.prior_precision, self.intercept_precision, self.noise_precision, self.intercept_mean)
-        arrow = ArrowSystem(self.evidence, design_of(self.features)).solve(prior)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is refused by name
+            arrow = ArrowSystem(self.evidence, design_of(self.features)).solve(prior)
         return SharedWeights.of(arrow, self.features, self.n_draws, self.seed)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
         """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
         return self.fitted.moments(contexts, arms)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                **vars(self.evidence),
-                features=self.features,
-                prior_precision=self.prior_precision,
-                others=np.array([self.intercept_precision, self.noise_precision]),
-                intercept_mean=self.intercept_mean,
-                n_draws=np.int64(self.n_draws),
-                seed=np.uint64(self.seed),
-            )
+        settings = {
+            "features": self.features,
+            "prior_precision": self.prior_precision,
+            "others": np.array([self.intercept_precision, self.noise_precision]),
+            "intercept_mean": self.intercept_mean,
+            "n_draws": np.int64(self.n_draws),
+            "seed": np.uint64(self.seed),
+        }
+        save_arrays(path, vars(self.evidence) | settings)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

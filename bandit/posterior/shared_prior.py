@@ -1,5 +1,7 @@
 """Precisions of the shared model from the evidence itself: maximise the marginal likelihood."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +12,14 @@ from bandit.posterior.arrow import ArrowSystem, Prior
 from bandit.posterior.checks import F64, checked_precision, spread
 from bandit.posterior.empirical_bayes import seen_arms
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.precisions import LEAST_EFFECT, NOISE_IMPRESSIONS, Pseudo, Round, best_precisions
+from bandit.posterior.precisions import (
+    LEAST_EFFECT,
+    NOISE_IMPRESSIONS,
+    Pseudo,
+    Round,
+    at_least_bound,
+    best_precisions,
+)
 from bandit.posterior.shared_weights import checked_features, design_of
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin three numbers, and time stays flat in large catalogues
@@ -73,12 +82,19 @@ def estimate_shared_prior(
 
 def _pseudo(system: ArrowSystem, noise_precision: float) -> Pseudo:
     evidence, count = system.evidence, system.evidence.counts.sum()
-    told = np.einsum("kii->k", evidence.precision) @ (system.design**2).sum(axis=1)  # Σ |x|² |z|² over impressions
-    scale = told / (np.prod(system.shape) * count)
-    least = LEAST_EFFECT**2 / scale if scale > 0 else LEAST_EFFECT**2
+    with np.errstate(over="ignore"):  # of features that are all but 0, or huge
+        told = np.einsum("kii->k", evidence.precision) @ (system.design**2).sum(axis=1)  # Σ |x|² |z|² over impressions
+        scale = told / (np.prod(system.shape) * count)
+        least = LEAST_EFFECT**2 / scale if scale > 0 else LEAST_EFFECT**2
     return Pseudo(
         np.array([1.0, 1.0, NOISE_IMPRESSIONS]),
-        np.array([least, LEAST_EFFECT**2, NOISE_IMPRESSIONS / noise_precision]),
+        np.array(
+            [
+                at_least_bound(least, int(np.prod(system.shape))),
+                LEAST_EFFECT**2,
+                NOISE_IMPRESSIONS / noise_precision,
+            ]
+        ),
     )
 
 

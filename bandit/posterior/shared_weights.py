@@ -1,5 +1,7 @@
 """The fitted model of shared weights: exact moments, and joint draws that all titles and users share."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +14,9 @@ from bandit.arrays import is_count, real_array
 from bandit.errors import InputError
 from bandit.posterior.arrow import Arrow
 from bandit.posterior.checks import F64, MOST_FEATURE, checked_choice, checked_contexts
-from bandit.posterior.reading import opened, read
+from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import Draws, Moments
+from bandit.words import told
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
 _SEEDS = 2**64
@@ -56,7 +59,7 @@ def checked_draws(n_draws: int, seed: int) -> tuple[int, int]:
     return int(n_draws), int(seed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SharedScorer:
     """Joint draws of the coefficients of some arms, laid out for one call a block of users.
 
@@ -67,6 +70,10 @@ class SharedScorer:
     offsets: F64
     means: F64
     levels: F64
+
+    def __repr__(self) -> str:
+        draws, features, arms = self.coefficients.shape
+        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')}, {told(draws, 'draw')})"
 
     def scores(self, contexts: npt.ArrayLike) -> Draws:
         """Joint draws of each arm's expected reward for each context, (m, n, k), and their exact mean.
@@ -82,7 +89,7 @@ class SharedScorer:
         return Draws(values, x @ self.means + self.levels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SharedWeights:
     """What scoring needs of a ``SharedPosterior``, without the evidence.
 
@@ -99,6 +106,11 @@ class SharedWeights:
     variances: F64
     n_draws: int
     seed: int
+
+    def __repr__(self) -> str:
+        arms, looks = self.features.shape
+        sizes = told(arms, "arm"), told(len(self.mean), "feature"), told(looks, "artwork feature")
+        return f"{type(self).__name__}({', '.join(sizes)}, {told(self.n_draws, 'draw')})"
 
     @classmethod
     def of(cls, arrow: Arrow, features: F64, n_draws: int, seed: int) -> Self:
@@ -158,13 +170,12 @@ class SharedWeights:
         generator = np.random.Philox(key=np.array([self.seed, stream], dtype=np.uint64), counter=[0, 0, 0, arm])
         return np.random.Generator(generator).standard_normal(count)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write all of it to a ``.npz``; nothing in it needs pickle."""
-        with path.open("wb") as file:
-            np.savez(file, **(asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)}))
+        save_arrays(path, asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)})
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote.
 
         Raises:

@@ -1,11 +1,15 @@
 """Cholesky factors of precisions that may be singular to working precision."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from bandit.errors import InputError
 from bandit.posterior.checks import F64
 
 # A share of each diagonal entry, added where rounding has lost a pivot. The first share that helps is taken.
 _RIDGES = (1e-15, 1e-14, 1e-13, 1e-12, 1e-10, 1e-8)
+_SMALL = 1e-290
 
 
 def whitenings(precisions: F64) -> F64:
@@ -16,9 +20,20 @@ def whitenings(precisions: F64) -> F64:
     sums, the diagonal is raised by the least of some shares from 10⁻¹⁵ on that can be factored: a prior that is
     stronger by that share of the evidence, which narrows deviations in a direction that no context ever took. An arm's
     factor depends on its own precision alone.
+
+    Raises:
+        InputError: a precision overflows, or is not positive definite whatever is added.
     """
-    scales = np.sqrt(np.einsum("kii->ki", precisions))  # (k, d)
-    scaled = precisions / (scales[:, :, None] * scales[:, None, :])
+    diagonal = np.einsum("kii->ki", precisions)
+    if not (np.isfinite(precisions).all() and (diagonal > 0).all()):
+        raise InputError(
+            "a posterior precision overflows, or is not above 0; bring features to a scale near 1, or lower the noise precision"
+        )
+    scales = np.sqrt(diagonal)  # (k, d)
+    with np.errstate(under="ignore"):
+        products = scales[:, :, None] * scales[:, None, :]
+    small = (products < _SMALL).any()  # where their digits are few; one after the other they lose none
+    scaled = precisions / scales[:, :, None] / scales[:, None, :] if small else precisions / products
     try:
         factors = np.linalg.cholesky(scaled)
     except np.linalg.LinAlgError:
@@ -32,4 +47,6 @@ def _ridged(scaled: F64) -> F64:
             return np.asarray(np.linalg.cholesky(scaled + ridge * np.eye(len(scaled))))
         except np.linalg.LinAlgError:
             continue
-    raise np.linalg.LinAlgError("a precision is not positive definite")
+    raise InputError(
+        "a posterior precision is not positive definite; bring features to a scale near 1, or raise the prior precision"
+    )

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import naive
 import numba
 import numpy as np
@@ -210,3 +212,89 @@ def test_a_range_that_overflows_is_not_walked_in_tiny_steps() -> None:
 
 def test_no_eligible_arm_returns_too() -> None:
     assert won([0, 1], [1, 1], [False, False]).shape == (2,)
+
+
+def any_factor(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    deviations = np.asarray(10.0 ** random.uniform(-300, 0, k), dtype=np.float64)
+    means = np.where(random.random(k) < 0.5, 0.0, deviations * random.normal(size=k) * 2)
+    return np.asarray(means, dtype=np.float64), deviations
+
+
+def any_factor_above_a_level(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    deviations = np.asarray(10.0 ** random.uniform(-30, 0, k), dtype=np.float64)
+    return 1.0 + deviations * random.normal(size=k), deviations
+
+
+def clusters_of_scales(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    scales: F64 = np.asarray(10.0 ** random.uniform(-200, 200, 3), dtype=np.float64)[random.integers(0, 3, k)]
+    means = np.asarray(scales * random.normal(size=k) * 2, dtype=np.float64)
+    return means, np.asarray(scales * np.exp(random.normal(size=k)), dtype=np.float64)
+
+
+def neighbours_of_1e300(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    steps = random.integers(-3, 4, k).astype(np.float64)
+    return 1e300 * (1 + steps * 2.3e-16), np.asarray(1e284 * np.exp(random.normal(size=k)))
+
+
+def largest_doubles(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    return random.uniform(-1.7, 1.7, k) * 1e308, random.uniform(0, 1.7, k) * 1e308
+
+
+def smallest_doubles(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    means, deviations = random.integers(-5, 5, k), random.integers(0, 5, k)
+    return 5e-324 * means.astype(np.float64), 5e-324 * deviations.astype(np.float64)
+
+
+def denormal_numbers(random: np.random.Generator, k: int) -> tuple[F64, F64]:
+    return random.normal(size=k) * 1e-310, np.asarray(np.exp(random.normal(size=k)) * 1e-310)
+
+
+EXTREMES = [
+    any_factor,
+    any_factor_above_a_level,
+    clusters_of_scales,
+    neighbours_of_1e300,
+    largest_doubles,
+    smallest_doubles,
+    denormal_numbers,
+]
+
+
+@pytest.mark.parametrize("k", [2, 3, 10] if SLOW else [2, 3, 10, 24])
+@pytest.mark.parametrize("scores", EXTREMES)
+def test_the_error_is_within_the_bound_at_the_ends_of_the_number_range(
+    scores: Callable[[np.random.Generator, int], tuple[F64, F64]], k: int
+) -> None:
+    random = np.random.default_rng(k)
+    for _ in range(2 if SLOW else 5):
+        means, deviations = scores(random, k)
+        found = won(means, deviations)
+        assert np.abs(found - naive.win_probabilities_of_any_size(means, deviations)).max() <= BOUND
+        assert found.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "hopeless", [(-1e15, 1e12), (-1e300, 1e290), (-1e300, 0.0), (-1e6, 1e-300), (-5.0, 0.5), (-1e308, 1e300)]
+)
+@pytest.mark.parametrize(
+    "close", [([0.05, 0.049], [0.01, 0.01]), ([0.1, 0.1, 0.09], [1e-9, 2e-9, 1e-8]), ([0.2, 0.2], [0, 0])]
+)
+def test_a_hopeless_arm_does_not_disturb_close_ones(
+    hopeless: tuple[float, float], close: tuple[list[float], list[float]]
+) -> None:
+    means, deviations = close
+    found = won([*means, hopeless[0]], [*deviations, hopeless[1]])
+    np.testing.assert_allclose(found[:-1], won(means, deviations), rtol=0, atol=1e-7)
+    assert found[-1] <= 1e-7
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1e300, 1e-300])
+@pytest.mark.parametrize("deviation", [0.0, 1e-300, 1e-14, 1e284])
+def test_exact_ties_share_at_any_size(level: float, deviation: float) -> None:
+    np.testing.assert_allclose(won([level] * 4, [deviation] * 4), 0.25, rtol=1e-12)
+
+
+def test_narrow_arms_beside_a_wide_one_are_told_apart() -> None:
+    # The wide arm beats both half of the time; between the two it is as if they were alone.
+    found = won([0, 1e-14, 0], [1e-14, 1e-14, 1])
+    np.testing.assert_allclose(found, [0.5 * norm.cdf(-(0.5**0.5)), 0.5 * norm.cdf(0.5**0.5), 0.5], atol=BOUND)

@@ -23,6 +23,9 @@ def test_its_python_runs() -> None:
         exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
     assert np.isclose(np.asarray(names["probabilities"]).sum(), 1)
     assert np.asarray(names["weights"]).dtype == np.uint16
+    assert np.asarray(names["estimates"]).shape == (5000, 3)  # where reward_estimates come from
+    robust: Any = names["robust"]
+    assert robust.lower < 0.28 < robust.upper  # 0.2 and 0.8 of rates of 0.2 and 0.3
 
 
 def test_it_shows_commands() -> None:

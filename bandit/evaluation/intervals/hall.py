@@ -4,7 +4,7 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 from bandit.evaluation.intervals.normal import NONE, Interval
 from bandit.evaluation.sample import F64
@@ -52,14 +52,14 @@ def hall_interval(value: float, influences: F64, scale: float, level: float, lea
     if count < 2 or not np.isfinite(value):
         return NONE
     if largest == 0:
-        reach = float(stdtrit(1.0, (1 + level) / 2)) * least_error
+        reach = float(scipy.special.stdtrit(1.0, (1 + level) / 2)) * least_error
         return Interval(value - reach, value + reach)
     scaled = influences / largest
     square = float(scaled @ scaled)
     error = max(sqrt(count / (count - 1) * square) * largest / scale, least_error)
     skewness = float((scaled**3).sum()) / square**1.5
     freedom = min(effective_count(influences), count - 1, MOST_FREEDOM)
-    reach = float(stdtrit(freedom, (1 + level) / 2))
+    reach = float(scipy.special.stdtrit(freedom, (1 + level) / 2))
     lower, upper = (value - error * _straightened(end, skewness) for end in (reach, -reach))
     return Interval(lower, upper)
 

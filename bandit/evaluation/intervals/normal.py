@@ -4,7 +4,7 @@ from math import inf, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from bandit.evaluation.estimators.base import Terms
 from bandit.evaluation.sample import F64, Sample
@@ -46,5 +46,5 @@ def normal_interval(value: float, error: float, level: float) -> Interval:
     """
     if not np.isfinite(error):
         return NONE
-    width = float(ndtri((1 + level) / 2)) * error
+    width = float(scipy.special.ndtri((1 + level) / 2)) * error
     return Interval(value - width, value + width)
