@@ -10,12 +10,19 @@ import numpy as np
 from bandit.arrays import ordered_array
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
-from bandit.evaluation.estimate import bias_caution, bound_of, check_uniform, check_works, make_estimate, value_range
+from bandit.evaluation.estimate import (
+    bias_caution,
+    bound_of,
+    check_uniform,
+    check_works,
+    make_estimate,
+    usual_interval,
+    value_range,
+)
 from bandit.evaluation.estimators import Estimator, Terms, parse_estimator
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.bernstein import bernstein_interval
-from bandit.evaluation.intervals.hall import hall_interval
-from bandit.evaluation.intervals.normal import influences, normal_interval, standard_error
+from bandit.evaluation.intervals.normal import normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import Sequence, confidence_sequence, decision_values
 from bandit.evaluation.overlap import Overlap, overlap_of, verdict_without
 from bandit.evaluation.results import (
@@ -198,7 +205,7 @@ def _result(policy: _Policy, settings: Settings, batches: I64 | None, main: str)
     estimates = {
         word: make_estimate(
             used.terms.value,
-            hall_interval(used.terms.value, influences(sample, used.terms), len(sample), settings.level),
+            usual_interval(sample, used.terms, settings.level),
             settings.level,
             sample,
             overlap,

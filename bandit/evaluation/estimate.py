@@ -10,11 +10,18 @@ import numpy.typing as npt
 from bandit.arrays import is_count, is_number
 from bandit.errors import InputError
 from bandit.evaluation.arrays import choices_of, sample_of_arrays
-from bandit.evaluation.estimators import Estimator, make_estimator
+from bandit.evaluation.estimators import Estimator, Terms, make_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.hall import hall_interval
-from bandit.evaluation.intervals.normal import NONE, Interval, influences, normal_interval, standard_error
+from bandit.evaluation.intervals.normal import (
+    NONE,
+    Interval,
+    influences,
+    modelled_error,
+    normal_interval,
+    standard_error,
+)
 from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_of, verdict_without
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
@@ -136,7 +143,7 @@ def estimate(
         check_uniform(sample, choices_of(eligible, sample))
     used, terms = resolved(estimator, sample)
     if interval == "hall":
-        found = hall_interval(terms.value, influences(sample, terms), len(sample), level)
+        found = usual_interval(sample, terms, level)
     elif interval == "bootstrap":
         found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
     elif interval == "normal":
@@ -149,6 +156,11 @@ def estimate(
     verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
     cautions = ["" if overlap is None else overlap.caution(thresholds), bias_caution(used, estimator.word, overlap)]
     return make_estimate(terms.value, found, level, sample, overlap, verdict, "; ".join(filter(None, cautions)))
+
+
+def usual_interval(sample: Sample, terms: Terms, level: float) -> Interval:
+    """Hall's interval of an estimate."""
+    return hall_interval(terms.value, influences(sample, terms), len(sample), level, modelled_error(sample, terms))
 
 
 def make_estimate(

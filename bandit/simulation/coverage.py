@@ -9,11 +9,10 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from bandit.arrays import numbered
-from bandit.evaluation.estimate import check_works, value_range
+from bandit.evaluation.estimate import check_works, usual_interval, value_range
 from bandit.evaluation.estimators import Estimator, parse_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
-from bandit.evaluation.intervals.hall import hall_interval
-from bandit.evaluation.intervals.normal import Interval, influences, normal_interval, standard_error
+from bandit.evaluation.intervals.normal import Interval, normal_interval, standard_error
 from bandit.evaluation.intervals.sequence import confidence_sequence
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.tuning import resolved
@@ -140,8 +139,7 @@ def _one(world: SmallWorld, task: Replicates, estimators: Sequence[Estimator], n
     values, covered = np.empty(len(used)), np.full((len(used), 3), np.nan)
     for place, (estimator, terms) in enumerate(used):
         values[place] = terms.value
-        usual = hall_interval(terms.value, influences(sample, terms), len(sample), task.level)
-        covered[place, 0] = _holds(usual, truth)
+        covered[place, 0] = _holds(usual_interval(sample, terms, task.level), truth)
         covered[place, 1] = _holds(normal_interval(terms.value, standard_error(sample, terms), task.level), truth)
         if estimator.word in UNBIASED:
             width = value_range(estimator, sample, bound)

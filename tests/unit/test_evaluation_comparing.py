@@ -129,7 +129,7 @@ def test_a_refused_policy_has_no_value_and_no_difference_but_its_number_is_there
 def test_what_the_logging_policy_is_worth_is_what_it_earned_by_every_estimator() -> None:
     log = log_of(logging=(0.4, 0.3, 0.2, 0.1))
     words = ("dr", "snips", "ips:clip=1.5", "switch_dr", "dros", "dm", "sndr", "ips")
-    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
+    model: dict[str, Any] = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
     found = evaluate(
         {name: replace(each, **model) for name, each in samples(log, "high").items()},
         Settings(estimators=words),
@@ -161,7 +161,7 @@ def test_without_propensities_the_model_answers_with_a_caution_and_knows_nothing
     table = {"high": [0.1, 0.1, 0.1, 0.7], "known": [0.1, 0.5, 0.4, 0.0]}
     targets: list[Target | LoggingPolicy] = [LoggingPolicy()]
     targets += [TableTarget(name, p, log) for name, p in table.items()]
-    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.35)}
+    model: dict[str, Any] = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.35)}
     by_name = {t.name: replace(s, **model) for t, s in zip(targets, samples_of(log, targets), strict=True)}
     found = evaluate(by_name, Settings(), log.n_eligible)
     logging, high, known = found.results
@@ -183,7 +183,7 @@ def test_without_propensities_the_model_answers_with_a_caution_and_knows_nothing
 )
 def test_a_biased_estimator_that_differences_are_of_is_a_caution(word: str, is_biased: bool) -> None:
     log = log_of()
-    model = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
+    model: dict[str, Any] = {"logged_estimates": np.full(M, 0.3), "target_estimates": np.full(M, 0.3)}
     by_name = {name: replace(each, **model) for name, each in samples(log, "high").items()}
     found = evaluate(by_name, Settings(estimators=(word, "ips")), log.n_eligible)
     assert found.results[1].caution.startswith(f"{word} is biased") == is_biased

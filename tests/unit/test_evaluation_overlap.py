@@ -118,7 +118,8 @@ def test_decisions_count_once_in_the_mean_weight_however_often_they_are_shown() 
     arms, p = first[decision], np.array([0.2, 0.8])
     shares = np.bincount(arms) / len(arms)
     sample = Sample(
-        np.arange(len(arms)) % 2.0, p[arms], np.zeros(len(arms)), np.full(len(arms), 0.5), arms=arms, expected_arms=4000 * p,
+        (np.arange(len(arms)) % 2).astype(np.float64),
+        p[arms], np.zeros(len(arms)), np.full(len(arms), 0.5), arms=arms, expected_arms=4000 * p,
         expected_squares=4000 * p**2 / shares, clusters=decision,
     )  # fmt: skip
     found = overlap_of(sample, USUAL)
@@ -275,7 +276,8 @@ def _lingering(times: tuple[int, int, int], seed: int) -> Sample:
     arms, p = drawn[decision], np.array([0.5, 1 / 6, 1 / 3])
     shares = np.bincount(arms) / len(arms)
     return Sample(
-        np.arange(len(arms)) % 2.0, p[arms], np.zeros(len(arms)), np.full(len(arms), 1 / 3), arms=arms, expected_arms=6000 * p,
+        (np.arange(len(arms)) % 2).astype(np.float64),
+        p[arms], np.zeros(len(arms)), np.full(len(arms), 1 / 3), arms=arms, expected_arms=6000 * p,
         expected_squares=6000 * p**2 / shares, shown_arms=len(arms) * p, shown_squares=len(arms) * p**2 / shares,
         clusters=decision,
     )  # fmt: skip

@@ -21,12 +21,14 @@ from bandit.evaluation import (
     samples_of,
     split_at,
 )
-from bandit.evaluation.estimators import Terms
+from bandit.evaluation.estimate import usual_interval
+from bandit.evaluation.estimators import Terms, make_estimator
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.hall import effective_count, hall_interval
-from bandit.evaluation.intervals.normal import standard_error
+from bandit.evaluation.intervals.normal import modelled_error, standard_error
 from bandit.evaluation.overlap import effective_rewards
 from bandit.evaluation.reward_models import PosteriorModel
+from bandit.evaluation.targets import Target
 from bandit.impressions import ImpressionLog
 from bandit.simulation.trust import WORLDS, TrustReplicates, World, replicate, trust_of
 
@@ -94,21 +96,21 @@ def test_how_many_values_make_up_a_variance_does_not_depend_on_their_unit(scale:
 
 def test_each_side_of_a_difference_and_the_difference_itself_are_checked() -> None:
     random = np.random.default_rng(5)
-    arms = random.choice(3, 6000, p=[0.49, 0.49, 0.02])
-    rewards = (random.random(6000) < np.array([0.1, 0.1, 0.02])[arms]).astype(float)
-    log = ImpressionLog(np.ones((6000, 1)), arms, rewards, np.array([0.49, 0.49, 0.02])[arms], 3)
-    tables = {
-        "rare": [0.02, 0.0, 0.98],
-        "first": [0.5, 0.48, 0.02],
-        "second": [0.48, 0.48, 0.04],
-        "same": [0.5, 0.48, 0.02],
-    }
+    logging = np.array([0.49, 0.49, 0.02])
+    arms = random.choice(3, 20_000, p=logging)
+    rewards = (random.random(20_000) < np.array([0.1, 0.1, 0.01])[arms]).astype(float)
+    log = ImpressionLog(np.ones((20_000, 1)), arms, rewards, logging[arms], 3)
+    first = np.tile([0.5, 0.48, 0.02], (20_000, 1))
+    second = first.copy()
+    second[:60] = [0.1, 0.88, 0.02]  # they differ for one user in a hundred
+    tables: dict[str, Any] = {"rare": [0.02, 0.0, 0.98], "first": first, "same": first, "second": second}
     found = comparison(log, tables)
     cautions = {(each.policy, each.against): each.caution for each in found.differences}
     assert "too few rewards" in cautions["rare", "logging"]
     assert "too few rewards" in cautions["first", "rare"]
     assert cautions["same", "first"] == ""  # one policy by two names is exactly no difference
-    assert "of the difference: too few rewards" in cautions["second", "first"]
+    assert cautions["second", "logging"] == cautions["first", "logging"] == ""
+    assert cautions["second", "first"].startswith("of the difference: too few rewards")
 
 
 def test_two_policies_that_happened_to_earn_the_same_are_not_the_same() -> None:
@@ -134,7 +136,7 @@ def test_halls_interval_reaches_further_up_where_rewards_are_rare_and_mirrors_wi
     lower, upper = hall_interval(0.05, values, 200, 0.95)
     assert upper - 0.05 > 1.4 * (0.05 - lower)
     mirrored = hall_interval(-0.05, -values, 200, 0.95)
-    assert (mirrored.lower, mirrored.upper) == (pytest.approx(-upper), pytest.approx(-lower))
+    assert [mirrored.lower, mirrored.upper] == pytest.approx([-upper, -lower])
 
 
 def test_halls_interval_of_rare_rewards_is_near_the_exact_one() -> None:
@@ -143,8 +145,8 @@ def test_halls_interval_of_rare_rewards_is_near_the_exact_one() -> None:
             count, np.repeat([1 - count / 1e4, -count / 1e4], [count, 10_000 - count]), 1, 0.95
         )
         exact = {10: (4.80, 18.39), 20: (12.22, 30.89), 40: (28.58, 54.47)}[count]
-        assert lower == pytest.approx(exact[0], rel=0.1)
-        assert upper == pytest.approx(exact[1], rel=0.1)
+        assert lower == pytest.approx(exact[0], rel=0.15)
+        assert upper == pytest.approx(exact[1], rel=0.15)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.999])
@@ -153,7 +155,29 @@ def test_halls_interval_scales_with_its_values(level: float, unit: float) -> Non
     values = np.repeat([0.9, -0.1], [10, 90])
     usual = hall_interval(0.1, values, 100, level)
     found = hall_interval(0.1 * unit, values * unit, 100, level)
-    assert (found.lower / unit, found.upper / unit) == (pytest.approx(usual.lower), pytest.approx(usual.upper))
+    assert [found.lower / unit, found.upper / unit] == pytest.approx([usual.lower, usual.upper])
+
+
+def test_an_interval_knows_of_large_weights_that_came_with_no_reward() -> None:
+    weights = np.repeat([0.05, 1.0], [2940, 120])
+    rewards = np.where(np.arange(3060) % 10 == 0, 1.0, 0.0) * (weights < 1)
+    sample = Sample(rewards, weights * 0.1, np.zeros(3060), np.full(3060, 0.1))
+    terms = Terms(numerator=sample.weighted_rewards, denominator=sample.weights)
+    assert modelled_error(sample, terms) > 2 * standard_error(sample, terms)
+    found = usual_interval(sample, terms, 0.95)
+    assert found.upper > terms.value + 3 * standard_error(sample, terms)
+
+
+@pytest.mark.parametrize("word", ["ips", "snips", "dr", "sndr"])
+def test_both_ways_to_a_standard_error_agree_where_rewards_have_nothing_to_do_with_weights(word: str) -> None:
+    random = np.random.default_rng(12)
+    weights, q = np.exp(0.4 * random.normal(size=200_000)), random.random(200_000) * 0.2
+    sample = Sample(
+        (random.random(200_000) < 0.3).astype(float), weights * 0.01, np.zeros(200_000), np.full(200_000, 0.01),
+        logged_estimates=q, target_estimates=np.full(200_000, 0.1),
+    )  # fmt: skip
+    terms = make_estimator(word).terms(sample)
+    assert modelled_error(sample, terms) == pytest.approx(standard_error(sample, terms), rel=0.05)
 
 
 def test_intervals_end_where_rewards_do() -> None:
@@ -211,7 +235,10 @@ def of_users(seed: int = 4) -> ImpressionLog:
 def comparison(
     log: ImpressionLog, tables: dict[str, list[float]], population: str = "users", **settings: Any
 ) -> Evaluation:
-    targets = [LoggingPolicy(), *(TableTarget(name, table, log) for name, table in tables.items())]
+    targets: list[Target | LoggingPolicy] = [
+        LoggingPolicy(),
+        *(TableTarget(name, table, log) for name, table in tables.items()),
+    ]
     found = samples_of(log, targets, population=population, reward_range=settings.get("reward_range"))
     samples = dict(zip((target.name for target in targets), found, strict=True))
     chosen = Settings(estimators=("snips", "ips"), population=population, **settings)
@@ -328,7 +355,7 @@ def test_what_is_said_of_money_is_what_is_said_of_shares_in_another_unit() -> No
             assert getattr(after, name) == pytest.approx(40 * getattr(before, name), abs=1e-9)
         assert after.caution == before.caution
     one, other = (found.results[1].estimates["snips"] for found in (shares, priced))
-    assert (other.lower, other.upper) == (pytest.approx(40 * one.lower - 10), pytest.approx(40 * one.upper - 10))  # type: ignore[operator]
+    assert [other.lower, other.upper] == pytest.approx([40 * one.lower - 10, 40 * one.upper - 10])  # type: ignore[operator]
 
 
 def test_bounded_methods_ask_for_the_range_of_money() -> None:
@@ -423,7 +450,7 @@ def test_one_sentence_says_what_a_sequence_covers() -> None:
 _A_FEW = ("the target's arm earns nothing like the log", "rewards nearly always")
 
 
-@pytest.mark.parametrize("world", [each for each in WORLDS if each.name in _A_FEW], ids=str)
+@pytest.mark.parametrize("world", [each for each in WORLDS if each.name in _A_FEW], ids=lambda world: world.name)
 def test_worlds_in_which_intervals_cannot_be_right_are_flagged(world: World) -> None:
     for row in trust_of([replicate(TrustReplicates(world.name, 0, 60))], world):
         assert row.unflagged <= 0.1, row
