@@ -290,6 +290,11 @@ def test_batches_know_that_a_user_comes_back_in_another_batch() -> None:
 # --- weights that were possible ----------------------------------------------------------------------------------------
 
 
+def propensities_of(sample: Sample) -> F64:
+    assert sample.propensities is not None
+    return sample.propensities
+
+
 def unseen_tail(seed: int) -> Sample:
     """4 % of the users have the target\'s arm at 0.001 and take it nine times in ten; the others at a third."""
     random = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 """The usual interval: of the studentised estimate without its skewness, as wide as the data that it rests on allow."""
 
-from math import hypot, sqrt
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -46,7 +46,7 @@ def hall_interval(value: float, influences: F64, scale: float, level: float, oth
         scale: impressions, m: v̂'s error is Σ influences / m.
         level: of the interval.
         other_error: the standard error by another way, which does not hang on what happened to come where weights are large;
-            where it is the larger one, the mean of both variances is taken.
+            where it is the larger one, a third of its variance counts.
     """
     count = len(influences)
     largest = float(np.abs(influences).max(initial=0.0))
@@ -58,7 +58,7 @@ def hall_interval(value: float, influences: F64, scale: float, level: float, oth
     scaled = influences / largest
     square = float(scaled @ scaled)
     own_error = sqrt(count / (count - 1) * square) * largest / scale
-    error = max(own_error, hypot(own_error, other_error) / sqrt(2))
+    error = max(own_error, sqrt((2 * own_error**2 + other_error**2) / 3))
     skewness = float((scaled**3).sum()) / square**1.5
     freedom = min(effective_count(influences), count - 1, MOST_FREEDOM)
     reach = float(scipy.special.stdtrit(freedom, (1 + level) / 2))
