@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults simulations lint bench loadtest lock
+.PHONY: help setup demo test faults simulations studies lint bench loadtest lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -33,9 +33,13 @@ endif
 faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
 
-simulations: $(READY) ## Try how often intervals hold the truth, on 4,000 simulated logs of each kind
+simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/pytest -m simulations $(ARGS)
+
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
+	$(BIN)/python -m bandit.kernels.warm
+	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -17,9 +17,10 @@ from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_i
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.impressions import ImpressionLog
 from bandit.policies.deciding import FLOOR
-from bandit.simulation import adaptive_coverage
+from bandit.simulation import adaptive_coverage, trust
 from bandit.simulation.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
 from bandit.simulation.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
+from bandit.simulation.trust import WORLDS, TrustReplicates, TrustRow
 from batch.executors import open_executor
 from batch.judged_policies import parse_policies, targets_of
 from batch.logs.logged import LoggedData
@@ -38,6 +39,9 @@ LARGE_SECONDS: Final = Limit(60, 30)
 LARGE_GIGABYTES: Final = Limit(3, 2)
 _COVERAGE = (0.93, 0.97)
 _AT_LEAST = 0.95
+MOST_WRONG: Final = 0.05
+MOST_WRONG_RANKINGS: Final = 0.06
+_HELD, _MOSTLY = (0.93, 0.98), 0.5
 _WARM_IMPRESSIONS = 2000
 
 Progress = Callable[[str, int, int], None]
@@ -62,6 +66,7 @@ class EvaluationReport:
     timed: list[Timed]
     coverages: list[Coverage]
     adaptive: list[AdaptiveCoverage]
+    trust: list[TrustRow]
     judged: list[Judged]
     passed: bool
 
@@ -80,13 +85,15 @@ def run(replicates: int, repeats: int, progress: Progress) -> EvaluationReport:
     progress("comparisons", 2, 2)
     coverages = cover(replicates, progress) if replicates else []
     learning = cover_adaptive(replicates, progress) if replicates else []
+    tried = try_answers(replicates, progress) if replicates else []
     judged = [
         *_judge_times(timed),
         *(each for coverage in coverages for each in _judge_coverage(coverage)),
         *(each for coverage in learning for each in _judge_adaptive(coverage)),
+        *(each for row in tried for each in _judge_trust(row)),
     ]
     passed = all(each.is_reached for each in judged)
-    return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, judged, passed)
+    return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, tried, judged, passed)
 
 
 def cover(replicates: int, progress: Progress) -> list[Coverage]:
@@ -114,6 +121,19 @@ def cover_adaptive(replicates: int, progress: Progress) -> list[AdaptiveCoverage
     ]
     found = _mapped(adaptive_coverage.replicate, tasks, "coverage of adaptive logs", progress)
     return [adaptive_coverage.coverage_of(each, own) for each, own in zip(found, tasks, strict=True)]
+
+
+def try_answers(replicates: int, progress: Progress) -> list[TrustRow]:
+    """How often answers that nothing warns of are wrong, in every world that tries them."""
+    tasks = [
+        [
+            TrustReplicates(world.name, first, min(first + REPLICATES_A_TASK, replicates))
+            for first in range(0, replicates, REPLICATES_A_TASK)
+        ]
+        for world in WORLDS
+    ]
+    found = _mapped(trust.replicate, tasks, "worlds that try answers", progress)
+    return [row for each, world in zip(found, WORLDS, strict=True) for row in trust.trust_of(each, world)]
 
 
 def _mapped(
@@ -182,6 +202,33 @@ def _judge_adaptive(coverage: AdaptiveCoverage) -> list[Judged]:
     return [
         _within(f"{row.estimator}, batches, {where}", row.covered) for row in coverage.rows if row.interval == "batches"
     ]
+
+
+def _judge_trust(row: TrustRow) -> list[Judged]:
+    """Wrong and unflagged is bounded in every world; where most answers are unflagged, intervals hold as often as they say."""
+    most = MOST_WRONG_RANKINGS if row.what == "ranking" else MOST_WRONG
+    is_met = row.wrong_unflagged <= most
+    found = [
+        Judged(
+            f"{row.what}, {row.world}: wrong and unflagged",
+            row.wrong_unflagged,
+            "",
+            f"≤ {most:g}",
+            "≤ 0.03",
+            _word(is_met),
+        )
+    ]
+    if row.what != "ranking" and row.unflagged >= _MOSTLY:
+        low, high = _HELD
+        is_met = low <= row.held <= high
+        found.append(
+            Judged(f"{row.what}, {row.world}: held", row.held, "", f"{low:g} to {high:g}", "0.95", _word(is_met))
+        )
+    return found
+
+
+def _word(is_met: bool) -> str:
+    return "met" if is_met else "missed"
 
 
 def _within(what: str, held: float) -> Judged:

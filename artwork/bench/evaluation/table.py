@@ -1,10 +1,13 @@
 """A report as text."""
 
+from math import isnan
+
 from artwork.bench.evaluation.run import EvaluationReport
 from artwork.bench.serving.targets import Judged
 from artwork.sheets import Sheet, printed
 from bandit.simulation.adaptive_coverage import AdaptiveCoverage
 from bandit.simulation.coverage import Coverage
+from bandit.simulation.trust import TrustRow
 
 
 def render(report: EvaluationReport) -> str:
@@ -28,6 +31,7 @@ def render(report: EvaluationReport) -> str:
             printed(seconds),
             *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
             *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),
+            *((printed(trust_sheet(report.trust)),) if report.trust else ()),
             _verdict(report.judged),
         )
     )
@@ -56,6 +60,21 @@ def adaptive_sheet(coverage: AdaptiveCoverage) -> Sheet:
         for row in coverage.rows
     ]
     return Sheet(("estimator", "interval", "bias", "width", "held the truth"), rows)
+
+
+def trust_sheet(rows: list[TrustRow]) -> Sheet:
+    """How often answers that nothing warns of are wrong."""
+    shown = [
+        (
+            row.world,
+            row.what,
+            "-" if row.what == "ranking" else f"{row.unflagged:.0%}",
+            "-" if row.what == "ranking" or isnan(row.held) else f"{row.held:.1%}",
+            f"{row.wrong_unflagged:.1%}",
+        )
+        for row in rows
+    ]
+    return Sheet(("world", "of the", "unflagged", "of those held", "wrong and unflagged, of all"), shown)
 
 
 def _adaptive_title(coverage: AdaptiveCoverage) -> str:
