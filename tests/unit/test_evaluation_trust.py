@@ -310,7 +310,7 @@ def test_a_tail_that_nobody_saw_is_flagged_where_the_smallest_propensity_is_know
     passed = 0
     for seed in range(40):
         samples = {
-            "logging": replace(unseen_tail(seed), target=unseen_tail(seed).propensities),
+            "logging": replace(unseen_tail(seed), target=propensities_of(unseen_tail(seed))),
             "target": unseen_tail(seed),
         }
         choices = np.full(2000, 3)
@@ -431,7 +431,7 @@ def test_where_every_decision_is_shown_once_nothing_is_said_of_how_often() -> No
         clusters=np.arange(3000),
     )  # fmt: skip
     found = evaluate(
-        {"logging": replace(wrong, target=wrong.propensities), "other": wrong},
+        {"logging": replace(wrong, target=propensities_of(wrong)), "other": wrong},
         Settings(estimators=("ips",)),
         np.full(3000, 2),
     )
