@@ -25,11 +25,13 @@ from service.poller import Poller
 from service.store import MemoryStore
 
 
-def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a") -> str:
+def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a", identity: str = "1" * 32) -> str:
     digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", (artwork,), 0, (65535,)),), "beta"))
-    meta = Meta(generation, 7, "manifest", digest, len(parts), 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    described = ("manifest", digest, len(parts), 1, 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    meta = Meta(generation, identity, 7, *described)
     store.values |= {part_key(digest, number): part for number, part in enumerate(parts)}
-    store.values |= {meta_key(generation): encode_json(meta), CURRENT_KEY: encode_json(Current(generation, flip))}
+    current = Current(generation, identity, flip)
+    store.values |= {meta_key(generation): encode_json(meta), CURRENT_KEY: encode_json(current)}
     return part_key(digest, 0)
 
 
@@ -74,7 +76,7 @@ def test_a_flip_is_followed_with_the_next_poll(store: MemoryStore) -> None:
 def test_a_rollback_is_followed_like_any_flip(store: MemoryStore) -> None:
     publish(store, 2, 2)
     followed = Followed(store).start()
-    store.values[CURRENT_KEY] = encode_json(Current(1, 3, 2))
+    store.values[CURRENT_KEY] = encode_json(Current(1, "1" * 32, 3, 2))
     followed.poll()
     assert followed.generation == 1
 
@@ -96,7 +98,7 @@ def test_an_unchanged_catalogue_is_not_read_again(store: MemoryStore) -> None:
 
 def test_a_generation_without_meta_is_not_taken(store: MemoryStore) -> None:
     followed = Followed(store).start()
-    store.values[CURRENT_KEY] = encode_json(Current(2, 2))
+    store.values[CURRENT_KEY] = encode_json(Current(2, "1" * 32, 2))
     followed.poll()
     assert followed.generation == 1
     assert followed.load_errors("meta") == 1
