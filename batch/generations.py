@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.snapshot import MAX_GENERATION
+from bandit.snapshot import MAX_GENERATION, shown
 from batch.config import Config
 from batch.files import write_json
 from batch.workspace import Workspace
@@ -36,7 +36,7 @@ _NEEDED_COUNTS: Final = {
 Number = Annotated[int, Field(ge=1, le=MAX_GENERATION)]
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]
-Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 FileName = Annotated[
     str, Field(pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=255)
@@ -251,7 +251,7 @@ def _read(workspace: Workspace, generation: int) -> Manifest | None:
         wrong = _disagreement(manifest, generation)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(shown(part) for part in first["loc"])
         wrong = f"{where}: {first['msg']}" if where else first["msg"]
     except OSError as error:
         wrong = f"it cannot be read: {error.strerror or error}"

@@ -22,7 +22,7 @@ from bandit.snapshot.catalogue import (
     most_plain_bytes,
     open_catalogue,
 )
-from bandit.snapshot.checks import MAX_GENERATION, is_digest
+from bandit.snapshot.checks import MAX_GENERATION, is_digest, shown
 from bandit.snapshot.hashing import (
     DRAW,
     EXPLORE,
@@ -161,4 +161,5 @@ __all__ = [
     "row_key",
     "row_prefix",
     "rows_pattern",
+    "shown",
 ]
