@@ -34,7 +34,17 @@ TITLES = tuple(CatalogueTitle(f"t{n}", (f"t{n}-a", f"t{n}-b"), 0, (60000, 5535))
 def published() -> dict[str, bytes]:
     digest, parts = encode_catalogue(Catalogue(TITLES, "beta"))
     meta = Meta(
-        5, IDENTITY, 7, "manifest", digest, len(parts), 1, len(TITLES), 2 * len(TITLES), ("thompson",), "2026-01-01T00:00:00Z"
+        5,
+        IDENTITY,
+        7,
+        "manifest",
+        digest,
+        len(parts),
+        1,
+        len(TITLES),
+        2 * len(TITLES),
+        ("thompson",),
+        "2026-01-01T00:00:00Z",
     )
     return {
         CURRENT_KEY: encode_json(Current(5, IDENTITY, 9)),

@@ -68,7 +68,11 @@ def spoil(client: redis.Redis, rows: dict[int, bytes]) -> None:
 def sealed(raw: bytes, user: int) -> bytes:
     """A row with the checksum that fits its bytes and its user."""
     header, body = raw[: HEADER_BYTES - 4], raw[HEADER_BYTES:]
-    return header + struct.pack("<I", zlib.crc32(f"{identity_of(1)}:{GROUND.user_id(user)}:".encode() + header + body)) + body
+    return (
+        header
+        + struct.pack("<I", zlib.crc32(f"{identity_of(1)}:{GROUND.user_id(user)}:".encode() + header + body))
+        + body
+    )
 
 
 def test_users_with_a_row_are_personalized_and_cold_ones_get_popularity(client: redis.Redis, visitor: Visitor) -> None:
@@ -108,8 +112,7 @@ def test_a_row_with_any_byte_changed_is_refused(client: redis.Redis, visitor: Vi
         ("magic", b"[" * len(GROUND.row(1, 5))),
         ("truncated", b""),
     ],
-    ids=["of another user", "of another generation", "of a future format", "of format 1", "too long", "of an unknown variant"]
-    + ["foreign", "empty"],
+    ids=["another user", "another generation", "a future format", "format 1", "too long", "unknown variant", "foreign", "empty"],
 )
 def test_a_row_of_another_kind_is_refused_with_its_reason(
     client: redis.Redis, service: Service, visitor: Visitor, reason: str, raw: bytes

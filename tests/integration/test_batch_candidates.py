@@ -44,7 +44,10 @@ def published_rows(workspace: Workspace, client: redis.Redis, store: str) -> dic
     generation = make_generation(workspace)
     publish(workspace, generation, client, store, silent)
     rows = stored_rows(client, workspace, generation)
-    return {user: decode_row(raw, user, generation, identity_of(workspace, generation)) if raw else None for user, raw in rows.items()}
+    return {
+        user: decode_row(raw, user, generation, identity_of(workspace, generation)) if raw else None
+        for user, raw in rows.items()
+    }
 
 
 def indices_of(row: Row) -> list[int]:

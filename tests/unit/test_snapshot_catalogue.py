@@ -1,9 +1,11 @@
 import json
 import tracemalloc
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -129,6 +131,10 @@ def with_member(line: bytes, name: str, value: object) -> bytes:
     return json.dumps(json.loads(line) | {name: value}).encode()
 
 
+def each(name: str, values: Iterable[Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for value in values]
+
+
 NESTED = b"[" * 100_000 + b"]" * 100_000
 UNUSABLE = {
     "not JSON": b"{",
@@ -141,14 +147,14 @@ UNUSABLE = {
     "two documents": b"{}{}",
     "a number of 5,000 digits": b'{"title_id":' + b"9" * 5000 + b"}",
 }
-WRONG_MEMBERS: list[tuple[str, object]] = [
-    *(("title_id", value) for value in ("", "t/1", "t\n1", "t" * 65, "é", 1, None, ["t1"], {"t1": 1}, "\ud800")),
-    *(("artworks", value) for value in ([], "ab", ["a", "a"], ["a", 1], ["a", None], ["a", "b/"], {"a": 1}, None)),
+WRONG_MEMBERS = [
+    *each("title_id", ("", "t/1", "t\n1", "t" * 65, "é", 1, None, ["t1"], {"t1": 1}, "\ud800")),
+    *each("artworks", ([], "ab", ["a", "a"], ["a", 1], ["a", None], ["a", "b/"], {"a": 1}, None)),
     ("artworks", [f"a{number}" for number in range(257)]),
-    *(("default", value) for value in (-1, 2, 1.0, True, "1", None, 2**64, [1])),
-    *(("weights", value) for value in ([65535], [65534, 2], [65536, -1], [65535.0, 0], [True, 65534], "ab", None, {})),
-    *(("weights", value) for value in ([65534, "1"], [65535, None], [[65535], 0], [2**64, 65535 - 2**64], 65535)),
-    *(("segments", value) for value in ([[1, 1]], [[65535, 0]], [[]], "s", None, [None], {}, [65535, 0])),
+    *each("default", (-1, 2, 1.0, True, "1", None, 2**64, [1])),
+    *each("weights", ([65535], [65534, 2], [65536, -1], [65535.0, 0], [True, 65534], "ab", None, {})),
+    *each("weights", ([65534, "1"], [65535, None], [[65535], 0], [2**64, 65535 - 2**64], 65535)),
+    *each("segments", ([[1, 1]], [[65535, 0]], [[]], "s", None, [None], {}, [65535, 0])),
 ]
 
 

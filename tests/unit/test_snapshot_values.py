@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -120,6 +122,10 @@ def test_two_generations_of_one_number_are_two_values() -> None:
     assert Current(17, "a" * 32, 3) != Current(17, "b" * 32, 3)
 
 
+def each(name: str, values: Iterable[Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for value in values]
+
+
 NO_OBJECTS = {
     "nothing": b"",
     "a number": b"17",
@@ -152,30 +158,27 @@ NO_DIGESTS: list[object] = [
     "../" + "a" * 29,
 ]
 WRONG_CURRENT = [
-    *(("generation", value) for value in [*NO_NUMBERS, 0, 2**32]),
-    *(("flip", value) for value in [*NO_NUMBERS, 0, 2**53]),
-    *(("identity", value) for value in NO_DIGESTS),
-    *(("previous", value) for value in [*NO_NUMBERS[1:], 0, 2**32, 17]),
+    *each("generation", [*NO_NUMBERS, 0, 2**32]),
+    *each("flip", [*NO_NUMBERS, 0, 2**53]),
+    *each("identity", NO_DIGESTS),
+    *each("previous", [*NO_NUMBERS[1:], 0, 2**32, 17]),
 ]
 WRONG_META = [
-    *(("format", value) for value in NO_NUMBERS),
-    *(("generation", value) for value in [*NO_NUMBERS, 0, 2**32]),
-    *(("identity", value) for value in NO_DIGESTS),
-    *(("seed", value) for value in NO_NUMBERS),
-    *(("manifest_digest", value) for value in NO_TEXTS),
-    *(("catalogue_digest", value) for value in NO_DIGESTS),
-    *(("catalogue_parts", value) for value in [*NO_NUMBERS, 0, 10**12]),
-    *(("users", value) for value in [*NO_NUMBERS, 2**32]),
-    *(("titles", value) for value in [*NO_NUMBERS, 0, 2001, 65537]),
-    *(("artworks", value) for value in [*NO_NUMBERS, 0, 199, 200 * 256 + 1]),
-    *(("segments", value) for value in [*NO_NUMBERS, 65]),
-    *(
-        ("variants", value)
-        for value in [None, 1, "thompson", [], {}, [1], [None], ["a", "a"], ["a\nb"], ["x" * 257], [["a"]]]
-    ),
-    *(("variants", value) for value in [[1, None], ["a", True], [f"p{number}" for number in range(257)]]),
-    *(("created_at", value) for value in NO_TEXTS),
-    *(("total", value) for value in [*NO_NUMBERS, 0, 65534, 4095]),
+    *each("format", NO_NUMBERS),
+    *each("generation", [*NO_NUMBERS, 0, 2**32]),
+    *each("identity", NO_DIGESTS),
+    *each("seed", NO_NUMBERS),
+    *each("manifest_digest", NO_TEXTS),
+    *each("catalogue_digest", NO_DIGESTS),
+    *each("catalogue_parts", [*NO_NUMBERS, 0, 10**12]),
+    *each("users", [*NO_NUMBERS, 2**32]),
+    *each("titles", [*NO_NUMBERS, 0, 2001, 65537]),
+    *each("artworks", [*NO_NUMBERS, 0, 199, 200 * 256 + 1]),
+    *each("segments", [*NO_NUMBERS, 65]),
+    *each("variants", [None, 1, "thompson", [], {}, [1], [None], ["a", "a"], ["a\nb"], ["x" * 257], [["a"]]]),
+    *each("variants", [[1, None], ["a", True], [f"p{number}" for number in range(257)]]),
+    *each("created_at", NO_TEXTS),
+    *each("total", [*NO_NUMBERS, 0, 65534, 4095]),
 ]
 
 
