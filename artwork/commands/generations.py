@@ -12,7 +12,7 @@ from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import console, emit
 from bandit.errors import InputError
 from batch.embedded import store_url
-from batch.flips import Flipped, activate, read_current, rollback
+from batch.flips import Flipped, activate, published_current, rollback
 from batch.generations import Manifest, claimed, read_manifest
 from batch.store import connect, store_errors
 from batch.sweep import generations_in_store
@@ -89,10 +89,10 @@ def list_generations(root: Path) -> list[Listed]:
     url = store_url(root)
     client = connect(url)
     with store_errors(url):
-        stored, now = generations_in_store(client), read_current(client)
+        stored, now = generations_in_store(client), published_current(client)
     workspace = Workspace(root)
     numbers = sorted({*claimed(workspace), *stored})
-    served = (None, None) if now is None else (now.generation, now.previous)
+    served = (now.generation, now.previous) if now is not None and now.identity else (None, None)
     return [_listed(workspace, number, number in stored, served) for number in numbers]
 
 

@@ -112,7 +112,16 @@ def test_a_row_with_any_byte_changed_is_refused(client: redis.Redis, visitor: Vi
         ("magic", b"[" * len(GROUND.row(1, 5))),
         ("truncated", b""),
     ],
-    ids=["another user", "another generation", "a future format", "format 1", "too long", "unknown variant", "foreign", "empty"],
+    ids=[
+        "another user",
+        "another generation",
+        "a future format",
+        "format 1",
+        "too long",
+        "unknown variant",
+        "foreign",
+        "empty",
+    ],
 )
 def test_a_row_of_another_kind_is_refused_with_its_reason(
     client: redis.Redis, service: Service, visitor: Visitor, reason: str, raw: bytes
