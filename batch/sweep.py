@@ -51,9 +51,9 @@ def sweep(client: redis.Redis) -> int:
     return removed + _sweep_catalogues(client)
 
 
-def generations_in_store(client: redis.Redis) -> list[int]:
-    """The generations whose meta in the store can be read, in order."""
-    return sorted(generation for generation, meta in _metas(client) if isinstance(meta, Meta))
+def generations_in_store(client: redis.Redis) -> dict[int, str]:
+    """The identity of every generation whose meta in the store can be read."""
+    return {generation: meta.identity for generation, meta in _metas(client) if isinstance(meta, Meta)}
 
 
 def _is_past(generation: int, now: Current | None) -> bool:

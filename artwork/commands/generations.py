@@ -91,13 +91,18 @@ def list_generations(root: Path) -> list[Listed]:
     with store_errors(url):
         stored, now = generations_in_store(client), published_current(client)
     workspace = Workspace(root)
-    numbers = sorted({*claimed(workspace), *stored})
     served = (now.generation, now.previous) if now is not None and now.identity else (None, None)
-    return [_listed(workspace, number, number in stored, served) for number in numbers]
+    listed = []
+    for number in sorted({*claimed(workspace), *stored}):
+        manifest = _manifest(workspace, number)
+        is_own = manifest is None or stored.get(number) == manifest.identity  # a number may be used by two workspaces
+        listed.append(_listed(number, manifest, is_own and number in stored, served if is_own else (None, None)))
+        if not is_own and number in stored:
+            listed.append(_listed(number, None, True, served))
+    return listed
 
 
-def _listed(workspace: Workspace, number: int, in_store: bool, served: tuple[int | None, int | None]) -> Listed:
-    manifest = _manifest(workspace, number)
+def _listed(number: int, manifest: Manifest | None, in_store: bool, served: tuple[int | None, int | None]) -> Listed:
     return Listed(
         generation=number,
         stage="(not here)" if manifest is None else manifest.stage,

@@ -261,3 +261,15 @@ def test_a_publisher_rests_after_each_command_for_as_long_as_it_took(client: red
     assert len(rests) == 3
     assert all(rest > 0 for rest in rests)
     assert client.get(row_key(3, f"u{2 * ROWS_A_WRITE}")) == b"row"
+
+
+def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_the_flip(
+    workspace: Workspace, client: redis.Redis, store: str
+) -> None:
+    generation = make_generation(workspace)
+    client.set(row_key(1, "somebody-else"), b"left behind")
+    with pytest.raises(
+        SurroundingsError, match=r"holds 601 rows .* 600 were written; remove art:g:1:u:\{\*\}, then publish"
+    ):
+        publish(workspace, generation, client, store, silent)
+    assert served(client) is None

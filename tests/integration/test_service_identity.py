@@ -1,5 +1,6 @@
 """A store that is emptied and filled from another workspace under the same number: nobody is shown that number's old artwork."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +10,16 @@ import pytest
 import redis
 from drawn import Served, identity_of, make_generation, served, silent, stored_rows
 from faults import Service, running_service, until
+from shell import call
 
 from bandit.errors import InputError
+from bandit.snapshot import row_key
 from batch.catalogue import Catalogue
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.generations import folder_of
 from batch.publish import publish
+from batch.rows import encoded_rows
 from batch.workspace import Workspace
 
 USERS = 40
@@ -86,16 +90,15 @@ def test_a_store_refilled_from_another_workspace_under_the_same_number_and_flip_
 
 
 def test_rows_of_another_workspace_under_the_number_that_is_served_are_never_shown(
-    service: Service, store: str, client: redis.Redis, workspaces: tuple[Workspace, Workspace]
+    service: Service, client: redis.Redis, workspaces: tuple[Workspace, Workspace]
 ) -> None:
     one, two = workspaces
-    known = {key: client.get(key) for key in ("art:current", "art:g:1:meta")}
-    client.flushdb()
-    publish(two, 1, client, store, silent)
-    client.mset({key: value for key, value in known.items() if isinstance(value, bytes)})
-    assert service.get("/readyz").json()["identity"] == identity_of(one, 1)
-    assert answers(service, one).items() <= right_picks(one).items()
-    assert service.total("artwork_row_errors_total", reason="checksum") > 0
+    catalogue = Catalogue.read(folder_of(two, 1) / "catalogue.parquet")
+    rows = dict(list(encoded_rows(two, 1, catalogue))[::2])
+    client.mset({row_key(1, user): row for user, row in rows.items()})
+    told = answers(service, one)
+    assert told == {key: pick for key, pick in right_picks(one).items() if key[0] not in rows}
+    assert service.total("artwork_row_errors_total", reason="checksum") == len(rows) == USERS / 2
 
 
 def test_a_service_that_starts_from_its_kept_catalogue_follows_a_store_that_was_refilled(
@@ -128,3 +131,33 @@ def test_two_copies_of_a_workspace_make_the_same_identity_and_the_same_bytes_and
     make_generation(one, seed=6)
     with pytest.raises(InputError, match="published from another workspace"):
         publish(one, 2, client, store, silent)
+
+
+def test_a_generation_of_another_workspace_under_the_same_number_is_listed_as_that(
+    store: str, client: redis.Redis, workspaces: tuple[Workspace, Workspace]
+) -> None:
+    one, two = workspaces
+    publish(one, 1, client, store, silent)
+    variables = {"ARTWORK_REDIS_URL": store}
+    own = json.loads(call("generations", "list", "-w", str(one.root), "--json", **variables).out)
+    other = json.loads(call("generations", "list", "-w", str(two.root), "--json", **variables).out)
+    assert [(each["stage"], each["in_store"], each["current"]) for each in own if each["generation"] == 1] == [
+        ("precomputed", True, True)
+    ]
+    assert [(each["stage"], each["in_store"], each["current"]) for each in other] == [
+        ("precomputed", False, False),
+        ("(not here)", True, True),
+    ]
+
+
+def test_what_is_explained_is_not_called_served_where_the_store_has_another_workspaces_generation_of_its_number(
+    store: str, client: redis.Redis, workspaces: tuple[Workspace, Workspace]
+) -> None:
+    publish(workspaces[0], 1, client, store, silent)
+    explained = []
+    for workspace in workspaces:
+        user, title = (pl.read_parquet(path)[name][0] for path, name in
+                       ((workspace.users, "user_id"), (workspace.titles, "title_id")))  # fmt: skip
+        words = ("explain", "--user", user, "--title", title, "--generation", "1", "-w", str(workspace.root), "--json")
+        explained.append(json.loads(call(*words, ARTWORK_REDIS_URL=store).out)["current"])
+    assert explained == [1, None]
