@@ -162,6 +162,7 @@ def resolve(workspace: Workspace, generation: int | None, stage: str) -> int:
             raise InputError(f"{workspace.generations} has no {stage} generation; run `artwork {command}` first")
         return there[-1]
     if generation not in there:
+        _read(workspace, generation)  # which says what is wrong with its manifest, where something is
         have = ", ".join(map(str, there[-5:])) or "none"
         raise InputError(
             f"generation {generation} is not {stage} in {workspace.generations}; {stage} are {have};"
