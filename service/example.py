@@ -23,6 +23,8 @@ from bandit.snapshot import (
 )
 
 PATIENCE_SECONDS: Final = 1.0
+MOST_PARTS: Final = 64
+"""A larger catalogue is not read for an example."""
 TRIES: Final = 50
 """Random keys looked at: most of a store's keys are rows, about half of them of the current generation."""
 
@@ -49,6 +51,8 @@ def find_example(url: str) -> Example:
 def _example(store: Any) -> Example:
     generation = decode_current(store.getrange(CURRENT_KEY, 0, MAX_CURRENT_BYTES)).generation
     meta = decode_meta(store.getrange(meta_key(generation), 0, MAX_META_BYTES))
+    if meta.catalogue_parts > MOST_PARTS:
+        return Example()
     keys = [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
     parts = [store.getrange(key, 0, PART_BYTES) for key in keys]
     title = next(open_catalogue(parts, meta.catalogue_digest, meta.counts).titles)

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -77,6 +78,7 @@ class OpenCatalogue(NamedTuple):
     titles: Iterator[CatalogueTitle]
 
 
+@lru_cache(maxsize=64)
 def most_plain_bytes(counts: Counts) -> int:
     """The largest that a catalogue can be before compression."""
     title_bytes = _TITLE_BYTES + 3 * counts.segments
