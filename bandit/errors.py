@@ -3,7 +3,8 @@
     ArtworkError
     ├── InputError          what the caller handed in is wrong (the command line exits 2)
     ├── SurroundingsError   store, port, disk or network failed (the command line exits 3)
-    └── RowError            bytes read from the store are not the row that was asked for
+    └── RowError            bytes read from the store are not what was asked for
+        └── OldFormatError  they are of a format that is not read any more; publishing again replaces them
 
 Every message says what was wrong, what was expected and what to do about it.
 """
@@ -25,11 +26,18 @@ class SurroundingsError(ArtworkError):
 
 
 class RowError(ArtworkError):
-    """Bytes from the store are not the row asked for; ``reason`` is one word, fit for a metric label."""
+    """Bytes from the store are not what was asked for; ``reason`` is one word, fit for a metric label."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class OldFormatError(RowError):
+    """Bytes from the store are of a format that is not read any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("format", message)
 
 
 @contextmanager

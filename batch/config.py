@@ -7,6 +7,7 @@ from bandit.policies import Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_FLOOR
 from bandit.posterior.checks import checked_retention
 from bandit.rewards import parse_reward
+from bandit.snapshot import MASK64
 
 POSTERIORS = ("beta", "linear", "logistic", "shared")
 LOGGED = "logged"
@@ -46,8 +47,10 @@ class Config:
         for name in ("floor", "new_floor"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a share between 0 and 0.5")
-        if self.seed < 0 or self.new_arm_impressions < 0:
-            raise InputError(f"seed {self.seed} and new_arm_impressions {self.new_arm_impressions} must be at least 0")
+        if not 0 <= self.seed <= MASK64 or self.new_arm_impressions < 0:
+            raise InputError(
+                f"seed {self.seed} and new_arm_impressions {self.new_arm_impressions} must be at least 0, the seed below 2^64"
+            )
         checked_retention(self.retention)
         if not 0 <= self.explore_share < 1:
             raise InputError(

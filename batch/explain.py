@@ -19,7 +19,7 @@ from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, draw, keyed_hash
 from batch.choosing import USERS_A_BLOCK, Chooser
 from batch.contributions import contributions, feature_names
 from batch.explanation import Contribution, ExplainedArtwork, Explanation
-from batch.generations import folder_of, resolve
+from batch.generations import folder_of, read_manifest, resolve, verify_files
 from batch.picks import RecordedPick, recorded_pick, recorded_picks
 from batch.sides import explore
 from batch.workspace import Workspace
@@ -36,9 +36,10 @@ def explain(workspace: Workspace, user_id: str, title_id: str, generation: int |
     """Explain the choice for a user and a title in a generation that has picks: None takes the newest.
 
     Raises:
-        InputError: the generation, the title or the user is not known; the message says which are.
+        InputError: the generation, the title or the user is not known; the message says which are. Or a file has changed.
     """
     number = resolve(workspace, generation, "precomputed")
+    verify_files(workspace, read_manifest(workspace, number), but_picks=True)
     chooser = Chooser(workspace, number)
     title = _place(chooser.catalogue.title_ids, title_id, "title", f"generation {number}")
     users = chooser.users["user_id"]

@@ -47,7 +47,7 @@ class Explanation:
 
     ``source`` is personalized, or popularity for a user or title without a pick. ``posterior`` and ``link`` name the model and
     the scale of its scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of
-    this and other generations; ``current`` is the generation that the store serves, None if no store runs or it is empty.
+    this and other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
     """
 
     user_id: str

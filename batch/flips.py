@@ -1,22 +1,26 @@
 """Which generation is served: reading and moving ``art:current``."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import redis
 
-from bandit.errors import InputError
+from bandit.errors import InputError, OldFormatError, RowError, SurroundingsError
 from bandit.snapshot import (
     CURRENT_KEY,
+    MAX_CURRENT_BYTES,
+    MAX_FLIP,
+    MAX_META_BYTES,
     Current,
     Meta,
+    decode_any_current,
     decode_current,
     decode_meta,
     encode_json,
     meta_key,
     part_key,
-    row_prefix,
+    rows_pattern,
 )
-from batch.store import read_bytes
 
 SCAN_COUNT = 2000
 """Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
@@ -31,31 +35,70 @@ class Flipped:
     flip: int
 
 
+def read_value(client: redis.Redis, key: str, max_bytes: int) -> bytes | None:
+    """The value of a key, None where there is none; of one that is too long, a byte more than is allowed.
+
+    Raises:
+        RowError: reason "type"; the key holds no string.
+    """
+    try:
+        raw = client.getrange(key, 0, max_bytes)
+    except redis.ResponseError as error:
+        if str(error).startswith("WRONGTYPE"):
+            raise RowError("type", f"the key {key} holds no string") from error
+        raise
+    return cast("bytes", raw) or None
+
+
 def read_current(client: redis.Redis) -> Current | None:
-    """What the store serves now; None when nothing was published yet."""
-    (raw,) = read_bytes(client, [CURRENT_KEY])
-    return decode_current(raw) if raw else None
+    """What the store serves now; None when nothing was published yet.
+
+    Raises:
+        SurroundingsError: it is of a format that is not read any more.
+    """
+    raw = read_value(client, CURRENT_KEY, MAX_CURRENT_BYTES)
+    try:
+        return decode_current(raw) if raw else None
+    except OldFormatError as error:
+        raise SurroundingsError(str(error)) from error
+
+
+def published_current(client: redis.Redis) -> Current | None:
+    """The same for publishers and listings: its identity is empty where it is of a format that is not read any more."""
+    raw = read_value(client, CURRENT_KEY, MAX_CURRENT_BYTES)
+    return decode_any_current(raw) if raw else None
 
 
 def read_meta(client: redis.Redis, generation: int) -> Meta | None:
-    """The description of a generation in the store; None if it is not there."""
-    (raw,) = read_bytes(client, [meta_key(generation)])
-    return decode_meta(raw) if raw else None
+    """The description of a generation in the store; None if it is not there.
+
+    Raises:
+        SurroundingsError: it is of a format that is not read any more.
+        RowError: it is not what a publisher writes, or that of another generation.
+    """
+    raw = read_value(client, meta_key(generation), MAX_META_BYTES)
+    try:
+        meta = decode_meta(raw) if raw else None
+    except OldFormatError as error:
+        raise SurroundingsError(str(error)) from error
+    if meta is not None and meta.generation != generation:
+        raise RowError("meta", f"the meta of generation {generation} says that it is of {meta.generation}")
+    return meta
 
 
 def count_rows(client: redis.Redis, generation: int) -> int:
     """The number of rows of a generation."""
     # SCAN may name a key twice while the table grows, so keys are told apart by their user.
-    prefix = row_prefix(generation)
-    return len(set(client.scan_iter(match=f"{prefix}*", count=SCAN_COUNT)))
+    return len(set(client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)))
 
 
-def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped:
+def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: bool) -> Flipped:
     """Make a generation current, in one transaction on one key that gives way to other publishers.
 
     Args:
         client: of the store.
         generation: whose rows are all there.
+        identity: of that generation.
         forward_only: refuse if a newer generation is current: a publisher that was overtaken must not turn back time.
 
     Raises:
@@ -64,7 +107,7 @@ def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped
     while True:
         with client.pipeline() as pipeline:
             pipeline.watch(CURRENT_KEY)  # type: ignore[no-untyped-call]
-            now = read_current(pipeline)  # after WATCH a pipeline sends commands at once
+            now = published_current(pipeline)  # after WATCH a pipeline sends commands at once
             if now is not None and forward_only and now.generation > generation:
                 raise InputError(
                     f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
@@ -72,7 +115,7 @@ def flip(client: redis.Redis, generation: int, *, forward_only: bool) -> Flipped
                 )
             flipped = _after(now, generation)
             pipeline.multi()
-            pipeline.set(CURRENT_KEY, encode_json(Current(generation, flipped.flip, flipped.previous)))
+            pipeline.set(CURRENT_KEY, encode_json(Current(generation, identity, flipped.flip, flipped.previous)))
             try:
                 pipeline.execute()
             except redis.WatchError:
@@ -86,7 +129,7 @@ def refuse_older(client: redis.Redis, generation: int) -> None:
     Raises:
         InputError: a newer generation is current.
     """
-    now = read_current(client)
+    now = published_current(client)
     if now is not None and now.generation > generation:
         raise InputError(
             f"generation {now.generation} is served, which is newer than {generation}; nothing was written;"
@@ -109,7 +152,7 @@ def activate(client: redis.Redis, generation: int) -> Flipped:
             f"generation {generation} is not whole in the store, which keeps the current and the previous one;"
             f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation} --allow-older`"
         )
-    return flip(client, generation, forward_only=False)
+    return flip(client, generation, meta.identity, forward_only=False)
 
 
 def rollback(client: redis.Redis) -> Flipped:
@@ -127,5 +170,8 @@ def rollback(client: redis.Redis) -> Flipped:
 def _after(now: Current | None, generation: int) -> Flipped:
     if now is None:
         return Flipped(generation, None, 1)
-    previous = now.previous if now.generation == generation else now.generation
+    if now.flip == MAX_FLIP:
+        raise RowError("current", f"art:current counts {MAX_FLIP} flips, and no more are counted")
+    before = now.generation if now.identity else None  # what is not read any more is nothing to roll back to
+    previous = now.previous if now.generation == generation else before
     return Flipped(generation, previous, now.flip + 1)

@@ -1,9 +1,11 @@
 """Single picks of a generation, as its files hold them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
 
+from bandit.errors import InputError
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.catalogue import Catalogue
 from batch.generations import finished, folder_of, picks_files, read_manifest
@@ -26,7 +28,7 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     """The pick in a generation's files; None where the user or the title was not in it.
 
     Raises:
-        InputError: there is no such generation.
+        InputError: there is no such generation, or its files have changed.
     """
     files = picks_files(workspace, read_manifest(workspace, generation))
     wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
@@ -40,7 +42,9 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
 
 
 def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:
-    """The picks of the last ``most`` generations that have any, the newest first."""
-    numbers = finished(workspace, "precomputed")[-most:]
-    found = (recorded_pick(workspace, number, user_id, title_id) for number in reversed(numbers))
+    """The picks of the last ``most`` generations that have any and are as they were made, the newest first."""
+    found = []
+    for number in reversed(finished(workspace, "precomputed")[-most:]):
+        with suppress(InputError):  # it is told to whoever asks for that generation
+            found.append(recorded_pick(workspace, number, user_id, title_id))
     return [pick for pick in found if pick is not None]

@@ -13,7 +13,16 @@ from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
 from batch.choosing import USERS_A_BLOCK, Chooser, Picks
 from batch.executors import Executor
 from batch.files import write_parquet
-from batch.generations import Manifest, file_digest, folder_of, read_manifest, resolve, write_manifest
+from batch.generations import (
+    CANDIDATES,
+    Manifest,
+    digest_of,
+    folder_of,
+    read_manifest,
+    resolve,
+    verify_files,
+    write_manifest,
+)
 from batch.reports import Report
 from batch.workspace import Workspace
 
@@ -38,7 +47,7 @@ def precompute(
     """Draw the picks of a trained generation: None takes the newest.
 
     Raises:
-        InputError: there is no such trained generation, or a user has more titles than a row holds.
+        InputError: there is no such trained generation, its files have changed, or a user has more titles than a row holds.
         SurroundingsError: the disk does not take it.
     """
     number = resolve(workspace, generation, "trained")
@@ -47,6 +56,7 @@ def precompute(
         raise InputError(
             f"generation {number} has its picks already; generations never change: run `artwork train` for a new one"
         )
+    verify_files(workspace, manifest)
     folder = folder_of(workspace, number)
     _check_row_size(folder, manifest)
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
@@ -65,15 +75,14 @@ def precompute(
 
 
 def _check_row_size(folder: Path, manifest: Manifest) -> None:
-    path = folder / "candidates.parquet"
-    if not path.is_file():
+    if CANDIDATES not in manifest.checksums:
         longest, most, remedy = (
             manifest.counts["titles"],
             MAX_DENSE_PICKS,
             "give candidates.parquet with a shortlist a user",
         )
     else:
-        lengths = pl.read_parquet(path)["title_ids"].list.len()
+        lengths = pl.read_parquet(folder / CANDIDATES)["title_ids"].list.len()
         longest, most, remedy = int(lengths.max() or 0), MAX_SHORTLIST_PICKS, "shorten the longest list"  # type: ignore[arg-type]
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
@@ -94,13 +103,12 @@ class _Written(NamedTuple):
 
 def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Written:
     folder = folder_of(workspace, generation)
-    chooser = _chooser(workspace, generation, file_digest(folder / "manifest.json"))
+    chooser = _chooser(workspace, generation, digest_of(folder / "manifest.json"))
     first = blocks.start * USERS_A_BLOCK
     users = chooser.users["user_id"][first : first + len(blocks) * USERS_A_BLOCK]
     frame = _frame(chooser, users, chooser.choose(first, len(users)))
-    candidates = folder / "candidates.parquet"
-    if candidates.is_file():
-        frame = _only_candidates(frame, pl.read_parquet(candidates))
+    if CANDIDATES in chooser.manifest.checksums:
+        frame = _only_candidates(frame, pl.read_parquet(folder / CANDIDATES))
     path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
     write_parquet(path, frame)
     return _Written(path, frame.height, frame["user_id"].n_unique())

@@ -12,7 +12,7 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
 from batch.catalogue import Catalogue
 from batch.files import write_json
-from batch.flips import count_rows, flip, read_current, read_meta, refuse_older
+from batch.flips import count_rows, flip, published_current, read_meta, refuse_older
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
 from batch.reports import Report
 from batch.row_writer import write_rows
@@ -79,7 +79,7 @@ def publish(
         meta = _claim(client, manifest, catalogue)
         written = _write_rows(client, workspace, manifest, catalogue, report)
         _verify(client, meta, written)
-        flipped = flip(client, number, forward_only=forward_only)
+        flipped = flip(client, number, meta.identity, forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
     return Published(
         flipped.generation,
@@ -122,24 +122,32 @@ def _check_room(client: redis.Redis, manifest: Manifest) -> None:
 
 
 def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> snapshot.Meta:
-    digest, parts = snapshot.encode_catalogue(published_catalogue(catalogue, Popularity.name))
+    published = published_catalogue(catalogue, Popularity.name)
+    digest, parts = snapshot.encode_catalogue(published)
     meta = snapshot.Meta(
         generation=manifest.generation,
+        identity=manifest.identity,
         seed=manifest.config.seed,
         manifest_digest=manifest.digest,
         catalogue_digest=digest,
         catalogue_parts=len(parts),
         users=manifest.counts["rows"],
-        titles=manifest.counts["titles"],
-        policies=manifest.config.policies,
+        titles=published.counts.titles,
+        artworks=published.counts.artworks,
+        variants=manifest.config.policies,
         created_at=manifest.created_at,
     )
     claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
-    if not claimed and read_meta(client, meta.generation) != meta:
-        raise InputError(
-            f"the store holds another generation {meta.generation}, published from another workspace;"
-            " point ARTWORK_REDIS_URL at a store of its own, or remove its keys art:*"
-        )
+    if not claimed:
+        taken = read_meta(client, meta.generation)
+        if taken is not None and taken.identity != meta.identity:
+            raise InputError(
+                f"the store holds another generation {meta.generation}, published from another workspace;"
+                " point ARTWORK_REDIS_URL at a store of its own, or remove its keys art:*"
+            )
+        client.set(
+            snapshot.meta_key(meta.generation), snapshot.encode_json(meta)
+        )  # the same picks, made at another time
     for place, part in enumerate(parts):
         client.set(snapshot.part_key(digest, place), part)
     return meta
@@ -152,7 +160,7 @@ def _write_rows(
     every = max(1, manifest.counts["rows"] // _SAMPLE)
     count = total_bytes = 0
     sample: dict[str, bytes] = {}
-    rest = time.sleep if read_current(client) else None  # nobody looks up in a store that serves nothing
+    rest = time.sleep if published_current(client) else None  # nobody looks up in a store that serves nothing
     for batch in write_rows(client, manifest.generation, rows, rest):
         sample |= dict(batch[-count % every :: every])  # rows 0, every, 2 · every, ... of all batches together
         count += len(batch)
@@ -165,18 +173,23 @@ def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None
     """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
     found = count_rows(client, meta.generation)
     if found != written.rows:
+        remedy = (
+            "publish again"
+            if found < written.rows
+            else f"remove {snapshot.rows_pattern(meta.generation)}, then publish again"
+        )
         raise SurroundingsError(
-            f"the store holds {found} rows of generation {meta.generation}, {written.rows} were written; publish again"
+            f"the store holds {found} rows of generation {meta.generation}, {written.rows} were written; {remedy}"
         )
     sample = written.sample
     stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])
     parts = read_bytes(client, [snapshot.part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
     try:
         for user_id, raw in zip(sample, stored, strict=True):
-            snapshot.decode_row(raw or b"", user_id, meta.generation)
+            snapshot.decode_row(raw or b"", user_id, meta.generation, meta.identity)
             if raw != sample[user_id]:
                 raise RowError("differs", f"the row of user {user_id} differs from what was written")
-        snapshot.decode_catalogue([part or b"" for part in parts], meta.catalogue_digest)
+        snapshot.decode_catalogue([part or b"" for part in parts], meta.catalogue_digest, meta.counts)
     except RowError as error:
         raise SurroundingsError(f"generation {meta.generation} did not arrive whole: {error}; publish again") from error
 

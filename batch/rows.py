@@ -8,7 +8,7 @@ import polars as pl
 
 from bandit import snapshot
 from batch.catalogue import Catalogue
-from batch.generations import Manifest, folder_of, picks_files, read_manifest
+from batch.generations import CANDIDATES, Manifest, picks_files, read_manifest
 from batch.workspace import Workspace
 
 _PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
@@ -17,7 +17,7 @@ _PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
 def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
     """(user_id, row) of every user, in user order."""
     manifest = read_manifest(workspace, generation)
-    is_shortlist = (folder_of(workspace, generation) / "candidates.parquet").is_file()
+    is_shortlist = CANDIDATES in manifest.checksums
     for path in picks_files(workspace, manifest):
         yield from _rows_of_part(path, manifest, catalogue, is_shortlist=is_shortlist)
 
@@ -50,14 +50,15 @@ def _rows_of_part(
     picks = packed.tobytes()
     indices = _title_indices(frame, catalogue).astype("<u2").tobytes() if is_shortlist else b""
     stops = [*starts[1:].tolist(), frame.height]
-    # All picks of a user are drawn under one policy; its place in the header is that among the policies of meta.
-    policies = [manifest.config.policies.index(name) for name in frame["policy"].gather(starts)]
-    for user_id, policy, start, stop in zip(
-        users.gather(starts).to_list(), policies, starts.tolist(), stops, strict=True
+    # All picks of a user are drawn under one policy; the variant in the header is its place among those of meta.
+    variants = [manifest.config.policies.index(name) for name in frame["policy"].gather(starts)]
+    generation, identity = manifest.generation, manifest.identity
+    for user_id, variant, start, stop in zip(
+        users.gather(starts).to_list(), variants, starts.tolist(), stops, strict=True
     ):
         own = picks[start * snapshot.PICK_BYTES : stop * snapshot.PICK_BYTES]
         listed = indices[start * snapshot.INDEX_BYTES : stop * snapshot.INDEX_BYTES]
-        yield user_id, snapshot.encode_row(user_id, manifest.generation, policy, own, listed)
+        yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed)
 
 
 def _title_indices(frame: pl.DataFrame, catalogue: Catalogue) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:

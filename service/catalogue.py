@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from bandit.errors import RowError
 from bandit.snapshot import (
     FALLBACK,
-    TOTAL_WEIGHT,
+    MAX_META_BYTES,
+    PART_BYTES,
     CatalogueTitle,
     Current,
     Meta,
@@ -42,7 +43,7 @@ class ServedTitle(NamedTuple):
 
     ``place`` is its position in the catalogue, which dense rows follow. ``pieces`` holds the JSON members ``"title_id":…,
     "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
-    cumulated popularity weights of the arms, empty where they are unusable; ``hashed`` is the title's word of the keyed hash.
+    cumulated popularity weights of the arms, empty where it has none; ``hashed`` is the title's word of the keyed hash.
     """
 
     place: int
@@ -53,27 +54,14 @@ class ServedTitle(NamedTuple):
 
 
 def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
-    """A title of the catalogue, checked and made ready.
-
-    Raises:
-        RowError: its default is none of its artworks.
-    """
-    if not 0 <= title.default < len(title.artworks):
-        raise RowError(
-            "catalogue", f"title {title.title_id} has default {title.default}, {len(title.artworks)} artworks"
-        )
+    """A title of the catalogue made ready."""
     return ServedTitle(
         place,
         tuple(piece(title.title_id, artwork_id) for artwork_id in title.artworks),
         title.default,
         id64(title.title_id),
-        array("H", accumulate(title.weights) if _valid_weights(title) else ()),
+        array("H", accumulate(title.weights)),
     )
-
-
-def _valid_weights(title: CatalogueTitle) -> bool:
-    weights = title.weights
-    return len(weights) == len(title.artworks) and min(weights) >= 0 and sum(weights) == TOTAL_WEIGHT
 
 
 @dataclass(frozen=True)
@@ -99,6 +87,11 @@ class Serving:
         """The generation that is served."""
         return self.meta.generation
 
+    @property
+    def identity(self) -> str:
+        """Of the generation: what the checksums of its rows are seeded with."""
+        return self.meta.identity
+
 
 def serve(
     current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
@@ -108,9 +101,12 @@ def serve(
     Raises:
         RowError: current and meta do not belong together.
     """
-    numbers = (current.generation, current.flip, meta.generation, meta.seed)
-    if not all(isinstance(number, int) for number in numbers) or meta.generation != current.generation:
-        raise RowError("meta", f"current names generation {current.generation!r}, its meta says {meta.generation!r}")
+    if (meta.generation, meta.identity) != (current.generation, current.identity):
+        raise RowError(
+            "identity",
+            f"art:current names generation {current.generation} with the identity {current.identity}, its meta is of"
+            f" {meta.generation} with {meta.identity}; publish again",
+        )
     return Serving(
         current,
         meta,
@@ -119,7 +115,7 @@ def serve(
         packed,
         row_prefix=row_prefix(meta.generation).encode(),
         fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
-        phrases=Phrases.of(meta.generation, meta.policies, fallback_policy),
+        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy),
     )
 
 
@@ -130,24 +126,25 @@ async def load_serving(store: Store, current: Current, known: Serving | None) ->
         StoreUnavailableError: the store failed in between.
         RowError: meta or a part is missing or damaged.
     """
-    raw = await store.get(meta_key(current.generation))
+    raw = await store.get(meta_key(current.generation), MAX_META_BYTES)
     if raw is None:
         raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
     meta = decode_meta(raw)
-    if known is not None and known.meta.catalogue_digest == meta.catalogue_digest:
+    if known is not None and (known.meta.catalogue_digest, known.meta.counts) == (meta.catalogue_digest, meta.counts):
         return serve(current, meta, known.titles, known.fallback_policy, known.packed)
     packed = await _packed_catalogue(store, meta)
     return await build_serving(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
 
 
 async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
-    if not isinstance(meta.catalogue_parts, int):
-        raise RowError("meta", f"meta says the catalogue has {meta.catalogue_parts!r} parts; publish again")
-    parts = [await store.get(part_key(meta.catalogue_digest, part)) for part in range(meta.catalogue_parts)]
-    missing = [number for number, part in enumerate(parts) if part is None]
-    if missing:
-        raise RowError("catalogue", f"catalogue {meta.catalogue_digest} lacks the parts {missing}; publish again")
-    return b"".join(part for part in parts if part is not None)
+    parts = []
+    for number in range(meta.catalogue_parts):
+        part = await store.get(part_key(meta.catalogue_digest, number), PART_BYTES)
+        if part is None or len(part) > PART_BYTES:
+            how = "is missing" if part is None else f"has more than {PART_BYTES} bytes"
+            raise RowError("catalogue", f"part {number} of catalogue {meta.catalogue_digest} {how}; publish again")
+        parts.append(part)
+    return b"".join(parts)
 
 
 async def build_serving(current: Current, meta: Meta, packed: bytes, rest_seconds: float = 0.0) -> Serving:
@@ -159,7 +156,7 @@ async def build_serving(current: Current, meta: Meta, packed: bytes, rest_second
     Raises:
         RowError: the catalogue is damaged, or meta, current and catalogue do not belong together.
     """
-    catalogue = await asyncio.to_thread(open_catalogue, [packed], meta.catalogue_digest)
+    catalogue = await asyncio.to_thread(open_catalogue, [packed], meta.catalogue_digest, meta.counts)
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -9,9 +9,22 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from bandit.errors import RowError
-from bandit.snapshot import CURRENT_KEY, decode_current, decode_meta, meta_key, open_catalogue, part_key, row_prefix
+from bandit.snapshot import (
+    CURRENT_KEY,
+    MAX_CURRENT_BYTES,
+    MAX_META_BYTES,
+    PART_BYTES,
+    decode_current,
+    decode_meta,
+    meta_key,
+    open_catalogue,
+    parse_key,
+    part_key,
+)
 
 PATIENCE_SECONDS: Final = 1.0
+MOST_PARTS: Final = 64
+"""A larger catalogue is not read for an example."""
 TRIES: Final = 50
 """Random keys looked at: most of a store's keys are rows, about half of them of the current generation."""
 
@@ -36,11 +49,13 @@ def find_example(url: str) -> Example:
 
 
 def _example(store: Any) -> Example:
-    generation = decode_current(store.get(CURRENT_KEY) or b"").generation
-    meta = decode_meta(store.get(meta_key(generation)) or b"")
-    parts = [store.get(part_key(meta.catalogue_digest, part)) or b"" for part in range(meta.catalogue_parts)]
-    title = next(open_catalogue(parts, meta.catalogue_digest).titles)
-    prefix = row_prefix(generation)
-    keys = ((store.randomkey() or b"").decode() for _ in range(TRIES))
-    user_id = next((key.removeprefix(prefix) for key in keys if key.startswith(prefix)), Example.user_id)
-    return Example(user_id, title.title_id)
+    generation = decode_current(store.getrange(CURRENT_KEY, 0, MAX_CURRENT_BYTES)).generation
+    meta = decode_meta(store.getrange(meta_key(generation), 0, MAX_META_BYTES))
+    if meta.catalogue_parts > MOST_PARTS:
+        return Example()
+    keys = [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
+    parts = [store.getrange(key, 0, PART_BYTES) for key in keys]
+    title = next(open_catalogue(parts, meta.catalogue_digest, meta.counts).titles)
+    found = (parse_key((store.randomkey() or b"").decode("ascii", "replace")) for _ in range(TRIES))
+    users = (key.user_id for key in found if key is not None and (key.generation, key.kind) == (generation, "row"))
+    return Example(next(users, Example.user_id), title.title_id)

@@ -25,6 +25,9 @@ SETTLED_SECONDS: Final = 1.0
 """A connection that lived shorter is followed by a pause like a failed attempt, so that a store which accepts and hangs up
 is not asked in a loop."""
 
+MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
+"""Of a reply that is not whole yet: 8,000 of the largest rows. What is longer is no answer of ours, and is not kept."""
+
 _RANDOM: Final = SystemRandom()
 
 
@@ -35,6 +38,7 @@ class Wire(asyncio.Protocol):
         self.on_reply: Callable[[object], None] = lambda _reply: None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reader = Reader()
+        self._unread_bytes = 0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,11 +48,17 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on every reply that is whole."""
         self._reader.feed(data)
+        self._unread_bytes += len(data)
         try:
             while (reply := self._reader.gets()) is not False:
+                self._unread_bytes = 0
                 self.on_reply(reply)
         except ProtocolError as error:
             logger.error("store_speaks_no_resp", error=str(error))
+            self.abort()
+        if self._unread_bytes > MAX_REPLY_BYTES:
+            logger.error("store_reply_too_long", bytes=self._unread_bytes)
+            self._reader = Reader()
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

@@ -8,11 +8,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from bandit.errors import RowError
-from bandit.snapshot import TOTAL_WEIGHT, Row, absorb64, decode_row, id64
+from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
 from service.catalogue import ServedTitle, Serving
 from service.metrics import Metrics
-from service.rows import UNREAD, Rows
+from service.rows import Rows
+
+_ROW_END = ROW_END.encode()
 
 
 class LookUp:
@@ -41,13 +43,13 @@ class LookUp:
         return page_body(user_id, middles, serving.phrases)
 
     async def _row(self, serving: Serving, user_id: bytes) -> Row | None:
-        raw = await self._rows.read(serving.row_prefix + user_id)
-        if raw is None or raw is UNREAD:
+        raw = await self._rows.read(serving.row_prefix + user_id + _ROW_END)
+        if not isinstance(raw, bytes):  # there is none, or the store did not say in time
             return None
         try:
-            row = decode_row(raw, user_id.decode(), serving.generation)
-            if row.policy >= len(serving.meta.policies):
-                raise RowError("policy", f"the row names policy {row.policy}, meta has {len(serving.meta.policies)}")
+            row = decode_row(raw, user_id.decode(), serving.generation, serving.identity)
+            if row.variant >= len(serving.meta.variants):
+                raise RowError("variant", f"the row names variant {row.variant}, meta has {len(serving.meta.variants)}")
         except RowError as error:
             self._metrics.row_refused(error.reason)
             return None
@@ -57,14 +59,14 @@ class LookUp:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
-        phrase, texts = serving.phrases.personalized[row.policy], self._texts
+        phrase, texts = serving.phrases.personalized[row.variant], self._texts
         picks = row.arms_and_weights([title.place for title in titles])
         drawn = [
             title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
             for title, (arm, weight) in zip(titles, picks, strict=True)
         ]
         lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
-        self._metrics.picked(PERSONALIZED, serving.meta.policies[row.policy], len(drawn) - len(lacking))
+        self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
         if not lacking:
             return drawn
         if any(weight for (_, weight), middle in zip(picks, drawn, strict=True) if not middle):

@@ -146,5 +146,5 @@ def _made_at(created_at: str) -> float:
     """Seconds since the epoch, or 0 for a time that is not ISO 8601: an unknown age is no reason to refuse picks."""
     try:
         return datetime.fromisoformat(created_at).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the latter two of the years 1 and 9999
         return 0.0

@@ -55,6 +55,9 @@ class Readiness(BaseModel):
 
     status: Literal["ready", "degraded"]
     generation: int
+    identity: str = Field(
+        description="digest of what decided the generation's picks; a number may be used by two workspaces"
+    )
     flip: int
     degraded: list[str]
 

@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from bandit.errors import RowError
-from bandit.snapshot import CURRENT_KEY, Current, decode_current
+from bandit.snapshot import CURRENT_KEY, MAX_CURRENT_BYTES, Current, decode_current
 from service.catalogue import Serving, load_serving, release
 from service.health import Health
 from service.kept import keep, load_kept
@@ -16,16 +17,22 @@ from service.store import Store, StoreUnavailableError
 
 logger = structlog.get_logger()
 
+LOAD_SECONDS: Final = 30.0
+"""For all of a generation: its meta, its catalogue, decoding. A store may answer each read in time and still never end."""
+
 
 class Poller:
     """Holds what is served. ``serving`` changes by one assignment; nothing is ever changed inside it."""
 
-    def __init__(self, store: Store, metrics: Metrics, health: Health, *, kept: Path | None) -> None:
+    def __init__(
+        self, store: Store, metrics: Metrics, health: Health, *, kept: Path | None, load_seconds: float = LOAD_SECONDS
+    ) -> None:
         self.serving: Serving | None = None
         self._store = store
         self._metrics = metrics
         self._health = health
         self._kept = kept
+        self._load_seconds = load_seconds
         self._kept_current: Current | None = None
         self._releasing: asyncio.Task[None] | None = None
 
@@ -59,14 +66,26 @@ class Poller:
         await self._keep()
 
     async def _follow(self) -> None:
-        raw = await self._store.get(CURRENT_KEY)
+        try:
+            raw = await self._store.get(CURRENT_KEY, MAX_CURRENT_BYTES)
+        except RowError:
+            self._store_answered()
+            raise
         self._store_answered()
         if raw is None:
             raise RowError("current", "the store has no art:current; run artwork publish")
         current = decode_current(raw)
         if self.serving is not None and self.serving.current == current:
             return
-        self._take(await load_serving(self._store, current, self.serving))
+        try:
+            async with asyncio.timeout(self._load_seconds):
+                serving = await load_serving(self._store, current, self.serving)
+        except TimeoutError as error:
+            raise RowError(
+                "deadline",
+                f"generation {current.generation} was not loaded within {self._load_seconds:g} s; tried again",
+            ) from error
+        self._take(serving)
 
     def _take(self, serving: Serving) -> None:
         before, self.serving = self.serving, serving
@@ -96,13 +115,16 @@ class Poller:
             return
         try:
             serving = await load_kept(self._kept)
+            if serving is not None:
+                self._take(serving)
+                self._kept_current = serving.current
         except (OSError, RowError) as error:
             logger.warning("kept_catalogue_refused", error=str(error))
             self._metrics.load_refused("kept")
-            return
-        if serving is not None:
-            self._kept_current = serving.current
-            self._take(serving)
+        except Exception:
+            # A file never stops a start; the bug is told, and the store asked.
+            logger.exception("kept_catalogue_failed")
+            self._metrics.load_refused("kept")
 
     def _store_failed(self, error: StoreUnavailableError) -> None:
         if self._health.store_down_since is None:

@@ -21,11 +21,12 @@ async def livez() -> str:
 async def readyz(request: Request) -> Readiness:
     """Look-ups are answered; with a store in trouble that is so from the catalogue alone."""
     service = service_of(request)
-    serving = service.serving()
     degraded = service.health.degraded()
+    serving = service.serving(degraded)
     return Readiness(
         status="degraded" if degraded else "ready",
         generation=serving.generation,
+        identity=serving.identity,
         flip=serving.current.flip,
         degraded=degraded,
     )

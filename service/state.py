@@ -1,5 +1,6 @@
 """What the lifespan makes and every request finds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
@@ -31,8 +32,11 @@ class Service:
     max_titles: int
     in_progress: int = 0
 
-    def serving(self) -> Serving:
+    def serving(self, troubles: Sequence[str] = ()) -> Serving:
         """The generation served at this moment; ask once a request.
+
+        Args:
+            troubles: why there may be none, for those who are told.
 
         Raises:
             ProblemError: 503, no catalogue is known yet.
@@ -42,7 +46,7 @@ class Service:
             raise ProblemError(
                 503,
                 "no-catalogue",
-                "No catalogue is known yet: the store has not answered and none is kept on disk.",
+                " ".join(("No catalogue is known yet: the store has given none and none is kept on disk.", *troubles)),
                 headers={"Retry-After": "1"},
             )
         return serving

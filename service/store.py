@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bandit.errors import SurroundingsError
+from bandit.errors import RowError, SurroundingsError
 from service.rows import UNREAD, Unread
 
 
@@ -30,11 +30,12 @@ class StoreUnavailableError(SurroundingsError):
 class Store(Protocol):
     """What the service needs of a store."""
 
-    async def get(self, key: str) -> bytes | None:
-        """The value of a key, or None where there is none.
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, or None where there is none; of one that is too long, a byte more than ``max_bytes``.
 
         Raises:
             StoreUnavailableError: the store failed or was too slow.
+            RowError: reason "type"; the key holds no string.
         """
 
     async def close(self) -> None:
@@ -49,12 +50,12 @@ class MemoryStore:
         self.available = True
         self.reads = 0
 
-    async def get(self, key: str) -> bytes | None:
-        """The value of a key, or None where there is none."""
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, as of ``Store``."""
         self.reads += 1
         if not self.available:
             raise StoreUnavailableError("connection", "the store in memory plays dead; set available")
-        return self.values.get(key)
+        return self.values.get(key, b"")[: max_bytes + 1] or None
 
     async def read(self, key: bytes) -> bytes | Unread | None:
         """The same for a row; see ``service.rows``."""
@@ -86,20 +87,23 @@ class RedisStore:
             socket_connect_timeout=deadline_ms / 1000,
         )
 
-    async def get(self, key: str) -> bytes | None:
-        """The value of a key, or None where there is none.
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, as of ``Store``. GETRANGE: whatever stands there, no more of it is sent.
 
         Raises:
             StoreUnavailableError: no answer within the deadline, or an answer that is an error.
+            RowError: reason "type"; the key holds no string.
         """
         try:
             async with asyncio.timeout(self._deadline_ms / 1000):
-                return cast("bytes | None", await self._client.get(key))
+                return cast("bytes", await self._client.getrange(key, 0, max_bytes)) or None
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
         except (OSError, RedisConnectionError) as error:
             raise StoreUnavailableError("connection", f"the store cannot be reached: {error}") from error
         except RedisError as error:
+            if str(error).startswith("WRONGTYPE"):
+                raise RowError("type", f"the key {key} holds no string; remove it, then publish again") from error
             raise StoreUnavailableError("reply", f"the store answered with an error: {error}") from error
 
     async def close(self) -> None:

@@ -27,16 +27,29 @@ from service.state import Service
 from service.store import MemoryStore
 
 SETTINGS = Settings(poll_seconds=3600)
+IDENTITY = "5" * 32
 TITLES = tuple(CatalogueTitle(f"t{n}", (f"t{n}-a", f"t{n}-b"), 0, (60000, 5535)) for n in range(3))
 
 
 def published() -> dict[str, bytes]:
     digest, parts = encode_catalogue(Catalogue(TITLES, "beta"))
-    meta = Meta(5, 7, "manifest", digest, len(parts), 1, len(TITLES), ("thompson",), "2026-01-01T00:00:00Z")
+    meta = Meta(
+        5,
+        IDENTITY,
+        7,
+        "manifest",
+        digest,
+        len(parts),
+        1,
+        len(TITLES),
+        2 * len(TITLES),
+        ("thompson",),
+        "2026-01-01T00:00:00Z",
+    )
     return {
-        CURRENT_KEY: encode_json(Current(5, 9)),
+        CURRENT_KEY: encode_json(Current(5, IDENTITY, 9)),
         meta_key(5): encode_json(meta),
-        row_key(5, "ann"): encode_row("ann", 5, 0, struct.pack("<BH", 1, 13107) * len(TITLES)),
+        row_key(5, "ann"): encode_row("ann", 5, IDENTITY, 0, struct.pack("<BH", 1, 13107) * len(TITLES)),
         **{part_key(digest, number): part for number, part in enumerate(parts)},
     }
 

@@ -1,7 +1,7 @@
 """Impressions that are drawn, and generations made of them, for tests of the jobs."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,8 @@ from bandit.snapshot import row_key
 from batch.catalogue import Catalogue
 from batch.config import Config
 from batch.executors import Executor, SerialExecutor
+from batch.flips import read_current
+from batch.generations import read_manifest
 from batch.impressions import append_impressions
 from batch.precompute import precompute
 from batch.store import read_bytes
@@ -92,6 +94,25 @@ def make_generation(
     made = train(workspace, Config(policy=policy, **settings), shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
+
+
+def identity_of(workspace: Workspace, generation: int) -> str:
+    """The identity of a generation on disk."""
+    return read_manifest(workspace, generation).identity
+
+
+class Served(NamedTuple):
+    """What ``art:current`` says of a generation besides its identity."""
+
+    generation: int
+    flip: int
+    previous: int | None = None
+
+
+def served(client: redis.Redis) -> Served | None:
+    """What the store serves."""
+    now = read_current(client)
+    return None if now is None else Served(now.generation, now.flip, now.previous)
 
 
 def stored_rows(client: redis.Redis, workspace: Workspace, generation: int) -> dict[str, bytes | None]:

@@ -503,24 +503,24 @@ def beta_cells(
 
 
 class DecodedRow(NamedTuple):
-    """A row's policy number and its picks as (title index, arm, weight)."""
+    """A row's variant and its picks as (title index, arm, weight)."""
 
-    policy: int
+    variant: int
     picks: list[tuple[int, int, int]]
 
 
-def decode_row(raw: bytes, user_id: str, generation: int) -> DecodedRow:
+def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> DecodedRow:
     """Open a row byte by byte.
 
     Raises:
         ValueError: it is not this user's row of this generation.
     """
-    flags, count, stated, checksum = (
-        int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 8), (8, 12), (12, 16))
+    flags, stated, count, checksum = (
+        int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (10, 12), (12, 16))
     )
-    if raw[:2] != b"AB" or raw[2] != 1 or flags > 1:
-        raise ValueError(f"not a row of format 1: {raw[:6].hex()}")
-    seeded = zlib.crc32(f"{generation}:{user_id}:".encode() + raw[:12] + raw[16:])
+    if raw[:2] != b"AB" or raw[2] != 2 or flags > 1:
+        raise ValueError(f"not a row of format 2: {raw[:6].hex()}")
+    seeded = zlib.crc32(f"{identity}:{user_id}:".encode() + raw[:12] + raw[16:])
     if stated != generation or checksum != seeded:
         raise ValueError(f"generation {stated}, checksum {checksum:#x}, computed {seeded:#x}")
     body = raw[16:]

@@ -11,11 +11,12 @@ from artwork.commands.generations import render_table
 from artwork.commands.jobs import GenerationOption
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import emit
-from bandit.errors import SurroundingsError
+from bandit.errors import InputError, SurroundingsError
 from batch.embedded import store_url
 from batch.explain import explain
 from batch.explanation import Contribution, ExplainedArtwork, Explanation
 from batch.flips import read_current
+from batch.generations import read_manifest
 from batch.store import connect, store_errors
 from batch.workspace import Workspace
 
@@ -43,14 +44,15 @@ def explain_command(
 
 
 def _served(workspace: Path) -> int | None:
-    """The generation that the store serves; None if no store runs, which is no reason to start one, or it is empty."""
+    """The generation of this workspace that the store serves; None if no store runs, which is no reason to start one."""
     try:
         url = store_url(workspace, start=False)
         with store_errors(url):
             now = read_current(connect(url))
-    except SurroundingsError:
+        manifest = None if now is None else read_manifest(Workspace(workspace), now.generation)
+    except (SurroundingsError, InputError):  # the latter of a generation that is not here
         return None
-    return None if now is None else now.generation
+    return manifest.generation if now and manifest and manifest.identity == now.identity else None
 
 
 def render_explanation(made: Explanation) -> str:
@@ -75,7 +77,7 @@ def _headline(made: Explanation) -> str:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
     else:
         how = f"is shown {made.shown}, drawn by {made.policy} over the {made.posterior} posterior"
-    served = {None: "no store runs, or it is empty", made.generation: "which is served"}.get(
+    served = {None: "no store runs, or it serves none of this workspace", made.generation: "which is served"}.get(
         made.current, f"while {made.current} is served"
     )
     return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"

@@ -12,7 +12,7 @@ from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import console, emit
 from bandit.errors import InputError
 from batch.embedded import store_url
-from batch.flips import Flipped, activate, read_current, rollback
+from batch.flips import Flipped, activate, published_current, rollback
 from batch.generations import Manifest, claimed, read_manifest
 from batch.store import connect, store_errors
 from batch.sweep import generations_in_store
@@ -89,15 +89,20 @@ def list_generations(root: Path) -> list[Listed]:
     url = store_url(root)
     client = connect(url)
     with store_errors(url):
-        stored, now = generations_in_store(client), read_current(client)
+        stored, now = generations_in_store(client), published_current(client)
     workspace = Workspace(root)
-    numbers = sorted({*claimed(workspace), *stored})
-    served = (None, None) if now is None else (now.generation, now.previous)
-    return [_listed(workspace, number, number in stored, served) for number in numbers]
+    served = (now.generation, now.previous) if now is not None and now.identity else (None, None)
+    listed = []
+    for number in sorted({*claimed(workspace), *stored}):
+        manifest = _manifest(workspace, number)
+        is_own = manifest is None or stored.get(number) == manifest.identity  # a number may be used by two workspaces
+        listed.append(_listed(number, manifest, is_own and number in stored, served if is_own else (None, None)))
+        if not is_own and number in stored:
+            listed.append(_listed(number, None, True, served))
+    return listed
 
 
-def _listed(workspace: Workspace, number: int, in_store: bool, served: tuple[int | None, int | None]) -> Listed:
-    manifest = _manifest(workspace, number)
+def _listed(number: int, manifest: Manifest | None, in_store: bool, served: tuple[int | None, int | None]) -> Listed:
     return Listed(
         generation=number,
         stage="(not here)" if manifest is None else manifest.stage,

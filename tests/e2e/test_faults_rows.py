@@ -9,7 +9,7 @@ import redis
 from faults import Service, new_store, running_service, until
 from visitors import Visitor
 
-from artwork.bench.faults.ground import Ground, make_current, publish
+from artwork.bench.faults.ground import Ground, identity_of, make_current, publish
 from artwork.bench.faults.store import BreakableStore
 from bandit.snapshot import HEADER_BYTES, row_key
 
@@ -56,7 +56,7 @@ def sources(visitor: Visitor, user: int) -> set[str]:
 
 def refused(service: Service) -> dict[str, float]:
     """How many rows were refused so far, by reason."""
-    reasons = ("truncated", "magic", "format", "generation", "checksum", "policy", "arm")
+    reasons = ("truncated", "magic", "format", "generation", "checksum", "variant", "arm", "size")
     return {reason: service.total("artwork_row_errors_total", reason=reason) for reason in reasons}
 
 
@@ -68,7 +68,11 @@ def spoil(client: redis.Redis, rows: dict[int, bytes]) -> None:
 def sealed(raw: bytes, user: int) -> bytes:
     """A row with the checksum that fits its bytes and its user."""
     header, body = raw[: HEADER_BYTES - 4], raw[HEADER_BYTES:]
-    return header + struct.pack("<I", zlib.crc32(f"1:{GROUND.user_id(user)}:".encode() + header + body)) + body
+    return (
+        header
+        + struct.pack("<I", zlib.crc32(f"{identity_of(1)}:{GROUND.user_id(user)}:".encode() + header + body))
+        + body
+    )
 
 
 def test_users_with_a_row_are_personalized_and_cold_ones_get_popularity(client: redis.Redis, visitor: Visitor) -> None:
@@ -101,12 +105,23 @@ def test_a_row_with_any_byte_changed_is_refused(client: redis.Redis, visitor: Vi
     [
         ("checksum", GROUND.row(1, 6)),
         ("generation", GROUND.row(2, 5)),
-        ("format", sealed(b"AB\x02" + GROUND.row(1, 5)[3:], 5)),
-        ("policy", sealed(b"AB\x01\x07" + GROUND.row(1, 5)[4:], 5)),
+        ("format", sealed(b"AB\x03" + GROUND.row(1, 5)[3:], 5)),
+        ("format", sealed(b"AB\x01" + GROUND.row(1, 5)[3:], 5)),
+        ("size", sealed(GROUND.row(1, 5)[:HEADER_BYTES] + b"\0" * 9000, 5)),
+        ("variant", sealed(b"AB\x02\x07" + GROUND.row(1, 5)[4:], 5)),
         ("magic", b"[" * len(GROUND.row(1, 5))),
         ("truncated", b""),
     ],
-    ids=["of another user", "of another generation", "of a future format", "of an unknown policy", "foreign", "empty"],
+    ids=[
+        "another user",
+        "another generation",
+        "a future format",
+        "format 1",
+        "too long",
+        "unknown variant",
+        "foreign",
+        "empty",
+    ],
 )
 def test_a_row_of_another_kind_is_refused_with_its_reason(
     client: redis.Redis, service: Service, visitor: Visitor, reason: str, raw: bytes

@@ -8,6 +8,7 @@ import naive
 import numpy as np
 import numpy.typing as npt
 import pytest
+from drawn import identity_of
 from house import House, silent
 from scipy.stats import kstest
 
@@ -50,12 +51,13 @@ def test_every_stored_weight_is_the_independent_one_within_a_unit(
 ) -> None:
     users = house.loop.tables.users["user_id"].to_list()
     n_titles = house.loop.tables.titles.height
+    identity = identity_of(house.workspace, generation)
     with connect(house.url) as client:
         rows = [client.get(row_key(generation, user)) for user in users]
     off = []
     for place, (user, raw) in enumerate(zip(users, rows, strict=True)):
         assert isinstance(raw, bytes)
-        row = decode_row(raw, user, generation)
+        row = decode_row(raw, user, generation, identity)
         for title in range(n_titles):
             pick = row.pick(title)
             assert pick is not None

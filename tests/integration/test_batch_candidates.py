@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import ALL_BLOCKS, make_generation, silent, stored_rows
+from drawn import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
 
 from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row
@@ -43,8 +43,8 @@ def shortlists(workspace: Workspace) -> dict[str, list[str]]:
 def published_rows(workspace: Workspace, client: redis.Redis, store: str) -> dict[str, Row | None]:
     generation = make_generation(workspace)
     publish(workspace, generation, client, store, silent)
-    rows = stored_rows(client, workspace, generation)
-    return {user: decode_row(raw, user, generation) if raw else None for user, raw in rows.items()}
+    rows, identity = stored_rows(client, workspace, generation), identity_of(workspace, generation)
+    return {user: decode_row(raw, user, generation, identity) if raw else None for user, raw in rows.items()}
 
 
 def indices_of(row: Row) -> list[int]:

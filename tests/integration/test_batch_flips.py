@@ -4,16 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from drawn import make_generation, silent
+from drawn import Served, make_generation, served, silent
 
 from bandit.errors import InputError
-from bandit.snapshot import Current, part_key
+from bandit.snapshot import part_key, row_key
 from batch.flips import activate, flip, read_current, read_meta, rollback
 from batch.publish import publish
 from batch.store import connect
 from batch.workspace import Workspace
 
 THREADS, FLIPS_A_THREAD = 8, 25
+IDENTITY = "0" * 32
 
 
 @pytest.fixture
@@ -26,50 +27,50 @@ def published(workspace: Workspace, client: redis.Redis, store: str) -> Workspac
 
 def test_a_rollback_serves_what_was_served_before(published: Workspace, client: redis.Redis) -> None:
     assert rollback(client).generation == 2
-    assert read_current(client) == Current(2, 4, 3)
+    assert served(client) == Served(2, 4, 3)
 
 
 def test_rolling_back_twice_returns(published: Workspace, client: redis.Redis) -> None:
     rollback(client)
     rollback(client)
-    assert read_current(client) == Current(3, 5, 2)
+    assert served(client) == Served(3, 5, 2)
 
 
 def test_a_rollback_in_an_empty_store_is_refused(client: redis.Redis) -> None:
     with pytest.raises(InputError, match="there is no previous generation to roll back to; publish twice first"):
         rollback(client)
-    assert read_current(client) is None
+    assert served(client) is None
 
 
 def test_a_rollback_after_a_single_publish_is_refused(workspace: Workspace, client: redis.Redis, store: str) -> None:
     publish(workspace, make_generation(workspace), client, store, silent)
     with pytest.raises(InputError, match="no previous generation"):
         rollback(client)
-    assert read_current(client) == Current(1, 1)
+    assert served(client) == Served(1, 1)
 
 
 def test_an_older_generation_that_is_whole_can_be_activated(published: Workspace, client: redis.Redis) -> None:
     flipped = activate(client, 1)
     assert (flipped.generation, flipped.previous, flipped.flip) == (1, 3, 4)
-    assert read_current(client) == Current(1, 4, 3)
+    assert served(client) == Served(1, 4, 3)
 
 
 def test_activating_what_is_current_keeps_what_was_before(published: Workspace, client: redis.Redis) -> None:
     activate(client, 3)
-    assert read_current(client) == Current(3, 4, 2)
+    assert served(client) == Served(3, 4, 2)
 
 
 def test_activating_what_the_store_lacks_is_refused(published: Workspace, client: redis.Redis) -> None:
     with pytest.raises(InputError, match=r"generation 9 is not whole in the store.*artwork publish --generation 9"):
         activate(client, 9)
-    assert read_current(client) == Current(3, 3, 2)
+    assert served(client) == Served(3, 3, 2)
 
 
 def test_activating_a_generation_that_lost_a_row_is_refused(published: Workspace, client: redis.Redis) -> None:
-    client.delete("art:g:2:u:u0300")
+    client.delete(row_key(2, "u0300"))
     with pytest.raises(InputError, match="generation 2 is not whole in the store"):
         activate(client, 2)
-    assert read_current(client) == Current(3, 3, 2)
+    assert served(client) == Served(3, 3, 2)
 
 
 def test_activating_a_generation_without_its_catalogue_is_refused(published: Workspace, client: redis.Redis) -> None:
@@ -83,20 +84,20 @@ def test_activating_a_generation_without_its_catalogue_is_refused(published: Wor
 def test_a_publish_after_a_rollback_goes_forward_again(published: Workspace, client: redis.Redis, store: str) -> None:
     rollback(client)
     publish(published, None, client, store, silent)
-    assert read_current(client) == Current(3, 5, 2)
+    assert served(client) == Served(3, 5, 2)
 
 
 def test_the_generation_rolled_back_from_is_not_swept(published: Workspace, client: redis.Redis, store: str) -> None:
     rollback(client)
     publish(published, make_generation(published), client, store, silent)
-    assert read_current(client) == Current(4, 5, 2)
+    assert served(client) == Served(4, 5, 2)
     assert activate(client, 3).generation == 3
 
 
 def test_flips_of_many_threads_are_all_counted_and_the_count_only_grows(client: redis.Redis, store: str) -> None:
     def flip_often(generation: int) -> list[int]:
         with connect(store) as own:
-            return [flip(own, generation, forward_only=False).flip for _ in range(FLIPS_A_THREAD)]
+            return [flip(own, generation, IDENTITY, forward_only=False).flip for _ in range(FLIPS_A_THREAD)]
 
     with ThreadPoolExecutor(THREADS) as pool:
         counts = list(pool.map(flip_often, range(1, THREADS + 1)))
@@ -111,7 +112,7 @@ def test_a_forward_flip_among_many_never_turns_back_time(client: redis.Redis, st
     def flip_forward(generation: int) -> bool:
         with connect(store) as own:
             try:
-                flip(own, generation, forward_only=True)
+                flip(own, generation, IDENTITY, forward_only=True)
             except InputError:
                 return False
         return True

@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 import pytest
 import redis
-from drawn import make_generation, silent, stored_rows
+from drawn import Served, identity_of, make_generation, served, silent, stored_rows
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import (
@@ -44,7 +44,7 @@ def test_every_user_has_a_row_of_the_picks_on_disk(workspace: Workspace, client:
     titles = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").title_ids
     read = []
     for user_id, raw in stored_rows(client, workspace, generation).items():
-        row = decode_row(raw or b"", user_id, generation)
+        row = decode_row(raw or b"", user_id, generation, identity_of(workspace, generation))
         picks = [row.pick(index) for index in range(len(titles))]
         read += [(user_id, title, pick.arm, pick.weight) for title, pick in zip(titles, picks, strict=True) if pick]
     on_disk = pl.read_parquet(folder_of(workspace, generation) / "picks" / "*.parquet")
@@ -59,9 +59,9 @@ def test_the_catalogue_and_meta_in_the_store_describe_the_generation(
     made = publish_new(workspace, client, store)
     meta = read_meta(client, made.generation)
     assert meta is not None
-    assert (meta.users, meta.titles, meta.policies) == (600, 12, ("uniform",))
+    assert (meta.users, meta.titles, meta.variants) == (600, 12, ("uniform",))
     parts = read_bytes(client, [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
-    catalogue = decode_catalogue([part or b"" for part in parts], meta.catalogue_digest)
+    catalogue = decode_catalogue([part or b"" for part in parts], meta.catalogue_digest, meta.counts)
     own = Catalogue.read(folder_of(workspace, made.generation) / "catalogue.parquet")
     assert [title.title_id for title in catalogue.titles] == own.title_ids
     assert [artwork for title in catalogue.titles for artwork in title.artworks] == own.frame["artwork_id"].to_list()
@@ -77,7 +77,7 @@ def test_a_second_publish_keeps_the_first_as_the_previous_one(
 ) -> None:
     first, second = publish_new(workspace, client, store), publish_new(workspace, client, store)
     assert (second.generation, second.previous, second.swept) == (2, 1, 0)
-    assert read_current(client) == Current(2, 2, 1)
+    assert served(client) == Served(2, 2, 1)
     assert None not in stored_rows(client, workspace, first.generation).values()
 
 
@@ -87,7 +87,7 @@ def test_a_fourth_publish_has_swept_all_but_three(workspace: Workspace, client: 
     fourth = publish_new(workspace, client, store)
     assert generations_of(client) == {2, 3, 4}
     assert fourth.swept == 601
-    assert read_current(client) == Current(4, 4, 3)
+    assert served(client) == Served(4, 4, 3)
 
 
 def test_a_catalogue_that_no_generation_names_is_swept(workspace: Workspace, client: redis.Redis, store: str) -> None:
@@ -104,9 +104,9 @@ def test_rows_with_a_number_above_the_current_one_are_not_swept(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     publish_new(workspace, client, store)
-    client.set("art:g:9:u:somebody", b"another publisher is at work")
+    client.set(row_key(9, "somebody"), b"another publisher is at work")
     publish_new(workspace, client, store)
-    assert client.exists("art:g:9:u:somebody")
+    assert client.exists(row_key(9, "somebody"))
 
 
 def test_publishing_the_current_generation_again_changes_no_row(
@@ -137,7 +137,7 @@ def test_a_store_with_too_little_memory_is_refused_before_a_row_is_written(
     with pytest.raises(SurroundingsError, match=r"generation 2 needs about .* raise maxmemory"):
         publish_new(workspace, client, store)
     assert generations_of(client) == {1}
-    assert read_current(client) == Current(1, 1)
+    assert served(client) == Served(1, 1)
 
 
 def test_picks_that_changed_on_disk_are_refused(workspace: Workspace, client: redis.Redis, store: str) -> None:
@@ -159,7 +159,7 @@ def test_a_number_taken_by_another_workspace_is_refused(
     with pytest.raises(InputError, match="the store holds another generation 1, published from another workspace"):
         publish(other, make_generation(other, seed=2), client, store, silent)
     assert stored_rows(client, workspace, 1) == before
-    assert read_current(client) == Current(1, 1)
+    assert served(client) == Served(1, 1)
 
 
 def test_a_generation_that_does_not_exist_is_refused(workspace: Workspace, client: redis.Redis, store: str) -> None:
@@ -178,7 +178,7 @@ def test_an_older_generation_than_the_current_one_is_refused_before_a_row_is_wri
     with pytest.raises(InputError, match=r"generation 2 is served, which is newer than 1; nothing was written.*older"):
         publish(workspace, older, client, store, silent)
     assert client.dbsize() == keys
-    assert read_current(client) == Current(newer.generation, 1)
+    assert served(client) == Served(newer.generation, 1)
 
 
 def test_an_older_generation_is_served_when_that_is_asked_for(
@@ -203,24 +203,24 @@ def test_a_row_lost_while_publishing_is_noticed_before_the_flip(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     def lose_a_row(what: str, done: int, total: int) -> None:
-        client.delete("art:g:1:u:u0300")
+        client.delete(row_key(1, "u0300"))
 
     generation = make_generation(workspace)
     with pytest.raises(SurroundingsError, match=r"the store holds 599 rows of generation 1, 600 were written"):
         publish(workspace, generation, client, store, lose_a_row)
-    assert read_current(client) is None
+    assert served(client) is None
 
 
 def test_a_row_damaged_while_publishing_is_noticed_before_the_flip(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     def damage_a_row(what: str, done: int, total: int) -> None:
-        client.setrange("art:g:1:u:u0001", 20, b"\xff\xff")
+        client.setrange(row_key(1, "u0001"), 20, b"\xff\xff")
 
     generation = make_generation(workspace)
     with pytest.raises(SurroundingsError, match=r"generation 1 did not arrive whole: .*; publish again"):
         publish(workspace, generation, client, store, damage_a_row)
-    assert read_current(client) is None
+    assert served(client) is None
 
 
 def test_a_value_that_no_publisher_wrote_is_an_error_of_the_store(client: redis.Redis, store: str) -> None:
@@ -239,12 +239,12 @@ def test_the_targets_of_the_load_test_are_users_and_titles_of_the_generation(
     assert set(targets["titles"]) == set(pl.read_parquet(workspace.titles)["title_id"])
 
 
-def test_current_is_written_as_json_that_names_generation_flip_and_previous(
+def test_current_is_written_as_json_that_names_generation_identity_flip_and_previous(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     publish_new(workspace, client, store)
     (raw,) = read_bytes(client, [CURRENT_KEY])
-    assert raw == encode_json(Current(1, 1))
+    assert raw == encode_json(Current(1, identity_of(workspace, 1), 1))
     assert decode_current(raw or b"").previous is None
 
 
@@ -261,3 +261,15 @@ def test_a_publisher_rests_after_each_command_for_as_long_as_it_took(client: red
     assert len(rests) == 3
     assert all(rest > 0 for rest in rests)
     assert client.get(row_key(3, f"u{2 * ROWS_A_WRITE}")) == b"row"
+
+
+def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_the_flip(
+    workspace: Workspace, client: redis.Redis, store: str
+) -> None:
+    generation = make_generation(workspace)
+    client.set(row_key(1, "somebody-else"), b"left behind")
+    with pytest.raises(
+        SurroundingsError, match=r"holds 601 rows .* 600 were written; remove art:g:1:u:\{\*\}, then publish"
+    ):
+        publish(workspace, generation, client, store, silent)
+    assert served(client) is None

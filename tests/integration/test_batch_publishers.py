@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from drawn import make_generation, silent, stored_rows
+from drawn import Served, make_generation, served, silent, stored_rows
 from shell import artwork_started, environment
 
 from bandit.errors import InputError, RowError
-from bandit.snapshot import Current, decode_row, row_key
+from bandit.snapshot import decode_row, row_key
 from batch.catalogue import Catalogue
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -124,13 +124,13 @@ class Reader:
                 now = read_current(client)
                 if now is not None:
                     self.seen.add(now.generation)
-                    self._read_rows(client, now.generation)
+                    self._read_rows(client, now.generation, now.identity)
 
-    def _read_rows(self, client: redis.Redis, generation: int) -> None:
+    def _read_rows(self, client: redis.Redis, generation: int, identity: str) -> None:
         rows = read_bytes(client, [row_key(generation, user_id) for user_id in self.users])
         for user_id, raw in zip(self.users, rows, strict=True):
             try:
-                decode_row(raw or b"", user_id, generation)
+                decode_row(raw or b"", user_id, generation, identity)
             except RowError as error:
                 self.wrong.append(f"generation {generation}, user {user_id}: {error}")
 
@@ -141,8 +141,8 @@ def test_a_publisher_killed_at_any_moment_leaves_a_whole_generation_and_another_
 ) -> None:
     publish(large, 1, client, store, silent)
     kill_after(rows, large, 2, client, store)
-    left = read_current(client)
-    assert left in {Current(1, 1), Current(2, 2, 1)}
+    left = served(client)
+    assert left in {Served(1, 1), Served(2, 2, 1)}
     assert left is not None
     assert_whole(client, large, left.generation)
     assert publish(large, 2, client, store, silent).previous == 1
@@ -157,7 +157,7 @@ def test_a_publisher_killed_before_its_flip_has_changed_nothing_that_is_served(
     with stopped_after(rows, large, 2, store) as process:
         assert count_rows(client, 2) == rows
         process.kill()
-    assert read_current(client) == Current(1, 1)
+    assert served(client) == Served(1, 1)
     assert_whole(client, large, 1)
 
 
@@ -167,7 +167,7 @@ def test_what_a_killed_publisher_left_cannot_be_activated(large: Workspace, clie
         process.kill()
     with pytest.raises(InputError, match=r"generation 2 is not whole in the store"):
         activate(client, 2)
-    assert read_current(client) == Current(1, 1)
+    assert served(client) == Served(1, 1)
 
 
 def test_what_a_killed_publisher_left_is_swept_once_a_later_generation_is_current(
@@ -194,7 +194,7 @@ def test_a_publisher_that_is_overtaken_is_refused_and_flips_nothing(
         _, complaint = slow.communicate(timeout=HANG_SECONDS)
     assert "InputError: generation 3 is served, which is newer than 2" in complaint
     assert slow.returncode == 1
-    assert read_current(client) == Current(3, 2, 1)
+    assert served(client) == Served(3, 2, 1)
     assert_whole(client, large, 3)
     assert reader.seen <= {1, 3}
     assert reader.wrong == []
@@ -207,7 +207,7 @@ def test_a_newer_publisher_that_is_slow_flips_last(large: Workspace, client: red
         with stopped_after(3000, large, 3, store) as slow:
             publish(large, 2, client, store, silent)
         assert slow.returncode == 0
-    assert read_current(client) == Current(3, 3, 2)
+    assert served(client) == Served(3, 3, 2)
     assert_whole(client, large, 2)
     assert_whole(client, large, 3)
     assert reader.seen <= {1, 2, 3}

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import log_days, make_generation, shorten
+from drawn import identity_of, log_days, make_generation, shorten
 
 from bandit.hashing import hash_ids
 from bandit.snapshot import decode_row, keyed_hash
@@ -99,7 +99,7 @@ def test_the_rows_are_the_same_bytes_wherever_they_are_made(logged: Workspace, t
 
 def test_the_header_of_a_row_names_the_policy_of_its_user(logged: Workspace) -> None:
     generation = make_generation(logged, "thompson", seed=SEED, other_policy="popularity", explore_share=0.2)
-    config = read_manifest(logged, generation).config
+    config, identity = read_manifest(logged, generation).config, identity_of(logged, generation)
     catalogue = Catalogue.read(folder_of(logged, generation) / "catalogue.parquet")
     rows = dict(encoded_rows(logged, generation, catalogue))
     users = pl.read_parquet(logged.users)["user_id"].to_list()
@@ -107,7 +107,7 @@ def test_the_header_of_a_row_names_the_policy_of_its_user(logged: Workspace) -> 
     for user, other in zip(users, on_other_side(config, hash_ids(users)).tolist(), strict=True):
         exploring = keyed_hash("explore", SEED, generation, user, "") < 0.2 * 2**64
         expected.append("uniform" if exploring else "popularity" if other else "thompson")
-    named = [config.policies[decode_row(rows[user], user, generation).policy] for user in users]
+    named = [config.policies[decode_row(rows[user], user, generation, identity).variant] for user in users]
     assert set(named) == {"thompson", "popularity", "uniform"}
     assert named == expected
 

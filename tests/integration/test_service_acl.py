@@ -90,7 +90,7 @@ def test_the_jobs_need_every_command_of_their_user_and_no_other(
         done = call(*words, "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
         assert done.code == 0, done.err
     with redis.Redis.from_url(url) as client, pytest.raises(InputError, match="published meanwhile"):
-        flip(client, 1, forward_only=True)
+        flip(client, 1, "0" * 32, forward_only=True)
     assert used(admin) == commands(documented()["artwork-batch"])
 
 

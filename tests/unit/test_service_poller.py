@@ -1,6 +1,11 @@
 """Following art:current, and the catalogue kept on disk, against a store in memory."""
 
 import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -19,26 +24,28 @@ from bandit.snapshot import (
     part_key,
 )
 from service.health import Health
-from service.kept import load_kept
+from service.kept import MAGIC, load_kept
 from service.metrics import Metrics
 from service.poller import Poller
 from service.store import MemoryStore
 
 
-def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a") -> str:
+def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a", identity: str = "1" * 32) -> str:
     digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", (artwork,), 0, (65535,)),), "beta"))
-    meta = Meta(generation, 7, "manifest", digest, len(parts), 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    described = ("manifest", digest, len(parts), 1, 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
+    meta = Meta(generation, identity, 7, *described)
     store.values |= {part_key(digest, number): part for number, part in enumerate(parts)}
-    store.values |= {meta_key(generation): encode_json(meta), CURRENT_KEY: encode_json(Current(generation, flip))}
+    current = Current(generation, identity, flip)
+    store.values |= {meta_key(generation): encode_json(meta), CURRENT_KEY: encode_json(current)}
     return part_key(digest, 0)
 
 
 class Followed:
     """A poller with everything around it."""
 
-    def __init__(self, store: MemoryStore, kept: Path | None = None) -> None:
+    def __init__(self, store: MemoryStore, kept: Path | None = None, load_seconds: float = 30.0) -> None:
         self.store, self.metrics, self.health = store, Metrics(), Health()
-        self.poller = Poller(store, self.metrics, self.health, kept=kept)
+        self.poller = Poller(store, self.metrics, self.health, kept=kept, load_seconds=load_seconds)
 
     def start(self) -> "Followed":
         asyncio.run(self.poller.start())
@@ -74,9 +81,67 @@ def test_a_flip_is_followed_with_the_next_poll(store: MemoryStore) -> None:
 def test_a_rollback_is_followed_like_any_flip(store: MemoryStore) -> None:
     publish(store, 2, 2)
     followed = Followed(store).start()
-    store.values[CURRENT_KEY] = encode_json(Current(1, 3, 2))
+    store.values[CURRENT_KEY] = encode_json(Current(1, "1" * 32, 3, 2))
     followed.poll()
     assert followed.generation == 1
+
+
+@pytest.mark.parametrize("flip", [1, 2])
+def test_another_generation_of_the_same_number_is_followed_whatever_its_flip(store: MemoryStore, flip: int) -> None:
+    publish(store, 1, 2, "a", "1" * 32)
+    followed = Followed(store).start()
+    publish(store, 1, flip, "b", "2" * 32)
+    followed.poll()
+    assert followed.poller.serving is not None
+    assert (followed.poller.serving.identity, followed.poller.serving.current.flip) == ("2" * 32, flip)
+    assert followed.poller.serving.titles[b"t"].pieces == (b'"title_id":"t","artwork_id":"b"',)
+
+
+def test_a_meta_of_another_identity_than_current_names_is_not_taken(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    store.values[CURRENT_KEY] = encode_json(Current(1, "2" * 32, 2))
+    followed.poll()
+    assert followed.poller.serving is not None
+    assert followed.poller.serving.identity == "1" * 32
+    assert followed.load_errors("identity") == 1
+
+
+def test_a_catalogue_of_the_same_digest_is_read_again_where_meta_says_that_there_is_more_in_it(
+    store: MemoryStore,
+) -> None:
+    followed = Followed(store).start()
+    publish(store, 2, 2)
+    store.values[meta_key(2)] = store.values[meta_key(2)].replace(b'"artworks":1', b'"artworks":2')
+    followed.poll()
+    assert (followed.generation, followed.load_errors("catalogue")) == (1, 1)
+
+
+def test_a_store_of_format_1_is_refused_with_what_to_run(store: MemoryStore) -> None:
+    store.values[CURRENT_KEY] = b'{"flip":3,"generation":1,"previous":null}'
+    followed = Followed(store).start()
+    assert (followed.generation, followed.load_errors("format")) == (None, 1)
+    assert "is of row format 1" in followed.health.degraded()[0]
+    assert "run `artwork publish`" in followed.health.degraded()[0]
+
+
+def test_a_generation_that_never_ends_loading_is_given_up_and_tried_again(store: MemoryStore) -> None:
+    class Endless(MemoryStore):
+        """Never gives a part while ``is_slow``."""
+
+        is_slow = True
+
+        async def get(self, key: str, max_bytes: int) -> bytes | None:
+            while self.is_slow and key.startswith("art:c:"):
+                await asyncio.sleep(0.001)
+            return await super().get(key, max_bytes)
+
+    endless = Endless(store.values)
+    followed = Followed(endless, load_seconds=0.05).start()
+    assert (followed.generation, followed.load_errors("deadline")) == (None, 1)
+    assert "was not loaded within 0.05 s" in followed.health.degraded()[0]
+    endless.is_slow = False
+    followed.poll()
+    assert (followed.generation, followed.health.degraded()) == (1, [])
 
 
 def test_a_poll_without_a_flip_reads_one_key(store: MemoryStore) -> None:
@@ -96,7 +161,7 @@ def test_an_unchanged_catalogue_is_not_read_again(store: MemoryStore) -> None:
 
 def test_a_generation_without_meta_is_not_taken(store: MemoryStore) -> None:
     followed = Followed(store).start()
-    store.values[CURRENT_KEY] = encode_json(Current(2, 2))
+    store.values[CURRENT_KEY] = encode_json(Current(2, "1" * 32, 2))
     followed.poll()
     assert followed.generation == 1
     assert followed.load_errors("meta") == 1
@@ -122,7 +187,7 @@ def test_a_damaged_part_keeps_the_old_catalogue_until_it_is_mended(store: Memory
     assert (followed.generation, followed.health.degraded()) == (2, [])
 
 
-@pytest.mark.parametrize("value", [b"", b"[]", b"{", b'{"generation": "1", "flip": 1}'])
+@pytest.mark.parametrize("value", [b"", b"[]", b"{", b'{"generation": "1", "flip": 1}', b" " * 100_000_000])
 def test_a_damaged_current_keeps_what_is_served(store: MemoryStore, value: bytes) -> None:
     followed = Followed(store).start()
     store.values[CURRENT_KEY] = value
@@ -171,15 +236,100 @@ def test_a_kept_catalogue_is_the_only_file_left_behind(store: MemoryStore, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["catalogue.bin"]
 
 
-@pytest.mark.parametrize("content", [b"", b"a\nb\nc", b"\n\n"])
+def refused_at_the_start(store: MemoryStore, kept: Path) -> None:
+    """A start is none the worse for the file, with a store and without; with one, the file is written again if it can be."""
+    dead = MemoryStore()
+    dead.available = False
+    assert Followed(dead, kept).start().generation is None
+    followed = Followed(store, kept).start()
+    assert (followed.generation, followed.load_errors("kept")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a\nb\nc", b"\n\n", b"\n\n\n", b"\0" * 1000, MAGIC, MAGIC + b"0" * 32 + b"\n"]
+)
 def test_a_damaged_kept_catalogue_is_refused_and_replaced(store: MemoryStore, tmp_path: Path, content: bytes) -> None:
     kept = tmp_path / "catalogue.bin"
     kept.write_bytes(content)
     with pytest.raises(RowError):
         asyncio.run(load_kept(kept))
-    followed = Followed(store, kept).start()
-    assert (followed.generation, followed.load_errors("kept")) == (1, 1)
-    assert asyncio.run(load_kept(kept)) == followed.poller.serving
+    refused_at_the_start(store, kept)
+    assert asyncio.run(load_kept(kept)) is not None
+
+
+def test_a_kept_catalogue_with_any_byte_changed_or_cut_short_is_refused(store: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    Followed(store, kept).start()
+    content = kept.read_bytes()
+    changed = [content[:place] + bytes([byte ^ 1]) + content[place + 1 :] for place, byte in enumerate(content)]
+    shorter = [content[:length] for length in range(len(content))]
+    for wrong in (*changed, *shorter, content + b"\0", content + content):
+        kept.write_bytes(wrong)
+        with pytest.raises(RowError):
+            asyncio.run(load_kept(kept))
+
+
+def sealed(*lines: bytes) -> bytes:
+    """A kept catalogue of any content under the digest that fits."""
+    content = b"\n".join(lines)
+    return MAGIC + blake2b(content, digest_size=16).hexdigest().encode() + b"\n" + content
+
+
+def kept_lines(store: MemoryStore, kept: Path) -> tuple[bytes, bytes, bytes]:
+    Followed(store, kept).start()
+    _, current, meta, packed = kept.read_bytes().split(b"\n", 3)
+    return current, meta, packed
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("wrong", [b"", b"[]", b'{"generation":1}', b"[" * 2000, b"\xff" * 100, b"x" * 100_000])
+def test_a_kept_catalogue_with_a_wrong_line_never_stops_a_start_though_its_digest_fits(
+    store: MemoryStore, tmp_path: Path, place: int, wrong: bytes
+) -> None:
+    kept = tmp_path / "catalogue.bin"
+    lines = list(kept_lines(store, kept))
+    lines[place] = wrong
+    kept.write_bytes(sealed(*lines))
+    refused_at_the_start(store, kept)
+
+
+def test_a_kept_catalogue_of_before_is_refused_and_replaced(store: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    _, meta, packed = kept_lines(store, kept)
+    kept.write_bytes(b"\n".join((b'{"flip":1,"generation":1,"previous":null}', meta, packed)))
+    refused_at_the_start(store, kept)
+    assert asyncio.run(load_kept(kept)) is not None
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
+    "link to nowhere": lambda path: path.symlink_to(path.parent / "nowhere" / "at all"),
+    "link to itself": lambda path: path.symlink_to(path),
+    "device that never ends": lambda path: path.symlink_to("/dev/zero"),
+    "socket": bind,
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_file_in_the_place_of_the_kept_catalogue_never_stops_a_start(store: MemoryStore, kind: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # a short path, for the socket
+        kept = Path(folder) / "catalogue.bin"
+        NO_FILES[kind](kept)
+        assert Followed(store, kept).start().generation == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_kept_catalogue_that_may_not_be_read_never_stops_a_start(store: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    Followed(store, kept).start()
+    kept.chmod(0)
+    refused_at_the_start(store, kept)
 
 
 def test_a_disk_that_refuses_costs_no_answer(store: MemoryStore, tmp_path: Path) -> None:
@@ -189,9 +339,10 @@ def test_a_disk_that_refuses_costs_no_answer(store: MemoryStore, tmp_path: Path)
     assert followed.health.degraded()[0].startswith("catalogue not kept on disk")
 
 
-def test_a_creation_time_that_is_no_time_gives_an_unknown_age(store: MemoryStore) -> None:
+@pytest.mark.parametrize("time", [b"yesterday", b"0001-01-01"])
+def test_a_creation_time_that_is_no_time_gives_an_unknown_age(store: MemoryStore, time: bytes) -> None:
     meta = store.values[meta_key(1)]
-    store.values[meta_key(1)] = meta.replace(b"2026-01-01T00:00:00Z", b"yesterday")
+    store.values[meta_key(1)] = meta.replace(b"2026-01-01T00:00:00Z", time)
     followed = Followed(store).start()
     age = sample(followed.metrics.text(), "artwork_catalogue_age_seconds")
     assert age == pytest.approx(float("nan"), nan_ok=True)

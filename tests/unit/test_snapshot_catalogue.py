@@ -1,18 +1,34 @@
 import json
+import tracemalloc
 import zlib
+from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandit.errors import RowError
-from bandit.snapshot import PART_BYTES, Catalogue, CatalogueTitle, decode_catalogue, encode_catalogue
+from bandit.errors import InputError, RowError
+from bandit.snapshot import (
+    MAX_CATALOGUE_BYTES,
+    MAX_TITLES,
+    PART_BYTES,
+    Catalogue,
+    CatalogueTitle,
+    Counts,
+    decode_catalogue,
+    encode_catalogue,
+    most_parts,
+    most_plain_bytes,
+)
 
-IDS = st.text("abc019._~-", min_size=1, max_size=12)
+IDS = st.text("abc019._~-", min_size=1, max_size=12) | st.text("A", min_size=64, max_size=64)
 SMALL = Catalogue(
     (
-        CatalogueTitle("t1", ("a", "b"), 1, (65534, 1)),
+        CatalogueTitle("t1", ("a", "b"), 1, (65534, 1), ((1, 65534),)),
         CatalogueTitle("t2", ("c",), 0, (65535,), ((65535,),)),
     ),
     "popularity",
@@ -21,12 +37,20 @@ SMALL = Catalogue(
 
 
 @st.composite
-def titles(random: st.DrawFn) -> CatalogueTitle:
-    artworks = random(st.lists(IDS, min_size=1, max_size=5))
-    weights = st.lists(st.integers(0, 65535), min_size=len(artworks), max_size=len(artworks)).map(tuple)
-    segments = random(st.lists(weights, max_size=2))
+def titles(random: st.DrawFn, title_id: str, n_segments: int) -> CatalogueTitle:
+    artworks = random(st.lists(IDS, min_size=1, max_size=5, unique=True))
+    cuts = st.lists(st.integers(0, 65535), min_size=len(artworks) - 1, max_size=len(artworks) - 1).map(sorted)
+    weights = cuts.map(lambda found: tuple(high - low for low, high in pairwise([0, *found, 65535]))) | st.just(())
+    segments = random(st.lists(weights, min_size=n_segments, max_size=n_segments))
     default = random(st.integers(0, len(artworks) - 1))
-    return CatalogueTitle(random(IDS), tuple(artworks), default, random(weights), tuple(segments))
+    return CatalogueTitle(title_id, tuple(artworks), default, random(weights), tuple(segments))
+
+
+@st.composite
+def catalogues(random: st.DrawFn) -> Catalogue:
+    segments = random(st.lists(IDS, max_size=2, unique=True))
+    named = random(st.lists(IDS, max_size=6, unique=True))
+    return Catalogue(tuple(random(titles(name, len(segments))) for name in named), "popularity", tuple(segments))
 
 
 def large() -> Catalogue:
@@ -35,30 +59,30 @@ def large() -> Catalogue:
     return Catalogue(tuple(CatalogueTitle(name, (name,), 0, (65535,)) for name in names), "popularity")
 
 
-@given(st.lists(titles(), max_size=6).map(tuple), st.lists(IDS, max_size=2).map(tuple))
+@given(catalogues())
 @settings(deadline=None)
-def test_a_catalogue_comes_back_as_it_was(some: tuple[CatalogueTitle, ...], segments: tuple[str, ...]) -> None:
-    catalogue = Catalogue(some, "popularity", segments)
+def test_a_catalogue_comes_back_as_it_was(catalogue: Catalogue) -> None:
     digest, parts = encode_catalogue(catalogue)
-    assert decode_catalogue(parts, digest) == catalogue
+    assert decode_catalogue(parts, digest, catalogue.counts) == catalogue
 
 
 def test_the_digest_of_a_known_catalogue_never_changes() -> None:
-    assert encode_catalogue(SMALL)[0] == "1040a4bd2f45cff27617932b4e117eba"
+    without = replace(SMALL, titles=(replace(SMALL.titles[0], segments=()), SMALL.titles[1]))
+    assert encode_catalogue(without)[0] == "1040a4bd2f45cff27617932b4e117eba"
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_a_catalogue_reads_the_same_however_it_was_compressed(level: int) -> None:
     digest, parts = encode_catalogue(SMALL)
     packed = zlib.compress(zlib.decompress(b"".join(parts)), level)
-    assert decode_catalogue([packed], digest) == SMALL
+    assert decode_catalogue([packed], digest, SMALL.counts) == SMALL
 
 
 def test_a_large_catalogue_is_cut_into_parts_within_the_limit() -> None:
     digest, parts = encode_catalogue(large())
     assert len(parts) > 2
     assert max(map(len, parts)) == PART_BYTES
-    assert decode_catalogue(parts, digest) == large()
+    assert decode_catalogue(parts, digest, large().counts) == large()
 
 
 @pytest.mark.parametrize("gone", [0, 1, -1])
@@ -66,13 +90,13 @@ def test_a_missing_part_is_refused(gone: int) -> None:
     digest, parts = encode_catalogue(large())
     del parts[gone]
     with pytest.raises(RowError, match="publish again"):
-        decode_catalogue(parts, digest)
+        decode_catalogue(parts, digest, large().counts)
 
 
 def test_parts_in_another_order_are_refused() -> None:
     digest, parts = encode_catalogue(large())
     with pytest.raises(RowError, match="publish again"):
-        decode_catalogue(parts[::-1], digest)
+        decode_catalogue(parts[::-1], digest, large().counts)
 
 
 def test_every_flipped_byte_of_a_part_is_refused() -> None:
@@ -80,21 +104,164 @@ def test_every_flipped_byte_of_a_part_is_refused() -> None:
     for place in range(2, len(part)):  # the first two bytes describe the compression, not the content
         damaged = part[:place] + bytes([part[place] ^ 0x55]) + part[place + 1 :]
         with pytest.raises(RowError) as caught:
-            decode_catalogue([damaged], digest)
+            decode_catalogue([damaged], digest, SMALL.counts)
         assert caught.value.reason == "catalogue"
 
 
 def test_the_parts_of_another_catalogue_are_refused() -> None:
     digest, _ = encode_catalogue(SMALL)
-    _, parts = encode_catalogue(Catalogue(SMALL.titles[:1], "popularity"))
+    _, parts = encode_catalogue(replace(SMALL, fallback_policy="uniform"))
     with pytest.raises(RowError, match="has the digest"):
-        decode_catalogue(parts, digest)
+        decode_catalogue(parts, digest, SMALL.counts)
 
 
-@pytest.mark.parametrize(("field", "value", "said"), [("format", 2, "format 2"), ("titles", 3, "header says 3")])
-def test_a_header_that_does_not_fit_is_refused(field: str, value: int, said: str) -> None:
-    _, parts = encode_catalogue(SMALL)
-    header, *lines = zlib.decompress(b"".join(parts)).split(b"\n")
-    plain = b"\n".join([json.dumps(json.loads(header) | {field: value}).encode(), *lines])
-    with pytest.raises(RowError, match=said):
-        decode_catalogue([zlib.compress(plain)], blake2b(plain, digest_size=16).hexdigest())
+def refusal_of(plain: bytes, counts: Counts = SMALL.counts) -> str:
+    """What is said of lines whose digest is right."""
+    with pytest.raises(RowError) as caught:
+        decode_catalogue([zlib.compress(plain)], blake2b(plain, digest_size=16).hexdigest(), counts)
+    assert caught.value.reason == "catalogue"
+    return str(caught.value)
+
+
+def lines_of(catalogue: Catalogue = SMALL) -> list[bytes]:
+    return zlib.decompress(b"".join(encode_catalogue(catalogue)[1])).split(b"\n")
+
+
+def with_member(line: bytes, name: str, value: object) -> bytes:
+    return json.dumps(json.loads(line) | {name: value}).encode()
+
+
+def each(name: str, values: Iterable[Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for value in values]
+
+
+NESTED = b"[" * 100_000 + b"]" * 100_000
+UNUSABLE = {
+    "not JSON": b"{",
+    "no object": b"[]",
+    "not UTF-8": b'{"title_id":"\xff"}',
+    "UTF-16": '{"title_id":"t1"}'.encode("utf-16"),
+    "nested deeply": NESTED[:3000] + NESTED[-3000:],
+    "nothing": b"",
+    "not a number": b'{"title_id":NaN}',
+    "two documents": b"{}{}",
+    "a number of 5,000 digits": b'{"title_id":' + b"9" * 5000 + b"}",
+}
+WRONG_MEMBERS = [
+    *each("title_id", ("", "t/1", "t\n1", "t" * 65, "é", 1, None, ["t1"], {"t1": 1}, "\ud800")),
+    *each("artworks", ([], "ab", ["a", "a"], ["a", 1], ["a", None], ["a", "b/"], {"a": 1}, None)),
+    ("artworks", [f"a{number}" for number in range(257)]),
+    *each("default", (-1, 2, 1.0, True, "1", None, 2**64, [1])),
+    *each("weights", ([65535], [65534, 2], [65536, -1], [65535.0, 0], [True, 65534], "ab", None, {})),
+    *each("weights", ([65534, "1"], [65535, None], [[65535], 0], [2**64, 65535 - 2**64], 65535)),
+    *each("segments", ([[1, 1]], [[65535, 0]], [[]], "s", None, [None], {}, [65535, 0])),
+]
+
+
+@pytest.mark.parametrize("line", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_a_line_that_is_no_object_is_refused(line: bytes) -> None:
+    header, first, _ = lines_of()
+    assert "publish again" in refusal_of(b"\n".join([header, first, line]))
+    assert "publish again" in refusal_of(b"\n".join([line, first]))
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_MEMBERS)
+def test_a_title_with_a_member_of_another_type_range_or_size_is_refused(name: str, value: object) -> None:
+    plain = Catalogue((CatalogueTitle("t1", ("a", "b"), 1, (65534, 1)),), "popularity")
+    header, line = lines_of(plain)
+    said = refusal_of(b"\n".join([header, with_member(line, name, value)]), Counts(1, 500))
+    assert "a title of the catalogue" in said
+    assert name in said
+    counts = plain.counts._replace(artworks=500)
+    assert "500" in refusal_of(b"\n".join([header, line]), counts)  # and nothing else was wrong
+
+
+@pytest.mark.parametrize("name", ["title_id", "artworks", "default", "weights", "segments"])
+def test_a_title_that_lacks_a_member_is_refused_with_its_name(name: str) -> None:
+    header, line, _ = lines_of()
+    value = json.loads(line)
+    del value[name]
+    assert f"lacks {name}" in refusal_of(b"\n".join([header, json.dumps(value).encode()]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("format", 2, "format 2"),
+        ("format", True, "has format True"),
+        ("titles", 3, "has titles 3"),
+        ("titles", 10**12, "has titles 1000000000000"),
+        ("fallback_policy", None, "has fallback_policy None"),
+        ("fallback_policy", "beta\n", "has fallback_policy"),
+        ("segments", [], "has segments"),
+        ("segments", ["s1", "s2"], "has segments"),
+        ("segments", "s", "has segments s"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(field: str, value: object, said: str) -> None:
+    header, *lines = lines_of()
+    assert said in refusal_of(b"\n".join([with_member(header, field, value), *lines]))
+
+
+def test_a_title_that_is_there_twice_is_refused() -> None:
+    header, first, _ = lines_of()
+    assert "title t1 of the catalogue is there twice" in refusal_of(b"\n".join([header, first, first]), Counts(2, 4, 1))
+
+
+@pytest.mark.parametrize(
+    "counts", [Counts(3, 3, 1), Counts(2, 4, 1), Counts(1, 3, 1), Counts(2, 2, 1), Counts(2, 3, 2)]
+)
+def test_a_catalogue_with_more_or_less_in_it_than_its_meta_says_is_refused(counts: Counts) -> None:
+    refusal_of(b"\n".join(lines_of()), counts)
+
+
+def test_what_inflates_to_more_than_its_counts_allow_is_refused_before_it_is_inflated() -> None:
+    bomb = zlib.compress(b" " * 100_000_000, 9)  # 100 kB
+    tracemalloc.start()
+    try:
+        with pytest.raises(RowError, match="inflates to more than"):
+            decode_catalogue([bomb], "0" * 32, Counts(200, 1000))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_counts_allow_more_than_a_fixed_size() -> None:
+    assert most_plain_bytes(Counts(MAX_TITLES, MAX_TITLES * 256, 64)) == MAX_CATALOGUE_BYTES
+
+
+def test_compressed_bytes_beyond_what_the_counts_allow_are_refused_before_they_are_inflated() -> None:
+    with pytest.raises(RowError, match="is larger than 2 titles with 3 artworks can be"):
+        decode_catalogue([b"\0" * PART_BYTES] * 2, "0" * 32, SMALL.counts)
+
+
+@pytest.mark.parametrize("rest", [b"x", b"x" * 1000, zlib.compress(b"more")])
+@pytest.mark.parametrize("in_own_part", [True, False])
+def test_bytes_after_the_end_of_a_catalogue_are_refused(rest: bytes, in_own_part: bool) -> None:
+    digest, (part,) = encode_catalogue(SMALL)
+    with pytest.raises(RowError, match="publish again"):
+        decode_catalogue([part, rest] if in_own_part else [part + rest], digest, SMALL.counts)
+
+
+@given(catalogues(), st.sampled_from([0, 6, 9]))
+@settings(deadline=None)
+def test_every_catalogue_is_within_the_sizes_that_follow_from_its_counts(catalogue: Catalogue, level: int) -> None:
+    _, parts = encode_catalogue(catalogue)
+    plain = zlib.decompress(b"".join(parts))
+    assert len(plain) <= most_plain_bytes(catalogue.counts)
+    assert len(zlib.compress(plain, level)) <= most_parts(catalogue.counts) * PART_BYTES
+
+
+def test_the_longest_title_is_within_the_size_that_follows_from_its_counts() -> None:
+    artworks = tuple(f"{number:064d}" for number in range(256))
+    weights = (65535 - 255 * 128, *[128] * 255)
+    title = CatalogueTitle("t" * 64, artworks, 255, weights, (weights,) * 64)
+    catalogue = Catalogue((title,), "p" * 256, tuple(f"{number:064d}" for number in range(64)))
+    digest, parts = encode_catalogue(catalogue)
+    assert decode_catalogue(parts, digest, catalogue.counts) == catalogue
+
+
+def test_a_catalogue_of_more_titles_than_a_shortlist_can_name_is_not_written() -> None:
+    title = CatalogueTitle("t", ("a",), 0, (65535,))
+    with pytest.raises(InputError, match="the catalogue has 65,537 titles"):
+        encode_catalogue(Catalogue((title,) * (MAX_TITLES + 1), "popularity"))

@@ -1,12 +1,15 @@
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
-from bandit.errors import RowError
+from bandit.errors import OldFormatError, RowError
 from bandit.snapshot import (
     Current,
     Meta,
+    decode_any_current,
     decode_current,
     decode_meta,
     digest_of_key,
@@ -14,17 +17,26 @@ from bandit.snapshot import (
     generation_of_key,
     is_id,
     meta_key,
+    parse_key,
     part_key,
     row_key,
     row_prefix,
+    rows_pattern,
 )
 
-META = Meta(17, 7, "aa", "bb", 2, 943, 200, ("thompson",), "2026-01-01T00:00:00+00:00")
+IDENTITY = "0123456789abcdef" * 2
+META = Meta(17, IDENTITY, 7, "manifest", "b" * 32, 1, 943, 200, 2000, ("thompson",), "2026-01-01T00:00:00+00:00")
+CURRENT = Current(17, IDENTITY, 3, 16)
+OLD_CURRENT = b'{"flip":3,"generation":17,"previous":16}'
+OLD_META = (
+    b'{"catalogue_digest":"bb","catalogue_parts":2,"created_at":"2026-01-01T00:00:00+00:00","format":1,"generation":17,'
+    b'"manifest_digest":"aa","policies":["thompson"],"seed":7,"titles":200,"users":943}'
+)
 
 
 def test_the_keys_are_those_of_the_store_layout() -> None:
     keys = (meta_key(17), row_key(17, "u1"), part_key("abc", 2))
-    assert keys == ("art:g:17:meta", "art:g:17:u:u1", "art:c:abc:2")
+    assert keys == ("art:g:17:meta", "art:g:17:u:{u1}", "art:c:abc:2")
 
 
 def test_a_row_key_starts_with_the_prefix_of_its_generation_alone() -> None:
@@ -37,13 +49,47 @@ def test_a_key_tells_its_generation(key: str) -> None:
     assert generation_of_key(key) == 17
 
 
-@pytest.mark.parametrize("key", ["art:current", "art:g:", "art:g:x:meta", "art:g:17"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "art:current",
+            "art:g:",
+            "art:g:x:meta",
+            "art:g:17",
+            "art:g:17:",
+            "art:g:17:meta:x",
+            "art:g:17:u:",
+            "art:g:17:u:{}",
+        ),
+        *("art:g:17:u:{u1", "art:g:17:u:u1}", "art:g:17:u:{u 1}", "art:g:17:u:{u1}\n", "art:g:-1:meta", "art:g:0:meta"),
+        *("art:g:017:meta", "art:g:\u0661:meta", f"art:g:{'9' * 5000}:meta", "art:g:17:v:{u1}", "xart:g:17:meta"),
+    ],
+)
 def test_a_key_of_another_form_has_no_generation(key: str) -> None:
     assert generation_of_key(key) is None
 
 
+def test_a_key_tells_its_kind_and_its_user() -> None:
+    assert parse_key(meta_key(17)) == (17, "meta", "")
+    assert parse_key(row_key(17, "u.1")) == (17, "row", "u.1")
+    assert parse_key("art:g:17:u:u.1") == (17, "row of format 1", "u.1")
+
+
+def test_the_braces_of_a_row_key_are_around_the_user_alone() -> None:
+    assert row_key(17, "u1").partition("{")[2] == "u1}"
+    assert rows_pattern(17) == row_key(17, "*")
+
+
 def test_a_part_key_tells_its_catalogue() -> None:
-    assert digest_of_key(part_key("abc", 2)) == "abc"
+    assert digest_of_key(part_key("a" * 32, 2)) == "a" * 32
+
+
+@pytest.mark.parametrize(
+    "key", ["art:c:", "art:c:abc:0", f"art:c:{'a' * 32}", f"art:c:{'A' * 32}:0", f"art:c:{'a' * 32}:x"]
+)
+def test_a_key_that_is_no_part_has_no_catalogue(key: str) -> None:
+    assert digest_of_key(key) is None
 
 
 @pytest.mark.parametrize("text", ["u", "A" * 64, "a.b_c~d-9"])
@@ -56,9 +102,9 @@ def test_a_text_that_is_unsafe_in_keys_or_paths_is_no_id(text: str) -> None:
     assert not is_id(text)
 
 
-@pytest.mark.parametrize("previous", [None, 16])
+@pytest.mark.parametrize("previous", [None, 16, 18])
 def test_current_comes_back_as_it_was(previous: int | None) -> None:
-    current = Current(17, 3, previous)
+    current = Current(17, IDENTITY, 3, previous)
     assert decode_current(encode_json(current)) == current
 
 
@@ -67,14 +113,108 @@ def test_meta_comes_back_as_it_was() -> None:
 
 
 def test_the_same_value_has_the_same_bytes() -> None:
-    assert encode_json(Current(17, 3)) == b'{"flip":3,"generation":17,"previous":null}'
+    assert encode_json(Current(17, "a" * 32, 3)) == (
+        b'{"flip":3,"generation":17,"identity":"%s","previous":null}' % (b"a" * 32)
+    )
 
 
-@pytest.mark.parametrize("raw", [b"", b"17", b"null", b"[{}]", b'{"generation":17}', b"\xff"])
-def test_a_damaged_current_is_refused(raw: bytes) -> None:
+def test_two_generations_of_one_number_are_two_values() -> None:
+    assert Current(17, "a" * 32, 3) != Current(17, "b" * 32, 3)
+
+
+def each(name: str, values: Iterable[Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for value in values]
+
+
+NO_OBJECTS = {
+    "nothing": b"",
+    "a number": b"17",
+    "null": b"null",
+    "a list": b"[{}]",
+    "a text": b'"art"',
+    "cut short": b'{"generation":17',
+    "not UTF-8": b"\xff",
+    "UTF-16": encode_json(CURRENT).decode().encode("utf-16"),
+    "two": encode_json(CURRENT) * 2,
+    "followed by a byte": encode_json(CURRENT) + b"\0",
+    "nested deeply": b"[" * 2000 + b"]" * 2000,
+    "nested deeply in a member": b'{"generation":' + b"[" * 1990 + b"]" * 1990 + b"}",
+    "NaN": b'{"generation":NaN}',
+    "Infinity": b'{"generation":-Infinity}',
+    "a number of many digits": b'{"generation":' + b"9" * 4000 + b"}",
+    "a number of too many digits": b'{"generation":' + b"9" * 60_000 + b"}",
+    "100 MB": b" " * 100_000_000,
+}
+NO_NUMBERS: list[object] = [None, True, False, 1.0, 1e999, "1", "", [1], {"1": 1}, -1, -(2**70), 2**64]
+NO_TEXTS: list[object] = [None, 1, True, [], {}, "", "a\nb", "é", "\0", "\ud800", "x" * 257]
+NO_DIGESTS: list[object] = [
+    *NO_TEXTS,
+    "a" * 31,
+    "a" * 33,
+    "A" * 32,
+    "g" * 32,
+    "a" * 32 + "\n",
+    "*" * 32,
+    "../" + "a" * 29,
+]
+WRONG_CURRENT = [
+    *each("generation", [*NO_NUMBERS, 0, 2**32]),
+    *each("flip", [*NO_NUMBERS, 0, 2**53]),
+    *each("identity", NO_DIGESTS),
+    *each("previous", [*NO_NUMBERS[1:], 0, 2**32, 17]),
+]
+WRONG_META = [
+    *each("format", NO_NUMBERS),
+    *each("generation", [*NO_NUMBERS, 0, 2**32]),
+    *each("identity", NO_DIGESTS),
+    *each("seed", NO_NUMBERS),
+    *each("manifest_digest", NO_TEXTS),
+    *each("catalogue_digest", NO_DIGESTS),
+    *each("catalogue_parts", [*NO_NUMBERS, 0, 10**12]),
+    *each("users", [*NO_NUMBERS, 2**32]),
+    *each("titles", [*NO_NUMBERS, 0, 2001, 65537]),
+    *each("artworks", [*NO_NUMBERS, 0, 199, 200 * 256 + 1]),
+    *each("segments", [*NO_NUMBERS, 65]),
+    *each("variants", [None, 1, "thompson", [], {}, [1], [None], ["a", "a"], ["a\nb"], ["x" * 257], [["a"]]]),
+    *each("variants", [[1, None], ["a", True], [f"p{number}" for number in range(257)]]),
+    *each("created_at", NO_TEXTS),
+    *each("total", [*NO_NUMBERS, 0, 65534, 4095]),
+]
+
+
+@pytest.mark.parametrize("raw", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
+def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
+    for decode, reason in ((decode_current, "current"), (decode_any_current, "current"), (decode_meta, "meta")):
+        with pytest.raises(RowError) as caught:
+            decode(raw)
+        assert caught.value.reason == reason
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_CURRENT)
+def test_a_current_with_a_member_of_another_type_range_or_size_is_refused(name: str, value: object) -> None:
+    raw = json.dumps(asdict(CURRENT) | {name: value}).encode()
+    for decode in (decode_current, decode_any_current):
+        with pytest.raises(RowError) as caught:
+            decode(raw)
+        assert caught.value.reason == "current"
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_META)
+def test_a_meta_with_a_member_of_another_type_range_or_size_is_refused(name: str, value: object) -> None:
     with pytest.raises(RowError) as caught:
-        decode_current(raw)
-    assert caught.value.reason == "current"
+        decode_meta(json.dumps(asdict(META) | {name: value}).encode())
+    assert caught.value.reason in {"meta", "format"}
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("field", ["generation", "flip", "previous"])
+def test_a_current_that_lacks_a_field_is_refused_with_its_name(field: str) -> None:
+    value = asdict(CURRENT)
+    del value[field]
+    with pytest.raises(RowError, match=f"art:current lacks {field}; remove it, then publish again"):
+        decode_current(json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("field", sorted(asdict(META)))
@@ -85,6 +225,29 @@ def test_a_meta_that_lacks_a_field_is_refused_with_its_name(field: str) -> None:
         decode_meta(json.dumps(value).encode())
 
 
+def test_a_member_that_is_not_known_is_left_alone() -> None:
+    assert decode_current(json.dumps(asdict(CURRENT) | {"later": 1}).encode()) == CURRENT
+
+
 def test_a_meta_of_a_future_format_is_refused() -> None:
-    with pytest.raises(RowError, match="format 2"):
-        decode_meta(json.dumps(asdict(META) | {"format": 2}).encode())
+    with pytest.raises(RowError, match=r"row format 3, this reader knows 2; upgrade it") as caught:
+        decode_meta(json.dumps(asdict(META) | {"format": 3}).encode())
+    assert not isinstance(caught.value, OldFormatError)
+
+
+def test_current_and_meta_of_format_1_are_refused_with_what_to_run() -> None:
+    said = r"row format 1, .*; run `artwork publish` .*, or `artwork run`"
+    with pytest.raises(OldFormatError, match=said):
+        decode_current(OLD_CURRENT)
+    with pytest.raises(OldFormatError, match=said):
+        decode_meta(OLD_META)
+
+
+def test_a_publisher_sees_which_generation_of_format_1_is_served() -> None:
+    assert decode_any_current(OLD_CURRENT) == Current(17, "", 3)
+
+
+@pytest.mark.parametrize("wrong", [Current(0, IDENTITY, 1), Current(1, "x", 1), Current(1, IDENTITY, 2**53)])
+def test_what_a_reader_would_refuse_is_not_written(wrong: Current) -> None:
+    with pytest.raises(RowError):
+        encode_json(wrong)

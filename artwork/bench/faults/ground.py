@@ -27,6 +27,11 @@ ARTWORKS: Final = 4
 _WEIGHTS: Final = (30000, 20000, 10000, 5535)
 
 
+def identity_of(generation: int) -> str:
+    """The identity of a generation, which no other one has."""
+    return f"{generation:032x}"
+
+
 @dataclass(frozen=True)
 class Ground:
     """Users ``u0`` to ``u<users-1>`` and titles ``t0`` to ``t<titles-1>``, four artworks a title.
@@ -57,7 +62,7 @@ class Ground:
     def row(self, generation: int, user: int) -> bytes:
         """The row of a user."""
         picks = struct.pack("<BH", user % ARTWORKS, self.weight(user)) * self.titles
-        return encode_row(self.user_id(user), generation, 0, picks)
+        return encode_row(self.user_id(user), generation, identity_of(generation), 0, picks)
 
     def described(self, generation: int) -> dict[str, bytes]:
         """What a generation has in the store besides its rows: meta and catalogue."""
@@ -66,13 +71,15 @@ class Ground:
         digest, parts = encode_catalogue(Catalogue(titles, FALLBACK_POLICY))
         meta = Meta(
             generation=generation,
+            identity=identity_of(generation),
             seed=7,
             manifest_digest="none",
             catalogue_digest=digest,
             catalogue_parts=len(parts),
             users=self.users,
             titles=self.titles,
-            policies=(POLICY,),
+            artworks=ARTWORKS * self.titles,
+            variants=(POLICY,),
             created_at="2026-01-01T00:00:00Z",
         )
         found = {part_key(digest, number): part for number, part in enumerate(parts)}
@@ -100,4 +107,4 @@ def publish(client: redis.Redis, ground: Ground, generation: int, flip: int) -> 
 
 def make_current(client: redis.Redis, generation: int, flip: int) -> None:
     """Name a generation as the one to serve."""
-    client.set(CURRENT_KEY, encode_json(Current(generation, flip)))
+    client.set(CURRENT_KEY, encode_json(Current(generation, identity_of(generation), flip)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import asked
-from artwork.bench.serving.ground import GENERATION, POLICY, Ground
+from artwork.bench.serving.ground import GENERATION, IDENTITY, POLICY, Ground
 from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
@@ -51,7 +51,7 @@ def _compare_page(ground: Ground, server: Running, user: int, row: bytes) -> Non
 
 def _pick(row: bytes, user_id: str, title: int) -> dict[str, Any]:
     """What the row says, by the decoder that publisher and service share; rows are dense where answers are compared."""
-    pick = decode_row(row, user_id, GENERATION).pick(title)
+    pick = decode_row(row, user_id, GENERATION, IDENTITY).pick(title)
     if pick is None:
         raise WrongAnswerError(f"the row of {user_id} has no pick for title {title}")
     return {

@@ -13,6 +13,7 @@ from bandit import snapshot
 from bandit.snapshot import CatalogueTitle, Current, Meta
 
 GENERATION: Final = 1
+IDENTITY: Final = f"{GENERATION:032x}"
 POLICY: Final = "thompson"
 FALLBACK_POLICY: Final = "popularity"
 ARTWORKS: Final = 10
@@ -54,7 +55,7 @@ class Ground:
             start = user % _PERIOD * snapshot.PICK_BYTES
             body = picks[start : start + self.picks * snapshot.PICK_BYTES]
             indices = b"" if self.is_dense else struct.pack(f"<{self.picks}H", *self.titles_of(user))
-            yield f"u{user}", snapshot.encode_row(f"u{user}", GENERATION, 0, body, indices)
+            yield f"u{user}", snapshot.encode_row(f"u{user}", GENERATION, IDENTITY, 0, body, indices)
 
     def catalogue(self) -> snapshot.Catalogue:
         """Every title, with weights of the fallback that add up."""
@@ -70,16 +71,19 @@ class Ground:
 def publish(client: redis.Redis, ground: Ground) -> None:
     """Empty the store, write the ground, and make it current; through pipelines of MSET, as a publisher writes."""
     client.flushall()
-    digest, parts = snapshot.encode_catalogue(ground.catalogue())
+    catalogue = ground.catalogue()
+    digest, parts = snapshot.encode_catalogue(catalogue)
     meta = Meta(
         generation=GENERATION,
+        identity=IDENTITY,
         seed=7,
         manifest_digest="none",
         catalogue_digest=digest,
         catalogue_parts=len(parts),
         users=ground.users,
         titles=ground.titles,
-        policies=(POLICY,),
+        artworks=catalogue.counts.artworks,
+        variants=(POLICY,),
         created_at="2026-01-01T00:00:00+00:00",
     )
     client.mset({snapshot.part_key(digest, number): part for number, part in enumerate(parts)})
@@ -87,4 +91,4 @@ def publish(client: redis.Redis, ground: Ground) -> None:
     rows = ground.rows()
     while batch := list(islice(rows, _ROWS_A_WRITE)):
         client.mset({snapshot.row_key(GENERATION, user_id): row for user_id, row in batch})
-    client.set(snapshot.CURRENT_KEY, snapshot.encode_json(Current(GENERATION, 1)))
+    client.set(snapshot.CURRENT_KEY, snapshot.encode_json(Current(GENERATION, IDENTITY, 1)))

@@ -45,7 +45,7 @@ class Rows:
         self.meta = snapshot.decode_meta(await self._get(snapshot.meta_key(self.generation)))
         digest = self.meta.catalogue_digest
         parts = [await self._get(snapshot.part_key(digest, part)) for part in range(self.meta.catalogue_parts)]
-        self.catalogue = snapshot.decode_catalogue(parts, digest)
+        self.catalogue = snapshot.decode_catalogue(parts, digest, self.meta.counts)
         self.places = {title.title_id: place for place, title in enumerate(self.catalogue.titles)}
 
     async def look_up(self, user_id: str, title_id: str) -> PickBody:
@@ -55,10 +55,10 @@ class Rows:
         place = self.places[title_id]
         title = self.catalogue.titles[place]
         raw = cast("bytes | None", await self.client.get(snapshot.row_key(self.generation, user_id)))
-        row = None if raw is None else snapshot.decode_row(raw, user_id, self.generation)
+        row = None if raw is None else snapshot.decode_row(raw, user_id, self.generation, self.meta.identity)
         pick = None if row is None else row.pick(place)
         if row is not None and pick is not None:
-            arm, weight, source, policy = pick.arm, pick.weight, "personalized", self.meta.policies[row.policy]
+            arm, weight, source, policy = pick.arm, pick.weight, "personalized", self.meta.variants[row.variant]
         else:
             hashed = snapshot.keyed_hash(snapshot.FALLBACK, self.meta.seed, self.generation, user_id, title_id)
             arm = snapshot.draw(title.weights, hashed)

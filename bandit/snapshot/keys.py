@@ -1,0 +1,87 @@
+"""Ids, and the keys of the store.
+
+A user's row has braces around the user: in a cluster they alone decide the slot, so that rows of a generation spread over the
+nodes and those of a user stay on one. Rows of format 1 have none; a publisher knows them by that and sweeps them.
+"""
+
+import re
+from typing import Final, Literal, NamedTuple
+
+ID_PATTERN: Final = r"[A-Za-z0-9._~-]{1,64}"
+"""What a user, title or artwork id looks like: safe in a key, in a URL path and in a file."""
+
+is_id: Final = re.compile(ID_PATTERN).fullmatch
+
+CURRENT_KEY: Final = "art:current"
+OVERLAY_KEY: Final = "art:catalogue"
+ROWS_PATTERN: Final = "art:g:*"
+METAS_PATTERN: Final = "art:g:*:meta"
+PARTS_PATTERN: Final = "art:c:*"
+ROW_END: Final = "}"
+"""What every row key ends with."""
+
+_of_generation: Final = re.compile(
+    rf"art:g:([1-9][0-9]{{0,9}}):(?:meta|u:(?P<braced>\{{)?(?P<user>{ID_PATTERN})(?(braced)\}}))"
+).fullmatch
+_of_part: Final = re.compile(r"art:c:([0-9a-f]{32}):[0-9]{1,9}").fullmatch
+
+
+def meta_key(generation: int) -> str:
+    """The key of a generation's description."""
+    return f"art:g:{generation}:meta"
+
+
+def row_prefix(generation: int) -> str:
+    """What every row key of a generation starts with; the user and ``ROW_END`` follow."""
+    return f"art:g:{generation}:u:{{"
+
+
+def row_key(generation: int, user_id: str) -> str:
+    """The key of one user's row in a generation."""
+    return f"{row_prefix(generation)}{user_id}{ROW_END}"
+
+
+def rows_pattern(generation: int) -> str:
+    """The pattern of a generation's row keys."""
+    return f"{row_prefix(generation)}*{ROW_END}"
+
+
+def part_key(digest: str, part: int) -> str:
+    """The key of one part of a catalogue, addressed by the catalogue's content."""
+    return f"art:c:{digest}:{part}"
+
+
+def parts_pattern(digest: str) -> str:
+    """The pattern of the keys of a catalogue's parts."""
+    return f"art:c:{digest}:*"
+
+
+class KeyOfGeneration(NamedTuple):
+    """What a key of ``ROWS_PATTERN`` says: whose it is, and of which kind; ``user_id`` is empty for a meta."""
+
+    generation: int
+    kind: Literal["meta", "row", "row of format 1"]
+    user_id: str = ""
+
+
+def parse_key(key: str) -> KeyOfGeneration | None:
+    """Read a key of ``ROWS_PATTERN``; None for one that no publisher writes."""
+    found = _of_generation(key)
+    if found is None:
+        return None
+    generation, user_id = int(found[1]), found["user"]
+    if user_id is None:
+        return KeyOfGeneration(generation, "meta")
+    return KeyOfGeneration(generation, "row" if found["braced"] else "row of format 1", user_id)
+
+
+def generation_of_key(key: str) -> int | None:
+    """The generation that a key of ``ROWS_PATTERN`` belongs to; None for one that no publisher writes."""
+    found = parse_key(key)
+    return found.generation if found else None
+
+
+def digest_of_key(key: str) -> str | None:
+    """The catalogue digest in a key of ``PARTS_PATTERN``; None for one that no publisher writes."""
+    found = _of_part(key)
+    return found[1] if found else None

@@ -1,0 +1,146 @@
+"""Which generation is served (``art:current``), and what a generation in the store is (its meta)."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from bandit.errors import OldFormatError, RowError
+from bandit.snapshot.catalogue import MAX_ARMS, MAX_SEGMENTS, MAX_TITLES, Counts, most_parts
+from bandit.snapshot.checks import MAX_GENERATION, Fields
+from bandit.snapshot.hashing import MASK64, TOTAL_WEIGHT
+from bandit.snapshot.rows import ROW_FORMAT
+
+MAX_FLIP: Final = (1 << 53) - 1
+"""What a double, and so every reader of JSON and of metrics, counts exactly."""
+
+MAX_CURRENT_BYTES: Final = 4096
+MAX_META_BYTES: Final = 65536
+MAX_VARIANTS: Final = 256
+MAX_USERS: Final = (1 << 32) - 1
+_REMEDY: Final = "remove it, then publish again"
+_OLD: Final = (
+    "is of row format 1, which was written until November 2026 and is not read any more;"
+    " run `artwork publish` for the newest generation on disk, or `artwork run`"
+)
+
+
+@dataclass(frozen=True)
+class Current:
+    """Value of ``art:current``: the generation served, its identity, a count of flips that only grows, what was served before.
+
+    Two that differ in anything are a flip: the number alone does not say whose generation it is. ``identity`` is empty for a
+    generation of row format 1, which only publishers see, who replace it.
+    """
+
+    generation: int
+    identity: str
+    flip: int
+    previous: int | None = None
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Value of ``art:g:<generation>:meta``; ``variants`` is what a row's variant indexes: the names of their policies.
+
+    ``identity`` is the digest of what decides the generation's picks; ``manifest_digest`` is for information. ``users`` counts
+    rows; ``titles``, ``artworks`` and ``segments`` are those of the catalogue, which bound its size.
+    """
+
+    generation: int
+    identity: str
+    seed: int
+    manifest_digest: str
+    catalogue_digest: str
+    catalogue_parts: int
+    users: int
+    titles: int
+    artworks: int
+    variants: tuple[str, ...]
+    created_at: str
+    segments: int = 0
+    total: int = TOTAL_WEIGHT
+    format: int = ROW_FORMAT
+
+    @property
+    def counts(self) -> Counts:
+        """How much there is in the catalogue."""
+        return Counts(self.titles, self.artworks, self.segments)
+
+
+def encode_json(value: Current | Meta) -> bytes:
+    """A dataclass as canonical JSON: sorted keys, no spaces. What a reader would refuse is not written.
+
+    Raises:
+        RowError: a field is out of its range.
+    """
+    raw = json.dumps(asdict(value), sort_keys=True, separators=(",", ":")).encode()
+    if isinstance(value, Current):
+        decode_current(raw)
+    else:
+        decode_meta(raw)
+    return raw
+
+
+def decode_current(raw: bytes) -> Current:
+    """Read ``art:current``.
+
+    Raises:
+        OldFormatError: it is of row format 1.
+        RowError: reason "current"; the value is not what a publisher writes.
+    """
+    current = decode_any_current(raw)
+    if not current.identity:
+        raise OldFormatError(f"the store's current generation {current.generation} {_OLD}")
+    return current
+
+
+def decode_any_current(raw: bytes) -> Current:
+    """The same for publishers: where it is of row format 1, its identity is empty.
+
+    Raises:
+        RowError: reason "current".
+    """
+    fields = Fields(raw, "art:current", "current", MAX_CURRENT_BYTES, _REMEDY)
+    generation = fields.integer("generation", 1, MAX_GENERATION)
+    flip = fields.integer("flip", 1, MAX_FLIP)
+    if "identity" not in fields:
+        return Current(generation, "", flip)
+    previous = fields.integer_or_none("previous", 1, MAX_GENERATION)
+    if previous == generation:
+        raise fields.wrong(f"names generation {generation} as its own previous one")
+    return Current(generation, fields.digest("identity"), flip, previous)
+
+
+def decode_meta(raw: bytes) -> Meta:
+    """Read a generation's meta.
+
+    Raises:
+        OldFormatError: it is of row format 1.
+        RowError: reason "meta", the value is not what a publisher writes; reason "format", it is of a format to come.
+    """
+    fields = Fields(raw, "the generation's meta", "meta", MAX_META_BYTES, _REMEDY)
+    found = fields.integer("format", 0, MASK64)
+    if found == 1:
+        raise OldFormatError(f"the generation {_OLD}")
+    if found != ROW_FORMAT:
+        raise RowError("format", f"the generation has row format {found}, this reader knows {ROW_FORMAT}; upgrade it")
+    titles = fields.integer("titles", 1, MAX_TITLES)
+    counts = Counts(
+        titles, fields.integer("artworks", titles, titles * MAX_ARMS), fields.integer("segments", 0, MAX_SEGMENTS)
+    )
+    return Meta(
+        generation=fields.integer("generation", 1, MAX_GENERATION),
+        identity=fields.digest("identity"),
+        seed=fields.integer("seed", 0, MASK64),
+        manifest_digest=fields.text("manifest_digest"),
+        catalogue_digest=fields.digest("catalogue_digest"),
+        catalogue_parts=fields.integer("catalogue_parts", 1, most_parts(counts)),
+        users=fields.integer("users", 0, MAX_USERS),
+        titles=counts.titles,
+        artworks=counts.artworks,
+        variants=fields.texts("variants", 1, MAX_VARIANTS),
+        created_at=fields.text("created_at"),
+        segments=counts.segments,
+        total=fields.integer("total", TOTAL_WEIGHT, TOTAL_WEIGHT),
+        format=found,
+    )
