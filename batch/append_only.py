@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from bandit.errors import RowError, SurroundingsError
@@ -25,9 +26,10 @@ _LENGTH_BYTES: Final = 32  # between a key and its value stand at most the lengt
 
 def damaged(folder: Path, reason: str) -> str:
     """A refusal of a damaged append-only file that says what mends it."""
+    command = f"artwork store rebuild --workspace {quote(str(folder.parent))}"
     return (
-        f"the append-only file in {folder / NAME} is damaged: {reason}; `artwork store rebuild --workspace {folder.parent}`"
-        " puts it aside, starts an empty store, and publishes again what was served"
+        f"the append-only file in {folder / NAME} is damaged: {reason}; `{command}` puts it aside, starts an empty store, and"
+        " publishes again what was served"
     )
 
 

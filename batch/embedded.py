@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import redis
 
@@ -73,7 +74,8 @@ def store_url(root: Path, *, start: bool = True) -> str:
     store = running_store(root)
     if store is None:
         raise SurroundingsError(
-            f"the store of {root} does not run; start it with `artwork store start --workspace {root}`, or set {URL_VARIABLE}"
+            f"the store of {root} does not run; start it with `artwork store start --workspace {quote(str(root))}`,"
+            f" or set {URL_VARIABLE}"
         )
     return store.url
 
@@ -113,7 +115,7 @@ def start_store(
     """
     if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a folder that this user may not look into
         raise InputError(
-            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {root}` makes one"
+            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {quote(str(root))}` makes one"
         )
     folder = store_folder(root)
     try:
@@ -239,7 +241,7 @@ def _ended(folder: Path) -> str:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
         text = log.read().decode(errors="replace").rpartition("Valkey is starting")[2]
     told = [line.partition(" # ")[2] for line in re.split(r"\n(?=\d+:\w )", text) if "overcommit" not in line]
-    reason = " ".join(" ".join(told).split())[:_REASON_LETTERS]
+    reason = " ".join(" ".join(told).split()).partition(": make a backup of your AOF file")[0][:_REASON_LETTERS]
     if _DAMAGE.search(reason):
         return damaged(folder, reason)
     return f"the embedded store did not come up: {reason or 'its log does not say why'}; see {folder / _LOG}"
@@ -254,7 +256,7 @@ def _shut_down(server: Server, folder: Path, *, force: bool) -> int:
         except redis.ResponseError as error:
             raise SurroundingsError(
                 f"the store does not stop, because it cannot write all that it holds ({error}); see {folder / _LOG};"
-                f" `artwork store rebuild --workspace {folder.parent}` stops it all the same"
+                f" `artwork store rebuild --workspace {quote(str(folder.parent))}` stops it all the same"
             ) from error
     return server.pid
 

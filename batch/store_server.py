@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import redis
@@ -155,11 +156,11 @@ def unreachable(folder: Path) -> str:
     if record is not None and is_server(record, folder):
         return (
             f"the embedded store of {folder} runs as process {record.pid} but does not answer at {record.socket};"
-            f" `artwork store stop --workspace {folder.parent}` ends it, then start again"
+            f" `artwork store stop --workspace {quote(str(folder.parent))}` ends it, then start again"
         )
     return (
         f"another process holds {folder / _LOCK} and no store answers: another command is starting the store, or it runs"
-        f" where this command cannot see it, as in a container; `fuser -v {folder / _LOCK}` names it"
+        f" where this command cannot see it, as in a container; `fuser -v {quote(str(folder / _LOCK))}` names it"
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import emit, errors, progress_bars
-from bandit.errors import SurroundingsError
+from bandit.errors import InputError, SurroundingsError
 from batch.embedded import EmbeddedStore, running_store, start_store, stop_store
 from batch.store import URL_VARIABLE, connect, store_errors
 from batch.store_server import store_folder
@@ -96,6 +96,8 @@ def read_status(root: Path) -> Status:
     """Ask the embedded Valkey of a workspace, if it runs."""
     from batch.flips import read_current  # noqa: PLC0415
 
+    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a folder that this user may not look into
+        raise InputError(f"{root} is not a folder; expected a workspace")
     store = running_store(root)
     if store is None:
         return Status(store_folder(root), running=False)

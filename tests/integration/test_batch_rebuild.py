@@ -94,6 +94,11 @@ def append(path: Path, what: bytes) -> None:
     path.write_bytes(path.read_bytes() + what)
 
 
+def put_a_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.touch()
+
+
 DAMAGES: dict[str, Damage] = {
     "zeros after a crash": lambda root: append(the(root, "*.incr.aof"), bytes(4096)),
     "a command that is none": lambda root: append(the(root, "*.incr.aof"), b"*1\r\n$3\r\nrot\r\n"),
@@ -108,10 +113,7 @@ DAMAGES: dict[str, Damage] = {
     "half a manifest": lambda root: cut(the(root, "*.manifest")),
     "a manifest that is rubbish": lambda root: the(root, "*.manifest").write_bytes(b"\xffrubbish\n"),
     "a manifest of files elsewhere": lambda root: the(root, "*.manifest").write_text("file ../x.aof seq 1 type i\n"),
-    "a file in place of the folder": lambda root: (
-        shutil.rmtree(root / "store" / NAME),
-        (root / "store" / NAME).touch(),
-    ),
+    "a file in place of the folder": lambda root: put_a_file(root / "store" / NAME),
 }
 
 

@@ -130,6 +130,9 @@ ON_A_WORKSPACE = [
     ("generations", "list", "-w"),
     ("generations", "activate", "1", "-w"),
     ("generations", "rollback", "-w"),
+    ("store", "start", "-w"),
+    ("store", "status", "-w"),
+    ("store", "rebuild", "-w"),
 ]
 
 
