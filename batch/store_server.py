@@ -27,6 +27,7 @@ from batch.store import URL_VARIABLE, store_errors
 
 _RECORD = "server.json"
 _LOCK = "lock"
+_SOCKET = "valkey.sock"
 _RECORD_BYTES = 65_536
 _FOLDER_BYTES = 1000  # a server that is asked for its folder has room for 1,024
 _ASIDE = ".damaged-"
@@ -103,8 +104,8 @@ def read_record(folder: Path) -> Record | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     is_process = isinstance(pid, int) and not isinstance(pid, bool) and 1 < pid < 2**31
-    is_path = isinstance(socket, str) and socket.startswith("/") and "\0" not in socket
-    return Record(pid, Path(socket)) if is_process and is_path else None
+    is_socket = isinstance(socket, str) and _is_runtime(Path(socket))
+    return Record(pid, Path(socket)) if is_process and is_socket else None
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -235,13 +236,23 @@ def socket_of(folder: Path) -> Path:
     name = blake2b(f"{found.st_dev}:{found.st_ino}".encode(), digest_size=8).hexdigest()
     for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp"):  # noqa: S108 - the folder in it is private
         if base and os.path.isabs(base) and os.path.isdir(base):  # noqa: PTH112, PTH117 - isdir takes any string
-            socket = Path(os.path.realpath(base), f"artwork-bandit-{os.getuid()}", name, "valkey.sock")
+            socket = Path(os.path.realpath(base), _runtime_name(), name, _SOCKET)
             if len(os.fsencode(socket)) <= SOCKET_BYTES and _is_utf8(socket):
                 return socket
     raise SurroundingsError(
         "there is no folder for the socket of the store, because /tmp is missing; set XDG_RUNTIME_DIR to a folder of your own"
         " with a short path and mode 700"
     )
+
+
+def _runtime_name() -> str:
+    return f"artwork-bandit-{os.getuid()}"
+
+
+def _is_runtime(socket: Path) -> bool:
+    """Whether a path is one that a socket of this user may have."""
+    shape = (socket.name, socket.parent.parent.name) == (_SOCKET, _runtime_name())
+    return shape and socket.is_absolute() and "\0" not in str(socket) and len(os.fsencode(socket)) <= SOCKET_BYTES
 
 
 def _flock(handle: int, kind: int) -> bool:

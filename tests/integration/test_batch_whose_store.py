@@ -1,0 +1,580 @@
+"""Whose store it is: another local user, another workspace and another process get nothing of it, and it gets nothing of them."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+from shell import artwork, assert_refused, call, environment, runtime_folder
+
+from bandit.errors import SurroundingsError
+from batch.embedded import running_store, start_store, stop_store, store_pid, store_url
+from batch.store import URL_VARIABLE, connect
+from batch.store_server import is_held, socket_of, store_folder
+
+STRANGER = 65534
+as_root = pytest.mark.skipif(
+    os.getuid() != 0, reason="only root can become another user; the rules are tested in unit/"
+)
+
+BECOME = f"""
+import os, socket, sys
+os.setgroups([])
+os.setgid({STRANGER})
+os.setuid({STRANGER})
+os.umask(0)
+"""
+LISTEN = """
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listening", flush=True)
+while True:
+    listener.accept()
+    print("somebody came", flush=True)
+"""
+REACH = """
+for what in (lambda: os.listdir(sys.argv[1]), lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2])):
+    try:
+        what()
+        print("reached")
+    except PermissionError:
+        print("refused")
+"""
+# Imported before, because another user may not be able to read this Python.
+ASK = (
+    "from pathlib import Path; from bandit.errors import SurroundingsError;"
+    " from batch.embedded import running_store, start_store, stop_store"
+    + BECOME
+    + """
+for what in (start_store, stop_store, running_store):
+    try:
+        what(Path(sys.argv[1]))
+    except SurroundingsError as error:
+        print(error)
+"""
+)
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with runtime_folder() as folder:
+        monkeypatch.delenv(URL_VARIABLE, raising=False)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "w").mkdir()
+    yield tmp_path / "w"
+    with suppress(SurroundingsError):  # what a test put in place of a file
+        stop_store(tmp_path / "w")
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder like /tmp, in which every user may make folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+def as_stranger(code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run some Python as another user, who has no other rights."""
+    return subprocess.run(
+        [sys.executable, "-c", BECOME + code, *words], capture_output=True, text=True, check=True, timeout=30, cwd="/"
+    )
+
+
+@contextmanager
+def server_of_a_stranger(path: Path) -> Iterator[Callable[[], str]]:
+    """A server of another user at a socket; yields what ends it and tells what it saw after it listened."""
+    command = [sys.executable, "-c", BECOME + LISTEN, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+
+        def end() -> str:
+            process.kill()
+            assert process.stdout is not None
+            return process.stdout.read()
+
+        try:
+            yield end
+        finally:
+            process.kill()
+
+
+def make_by_stranger(path: Path) -> None:
+    as_stranger("os.makedirs(sys.argv[1], mode=0o755)", str(path))
+
+
+COMMANDS = [
+    ("store", "start"),
+    ("generations", "list"),
+    ("serve", "--port", "0"),
+    ("store", "rebuild"),
+]
+
+
+@as_root
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_server_in_a_folder_that_another_user_made_first_is_never_connected_to(
+    words: tuple[str, ...], root: Path, shared: Path
+) -> None:
+    (root / "store").mkdir()
+    socket = socket_of(root / "store")
+    make_by_stranger(socket.parent)
+    with server_of_a_stranger(socket) as end:
+        answer = artwork(*words, "-w", str(root))
+        assert_refused(answer, 3, f"{socket.parent.parent} belongs to another user (uid {STRANGER})", "XDG_RUNTIME_DIR")
+        assert call("store", "status", "-w", str(root)).out.startswith("the store does not run")
+        assert call("store", "stop", "-w", str(root)).out == "no embedded store runs for this workspace\n"
+        assert end() == ""
+
+
+@as_root
+def test_a_server_behind_a_link_that_another_user_made_is_never_connected_to(root: Path, shared: Path) -> None:
+    (root / "store").mkdir()
+    socket = socket_of(root / "store")
+    make_by_stranger(shared / "theirs" / socket.parent.name)
+    as_stranger("os.symlink(*sys.argv[1:])", str(shared / "theirs"), str(socket.parent.parent))
+    with server_of_a_stranger(shared / "theirs" / socket.parent.name / socket.name) as end:
+        assert_refused(call("store", "start", "-w", str(root)), 3, "is a link, expected a folder")
+        assert end() == ""
+
+
+@as_root
+def test_a_folder_that_another_user_puts_in_the_place_of_a_running_store_is_never_connected_to(
+    root: Path, shared: Path
+) -> None:
+    """Without the sticky bit anybody may rename what is in a folder; the record still names the socket."""
+    store = start_store(root)
+    socket = socket_of(root / "store")
+    shared.chmod(0o777)
+    as_stranger("os.rename(*sys.argv[1:])", str(socket.parent.parent), str(shared / "old"))
+    make_by_stranger(socket.parent)
+    with server_of_a_stranger(socket) as end:
+        for words in (("generations", "list"), ("store", "status"), ("store", "start"), ("serve", "--port", "0")):
+            assert_refused(call(*words, "-w", str(root)), 3, "nothing was read from or sent to it")
+        assert end() == ""
+    shared.chmod(0o1777)
+    shutil.rmtree(socket.parent.parent)
+    (shared / "old").rename(socket.parent.parent)
+    assert store_pid(root) == store.pid
+
+
+@as_root
+def test_a_server_of_another_user_in_a_folder_of_ones_own_is_not_spoken_to(root: Path, runtime: Path) -> None:
+    """It cannot come there by itself; the kernel's word on who listens is asked all the same."""
+    store = start_store(root)
+    socket = socket_of(root / "store")
+    for path in (runtime, socket.parent.parent, socket.parent):
+        path.chmod(0o777)
+    socket.rename(socket.with_name("ours"))
+    with server_of_a_stranger(socket):
+        for path in (socket.parent, socket.parent.parent, runtime):
+            path.chmod(0o700)
+        assert_refused(call("generations", "list", "-w", str(root)), 3, f"belongs to another user (uid {STRANGER})")
+    socket.unlink()
+    socket.with_name("ours").rename(socket)
+    assert store_pid(root) == store.pid
+
+
+@as_root
+def test_another_user_can_neither_read_the_data_nor_reach_the_socket(root: Path, shared: Path) -> None:
+    before = os.umask(0)
+    try:
+        start_store(root)
+    finally:
+        os.umask(before)
+    for path in (root.parent, *root.parents[1:4]):
+        path.chmod(path.stat().st_mode | 0o055)  # pytest's own folders are private
+    reached = as_stranger(REACH, str(root / "store"), str(socket_of(root / "store")))
+    assert reached.stdout.split() == ["refused", "refused"]
+
+
+@as_root
+def test_the_store_of_another_user_is_one_line(root: Path) -> None:
+    start_store(root)
+    for path in (root.parent, *root.parents[1:4]):
+        path.chmod(path.stat().st_mode | 0o055)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK, str(root)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    why = f"{root}/store belongs to another user (uid 0), whose store this is; use a workspace of your own, or set "
+    assert [line.startswith(why) for line in asked.stdout.splitlines()] == [True] * 3, asked.stdout
+    assert store_pid(root) is not None
+
+
+# --- links, pipes and modes, which need no other user ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o777], ids=oct)
+def test_the_store_is_private_whatever_the_umask(umask: int, root: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with connect(start_store(root).url) as client:
+            client.set("art:test", "x")
+            client.bgrewriteaof()
+            while client.info("persistence")["aof_rewrite_in_progress"]:
+                pass
+    finally:
+        os.umask(before)
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in [root / "store", *(root / "store").rglob("*")]}
+    assert {path.name: oct(mode) for path, mode in modes.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}
+    socket = socket_of(root / "store")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (socket.parent.parent, socket.parent)] == [0o700, 0o700]
+
+
+def test_a_store_that_was_open_to_others_is_closed_when_it_is_started(root: Path) -> None:
+    start_store(root)
+    stop_store(root)
+    for path in [root / "store", *(root / "store").rglob("*")]:
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    start_store(root)
+    modes = {stat.S_IMODE(path.lstat().st_mode) for path in [root / "store", *(root / "store").rglob("*")]}
+    assert modes == {0o700, 0o600}
+
+
+@pytest.mark.parametrize("name", ["lock", "valkey.log", "server.json", "appendonlydir/appendonly.aof.manifest"])
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["a link", "a second name"])
+def test_a_link_in_place_of_a_file_of_the_store_is_refused_and_what_it_names_stays_as_it_was(
+    name: str, link: Callable[[Path, Path], None], root: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    path = root / "store" / name
+    path.parent.mkdir(parents=True)
+    link(path, victim)
+    before = victim.stat()
+    with pytest.raises(SurroundingsError, match=r"is a link, expected a file|has 2 names"):
+        start_store(root)
+    assert (victim.read_text(), victim.stat().st_mode) == ("precious", before.st_mode)
+
+
+def test_a_pipe_in_place_of_the_lock_is_refused_and_nobody_waits(root: Path) -> None:
+    (root / "store").mkdir()
+    os.mkfifo(root / "store" / "lock")
+    with pytest.raises(SurroundingsError, match="lock is not a plain file; remove it"):
+        start_store(root)
+
+
+@pytest.mark.parametrize("name", ["store", "store/appendonlydir"])
+def test_a_link_in_place_of_a_folder_of_the_store_is_refused(name: str, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SurroundingsError, match=f"{name} is a link"):
+        start_store(root)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_runtime_folder_that_is_open_to_others_is_refused(root: Path, runtime: Path) -> None:
+    (runtime / f"artwork-bandit-{os.getuid()}").mkdir(mode=0o755)
+    with pytest.raises(SurroundingsError, match="is open to other users"):
+        start_store(root)
+
+
+def test_a_parent_in_which_others_may_rename_is_refused(root: Path, runtime: Path) -> None:
+    runtime.chmod(0o777)
+    with pytest.raises(SurroundingsError, match=f"{runtime} lets other users replace what is in it"):
+        start_store(root)
+
+
+@pytest.mark.parametrize("value", ["run", "./run", "", "/nowhere/at/all", "/dev/null", "/" + "r" * 300, "/\udcff"])
+def test_a_runtime_folder_that_cannot_be_meant_gives_way_to_the_temporary_folder(
+    value: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    with tempfile.TemporaryDirectory() as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        store = start_store(root)
+        assert store.url.startswith(f"unix://{temporary}/artwork-bandit-")
+        stop_store(root)
+
+
+# --- copies, moves and records -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of a workspace whose store runs and holds something."""
+    with connect(start_store(root).url) as client:
+        client.set("art:test", "of the original")
+        client.waitaof(1, 0, 10_000)
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    yield copy
+    stop_store(copy)
+
+
+def test_a_copied_workspace_has_a_store_of_its_own(root: Path, copy: Path) -> None:
+    original = store_pid(root)
+    assert store_pid(copy) is None
+    assert stop_store(copy) is None
+    made = start_store(copy)
+    assert (made.started, made.pid == original) == (True, False)
+    with connect(made.url) as client:
+        assert client.get("art:test") == b"of the original"
+        client.set("art:test", "of the copy")
+    with connect(store_url(root, start=False)) as client:
+        assert client.get("art:test") == b"of the original"
+    assert stop_store(copy) == made.pid
+    assert store_pid(root) == original
+
+
+def test_a_copy_does_not_wait_for_an_original_that_is_frozen(root: Path, copy: Path) -> None:
+    original = store_pid(root)
+    assert original is not None
+    os.kill(original, signal.SIGSTOP)
+    try:
+        assert start_store(copy).started
+    finally:
+        os.kill(original, signal.SIGCONT)
+
+
+def test_a_moved_workspace_keeps_its_store_and_a_new_one_in_its_place_gets_another(root: Path, tmp_path: Path) -> None:
+    store = start_store(root)
+    moved = root.rename(tmp_path / "moved")
+    root.mkdir()
+    try:
+        assert store_pid(moved) == store.pid
+        new = start_store(root)
+        assert new.started
+        assert new.url != store.url
+        assert start_store(moved).pid == store.pid
+    finally:
+        assert stop_store(moved) == store.pid
+    assert store_pid(root) == new.pid
+
+
+def test_a_workspace_is_the_same_by_a_link_to_it(root: Path, tmp_path: Path) -> None:
+    store = start_store(root)
+    (tmp_path / "link").symlink_to(root)
+    assert start_store(tmp_path / "link") == running_store(root)
+    assert stop_store(tmp_path / "link") == store.pid
+
+
+def test_the_record_names_the_folder_of_the_store(root: Path) -> None:
+    store = start_store(root)
+    record = json.loads((root / "store" / "server.json").read_text())
+    assert record == {"pid": store.pid, "socket": str(socket_of(root / "store")), "folder": str(root / "store")}
+
+
+RECORDS: dict[str, Callable[[dict[str, object]], str | bytes] | str | bytes] = {
+    "empty": "",
+    "half of it": lambda record: json.dumps(record)[:20],
+    "rubbish": b"\xff\x00",
+    "a list": "[]",
+    "a text": '"socket"',
+    "nested without end": "[" * 60_000,
+    "huge": lambda record: json.dumps(record) + " " * 100_000_000,
+    "no socket": lambda record: json.dumps({"pid": record["pid"]}),
+    "a process by name": lambda record: json.dumps(record | {"pid": "me"}),
+    "all processes": lambda record: json.dumps(record | {"pid": -1}),
+    "the own group": lambda record: json.dumps(record | {"pid": 0}),
+    "process 1": lambda record: json.dumps(record | {"pid": 1}),
+    "this process": lambda record: json.dumps(record | {"pid": os.getpid()}),
+    "a process that is none": lambda record: json.dumps(record | {"pid": 2**31 - 2}),
+    "a number that is no process": lambda record: json.dumps(record | {"pid": 2**70}),
+    "true": lambda record: json.dumps(record | {"pid": True}),
+    "a fraction": lambda record: json.dumps(record | {"pid": 2.5}),
+    "a socket of another type": lambda record: json.dumps(record | {"socket": ["s"]}),
+    "a socket with a zero": lambda record: json.dumps(record | {"socket": "/a\0b"}),
+    "a relative socket": lambda record: json.dumps(record | {"socket": "valkey.sock"}),
+    "a socket that is gone": lambda record: json.dumps(record | {"socket": "/nowhere/valkey.sock"}),
+    "a socket too long": lambda record: json.dumps(record | {"socket": "/" + "s" * 5000}),
+}
+
+
+@pytest.mark.parametrize("damage", RECORDS.values(), ids=RECORDS.keys())
+def test_a_damaged_record_loses_no_store_and_ends_no_process(
+    damage: Callable[[dict[str, object]], str | bytes] | str | bytes, root: Path
+) -> None:
+    store = start_store(root)
+    path = root / "store" / "server.json"
+    text = damage(json.loads(path.read_text())) if callable(damage) else damage
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert store_pid(root) == store.pid
+    assert not start_store(root).started
+    assert stop_store(root) == store.pid
+    assert stop_store(root) is None  # and this process is still there to say so
+    assert start_store(root).started
+
+
+def test_a_recorded_process_that_is_another_by_now_is_neither_believed_nor_ended(root: Path) -> None:
+    start_store(root)
+    stop_store(root)
+    path = root / "store" / "server.json"
+    with subprocess.Popen(["sleep", "60"], cwd=root / "store") as other:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": other.pid}))
+        assert store_pid(root) is None
+        assert stop_store(root) is None
+        assert start_store(root).started
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_record_of_another_store_that_runs_is_not_believed(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    try:
+        theirs = start_store(other)
+        (root / "store").mkdir()
+        shutil.copy(other / "store" / "server.json", root / "store" / "server.json")
+        assert store_pid(root) is None
+        assert stop_store(root) is None
+        ours = start_store(root)
+        shutil.copy(other / "store" / "server.json", root / "store" / "server.json")
+        assert store_pid(root) == ours.pid
+        assert stop_store(root) == ours.pid
+        assert store_pid(other) == theirs.pid
+    finally:
+        stop_store(other)
+
+
+def test_a_store_whose_socket_is_gone_is_not_started_twice_and_can_be_stopped(root: Path, runtime: Path) -> None:
+    """As when a session ends and takes /run/user/1000 along."""
+    store = start_store(root)
+    shutil.rmtree(runtime / f"artwork-bandit-{os.getuid()}")
+    with pytest.raises(
+        SurroundingsError, match=f"runs as process {store.pid} but does not answer.*`artwork store stop"
+    ):
+        start_store(root, seconds=0.2)
+    assert store_pid(root) is None
+    assert stop_store(root) == store.pid
+    assert start_store(root).started
+
+
+def test_a_store_without_lock_and_socket_is_still_known_by_its_process(root: Path, runtime: Path) -> None:
+    store = start_store(root)
+    (root / "store" / "lock").unlink()
+    shutil.rmtree(runtime / f"artwork-bandit-{os.getuid()}")
+    with pytest.raises(SurroundingsError, match=f"runs as process {store.pid}"):
+        start_store(root, seconds=0.2)
+    assert stop_store(root) == store.pid
+
+
+def test_a_lock_that_something_else_holds_is_told_with_what_names_it(root: Path) -> None:
+    (root / "store").mkdir()
+    with (root / "store" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SurroundingsError, match=r"another process holds .*lock.* `fuser -v .*lock` names it"):
+            start_store(root, seconds=0.2)
+        with pytest.raises(SurroundingsError, match="another process holds"):
+            stop_store(root)
+    assert start_store(root).started
+
+
+def test_the_lock_is_held_as_long_as_the_server_lives(root: Path) -> None:
+    folder = store_folder(root)
+    store = start_store(root)
+    assert is_held(folder)
+    os.kill(store.pid, signal.SIGKILL)
+    os.waitpid(store.pid, 0)
+    assert not is_held(folder)
+
+
+def test_a_workspace_that_was_removed_and_made_again_gets_a_new_store(root: Path) -> None:
+    old = start_store(root)
+    shutil.rmtree(root / "store")
+    try:
+        assert store_pid(root) is None
+        new = start_store(root)
+        assert new.started
+        assert new.url != old.url
+    finally:
+        os.kill(old.pid, signal.SIGKILL)
+        os.waitpid(old.pid, 0)
+
+
+def test_a_store_that_still_reads_its_file_is_waited_for_by_every_command(root: Path) -> None:
+    with connect(start_store(root).url) as client:
+        for part in range(20):
+            client.mset({f"art:{part}:{number}": b"x" * 20 for number in range(20_000)})
+    stop_store(root)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "artwork.cli", "store", "start", "-w", str(root), "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    answers = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    first, second = (json.loads(out) for out, _ in answers)
+    assert first["pid"] == second["pid"] == store_pid(root)
+    assert sorted([first["started"], second["started"]]) == [False, True]
+    with connect(store_url(root, start=False)) as client:
+        assert client.dbsize() == 400_000
+
+
+# --- awkward paths ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["50%", "%41", "a?b=1", "a#b", "a@b:c", "a b", " a ", "a\nb", "女🎨é", "a&b;c", "--dir", "a'\"\\", "[a]", "é" * 40],
+)
+def test_awkward_names_of_workspace_and_runtime_folder_are_no_obstacle(
+    name: str, tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runtime / name).mkdir(mode=0o700)
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / name))
+    store = start_store(tmp_path / name)
+    try:
+        assert "\n" not in store.url
+        with connect(store.url) as client, redis.Redis.from_url(store.url) as plain:
+            client.set("art:test", "x")
+            assert plain.get("art:test") == b"x"
+        assert store_url(tmp_path / name, start=False) == store.url
+        assert store_pid(tmp_path / name) == store.pid
+    finally:
+        assert stop_store(tmp_path / name) == store.pid
+
+
+def test_a_socket_of_107_bytes_is_used_and_one_of_108_is_not(
+    root: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "store").mkdir()
+    below = len(os.fsencode(socket_of(root / "store"))) - len(os.fsencode(runtime))
+    for length in (107, 108):
+        folder = runtime / ("é" * 3 + "x" * (length - below - len(os.fsencode(runtime)) - 1 - 6))
+        folder.mkdir(mode=0o700)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        monkeypatch.setenv("TMPDIR", str(runtime))
+        socket = socket_of(root / "store")
+        assert socket.is_relative_to(folder) == (length == 107)
+        assert start_store(root).started
+        assert socket.is_socket()
+        stop_store(root)
+
+
+def test_a_workspace_whose_path_a_server_cannot_tell_is_refused(tmp_path: Path) -> None:
+    deep = tmp_path
+    while len(str(deep)) < 1000:
+        deep /= "d" * 100
+    deep.mkdir(parents=True)
+    with pytest.raises(SurroundingsError, match="bytes, and an embedded store takes at most 1000; move the workspace"):
+        start_store(deep)
