@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from shell import artwork, assert_refused, call, environment, runtime_folder
+from shell import artwork, assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError
 from batch.embedded import running_store, start_store, stop_store, store_pid, store_url
