@@ -1,7 +1,7 @@
 """Is this machine fit? Each check looks at one thing that the other commands need, and says what to do where it is wrong.
 
 Only the standard library is imported here, and everything else where it is checked, so that ``python -P -m artwork.doctor``
-still answers when ``artwork`` itself does not start. Nothing is written or started.
+still answers when ``artwork`` itself does not start. Nothing is changed or started.
 """
 
 import importlib.util
@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -63,7 +64,13 @@ def examine(workspace: Path) -> Examined:
     Args:
         workspace: the folder whose store and disk are looked at.
     """
-    checks: dict[str, Check] = {
+    findings = tuple(examine_one(name, check) for name, check in checks_of(workspace).items())
+    return Examined(not any(finding.remedy for finding in findings), findings)
+
+
+def checks_of(workspace: Path) -> dict[str, Check]:
+    """The checks by name, in the order in which they are told."""
+    return {
         "Python": _python,
         "libraries": _libraries,
         "packages": _packages,
@@ -75,8 +82,20 @@ def examine(workspace: Path) -> Examined:
         "runtime folder": lambda: _runtime(workspace),
         "port": _port,
     }
-    findings = tuple(_examined(name, check) for name, check in checks.items())
-    return Examined(not any(finding.remedy for finding in findings), findings)
+
+
+def examine_one(name: str, check: Check) -> Finding:
+    """Run one check, on one line whatever it says."""
+    try:
+        found, remedy = check()
+    except Exception as error:  # noqa: BLE001 - whatever is broken is what the user asks for
+        found, remedy = (
+            f"{type(error).__name__}: {error}",
+            "mend what is named above it; if all is well, run `make setup`",
+        )
+        if "ArtworkError" in [kind.__name__ for kind in type(error).__mro__]:  # our messages end with what to do
+            found, _, remedy = str(error).rpartition("; ")
+    return Finding(name, " ".join(found.split()), " ".join(remedy.split()))
 
 
 def render(examined: Examined) -> str:
@@ -94,16 +113,6 @@ def main() -> None:
     plain = json.dumps(asdict(examined), indent=2) if "--json" in sys.argv[1:] else render(examined)
     sys.stdout.write(plain.encode("ascii", "backslashreplace").decode() + "\n")
     sys.exit(0 if examined.fit else EXIT_UNFIT)
-
-
-def _examined(name: str, check: Check) -> Finding:
-    try:
-        found, remedy = check()
-    except Exception as error:  # noqa: BLE001 - whatever is broken is what the user asks for
-        found, remedy = f"{type(error).__name__}: {error}", "see `artwork --help`; if that fails, run `make setup`"
-        if "ArtworkError" in [kind.__name__ for kind in type(error).__mro__]:  # our messages end with what to do
-            found, _, remedy = str(error).rpartition("; ")
-    return Finding(name, " ".join(found.split()), " ".join(remedy.split()))
 
 
 def _python() -> tuple[str, str]:
@@ -142,7 +151,8 @@ def _not_imported(names: list[str]) -> list[str]:
     for module, owners in metadata.packages_distributions().items():
         if not module.startswith("_"):
             modules |= {owner.lower().replace("_", "-"): module for owner in owners}
-    wanted = [modules.get(name.lower(), name) for name in names]
+    # numpy first: several others import it, and would be blamed for it.
+    wanted = ["numpy", *(modules.get(name.lower(), name) for name in names)]
     command = [sys.executable, "-P", "-c", _IMPORT, *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_SECONDS)  # noqa: S603
     if done.returncode == 0:
@@ -190,7 +200,7 @@ def _workspace(workspace: Path) -> tuple[str, str]:
         return f"{there} is not there and cannot be made", "name another one with --workspace"
     if not os.path.isdir(there):  # noqa: PTH112 - Path.is_dir raises for what this user may not look into
         return f"{there} is not a folder", "name another one with --workspace"
-    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+    if not os.access(there, os.R_OK | os.X_OK) or not _is_writable(Path(there)):
         return f"{there} cannot be read and written by this user", "ask its owner, or name another one with --workspace"
     if Path(there).stat().st_mode & 0o002:
         return f"{there} can be changed by every user of this machine", f"run `chmod o-w {there}`"
@@ -259,7 +269,10 @@ def _runtime(workspace: Path) -> tuple[str, str]:
 
 
 def _port() -> tuple[str, str]:
-    host, port = os.environ.get("ARTWORK_HOST") or "127.0.0.1", int(os.environ.get("ARTWORK_PORT") or 8000)
+    host, given = os.environ.get("ARTWORK_HOST") or "127.0.0.1", os.environ.get("ARTWORK_PORT") or "8000"
+    if not given.isdecimal() or int(given) > 65_535:
+        return f"ARTWORK_PORT is {given!r}", "set it to a number from 0 to 65535"
+    port = int(given)
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
@@ -278,7 +291,12 @@ def _is_service(host: str, port: int) -> bool:
 
 
 def _is_writable(place: Path) -> bool:
-    return os.access(_nearest(place), os.W_OK | os.X_OK)
+    """Whether a file can be made in a folder, or the folder in the closest one above it; tried, with a file without a name."""
+    try:
+        tempfile.TemporaryFile(dir=_nearest(place)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _nearest(place: Path) -> Path:

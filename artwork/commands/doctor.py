@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 def doctor_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Tell in ten lines whether this machine is fit: what is wrong, and what to do; exit 0 if nothing is, else 1.
 
-    Python, libraries, packages of the same names, numba's cache, workspace, disk, store and port. Nothing is written or
+    Python, libraries, packages of the same names, numba's cache, workspace, disk, store and port. Nothing is changed or
     started. If artwork itself does not start, python -P -m artwork.doctor does the same.
 
     Example: artwork doctor --workspace workspace
