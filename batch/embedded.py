@@ -231,7 +231,7 @@ def _has_read(socket: Path) -> bool:
     with store_errors(socket_url(socket)), client_of(socket) as client:
         try:
             return not client.info("persistence")["loading"]
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
 

@@ -79,14 +79,16 @@ def asked(socket: Path, folder: Path) -> int | None:
     peer = peer_of(socket)
     if peer is None:
         return None
-    with store_errors(socket_url(socket)):
+    with store_errors(socket_url(socket)), client_of(socket) as client:
         try:
-            with client_of(socket) as client:
-                pid = peer.pid or int(client.info("server")["process_id"])
-                _, directory = client.execute_command("CONFIG", "GET", "dir")
+            pid = peer.pid or int(client.info("server").get("process_id", 0))
+            reply = client.execute_command("CONFIG", "GET", "dir")
+        except redis.TimeoutError as error:
+            raise SurroundingsError(_silent(Record(peer.pid or 0, socket), folder, error)) from error
         except redis.ConnectionError:
             return None
-    return pid if _is_same(Path(os.fsdecode(directory)), folder) else None
+    told = reply[1] if isinstance(reply, list) and len(reply) == 2 else b""
+    return pid if isinstance(told, bytes) and _is_same(Path(os.fsdecode(told)), folder) else None
 
 
 def client_of(socket: Path) -> redis.Redis:
@@ -242,6 +244,15 @@ def socket_of(folder: Path) -> Path:
     raise SurroundingsError(
         "there is no folder for the socket of the store, because /tmp is missing; set XDG_RUNTIME_DIR to a folder of your own"
         " with a short path and mode 700"
+    )
+
+
+def _silent(record: Record, folder: Path, error: Exception) -> str:
+    who = f"process {record.pid}" if is_server(record, folder) else "it"
+    end = f", or end it with `kill -9 {record.pid}`" if is_server(record, folder) else ""
+    return (
+        f"the store at {socket_url(record.socket)} failed: {error}; {who} takes connections and does not answer, because it is"
+        f" stopped or busy: wait{end}"
     )
 
 

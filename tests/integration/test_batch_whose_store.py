@@ -1,5 +1,6 @@
 """Whose store it is: another local user, another workspace and another process get nothing of it, and it gets nothing of them."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -14,13 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-import redis
 from shell import artwork, assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError
 from batch.embedded import running_store, start_store, stop_store, store_pid, store_url
 from batch.store import URL_VARIABLE, connect
 from batch.store_server import is_held, socket_of, store_folder
+from service.link import StoreLink
+from service.store import RedisStore
 
 STRANGER = 65534
 as_root = pytest.mark.skipif(
@@ -353,6 +355,20 @@ def test_a_copy_does_not_wait_for_an_original_that_is_frozen(root: Path, copy: P
         os.kill(original, signal.SIGCONT)
 
 
+def test_a_store_that_is_frozen_is_named_by_its_process_and_neither_started_again_nor_stopped(root: Path) -> None:
+    pid = start_store(root).pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for ask in (start_store, stop_store, running_store):
+            with pytest.raises(
+                SurroundingsError, match=f"failed: Timeout.*process {pid} takes connections.*kill -9 {pid}"
+            ):
+                ask(root)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert store_pid(root) == pid
+
+
 def test_a_moved_workspace_keeps_its_store_and_a_new_one_in_its_place_gets_another(root: Path, tmp_path: Path) -> None:
     store = start_store(root)
     moved = root.rename(tmp_path / "moved")
@@ -532,6 +548,20 @@ def test_a_store_that_still_reads_its_file_is_waited_for_by_every_command(root: 
 # --- awkward paths ---------------------------------------------------------------------------------------------------------
 
 
+async def read_by_service(url: str) -> bytes | None:
+    """A value as the poller reads it, once the connection for rows is up as well."""
+    up = asyncio.Event()
+    link = asyncio.create_task(StoreLink(url, lambda _: up.set(), lambda: None).keep())
+    store = RedisStore(url, deadline_ms=5000)
+    try:
+        await asyncio.wait_for(up.wait(), 10)
+        return await store.get("art:test")
+    finally:
+        await store.close()
+        link.cancel()
+        await asyncio.wait([link])
+
+
 @pytest.mark.parametrize(
     "name",
     ["50%", "%41", "a?b=1", "a#b", "a@b:c", "a b", " a ", "a\nb", "女🎨é", "a&b;c", "--dir", "a'\"\\", "[a]", "é" * 40],
@@ -545,9 +575,9 @@ def test_awkward_names_of_workspace_and_runtime_folder_are_no_obstacle(
     store = start_store(tmp_path / name)
     try:
         assert "\n" not in store.url
-        with connect(store.url) as client, redis.Redis.from_url(store.url) as plain:
+        with connect(store.url) as client:
             client.set("art:test", "x")
-            assert plain.get("art:test") == b"x"
+        assert asyncio.run(read_by_service(store.url)) == b"x"
         assert store_url(tmp_path / name, start=False) == store.url
         assert store_pid(tmp_path / name) == store.pid
     finally:
