@@ -16,7 +16,7 @@ import redis
 from bandit.errors import InputError, SurroundingsError
 from bandit.store_url import socket_url
 from batch.append_only import check_append_only, damaged
-from batch.private import check_runtime, make_private, open_private
+from batch.private import make_runtime, open_private
 from batch.store import URL_VARIABLE, checked_url, store_errors
 from batch.store_server import (
     Record,
@@ -165,9 +165,7 @@ def _server_of(folder: Path, prepare: Callable[[Path], object] | None, seconds: 
 
 def _spawn(folder: Path, lock: int, seconds: float) -> Server:
     socket = socket_of(folder)
-    for path in (socket.parent.parent, socket.parent):
-        make_private(path)
-    check_runtime(socket.parent)
+    make_runtime(socket.parent)
     close_files(folder)
     check_append_only(folder)
     process = _started(socket, folder, lock)

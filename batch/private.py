@@ -86,6 +86,24 @@ def make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+def make_runtime(folder: Path) -> None:
+    """Make a runtime folder and its parent, or trust those that are there.
+
+    Raises:
+        SurroundingsError: they cannot be made, or somebody else could be behind them.
+    """
+    try:
+        make_private(folder.parent)
+        make_private(folder)
+    except OSError as error:
+        # A parent of another user, or a link to nothing, is told as what it is.
+        check_runtime(folder)
+        raise SurroundingsError(
+            f"cannot make the runtime folder {folder}: {error.strerror}; {_OTHER_RUNTIME}"
+        ) from error
+    check_runtime(folder)
+
+
 def check_runtime(folder: Path) -> bool:
     """Whether a runtime folder is there; if it is, it and its parent are of this user alone, and nobody else can replace them.
 

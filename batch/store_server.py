@@ -237,13 +237,14 @@ def socket_of(folder: Path) -> Path:
     found = folder.stat()
     name = blake2b(f"{found.st_dev}:{found.st_ino}".encode(), digest_size=8).hexdigest()
     for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp"):  # noqa: S108 - the folder in it is private
-        if base and os.path.isabs(base) and os.path.isdir(base):  # noqa: PTH112, PTH117 - isdir takes any string
+        # One that is relative, is not there or may not be written cannot be meant; whether it can be trusted is another question.
+        if base and os.path.isabs(base) and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK):  # noqa: PTH112, PTH117
             socket = Path(os.path.realpath(base), _runtime_name(), name, _SOCKET)
             if len(os.fsencode(socket)) <= SOCKET_BYTES and _is_utf8(socket):
                 return socket
     raise SurroundingsError(
-        "there is no folder for the socket of the store, because /tmp is missing; set XDG_RUNTIME_DIR to a folder of your own"
-        " with a short path and mode 700"
+        "there is no folder for the socket of the store: none of XDG_RUNTIME_DIR, TMPDIR and /tmp is one that this user may write;"
+        " set XDG_RUNTIME_DIR to a folder of your own with a short path and mode 700"
     )
 
 
