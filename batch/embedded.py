@@ -122,7 +122,9 @@ def start_store(
         make_store_folder(folder)
         server, started = _server_of(folder, prepare, seconds)
     except OSError as error:
-        raise SurroundingsError(f"cannot start the embedded store in {folder}: {error}") from error
+        raise SurroundingsError(
+            f"cannot start the embedded store in {folder}: {error}; use a workspace that this user may write"
+        ) from error
     _wait_until_read(server, folder, seconds)
     return EmbeddedStore(socket_url(server.socket), server.pid, folder, started=started)
 

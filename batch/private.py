@@ -55,12 +55,13 @@ def ancestor_fault(found: os.stat_result, uid: int) -> str | None:
     return None
 
 
-def file_fault(found: os.stat_result, uid: int) -> str | None:
+def file_fault(found: os.stat_result, uid: int, *, may_have_names: bool = False) -> str | None:
     """Why a file is not one that only this user has; None if it is.
 
     Args:
         found: what ``lstat`` or ``fstat`` says of it.
         uid: of this user.
+        may_have_names: whether other names of the file, which may lie in folders of others, are no fault.
     """
     if stat.S_ISLNK(found.st_mode):
         return "is a link, expected a file"
@@ -68,7 +69,7 @@ def file_fault(found: os.stat_result, uid: int) -> str | None:
         return "is not a plain file"
     if found.st_uid != uid:
         return f"belongs to another user (uid {found.st_uid})"
-    if found.st_nlink > 1:
+    if found.st_nlink > 1 and not may_have_names:
         return f"has {found.st_nlink} names (hard links), so that others may share it"
     return None
 
@@ -156,8 +157,13 @@ def peer_of(path: Path) -> Peer | None:
     return peer
 
 
-def open_private(path: Path, flags: int) -> int:
+def open_private(path: Path, flags: int, *, only_to_look: bool = False) -> int:
     """A file of this user alone as a descriptor, made if ``O_CREAT`` says so, with mode 600; links are not followed.
+
+    Args:
+        path: of the file.
+        flags: of ``os.open``.
+        only_to_look: nothing is written, so that a second name of the file is no fault.
 
     Raises:
         FileNotFoundError: it is not there and is not to be made.
@@ -171,11 +177,12 @@ def open_private(path: Path, flags: int) -> int:
     except OSError as error:
         why = "is a link, expected a file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
         raise SurroundingsError(f"{path} {why}; remove it") from error
-    fault = file_fault(os.fstat(handle), os.getuid())
+    fault = file_fault(os.fstat(handle), os.getuid(), may_have_names=only_to_look)
     if fault is not None:
         os.close(handle)
         raise SurroundingsError(f"{path} {fault}; remove it")
-    os.fchmod(handle, 0o600)
+    if not only_to_look:
+        os.fchmod(handle, 0o600)
     return handle
 
 

@@ -100,14 +100,13 @@ def read_record(folder: Path) -> Record | None:
     """The record of a store's folder; None if it is missing or damaged."""
     # The runtime folder follows XDG_RUNTIME_DIR, which a login shell and a cron job see differently; the record does not.
     try:
-        with os.fdopen(open_private(folder / _RECORD, os.O_RDONLY), "rb") as file:
+        with os.fdopen(open_private(folder / _RECORD, os.O_RDONLY, only_to_look=True), "rb") as file:
             value: Any = json.loads(file.read(_RECORD_BYTES))
-        pid, socket = value["pid"], value["socket"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pid, socket = value["pid"], Path(value["socket"])
+        is_process = isinstance(pid, int) and not isinstance(pid, bool) and 1 < pid < 2**31
+        return Record(pid, socket) if is_process and _is_runtime(socket) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SurroundingsError):
         return None
-    is_process = isinstance(pid, int) and not isinstance(pid, bool) and 1 < pid < 2**31
-    is_socket = isinstance(socket, str) and _is_runtime(Path(socket))
-    return Record(pid, Path(socket)) if is_process and is_socket else None
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -134,7 +133,7 @@ def is_server(record: Record | None, folder: Path) -> bool:
 def is_held(folder: Path) -> bool:
     """Whether a server, or a command that starts one, has the lock of a store's folder."""
     try:
-        handle = open_private(folder / _LOCK, os.O_RDWR)
+        handle = open_private(folder / _LOCK, os.O_RDWR, only_to_look=True)
     except FileNotFoundError:
         return False
     try:
@@ -243,7 +242,7 @@ def socket_of(folder: Path) -> Path:
             if len(os.fsencode(socket)) <= SOCKET_BYTES and _is_utf8(socket):
                 return socket
     raise SurroundingsError(
-        "there is no folder for the socket of the store: none of XDG_RUNTIME_DIR, TMPDIR and /tmp is one that this user may write;"
+        "there is no folder for the socket of the store: XDG_RUNTIME_DIR, TMPDIR and /tmp are none that this user may write;"
         " set XDG_RUNTIME_DIR to a folder of your own with a short path and mode 700"
     )
 

@@ -272,6 +272,20 @@ def test_a_link_in_place_of_a_file_of_the_store_is_refused_and_what_it_names_sta
     assert (victim.read_text(), victim.stat().st_mode) == ("precious", before.st_mode)
 
 
+def test_a_copy_by_hard_links_stops_no_store_that_runs_and_is_refused_a_start(root: Path, tmp_path: Path) -> None:
+    """Two servers that append to one file would ruin it for both."""
+    store = start_store(root)
+    copy = tmp_path / "linked"
+    shutil.copytree(root, copy, copy_function=os.link, ignore=shutil.ignore_patterns("*.sock"))
+    assert store_pid(root) == store.pid
+    assert store_pid(copy) is None
+    with pytest.raises(SurroundingsError, match=r"lock has 2 names \(hard links\)"):
+        start_store(copy)
+    assert stop_store(root) == store.pid
+    with pytest.raises(SurroundingsError, match="has 2 names"):
+        start_store(root)
+
+
 def test_a_pipe_in_place_of_the_lock_is_refused_and_nobody_waits(root: Path) -> None:
     (root / "store").mkdir()
     os.mkfifo(root / "store" / "lock")
@@ -419,6 +433,15 @@ RECORDS: dict[str, Callable[[dict[str, object]], str | bytes] | str | bytes] = {
     "a socket with a zero": lambda record: json.dumps(record | {"socket": "/a\0b"}),
     "a relative socket": lambda record: json.dumps(record | {"socket": "valkey.sock"}),
     "a socket that is gone": lambda record: json.dumps(record | {"socket": "/nowhere/valkey.sock"}),
+    "a socket without a character": lambda record: json.dumps(
+        record | {"socket": str(record["socket"]).replace("valkey", "\ud800")}
+    ),
+    "a socket in a folder with half a character": lambda record: json.dumps(
+        record | {"socket": f"/\ud800/artwork-bandit-{os.getuid()}/n/valkey.sock"}
+    ),
+    "a socket of ours elsewhere": lambda record: json.dumps(
+        record | {"socket": f"/nowhere/artwork-bandit-{os.getuid()}/n/valkey.sock"}
+    ),
     "a socket too long": lambda record: json.dumps(record | {"socket": "/" + "s" * 5000}),
 }
 
