@@ -58,14 +58,19 @@ Check = Callable[[], tuple[str, str]]
 """Gives what was found and what to do about it."""
 
 
-def examine(workspace: Path) -> Examined:
+def examine(workspace: Path, report: Callable[[str, int, int], object]) -> Examined:
     """Run every check; one that fails itself is a finding like the others.
 
     Args:
         workspace: the folder whose store and disk are looked at.
+        report: told of each check, which importing all libraries makes worth it.
     """
-    findings = tuple(examine_one(name, check) for name, check in checks_of(workspace).items())
-    return Examined(not any(finding.remedy for finding in findings), findings)
+    checks = checks_of(workspace)
+    findings: list[Finding] = []
+    for name, check in checks.items():
+        report("looking", len(findings), len(checks))
+        findings.append(examine_one(name, check))
+    return Examined(not any(finding.remedy for finding in findings), tuple(findings))
 
 
 def checks_of(workspace: Path) -> dict[str, Check]:
@@ -109,7 +114,7 @@ def render(examined: Examined) -> str:
 
 def main() -> None:
     """Examine the machine without the rest of the command line, for when that does not start."""
-    examined = examine(Path(os.environ.get("ARTWORK_WORKSPACE") or "workspace"))
+    examined = examine(Path(os.environ.get("ARTWORK_WORKSPACE") or "workspace"), lambda *_: None)
     plain = json.dumps(asdict(examined), indent=2) if "--json" in sys.argv[1:] else render(examined)
     sys.stdout.write(plain.encode("ascii", "backslashreplace").decode() + "\n")
     sys.exit(0 if examined.fit else EXIT_UNFIT)

@@ -47,12 +47,13 @@ _DAMAGE = re.compile(r"append.?only|\bAOF\b|\bRDB\b|loading DB|BUG REPORT", re.I
 
 @dataclass(frozen=True)
 class EmbeddedStore:
-    """An embedded Valkey: its URL, its process, and the folder with its append-only file."""
+    """An embedded Valkey: its URL, its process, the folder with its append-only file, and what its user should know."""
 
     url: str
     pid: int
     folder: Path
     started: bool
+    note: str = ""
 
 
 def store_url(root: Path, *, start: bool = True) -> str:
@@ -126,7 +127,8 @@ def start_store(
             f"cannot start the embedded store in {folder}: {error}; use a workspace that this user may write"
         ) from error
     _wait_until_read(server, folder, seconds)
-    return EmbeddedStore(socket_url(server.socket), server.pid, folder, started=started)
+    note = _cut(folder) if started else ""
+    return EmbeddedStore(socket_url(server.socket), server.pid, folder, started=started, note=note)
 
 
 def stop_store(root: Path, *, force: bool = False) -> int | None:
@@ -237,14 +239,29 @@ def _has_read(socket: Path) -> bool:
 
 def _ended(folder: Path) -> str:
     """Why a server ended at its start, by what it wrote to its log."""
-    with (folder / _LOG).open("rb") as log:
-        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
-        text = log.read().decode(errors="replace").rpartition("Valkey is starting")[2]
-    told = [line.partition(" # ")[2] for line in re.split(r"\n(?=\d+:\w )", text) if "overcommit" not in line]
-    reason = " ".join(" ".join(told).split()).partition(": make a backup of your AOF file")[0][:_REASON_LETTERS]
+    reason = " ".join(_warnings(folder)).partition(": make a backup of your AOF file")[0][:_REASON_LETTERS]
     if _DAMAGE.search(reason):
         return damaged(folder, reason)
     return f"the embedded store did not come up: {reason or 'its log does not say why'}; see {folder / _LOG}"
+
+
+def _cut(folder: Path) -> str:
+    """What a server left out that found its append-only file ended in the middle of a command; usually nothing."""
+    if not (cut := [line for line in _warnings(folder) if "Truncating the AOF" in line]):
+        return ""
+    return (
+        f"its append-only file ended in the middle of a command and was cut there ({cut[0].strip('! ')}): if more is missing than"
+        f" the last second, `artwork store rebuild --workspace {quote(str(folder.parent))}` publishes again what was served"
+    )
+
+
+def _warnings(folder: Path) -> list[str]:
+    """What a server warned of since its last start."""
+    with (folder / _LOG).open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+        text = log.read().decode(errors="replace").rpartition("Valkey is starting")[2]
+    lines = [line for line in re.split(r"\n(?=\d+:\w )", text) if " # " in line and "overcommit" not in line]
+    return [" ".join(line.partition(" # ")[2].split()) for line in lines]
 
 
 def _shut_down(server: Server, folder: Path, *, force: bool) -> int:

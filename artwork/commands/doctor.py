@@ -4,7 +4,7 @@ import typer
 
 from artwork.doctor import EXIT_UNFIT, examine, render
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit
+from artwork.output import emit, progress_bars
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,8 @@ def doctor_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Json
 
     Example: artwork doctor --workspace workspace
     """
-    examined = examine(workspace)
+    with progress_bars() as report:
+        examined = examine(workspace, report)
     emit(examined, render, as_json=as_json)
     if not examined.fit:
         raise typer.Exit(EXIT_UNFIT)

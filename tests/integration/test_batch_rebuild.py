@@ -204,10 +204,23 @@ def test_rebuilding_twice_keeps_both_files_aside(root: Path) -> None:
 def test_a_file_that_ends_in_the_middle_of_a_command_is_taken_up_to_it(root: Path) -> None:
     """What a crash leaves: everything before is whole, and a publisher that died at any step is no trouble."""
     append(the(root, "*.incr.aof"), b"*3\r\n$3\r\nSET\r\n$11\r\nart:cur")
-    with connect(start_store(root).url) as client:
+    store = start_store(root)
+    assert "ended in the middle of a command and was cut there (Truncating the AOF appendonly.aof" in store.note
+    with connect(store.url) as client:
         current = read_current(client)
     assert current is not None
     assert current.generation == 1
+
+
+def test_a_file_that_was_cut_in_half_is_told_when_the_store_starts_and_mended_by_a_rebuild(root: Path) -> None:
+    cut(the(root, "*.incr.aof"))
+    answer = call("store", "start", "-w", str(root))
+    assert answer.code == 0
+    assert "if more is missing than the last second, `artwork store rebuild" in answer.out
+    assert call("store", "start", "-w", str(root)).out.count("\n") == 1  # it runs already, and there is nothing to tell
+    rebuilt = rebuild_store(Workspace(root), silent)
+    assert rebuilt.published is not None
+    assert rebuilt.published.rows == 300
 
 
 def test_what_a_rewrite_left_that_was_killed_is_no_damage(root: Path) -> None:
