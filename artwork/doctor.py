@@ -192,9 +192,8 @@ def _cache() -> tuple[str, str]:
     for place in [Path(given)] if given else [kernels, home / "numba"]:
         if _is_writable(place):
             return f"can be written in {place}", ""
-    return f"can be written neither in {given or kernels}{'' if given else f' nor in {home}'}", (
-        "set NUMBA_CACHE_DIR to a folder that you may write"
-    )
+    places = given or f"{kernels} or {home}"
+    return f"cannot be written in {places}", "set NUMBA_CACHE_DIR to a folder that you may write"
 
 
 def _workspace(workspace: Path) -> tuple[str, str]:
@@ -283,7 +282,10 @@ def _port() -> tuple[str, str]:
     except OSError as error:
         if _is_service(host, port):
             return f"a look-up service answers on {host} port {port}", ""
-        return f"{host} port {port} cannot be listened on: {error.strerror or error}", "name another one with --port"
+        return (
+            f"{host} port {port} cannot be listened on: {error.strerror or error}",
+            "name another one with --host and --port",
+        )
     return f"{host} port {port} is free", ""
 
 

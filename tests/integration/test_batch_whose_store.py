@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from shell import artwork, assert_refused, call, runtime_folder
+from shell import assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError
 from batch.embedded import running_store, start_store, stop_store, store_pid, store_url
@@ -140,7 +140,7 @@ def test_a_server_in_a_folder_that_another_user_made_first_is_never_connected_to
     socket = socket_of(root / "store")
     make_by_stranger(socket.parent)
     with server_of_a_stranger(socket) as end:
-        answer = artwork(*words, "-w", str(root))
+        answer = call(*words, "-w", str(root))
         assert_refused(answer, 3, f"{socket.parent.parent} belongs to another user (uid {STRANGER})", "XDG_RUNTIME_DIR")
         assert call("store", "status", "-w", str(root)).out.startswith("the store does not run")
         assert call("store", "stop", "-w", str(root)).out == "no embedded store runs for this workspace\n"

@@ -112,7 +112,7 @@ def test_a_library_of_another_version_or_that_does_not_load_is_named(
 def test_a_cache_of_numba_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/nowhere")
     finding = ask("numba's cache", tmp_path)
-    assert "can be written neither in /proc/nowhere" in finding.found
+    assert "cannot be written in /proc/nowhere" in finding.found
     assert "set NUMBA_CACHE_DIR" in finding.remedy
 
 
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert "cannot be listened on: Address already in use" in ask("port", tmp_path).found
     monkeypatch.setenv("ARTWORK_HOST", "192.0.2.1")
     assert "192.0.2.1 port" in ask("port", tmp_path).found
-    assert ask("port", tmp_path).remedy == "name another one with --port"
+    assert ask("port", tmp_path).remedy == "name another one with --host and --port"
 
 
 def test_a_check_that_breaks_is_a_finding() -> None:
