@@ -19,6 +19,7 @@ EXIT_TERMINATED = 143
 
 FAMILIES = {
     "demo": "demo",
+    "doctor": "doctor",
     "data": "data",
     "train": "jobs",
     "precompute": "jobs",

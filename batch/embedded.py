@@ -1,40 +1,59 @@
 """An embedded Valkey of a workspace, which outlives the command that started it."""
 
 import contextlib
-import fcntl
-import json
 import os
+import re
+import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from shlex import quote
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from bandit.errors import InputError, SurroundingsError
-from batch.files import write_json
+from bandit.store_url import socket_url
+from batch.append_only import check_append_only, damaged
+from batch.private import make_runtime, open_private
 from batch.store import URL_VARIABLE, checked_url, store_errors
+from batch.store_server import (
+    Record,
+    Server,
+    asked,
+    client_of,
+    close_files,
+    find_server,
+    is_held,
+    is_own_folder,
+    is_server,
+    locked,
+    make_store_folder,
+    read_record,
+    socket_of,
+    store_folder,
+    unreachable,
+    write_record,
+)
 
-RECORD = "server.json"
-_START_SECONDS = 20.0
-_SOCKET_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
+_LOG = "valkey.log"
+_LOG_BYTES = 65_536
+_REASON_LETTERS = 300
+_SECONDS = 20.0
+_PAUSE_SECONDS = 0.02
+_DAMAGE = re.compile(r"append.?only|\bAOF\b|\bRDB\b|loading DB|BUG REPORT", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class EmbeddedStore:
-    """An embedded Valkey: its URL, its process, and the folder with its append-only file."""
+    """An embedded Valkey: its URL, its process, the folder with its append-only file, and what its user should know."""
 
     url: str
     pid: int
     folder: Path
     started: bool
+    note: str = ""
 
 
 def store_url(root: Path, *, start: bool = True) -> str:
@@ -46,136 +65,131 @@ def store_url(root: Path, *, start: bool = True) -> str:
 
     Raises:
         InputError: the variable holds no URL of a store, or there is no workspace to start a store in.
-        SurroundingsError: the embedded Valkey does not run, and may not or cannot be started.
+        SurroundingsError: the embedded Valkey does not run, and may not or cannot be started, or is not this user's.
     """
     given = os.environ.get(URL_VARIABLE)
     if given:
         return checked_url(given)
-    if start and not root.is_dir():
-        raise InputError(
-            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {root}` makes one"
-        )
     if start:
         return start_store(root).url
-    socket = _socket(root)
-    if _answers(socket) is None:
+    store = running_store(root)
+    if store is None:
         raise SurroundingsError(
-            f"the store of {root} does not run; start it with `artwork store start --workspace {root}`, or set {URL_VARIABLE}"
+            f"the store of {root} does not run; start it with `artwork store start --workspace {quote(str(root))}`,"
+            f" or set {URL_VARIABLE}"
         )
-    return f"unix://{socket}"
+    return store.url
 
 
-def start_store(root: Path) -> EmbeddedStore:
-    """Start the embedded Valkey of a workspace, detached, unless it runs already.
+def running_store(root: Path) -> EmbeddedStore | None:
+    """The embedded Valkey of a workspace if it answers.
 
     Raises:
-        InputError: there is no such workspace.
-        SurroundingsError: the binary is missing for this platform, or the server does not come up.
+        SurroundingsError: it does not answer in time, or what is in its place is not this user's.
     """
-    if not root.is_dir():
-        raise InputError(
-            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {root}` makes one"
-        )
-    folder = root.resolve() / "store"
-    with _starting(folder):
-        socket = _socket(root)
-        pid = _answers(socket)
-        started = pid is None
-        if pid is None:
-            _refuse_second(folder)
-            _make_runtime_folder(socket)
-            pid = _spawn(socket, folder)
-            write_json(folder / RECORD, {"pid": pid, "socket": str(socket)})
-    # A server answers INFO while it still reads its append-only file, and refuses everything else.
-    _wait(lambda: _is_loaded(socket), f"the embedded store still reads {folder}; try again in a while")
-    return EmbeddedStore(f"unix://{socket}", pid, folder, started=started)
-
-
-def stop_store(root: Path) -> int | None:
-    """Stop the embedded Valkey of a workspace and wait until it has gone; its process id, or None if it did not run.
-
-    Raises:
-        SurroundingsError: it does not stop.
-    """
-    socket = _socket(root)
-    pid = _answers(socket)
-    if pid is None:
-        return None
-    with contextlib.suppress(redis.ConnectionError), _client(socket) as client:
-        client.shutdown()
-    _wait(lambda: not _is_alive(pid), f"process {pid} of the embedded store did not stop; end it with `kill {pid}`")
-    return pid
+    folder = store_folder(root)
+    server = find_server(folder)
+    return None if server is None else EmbeddedStore(socket_url(server.socket), server.pid, folder, started=False)
 
 
 def store_pid(root: Path) -> int | None:
     """The process id of the embedded Valkey of a workspace if it answers."""
-    return _answers(_socket(root))
+    store = running_store(root)
+    return None if store is None else store.pid
 
 
-def _socket(root: Path) -> Path:
-    """The socket of the server that runs for a workspace, else the one that a server would be given here and now."""
-    recorded = _recorded(root.resolve() / "store")
-    return Path(recorded["socket"]) if recorded is not None and _is_alive(recorded["pid"]) else _own_socket(root)
+def start_store(
+    root: Path, *, prepare: Callable[[Path], object] | None = None, seconds: float = _SECONDS
+) -> EmbeddedStore:
+    """Start the embedded Valkey of a workspace, detached, unless it runs already.
 
+    Args:
+        root: the workspace's folder.
+        prepare: called with the store's folder before a server is started in it, while no other can be.
+        seconds: how long to wait, each, for another command that starts it, for its answer, and until it has read its
+            append-only file.
 
-def _recorded(folder: Path) -> dict[str, Any] | None:
-    # The runtime folder follows XDG_RUNTIME_DIR, which a login shell and a cron job see differently; the record does not.
-    try:
-        value = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return {"pid": int(value["pid"]), "socket": str(value["socket"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _refuse_second(folder: Path) -> None:
-    """Two servers on one append-only file would ruin it."""
-    recorded = _recorded(folder)
-    if recorded is not None and _is_alive(recorded["pid"]) and _is_valkey(recorded["pid"]):
-        raise SurroundingsError(
-            f"the embedded store of {folder} runs as process {recorded['pid']} but does not answer at {recorded['socket']};"
-            f" end it with `kill {recorded['pid']}` and start again"
+    Raises:
+        InputError: there is no such workspace.
+        SurroundingsError: the binary is missing for this platform, the server does not come up, its append-only file is
+            damaged, or what is in its place is not this user's.
+    """
+    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a folder that this user may not look into
+        raise InputError(
+            f"{root} is not a folder; expected a workspace; `artwork data movielens --workspace {quote(str(root))}` makes one"
         )
-
-
-def _is_valkey(pid: int) -> bool:
+    folder = store_folder(root)
     try:
-        return b"valkey" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # a system without /proc: a number that was given to another process is the rarer case
-        return True
-
-
-def _own_socket(root: Path) -> Path:
-    # The runtime folder is short because a socket's path must be; the workspace's may be long.
-    name = blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    if len(str(base)) > _SOCKET_LIMIT - 48:
-        base = Path("/tmp")  # noqa: S108 - the folder made in it belongs to this user alone
-    return base / f"artwork-bandit-{os.getuid()}" / name / "valkey.sock"
-
-
-@contextmanager
-def _starting(folder: Path) -> Iterator[None]:
-    """Hold the lock that lets one command at a time start a workspace's store."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        make_store_folder(folder)
+        server, started = _server_of(folder, prepare, seconds)
     except OSError as error:
-        raise SurroundingsError(f"cannot start the embedded store in {folder}: {error}") from error
+        raise SurroundingsError(
+            f"cannot start the embedded store in {folder}: {error}; use a workspace that this user may write"
+        ) from error
+    _wait_until_read(server, folder, seconds)
+    note = _cut(folder) if started else ""
+    return EmbeddedStore(socket_url(server.socket), server.pid, folder, started=started, note=note)
 
 
-def _make_runtime_folder(socket: Path) -> None:
+def stop_store(root: Path, *, force: bool = False) -> int | None:
+    """Stop the embedded Valkey of a workspace and wait until it has gone; its process id, or None if it did not run.
+
+    Args:
+        root: the workspace's folder.
+        force: stop it even if it cannot write its append-only file to the end.
+
+    Raises:
+        SurroundingsError: it does not stop, or is not this user's.
+    """
+    folder = store_folder(root)
+    server = find_server(folder)
+    pid = _end_unreachable(folder) if server is None else _shut_down(server, folder, force=force)
+    if pid is not None:
+        complaint = f"process {pid} of the embedded store did not stop; end it with `kill -9 {pid}`"
+        _wait(lambda: not _is_alive(pid), complaint, _SECONDS)
+    return pid
+
+
+def _server_of(folder: Path, prepare: Callable[[Path], object] | None, seconds: float) -> tuple[Server, bool]:
+    """The server of a folder, and whether it was started here."""
+    end = time.monotonic() + seconds
+    while True:
+        server = find_server(folder)
+        if server is not None:
+            return server, False
+        with locked(folder) as lock:
+            if lock is not None and not is_server(read_record(folder), folder):
+                if prepare is not None:
+                    prepare(folder)
+                return _spawn(folder, lock, seconds), True
+        if time.monotonic() > end:
+            raise SurroundingsError(unreachable(folder))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _spawn(folder: Path, lock: int, seconds: float) -> Server:
+    socket = socket_of(folder)
+    make_runtime(socket.parent)
+    close_files(folder)
+    check_append_only(folder)
+    process = _started(socket, folder, lock)
     try:
-        socket.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if socket.parent.parent.stat().st_uid != os.getuid():
-            raise SurroundingsError(f"{socket.parent.parent} belongs to another user; remove it or set XDG_RUNTIME_DIR")
-        socket.parent.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise SurroundingsError(f"cannot start the embedded store in {socket.parent}: {error}") from error
+        write_record(folder, Record(process.pid, socket))
+        # A server answers while it still reads its append-only file, which is waited for where no lock is held.
+        complaint = f"the embedded store did not come up within {seconds:.0f} s; see {folder / _LOG}"
+        _wait(lambda: process.poll() is not None or asked(socket, folder) == process.pid, complaint, seconds)
+        if process.returncode is not None:
+            raise SurroundingsError(_ended(folder))
+    except BaseException:  # Ctrl-C while it comes up, too, must leave no server behind
+        process.kill()
+        process.wait()
+        raise
+    # The server outlives this command on purpose, so nobody waits for it.
+    process.returncode = 0
+    return Server(process.pid, socket)
 
 
-def _spawn(socket: Path, folder: Path) -> int:
+def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
     settings = {
         "port": "0",
         "unixsocket": str(socket),
@@ -186,26 +200,95 @@ def _spawn(socket: Path, folder: Path) -> int:
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        "logfile": str(folder / "valkey.log"),
+        "logfile": "",  # to its output, which is opened here: Valkey itself would follow a link
     }
-    arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    process = subprocess.Popen(  # noqa: S603 - our own arguments
-        [_binary(), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    log = folder / "valkey.log"
+    command = [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    log = open_private(folder / _LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
-        _wait(lambda: _answers(socket) == process.pid, f"the embedded store did not come up; see {log}", process)
-    except BaseException:  # Ctrl-C while it comes up, too, must leave no server behind
-        process.kill()
-        process.wait()
-        raise
-    # The server outlives this command on purpose, so nobody waits for it.
-    process.returncode = 0
-    return process.pid
+        return subprocess.Popen(  # noqa: S603 - our own arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock],
+            umask=0o077,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _wait_until_read(server: Server, folder: Path, seconds: float) -> None:
+    """Until a server has read its append-only file; before, it answers INFO and refuses everything else."""
+    end = time.monotonic() + seconds
+    while not _has_read(server.socket):
+        if not _is_alive(server.pid):
+            raise SurroundingsError(_ended(folder))
+        if time.monotonic() > end:
+            raise SurroundingsError(f"the embedded store still reads {folder}; try again in a while")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _has_read(socket: Path) -> bool:
+    with store_errors(socket_url(socket)), client_of(socket) as client:
+        try:
+            return not client.info("persistence")["loading"]
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False
+
+
+def _ended(folder: Path) -> str:
+    """Why a server ended at its start, by what it wrote to its log."""
+    reason = " ".join(_warnings(folder)).partition(": make a backup of your AOF file")[0][:_REASON_LETTERS]
+    if _DAMAGE.search(reason):
+        return damaged(folder, reason)
+    return f"the embedded store did not come up: {reason or 'its log does not say why'}; see {folder / _LOG}"
+
+
+def _cut(folder: Path) -> str:
+    """What a server left out that found its append-only file ended in the middle of a command; usually nothing."""
+    if not (cut := [line for line in _warnings(folder) if "Truncating the AOF" in line]):
+        return ""
+    return (
+        f"its append-only file ended in the middle of a command and was cut there ({cut[0].strip('! ')}): if more is missing than"
+        f" the last second, `artwork store rebuild --workspace {quote(str(folder.parent))}` publishes again what was served"
+    )
+
+
+def _warnings(folder: Path) -> list[str]:
+    """What a server warned of since its last start."""
+    with (folder / _LOG).open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+        text = log.read().decode(errors="replace").rpartition("Valkey is starting")[2]
+    lines = [line for line in re.split(r"\n(?=\d+:\w )", text) if " # " in line and "overcommit" not in line]
+    return [" ".join(line.partition(" # ")[2].split()) for line in lines]
+
+
+def _shut_down(server: Server, folder: Path, *, force: bool) -> int:
+    with store_errors(socket_url(server.socket)), client_of(server.socket) as client:
+        try:
+            client.shutdown(nosave=force, now=force, force=force)
+        except (redis.ConnectionError, redis.TimeoutError):  # it is going, or takes its time
+            pass
+        except redis.ResponseError as error:
+            raise SurroundingsError(
+                f"the store does not stop, because it cannot write all that it holds ({error}); see {folder / _LOG};"
+                f" `artwork store rebuild --workspace {quote(str(folder.parent))}` stops it all the same"
+            ) from error
+    return server.pid
+
+
+def _end_unreachable(folder: Path) -> int | None:
+    """End a server that runs and cannot be asked, because the folder of its socket is gone."""
+    if not is_own_folder(folder):
+        return None
+    record = read_record(folder)
+    if record is not None and is_server(record, folder):
+        os.kill(record.pid, signal.SIGTERM)
+        return record.pid
+    if is_held(folder):
+        raise SurroundingsError(unreachable(folder))
+    return None
 
 
 def _binary() -> str:
@@ -220,32 +303,12 @@ def _binary() -> str:
         ) from error
 
 
-def _client(socket: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
-
-
-def _answers(socket: Path) -> int | None:
-    if not socket.exists():
-        return None
-    with store_errors(f"unix://{socket}"):
-        try:
-            with _client(socket) as client:
-                return int(client.info("server")["process_id"])
-        except redis.ConnectionError:
-            return None
-
-
-def _is_loaded(socket: Path) -> bool:
-    with store_errors(f"unix://{socket}"), _client(socket) as client:
-        return not client.info("persistence")["loading"]
-
-
-def _wait(reached: Callable[[], bool], complaint: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    end = time.monotonic() + _START_SECONDS
+def _wait(reached: Callable[[], bool], complaint: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while not reached():
-        if time.monotonic() > end or (process is not None and process.poll() is not None):
+        if time.monotonic() > end:
             raise SurroundingsError(complaint)
-        time.sleep(0.02)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _is_alive(pid: int) -> bool:
@@ -253,7 +316,7 @@ def _is_alive(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] != pid
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # another user has the number by now
         return False
     return not _is_zombie(pid)
 

@@ -19,15 +19,15 @@ Writer = Callable[[Path], object]
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path``, synced.
+def replace_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path`` with its mode, synced.
 
     When the block raises, the temporary file is removed and ``path`` stays as it was.
 
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
-    temporary = _temporary_beside(path)
+    temporary = _temporary_beside(path, mode)
     try:
         yield temporary
         _sync(temporary)
@@ -50,9 +50,9 @@ def replace_files(writers: Mapping[Path, Writer]) -> None:
             write(stack.enter_context(replace_file(path)))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Write a value as one JSON document with sorted keys: the same value is the same bytes."""
-    with replace_file(path) as temporary:
+    with replace_file(path, mode) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -79,12 +79,12 @@ def find_copy(paths: Iterable[Path]) -> tuple[Path, Path] | None:
     return None
 
 
-def _temporary_beside(path: Path) -> Path:
+def _temporary_beside(path: Path, mode: int) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         # mkstemp makes files that only their owner may read, which would lock out the service's own user.
-        os.fchmod(handle, 0o644)
+        os.fchmod(handle, mode)
     except OSError as error:
         raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
     os.close(handle)

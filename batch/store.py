@@ -10,9 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bandit.errors import InputError, RowError, SurroundingsError
+from bandit.store_url import check_store_url
 
 URL_VARIABLE = "ARTWORK_REDIS_URL"
-_SCHEMES = ("redis://", "rediss://", "unix://")
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -20,14 +20,14 @@ def checked_url(url: str) -> str:
     """A store's URL as given.
 
     Raises:
-        InputError: its scheme is not one of redis, rediss and unix, or its port or an option is not a number.
+        InputError: its scheme is not one of redis, rediss and unix, its port or an option is not a number, or it would be
+            read differently from what was meant.
     """
-    if not url.startswith(_SCHEMES):
-        raise InputError(
-            f"{URL_VARIABLE} is {shown_url(url)}, expected a URL that starts with redis://, rediss:// or unix://"
-        )
     try:
+        check_store_url(url)
         redis.ConnectionPool.from_url(url)
+    except InputError as error:
+        raise InputError(f"{URL_VARIABLE} is {shown_url(url)}, {error}") from None
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{URL_VARIABLE} is {shown_url(url)}, expected a URL like redis://host:6379/0 or unix:///path/to/socket; correct it"

