@@ -10,6 +10,7 @@ import redis
 from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
+from bandit.urls import show_url
 from batch.catalogue import Catalogue
 from batch.files import write_json
 from batch.flips import count_rows, flip, read_current, read_meta, refuse_older
@@ -17,7 +18,7 @@ from batch.generations import Manifest, folder_of, read_manifest, resolve, verif
 from batch.reports import Report
 from batch.row_writer import write_rows
 from batch.rows import encoded_rows, published_catalogue
-from batch.store import read_bytes, shown_url, store_errors
+from batch.store import read_bytes, store_errors
 from batch.sweep import sweep
 from batch.workspace import Workspace
 
@@ -89,7 +90,7 @@ def publish(
         written.total_bytes,
         swept,
         round(time.perf_counter() - began, 3),
-        shown_url(url),
+        show_url(url),
     )
 
 
