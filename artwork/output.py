@@ -1,7 +1,6 @@
 """How commands speak: results to standard output (text or JSON), progress and errors to standard error."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -12,21 +11,32 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bandit.boundary import write_out
 from bandit.errors import InputError
 
 console = Console(highlight=False, soft_wrap=True)
-"""Where results go."""
+"""What tables are drawn for; results go through ``emit`` and ``say``."""
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress and errors go, so that standard output stays fit for a pipe."""
 
 
 def emit(result: Any, render: Callable[[Any], str], *, as_json: bool) -> None:
-    """Write a result (a dataclass, or a list of them) as one JSON document, or as the text that ``render`` makes of it."""
-    if as_json:
-        sys.stdout.write(json.dumps(_plain(result), default=_jsonable, indent=2, allow_nan=False) + "\n")
-    else:
-        console.print(render(result), markup=False)
+    """Write a result (a dataclass, or a list of them) as one JSON document, or as the text that ``render`` makes of it.
+
+    Raises:
+        SurroundingsError: standard output takes nothing.
+    """
+    say(json.dumps(_plain(result), default=_jsonable, indent=2, allow_nan=False) if as_json else render(result))
+
+
+def say(text: str) -> None:
+    """Write text and a newline to standard output.
+
+    Raises:
+        SurroundingsError: standard output takes nothing.
+    """
+    write_out(text + "\n")
 
 
 def check_page(path: Path) -> None:
@@ -37,6 +47,8 @@ def check_page(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"--report {path} is a folder, expected a file such as {path / 'page.html'}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"--report {path} is a device, a pipe or a socket; expected a file such as page.html")
     if above := [each for each in path.parents if each.exists() and not each.is_dir()]:
         raise InputError(f"--report {path} is below {above[0]}, which is a file; expected a path below folders")
 
