@@ -34,7 +34,9 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _UNSEEN: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 _OPTION_NAME: Final = re.compile(r"[a-z][a-z_]{0,40}")
 
-_USERINFO: Final = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"<>]*@")
+_USERINFO: Final = re.compile(
+    r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)(?!\w*:?\*{3}@[^@\s]*(?:\s|$))[^\s'\"<>]*@"
+)
 _SECRET_OPTION: Final = re.compile(r"([?&;](?:[a-z_]*password|secret|token|key|auth)=)[^&\s'\"]*", re.IGNORECASE)
 _BEARER: Final = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{4,}")
 _SHORTEST_SECRET: Final = 4
