@@ -267,17 +267,20 @@ class _Forgiving:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.failed = False
+        """Whether something was lost."""
 
     def write(self, text: str) -> int:
         """Write if possible."""
-        with suppress(OSError, ValueError):
-            return self._stream.write(text)
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.failed = True
         return len(text)
 
     def flush(self) -> None:
-        """Flush if possible."""
-        with suppress(OSError, ValueError):
-            self._stream.flush()
+        """Everything is flushed as it is written."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
