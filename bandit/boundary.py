@@ -64,15 +64,6 @@ class _Told:
             raise KeyboardInterrupt
         raise SystemExit(EXIT_SIGNAL + self.number)
 
-    def swallowed(self, unraisable: Any) -> None:
-        """Raise again what was raised where Python lets nothing through, such as in a destructor."""
-        if self.number is None or not issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
-            sys.__unraisablehook__(unraisable)
-            return
-        number = self.number
-        signal.signal(signal.SIGALRM, lambda _number, frame: self.handle(number, frame))
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-
 
 def run(load: Callable[[], Callable[[], object]]) -> NoReturn:
     """Load a command, run it, and end the process with its exit code.
@@ -318,7 +309,6 @@ def _take_signals(told: _Told) -> None:
         with suppress(ValueError):  # outside the main thread
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, told.handle)
-    sys.unraisablehook = told.swallowed
 
 
 def _code(value: object) -> int:

@@ -9,19 +9,20 @@ taken apart here and not by redis-py, which lets unknown options through to its 
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from bandit.errors import InputError
 
 URL_VARIABLE: Final = "ARTWORK_REDIS_URL"
 EXPECTED: Final = "redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
-SOCKET_PATH_BYTES: Final = 107
-"""The longest path of a Unix socket: ``sun_path`` holds 108 bytes with the one that ends it."""
+SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
+"""The longest path of a Unix socket: ``sun_path`` holds one byte more, which ends it."""
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _SHAPE: Final = re.compile(
@@ -79,6 +80,15 @@ def read_store_url(text: str, name: str = URL_VARIABLE) -> StoreUrl:
         raise InputError(
             f"{name} is {show_url(text)}, expected a URL such as {EXPECTED}: {wrong}; correct it"
         ) from None
+
+
+def socket_url(path: Path) -> str:
+    """The URL of a Unix socket; whatever would mean something else in a URL is quoted.
+
+    >>> socket_url(Path("/run/50% of #1/s"))
+    'unix:///run/50%25%20of%20%231/s'
+    """
+    return f"unix://{quote(os.fsencode(path))}"
 
 
 def show_url(text: str) -> str:
@@ -142,7 +152,7 @@ def _read(text: str) -> StoreUrl:
     scheme = (_SCHEME.match(text) or [""])[0][:-3].lower()
     if scheme not in _SCHEMES:
         raise _WrongUrlError("its scheme is not redis, rediss or unix" if scheme else "it has no scheme")
-    if _UNSEEN.search(text):
+    if _UNSEEN.search(text.replace(" ", "") if scheme == "unix" else text):  # names of folders have spaces
         raise _WrongUrlError("it holds a space or a control character, which a URL writes as %20 and its like")
     if "#" in text:
         raise _WrongUrlError("it holds a #, which a URL writes as %23")

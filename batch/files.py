@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandit.errors import SurroundingsError
+from bandit.boundary import is_debugging
+from bandit.errors import InputError, SurroundingsError
 
 if TYPE_CHECKING:  # the look-up service starts its store through this module, and carries no polars
     import polars as pl
@@ -26,6 +27,8 @@ def replace_file(path: Path) -> Iterator[Path]:
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
+    if path.exists() and not path.is_file():
+        raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
     temporary = _temporary_beside(path)
     try:
         yield temporary
@@ -59,6 +62,69 @@ def write_parquet(path: Path, frame: "pl.DataFrame") -> None:
     """Write a frame as a Parquet file."""
     with replace_file(path) as temporary:
         frame.write_parquet(temporary)
+
+
+def read_parquet(path: Path | list[Path], columns: list[str] | None = None) -> "pl.DataFrame":
+    """A Parquet file, or several with the same columns, as they are.
+
+    Raises:
+        InputError, SurroundingsError: as ``reading``.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    with reading(path if isinstance(path, Path) else path[0].parent):
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+
+
+@contextmanager
+def reading(what: Path) -> Iterator[None]:
+    """Translate what polars raises for the file, or the folder of files, that the block reads.
+
+    Raises:
+        InputError: it is not there, no file, no Parquet, or holds what polars cannot take.
+        SurroundingsError: the disk or the permissions are in the way.
+    """
+    from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
+
+    try:
+        with _without_panics():
+            yield
+    except PanicException as error:  # no Exception: a fault of polars, as with times whose zone is no whole hour
+        raise InputError(
+            f"{what} holds what cannot be read ({first_line(error)}); write it again, with times in UTC"
+        ) from None
+    except PolarsError as error:
+        raise InputError(f"{what} is not a Parquet file ({first_line(error)}); write it again as Parquet") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"{what} cannot be read ({first_line(error)}); expected a Parquet file") from error
+    except OSError as error:
+        raise SurroundingsError(f"cannot read {what}: {error}; check the disk and the file's permissions") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, without the paragraphs that follow."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+@contextmanager
+def _without_panics() -> Iterator[None]:
+    """Keep off the terminal what polars writes there by itself when it panics: pages of its own stack."""
+    if is_debugging():
+        yield
+        return
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _temporary_beside(path: Path) -> Path:

@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
 from batch.choosing import USERS_A_BLOCK, Chooser, Picks
 from batch.executors import Executor
-from batch.files import write_parquet
+from batch.files import read_parquet, write_parquet
 from batch.generations import Manifest, file_digest, folder_of, read_manifest, resolve, write_manifest
 from batch.reports import Report
 from batch.workspace import Workspace
@@ -73,7 +73,7 @@ def _check_row_size(folder: Path, manifest: Manifest) -> None:
             "give candidates.parquet with a shortlist a user",
         )
     else:
-        lengths = pl.read_parquet(path)["title_ids"].list.len()
+        lengths = read_parquet(path)["title_ids"].list.len()
         longest, most, remedy = int(lengths.max() or 0), MAX_SHORTLIST_PICKS, "shorten the longest list"  # type: ignore[arg-type]
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
@@ -100,7 +100,7 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Writt
     frame = _frame(chooser, users, chooser.choose(first, len(users)))
     candidates = folder / "candidates.parquet"
     if candidates.is_file():
-        frame = _only_candidates(frame, pl.read_parquet(candidates))
+        frame = _only_candidates(frame, read_parquet(candidates))
     path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
     write_parquet(path, frame)
     return _Written(path, frame.height, frame["user_id"].n_unique())

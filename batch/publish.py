@@ -12,7 +12,7 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
 from bandit.urls import show_url
 from batch.catalogue import Catalogue
-from batch.files import write_json
+from batch.files import read_parquet, write_json
 from batch.flips import count_rows, flip, read_current, read_meta, refuse_older
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
 from batch.reports import Report
@@ -184,7 +184,7 @@ def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None
 
 def _write_targets(workspace: Workspace, generation: int, catalogue: Catalogue) -> None:
     """Users and titles for the load test, the most active and the most shown first."""
-    users = pl.read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
+    users = read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
     active = users.sort(["sessions", "user_id"], descending=[True, False])["user_id"].head(_TARGET_USERS)
     shown = catalogue.frame.group_by("title_id").agg(pl.col("impressions").sum())
     titles = shown.sort(["impressions", "title_id"], descending=[True, False])["title_id"]
