@@ -164,10 +164,32 @@ def _read(text: str) -> StoreUrl:
     options = _options(match["query"] or "", scheme)
     username, password = _credentials(match["userinfo"], options)
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    _check_certificates(tls)
     if scheme == "unix":
         return StoreUrl(scheme, "", 0, _socket_path(match), username, password, options.get("db", 0))
     host, port, database = _host(match["host"]), _port(match["port"]), _database(match["path"] or "", options)
     return StoreUrl(scheme, host, port, "", username, password, database, tls)
+
+
+def _check_certificates(tls: Mapping[str, Any]) -> None:
+    files = {name: tls[name] for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile") if name in tls}
+    if not files:
+        return
+    import ssl  # noqa: PLC0415 - most stores are asked without TLS
+
+    context = ssl.create_default_context()
+    try:
+        if "ssl_ca_certs" in files or "ssl_ca_path" in files:
+            context.load_verify_locations(files.get("ssl_ca_certs"), files.get("ssl_ca_path"))
+        if "ssl_certfile" in files:
+            # A password of its own: without one, OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(files["ssl_certfile"], files.get("ssl_keyfile"), tls.get("ssl_password", ""))
+        elif "ssl_keyfile" in files:
+            raise _WrongUrlError("the option ssl_keyfile has no effect without ssl_certfile")
+    except (OSError, ValueError):
+        raise _WrongUrlError(
+            f"the files of {', '.join(files)} are no certificates and key that fit, or not readable"
+        ) from None
 
 
 def _socket_path(match: re.Match[str]) -> str:

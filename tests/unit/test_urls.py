@@ -191,10 +191,13 @@ def test_a_url_that_was_taken_apart_does_not_show_its_password_as_a_value_of_a_l
     assert SECRET not in repr(read_store_url(f"redis://me:{SECRET}@host"))
 
 
-def test_a_file_of_certificates_that_is_there_is_accepted(tmp_path: Path) -> None:
+def test_a_folder_of_certificates_is_accepted_and_a_file_without_any_is_not(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
-    path.touch()
-    assert read_store_url(f"rediss://host?ssl_ca_certs={path}").tls == {"ssl_ca_certs": str(path)}
+    path.write_text("no certificate")
+    assert read_store_url(f"rediss://host?ssl_ca_path={tmp_path}").tls == {"ssl_ca_path": str(tmp_path)}
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        with pytest.raises(InputError, match=name):
+            read_store_url(f"rediss://host?{name}={path}")
 
 
 def test_the_path_of_a_socket_is_what_was_quoted_byte_by_byte() -> None:
