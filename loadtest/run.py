@@ -106,5 +106,10 @@ def _run_locust(command: list[str], folder: str, timeout_seconds: int, key: str 
     except subprocess.TimeoutExpired as error:
         raise RunError(f"locust did not end within {timeout_seconds} s; is the service stuck?") from error
     if done.returncode:
-        said = (done.stderr or "").strip().splitlines()
-        raise RunError(f"locust ended with code {done.returncode}: {said[-1] if said else 'it gave no reason'}")
+        raise RunError(f"locust ended with code {done.returncode}: {_reason(done.stderr or '')}")
+
+
+def _reason(said: str) -> str:
+    """The line that says why, among tables of figures: the last one about an error."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["it gave no reason"]
+    return next((line for line in reversed(lines) if "rror" in line), lines[-1])
