@@ -74,11 +74,26 @@ def _command(words: Sequence[str]) -> object:
         return app(list(words), prog_name="artwork", standalone_mode=False)
     except TyperException as error:
         # Without a message it is the help, which has been shown.
-        if message := error.format_message():
+        if message := _complaint(error):
             raise InputError(
                 f"{message.strip().rstrip('.')}; `{_path(error)} --help` tells what is expected"
             ) from error
         return EXIT_INPUT
+
+
+def _complaint(error: TyperException) -> str:
+    """What was wrong with which option, and what was given."""
+    from pydantic import ValidationError  # noqa: PLC0415 - typer has it by now
+
+    parameter, cause = getattr(error, "param", None), error.__cause__
+    if parameter is None or not isinstance(cause, ValidationError):
+        return error.format_message()
+    first = cause.errors(include_url=False)[0]
+    return f"{_name(parameter)} is {first['input']!r}: {first['msg']}"
+
+
+def _name(parameter: Any) -> str:
+    return next((word for word in parameter.opts if word.startswith("--")), str(parameter.name))
 
 
 def _path(error: TyperException) -> str:
@@ -102,7 +117,7 @@ def _checked(_context: Any, parameter: Any, value: Any) -> Any:
         InputError: names the option.
     """
     for each in value if isinstance(value, list | tuple) else (value,):
-        name = next((word for word in parameter.opts if word.startswith("--")), parameter.name)
+        name = _name(parameter)
         if isinstance(each, float) and not isfinite(each):
             raise InputError(f"{name} is {each}, expected a finite number")
         if isinstance(each, int) and abs(each) > _LARGEST:

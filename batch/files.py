@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -35,10 +36,17 @@ def replace_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
         raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether the disk refused, which polars tells as an error of its own, with what the system said at its end."""
+    return isinstance(error, OSError) or (type(error).__module__.startswith("polars") and "(os error " in str(error))
 
 
 def replace_files(writers: Mapping[Path, Writer]) -> None:
@@ -91,7 +99,7 @@ def reading(what: Path) -> Iterator[None]:
             yield
     except PanicException as error:  # no Exception: a fault of polars, as with times whose zone is no whole hour
         raise InputError(
-            f"{what} holds what cannot be read ({first_line(error)}); write it again, with times in UTC"
+            f"{what} holds what cannot be read ({_reason(error)}); write it again, with times in UTC"
         ) from None
     except PolarsError as error:
         raise InputError(f"{what} is not a Parquet file ({first_line(error)}); write it again as Parquet") from error
@@ -104,6 +112,12 @@ def reading(what: Path) -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """What an exception says, without the paragraphs that follow."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _reason(panic: BaseException) -> str:
+    """What was wrong, from within what Rust writes around it."""
+    inside = re.search(r'ErrString\("((?:[^"\\]|\\")+)', str(panic))
+    return inside[1] if inside else first_line(panic)
 
 
 @contextmanager

@@ -35,18 +35,18 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
-    store_deadline_ms: float = Field(default=3.0, ge=1)
+    store_deadline_ms: float = Field(default=3.0, ge=1, le=60_000)
     """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
-    max_waiting: int = Field(default=64, ge=1)
+    max_waiting: int = Field(default=64, ge=1, le=1_000_000)
     """Requests of a worker in progress; one more is refused at once."""
-    poll_seconds: float = Field(default=1.0, gt=0)
+    poll_seconds: float = Field(default=1.0, gt=0, le=3600)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""
     keys_file: Annotated[Path, AfterValidator(_keys_file)] | None = None
     """Bearer keys and what each may do; without it everybody may ask."""
-    max_titles: int = Field(default=MAX_TITLES, ge=1)
+    max_titles: int = Field(default=MAX_TITLES, ge=1, le=1_000_000)
     max_query_bytes: int = Field(default=MAX_QUERY_BYTES, ge=1, le=MAX_HEAD_BYTES)
-    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1)
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1, le=2**30)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
