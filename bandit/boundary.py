@@ -9,6 +9,7 @@ A traceback is shown under ``--debug`` or ``ARTWORK_DEBUG=1`` alone, and never a
 here, so that each of them behaves alike; nothing but the standard library is imported, so that it stands before all else is.
 """
 
+import codecs
 import errno
 import os
 import re
@@ -39,6 +40,20 @@ _OURS: Final = ("artwork", "bandit", "batch", "service")
 _FRAME: Final = re.compile(r'File "([^"]+)", line (\d+)')
 _LONGEST: Final = 1000
 """Characters of a line; messages of others can be whole pages."""
+
+_ERRORS: Final = "artwork-plainly"
+_PLAIN: Final = {
+    "✓": "ok",
+    "±": "+-",
+    "→": "->",
+    "×": "x",
+    "–": "-",
+    "…": "...",
+    "·": ".",
+    "²": "2",
+    "≥": ">=",
+    "≤": "<=",
+}
 
 _NOT_THERE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _NAMES: Final = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -277,8 +292,18 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What stands for letters that an encoding lacks: what they look like, else their number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    numbers = (letter.encode("ascii", "backslashreplace").decode() for letter in letters)
+    return "".join(_PLAIN.get(letter, number) for letter, number in zip(letters, numbers, strict=True)), error.end
+
+
 def _guard_streams() -> None:
     """Output fails on no letter that its encoding lacks; a closed stream stays closed to us and to no file opened later."""
+    codecs.register_error(_ERRORS, _plainly)
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -292,7 +317,7 @@ def _guard_streams() -> None:
     for stream in (sys.stdout, err):
         if hasattr(stream, "reconfigure"):
             with suppress(OSError, ValueError):
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors=_ERRORS)
     if not isinstance(err, _Forgiving):
         sys.stderr = cast("TextIO", _Forgiving(err))
     warnings.showwarning = _show_warning

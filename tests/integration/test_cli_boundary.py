@@ -81,6 +81,7 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "a folder": (lambda w: as_folder(w.titles), "titles.parquet is a folder"),
     "a pipe": (lambda w: as_pipe(w.titles), "titles.parquet"),
+    "a file for a folder": (lambda w: w.impressions.write_text("x"), "impressions is a file, expected a folder"),
 }
 
 
