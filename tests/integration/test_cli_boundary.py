@@ -1,12 +1,16 @@
 """Attacks on the command line: files, URLs, numbers and surroundings of every awkward kind end in one line and a code."""
 
+import asyncio
 import base64
 import os
 import re
 import shutil
+import socketserver
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +19,7 @@ from odd_urls import SECRET
 from shell import artwork, artwork_started, assert_refused, call, environment
 
 from batch.workspace import Workspace
+from service.store import RedisStore, StoreUnavailableError
 
 Change = Callable[[Workspace], object]
 ARTWORK = str(Path(sys.executable).parent / "artwork")
@@ -238,49 +243,85 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_nothing_half_written(tmp_pat
     assert [path for path in (tmp_path / "made").rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="takes root, to become somebody else")
-def test_a_file_that_may_not_be_read_is_one_line(workspace: Workspace) -> None:
-    for path in (workspace.root, *workspace.root.parents):
-        path.chmod(path.stat().st_mode | 0o055)
-    workspace.users.chmod(0o600)
-    done = in_a_shell(
-        f"setpriv --reuid 65534 --regid 65534 --clear-groups $0 data check {workspace.root}", HOME="/nonexistent"
-    )
-    assert_refused(done, 3, "users.parquet", "Permission denied")
+AS_ANYBODY = (
+    "setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search"
+    if os.getuid() == 0
+    else ""
+)
+"""root may read whatever it likes; without these capabilities it is as others are."""
 
 
-@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="takes root, to become somebody else")
-@pytest.mark.parametrize("spoilt", [False, True], ids=["", "where somebody else was first"])
-def test_kernels_are_kept_where_they_may_be_or_compiled_anew_and_one_line_says_so(spoilt: bool) -> None:
-    folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+@pytest.mark.skipif(bool(AS_ANYBODY) and not shutil.which("setpriv"), reason="root may read everything")
+def test_a_file_or_folder_that_may_not_be_read_is_one_line(workspace: Workspace) -> None:
+    line = f"{AS_ANYBODY} $0 data check {workspace.root}"
+    workspace.users.chmod(0o000)
+    assert_refused(in_a_shell(line), 3, "users.parquet", "Permission denied")
+    workspace.root.chmod(0o000)
     try:
-        folder.chmod(0o777)
-        if spoilt:
-            (folder / "artwork-kernels-65534").mkdir(mode=0o777)
-        program = (
-            "from bandit.boundary import run\nrun(lambda: __import__('bandit.kernels.hashing') and (lambda: None))"
-        )
-        words = [
-            "setpriv",
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            sys.executable,
-            "-P",
-            "-c",
-            program,
-        ]
-        done = subprocess.run(
-            words, capture_output=True, text=True, check=False, env={"HOME": "/nonexistent", "TMPDIR": str(folder)}
-        )
-        assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
-        assert done.stderr.startswith(
-            "note: no folder can keep" if spoilt else f"note: compiled kernels are kept in {folder}"
-        )
+        done = in_a_shell(line)
+        assert_refused(done, done.returncode, str(workspace.root), "not readable")
+        assert done.returncode in (2, 3)
     finally:
-        shutil.rmtree(folder)
+        workspace.root.chmod(0o755)
+
+
+IN_A_ROOM = ["unshare", "--mount", "sh", "-c"]
+"""A namespace of mounts of its own, in which a folder can be made read-only."""
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare")
+    or subprocess.run([*IN_A_ROOM, "true"], capture_output=True, check=False).returncode != 0,
+    reason="takes root, to make the package's folder read-only",
+)
+@pytest.mark.parametrize("spoilt", [False, True], ids=["", "where somebody else was first"])
+def test_kernels_are_kept_where_they_may_be_or_compiled_anew_and_one_line_says_so(spoilt: bool, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    if spoilt:
+        (tmp_path / f"artwork-kernels-{os.getuid()}").mkdir()
+        (tmp_path / f"artwork-kernels-{os.getuid()}").chmod(0o777)
+    program = "from bandit.boundary import run\nrun(lambda: __import__('bandit.kernels.hashing') and (lambda: None))"
+    line = f'mount --bind {root} {root} && mount -o remount,ro,bind {root} && exec "$0" -P -c "$1"'
+    homeless = {"HOME": "/proc/none", "TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [*IN_A_ROOM, line, sys.executable, program], capture_output=True, text=True, check=False, env=homeless
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert done.stderr.startswith(
+        "note: no folder can keep" if spoilt else f"note: compiled kernels are kept in {tmp_path}"
+    )
+
+
+@contextmanager
+def repeating_server() -> Iterator[int]:
+    """The port of a store that knows no command and repeats each, as Redis 5 does with HELLO and the password in it."""
+
+    class Repeats(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while words := self.rfile.readline():
+                parts = [self.rfile.readline() and self.rfile.readline().strip() for _ in range(int(words[1:]))]
+                self.wfile.write(b"-ERR unknown command, with args: " + b" ".join(parts) + b"\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Repeats) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_store_that_repeats_the_password_is_told_without_it(workspace: Workspace) -> None:
+    with repeating_server() as port:
+        url = f"redis://me:{SECRET}@127.0.0.1:{port}"
+        answer = call("generations", "list", "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
+        with pytest.raises(StoreUnavailableError) as by_service:
+            asyncio.run(RedisStore(url, deadline_ms=1000).get("art:current"))
+    assert_refused(answer, 3, f"redis://me:***@127.0.0.1:{port} failed: unknown command, with args: ")
+    assert SECRET not in answer.err
+    assert SECRET not in str(by_service.value)
 
 
 def test_a_terminal_of_few_letters_gets_the_whole_result(workspace: Workspace) -> None:
