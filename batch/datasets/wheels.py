@@ -76,7 +76,9 @@ def _pip_download(wheel: Wheel, folder: Path, instead: str) -> None:
         wheel.requirement,
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_DOWNLOAD_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SurroundingsError(f"cannot download {wheel.requirement}: {error}; {instead}") from error
     if done.returncode or not (folder / wheel.name).is_file():
