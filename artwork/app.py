@@ -119,7 +119,7 @@ def _checked(_context: Any, parameter: Any, value: Any) -> Any:
     for each in value if isinstance(value, list | tuple) else (value,):
         name = _name(parameter)
         if isinstance(each, float) and not isfinite(each):
-            raise InputError(f"{name} is {each}, expected a finite number")
+            raise InputError(f"{name}: the {str(parameter.name).replace('_', ' ')} is {each}, expected a finite number")
         if isinstance(each, int) and abs(each) > _LARGEST:
             raise InputError(f"{name} has {len(str(each))} digits, expected a number of at most 18")
         if isinstance(each, str) and not _is_utf8(each):

@@ -73,8 +73,6 @@ def check_page(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"--report {path} is a folder, expected a file such as {path / 'page.html'}")
-    if path.exists() and not path.is_file():
-        raise InputError(f"--report {path} is a device, a pipe or a socket; expected a file such as page.html")
     if above := [each for each in path.parents if each.exists() and not each.is_dir()]:
         raise InputError(f"--report {path} is below {above[0]}, which is a file; expected a path below folders")
 

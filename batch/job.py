@@ -98,9 +98,7 @@ def parse_duration(text: str) -> float:
     except (ValueError, KeyError):
         seconds = 0.0
     if not 1 <= seconds <= _LONGEST_SECONDS:
-        raise InputError(
-            f"{text!r} is not a duration of at least a second and at most a year; write 30s, 15m, 1h or 1d"
-        )
+        raise InputError(f"{text!r} is not a duration of at least a second; write 30s, 15m, 1h or 1d, at most 366d")
     return seconds
 
 

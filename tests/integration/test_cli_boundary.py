@@ -328,8 +328,3 @@ def test_a_terminal_of_few_letters_gets_the_whole_result(workspace: Workspace) -
     done = artwork("data", "check", str(workspace.root), PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "600 users" in done.stdout
-
-
-def test_a_report_is_not_written_over_a_device(workspace: Workspace) -> None:
-    answer = call("compare", "-w", str(workspace.root), "--report", "/dev/full")
-    assert_refused(answer, 2, "/dev/full is a device")
