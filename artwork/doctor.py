@@ -246,19 +246,21 @@ def _store(workspace: Path) -> tuple[str, str]:
 def _given_store(url: str) -> tuple[str, str]:
     import redis  # noqa: PLC0415
 
-    from batch.store import checked_url, shown_url, store_errors  # noqa: PLC0415
+    from bandit.urls import read_store_url, show_url  # noqa: PLC0415
+    from batch.store import store_errors  # noqa: PLC0415
 
-    with store_errors(url), redis.Redis.from_url(checked_url(url), socket_timeout=ANSWER_SECONDS) as client:
+    options = read_store_url(url).client_options
+    with store_errors(url), redis.Redis(**options, socket_timeout=ANSWER_SECONDS) as client:
         client.ping()
         try:
             policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
         except redis.ResponseError:  # its user may look up and not ask for this
             policy = "noeviction"
     if policy != "noeviction":
-        return f"{shown_url(url)} drops rows when its memory is full (maxmemory-policy {policy})", (
+        return f"{show_url(url)} drops rows when its memory is full (maxmemory-policy {policy})", (
             "run `CONFIG SET maxmemory-policy noeviction` on it"
         )
-    return f"{shown_url(url)} answers", ""
+    return f"{show_url(url)} answers", ""
 
 
 def _runtime(workspace: Path) -> tuple[str, str]:

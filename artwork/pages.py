@@ -32,7 +32,7 @@ def write_page(path: Path, page: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")  # names of files may be no text
     except OSError as error:
         raise SurroundingsError(
             f"cannot write the page {path}: {error}; check the disk and the folder's permissions"

@@ -37,6 +37,7 @@ def running_service(
     wanted = str(port or free_port())
     command = [
         sys.executable,
+        "-P",
         "-m",
         "artwork.cli",
         "serve",
@@ -81,9 +82,9 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: IO[by
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(address):
         if process.poll() is not None:
-            raise SurroundingsError(f"the service ended with code {process.returncode} at its start:\n{_tail(log)}")
+            raise SurroundingsError(f"the service ended with code {process.returncode} at its start: {_tail(log)}")
         if time.monotonic() > deadline:
-            raise SurroundingsError(f"the service was not ready within {START_SECONDS} s:\n{_tail(log)}")
+            raise SurroundingsError(f"the service was not ready within {START_SECONDS} s: {_tail(log)}")
         time.sleep(POLL_SECONDS)
 
 
@@ -96,5 +97,6 @@ def _is_ready(address: str) -> bool:
 
 
 def _tail(log: IO[bytes]) -> str:
+    """The last line that it wrote, which says why it ended."""
     log.seek(0)
-    return log.read().decode(errors="replace")[-LOG_TAIL:].strip()
+    return (log.read().decode(errors="replace")[-LOG_TAIL:].strip().splitlines() or ["it wrote nothing"])[-1]

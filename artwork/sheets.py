@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from artwork.output import console
+from artwork import output
 
 _WIDTH = 150
 
@@ -30,8 +29,4 @@ def printed(sheet: Sheet) -> str:
 
 def as_text(table: Table) -> str:
     """A table as lines: as wide as the terminal, and of a fixed width without colours elsewhere."""
-    terminal = console.is_terminal
-    printer = Console(width=max(console.width, 100) if terminal else _WIDTH, no_color=not terminal, markup=False)
-    with printer.capture() as captured:
-        printer.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return "\n".join(line.rstrip() for line in output.printed(table, _WIDTH, least=100, markup=False).splitlines())

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from batch.files import read_parquet
 from batch.tables import Tables
 
 I64 = npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ class Catalogue:
     @classmethod
     def read(cls, path: Path) -> Self:
         """The catalogue that a generation was made for."""
-        return cls(pl.read_parquet(path))
+        return cls(read_parquet(path))
 
     @cached_property
     def title_ids(self) -> list[str]:

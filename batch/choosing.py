@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, quantise
@@ -14,6 +13,7 @@ from bandit.snapshot import DRAW
 from batch.catalogue import Catalogue
 from batch.config import Config
 from batch.contexts import context_matrix
+from batch.files import read_parquet
 from batch.generations import folder_of, read_manifest
 from batch.models import load_model, model_of
 from batch.sides import U32, Scoring, Side, places_of
@@ -40,7 +40,7 @@ class Chooser:
         self.manifest = read_manifest(workspace, generation)
         folder = folder_of(workspace, generation)
         self.catalogue = Catalogue.read(folder / "catalogue.parquet")
-        self.users = pl.read_parquet(folder / "contexts" / "part-000000.parquet")
+        self.users = read_parquet(folder / "contexts" / "part-000000.parquet")
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         self.new = self.impressions < self.config.new_arm_impressions  # (a,)

@@ -14,7 +14,7 @@ from shlex import quote
 import redis
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.store_url import socket_url
+from bandit.urls import socket_url
 from batch.append_only import check_append_only, damaged
 from batch.private import make_runtime, open_private
 from batch.store import URL_VARIABLE, checked_url, store_errors

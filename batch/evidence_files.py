@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from batch.files import replace_file
+from batch.files import reading, replace_file
 
 _ROW_GROUP = 16_384  # rows: a shard of titles reads the groups that hold its artworks, and no others
 
@@ -46,8 +46,9 @@ def has_rows(path: Path, digest: str) -> bool:
     if not path.is_file():
         return False
     try:
-        return pl.read_parquet_metadata(path).get("source") == digest
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with reading(path):
+            return pl.read_parquet_metadata(path).get("source") == digest
+    except InputError as error:
         raise _unreadable(path, error) from error
 
 
@@ -64,8 +65,9 @@ def read_rows(path: Path, wanted: pl.Expr) -> pl.DataFrame:
         InputError: the file is damaged.
     """
     try:
-        return pl.scan_parquet(path).filter(wanted).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with reading(path):
+            return pl.scan_parquet(path).filter(wanted).collect()
+    except InputError as error:
         raise _unreadable(path, error) from error
 
 

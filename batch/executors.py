@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -14,6 +16,9 @@ from bandit.kernels.warm import warm
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
+
+_SAFE_PATH = "PYTHONSAFEPATH"
+"""What ``python -P`` is as a variable; a pool takes no flags."""
 
 EXECUTORS = ("serial", "processes")
 
@@ -66,15 +71,50 @@ def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
         yield SerialExecutor()
         return
     warm()
-    # forkserver: a fork of this process would copy locks held by the threads of polars and of redis.
-    context = multiprocessing.get_context("forkserver")
+    _start_fork_server()
     try:
-        with ProcessPoolExecutor(workers or _cores(), context, _start_worker) as pool:
+        with _pool(workers or _cores()) as pool:
             yield ProcessExecutor(pool)
     except BrokenExecutor as error:
         raise SurroundingsError(
             "a worker process died at its work, perhaps for lack of memory; try a smaller --shard-size, or --executor serial"
         ) from error
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # forkserver: a fork of this process would copy locks held by the threads of polars and of redis.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start_worker)
+    others = set(multiprocessing.active_children())
+    try:
+        yield pool
+    except BaseException:  # nobody waits for the shards any more, of which one may take minutes
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_fork_server() -> None:
+    """Start the process that workers are forked from, here and not with the first shard.
+
+    It runs as ``python -c``, which would look for modules in the current folder first: a ``json.py`` that lies there would be
+    run. And it starts with the signal of Ctrl-C held back, which its workers inherit: each of them would print a traceback, where
+    the command, which is told as well, ends them.
+    """
+    resource_tracker.ensure_running()  # it unblocks the signal for itself, so before
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _cores() -> int:

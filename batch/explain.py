@@ -5,7 +5,6 @@ from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -19,6 +18,7 @@ from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, draw, keyed_hash
 from batch.choosing import USERS_A_BLOCK, Chooser
 from batch.contributions import contributions, feature_names
 from batch.explanation import Contribution, ExplainedArtwork, Explanation
+from batch.files import read_parquet
 from batch.generations import folder_of, read_manifest, resolve, verify_files
 from batch.picks import RecordedPick, recorded_pick, recorded_picks
 from batch.sides import explore
@@ -45,7 +45,7 @@ def explain(workspace: Workspace, user_id: str, title_id: str, generation: int |
     users = chooser.users["user_id"]
     rows = (users == user_id).arg_true()
     if not len(rows):
-        everybody = pl.read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
+        everybody = read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
         _place(everybody, user_id, "user", f"generation {number} or {workspace.users}")
     pick = recorded_pick(workspace, number, user_id, title_id)
     with threadpool_limits(limits=1, user_api="blas"):  # as when the picks were drawn

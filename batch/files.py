@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandit.errors import SurroundingsError
+from bandit.boundary import is_debugging
+from bandit.errors import InputError, SurroundingsError
 
 if TYPE_CHECKING:  # the look-up service starts its store through this module, and carries no polars
     import polars as pl
@@ -27,16 +29,25 @@ def replace_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
+    if path.exists() and not path.is_file():
+        raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
     temporary = _temporary_beside(path, mode)
     try:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
         raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether the disk refused, which polars tells as an error of its own, with what the system said at its end."""
+    return isinstance(error, OSError) or (type(error).__module__.startswith("polars") and "(os error " in str(error))
 
 
 def replace_files(writers: Mapping[Path, Writer]) -> None:
@@ -77,6 +88,75 @@ def find_copy(paths: Iterable[Path]) -> tuple[Path, Path] | None:
             if first is not path:
                 return path, first
     return None
+
+
+def read_parquet(path: Path | list[Path], columns: list[str] | None = None) -> "pl.DataFrame":
+    """A Parquet file, or several with the same columns, as they are.
+
+    Raises:
+        InputError, SurroundingsError: as ``reading``.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    with reading(path if isinstance(path, Path) else path[0].parent):
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+
+
+@contextmanager
+def reading(what: Path) -> Iterator[None]:
+    """Translate what polars raises for the file, or the folder of files, that the block reads.
+
+    Raises:
+        InputError: it is not there, no file, no Parquet, or holds what polars cannot take.
+        SurroundingsError: the disk or the permissions are in the way.
+    """
+    from polars.exceptions import PanicException, PolarsError  # noqa: PLC0415
+
+    try:
+        with _without_panics():
+            yield
+    except PanicException as error:  # no Exception: a fault of polars, as with times whose zone is no whole hour
+        raise InputError(
+            f"{what} holds what cannot be read ({_reason(error)}); write it again, with times in UTC"
+        ) from None
+    except PolarsError as error:
+        raise InputError(f"{what} is not a Parquet file ({first_line(error)}); write it again as Parquet") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"{what} cannot be read ({first_line(error)}); expected a Parquet file") from error
+    except OSError as error:
+        raise SurroundingsError(f"cannot read {what}: {error}; check the disk and the file's permissions") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, without the paragraphs that follow."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _reason(panic: BaseException) -> str:
+    """What was wrong, from within what Rust writes around it."""
+    inside = re.search(r'ErrString\("((?:[^"\\]|\\")+)', str(panic))
+    return inside[1] if inside else first_line(panic)
+
+
+@contextmanager
+def _without_panics() -> Iterator[None]:
+    """Keep off the terminal what polars writes there by itself when it panics: pages of its own stack."""
+    if is_debugging():
+        yield
+        return
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _temporary_beside(path: Path, mode: int) -> Path:

@@ -18,6 +18,7 @@ from batch.train import Trained, train
 from batch.workspace import Workspace
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_SECONDS = 366 * 86400
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def parse_duration(text: str) -> float:
         seconds = float(number) * _UNITS[unit]
     except (ValueError, KeyError):
         seconds = 0.0
-    if not 1 <= seconds < float("inf"):
-        raise InputError(f"{text!r} is not a duration of at least a second; write 30s, 15m, 1h or 1d")
+    if not 1 <= seconds <= _LONGEST_SECONDS:
+        raise InputError(f"{text!r} is not a duration of at least a second; write 30s, 15m, 1h or 1d, at most 366d")
     return seconds
 
 

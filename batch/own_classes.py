@@ -4,6 +4,7 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bandit.errors import InputError, blaming
@@ -26,11 +27,31 @@ def find_class(word: str) -> Any:
     Raises:
         InputError: there is no such module, it fails when it is imported, or it has no such class.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    folder = _current_folder()
+    if folder is not None and str(folder) not in sys.path:
+        sys.path.append(str(folder))  # never first: a file there would stand in the way of every module of its name
     module, _, name = word.partition(":")
     with blaming(f"{word} cannot be loaded"):
-        found = getattr(importlib.import_module(module), name)
+        loaded = importlib.import_module(module)
+        found = getattr(loaded, name, None)
+    if found is None:
+        raise InputError(f"{word} cannot be loaded: {_lacks(loaded, module, name, folder)}")
     if not callable(found):
         raise InputError(f"{word} is {type(found).__name__}, expected a class")
     return found
+
+
+def _lacks(loaded: ModuleType, module: str, name: str, folder: Path | None) -> str:
+    """Why a module has no such class: perhaps it is another module of that name."""
+    where = getattr(loaded, "__file__", None) or "Python itself"
+    hidden = None if folder is None else folder / f"{module.partition('.')[0]}.py"
+    if hidden is not None and hidden.is_file() and Path(where) != hidden:
+        return f"the name {module} is taken by {where}, which comes before {hidden}; rename your file"
+    return f"AttributeError: {where} has no {name}; look at its spelling"
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted
+        return None

@@ -8,6 +8,7 @@ import polars as pl
 from bandit.errors import InputError
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.catalogue import Catalogue
+from batch.files import reading
 from batch.generations import finished, folder_of, picks_files, read_manifest
 from batch.workspace import Workspace
 
@@ -32,7 +33,8 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     """
     files = picks_files(workspace, read_manifest(workspace, generation))
     wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
-    found = pl.scan_parquet(files).filter(wanted).collect()
+    with reading(folder_of(workspace, generation) / "picks"):
+        found = pl.scan_parquet(files).filter(wanted).collect()
     if found.is_empty():
         return None
     arm, weight, policy = found.row(0, named=True)["arm"], found["weight"][0], str(found["policy"][0])

@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
 from batch.choosing import USERS_A_BLOCK, Chooser, Picks
 from batch.executors import Executor
-from batch.files import write_parquet
+from batch.files import read_parquet, write_parquet
 from batch.generations import (
     CANDIDATES,
     Manifest,
@@ -82,7 +82,7 @@ def _check_row_size(folder: Path, manifest: Manifest) -> None:
             "give candidates.parquet with a shortlist a user",
         )
     else:
-        lengths = pl.read_parquet(folder / CANDIDATES)["title_ids"].list.len()
+        lengths = read_parquet(folder / CANDIDATES)["title_ids"].list.len()
         longest, most, remedy = int(lengths.max() or 0), MAX_SHORTLIST_PICKS, "shorten the longest list"  # type: ignore[arg-type]
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
@@ -108,7 +108,7 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Writt
     users = chooser.users["user_id"][first : first + len(blocks) * USERS_A_BLOCK]
     frame = _frame(chooser, users, chooser.choose(first, len(users)))
     if CANDIDATES in chooser.manifest.checksums:
-        frame = _only_candidates(frame, pl.read_parquet(folder / CANDIDATES))
+        frame = _only_candidates(frame, read_parquet(folder / CANDIDATES))
     path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
     write_parquet(path, frame)
     return _Written(path, frame.height, frame["user_id"].n_unique())

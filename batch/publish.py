@@ -10,14 +10,15 @@ import redis
 from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.policies import Popularity
+from bandit.urls import show_url
 from batch.catalogue import Catalogue
-from batch.files import write_json
+from batch.files import read_parquet, write_json
 from batch.flips import count_rows, flip, published_current, read_meta, refuse_older
 from batch.generations import Manifest, folder_of, read_manifest, resolve, verify_files
 from batch.reports import Report
 from batch.row_writer import write_rows
 from batch.rows import encoded_rows, published_catalogue
-from batch.store import read_bytes, shown_url, store_errors
+from batch.store import read_bytes, store_errors
 from batch.sweep import sweep
 from batch.workspace import Workspace
 
@@ -89,7 +90,7 @@ def publish(
         written.total_bytes,
         swept,
         round(time.perf_counter() - began, 3),
-        shown_url(url),
+        show_url(url),
     )
 
 
@@ -196,7 +197,7 @@ def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None
 
 def _write_targets(workspace: Workspace, generation: int, catalogue: Catalogue) -> None:
     """Users and titles for the load test, the most active and the most shown first."""
-    users = pl.read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
+    users = read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
     active = users.sort(["sessions", "user_id"], descending=[True, False])["user_id"].head(_TARGET_USERS)
     shown = catalogue.frame.group_by("title_id").agg(pl.col("impressions").sum())
     titles = shown.sort(["impressions", "title_id"], descending=[True, False])["title_id"]

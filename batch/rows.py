@@ -8,6 +8,7 @@ import polars as pl
 
 from bandit import snapshot
 from batch.catalogue import Catalogue
+from batch.files import read_parquet
 from batch.generations import CANDIDATES, Manifest, picks_files, read_manifest
 from batch.workspace import Workspace
 
@@ -40,7 +41,7 @@ def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.
 def _rows_of_part(
     path: Path, manifest: Manifest, catalogue: Catalogue, *, is_shortlist: bool
 ) -> Iterator[tuple[str, bytes]]:
-    frame = pl.read_parquet(path)
+    frame = read_parquet(path)
     if frame.is_empty():  # none of its users has candidates
         return
     users = frame["user_id"]

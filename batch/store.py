@@ -1,6 +1,5 @@
 """The store, named by its URL: connecting to it, and one boundary for its errors."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -9,10 +8,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bandit.errors import InputError, RowError, SurroundingsError
-from bandit.store_url import check_store_url
+from bandit.errors import RowError, SurroundingsError
+from bandit.urls import URL_VARIABLE, hide_secrets, read_store_url, secrets_of, show_url
 
-URL_VARIABLE = "ARTWORK_REDIS_URL"
+__all__ = ["URL_VARIABLE", "checked_url", "connect", "read_bytes", "store_errors"]
+
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -20,35 +20,22 @@ def checked_url(url: str) -> str:
     """A store's URL as given.
 
     Raises:
-        InputError: its scheme is not one of redis, rediss and unix, its port or an option is not a number, or it would be
-            read differently from what was meant.
+        InputError: it is none (``bandit.urls``).
     """
-    try:
-        check_store_url(url)
-        redis.ConnectionPool.from_url(url)
-    except InputError as error:
-        raise InputError(f"{URL_VARIABLE} is {shown_url(url)}, {error}") from None
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{URL_VARIABLE} is {shown_url(url)}, expected a URL like redis://host:6379/0 or unix:///path/to/socket; correct it"
-        ) from error
+    read_store_url(url)
     return url
-
-
-def shown_url(url: str) -> str:
-    """A URL without its passwords, fit for a message; they stand before the host or among the options."""
-    # By pattern: urlsplit raises for some malformed URLs, which are the ones that messages show.
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(//[^/:@?]*:)[^?]*@", r"\1***@", url))
 
 
 def connect(url: str) -> redis.Redis:
     """A client of the store that has answered once.
 
     Raises:
+        InputError: the URL is none.
         SurroundingsError: it does not answer; one line says why and what to do.
     """
     # A job may wait, but not without end, and a command that timed out must not be sent twice unseen.
-    client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
+    options = read_store_url(url).client_options
+    client = redis.Redis(**options, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
     with store_errors(url):
         client.ping()
     return client
@@ -69,10 +56,12 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
+        # Hidden: an old server repeats a command that it does not know, such as the one with the password.
+        said = hide_secrets(str(error), secrets_of(url))
         raise SurroundingsError(
-            f"the store at {shown_url(url)} failed: {error}; check {URL_VARIABLE}, or run `artwork store start`"
+            f"the store at {show_url(url)} failed: {said}; check {URL_VARIABLE}, or run `artwork store start`"
         ) from error
     except RowError as error:
         raise SurroundingsError(
-            f"the store at {shown_url(url)} holds what no publisher wrote: {error}; empty it, then publish again"
+            f"the store at {show_url(url)} holds what no publisher wrote: {error}; empty it, then publish again"
         ) from error

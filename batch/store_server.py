@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bandit.errors import SurroundingsError
-from bandit.store_url import SOCKET_BYTES, socket_url
+from bandit.urls import SOCKET_PATH_BYTES, socket_url
 from batch.files import write_json
 from batch.private import check_runtime, file_fault, make_private, open_private, peer_of
 from batch.store import URL_VARIABLE, store_errors
@@ -239,7 +239,7 @@ def socket_of(folder: Path) -> Path:
         # One that is relative, is not there or may not be written cannot be meant; whether it can be trusted is another question.
         if base and os.path.isabs(base) and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK):  # noqa: PTH112, PTH117
             socket = Path(os.path.realpath(base), _runtime_name(), name, _SOCKET)
-            if len(os.fsencode(socket)) <= SOCKET_BYTES and _is_utf8(socket):
+            if len(os.fsencode(socket)) <= SOCKET_PATH_BYTES and _is_utf8(socket):
                 return socket
     raise SurroundingsError(
         "there is no folder for the socket of the store: XDG_RUNTIME_DIR, TMPDIR and /tmp are none that this user may write;"
@@ -263,7 +263,7 @@ def _runtime_name() -> str:
 def _is_runtime(socket: Path) -> bool:
     """Whether a path is one that a socket of this user may have."""
     shape = (socket.name, socket.parent.parent.name) == (_SOCKET, _runtime_name())
-    return shape and socket.is_absolute() and "\0" not in str(socket) and len(os.fsencode(socket)) <= SOCKET_BYTES
+    return shape and socket.is_absolute() and "\0" not in str(socket) and len(os.fsencode(socket)) <= SOCKET_PATH_BYTES
 
 
 def _flock(handle: int, kind: int) -> bool:

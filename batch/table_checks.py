@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import InputError
 from bandit.snapshot import MAX_ARMS
+from batch.files import read_parquet
 from batch.table_schemas import ARTWORKS, CANDIDATES, TITLES, Column, Rule, Schema
 
 ROW = "_row"
@@ -23,16 +23,13 @@ def read_frame(path: Path) -> pl.DataFrame:
         InputError: the file is missing or is not Parquet.
         SurroundingsError: the file cannot be read.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a Parquet file: `artwork data example` writes one to copy from")
     if not path.is_file():
         raise InputError(f"{path} is missing; expected a Parquet file: `artwork data example` writes one to copy from")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); expected a Parquet file; write it again")
-    try:
-        return pl.read_parquet(path, hive_partitioning=False)
-    except PolarsError as error:
-        raise InputError(f"{path} is not a Parquet file ({_first_line(error)}); write it again as Parquet") from error
-    except OSError as error:
-        raise SurroundingsError(f"cannot read {path}: {error}; check the disk and the file's permissions") from error
+    return read_parquet(path)
 
 
 def check_frame(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
@@ -149,7 +146,3 @@ def _cast(frame: pl.DataFrame, column: Column) -> pl.Expr:
 def _short(value: object) -> str:
     text = repr(value.to_list() if isinstance(value, pl.Series) else value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

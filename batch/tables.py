@@ -72,6 +72,9 @@ def read_tables(workspace: Workspace) -> Tables:
             f"{workspace.root} is not a folder; expected a workspace; "
             f"`artwork data movielens --workspace {workspace.root}` makes one"
         )
+    for folder in (workspace.impressions, workspace.evidence):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, expected a folder; move it away")
     paths = _paths(workspace)
     if not (workspace.candidates.exists() or workspace.candidates.is_symlink()):
         _refuse_other_candidates(workspace)

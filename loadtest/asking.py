@@ -12,9 +12,6 @@ from loadtest.errors import InputError
 from loadtest.load import Load
 from loadtest.targets import Targets, asking_users
 
-KEY_VARIABLE: Final = "ARTWORK_LOADTEST_KEY"
-"""The environment variable that holds the key, which on a command line everybody could read."""
-
 REQUESTS: Final = 20_000
 """Different requests of a load; then they begin again."""
 

@@ -31,6 +31,8 @@ class Clock:
     @property
     def lag_p99_ms(self) -> float:
         """How late naps ended, 99th percentile: so late may this client be in noticing an answer, too."""
+        if len(self._lags_ms) < 2:  # too short a run to know
+            return max(self._lags_ms, default=0.0)
         return quantiles(self._lags_ms, n=100, method="inclusive")[-1]
 
     def _watch_lag(self) -> None:

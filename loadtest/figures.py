@@ -126,7 +126,7 @@ def scenario_figures(name: str, stats: Stats) -> ScenarioFigures:
 
 def write_figures(path: Path, figures: Figures) -> None:
     """Write figures as JSON."""
-    path.write_text(json.dumps(asdict(figures)))
+    path.write_text(json.dumps(asdict(figures)), encoding="utf-8")
 
 
 def read_figures(path: Path) -> Figures:

@@ -19,7 +19,14 @@ Compiled = TypeVar("Compiled", bound=Callable[..., object])
 
 def compiled(function: Compiled) -> Compiled:
     """Compile a serial loop, cached on disk, without the interpreter lock; it allocates nothing and counts no references."""
-    jitted: Compiled = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    jitted: Compiled
+    try:
+        jitted = numba.njit(cache=True, **options)(function)
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+        jitted = numba.njit(**options)(function)  # no folder may be written: compiled anew, which takes some seconds
     return jitted
 
 

@@ -5,7 +5,6 @@
 Every request (without a body) gets the same 200. Linux only.
 """
 
-import argparse
 import os
 import select
 import socket
@@ -17,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from loadtest.boundary import Parser, run, write_out
 from loadtest.errors import RunError
 from loadtest.libc import (
     DATA_WORD,
@@ -93,7 +93,7 @@ def null_server(core: int | None = None) -> Iterator[int]:
     Raises:
         RunError: it does not start.
     """
-    command = [sys.executable, "-m", "loadtest.null_server", *([] if core is None else ["--core", str(core)])]
+    command = [sys.executable, "-P", "-m", "loadtest.null_server", *([] if core is None else ["--core", str(core)])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  our own interpreter, no shell
     assert process.stdout is not None  # noqa: S101  it was asked for
     try:
@@ -107,9 +107,9 @@ def null_server(core: int | None = None) -> Iterator[int]:
         process.stdout.close()
 
 
-def main() -> None:
+def main() -> int:
     """Listen, say where, answer."""
-    parser = argparse.ArgumentParser("python -m loadtest.null_server", description=__doc__)
+    parser = Parser("python -m loadtest.null_server", description=__doc__)
     parser.add_argument("--core", type=int, help="Pin it to this core.")
     core = parser.parse_args().core
     check_platform()
@@ -126,9 +126,10 @@ def main() -> None:
         listener.settimeout(0)
         poll.register(listener, select.EPOLLIN)
         answer_all(poll.fileno(), -1, answer, *scratch)  # compiled before anybody asks
-        print(listener.getsockname()[1], flush=True)  # noqa: T201
+        write_out(f"{listener.getsockname()[1]}\n")
         answer_all(poll.fileno(), listener.fileno(), answer, *scratch)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run(lambda: main)

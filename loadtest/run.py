@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-from loadtest.asking import KEY_VARIABLE
+from loadtest.address import KEY_VARIABLE
 from loadtest.errors import RunError
 from loadtest.figures import Figures, read_figures
 
@@ -45,7 +45,7 @@ def run(plan: Plan, *, live: bool) -> Figures:
     plan.report.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="loadtest-") as folder:
         figures = Path(folder) / "figures.json"
-        _run_locust(_command(plan, figures), plan.seconds + GRACE_SECONDS, plan.key, live=live)
+        _run_locust(_command(plan, figures), folder, plan.seconds + GRACE_SECONDS, plan.key, live=live)
         return read_figures(figures)
 
 
@@ -71,11 +71,11 @@ def _command(plan: Plan, figures: Path) -> list[str]:
         "--spawn-rate": plan.users,
         "--run-time": f"{plan.seconds}s",
         "--stop-timeout": 10,
-        "--html": plan.report,
+        "--html": plan.report.absolute(),
         # Failed requests are the verdict's to judge; any other exit code means that locust itself failed.
         "--exit-code-on-error": 0,
         "--loglevel": "WARNING",
-        "--targets": plan.targets,
+        "--targets": plan.targets.absolute(),
         "--figures": figures,
         "--rate": plan.rate,
         "--page-share": plan.page_share,
@@ -84,20 +84,22 @@ def _command(plan: Plan, figures: Path) -> list[str]:
         "--seed": plan.seed,
     }
     flags = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "locust", "-f", str(SCENARIOS), "--headless", *flags]
+    return [sys.executable, "-P", "-m", "locust", "-f", str(SCENARIOS), "--headless", *flags]
 
 
-def _run_locust(command: list[str], timeout_seconds: int, key: str | None, *, live: bool) -> None:
+def _run_locust(command: list[str], folder: str, timeout_seconds: int, key: str | None, *, live: bool) -> None:
     heard = sys.stderr if live else subprocess.PIPE
     nothing = subprocess.DEVNULL
     environment = dict(os.environ) | ({KEY_VARIABLE: key} if key else {})  # a command line is there for all to see
     try:
         done = subprocess.run(  # noqa: S603  our own interpreter, no shell
             command,
+            cwd=folder,  # locust runs what lies in the current folder, and reads its own options from there
             stdin=nothing,
             stdout=heard,
             stderr=heard,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=timeout_seconds,
             env=environment,
@@ -105,4 +107,10 @@ def _run_locust(command: list[str], timeout_seconds: int, key: str | None, *, li
     except subprocess.TimeoutExpired as error:
         raise RunError(f"locust did not end within {timeout_seconds} s; is the service stuck?") from error
     if done.returncode:
-        raise RunError(f"locust ended with code {done.returncode}\n{(done.stderr or '')[-2000:]}".rstrip())
+        raise RunError(f"locust ended with code {done.returncode}: {_reason(done.stderr or '')}")
+
+
+def _reason(said: str) -> str:
+    """The line that says why, among tables of figures: the last one about an error."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["it gave no reason"]
+    return next((line for line in reversed(lines) if "rror" in line), lines[-1])

@@ -20,8 +20,8 @@ import locust.stats
 from locust import FastHttpUser, events
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
+from loadtest.address import KEY_VARIABLE
 from loadtest.answers import Checked, check_page, check_single
-from loadtest.asking import KEY_VARIABLE
 from loadtest.clock import Clock
 from loadtest.figures import Figures, Tally, fine_bucket, scenario_figures, write_figures
 from loadtest.targets import SCENARIOS, Targets, asking_users, draw_page, draw_title, read_targets

@@ -70,11 +70,13 @@ def read_budgets(path: Path, flags: Mapping[str, float], environment: Mapping[st
         InputError: the file cannot be read, or a limit is missing, unknown or out of range.
     """
     try:
-        return Budgets.model_validate(tomllib.loads(path.read_text()) | _variables(environment) | dict(flags))
+        return Budgets.model_validate(
+            tomllib.loads(path.read_text(encoding="utf-8")) | _variables(environment) | dict(flags)
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"budget {'.'.join(map(str, first['loc']))}: {first['msg']}; see {path}") from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} is not a readable file of budgets: {error}") from error
 
 

@@ -21,6 +21,7 @@ from bandit.snapshot import (
     parse_key,
     part_key,
 )
+from bandit.urls import read_store_url
 
 PATIENCE_SECONDS: Final = 1.0
 MOST_PARTS: Final = 64
@@ -40,7 +41,8 @@ class Example:
 def find_example(url: str) -> Example:
     """Look into the store behind a URL; never fails, because an example is not worth a failed start."""
     # Any: the client's types allow for a coroutine and for text, and this one gives neither.
-    store: Any = Redis.from_url(url, socket_timeout=PATIENCE_SECONDS, retry=Retry(NoBackoff(), 0))
+    options = read_store_url(url).client_options
+    store: Any = Redis(**options, socket_timeout=PATIENCE_SECONDS, retry=Retry(NoBackoff(), 0))
     try:
         with store:
             return _example(store)

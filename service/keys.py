@@ -6,6 +6,13 @@ The file (``ARTWORK_KEYS_FILE``, TOML) holds no key, only its SHA-256. A plain h
 so there is nothing to guess that salt or a slow hash would have to protect, and a look-up has no 100 ms to spend on one.
 """
 
+if __name__ == "__main__":  # first of all: what goes wrong while the rest is imported ends at the boundary as well
+    from importlib import import_module
+
+    from bandit.boundary import run
+
+    run(lambda: import_module("service.keys").main)
+
 import argparse
 import hmac
 import secrets
@@ -14,11 +21,12 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bandit.errors import InputError
+from bandit.boundary import DEBUG, take_debug, write_out
+from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import ID_PATTERN
 
 Scope = Literal["lookup", "events"]
@@ -77,6 +85,8 @@ def load_keys(path: Path) -> Keys:
         InputError: names the file, and the entry and field that are wrong.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"ARTWORK_KEYS_FILE is {path}, which is no file; name one that can be read")
         entries = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).key
     except OSError as error:
         raise InputError(f"ARTWORK_KEYS_FILE is {path}: {error.strerror}; name a file that can be read") from error
@@ -122,7 +132,7 @@ def entry_text(entry: Entry) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: the key alone on standard output, to be piped where it belongs; the entry on standard error."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m service.keys",
         description="Make a bearer key: the key goes to standard output, once, its entry for the file to standard error.",
         epilog="Example: python -m service.keys web --scope lookup",
@@ -131,15 +141,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scope", action="append", required=True, choices=(LOOKUP, EVENTS), help="what it may do; repeat it"
     )
-    given = parser.parse_args(arguments)
+    parser.add_argument(DEBUG, action="store_true", help="show tracebacks")
+    given = parser.parse_args(take_debug(sys.argv[1:] if arguments is None else arguments))
     try:
         key, entry = new_key(given.name, given.scope)
     except ValidationError:
         parser.error(f"name is {given.name!r}, expected 1 to 64 of letters, digits, . _ ~ -")
     sys.stderr.write(entry_text(entry))
-    sys.stdout.write(key + "\n")
+    if getattr(sys.stderr, "failed", False):
+        raise SurroundingsError("cannot write the entry to standard error; without it the key is of no use")
+    write_out(key + "\n")
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; `{self.prog} --help` tells what is expected")

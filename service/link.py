@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import structlog
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
-from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import SSLConnection
+
+from bandit.urls import StoreUrl, hide_secrets, read_store_url, secrets_of
 
 logger = structlog.get_logger()
 
@@ -98,15 +100,16 @@ class StoreLink:
     """Keeps a wire to the store behind a URL.
 
     Args:
-        url: as redis-py reads it: ``redis://``, ``rediss://`` or ``unix://``, user, password, database, TLS options.
+        url: as ``bandit.urls`` reads it: ``redis://``, ``rediss://`` or ``unix://``, user, password, database, TLS options.
         on_up: called with a wire that is ready.
         on_down: called when that wire is lost.
     """
 
     def __init__(self, url: str, on_up: Callable[[Wire], None], on_down: Callable[[], None]) -> None:
-        self._options: dict[str, Any] = dict(parse_url(url))
-        self._ssl = _ssl_context(self._options)
-        self._introduction = _introduction(self._options)
+        self._url = read_store_url(url)
+        self._secrets = secrets_of(url)
+        self._ssl = _ssl_context(self._url)
+        self._introduction = _introduction(self._url)
         self._on_up = on_up
         self._on_down = on_down
         self._wire: Wire | None = None
@@ -141,7 +144,7 @@ class StoreLink:
             return f"no answer within {CONNECT_SECONDS:g} s"
         except (OSError, ReplyError) as error:
             self._hang_up()
-            return str(error) or type(error).__name__
+            return hide_secrets(str(error), self._secrets) or type(error).__name__
         self._on_up(self._wire)
         await self._wire.lost
         self._wire = None
@@ -154,12 +157,11 @@ class StoreLink:
             self._wire = None
 
     async def _connected(self) -> Wire:
-        loop, options = asyncio.get_running_loop(), self._options
-        if options.get("connection_class") is UnixDomainSocketConnection:
-            _, wire = await loop.create_unix_connection(Wire, options["path"])
-            return wire
-        host, port = options.get("host", "localhost"), options.get("port", 6379)
-        _, wire = await loop.create_connection(Wire, host, port, ssl=self._ssl)
+        loop = asyncio.get_running_loop()
+        if self._url.scheme == "unix":
+            _, wire = await loop.create_unix_connection(Wire, self._url.path)
+        else:
+            _, wire = await loop.create_connection(Wire, self._url.host, self._url.port, ssl=self._ssl)
         return wire
 
 
@@ -169,21 +171,21 @@ def packed(*words: str | bytes) -> bytes:
     return command
 
 
-def _ssl_context(options: dict[str, Any]) -> ssl.SSLContext | None:
-    if options.get("connection_class") is not SSLConnection:
+def _ssl_context(url: StoreUrl) -> ssl.SSLContext | None:
+    if url.scheme != "rediss":
         return None
-    told = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    context: ssl.SSLContext = SSLConnection(**told).ssl_context.get()
+    options: dict[str, Any] = dict(url.tls)
+    context: ssl.SSLContext = SSLConnection(**options).ssl_context.get()
     return context
 
 
-def _introduction(options: dict[str, Any]) -> list[bytes]:
+def _introduction(url: StoreUrl) -> list[bytes]:
     """AUTH and SELECT where the URL asks for them; then PING, because a kernel accepts for a store that is frozen."""
     commands: list[tuple[str, ...]] = []
-    if "username" in options:  # which may need no password
-        commands.append(("AUTH", options["username"], options.get("password", "")))
-    elif "password" in options:
-        commands.append(("AUTH", options["password"]))
-    if options.get("db"):
-        commands.append(("SELECT", str(options["db"])))
+    if url.username is not None:  # which may need no password
+        commands.append(("AUTH", url.username, url.password or ""))
+    elif url.password is not None:
+        commands.append(("AUTH", url.password))
+    if url.database:
+        commands.append(("SELECT", str(url.database)))
     return [packed(*command) for command in (*commands, ("PING",))]

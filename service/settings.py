@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.asyncio.connection import parse_url
 
 from bandit.errors import InputError
-from bandit.store_url import check_store_url
+from bandit.urls import URL_VARIABLE, read_store_url
 from service.keys import load_keys
 from service.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_QUERY_BYTES, MAX_TITLES
 
@@ -16,9 +15,8 @@ PREFIX = "ARTWORK_"
 
 
 def _store_url(url: str) -> str:
-    """Accept what the store's client accepts, so that a typing error ends the start and not the first look-up."""
-    check_store_url(url)
-    parse_url(url)
+    """Refuse a wrong URL at the start and not with the first look-up."""
+    read_store_url(url)
     return url
 
 
@@ -31,24 +29,24 @@ def _keys_file(path: Path) -> Path:
 class Settings(BaseSettings):
     """Settings of one service process. Every field is also the variable ``ARTWORK_<FIELD>``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     redis_url: Annotated[str, AfterValidator(_store_url)] = "redis://127.0.0.1:6379/0"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
-    store_deadline_ms: float = Field(default=3.0, ge=1)
+    store_deadline_ms: float = Field(default=3.0, ge=1, le=60_000)
     """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
-    max_waiting: int = Field(default=64, ge=1)
+    max_waiting: int = Field(default=64, ge=1, le=1_000_000)
     """Requests of a worker in progress; one more is refused at once."""
-    poll_seconds: float = Field(default=1.0, gt=0)
+    poll_seconds: float = Field(default=1.0, gt=0, le=3600)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""
     keys_file: Annotated[Path, AfterValidator(_keys_file)] | None = None
     """Bearer keys and what each may do; without it everybody may ask."""
-    max_titles: int = Field(default=MAX_TITLES, ge=1)
+    max_titles: int = Field(default=MAX_TITLES, ge=1, le=1_000_000)
     max_query_bytes: int = Field(default=MAX_QUERY_BYTES, ge=1, le=MAX_HEAD_BYTES)
-    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1)
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1, le=2**30)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -66,4 +64,10 @@ def load_settings(**given: Any) -> Settings:
 
 def _complaint(item: dict[str, Any]) -> str:
     name = PREFIX + "_".join(str(part) for part in item["loc"]).upper()
-    return f"{name} is {item['input']!r}: {item['msg']}; correct the variable or the flag of that name"
+    if isinstance(
+        told := item.get("ctx", {}).get("error"), InputError
+    ):  # a door of ours, which says all there is to say
+        return str(told) if name in str(told) else f"{name} is refused: {told}"
+    # A URL may hold a password, also one that pydantic refused before the door saw it.
+    value = "no text" if name == URL_VARIABLE else repr(item["input"])
+    return f"{name} is {value}: {item['msg']}; correct the variable or the flag of that name"

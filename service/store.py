@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bandit.errors import RowError, SurroundingsError
+from bandit.urls import hide_secrets, read_store_url, secrets_of
 from service.rows import UNREAD, Unread
 
 
@@ -76,8 +77,9 @@ class RedisStore:
 
     def __init__(self, url: str, *, deadline_ms: float) -> None:
         self._deadline_ms = deadline_ms
-        self._client: Redis = Redis.from_url(
-            url,
+        self._secrets = secrets_of(url)
+        self._client: Redis = Redis(
+            **read_store_url(url).client_options,
             protocol=2,
             driver_info=None,
             decode_responses=False,
@@ -100,11 +102,14 @@ class RedisStore:
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
         except (OSError, RedisConnectionError) as error:
-            raise StoreUnavailableError("connection", f"the store cannot be reached: {error}") from error
+            raise StoreUnavailableError("connection", f"the store cannot be reached: {self._told(error)}") from error
         except RedisError as error:
             if str(error).startswith("WRONGTYPE"):
                 raise RowError("type", f"the key {key} holds no string; remove it, then publish again") from error
-            raise StoreUnavailableError("reply", f"the store answered with an error: {error}") from error
+            raise StoreUnavailableError("reply", f"the store answered with an error: {self._told(error)}") from error
+
+    def _told(self, error: Exception) -> str:
+        return hide_secrets(str(error), self._secrets)
 
     async def close(self) -> None:
         """Close every connection; a server that does not follow is left to the operating system."""

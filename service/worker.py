@@ -4,33 +4,40 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
+from typing import Final
 
-from bandit.errors import SurroundingsError
+from bandit.boundary import run, write_out
+from bandit.errors import InputError, SurroundingsError
 from service.counters import mapped
 from service.listening import share
 from service.metrics import Metrics
 from service.server import serve
 from service.settings import load_settings
-from service.workers import EXIT_SURROUNDINGS, Order
+from service.workers import Order
+
+READY: Final = "ready\n"
 
 
 def main() -> None:
-    """Answer until told to stop, or until the supervisor is gone."""
-    order = Order.of(sys.stdin.readline())
+    """Answer until told to stop, or until the supervisor is gone.
+
+    Raises:
+        InputError: nobody gave an order.
+        SurroundingsError: the port cannot be had.
+    """
+    try:
+        order = Order.of(sys.stdin.readline())
+    except (ValueError, TypeError):
+        raise InputError("a worker is started by `artwork serve --workers`, which tells it what to do") from None
     threading.Thread(target=_stop_with_supervisor, daemon=True).start()
     settings = load_settings(**order.settings)
     metrics = Metrics(mapped(order.memory), order.worker)
     try:
         with share(settings.host, settings.port) as listener:
-            serve(settings, listener, _announce, metrics)
+            serve(settings, listener, partial(write_out, READY), metrics)
     except SurroundingsError as error:
-        sys.stderr.write(f"error: worker {order.worker}: {error}\n")
-        sys.exit(EXIT_SURROUNDINGS)
-
-
-def _announce() -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+        raise SurroundingsError(f"worker {order.worker}: {error}") from error
 
 
 def _stop_with_supervisor() -> None:
@@ -41,4 +48,4 @@ def _stop_with_supervisor() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(lambda: main)

@@ -26,7 +26,6 @@ from service.metrics import BLOCK_SLOTS
 from service.settings import Settings
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-EXIT_SURROUNDINGS: Final = 3
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
 """Pauses before a worker that ended is started again: doubled each time that it did not live for ``STEADY_SECONDS``."""
@@ -176,7 +175,7 @@ class _Worker:
     async def _spawned(self) -> Process:
         # A process group of its own: Ctrl-C reaches the supervisor, which then stops the workers in its order.
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service.worker"),
+            *(sys.executable, "-P", "-m", "service.worker"),
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=[self._order.memory],

@@ -1,1 +1,1 @@
-"""One module a family of commands; each has ``register(app)``, and ``artwork.cli`` imports it when it is asked for."""
+"""One module a family of commands; each has ``register(app)``, and ``artwork.app`` imports it when it is asked for."""

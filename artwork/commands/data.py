@@ -75,8 +75,8 @@ def movielens_command(
 @data.command("synthetic", epilog="Example: artwork data synthetic --users 1000 --titles 200 --seed 7")
 def synthetic_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    users: Annotated[int, typer.Option(min=1, help="How many users.")] = 1000,
-    titles: Annotated[int, typer.Option(min=1, help="How many titles.")] = 200,
+    users: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many users.")] = 1000,
+    titles: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many titles.")] = 200,
     seed: SeedOption = 7,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,

@@ -12,7 +12,7 @@ from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.play import Plan, play
 from artwork.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.output import console, emit
+from artwork.output import emit, say
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config
@@ -73,20 +73,16 @@ def demo_command(
     if new_artworks and days < JOIN_DAY:
         raise InputError(f"--new-artworks join on live day {JOIN_DAY}, and --days is {days}; play at least {JOIN_DAY}")
     plan = Plan(config, days, users, _titles(titles), new_artworks)
-    say = _silent if as_json else _say
-    outcome = play(workspace, plan, say, terms=GROUPLENS_TERMS, once=once or as_json)
+    tell = _silent if as_json else say
+    outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=once or as_json)
     if as_json:
         emit(outcome, str, as_json=True)
     if not outcome.above_uniform:
         raise typer.Exit(EXIT_WANTING)
 
 
-def _say(text: str) -> None:
-    console.print(text, markup=False)
-
-
 def _silent(text: str) -> None:
-    """Stands in for ``_say`` where standard output belongs to one JSON document."""
+    """Stands in for ``say`` where standard output belongs to one JSON document."""
 
 
 def _titles(text: str | None) -> int | None:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import console, emit
+from artwork.output import emit, printed
 from bandit.errors import InputError
 from batch.embedded import store_url
 from batch.flips import Flipped, activate, published_current, rollback
@@ -138,10 +137,7 @@ def _render_list(listed: list[Listed]) -> str:
 
 def render_table(table: Table) -> str:
     """A table as text, as wide as the terminal or as it needs where there is none."""
-    printer = Console(width=console.width if console.is_terminal else 140, no_color=not console.is_terminal)
-    with printer.capture() as captured:
-        printer.print(table)
-    return captured.get().rstrip("\n")
+    return printed(table, 140)
 
 
 def _render_flipped(flipped: Flipped) -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from artwork.commands.jobs import prepare
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.serving import running_service
 from bandit.errors import InputError
+from loadtest.address import WrongAddressError, read_host, read_key
 
 
 def register(app: typer.Typer) -> None:
@@ -55,8 +57,10 @@ def loadtest_command(
 
     Example: artwork loadtest --duration 30s --rate 500
     """
+    address = None if host is None else _door("--host", read_host, host)
+    key = _door("--key", read_key, key) if key else None
     targets = workspace / "loadtest.json"
-    _check_targets(targets, may_prepare=host is None)
+    _check_targets(targets, may_prepare=address is None)
     told: dict[str, object] = {
         "--targets": targets,
         "--duration": duration,
@@ -67,8 +71,16 @@ def loadtest_command(
     told |= {"--scenario": scenario, "--slo-p99-ms": slo_p99_ms} | ({"--compare": compare} if compare else {})
     switches = ["--find-max"] * find_max + ["--json"] * as_json
     flags = [str(word) for pair in told.items() for word in pair] + switches + context.args
-    with running_service(workspace) if host is None else nullcontext(host) as address:
-        raise typer.Exit(_loadtest(["--host", address, *flags], key))
+    with running_service(workspace) if address is None else nullcontext(address) as asked:
+        raise typer.Exit(_loadtest(["--host", asked, *flags], key))
+
+
+def _door(option: str, read: Callable[[str], str], text: str) -> str:
+    # Here already: what is handed on stands on a command line, where others can read it.
+    try:
+        return read(text)
+    except WrongAddressError as error:
+        raise InputError(f"{option}: {error}") from None
 
 
 def _check_targets(targets: Path, *, may_prepare: bool) -> None:
@@ -81,7 +93,7 @@ def _check_targets(targets: Path, *, may_prepare: bool) -> None:
 
 def _loadtest(flags: list[str], key: str | None) -> int:
     environment = dict(os.environ) | ({"ARTWORK_LOADTEST_KEY": key} if key else {})
-    process = subprocess.Popen([sys.executable, "-m", "loadtest", *flags], env=environment)  # noqa: S603 - our own command, no shell
+    process = subprocess.Popen([sys.executable, "-P", "-m", "loadtest", *flags], env=environment)  # noqa: S603 - our own command, no shell
     try:
         return process.wait()
     finally:

@@ -1,6 +1,6 @@
 """``artwork serve``: the look-up service in the foreground."""
 
-import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,8 @@ import typer
 
 from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.output import emit
+from bandit.errors import SurroundingsError
+from bandit.urls import show_url
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def _announce(url: str, store: str, *, as_json: bool) -> None:
     from service.example import find_example  # noqa: PLC0415
 
     example = find_example(store)
-    emit(ServiceUp(url, without_password(store), example.user_id, example.title_id), render, as_json=as_json)
-    sys.stdout.flush()  # whoever started this in a pipe waits for the address
+    with suppress(SurroundingsError, SystemExit):  # nobody reads where it answers, which is no reason not to
+        emit(ServiceUp(url, show_url(store), example.user_id, example.title_id), render, as_json=as_json)
 
 
 def _workspace_defaults(given: set[str], workspace: Path) -> dict[str, Any]:
@@ -90,9 +92,3 @@ def render(up: ServiceUp) -> str:
         f"  curl '{user}/titles/{up.title_id}/artwork'\n"
         f"  curl '{user}/artwork?title_id={up.title_id}'"
     )
-
-
-def without_password(url: str) -> str:
-    """A store's URL, fit for a terminal."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

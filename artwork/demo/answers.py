@@ -17,6 +17,7 @@ from artwork.demo.visits import I64, Visits
 from bandit.errors import SurroundingsError
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.catalogue import Catalogue
+from batch.files import read_parquet
 from batch.generations import picks_files, read_manifest
 from batch.reports import Report
 from batch.workspace import Workspace
@@ -117,7 +118,7 @@ class ServiceClient:
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
     """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
     manifest = read_manifest(workspace, generation)
-    frame = pl.read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
+    frame = read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
     shape = manifest.counts["users"], manifest.counts["titles"]
     arms, weights, policies = (frame[name].to_numpy().reshape(shape) for name in ("arm", "weight", "policy"))
     at = visits.flat_users, visits.flat_titles

@@ -14,7 +14,7 @@ from bandit.errors import InputError
 from bandit.simulation.world import World
 from bandit.snapshot import keyed_hash
 from batch.catalogue import Catalogue
-from batch.files import replace_file, write_parquet
+from batch.files import read_parquet, replace_file, write_parquet
 from batch.tables import read_tables
 from batch.workspace import Workspace
 
@@ -82,7 +82,7 @@ def world_of(workspace: Workspace, catalogue: Catalogue) -> World:
     """
     world = World.load(workspace.truth)
     path = _whole(workspace) if _whole(workspace).exists() else workspace.artworks
-    everything = pl.read_parquet(path).select("title_id", "artwork_id").sort("title_id", "artwork_id")
+    everything = read_parquet(path).select("title_id", "artwork_id").sort("title_id", "artwork_id")
     if everything.height != len(world.artwork_title):
         raise InputError(
             f"{workspace.truth} simulates {len(world.artwork_title)} artworks, the tables hold {everything.height};"

@@ -1,7 +1,13 @@
 """The one decorator of every kernel."""
 
+import os
+import tempfile
+import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from stat import S_ISDIR
+from typing import Any, Final, TypeVar
 
 import numba
 
@@ -14,8 +20,7 @@ def kernel(function: Kernel) -> Kernel:
     No ``fastmath``: it lets the compiler reorder sums, and the published bytes would follow the compiler's mood. Division
     follows IEEE 754 (``error_model="numpy"``), which keeps loops free of checks.
     """
-    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return jitted
+    return _compiled(function)
 
 
 _FUSED = {"contract", "reassoc", "nsz"}
@@ -26,8 +31,7 @@ def fused_kernel(function: Kernel) -> Kernel:
 
     The order is the compiler's, but fixed on one processor model. NaN and infinity keep their meaning.
     """
-    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED)(function)
-    return jitted
+    return _compiled(function, fastmath=_FUSED)
 
 
 def uncounted_kernel(function: Kernel) -> Kernel:
@@ -36,8 +40,7 @@ def uncounted_kernel(function: Kernel) -> Kernel:
     Each slice of an array and each field of a named tuple costs an atomic count up and one down, which win probabilities
     spent 130 of 1,030 ns a decision on. Numba checks that nothing is allocated.
     """
-    jitted: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, _nrt=False)(function)
-    return jitted
+    return _compiled(function, fastmath=_FUSED, _nrt=False)
 
 
 def part(function: Kernel) -> Kernel:
@@ -45,7 +48,52 @@ def part(function: Kernel) -> Kernel:
 
     A kernel's cache on disk does not see that its parts in other files have changed: save the kernel's own file too.
     """
-    jitted: Kernel = numba.njit(
-        cache=True, nogil=True, error_model="numpy", fastmath=_FUSED, _nrt=False, forceinline=True
-    )(function)
+    return _compiled(function, fastmath=_FUSED, _nrt=False, forceinline=True)
+
+
+_CACHE_VARIABLE: Final = "NUMBA_CACHE_DIR"
+_TOLD_VARIABLE: Final = "ARTWORK_KERNELS_UNCACHED"
+"""Set once it is known that nothing can be kept, so that of many processes one says so."""
+
+
+def _compiled(function: Kernel, **options: Any) -> Kernel:
+    options |= {"nogil": True, "error_model": "numpy"}
+    jitted: Kernel
+    try:
+        jitted = numba.njit(cache=True, **options)(function)
+    except RuntimeError as error:
+        # numba writes beside the source, in the user's cache folder or in NUMBA_CACHE_DIR, and refuses where it may in none.
+        if "no locator available" not in str(error):
+            raise
+        jitted = numba.njit(cache=_other_place(), **options)(function)
     return jitted
+
+
+@cache
+def _other_place() -> bool:
+    """Point numba's cache to a folder in the temporary one; whether there is one to be trusted."""
+    place = _private_folder()
+    if place is not None:
+        os.environ[_CACHE_VARIABLE] = numba.config.CACHE_DIR = str(place)  # the variable is for child processes
+        _tell(f"compiled kernels are kept in {place}; set {_CACHE_VARIABLE} to keep them elsewhere")
+        return True
+    if not os.environ.get(_TOLD_VARIABLE):
+        os.environ[_TOLD_VARIABLE] = "1"
+        _tell(f"no folder can keep compiled kernels, so each process compiles its own; set {_CACHE_VARIABLE} to one")
+    return False
+
+
+def _private_folder() -> Path | None:
+    """A folder of this user alone: what lies in a cache is run, so nobody else may put anything there."""
+    try:
+        parent = Path(tempfile.gettempdir()) / f"artwork-kernels-{os.getuid()}"
+        parent.mkdir(mode=0o700, exist_ok=True)
+        found = parent.lstat()
+        mine = S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+        return parent if mine and os.access(parent, os.W_OK | os.X_OK) else None
+    except OSError:
+        return None
+
+
+def _tell(message: str) -> None:
+    warnings.warn(message, stacklevel=2)

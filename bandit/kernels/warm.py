@@ -1,5 +1,12 @@
 """Filling the kernels' cache on disk, once, before processes fan out."""
 
+if __name__ == "__main__":  # first of all: what goes wrong while the rest is imported ends at the boundary as well
+    from importlib import import_module
+
+    from bandit.boundary import run
+
+    run(lambda: import_module("bandit.kernels.warm").warm)
+
 import numpy as np
 
 # The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
@@ -59,7 +66,3 @@ def warm() -> None:
     resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
     sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
     sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
-
-
-if __name__ == "__main__":
-    warm()

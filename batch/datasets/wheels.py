@@ -33,7 +33,8 @@ def default_cache() -> Path:
     """The folder that keeps downloads: ``ARTWORK_CACHE``, else in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
     if given := os.environ.get("ARTWORK_CACHE"):
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "artwork-bandit"
+    # expanduser, not Path.home(): a user without a home is told when something is to be kept there, not before.
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "artwork-bandit"  # noqa: PTH111
 
 
 def fetched(wheel: Wheel, cache: Path, instead: str) -> Path:
@@ -62,9 +63,22 @@ def _check(path: Path, expected: str) -> None:
 
 def _pip_download(wheel: Wheel, folder: Path, instead: str) -> None:
     quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    command = [sys.executable, "-m", "pip", "download", *quiet, "--no-deps", "--dest", str(folder), wheel.requirement]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pip",
+        "download",
+        *quiet,
+        "--no-deps",
+        "--dest",
+        str(folder),
+        wheel.requirement,
+    ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_DOWNLOAD_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SurroundingsError(f"cannot download {wheel.requirement}: {error}; {instead}") from error
     if done.returncode or not (folder / wheel.name).is_file():

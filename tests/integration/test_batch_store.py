@@ -13,7 +13,7 @@ from shell import artwork, artwork_started, listing, runtime_folder
 
 from bandit.errors import InputError, SurroundingsError
 from batch.embedded import start_store, stop_store, store_pid, store_url
-from batch.store import URL_VARIABLE, checked_url, connect, shown_url
+from batch.store import URL_VARIABLE, checked_url, connect
 
 
 @pytest.fixture(autouse=True)
@@ -159,21 +159,3 @@ def test_the_variable_goes_before_the_embedded_store(root: Path, monkeypatch: py
 def test_a_url_that_no_client_understands_is_refused(url: str) -> None:
     with pytest.raises(InputError, match=rf"{URL_VARIABLE} is .*, expected a URL"):
         checked_url(url)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://host:6379/0", "redis://host:6379/0"),
-        ("redis://me:secret@host:6379/0", "redis://me:***@host:6379/0"),
-        ("rediss://:secret@host", "rediss://:***@host"),
-        ("redis://me:sec:r@et@host", "redis://me:***@host"),
-        ("redis://me:sec/ret@host", "redis://me:***@host"),
-        ("http://me:secret@host", "http://me:***@host"),
-        ("redis://me:secret@[::1", "redis://me:***@[::1"),
-        ("unix:///run/s?db=1&password=secret", "unix:///run/s?db=1&password=***"),
-        ("unix:///run/s?password=secret&db=1", "unix:///run/s?password=***&db=1"),
-    ],
-)
-def test_a_password_is_never_shown(url: str, shown: str) -> None:
-    assert shown_url(url) == shown

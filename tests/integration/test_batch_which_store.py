@@ -283,7 +283,7 @@ async def read_by_service(url: str) -> bytes | None:
     store = RedisStore(url, deadline_ms=5000)
     try:
         await asyncio.wait_for(up.wait(), 10)
-        return await store.get("art:test")
+        return await store.get("art:test", 1000)
     finally:
         await store.close()
         link.cancel()

@@ -7,7 +7,8 @@ import pytest
 from shell import call
 from typer.main import get_command
 
-from artwork.cli import FAMILIES, app
+from artwork.app import app
+from artwork.cli import FAMILIES
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -221,11 +221,14 @@ def test_a_store_that_cannot_be_reached_is_one_line_without_the_password(
     assert listing(workspace.root) == before
 
 
-@pytest.mark.parametrize("url", ["http://me:secret@host", "redis://me:secret@host:port"])
-def test_a_store_by_a_url_that_is_none_is_wrong_input(url: str, workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("http://me:secret@host", "http://me:***@host"), ("redis://me:secret@host:port", "redis://...")],
+)
+def test_a_store_by_a_url_that_is_none_is_wrong_input(url: str, shown: str, workspace: Workspace) -> None:
     make_generation(workspace)
     answer = call("publish", "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
-    assert_refused(answer, 2, "ARTWORK_REDIS_URL is ", "me:***@host", "expected a URL")
+    assert_refused(answer, 2, f"ARTWORK_REDIS_URL is {shown}, expected a URL")
     assert "secret" not in answer.err
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from artwork.cli import app
+from artwork.app import app
 from bandit.evaluation import ESTIMATORS, Thresholds, estimate
 from bandit.impressions import ImpressionLog
 from batch.logs.open_bandit import NAMES

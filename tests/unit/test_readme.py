@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from artwork.cli import FAMILIES, app
+from artwork.app import app
+from artwork.cli import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -36,8 +36,10 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ARTWORK_PORT", "http"),
         ("ARTWORK_PORT", "65536"),
         ("ARTWORK_STORE_DEADLINE_MS", "0"),
-        ("ARTWORK_REDIS_URL", "localhost:6379"),
-        ("ARTWORK_REDIS_URL", "redis://localhost:port"),
+        ("ARTWORK_STORE_DEADLINE_MS", "inf"),
+        ("ARTWORK_POLL_SECONDS", "nan"),
+        ("ARTWORK_POLL_SECONDS", "1e400"),
+        ("ARTWORK_MAX_WAITING", "9" * 30),
         ("ARTWORK_LOG_LEVEL", "loud"),
     ],
 )

@@ -151,3 +151,10 @@ def test_a_folder_that_is_a_file_is_the_surroundings_fault(tmp_path: Path) -> No
     (tmp_path / "b").write_text("a file")
     with pytest.raises(SurroundingsError, match=r"cannot write .*c\.json"):
         write_json(tmp_path / "b" / "c.json", {})
+
+
+def test_a_file_is_not_put_in_the_place_of_what_is_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SurroundingsError, match="pipe: it is no file"):
+        write_json(tmp_path / "pipe", {})
+    assert (tmp_path / "pipe").is_fifo()

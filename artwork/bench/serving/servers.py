@@ -72,7 +72,7 @@ class Running:
 
 def ours(store: Store, folder: Path, port: int) -> Command:
     """The service, as ``artwork serve`` starts it, with settings of nobody's but for the store."""
-    words = [sys.executable, "-m", "artwork.cli", "serve", "--host", HOST, "--port", str(port), "-w", str(folder)]
+    words = [sys.executable, "-P", "-m", "artwork.cli", "serve", "--host", HOST, "--port", str(port), "-w", str(folder)]
     return Command(words, "/readyz", {"ARTWORK_REDIS_URL": store.url})
 
 
@@ -131,7 +131,7 @@ def running(name: str, store: Store, core: int | None) -> Iterator[Running]:
 def _uvicorn(module: str, port: int) -> list[str]:
     fast = ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
     application = f"artwork.bench.serving.{module}:create_app"
-    return [sys.executable, "-m", "uvicorn", application, "--factory", "--host", HOST, "--port", str(port), *fast]
+    return [sys.executable, "-P", "-m", "uvicorn", application, "--factory", "--host", HOST, "--port", str(port), *fast]
 
 
 def _start(command: Command, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:

