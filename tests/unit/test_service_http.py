@@ -98,7 +98,7 @@ def test_an_unknown_route_is_a_problem(client: Client) -> None:
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: Client) -> None:
     response = client.post("/v1/users/ann/titles/t0/artwork")
     problem_of(response, 405)
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 def test_a_bug_is_a_problem_without_internals(store: MemoryStore) -> None:
