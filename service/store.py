@@ -101,6 +101,10 @@ class RedisStore:
             raise StoreUnavailableError("connection", f"the store cannot be reached: {error}") from error
         except RedisError as error:
             raise StoreUnavailableError("reply", f"the store answered with an error: {error}") from error
+        except (RuntimeError, ValueError) as error:
+            # What redis-py does not translate: uvloop's refusal to write after a hang-up, an error reply of another form.
+            await self.close()  # the next read connects anew
+            raise StoreUnavailableError("connection", "the store hung up, or answers as no store does") from error
 
     async def close(self) -> None:
         """Close every connection; a server that does not follow is left to the operating system."""
