@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
-CLOSING = (408, 413, 431)
+CLOSING = (413, 431)
 """Refused before all of it was read: what follows on the connection is no request."""
 ALLOWED = "GET, HEAD"
 """The methods of what is only looked up; whoever answers GET answers HEAD."""
@@ -87,9 +87,9 @@ def too_slow(part: str, seconds: float) -> Response:
 
 
 def bad_request(field: str, detail: str, limit: int | str | None = None) -> Response:
-    """400 for what is no request, naming the part that is wrong; the connection ends with it."""
+    """400 for what is no request, naming the part that is wrong."""
     error = {"field": field, "detail": detail} | ({} if limit is None else {"limit": limit})
-    return problem(400, detail, "malformed-request", [error], {"Connection": "close"})
+    return problem(400, detail, "malformed-request", [error])
 
 
 def unreadable(field: str, reason: str) -> Response:
@@ -121,7 +121,7 @@ def too_many_connections(of: str, limit: int) -> Response:
     """503 for a connection beyond the ``limit`` of those that this worker keeps, or keeps for one client."""
     detail = f"This worker keeps {limit} connections{of} and has as many. Close some, or try again in a second."
     errors = [{"field": "connections", "detail": detail, "limit": limit}]
-    return problem(503, detail, "too-many-connections", errors, {"Retry-After": "1", "Connection": "close"})
+    return problem(503, detail, "too-many-connections", errors, {"Retry-After": "1"})
 
 
 def key_refused(status: int, scope: str) -> Response:

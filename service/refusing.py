@@ -77,6 +77,7 @@ class Refusing(OneWrite):
         self.is_ending = True
         if not self.in_body or self._take_back():
             self._refusal = refusal
+            refusal.headers["Connection"] = "close"
             self.count(refusal.status_code)
             logger.warning("request_refused", status=refusal.status_code, detail=orjson.loads(refusal.body)["detail"])
         if self.is_outstanding():
