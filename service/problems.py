@@ -180,8 +180,8 @@ async def _http(_request: Request, error: Exception) -> Response:
     if refusal.status_code == 404:
         return no_such_call()
     if refusal.status_code == 405:
-        allowed = (refusal.headers or {}).get("Allow", "")
-        return method_not_allowed(ALLOWED if allowed == "GET" else allowed)
+        allowed = {method.strip() for method in (refusal.headers or {}).get("Allow", "").split(",")}
+        return method_not_allowed(", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))))
     return problem(refusal.status_code, f"{refusal.detail}. See /docs for what can be asked.", headers=refusal.headers)
 
 

@@ -3,16 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import uvicorn
 import uvloop
 from asgi import published
 
 from service.app import create_app
+from service.application import Application
 from service.protocol import Connection, Departure
 from service.settings import Settings
 from service.state import Service
@@ -82,9 +83,6 @@ def answers(received: bytes, without_body: bool = False) -> list[Answer]:
     return found
 
 
-Send = Callable[..., Awaitable[bytes]]
-
-
 @dataclass(frozen=True)
 class Running:
     """An application behind ``artwork serve``'s protocol, in this process."""
@@ -117,39 +115,73 @@ class Running:
         return answers(await self.send(*pieces, half_close=half_close))
 
 
+class Here:
+    """A loop in this process with an application on it."""
+
+    def __init__(self, runner: asyncio.Runner, running: Running) -> None:
+        self._runner = runner
+        self.running = running
+
+    def play(self, scenario: Callable[[Running], Awaitable[None]]) -> None:
+        """A scenario to its end."""
+        self._runner.run(_bounded(scenario(self.running)))
+
+    def asked(self, *pieces: bytes, half_close: bool = False) -> list[Answer]:
+        """The answers to bytes on a connection of their own, until the service closes it."""
+        return answers(self.received(*pieces, half_close=half_close))
+
+    def received(self, *pieces: bytes, half_close: bool = False) -> bytes:
+        """The same as it comes."""
+        return self._runner.run(_bounded(self.running.send(*pieces, half_close=half_close)))
+
+
+Result = TypeVar("Result")
+
+
+async def _bounded(awaited: Awaitable[Result]) -> Result:
+    async with asyncio.timeout(HANG_SECONDS):
+        return await awaited
+
+
+@contextmanager
+def service_here(
+    protocol: type[Connection] = Connection, store: MemoryStore | None = None, **settings: Any
+) -> Iterator[Here]:
+    """An application on the kind of loop that ``artwork serve`` runs on, for as long as the block."""
+    app = create_app(Settings(poll_seconds=3600, **settings), store or MemoryStore(published()))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        try:
+            yield Here(runner, runner.run(_started(app, protocol, stack)))
+        finally:
+            runner.run(stack.aclose())
+
+
+async def _started(app: Application, protocol: type[Connection], stack: AsyncExitStack) -> Running:
+    lifespan: Any = app.router.lifespan_context(app)
+    state = dict(await stack.enter_async_context(lifespan))
+    config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)
+    shared, loop = Departure(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
+    connections = cast("set[Connection]", shared.connections)
+
+    async def end() -> None:
+        server.close()
+        for connection in tuple(connections):
+            connection.transport.abort()
+        while connections:
+            await asyncio.sleep(0)
+
+    stack.push_async_callback(end)
+    return Running(server.sockets[0].getsockname()[1], state["service"], connections)
+
+
 def against(
     scenario: Callable[[Running], Awaitable[None]],
     protocol: type[Connection] = Connection,
     store: MemoryStore | None = None,
     **settings: Any,
 ) -> None:
-    """Play a scenario against an application on the loop that ``artwork serve`` runs on."""
-
-    async def all_of_it() -> None:
-        app = create_app(Settings(poll_seconds=3600, **settings), store or MemoryStore(published()))
-        async with app.router.lifespan_context(app) as state:
-            told: Any = dict(state or {})
-            config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)
-            shared, loop = Departure(), asyncio.get_running_loop()
-            server = await loop.create_server(lambda: protocol(config, shared, told), "127.0.0.1", 0)
-            running = Running(server.sockets[0].getsockname()[1], told["service"], shared.connections)  # type: ignore[arg-type]
-            try:
-                async with asyncio.timeout(HANG_SECONDS):
-                    await scenario(running)
-            finally:
-                for connection in tuple(running.connections):
-                    connection.transport.abort()
-                server.close()
-
-    uvloop.run(all_of_it())
-
-
-def asked(*pieces: bytes, half_close: bool = False, **settings: Any) -> list[Answer]:
-    """The answers of an application of its own."""
-    found: list[Answer] = []
-
-    async def scenario(running: Running) -> None:
-        found.extend(await running.ask(*pieces, half_close=half_close))
-
-    against(scenario, **settings)
-    return found
+    """Play a scenario against an application of its own."""
+    with service_here(protocol, store, **settings) as here:
+        here.play(scenario)
