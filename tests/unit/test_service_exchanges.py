@@ -238,6 +238,25 @@ def test_a_request_whose_client_ends_it_within_its_body_is_answered_once(here: H
     assert [answer.status for answer in found] in ([200], [400])
 
 
+# --- ids ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dots", [".", "..", "%2e", "%2E%2e", ".%2e"])
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/users/{0}/titles/t0/artwork", "user_id"),
+        ("/v1/users/{0}/artwork?title_id=t0", "user_id"),
+        ("/v1/users/ann/titles/{0}/artwork", "title_id"),
+    ],
+)
+def test_an_id_that_a_proxy_would_take_for_a_step_through_the_path_is_refused_by_name(
+    here: Here, path: str, field: str, dots: str
+) -> None:
+    refusal, _ = here.asked(request(path.format(dots)) + LAST)
+    assert (refusal.status, refusal.wrong) == (422, [field])
+
+
 # --- methods ---------------------------------------------------------------------------------------------------------
 
 ROUTES = [LOOK_UP, PAGE, "/livez", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/swagger-ui.css"]
