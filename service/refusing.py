@@ -66,8 +66,8 @@ class Refusing(OneWrite):
 
     def is_outstanding(self) -> bool:
         """Whether an answer is, to the last request that was taken or, as they go in their order, to any."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
-        return cycle is not None and not cycle.response_complete
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete  # type: ignore[redundant-expr]  # None before the first
 
     def refuse(self, refusal: Response, method: bytes = b"") -> None:
         """Take nothing more; once what was asked is answered, send this and close. ``method`` where it is known."""
