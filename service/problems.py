@@ -22,14 +22,17 @@ LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
 
 
 class ProblemError(Exception):
-    """A refusal with its status, the kind of problem (the end of its type URI) and what to say."""
+    """A refusal with its status, the kind of problem (the end of its type URI), what to say, and of which field."""
 
-    def __init__(self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, field: str = ""
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.detail = detail
         self.headers = headers
+        self.errors = [{"field": field, "detail": detail}] if field else []
 
 
 def problem(
@@ -160,7 +163,7 @@ def install(app: FastAPI) -> None:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     refusal = cast("ProblemError", error)
-    return problem(refusal.status, refusal.detail, refusal.kind, headers=refusal.headers)
+    return problem(refusal.status, refusal.detail, refusal.kind, refusal.errors, refusal.headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -44,9 +44,8 @@ def look_up_routes(settings: Settings) -> APIRouter:
         serving = service.serving()
         title = serving.titles.get(title_id.encode())
         if title is None:
-            raise ProblemError(
-                404, "unknown-title", f"The catalogue of generation {serving.generation} lacks this title."
-            )
+            detail = f"The catalogue of generation {serving.generation} lacks this title."
+            raise ProblemError(404, "unknown-title", detail, field="title_id")
         return _json(await service.look_up.single(serving, user_id.encode(), title))
 
     @router.get("/artwork", response_model=PageBody, responses=refused)

@@ -52,6 +52,7 @@ def test_an_unknown_title_of_a_page_has_every_field_null_that_a_draw_would_fill(
 def test_a_single_look_up_of_an_unknown_title_is_404(client: Client) -> None:
     document = problem_of(client.get("/v1/users/ann/titles/nope/artwork"), 404)
     assert document["type"].endswith("unknown-title")
+    assert [error["field"] for error in document["errors"]] == ["title_id"]
 
 
 def test_a_page_without_titles_is_refused(client: Client) -> None:

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from asgi import published
 from fastapi import Body, FastAPI
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -45,6 +45,12 @@ class QuickHeads(HeadLimit):
     """Heads that have to be there at once."""
 
     head_seconds = 0.05
+
+
+class QuickBodies(HeadLimit):
+    """Bodies that have to be there at once."""
+
+    body_seconds = 0.05
 
 
 class Known(HeadLimit):
@@ -168,6 +174,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers how many bytes of query and body it was sent."""
     size = len(scope["query_string"]) + len(await Request(scope, receive).body())
     await PlainTextResponse(str(size))(scope, receive, send)
+
+
+async def echo_unless_gone(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same for clients who may go."""
+    with suppress(ClientDisconnect):
+        await echo(scope, receive, send)
 
 
 def get(query: str = "", *fields: str) -> bytes:
@@ -350,6 +362,55 @@ def test_a_stated_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_sent
         assert await client.answer() is None
 
     run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [post(b"x" * 9)[:-9]],
+        [post(b"x" * 9)[:-1]],
+        chunked(b"x")[:1],
+        chunked(b"x")[:2],
+        [get("abc"), *chunked(b"x")[:2]],
+    ],
+)
+def test_a_body_that_does_not_come_in_time_is_refused_and_its_application_let_go(pieces: list[bytes]) -> None:
+    waiting = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal waiting
+        waiting += 1
+        await echo_unless_gone(scope, receive, send)
+        waiting -= 1
+
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(*pieces)
+        if len(pieces) == 3:
+            assert (await client.ask()).body == b"3"
+        refusal = await client.ask()
+        assert refusal.status == 408
+        assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("body", 0.05)]
+        assert await client.answer() is None
+        assert waiting == 0
+
+    run(scenario, app, QuickBodies)
+
+
+def test_a_body_that_comes_bit_by_bit_has_no_more_time() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(post(b"x" * 10_000)[:-10_000])
+        answer = asyncio.create_task(client.answer())
+        with suppress(ConnectionError):
+            while not answer.done():
+                await client.send(b"x")
+                await asyncio.sleep(0.01)
+        refusal = await answer
+        assert refusal is not None
+        assert refusal.status == 408
+
+    run(scenario, echo_unless_gone, QuickBodies)
 
 
 def test_a_body_without_a_stated_length_is_counted_as_it_arrives() -> None:
