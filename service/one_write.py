@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.limits import LINGER_SECONDS
+from service.limits import LINGER_SECONDS, WRITE_SECONDS
 
 
 class HeldHead:
@@ -55,11 +55,18 @@ class HeldHead:
         if not self.is_closing() and self._linger(self._transport):
             self.is_closing = _always
         else:
-            self._transport.close()
+            close(self._transport)
 
 
 def _always() -> bool:
     return True
+
+
+def close(transport: asyncio.Transport, seconds: float = WRITE_SECONDS) -> None:
+    """Close, which waits until all is sent; for a client who does not read, no longer than this."""
+    transport.close()
+    if transport.get_write_buffer_size():
+        asyncio.get_running_loop().call_later(seconds, transport.abort)
 
 
 class Lingering(asyncio.Protocol):
@@ -73,7 +80,7 @@ class Lingering(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport, connection: HttpToolsProtocol, seconds: float) -> None:
         self._connection = connection
-        self._timer = connection.loop.call_later(seconds, transport.close)
+        self._timer = connection.loop.call_later(seconds, close, transport)
         transport.set_protocol(self)
         transport.write_eof()
 

@@ -7,11 +7,12 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 from weakref import WeakSet
 
 import pytest
 import uvicorn
+import uvloop
 from asgi import published
 from fastapi import Body, FastAPI
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +23,7 @@ from service.app import create_app
 from service.body_limit import BodyLimit
 from service.head_limit import HeadLimit
 from service.keys import entry_text, new_key
+from service.one_write import close
 from service.protocol import Connection, Departure
 from service.rows import Unread
 from service.settings import Settings
@@ -339,6 +341,32 @@ def test_a_client_who_does_not_read_is_cut_off_and_the_request_ends() -> None:
 
     ended = asyncio.Event()
     run(scenario, flood, QuickReaders)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
+def test_a_connection_that_closes_does_not_wait_without_end_for_a_client_who_does_not_read(seconds: float) -> None:
+    """Whatever does not fit the client's socket stays in the service."""
+
+    class Keeping(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            sending = cast("asyncio.Transport", transport)
+            sending.set_write_buffer_limits(high=1 << 30)
+            sending.write(b"x" * (32 << 20))
+            close(sending, seconds)
+
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+            lost.set()
+
+    lost = asyncio.Event()
+
+    async def scenario() -> None:
+        server = await asyncio.get_running_loop().create_server(Keeping, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()):
+            async with asyncio.timeout(HANG_SECONDS):
+                await lost.wait()
+        server.close()
+
+    uvloop.run(scenario())
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
