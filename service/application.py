@@ -22,6 +22,8 @@ from service.state import Service
 logger = structlog.get_logger()
 
 INTERFACE: Final = "/v1/"
+_PERCENT: Final = ord("%")
+"""A number: Python looks for a byte that is given as bytes eight times as long."""
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -33,7 +35,7 @@ class Application(FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        if b"%" in scope["raw_path"]:
+        if _PERCENT in scope["raw_path"]:
             scope["path"] = path_of(scope["raw_path"])
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # the server sends no body, which it sees in the scope of its own

@@ -18,6 +18,7 @@ from service.state import Service
 _START: Final = b"GET /v1/users/"
 _TITLES_WITHIN: Final = len(_START) + 64 + len(b"/titles/")
 _VERSION: Final = b" HTTP/1.1\r\n"
+_NEWLINE: Final = ord("\n")  # a number: Python looks for a byte that is given as bytes eight times as long
 _END: Final = b"\r\n\r\n"
 _TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
 """What may make a request more than a head that asks for something and leaves the connection open."""
@@ -108,7 +109,7 @@ class Shedding(HeadLimit):
 
     def _shed(self, data: bytes) -> None:
         self.transport.write(refusal_bytes(self._max_waiting))
-        self._metrics.refused(SINGLE if b"/titles/" in data[:_TITLES_WITHIN] else PAGE, 503)
+        self._metrics.refused(SINGLE if data.find(b"/titles/", 0, _TITLES_WITHIN) > 0 else PAGE, 503)
         self._pressure.refused(self.loop.time())
         self._asked_since = True
         if self.timeout_keep_alive_task is None:  # its first request; later ones leave the timer of the last answer
@@ -125,7 +126,7 @@ def refusal_bytes(max_waiting: int) -> bytes:
 def is_plain(data: bytes) -> bool:
     """Whether the bytes are exactly the head of one look-up without a body, on a connection that is to stay open."""
     line, _, fields = data.partition(_VERSION)
-    return line.startswith(_START) and b"\n" not in line and _are_plain(fields)
+    return line.startswith(_START) and _NEWLINE not in line and _are_plain(fields)
 
 
 @lru_cache(maxsize=64)  # clients repeat their fields: looking them up takes a tenth of reading them
