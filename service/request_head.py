@@ -18,7 +18,7 @@ MAX_TARGET_BYTES: Final = 65_535
 
 VERSIONS: Final = ("1.1", "1.0")
 _ABSOLUTE = re.compile(rb"(?i:https?)://[^/?#]+(?P<origin>[^#]*)").fullmatch
-_is_host = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch
+_is_host = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Za-z0-9:._~%-]+\])(?::[0-9]*)?[ \t]*").fullmatch
 
 
 def origin_form(method: bytes, target: bytes) -> bytes | Response:
@@ -44,7 +44,9 @@ def refusal(parser: HttpRequestParser, headers: Iterable[tuple[bytes, bytes]]) -
             hosts += 1
             if not is_host(value):
                 return bad_request("host", "The Host has to be a name or address, with a port or without.")
-        elif name == b"transfer-encoding" and (value.lower() != b"chunked" or parser.get_http_version() != "1.1"):
+        elif name == b"transfer-encoding" and (
+            value.strip(b" \t").lower() != b"chunked" or parser.get_http_version() != "1.1"
+        ):
             detail = "A body comes in chunks (HTTP/1.1) or with its Content-Length."
             return bad_request("transfer-encoding", detail, "chunked")
     if hosts == 1 and parser.should_keep_alive():
@@ -61,5 +63,5 @@ def refusal(parser: HttpRequestParser, headers: Iterable[tuple[bytes, bytes]]) -
 
 @lru_cache(maxsize=64)
 def is_host(value: bytes) -> bool:
-    """Whether it is a host as RFC 3986 has it, with a port or without; it may be empty."""
+    """Whether it is a host as RFC 3986 has it, with a port or without; it may be empty. Blanks may follow it."""
     return _is_host(value) is not None

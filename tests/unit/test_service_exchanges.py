@@ -165,7 +165,9 @@ GOOD: list[tuple[bytes, list[int]]] = [
     (request("HTTP://elsewhere:80" + LOOK_UP + "?hour=3"), [200]),
     (request("http://elsewhere"), [404]),
     (request("http://elsewhere?x=/" + LOOK_UP), [404]),
-    (request(host="[::1]:8000"), [200]),
+    *((request(host=host), [200]) for host in ("[::1]:8000", "[fe80::1%25eth0]", "s ", " s\t", "S:80", "s.", "a_b", "s:")),
+    *((request(LOOK_UP, field) + b"0\r\n\r\n", [200]) for field in
+      ("Transfer-Encoding: chunked ", "TRANSFER-ENCODING:Chunked")),
     (request().replace(b"Host: s", b"Host:"), [200]),
     (request(LOOK_UP, "Expect: 100-continue"), [200]),
     (request(LOOK_UP, "Expect: something"), [200]),
@@ -180,7 +182,7 @@ GOOD: list[tuple[bytes, list[int]]] = [
     (request("/v1/users/ann/artwork?" + MANY_TITLES[:20_000]) + request(), [414, 200]),
     (request("/v1/users/ann/artwork?" + "&".join(["title_id=t0"] * 201)) + request(), [422, 200]),
     (request(LOOK_UP, *["X: y"] * 5_000), [200]),
-]
+]  # fmt: skip
 """What leaves its connection open, and what it is answered."""
 
 
