@@ -11,6 +11,7 @@ from asgi import published
 from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
+from service.connection_limit import client_of
 from service.protocol import Connection
 from service.rows import Unread
 from service.store import MemoryStore
@@ -390,6 +391,13 @@ def test_a_connection_too_many_is_503_and_counted_and_those_that_are_there_are_a
 
     settings: dict[str, Any] = {setting: 3}
     against(scenario, **settings)
+
+
+def test_a_client_of_ipv6_is_its_network_and_everybody_else_an_address() -> None:
+    assert client_of("10.0.0.1") != client_of("10.0.0.2")
+    assert client_of("::ffff:10.0.0.1") == "10.0.0.1"
+    assert client_of("2001:db8:0:1::1") == client_of("2001:db8:0:1:ffff::2") != client_of("2001:db8:0:2::1")
+    assert client_of("fe80::1%eth0") == client_of("fe80::2%eth1")
 
 
 def test_far_too_many_connections_are_cut_off_and_leave_nothing_behind() -> None:
