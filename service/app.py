@@ -1,15 +1,16 @@
 """The application: ``create_app`` builds everything, importing this module builds nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
-from service import probes, problems
+from service import documentation, probes, problems
 from service.application import Application
 from service.body_limit import BodyLimit
 from service.health import Health
 from service.keys import Keys, load_keys
+from service.logs import loop_trouble
 from service.look_up import LookUp
 from service.metrics import Metrics
 from service.middleware import RequestMetrics
@@ -47,12 +48,16 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
         title="artwork-bandit",
         description=DESCRIPTION,
         lifespan=lambda _app: _lifespan(settings, counts, keys, store),
+        docs_url=None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # it would lead to wherever the Host field says
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestMetrics, metrics=counts)
     app.include_router(look_up_routes(settings))
     app.include_router(probes.router)
+    app.include_router(documentation.router)
     problems.install(app)
     return app
 
@@ -63,6 +68,7 @@ async def _lifespan(
 ) -> AsyncIterator[LifespanState]:
     health = Health()
     async with AsyncExitStack() as stack:
+        stack.enter_context(_reported(asyncio.get_running_loop()))
         polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
         stack.push_async_callback(polls.close)
         poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
@@ -76,8 +82,31 @@ async def _lifespan(
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)
         await stack.enter_async_context(_running(poller, settings.poll_seconds))
-        limits = (settings.max_waiting, settings.max_query_bytes, settings.max_titles)
-        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, *limits)}
+        yield {
+            "service": Service(
+                LookUp(rows, metrics),
+                poller,
+                health,
+                metrics,
+                keys,
+                max_waiting=settings.max_waiting,
+                max_query_bytes=settings.max_query_bytes,
+                max_titles=settings.max_titles,
+                max_connections=settings.max_connections,
+                max_client_connections=settings.max_client_connections,
+            )
+        }
+
+
+@contextmanager
+def _reported(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have what the event loop reports written as lines of the log."""
+    earlier = loop.get_exception_handler()
+    loop.set_exception_handler(loop_trouble)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(earlier)
 
 
 @asynccontextmanager

@@ -6,13 +6,14 @@ In this order: the bound on requests in progress, the key, the length of the que
 
 from time import perf_counter
 from typing import Final
+from urllib.parse import unquote
 
 import structlog
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.hot_path import plain_answer
+from service.hot_path import plain_answer, route_of
 from service.keys import LOOKUP
 from service.metrics import UNMATCHED
 from service.problems import key_refused, overloaded, query_too_long, unexpected
@@ -21,6 +22,8 @@ from service.state import Service
 logger = structlog.get_logger()
 
 INTERFACE: Final = "/v1/"
+_PERCENT: Final = ord("%")
+"""A number: Python looks for a byte that is given as bytes eight times as long."""
 _JSON: Final = (b"content-type", b"application/json")
 
 
@@ -29,14 +32,21 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(INTERFACE):
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        if _PERCENT in scope["raw_path"]:
+            scope["path"] = path_of(scope["raw_path"])
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server sends no body, which it sees in the scope of its own
+        if not scope["path"].startswith(INTERFACE):
             await super().__call__(scope, receive, send)
             return
         service: Service = scope["state"]["service"]
         refusal = _refusal(service, scope)
         if refusal is not None:
             await refusal(scope, receive, send)
-            service.metrics.answered(UNMATCHED, refusal.status_code, 0.0)
+            service.metrics.refused(route_of(scope["raw_path"]), refusal.status_code)
             return
         service.in_progress += 1
         try:
@@ -44,6 +54,11 @@ class Application(FastAPI):
                 await super().__call__(scope, receive, send)
         finally:
             service.in_progress -= 1
+
+
+def path_of(raw_path: bytes) -> str:
+    """The path without percent-encoding, but for slashes: what was sent as one segment stays one, and names one id."""
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in raw_path.decode("ascii").split("/"))
 
 
 def _refusal(service: Service, scope: Scope) -> Response | None:

@@ -14,6 +14,7 @@ from service.counters import Histogram, NamedCounts
 from service.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, ROUTES, STATUSES, Block
 
 STORE_REASONS: Final = ("timeout", "connection", "reply", "breaker")
+CONNECTION_REASONS: Final = ("worker", "client")
 """Shown from the start, so that a rate over the first failure is seen."""
 
 
@@ -49,6 +50,14 @@ class _Sums(Collector):
             if seconds:
                 latencies.add_metric([route], buckets, seconds)
         yield from (requests, latencies)
+        yield self._by_worker("artwork_client_connections", "Open connections.", lambda block: block.open_connections)
+        yield self._named(
+            "artwork_client_connections_refused",
+            "Connections refused.",
+            ["reason"],
+            lambda block: block.refused_connections,
+            CONNECTION_REASONS,
+        )
 
     def _store(self) -> Iterator[Metric]:
         batches = [block.batches for block in self._blocks]

@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from bandit.snapshot import ID_PATTERN
 from service.catalogue import Serving
-from service.limits import LAST_HOUR
+from service.limits import DOTS, LAST_HOUR
 from service.look_up import LookUp
+from service.metrics import UNMATCHED
 
 SINGLE: Final = "/v1/users/{user_id}/titles/{title_id}/artwork"
 PAGE: Final = "/v1/users/{user_id}/artwork"
 
+_DOTS: Final = tuple(dots.encode() for dots in DOTS)
 _is_id = re.compile(ID_PATTERN.encode()).fullmatch
+_is_path_id = re.compile(rb"(?!\.\.?$)" + ID_PATTERN.encode()).fullmatch
 _TITLE: Final = b"title_id="
 _NEXT_TITLE: Final = b"&title_id="
 _SIGNALS: Final = frozenset((b"country", b"device", b"campaign"))
@@ -30,17 +33,27 @@ async def plain_answer(look_up: LookUp, serving: Serving, scope: Any, max_titles
     match scope["raw_path"].split(b"/"):
         case [b"", b"v1", b"users", user_id, b"titles", title_id, b"artwork"]:
             title = serving.titles.get(title_id)
-            if title is None or not _is_id(user_id) or (query and plain_titles(query) != []):
+            if title is None or not _is_path_id(user_id) or title_id in _DOTS or (query and plain_titles(query) != []):
                 return None
             return SINGLE, await look_up.single(serving, user_id, title)
         case [b"", b"v1", b"users", user_id, b"artwork"]:
             title_ids = plain_titles(query)
-            if not title_ids or len(title_ids) > max_titles or not _is_id(user_id):
+            if not title_ids or len(title_ids) > max_titles or not _is_path_id(user_id):
                 return None
             if not all(map(_is_id, set(title_ids).difference(serving.titles))):
                 return None
             return PAGE, await look_up.page(serving, user_id, title_ids)
     return None
+
+
+def route_of(raw_path: bytes) -> str:
+    """The look-up that a path asks for, whether its ids are right or not; ``UNMATCHED`` where it asks for none."""
+    match raw_path.split(b"/"):
+        case [b"", b"v1", b"users", _, b"titles", _, b"artwork"]:
+            return SINGLE
+        case [b"", b"v1", b"users", _, b"artwork"]:
+            return PAGE
+    return UNMATCHED
 
 
 def plain_titles(query: bytes) -> list[bytes] | None:

@@ -6,6 +6,7 @@ One attempt at a time, and never on behalf of a request: while there is no conne
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from random import SystemRandom
 from time import monotonic
 from typing import Any, Final
@@ -70,7 +71,9 @@ class Wire(asyncio.Protocol):
 
     def send(self, command: bytes) -> None:
         """Send a packed command; its reply comes to ``on_reply``, after those of the commands before."""
-        if self._transport is not None:
+        if (
+            self._transport is not None and not self._transport.is_closing()
+        ):  # uvloop raises where the store has hung up
             self._transport.write(command)
 
     def abort(self) -> None:
@@ -87,13 +90,19 @@ class Wire(asyncio.Protocol):
         """
         for command in commands:
             answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            self.on_reply = answered.set_result
+            self.on_reply = partial(self._introduced, answered)
             self.send(command)
             await asyncio.wait((answered, self.lost), return_when=asyncio.FIRST_COMPLETED)
             if not answered.done():
                 raise ConnectionResetError("the store hung up before it answered")
             if isinstance(reply := answered.result(), ReplyError):
                 raise reply
+
+    def _introduced(self, answered: "asyncio.Future[object]", reply: object) -> None:
+        if answered.done():  # two replies to one command: nothing that follows could be told apart
+            self.abort()
+        else:
+            answered.set_result(reply)
 
 
 class StoreLink:

@@ -1,5 +1,6 @@
 """Ports: taken before anything else is done, alone or shared by the workers of one service."""
 
+import resource
 import socket
 from contextlib import closing
 from typing import Final
@@ -7,6 +8,8 @@ from typing import Final
 from bandit.errors import SurroundingsError
 
 BACKLOG: Final = 2048
+OTHER_FILES: Final = 256
+"""Descriptors that a worker has open besides its connections, and those that it is about to refuse, with some to spare."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -44,6 +47,21 @@ def share(host: str, port: int) -> socket.socket:
         SurroundingsError: the address cannot be had.
     """
     return _bound(host, port, share=True)
+
+
+def room_for(connections: int) -> int:
+    """How many of so many connections this process may have open; it is allowed as many as the system lets it have.
+
+    A process without a descriptor left accepts nobody, and cannot reach its store either.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - OTHER_FILES))
 
 
 def address_of(listener: socket.socket) -> str:

@@ -28,7 +28,23 @@ ROUTES: Final = (
     UNMATCHED,
 )
 """Requests of any other route share the last one, so that nobody can make labels."""
-STATUSES: Final = ("200", "400", "401", "403", "404", "405", "413", "414", "422", "429", "431", "500", "503", OTHER)
+STATUSES: Final = (
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "413",
+    "414",
+    "422",
+    "429",
+    "431",
+    "500",
+    "503",
+    OTHER,
+)
 """Any other status shares the last one."""
 BLOCK_SLOTS: Final = 2048
 """Doubles of one worker: whole pages, so that two workers never write to the same cache line."""
@@ -42,11 +58,13 @@ class Block:
         self._free = worker * BLOCK_SLOTS
         self.breaker_open, self.store_up, self.generation, self.flip, self.made_at = (self._take(1) for _ in range(5))
         self.starts, self.polls, self.connections = (self._take(1) for _ in range(3))
+        self.open_connections = self._take(1)
         self.statuses = {route: self._take(len(STATUSES)) for route in ROUTES}
         self.latencies = {route: self._histogram(LATENCY_BOUNDS) for route in ROUTES}
         self.batches = self._histogram(BATCH_BOUNDS)
         self.picks = self._named(32, labels=2)
         self.row_errors, self.store_errors, self.load_errors = (self._named(16, labels=1) for _ in range(3))
+        self.refused_connections = self._named(3, labels=1)
         if self._free > (worker + 1) * BLOCK_SLOTS:
             raise ValueError(f"a block takes {self._free - worker * BLOCK_SLOTS} doubles; raise BLOCK_SLOTS")
 
@@ -82,6 +100,7 @@ class Metrics:
         }
         for gauge in range(self._own.breaker_open, self._own.made_at + 1):
             self._values[gauge] = 0.0
+        self._values[self._own.open_connections] = 0.0
         self._values[self._own.starts] += 1
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -91,6 +110,19 @@ class Metrics:
         slots, other = self._routes[route]
         self._values[slots.get(status, other)] += 1
         self._own.latencies[route].observe(seconds)
+
+    def refused(self, route: str, status: int) -> None:
+        """A request was refused before the application: counted, not timed, or refusals would pass for quick answers."""
+        slots, other = self._routes[route]
+        self._values[slots.get(status, other)] += 1
+
+    def connections(self, count: int) -> None:
+        """So many connections to clients are open."""
+        self._values[self._own.open_connections] = float(count)
+
+    def connection_refused(self, reason: str) -> None:
+        """A connection was refused: the worker or the client has as many as allowed."""
+        self._own.refused_connections.add((reason,))
 
     def picked(self, source: str, policy: str, count: int = 1) -> None:
         """Picks were answered from a source, drawn by a policy."""

@@ -31,5 +31,5 @@ class RequestMetrics:
         try:
             await self._app(scope, receive, observed_send)
         finally:
-            route = getattr(scope.get("route"), "path", UNMATCHED)
+            route = getattr(scope.get("route"), "path_format", UNMATCHED)
             self._metrics.answered(route, status, perf_counter() - started)

@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
 from service.limits import MAX_HEAD_BYTES
+from service.request_head import MAX_TARGET_BYTES
 from service.settings import Settings
 
 
@@ -82,10 +83,10 @@ def look_up_refusals(settings: Settings) -> dict[int | str, dict[str, Any]]:
     keyed = refusals(status_401="no key, or one that is not known", status_403="the key may not look up")
     return (keyed if settings.keys_file else {}) | refusals(
         status_413=f"the body has more than {settings.max_body_bytes} bytes",
-        status_414=f"the query has more than {settings.max_query_bytes} bytes",
+        status_414=f"the query has more than {settings.max_query_bytes} bytes, or path and query more than {MAX_TARGET_BYTES}",
         status_422="a field is wrong; it is named with its limit",
         status_431=f"request line and header fields have more than {MAX_HEAD_BYTES} bytes",
-        status_503="no catalogue is known yet, or the service has more requests than it can answer; ask again in a second",
+        status_503="no catalogue is known yet, or there are more requests or connections than allowed; ask again in a second",
     )
 
 

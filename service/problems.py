@@ -15,19 +15,24 @@ MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
 CLOSING = (413, 431)
 """Refused before all of it was read: what follows on the connection is no request."""
+ALLOWED = "GET, HEAD"
+"""The methods of what is only looked up; whoever answers GET answers HEAD."""
 LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
 """Where the validator's context names the limit that was passed."""
 
 
 class ProblemError(Exception):
-    """A refusal with its status, the kind of problem (the end of its type URI) and what to say."""
+    """A refusal with its status, the kind of problem (the end of its type URI), what to say, and of which field."""
 
-    def __init__(self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, field: str = ""
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.detail = detail
         self.headers = headers
+        self.errors = [{"field": field, "detail": detail}] if field else []
 
 
 def problem(
@@ -49,7 +54,7 @@ def problem(
     return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
 
 
-def over_limit(status: int, kind: str, field: str, limit: int, detail: str) -> Response:
+def over_limit(status: int, kind: str, field: str, limit: float, detail: str) -> Response:
     """A request that is larger than it may be in one of its parts; the connection ends with it where it has more to send."""
     headers = {"Connection": "close"} if status in CLOSING else None
     return problem(status, detail, kind, [{"field": field, "detail": detail, "limit": limit}], headers)
@@ -69,6 +74,57 @@ def head_too_large(limit: int) -> Response:
     """431 for a request line and header fields of more than ``limit`` bytes."""
     detail = f"The request line and the header fields may have {limit} bytes together at most."
     return over_limit(431, "head-too-large", "headers", limit, detail)
+
+
+def target_too_long(limit: int) -> Response:
+    """414 for a path and query of more than ``limit`` bytes."""
+    return over_limit(
+        414, "target-too-long", "target", limit, f"Path and query may have {limit} bytes together at most."
+    )
+
+
+def too_slow(part: str, seconds: float) -> Response:
+    """408 for a head or body that did not arrive in its time."""
+    detail = f"The {part} of a request has {seconds:g} s to arrive."
+    return over_limit(408, f"{part}-too-slow", part, seconds, detail)
+
+
+def bad_request(field: str, detail: str, limit: int | str | None = None) -> Response:
+    """400 for what is no request, naming the part that is wrong."""
+    error = {"field": field, "detail": detail} | ({} if limit is None else {"limit": limit})
+    return problem(400, detail, "malformed-request", [error])
+
+
+def unreadable(field: str, reason: str) -> Response:
+    """400 for what the parser cannot read; its reason holds nothing of what was sent."""
+    return bad_request(field, f"The {field} of the request cannot be read as HTTP/1.1{reason and f': {reason}'}.")
+
+
+def cut_short(field: str) -> Response:
+    """400 for a request whose client ended it within its head or body."""
+    return bad_request(field, f"The request ends within its {field}.")
+
+
+def method_not_allowed(allowed: str = ALLOWED) -> Response:
+    """405 with the methods that there are."""
+    detail = f"This can be asked with {allowed}."
+    errors = [{"field": "method", "detail": detail, "limit": allowed}]
+    return problem(405, detail, "method-not-allowed", errors, {"Allow": allowed})
+
+
+def no_such_call() -> Response:
+    """404 for a path that nothing is called by."""
+    detail = (
+        "Nothing is called by this path; a slash too many or too few makes another one. See /docs for what there is."
+    )
+    return problem(404, detail, "no-such-call", [{"field": "path", "detail": detail}])
+
+
+def too_many_connections(of: str, limit: int) -> Response:
+    """503 for a connection beyond the ``limit`` of those that this worker keeps, or keeps for one client."""
+    detail = f"This worker keeps {limit} connections{of} and has as many. Close some, or try again in a second."
+    errors = [{"field": "connections", "detail": detail, "limit": limit}]
+    return problem(503, detail, "too-many-connections", errors, {"Retry-After": "1"})
 
 
 def key_refused(status: int, scope: str) -> Response:
@@ -107,7 +163,7 @@ def install(app: FastAPI) -> None:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     refusal = cast("ProblemError", error)
-    return problem(refusal.status, refusal.detail, refusal.kind, headers=refusal.headers)
+    return problem(refusal.status, refusal.detail, refusal.kind, refusal.errors, refusal.headers)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:
@@ -124,6 +180,11 @@ def _field_error(item: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _http(_request: Request, error: Exception) -> Response:
     refusal = cast("HTTPException", error)
+    if refusal.status_code == 404:
+        return no_such_call()
+    if refusal.status_code == 405:
+        allowed = {method.strip() for method in (refusal.headers or {}).get("Allow", "").split(",")}
+        return method_not_allowed(", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set()))))
     return problem(refusal.status_code, f"{refusal.detail}. See /docs for what can be asked.", headers=refusal.headers)
 
 

@@ -5,6 +5,7 @@ from typing import cast
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.connection_limit import ConnectionLimit
 from service.one_write import OneWrite
 from service.shedding import Shedding
 from service.write_limit import WriteLimit
@@ -16,20 +17,24 @@ class Departure(ServerState):
     leaving = False
 
 
-class Connection(Shedding, WriteLimit, OneWrite):
+class Connection(ConnectionLimit, Shedding, WriteLimit, OneWrite):
     """A connection that, once the server leaves, answers what comes and announces with each answer that it closes.
 
     Closing without a word, as uvicorn does, loses the request that the client has just sent.
     """
 
+    server_state: Departure
+
     def on_headers_complete(self) -> None:
         """A request begins."""
+        if not self.server_state.leaving:
+            super().on_headers_complete()
+            return
         earlier = self._unanswered()
         super().on_headers_complete()
-        if cast("Departure", self.server_state).leaving:
-            if earlier is not None:
-                earlier.keep_alive = True  # another request has come behind it: the answer to that one closes
-            self.announce()
+        if earlier is not None:
+            earlier.keep_alive = True  # another request has come behind it: the answer to that one closes
+        self.announce()
 
     def announce(self) -> None:
         """Let the answer to the last request be the last one; an answer that has begun cannot say so any more."""

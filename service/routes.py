@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,6 +12,12 @@ from service.models import PageBody, PickBody, look_up_refusals, look_up_securit
 from service.problems import ProblemError
 from service.settings import Settings
 from service.state import service_of
+
+
+class Segment(StringConvertor):
+    """One segment of a path, which may be empty: a missing id is refused by name, like a wrong one."""
+
+    regex = "[^/]*"
 
 
 async def sign_up_signals(
@@ -24,21 +31,21 @@ async def sign_up_signals(
 
 def look_up_routes(settings: Settings) -> APIRouter:
     """The look-ups, with pages of at most ``settings.max_titles``."""
+    register_url_convertor("segment", Segment())
     dependencies = [Depends(sign_up_signals), *look_up_security(settings)]
-    router = APIRouter(prefix="/v1/users/{user_id}", tags=["look-up"], dependencies=dependencies)
+    router = APIRouter(prefix="/v1/users/{user_id:segment}", tags=["look-up"], dependencies=dependencies)
     refused = look_up_refusals(settings)
     unknown = refusals(status_404="the catalogue does not know the title")
 
-    @router.get("/titles/{title_id}/artwork", response_model=PickBody, responses=refused | unknown)
+    @router.get("/titles/{title_id:segment}/artwork", response_model=PickBody, responses=refused | unknown)
     async def pick(request: Request, user_id: PathId, title_id: PathId) -> Response:
         """Which artwork of one title to show to one user."""
         service = service_of(request)
         serving = service.serving()
         title = serving.titles.get(title_id.encode())
         if title is None:
-            raise ProblemError(
-                404, "unknown-title", f"The catalogue of generation {serving.generation} lacks this title."
-            )
+            detail = f"The catalogue of generation {serving.generation} lacks this title."
+            raise ProblemError(404, "unknown-title", detail, field="title_id")
         return _json(await service.look_up.single(serving, user_id.encode(), title))
 
     @router.get("/artwork", response_model=PageBody, responses=refused)

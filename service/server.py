@@ -10,7 +10,7 @@ from typing import Final, cast
 import uvicorn
 
 from service.app import create_app
-from service.listening import BACKLOG, address_of, bind
+from service.listening import BACKLOG, address_of, bind, room_for
 from service.logs import configure_logs, server_log_config
 from service.metrics import Metrics
 from service.protocol import Connection, Departure
@@ -34,6 +34,7 @@ def serve(
 ) -> None:
     """Answer until told to stop by SIGINT or SIGTERM; ``on_ready`` is called once requests are answered."""
     configure_logs(settings.log_level)
+    settings = settings.model_copy(update={"max_connections": room_for(settings.max_connections)})
     config = uvicorn.Config(
         create_app(settings, metrics=metrics),
         loop="uvloop",

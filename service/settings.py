@@ -9,7 +9,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bandit.errors import InputError
 from bandit.urls import URL_VARIABLE, read_store_url
 from service.keys import load_keys
-from service.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_QUERY_BYTES, MAX_TITLES
+from service.limits import (
+    MAX_BODY_BYTES,
+    MAX_CLIENT_CONNECTIONS,
+    MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+    MAX_QUERY_BYTES,
+    MAX_TITLES,
+)
 
 PREFIX = "ARTWORK_"
 
@@ -39,6 +46,10 @@ class Settings(BaseSettings):
     """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
     max_waiting: int = Field(default=64, ge=1, le=1_000_000)
     """Requests of a worker in progress; one more is refused at once."""
+    max_connections: int = Field(default=MAX_CONNECTIONS, ge=1)
+    """Open connections of a worker; one more is 503, or cut off."""
+    max_client_connections: int = Field(default=MAX_CLIENT_CONNECTIONS, ge=1)
+    """Of one client's address, at a worker."""
     poll_seconds: float = Field(default=1.0, gt=0, le=3600)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""

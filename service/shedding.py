@@ -6,17 +6,19 @@ have answered. Parsing a request, making a task for it and having it refused by 
 
 from functools import cache, lru_cache
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
-from service.head_limit import HeadLimit, response_bytes
+from service.head_limit import HeadLimit
+from service.hot_path import PAGE, SINGLE
 from service.metrics import UNMATCHED
 from service.problems import overloaded
+from service.refusing import response_bytes
 from service.state import Service
 
 _START: Final = b"GET /v1/users/"
+_TITLES_WITHIN: Final = len(_START) + 64 + len(b"/titles/")
 _VERSION: Final = b" HTTP/1.1\r\n"
+_NEWLINE: Final = ord("\n")  # a number: Python looks for a byte that is given as bytes eight times as long
 _END: Final = b"\r\n\r\n"
 _TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
 """What may make a request more than a head that asks for something and leaves the connection open."""
@@ -64,6 +66,7 @@ class Shedding(HeadLimit):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         service: Service = self.app_state["service"]
+        self.max_query_bytes = service.max_query_bytes
         self._metrics = service.metrics
         self._max_waiting = service.max_waiting
         self._pressure: Pressure = self.app_state.setdefault("pressure", Pressure(service.max_waiting))  # of the worker
@@ -80,7 +83,7 @@ class Shedding(HeadLimit):
             and self._is_between_requests()
             and is_plain(data)
         ):
-            self._shed()
+            self._shed(data)
         else:
             super().data_received(data)
 
@@ -97,13 +100,16 @@ class Shedding(HeadLimit):
 
         A request may be answered before all of its body is there, and that body may look like a request.
         """
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
-        is_over = cycle is None or (cycle.response_complete and not cycle.more_body)
-        return is_over and not self.in_head and not self.flow.write_paused
+        is_over = not (self.is_outstanding() or self.in_head or self.in_body or self.is_ending)
+        return is_over and not self.flow.write_paused
 
-    def _shed(self) -> None:
+    def count(self, status: int) -> None:
+        """Count a refusal that the application does not see."""
+        self._metrics.refused(UNMATCHED, status)
+
+    def _shed(self, data: bytes) -> None:
         self.transport.write(refusal_bytes(self._max_waiting))
-        self._metrics.answered(UNMATCHED, 503, 0.0)
+        self._metrics.refused(SINGLE if data.find(b"/titles/", 0, _TITLES_WITHIN) > 0 else PAGE, 503)
         self._pressure.refused(self.loop.time())
         self._asked_since = True
         if self.timeout_keep_alive_task is None:  # its first request; later ones leave the timer of the last answer
@@ -120,7 +126,7 @@ def refusal_bytes(max_waiting: int) -> bytes:
 def is_plain(data: bytes) -> bool:
     """Whether the bytes are exactly the head of one look-up without a body, on a connection that is to stay open."""
     line, _, fields = data.partition(_VERSION)
-    return line.startswith(_START) and b"\n" not in line and _are_plain(fields)
+    return line.startswith(_START) and _NEWLINE not in line and _are_plain(fields)
 
 
 @lru_cache(maxsize=64)  # clients repeat their fields: looking them up takes a tenth of reading them

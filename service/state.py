@@ -1,7 +1,8 @@
 """What the lifespan makes and every request finds."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
 from starlette.requests import HTTPConnection
@@ -19,7 +20,8 @@ from service.problems import ProblemError
 class Service:
     """The parts of one running application, and what it allows.
 
-    ``in_progress`` counts the requests of the interface that this worker has begun and not yet answered.
+    ``clients`` counts the open connections by client, ``in_progress`` the requests of the interface that this worker has begun
+    and not yet answered.
     """
 
     look_up: LookUp
@@ -30,6 +32,9 @@ class Service:
     max_waiting: int
     max_query_bytes: int
     max_titles: int
+    max_connections: int
+    max_client_connections: int
+    clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
 
     def serving(self, troubles: Sequence[str] = ()) -> Serving:

@@ -6,7 +6,7 @@ Everything that a Redis client, a socket or a clock can raise is translated here
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Protocol
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -98,7 +98,7 @@ class RedisStore:
         """
         try:
             async with asyncio.timeout(self._deadline_ms / 1000):
-                return cast("bytes", await self._client.getrange(key, 0, max_bytes)) or None
+                found: object = await self._client.getrange(key, 0, max_bytes)
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
         except (OSError, RedisConnectionError) as error:
@@ -107,6 +107,13 @@ class RedisStore:
             if str(error).startswith("WRONGTYPE"):
                 raise RowError("type", f"the key {key} holds no string; remove it, then publish again") from error
             raise StoreUnavailableError("reply", f"the store answered with an error: {self._told(error)}") from error
+        except (RuntimeError, ValueError) as error:
+            # What redis-py does not translate: uvloop's refusal to write after a hang-up, an error reply of another form.
+            await self.close()  # the next read connects anew
+            raise StoreUnavailableError("connection", "the store hung up, or answers as no store does") from error
+        if not isinstance(found, bytes):
+            raise StoreUnavailableError("reply", f"the store answered with {type(found).__name__}, expected bytes")
+        return found or None
 
     def _told(self, error: Exception) -> str:
         return hide_secrets(str(error), self._secrets)

@@ -97,5 +97,5 @@ def test_the_document_names_every_refusal_and_asks_for_a_key_where_one_is_needed
 @pytest.mark.parametrize("path", ["/v1/users/u1/titles/t1/artwork", "/v1/users/u1/artwork", "/livez", "/metrics"])
 def test_another_method_is_405_and_a_problem_that_names_the_right_one(service: Service, path: str, method: str) -> None:
     response = httpx.request(method, service.address + path)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
     assert response.headers["content-type"] == "application/problem+json"

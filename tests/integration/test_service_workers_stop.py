@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -106,6 +107,10 @@ class Allowed:
     """What a connection asks of a service before it hands a request on."""
 
     max_waiting: int
+    max_query_bytes: int = 1000
+    max_connections: int = 1000
+    max_client_connections: int = 1000
+    clients: Counter[str] = field(default_factory=Counter)
     metrics: Metrics = field(default_factory=Metrics)
 
 

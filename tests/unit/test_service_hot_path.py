@@ -47,7 +47,7 @@ WRONG = (
     ("/v1/users/ann/artwork?title_id=t0&hour=99", 422),
     ("/v1/users/ann/artwork?" + "&".join(["title_id=t0"] * 201), 422),
     ("/v1/users/ann", 404),
-    ("/v1/users//titles/t0/artwork", 404),
+    ("/v1/users//titles/t0/artwork", 422),
     ("/v1%2Fx/users/ann/titles/t0/artwork", 404),
     ("/v1%2Fx/users/ann/artwork?title_id=t0", 404),
     ("/v1/", 404),

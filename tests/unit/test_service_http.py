@@ -1,5 +1,6 @@
 """The HTTP interface, against a store in memory."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,7 @@ def test_an_unknown_title_of_a_page_has_every_field_null_that_a_draw_would_fill(
 def test_a_single_look_up_of_an_unknown_title_is_404(client: Client) -> None:
     document = problem_of(client.get("/v1/users/ann/titles/nope/artwork"), 404)
     assert document["type"].endswith("unknown-title")
+    assert [error["field"] for error in document["errors"]] == ["title_id"]
 
 
 def test_a_page_without_titles_is_refused(client: Client) -> None:
@@ -86,6 +88,87 @@ def test_a_wrong_field_is_refused_by_name(client: Client, url: str, field: str) 
     assert [error["field"] for error in document["errors"]] == [field]
 
 
+SLASHES = ("%2F", "%2f", "%252F", "%5C", "%00", "%2F..%2F", "%2e%2e%2f", "%EF%BC%8F", "%C0%AF", "%", "%zz", ";x=1")
+"""What somebody may put into an id to get elsewhere."""
+
+
+@pytest.mark.parametrize("slash", SLASHES)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/users/ann{0}x/titles/t0/artwork", "user_id"),
+        ("/v1/users/{0}/titles/t0/artwork", "user_id"),
+        ("/v1/users/ann/titles/t0{0}x/artwork", "title_id"),
+        ("/v1/users/ann{0}titles{0}t0/artwork?title_id=t0", "user_id"),
+        ("/v1/users/ann{0}x/artwork?title_id=t0", "user_id"),
+        ("/v1/users/ann/artwork?title_id=t0{0}x", "title_id"),
+    ],
+)
+def test_an_id_that_holds_a_slash_of_whatever_spelling_is_refused_by_name(
+    client: Client, path: str, field: str, slash: str
+) -> None:
+    document = problem_of(client.get(path.format(slash)), 422)
+    assert [error["field"] for error in document["errors"]] == [field]
+
+
+def test_ids_that_begin_or_end_with_dots_are_ids(client: Client) -> None:
+    for user in ("...", ".a", "a.", "..a", "-", "~"):
+        assert client.get(f"/v1/users/{user}/titles/t0/artwork").json()["user_id"] == user
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/users//titles/t0/artwork", ["user_id"]),
+        ("/v1/users//artwork?title_id=t0", ["user_id"]),
+        ("/v1/users/ann/titles//artwork", ["title_id"]),
+        ("/v1/users//titles//artwork", ["user_id", "title_id"]),
+    ],
+)
+def test_a_missing_id_is_refused_by_name(client: Client, path: str, fields: list[str]) -> None:
+    document = problem_of(client.get(path), 422)
+    assert [error["field"] for error in document["errors"]] == fields
+
+
+ELSEWHERE = [
+    "/v1/users/ann/titles/t0/artwork/",
+    "/v1/users/ann/artwork/?title_id=t0",
+    "/v1/users/ann//artwork?title_id=t0",
+    "//v1/users/ann/titles/t0/artwork",
+    "/v1//users/ann/titles/t0/artwork",
+    "/v1/users/ann/titles/t0//artwork",
+    "/v1%2Fusers/ann/titles/t0/artwork",
+    "/v1/users%2Fann/titles/t0/artwork",
+    "/v1/users/ann%2Ftitles/t0/artwork",
+    "/v1/users/ann/titles%2Ft0/artwork",
+    "/v1/users/ann/titles/t0%2Fartwork",
+    "/v1/users/ann/titles/t0/artwork%2F",
+    "/v1/users/ann/titles/t0/artwork%3Fhour=3",
+    "/v1/users/x%2F..%2F..%2F..%2Flivez",
+    "/livez/",
+    "/livez%2F",
+    "/%2Flivez",
+    "/readyz/",
+    "/metrics/",
+    "/docs/",
+    "/docs//",
+    "/docs/nothing",
+    "/docs/..%2F..%2Fapp.py",
+    "/docs/oauth2-redirect",
+    "/openapi.json/",
+    "/redoc",
+    "/",
+]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_a_path_with_a_slash_too_many_is_another_one_and_leads_nowhere(client: Client, path: str) -> None:
+    response = client.get_raw(path)
+    document = problem_of(response, 404)
+    assert [error["field"] for error in document["errors"]] == ["path"]
+    assert "location" not in response.headers
+
+
 def test_sign_up_signals_are_accepted(client: Client) -> None:
     signals = {"country": "SE", "device": "tv", "campaign": "spring", "hour": "23"}
     assert client.get("/v1/users/ann/titles/t0/artwork", params=signals).status_code == 200
@@ -98,7 +181,7 @@ def test_an_unknown_route_is_a_problem(client: Client) -> None:
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: Client) -> None:
     response = client.post("/v1/users/ann/titles/t0/artwork")
     problem_of(response, 405)
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 def test_a_bug_is_a_problem_without_internals(store: MemoryStore) -> None:
@@ -169,7 +252,29 @@ def test_the_documentation_describes_both_look_ups(client: Client) -> None:
     page, single = paths["/v1/users/{user_id}/artwork"], paths["/v1/users/{user_id}/titles/{title_id}/artwork"]
     assert page["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("PageBody")
     assert {"200", "404", "422", "503"} <= single["get"]["responses"].keys()
-    assert client.get("/docs").status_code == 200
+
+
+def test_the_page_of_the_documentation_asks_nobody_but_this_service(client: Client) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert re.findall(r"(?:https?:)?//[\w.]+", page.text) == []
+    asked = re.findall(r"""(?:src|href)=["']([^"']+)|url: ["']([^"']+)""", page.text)
+    addresses = {first or second for first, second in asked}
+    assert addresses == {"docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "docs/favicon-32x32.png", "openapi.json"}
+    for address in addresses:
+        assert client.get(f"/{address}").status_code == 200
+    assert '"validatorUrl": null' in page.text  # else it shows a badge that another host draws
+    assert re.findall(r"[\w-]+://", page.headers["content-security-policy"]) == []
+
+
+def test_the_files_of_the_documentation_are_swagger_ui_5_and_ask_nobody_else_for_signs_or_fonts(client: Client) -> None:
+    script, style = client.get("/docs/swagger-ui-bundle.js"), client.get("/docs/swagger-ui.css")
+    assert (script.headers["content-type"], style.headers["content-type"]) == (
+        "text/javascript; charset=utf-8",
+        "text/css; charset=utf-8",
+    )
+    assert "swagger-ui-bundle" in script.text
+    assert re.findall(r"@import|url\((?!\s*[\"']?data:)", style.text) == []
 
 
 def test_two_applications_share_no_numbers(client: Client) -> None:

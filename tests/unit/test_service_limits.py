@@ -7,14 +7,15 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 from weakref import WeakSet
 
 import pytest
 import uvicorn
+import uvloop
 from asgi import published
 from fastapi import Body, FastAPI
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +23,7 @@ from service.app import create_app
 from service.body_limit import BodyLimit
 from service.head_limit import HeadLimit
 from service.keys import entry_text, new_key
+from service.one_write import close
 from service.protocol import Connection, Departure
 from service.rows import Unread
 from service.settings import Settings
@@ -38,12 +40,19 @@ class SmallHeads(HeadLimit):
     """Heads of 1,000 bytes."""
 
     max_head_bytes = HEAD_BYTES
+    linger_seconds = 0.1
 
 
 class QuickHeads(HeadLimit):
     """Heads that have to be there at once."""
 
     head_seconds = 0.05
+
+
+class QuickBodies(HeadLimit):
+    """Bodies that have to be there at once."""
+
+    body_seconds = 0.05
 
 
 class Known(HeadLimit):
@@ -59,6 +68,8 @@ class Known(HeadLimit):
 
 class Brief(HeadLimit):
     """Connections that are not kept for long."""
+
+    body_seconds = 0.5
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -167,6 +178,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(str(size))(scope, receive, send)
 
 
+async def echo_unless_gone(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same for clients who may go."""
+    with suppress(ClientDisconnect):
+        await echo(scope, receive, send)
+
+
 def get(query: str = "", *fields: str) -> bytes:
     return "\r\n".join((f"GET /?{query} HTTP/1.1", "Host: s", *fields, "", "")).encode()
 
@@ -207,8 +224,16 @@ def test_a_head_of_a_byte_more_is_refused_with_the_limit_and_the_connection_clos
     run(scenario, echo)
 
 
-@pytest.mark.parametrize("piece", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nX: y\r\n"])
-def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: bytes) -> None:
+@pytest.mark.parametrize(
+    ("piece", "status"),
+    [
+        (b"GET /", 414),
+        (b"GET /?", 414),
+        (b"GET / HTTP/1.1\r\nX: ", 431),
+        (b"GET / HTTP/1.1\r\nX: y\r\n", 431),
+    ],
+)
+def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: bytes, status: int) -> None:
     async def scenario(connect: Connect) -> None:
         client = await connect()
         await client.send(piece)
@@ -219,7 +244,7 @@ def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: b
                 await asyncio.sleep(0)
         refusal = await answer
         assert refusal is not None
-        assert refusal.status == 431
+        assert refusal.status == status
 
     run(scenario, echo)
 
@@ -318,6 +343,32 @@ def test_a_client_who_does_not_read_is_cut_off_and_the_request_ends() -> None:
     run(scenario, flood, QuickReaders)
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
+def test_a_connection_that_closes_does_not_wait_without_end_for_a_client_who_does_not_read(seconds: float) -> None:
+    """Whatever does not fit the client's socket stays in the service."""
+
+    class Keeping(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            sending = cast("asyncio.Transport", transport)
+            sending.set_write_buffer_limits(high=1 << 30)
+            sending.write(b"x" * (32 << 20))
+            close(sending, seconds)
+
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+            lost.set()
+
+    lost = asyncio.Event()
+
+    async def scenario() -> None:
+        server = await asyncio.get_running_loop().create_server(Keeping, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()):
+            async with asyncio.timeout(HANG_SECONDS):
+                await lost.wait()
+        server.close()
+
+    uvloop.run(scenario())
+
+
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +390,55 @@ def test_a_stated_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_sent
         assert await client.answer() is None
 
     run(scenario, BodyLimit(echo, BODY_BYTES))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [post(b"x" * 9)[:-9]],
+        [post(b"x" * 9)[:-1]],
+        chunked(b"x")[:1],
+        chunked(b"x")[:2],
+        [get("abc"), *chunked(b"x")[:2]],
+    ],
+)
+def test_a_body_that_does_not_come_in_time_is_refused_and_its_application_let_go(pieces: list[bytes]) -> None:
+    waiting = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal waiting
+        waiting += 1
+        await echo_unless_gone(scope, receive, send)
+        waiting -= 1
+
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(*pieces)
+        if len(pieces) == 3:
+            assert (await client.ask()).body == b"3"
+        refusal = await client.ask()
+        assert refusal.status == 408
+        assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("body", 0.05)]
+        assert await client.answer() is None
+        assert waiting == 0
+
+    run(scenario, app, QuickBodies)
+
+
+def test_a_body_that_comes_bit_by_bit_has_no_more_time() -> None:
+    async def scenario(connect: Connect) -> None:
+        client = await connect()
+        await client.send(post(b"x" * 10_000)[:-10_000])
+        answer = asyncio.create_task(client.answer())
+        with suppress(ConnectionError):
+            while not answer.done():
+                await client.send(b"x")
+                await asyncio.sleep(0.01)
+        refusal = await answer
+        assert refusal is not None
+        assert refusal.status == 408
+
+    run(scenario, echo_unless_gone, QuickBodies)
 
 
 def test_a_body_without_a_stated_length_is_counted_as_it_arrives() -> None:
@@ -432,7 +532,7 @@ def test_the_application_bounds_bodies() -> None:
 
 
 def test_a_look_up_that_could_be_answered_is_refused_with_a_body_beyond_the_limit() -> None:
-    request = LOOK_UP.replace(b"Host: s", b"Content-Length: 11")
+    request = LOOK_UP.replace(b"Host: s", b"Host: s\r\nContent-Length: 11")
     [refused] = ask_application(request, store=MemoryStore(published()), max_body_bytes=10)
     assert refused.status == 413
 

@@ -67,3 +67,21 @@ def test_importing_the_application_loads_no_numerics() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted", "kept"),
+    [((1000, 4000), 500, 500), ((300, 4000), 2048, 2048), ((300, 1000), 2048, 744), ((64, 64), 2048, 1)],
+)
+def test_a_process_keeps_as_many_connections_as_the_system_lets_it_have_files(
+    limits: tuple[int, int], wanted: int, kept: int
+) -> None:
+    told = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, {limits})
+from service.listening import OTHER_FILES, room_for
+kept = room_for({wanted})
+print(kept, resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(kept + OTHER_FILES, {limits[1]}))
+"""
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{kept} True\n"
