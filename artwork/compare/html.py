@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from artwork.compare.online_sheets import online_lines, online_sheet
 from artwork.compare.sheets import (
     REFUSED,
+    Unit,
     differences_sheet,
     head_lines,
     others_sheet,
@@ -20,6 +21,7 @@ from artwork.compare.sheets import (
     refusal_lines,
     replay_sheet,
     tuned_lines,
+    unit_of,
     values_sheet,
     verdict_line,
 )
@@ -132,19 +134,19 @@ def _table(sheet: Sheet) -> str:
 
 def _forest(evaluation: Evaluation) -> str:
     """Values with intervals, a colour an estimator; refused policies have a line of their own without a point."""
-    figure = go.Figure()
+    figure, unit = go.Figure(), unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
     for place, word in enumerate(words):
         found = [(result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates]
         kept = [(policy, each) for policy, each in found if each.value is not None and each.lower is not None]
         figure.add_scatter(
-            x=[100 * (each.value or 0) for _, each in kept],
+            x=[unit.factor * (each.value or 0) for _, each in kept],
             y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [100 * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
-                "arrayminus": [100 * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
+                "array": [unit.factor * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
+                "arrayminus": [unit.factor * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
                 "thickness": 1.5,
                 "width": 3,
             },
@@ -152,11 +154,11 @@ def _forest(evaluation: Evaluation) -> str:
             marker={"color": _COLOURS[place % len(_COLOURS)], "size": 7},
             name=word,
             customdata=[policy for policy, _ in kept],
-            hovertemplate="%{customdata}: %{x:.3f} %",
+            hovertemplate="%{customdata}: %{x:.4g} ",
         )
     labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
     figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed")
-    figure.update_xaxes(title=f"reward an impression, percent; {evaluation.level:.0%} intervals, each by itself")
+    figure.update_xaxes(title=f"reward per impression, {unit.word}; {evaluation.level:.0%} intervals, each by itself")
     return chart(figure, height=max(360, 90 * len(labels) + 140))
 
 
@@ -171,25 +173,25 @@ def _leads(evaluation: Evaluation) -> str:
     leads = [each for each in evaluation.differences if each.against == first and each.value is not None]
     if not leads:
         return ""
-    figure = go.Figure()
+    figure, unit = go.Figure(), unit_of(evaluation)
     figure.add_scatter(
-        x=[100 * (each.value or 0) for each in leads],
+        x=[unit.factor * (each.value or 0) for each in leads],
         y=[each.policy for each in leads],
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [100 * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
-            "arrayminus": [100 * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
+            "array": [unit.factor * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
+            "arrayminus": [unit.factor * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
         },
         mode="markers",
         marker={"size": 9, "color": _COLOURS[1]},
-        hovertemplate="%{y}: %{x:+.3f} %",
+        hovertemplate="%{y}: %{x:+.4g}",
         showlegend=False,
     )
     figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(
-        title=f"lead over {first} by {evaluation.estimator}, percent; {evaluation.level:.0%} for all differences together"
+        title=f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
     )
     return chart(figure, height=max(260, 60 * len(leads) + 140))
 
@@ -219,14 +221,17 @@ def _sequences(evaluation: Evaluation) -> str:
     shown = [result for result in evaluation.results if result.lead_curve is not None]
     if not shown:
         return ""
-    figure = go.Figure()
+    figure, unit = go.Figure(), unit_of(evaluation)
     for place, result in enumerate(shown, start=1):
-        _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)])
+        _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)], unit)
     figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
     last = max(result.lead_curve.decisions[-1] for result in shown if result.lead_curve)
     figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
     widest = max(abs(end) for result in shown for end in _ends(result.lead_curve))
-    figure.update_yaxes(title=f"lead over {evaluation.results[0].policy}, percent", range=[-100 * widest, 100 * widest])
+    figure.update_yaxes(
+        title=f"lead over {evaluation.results[0].policy}, {unit.word}",
+        range=[-unit.factor * widest, unit.factor * widest],
+    )
     text = (
         "<p>Confidence sequences of the lead by ips: with probability"
         f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
@@ -244,13 +249,13 @@ def _ends(curve: Curve | None) -> list[float]:
     return [end for pair in late for end in pair]
 
 
-def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str) -> None:
+def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str, unit: Unit) -> None:
     if curve is None:
         return
     for ends, name in ((curve.lower, result.policy), (curve.upper, None)):
         figure.add_scatter(
             x=curve.decisions,
-            y=[100 * end for end in ends],
+            y=[unit.factor * end for end in ends],
             mode="lines",
             line={"color": colour},
             name=name,
@@ -261,19 +266,19 @@ def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: 
 
 def _replay(made: Compared) -> str:
     """The value so far of each policy that learned by replay."""
-    figure = go.Figure()
+    figure, unit = go.Figure(), unit_of(made.evaluation)
     for place, each in enumerate(made.replayed, start=1):
         kept, total, x, y = 0, 0.0, [], []
         for count, value in zip(each.kept_by_batch, each.value_by_batch, strict=True):
             kept, total = kept + count, total + count * (value or 0.0)
             if kept:
                 x.append(kept)
-                y.append(100 * total / kept)
+                y.append(unit.factor * total / kept)
         figure.add_scatter(
             x=x, y=y, mode="lines+markers", name=each.policy, line={"color": _COLOURS[place % len(_COLOURS)]}
         )
     figure.update_xaxes(title="impressions kept: shown to the policy that learns")
-    figure.update_yaxes(title="reward an impression so far, percent")
+    figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
     return chart(figure)
 
 

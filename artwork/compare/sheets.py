@@ -1,5 +1,7 @@
 """A comparison on a log as tables of texts, which the terminal and the page both show."""
 
+from typing import NamedTuple
+
 from artwork.sheets import Sheet
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
 from bandit.evaluation.planning import Plan, whole_days
@@ -13,16 +15,16 @@ CAUTION = "caution"
 
 def values_sheet(evaluation: Evaluation) -> Sheet:
     """Values by policy and estimator; the estimator that differences are of has its interval."""
-    main = evaluation.estimator
+    main, unit = evaluation.estimator, unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
     others = [word for word in words if word != main]
     columns = ("policy", main, f"{evaluation.level:.0%} interval", *others)
     rows = [
         (
             result.policy,
-            _value(result.estimates.get(main)),
-            _interval(result.estimates.get(main)),
-            *(_value(result.estimates.get(word)) for word in others),
+            _value(result.estimates.get(main), unit),
+            _interval(result.estimates.get(main), unit),
+            *(_value(result.estimates.get(word), unit) for word in others),
         )
         for result in evaluation.results
     ]
@@ -41,19 +43,20 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
     columns = ("policy", "minus", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
-    return Sheet(columns, [_difference(each) for each in shown])
+    return Sheet(columns, [_difference(each, unit_of(evaluation)) for each in shown])
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
-    """Unbiased estimates with other intervals than the bootstrap's."""
+    """Unbiased estimates with other intervals than the usual one."""
+    unit = unit_of(evaluation)
     rows = [
         (
             result.policy,
             other.estimator,
             other.quantity,
             other.kind,
-            percent(other.value),
-            f"{percent(other.lower)} to {percent(other.upper)}",
+            unit.text(other.value),
+            f"{unit.text(other.lower)} to {unit.text(other.upper)}",
             _bound(other),
         )
         for result in evaluation.results
@@ -80,13 +83,14 @@ def _bound(other: OtherInterval) -> str:
 def plans_sheet(made: Compared) -> Sheet:
     """What the log, and more data, can tell."""
     columns = ("policy", "smallest lead to be found", "of the log's value", "days of explore data")
+    unit = unit_of(made.evaluation)
     cautious = {result.policy for result in made.evaluation.results if result.is_reliable and result.caution}
     rows = [
         (
             each.policy,
-            _detectable(each.detectable) + (f", {CAUTION}" if each.policy in cautious else ""),
+            _detectable(each.detectable, unit) + (f", {CAUTION}" if each.policy in cautious else ""),
             f"{each.detectable_share:.0%}" if each.detectable and each.detectable_share is not None else "-",
-            _days(each),
+            _days(each, unit),
         )
         for each in made.plans
     ]
@@ -95,14 +99,15 @@ def plans_sheet(made: Compared) -> Sheet:
 
 def replay_sheet(made: Compared) -> Sheet:
     """Policies that learned as they went."""
+    unit = unit_of(made.evaluation)
     columns = ("policy that learns", "kept of the log", "updates", "value", f"{made.evaluation.level:.0%} interval")
     rows = [
         (
             each.policy,
             f"{each.kept:,} of {each.offered:,}",
             f"{len(each.kept_by_batch):,}",
-            percent(each.value),
-            "-" if each.lower is None else f"{percent(each.lower)} to {percent(each.upper)}",
+            unit.text(each.value),
+            "-" if each.lower is None else f"{unit.text(each.lower)} to {unit.text(each.upper)}",
         )
         for each in made.replayed
     ]
@@ -118,10 +123,12 @@ def head_lines(made: Compared) -> list[str]:
         if made.learned_from
         else f"judged by all {made.judged_by:,} impressions; no policy had to learn"
     )
+    cut = f"cut at {made.split_at}: with --split-at {made.split_at} the log judges the same policies once it has grown"
     models = f"posterior {made.posterior}, reward model {made.reward_model}, floor {made.floor:g}"
     return [
         f"{made.log}{days}",
         f"{learned} ({evaluation.decisions:,} decisions{_population(evaluation)})",
+        *([] if made.split_at is None else [cut]),
         f"{models}, {evaluation.resamples:,} resamples, seed {made.seed}",
         *made.notes,
         *evaluation.notes,
@@ -173,21 +180,49 @@ def verdict_line(evaluation: Evaluation) -> str:
     return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
 
 
+class Unit(NamedTuple):
+    """How rewards are shown: times ``factor``, with a sign behind; ``word`` names it beside an axis."""
+
+    factor: float
+    sign: str
+    word: str
+
+    def text(self, value: float | None) -> str:
+        """A value."""
+        return "-" if value is None else f"{self._number(value, '')}{self.sign}"
+
+    def signed(self, value: float | None) -> str:
+        """A difference."""
+        return "-" if value is None else f"{self._number(value, '+')}{self.sign}"
+
+    def _number(self, value: float, sign: str) -> str:
+        return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
+
+
+SHARES = Unit(100, "%", "percent")
+PLAIN = Unit(1, "", "reward")
+
+
+def unit_of(evaluation: Evaluation) -> Unit:
+    """Percent of rewards in [0, 1], else rewards as they are."""
+    return SHARES if evaluation.are_shares else PLAIN
+
+
 def percent(value: float | None) -> str:
     """A reward an impression, in percent."""
     return "-" if value is None else f"{100 * value:.3f}%"
 
 
-def _value(estimate: Estimate | None) -> str:
+def _value(estimate: Estimate | None, unit: Unit) -> str:
     if estimate is None:
         return "-"
-    return REFUSED if estimate.value is None else percent(estimate.value)
+    return REFUSED if estimate.value is None else unit.text(estimate.value)
 
 
-def _interval(estimate: Estimate | None) -> str:
+def _interval(estimate: Estimate | None, unit: Unit) -> str:
     if estimate is None or estimate.lower is None:
         return "-"
-    return f"{percent(estimate.lower)} to {percent(estimate.upper)}"
+    return f"{unit.text(estimate.lower)} to {unit.text(estimate.upper)}"
 
 
 def _overlap(result: PolicyResult) -> tuple[str, ...]:
@@ -206,22 +241,22 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
     )
 
 
-def _days(plan: Plan) -> str:
+def _days(plan: Plan, unit: Unit) -> str:
     if plan.days is None or plan.difference is None or plan.explore_share is None:
         return "-"
-    lead = f"for a lead of {percent(plan.difference)}"
+    lead = f"for a lead of {unit.text(plan.difference)}"
     if plan.detectable is not None and plan.detectable <= plan.difference:
         return f"none {lead}: this log shows it"
     return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}"
 
 
-def _detectable(lead: float | None) -> str:
+def _detectable(lead: float | None, unit: Unit) -> str:
     if lead is None:
         return REFUSED
-    return percent(lead) if lead else "none: it chose as the log did"
+    return unit.text(lead) if lead else "none: it chose as the log did"
 
 
-def _difference(each: Difference) -> tuple[str, ...]:
+def _difference(each: Difference, unit: Unit) -> tuple[str, ...]:
     if each.value is None:
         return (each.policy, each.against, REFUSED, "-", "-", "")
     lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
@@ -229,9 +264,9 @@ def _difference(each: Difference) -> tuple[str, ...]:
     return (
         each.policy,
         each.against,
-        f"{100 * each.value:+.3f}%",
-        f"{100 * (each.lower or 0):+.3f}% to {100 * (each.upper or 0):+.3f}%",
-        f"{100 * lower:+.3f}% to {100 * upper:+.3f}%",
+        unit.signed(each.value),
+        f"{unit.signed(each.lower or 0)} to {unit.signed(each.upper or 0)}",
+        f"{unit.signed(lower)} to {unit.signed(upper)}",
         told,
     )
 

@@ -120,6 +120,7 @@ def evaluate(
         differences=_with_sequences(found, policies, settings),
         users=None if first.users is None else first.n_units,
         population=USERS if first.users is not None else LOG,
+        are_shares=first.reward_range == (0.0, 1.0),
         notes=tuple(_notes(first, policies, settings)),
     )
 

@@ -60,9 +60,9 @@ class Gathering:
             raise InputError(f"the explore share is {self.explore_share!r}, expected a share between 0 and 1")
         if not (is_number(self.impressions_a_day) and 0 < self.impressions_a_day < np.inf):
             raise InputError(f"the impressions a day are {self.impressions_a_day!r}, expected a number above 0")
-        if not (is_number(self.difference) and _LEAST_LEAD <= self.difference <= 1):
+        if not (is_number(self.difference) and _LEAST_LEAD <= self.difference < np.inf):
             raise InputError(
-                f"the difference is {self.difference!r}, expected a lead from {_LEAST_LEAD:g} to 1, in reward an impression"
+                f"the difference is {self.difference!r}, expected a lead of at least {_LEAST_LEAD:g}, in reward per impression"
             )
 
 

@@ -149,7 +149,8 @@ class Evaluation:
     """What a log says of several policies; ``estimator`` is the word of the one that differences are of.
 
     ``reach``: adjusted intervals of differences are so many standard errors wide, on either side. ``users`` of the log, None
-    where none is known or ``population``, whom intervals are about, is ``log``. ``notes`` hold for all of the comparison.
+    where none is known or ``population``, whom intervals are about, is ``log``. ``are_shares``: rewards
+    are known to lie in [0, 1]. ``notes`` hold for all of the comparison.
     """
 
     n: int
@@ -162,4 +163,5 @@ class Evaluation:
     differences: list[Difference]
     users: int | None = None
     population: str = LOG
+    are_shares: bool = True
     notes: tuple[str, ...] = ()

@@ -392,7 +392,7 @@ def test_files_are_read_as_is_said_and_the_page_repeats_it(here: Path) -> None:
         (("--from", "x.zip"), "--from x.zip is for the Open Bandit Dataset, and --log is uniform.parquet"),
         (("--log", "open-bandit/bts/all", "--columns", "action=x"), "--columns action=x is for a file"),
         (("--log", "workspace", "--columns", "action=x"), "--columns action=x is for a file"),
-        (("--difference", "1e-300", "--impressions-a-day", "5"), "the difference is 1e-300, expected a lead from 1e-09 to 1"),
+        (("--difference", "1e-300", "--impressions-a-day", "5"), "the difference is 1e-300, expected a lead of at least 1e-09"),
         (("--explore-share", "0.2", "--plan"), "--explore-share says how long a lead takes to be found"),
         (("--replay", "500", "--policies", "table:table.csv"), "--replay is for policies that learn from scores, and --pol"),
         (("--impressions-a-day", "5"), "--impressions-a-day says how long a lead takes to be found"),

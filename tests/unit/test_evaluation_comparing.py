@@ -446,7 +446,7 @@ def test_a_lead_that_the_log_shows_needs_no_day() -> None:
         ((0.0, 1000, 0.01), "the explore share is 0.0, expected a share between 0 and 1"),
         ((1.0, 1000, 0.01), "the explore share is 1.0"),
         ((0.1, 0, 0.01), "the impressions a day are 0, expected a number above 0"),
-        ((0.1, 1000, -0.1), "the difference is -0.1, expected a lead from 1e-09 to 1"),
+        ((0.1, 1000, -0.1), "the difference is -0.1, expected a lead of at least 1e-09"),
     ],
 )
 def test_plans_that_make_no_sense_are_refused(given: tuple[float, float, float], said: str) -> None:
