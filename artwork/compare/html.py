@@ -33,7 +33,7 @@ from batch.compare import Compared, Request
 from batch.online import OnlinePair
 from batch.side_by_side import SideBySide
 
-_TEXTS: Final = ("policy", "less", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")
+_TEXTS: Final = ("policy", "minus", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")
 _COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
 _DECADES, _SCALED_TO = 100, 5  # of the sequences the last two decades are shown, as high as their last fifth
 _NOT_TO_TRUST: Final = """
@@ -286,7 +286,7 @@ def _online(pairs: Sequence[SideBySide]) -> str:
     """Differences of policies that were live side by side, as the log has them and as they came."""
     figure = go.Figure()
     for pair in pairs:
-        names = f"{pair.online.policy.policy} less {pair.online.against.policy}"
+        names = f"{pair.online.policy.policy} minus {pair.online.against.policy}"
         _difference(figure, f"online: {names}", pair.online.difference, pair.online, _COLOURS[2])
         if pair.offline is not None:
             judged = pair.offline.difference

