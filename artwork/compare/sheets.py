@@ -247,7 +247,8 @@ def _days(plan: Plan, unit: Unit) -> str:
     lead = f"for a lead of {unit.text(plan.difference)}"
     if plan.detectable is not None and plan.detectable <= plan.difference:
         return f"none {lead}: this log shows it"
-    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}"
+    alone = ", judged by the explore data alone" if plan.detectable is None else ""
+    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}{alone}"
 
 
 def _detectable(lead: float | None, unit: Unit) -> str:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from bandit.arrays import label_array, numbered, real_array
 from bandit.errors import InputError
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import F64, Sample, users_of_decisions
 from bandit.impressions import Bool, checked_propensities
 from bandit.policies.base import mask_rows
 from bandit.posterior.checks import checked_arms, checked_rewards
@@ -55,7 +55,7 @@ def sample_of_arrays(
         shown_arms=None if decisions is None else kept.sum(axis=0),
         shown_squares=None if decisions is None else (kept**2).sum(axis=0) / np.where(shares > 0, shares, 1.0),
         clusters=decisions,
-        users=_numbered("users", users, count),
+        users=users_of_decisions(_numbered("users", users, count), decisions),
         largest_probability=float(kept.max(initial=0.0)),
     )
 

@@ -11,10 +11,12 @@ from bandit.arrays import ordered_array
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
 from bandit.evaluation.estimate import (
+    Estimate,
     bias_caution,
     bound_of,
     check_uniform,
     check_works,
+    fragility_of,
     make_estimate,
     usual_interval,
     value_range,
@@ -105,7 +107,8 @@ def evaluate(
     policies = [_policy(name, sample, wanted, settings, choices, arm_names) for name, sample in samples.items()]
     main = _main(policies, wanted)
     judged = [
-        Judged(each.name, each.sample, each.used[main].terms, each.verdict, _caution(each, main)) for each in policies
+        Judged(each.name, each.sample, each.used[main].terms, each.verdict, _estimate(each, main, settings).caution)
+        for each in policies
     ]
     found, reach = differences(judged, main, settings)
     first = policies[0].sample
@@ -155,9 +158,13 @@ def _bound(name: str, sample: Sample, settings: Settings) -> _Bound:
         return _Bound(1.0, is_known=True)
     if settings.weight_bound is not None:
         return _Bound(bound_of(sample, settings.weight_bound), is_known=True)
-    shown = bound_of(sample, None)
     if settings.least_propensity is None:
-        return _Bound(shown, is_known=False)
+        return _Bound(bound_of(sample, None), is_known=False)
+    assert sample.propensities is not None  # noqa: S101 - the caller looked
+    if settings.least_propensity > (smallest := float(sample.propensities.min())) * (1 + 1e-9):
+        raise InputError(
+            f"least_propensity is {settings.least_propensity:g} and the log has {smallest:g}; correct one of them"
+        )
     return _Bound(max(sample.largest_probability / settings.least_propensity, sample.possible_weight), is_known=True)
 
 
@@ -195,26 +202,22 @@ def _main(policies: list[_Policy], wanted: list[Estimator]) -> str:
     raise InputError(f"none of the estimators {', '.join(each.word for each in wanted)} works on this log: {reasons}")
 
 
-def _caution(policy: _Policy, word: str) -> str:
-    """Why a value or its interval is not to be believed though the policy is not refused; empty if they are."""
-    bias = "" if policy.name == LOGGING else bias_caution(policy.used[word].estimator, word, policy.overlap)
-    return "; ".join(filter(None, (policy.caution, bias)))
+def _estimate(policy: _Policy, word: str, settings: Settings) -> Estimate:
+    """What an estimator says of a policy, with why its interval is not to be believed, if it is not."""
+    terms, sample = policy.used[word].terms, policy.sample
+    interval = usual_interval(sample, terms, settings.level)
+    told = [policy.caution]
+    if policy.name != LOGGING:
+        known = policy.bound.weight if policy.bound is not None and policy.bound.is_known else 0.0
+        told.append(bias_caution(policy.used[word].estimator, word, policy.overlap))
+        told.append(fragility_of(sample, terms, interval, settings.thresholds, known))
+    caution = "; ".join(filter(None, told))
+    return make_estimate(terms.value, interval, settings.level, sample, policy.overlap, policy.verdict, caution)
 
 
 def _result(policy: _Policy, settings: Settings, batches: I64 | None, main: str) -> PolicyResult:
     overlap, sample = policy.overlap, policy.sample
-    estimates = {
-        word: make_estimate(
-            used.terms.value,
-            usual_interval(sample, used.terms, settings.level),
-            settings.level,
-            sample,
-            overlap,
-            policy.verdict,
-            _caution(policy, word),
-        )
-        for word, used in policy.used.items()
-    }
+    estimates = {word: _estimate(policy, word, settings) for word in policy.used}
     tuned = {
         word: used.estimator.setting
         for word, used in policy.used.items()
@@ -230,7 +233,7 @@ def _result(policy: _Policy, settings: Settings, batches: I64 | None, main: str)
         unusable=policy.unusable,
         others=[],
         weights={f"{percent:g}": value for percent, value in zip(PERCENTS, quantiles, strict=False)},
-        caution=_caution(policy, main),
+        caution=estimates[main].caution if main in estimates else policy.caution,
     )
     if overlap is None or not result.is_reliable:
         return result

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bandit.evaluation.calibration import unsupported_share
 from bandit.evaluation.estimators import Terms
+from bandit.evaluation.fragility import fragility
 from bandit.evaluation.intervals.bootstrap import resampled_sums
 from bandit.evaluation.intervals.hall import hall_interval
-from bandit.evaluation.intervals.normal import influences
+from bandit.evaluation.intervals.normal import Interval, influences
 from bandit.evaluation.overlap import effective_rewards, few_rewards, is_refused
 from bandit.evaluation.results import Difference, Settings
 from bandit.evaluation.sample import F64, Sample
@@ -49,7 +51,7 @@ class _Pair(NamedTuple):
     @property
     def is_scattered(self) -> bool:
         """Whether the difference has a variance that can be told."""
-        return self.error > _ROUNDING
+        return self.error > 0
 
 
 def differences(policies: Sequence[Judged], estimator: str, settings: Settings) -> Differences:
@@ -117,7 +119,7 @@ def _least_error(against: Judged, policy: Judged) -> float:
 
 
 def _normalised(judged: Judged) -> F64:
-    """W / Σ w, (m,)."""
+    """What each impression counts, w / Σ w, (m,)."""
     if judged.policy == LOGGING:
         return np.full(len(judged.sample), 1 / len(judged.sample))
     total = float(judged.sample.weights.sum())
@@ -146,10 +148,13 @@ def _difference(
     if found is None:
         verdict = next(each.verdict for each in (policy, against) if is_refused(each.verdict))
         return Difference(policy.policy, against.policy, estimator, None, None, None, None, None, verdict, value)
-    if not found.is_scattered and abs(value) <= _ROUNDING and _is_same(against, policy):
+    if _is_same(against, policy):
         return Difference(policy.policy, against.policy, estimator, 0.0, 0.0, 0.0, 0.0, 0.0, policy.verdict, None)
-    lower, upper = hall_interval(value, found.influences, len(policy.sample), settings.level, found.least_error)
-    width = reach * max(found.error, found.least_error)
+    if policy.sample.n_units < 2:
+        return Difference(policy.policy, against.policy, estimator, value, None, None, None, None, policy.verdict, None)
+    interval = hall_interval(value, found.influences, len(policy.sample), settings.level, found.least_error)
+    width, unseen = reach * max(found.error, found.least_error), _unseen(against, policy)
+    lower, upper = interval.lower - unseen, interval.upper + unseen
     return Difference(
         policy.policy,
         against.policy,
@@ -157,30 +162,39 @@ def _difference(
         value,
         lower,
         upper,
-        value - width,
-        value + width,
+        min(value - width - unseen, lower),
+        max(value + width + unseen, upper),
         policy.verdict,
         None,
-        _caution(against, policy, settings),
+        _caution(against, policy, interval, settings),
     )
 
 
 def _is_same(against: Judged, policy: Judged) -> bool:
     """Whether both are one policy by two names, and not two that happened to earn the same."""
-    sample = policy.sample
-    if sample.propensities is None:
-        return True
-    others = np.ones(len(sample)) if against.policy == LOGGING else against.sample.weights
-    return bool(np.abs(sample.weights - others).max(initial=0.0) <= _ROUNDING)
+    if policy.sample.propensities is None:
+        return bool(np.array_equal(against.terms.per_decision, policy.terms.per_decision))
+    shares = _normalised(policy) - _normalised(against)
+    return bool(np.abs(shares).max(initial=0.0) <= _ROUNDING / len(shares))
 
 
-def _caution(against: Judged, policy: Judged, settings: Settings) -> str:
+def _unseen(against: Judged, policy: Judged) -> float:
+    """How far what both show without support may move their difference."""
+    if policy.sample.reward_range is None:
+        return 0.0
+    low, high = policy.sample.reward_range
+    return (high - low) * sum(unsupported_share(each.sample) for each in (against, policy) if each.policy != LOGGING)
+
+
+def _caution(against: Judged, policy: Judged, interval: Interval, settings: Settings) -> str:
     """The cautions of both, and where the difference itself rests on too few rewards."""
-    told = [*dict.fromkeys((policy.caution, against.caution))]
-    sample = policy.sample
-    if sample.propensities is not None:
-        others = np.ones(len(sample)) if against.policy == LOGGING else against.sample.weights
-        rewards = effective_rewards(sample, sample.weights - others)
-        if rewards < settings.thresholds.effective_rewards and not any(told):
-            told.append(f"of the difference: {few_rewards(rewards, settings.thresholds)}")
-    return "; ".join(filter(None, told))
+    told = [*dict.fromkeys(filter(None, (policy.caution, against.caution)))]
+    sample, need = policy.sample, settings.thresholds
+    if told or sample.propensities is None or policy.terms.numerator is None:
+        return "; ".join(told)
+    shares = _normalised(policy) - _normalised(against)
+    if (rewards := effective_rewards(sample, shares)) < need.effective_rewards:
+        return f"of the difference: {few_rewards(rewards, need)}"
+    value = policy.terms.value - against.terms.value
+    fragile = fragility(sample, shares, value, interval, need.more_rewards) if need.more_rewards else ""
+    return f"of the difference: {fragile}" if fragile else ""

@@ -1,7 +1,7 @@
 """One estimate of one target policy, with an interval, or a refusal."""
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy.typing as npt
 from bandit.arrays import is_count, is_number
 from bandit.errors import InputError
 from bandit.evaluation.arrays import choices_of, sample_of_arrays
+from bandit.evaluation.calibration import unsupported_share
 from bandit.evaluation.estimators import Estimator, Terms, make_estimator
+from bandit.evaluation.fragility import fragility
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.hall import hall_interval
@@ -154,8 +156,30 @@ def estimate(
     bound = 0.0 if weight_bound is None or sample.propensities is None else bound_of(sample, weight_bound)
     overlap = None if sample.propensities is None else overlap_of(sample, thresholds, bound)
     verdict = verdict_without(sample, thresholds) if overlap is None else overlap.verdict(thresholds)
-    cautions = ["" if overlap is None else overlap.caution(thresholds), bias_caution(used, estimator.word, overlap)]
+    cautions = [
+        "" if overlap is None else overlap.caution(thresholds),
+        bias_caution(used, estimator.word, overlap),
+        fragility_of(sample, terms, found, thresholds, bound),
+    ]
     return make_estimate(terms.value, found, level, sample, overlap, verdict, "; ".join(filter(None, cautions)))
+
+
+def fragility_of(sample: Sample, terms: Terms, interval: Interval, thresholds: Thresholds, known_bound: float) -> str:
+    """Why the interval of an estimate knows too little of what did not come; empty if it knows enough, or rests on a model alone.
+
+    ``known_bound`` is the largest weight that is known to have been possible, 0 where nothing is known.
+    """
+    if (
+        sample.propensities is None
+        or terms.numerator is None
+        or not (thresholds.more_rewards and isfinite(terms.value))
+    ):
+        return ""
+    total = float(sample.weights.sum())
+    if total == 0 or not isfinite(interval.lower):
+        return ""
+    shares = sample.weights / total
+    return fragility(sample, shares, terms.value, interval, thresholds.more_rewards, known_bound / total)
 
 
 def usual_interval(sample: Sample, terms: Terms, level: float) -> Interval:
@@ -168,16 +192,25 @@ def make_estimate(
 ) -> Estimate:
     """An estimate whose number stands where it may be believed, and aside where it may not.
 
-    The interval is cut at the ends of what a reward can be, where the truth is.
+    What the target shows without support may earn whatever a reward can be: the interval is wider by that much. It is cut at the
+    ends of what a reward can be, where the truth is.
     """
     number, n = value if isfinite(value) else None, len(sample)
     size, weight = (None, None) if overlap is None else (overlap.effective_sample_size, overlap.max_weight)
     if is_refused(verdict) or number is None:
         return Estimate(None, None, None, level, n, size, weight, verdict, number)
-    low, high = sample.reward_range or (-inf, inf)
     lower, upper = (end if isfinite(end) else None for end in interval)
-    if lower is not None and upper is not None and lower <= high and upper >= low:
-        lower, upper = max(lower, low), min(upper, high)
+    if lower is not None and upper is not None and sample.reward_range is not None:
+        low, high = sample.reward_range
+        unseen = unsupported_share(sample)
+        lower, upper = lower - unseen * max(number - low, 0.0), upper + unseen * (high - low)
+        if not low <= number <= high:
+            outside = (
+                f"the value is outside of what a reward can be, {low:g} to {high:g}: look at the model and the weights"
+            )
+            caution = "; ".join(filter(None, (caution, outside)))
+        elif lower <= high and upper >= low:
+            lower, upper = max(lower, low), min(upper, high)
     return Estimate(number, lower, upper, level, n, size, weight, verdict, None, caution)
 
 

@@ -11,7 +11,7 @@ from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table, supported
 from bandit.evaluation.results import LOG, USERS
 from bandit.evaluation.reward_models import CrossFitted
-from bandit.evaluation.sample import F64, I64, Sample, reward_range_of
+from bandit.evaluation.sample import F64, I64, Sample, reward_range_of, users_of_decisions
 from bandit.evaluation.targets import LoggingPolicy, Target
 from bandit.impressions import ImpressionLog
 
@@ -114,18 +114,7 @@ def _users(log: ImpressionLog, population: str) -> I64 | None:
     """The user of each impression as a number, (m,); None where nobody is known, or decisions are what intervals are about."""
     if log.users is None or population == LOG:
         return None
-    users = numbered(log.users)
-    if log.clusters is not None:
-        decisions = numbered(log.clusters)
-        of_decision = users[np.unique(decisions, return_index=True)[1]]
-        wrong = users != of_decision[decisions]
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(
-                f"row {row} shows decision {log.clusters[row]} to another user than before; a decision is drawn for one user:"
-                " number decisions by user and title"
-            )
-    return users
+    return users_of_decisions(numbered(log.users), None if log.clusters is None else numbered(log.clusters))
 
 
 def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k: int) -> F64:

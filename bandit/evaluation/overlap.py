@@ -45,6 +45,7 @@ class Thresholds:
             missing from the largest possible one.
         units: at least, users that intervals are to hold for the like of, or else decisions; with fewer, intervals are too
             narrow (Cameron, Gelbach and Miller 2008), and the caution is as for rewards.
+        more_rewards: so many at the largest weight, or half as many users, must not lead out of an interval; 0 for no check.
 
     Raises:
         InputError: a threshold is not a number of at least 0.
@@ -60,6 +61,7 @@ class Thresholds:
     context_shift: float = 0.1
     effective_rewards: float = 10.0
     units: float = 50.0
+    more_rewards: float = 2.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -212,8 +214,11 @@ def overlap_of(sample: Sample, thresholds: Thresholds, known_bound: float = 0.0)
 
 def kish(sums: F64) -> float:
     """How many equal ones sums of at least 0 (n,) are as good as: (Σ s)² / Σ s² (Kish 1965)."""
-    square = float(sums @ sums)
-    return float(sums.sum()) ** 2 / square if square > 0 else 0.0
+    largest = float(sums.max(initial=0.0))
+    if largest == 0:
+        return 0.0
+    scaled = sums / largest
+    return float(scaled.sum()) ** 2 / float(scaled @ scaled)
 
 
 def effective_rewards(sample: Sample, weights: F64) -> float:

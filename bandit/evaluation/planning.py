@@ -18,7 +18,8 @@ from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
 
 POWER = 0.8
-_LEAST_LEAD = 1e-9
+_LEAST_LEAD, _ROUNDING = 1e-9, 1e-9
+_MOST_DAYS = 1e6
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def plan(
     width = (evaluation.reach or float(scipy.special.ndtri((1 + evaluation.level) / 2))) + float(
         scipy.special.ndtri(power)
     )
-    world = None if lead.value is None else _World.of(sample, evaluation.estimator)
+    if sample.propensities is None:
+        raise InputError("a plan needs propensities, and there are none; log them with every choice")
+    can_tell = lead.value is not None and lead.lower is not None and bool(sample.rewards.any())
+    world = _World.of(sample, evaluation.estimator) if can_tell else None
     detectable = None if world is None else _detectable(world, width)
     days = None
     if gathering is not None:
@@ -160,7 +164,7 @@ class _World(NamedTuple):
     @property
     def is_exact(self) -> bool:
         """Whether the policy chooses as the log did."""
-        return self.error <= _LEAST_LEAD and self.least_error <= _LEAST_LEAD
+        return bool(np.abs(self.excess).max(initial=0.0) <= _ROUNDING)
 
     def times(self, lead: float) -> float:
         """How many times as frequent the rewards at w > 1 have to be for a lead."""
@@ -191,6 +195,13 @@ class _World(NamedTuple):
     def _reward_variance(self, times: float) -> float:
         rewards = times * self.often + self.seldom
         return float((times * self.often_squares + self.seldom_squares).mean()) - float(rewards.mean()) ** 2
+
+    def uniform_lead(self, sample: Sample, choices: I64, lead: float) -> float:
+        """What uniform is worth more than the log at a lead, as far as the log tells."""
+        assert sample.propensities is not None  # noqa: S101 - the caller looked
+        rewards = self.times(lead) * self.often + self.seldom
+        weights = 1 / (choices * sample.propensities)
+        return float(np.average(rewards, weights=weights)) - float(rewards.mean())
 
     def moments(self, lead: float) -> "_Moments":
         """Moments of rewards at a lead."""
@@ -227,21 +238,41 @@ def _detectable(world: _World, width: float) -> float:
     return float(scipy.optimize.brentq(lambda lead: lead - width * world.sigma(lead), 0.0, most, xtol=1e-12))
 
 
-def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathering, width: float) -> float:
-    """Days until this log and the new data show the lead together."""
+def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathering, width: float) -> float | None:
+    """Days until this log and the new data show the lead together; None if they never do.
+
+    What is logged then is a mixture with uniform, so that the lead over it changes by what uniform is better or worse.
+    """
     lead, count, share = gathering.difference, len(sample), gathering.explore_share
     logged = world.sigma(lead) ** 2 * count  # V
     found = world.moments(lead)
     uniform = _uniform_square(sample, choices, found.squares) - 2 * found.policy_square + found.square - lead**2
     new = share * max(uniform, 0.0) * _design_effect(sample) + (1 - share) * logged
-    needed = (width / lead) ** 2  # impressions of variance 1
-    root = (needed * new) ** 2 + 4 * needed * count * (logged - new)
-    impressions = (needed * new + sqrt(max(root, 0.0))) / 2
-    return max(impressions - count, 0.0) / gathering.impressions_a_day
+    shift = world.uniform_lead(sample, choices, lead)
+
+    def missing(days: float) -> float:
+        gathered = gathering.impressions_a_day * days
+        total = count + gathered
+        over_mixture = lead - share * gathered / total * shift
+        return width * sqrt(count * logged + gathered * new) / total - over_mixture
+
+    if missing(0.0) <= 0:
+        return 0.0
+    most = 1.0
+    while missing(most) > 0:
+        most *= 2
+        if most > _MOST_DAYS:
+            return None
+    return float(scipy.optimize.brentq(missing, 0.0, most))
 
 
-def _days_alone(sample: Sample, choices: I64, gathering: Gathering, width: float) -> float:
-    """Days until new data alone show the lead; rewards are as logged, and so many times as frequent as makes the policy lead."""
+def _days_alone(sample: Sample, choices: I64, gathering: Gathering, width: float) -> float | None:
+    """Days until the explore data alone show the lead, judged by themselves; None without a reward to go by.
+
+    Rewards are as logged, and so many times as frequent as makes the policy lead.
+    """
+    if not sample.rewards.any():
+        return None
     mean, squares = float(sample.rewards.mean()), sample.rewards**2
     lead, share = gathering.difference, gathering.explore_share
     times = 1 + lead / mean if mean > 0 else 1.0

@@ -202,6 +202,8 @@ def reward_range_of(rewards: F64, stated: object) -> tuple[float, float] | None:
             f"reward_range is {stated!r}, expected two numbers, the smallest and the largest possible reward"
         )
     low, high = float(ends[0]), float(ends[1])
+    if not isfinite(high - low):
+        raise InputError(f"reward_range is {stated!r}, expected two numbers whose difference is finite")
     outside = ~((rewards >= low) & (rewards <= high))
     if outside.any():
         row = int(outside.argmax())
@@ -209,3 +211,22 @@ def reward_range_of(rewards: F64, stated: object) -> tuple[float, float] | None:
             f"row {row} has the reward {rewards[row]:g}, expected {low:g} to {high:g} as reward_range says"
         )
     return low, high
+
+
+def users_of_decisions(users: I64 | None, decisions: I64 | None) -> I64 | None:
+    """The users (m,) as they are, each decision (m,) being one user's; both as ``numbered``.
+
+    Raises:
+        InputError: a decision was shown to two users; names the first such row.
+    """
+    if users is None or decisions is None:
+        return users
+    of_decision = users[np.unique(decisions, return_index=True)[1]]
+    wrong = users != of_decision[decisions]
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"row {row} shows its decision to another user than before; a decision is drawn for one user: number decisions by"
+            " user and title"
+        )
+    return users

@@ -124,6 +124,30 @@ def _draw_users(users: int, showings: int, rate: float, taste: float, random: np
     )
 
 
+def _draw_jackpot(chance: float, count: int, random: np.random.Generator) -> Drawn:
+    """A fifth of the impressions earn a hundredth, and one in many earns all that can be earned."""
+    shown = random.integers(0, 2, count)
+    rewards = np.where(random.random(count) < chance, 1.0, np.where(random.random(count) < 0.2, 0.01, 0.0))
+    half = np.full(count, 0.5)
+    logged = Sample(rewards, half, np.zeros(count), half, reward_range=(0.0, 1.0))
+    truth = chance + (1 - chance) * 0.2 * 0.01
+    samples = {LOGGING: logged, "policy": replace(logged, target=np.where(shown == 1, 0.7, 0.3))}
+    return Drawn(samples, {LOGGING: truth, "policy": truth}, 2)
+
+
+def _draw_lovers(users: int, share: float, random: np.random.Generator) -> Drawn:
+    """A few users love the target's arm; each comes twenty times."""
+    who = np.repeat(np.arange(users), 20)
+    loves = (random.random(users) < share)[who]
+    arm = random.integers(0, 2, len(who))
+    rewards = (random.random(len(who)) < np.where(loves & (arm == 1), 0.9, 0.06)).astype(np.float64)
+    half = np.full(len(who), 0.5)
+    logged = Sample(rewards, half, np.zeros(len(who)), half, users=who)
+    truth = 0.06 + share * 0.84
+    samples = {LOGGING: logged, "policy": replace(logged, target=(arm == 1).astype(np.float64))}
+    return Drawn(samples, {LOGGING: 0.06 + share * 0.42, "policy": truth}, 2)
+
+
 def _draw_adaptive(rates: tuple[float, float], size: int, floor: float, random: np.random.Generator) -> Drawn:
     """Ten batches under Thompson sampling that learns; the target always shows the first of two arms."""
     sample, _ = draw_log(AdaptiveReplicates(rates, 10, size, 0, 1, floor=floor), random)
@@ -173,6 +197,22 @@ WORLDS: Final[tuple[World, ...]] = (
         )
     ),
     *(_users(*case) for case in ((60, 20, 0.1, 0.0), (100, 20, 0.1, 1.0), (300, 5, 0.05, 0.5), (150, -20, 0.1, 1.0))),
+    World("a rare arm of large weight, arms of 2 % and 4 %", _arms([0.02, 0.04], [0.98, 0.02], [[0.8, 0.2]], 2000)),
+    World("a rare arm of large weight, both arms of 0.4 %", _arms([0.004, 0.004], [31 / 32, 1 / 32], [[0.5, 0.5]], 10_000)),
+    World("an arm shown once in 2,000 times", _arms([0.05, 0.5], [0.9995, 0.0005], [[0.96, 0.04]], 2000)),
+    World("rewards of a hundredth, and rarely of one", partial(_draw_jackpot, 0.0005, 2000)),
+    *(
+        World(f"{users} users, {share:.0%} of whom love the target's arm", partial(_draw_lovers, users, share))
+        for users, share in ((60, 0.03), (100, 0.02))
+    ),
+    World(
+        "three policies with a rare and excellent arm each",
+        _arms(
+            [0.0645, 0.015, 0.24, 0.24, 0.24], [0.694, 0.3, 0.002, 0.002, 0.002],
+            [[0, 0.84, *(0.16 if arm == own else 0.0 for arm in range(3))] for own in range(3)], 4000,
+        ),
+        is_family=True,
+    ),
     *(
         _adaptive(rates, size, floor)
         for rates in ((0.5, 0.5), (0.1, 0.1), (0.3, 0.35))

@@ -190,7 +190,10 @@ ASTRAY: dict[str, tuple[Callable[[Path], object], str]] = {
         "impressions.parquet would not be read",
     ),
     "another case": (lambda at: move(at, at.with_name("Impressions")), "Impressions would not be read"),
-    "no folder": (lambda at: (move(at, at.with_name("old")), at.write_text("x")), "impressions is (no folder|a file, expected a folder)"),
+    "no folder": (
+        lambda at: (move(at, at.with_name("old")), at.write_text("x")),
+        "impressions is (no folder|a file, expected a folder)",
+    ),
     "a folder that is a link to nothing": (
         link_to_nothing,
         "impressions is no folder",

@@ -10,6 +10,7 @@ import pytest
 from bandit.errors import InputError
 from bandit.evaluation import (
     Evaluation,
+    Gathering,
     LoggingPolicy,
     Sample,
     Settings,
@@ -18,14 +19,16 @@ from bandit.evaluation import (
     estimate,
     evaluate,
     nearest_day,
+    plan,
     samples_of,
     split_at,
 )
 from bandit.evaluation.estimate import usual_interval
 from bandit.evaluation.estimators import Terms, make_estimator
+from bandit.evaluation.fragility import fragility
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.hall import effective_count, hall_interval
-from bandit.evaluation.intervals.normal import modelled_error, standard_error
+from bandit.evaluation.intervals.normal import Interval, modelled_error, standard_error
 from bandit.evaluation.overlap import effective_rewards
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.evaluation.targets import Target
@@ -270,7 +273,7 @@ def test_folds_take_a_user_whole() -> None:
 
 def test_a_decision_of_two_users_is_refused() -> None:
     log = replace(of_users(), clusters=np.zeros(2000, dtype=np.int64))
-    with pytest.raises(InputError, match="row 20 shows decision 0 to another user than before"):
+    with pytest.raises(InputError, match="row 20 shows its decision to another user than before"):
         samples_of(log, [LoggingPolicy()])
 
 
@@ -450,9 +453,102 @@ def test_one_sentence_says_what_a_sequence_covers() -> None:
     )
 
 
+# --- what did not come -------------------------------------------------------------------------------------------------
+
+
+def test_a_reward_more_where_weights_are_large_must_not_lead_out_of_an_interval() -> None:
+    weights = np.repeat([0.8 / 0.98, 10.0], [1960, 40])
+    rewards = (np.arange(2000) % 50 == 0).astype(float)
+    earned = Sample(rewards * (weights < 5), weights * 0.01, np.zeros(2000), np.full(2000, 0.01))
+    found = fragility(earned, weights / weights.sum(), 0.02, Interval(0.015, 0.028), 2.0)
+    assert found.startswith("too few rewards where weights are large: 2 more rewards at the largest weight")
+    assert fragility(earned, weights / weights.sum(), 0.02, Interval(0.0, 0.04), 2.0) == ""
+    mirrored = replace(earned, rewards=1 - earned.rewards)
+    assert fragility(mirrored, weights / weights.sum(), 0.98, Interval(0.97, 0.985), 2.0)
+    assert fragility(mirrored, weights / weights.sum(), 0.98, Interval(0.96, 1.0), 2.0) == ""
+
+
+def test_a_user_unlike_the_others_must_not_lead_out_of_an_interval_for_users_like_them() -> None:
+    sample = Sample(np.tile([1.0, 0.0], 500), np.full(1000, 0.5), np.zeros(1000), np.full(1000, 0.5))
+    shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
+    assert fragility(sample, shares, 0.5, interval, 2.0) == ""
+    often = replace(sample, users=np.arange(1000) // 200)  # five users, each a fifth of the log
+    assert "1 more user unlike the others" in fragility(often, shares, 0.5, interval, 2.0)
+
+
+def test_what_was_possible_and_unseen_must_not_move_an_answer_by_three_half_widths() -> None:
+    sample = Sample(np.tile([1.0, 0.0], 500), np.full(1000, 0.5), np.zeros(1000), np.full(1000, 0.5))
+    shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
+    assert fragility(sample, shares, 0.5, interval, 2.0, known_bound=0.1) == ""
+    assert "gone unseen" in fragility(sample, shares, 0.5, interval, 2.0, known_bound=0.2)
+
+
+def test_what_has_no_support_widens_an_interval_by_what_it_may_earn() -> None:
+    data = two_arms(4000, (0.2, 0.2), 0.5)
+    full = estimate("snips", **{**data, "target_probabilities": np.tile([0.5, 0.5], (4000, 1))})
+    part = {**data, "target_probabilities": np.tile([0.48, 0.48, 0.04], (4000, 1))}
+    found = estimate("snips", **part)
+    assert found.upper - full.upper == pytest.approx(0.04, abs=0.005)  # type: ignore[operator]
+    assert full.lower - found.lower == pytest.approx(0.04 * 0.2, abs=0.005)  # type: ignore[operator]
+
+
+def test_a_value_that_no_reward_can_be_is_a_caution() -> None:
+    data = two_arms(2000, (0.2, 0.2), 0.5)
+    q = np.tile([50.0, -50.0], (2000, 1))
+    found = estimate("dr", **data, reward_estimates=q)
+    assert found.value is not None
+    assert ("outside of what a reward can be" in found.caution) == (not 0 <= found.value <= 1)
+    many = estimate("dr", **data, reward_estimates=1e9 * q)
+    assert "outside of what a reward can be" in many.caution
+
+
+def test_a_target_that_never_agrees_with_the_log_is_refused_by_every_estimator() -> None:
+    data = two_arms(1000, (0.2, 0.2), 0.5)
+    data["arms"], data["propensities"] = np.zeros(1000, dtype=int), np.full(1000, 0.5)
+    for name in ("ips", "snips", "dr", "sndr"):
+        given: dict[str, Any] = {"reward_estimates": np.full((1000, 2), 0.2)} if name in {"dr", "sndr"} else {}
+        found = estimate(name, **data, **given)
+        assert found.value is None
+        assert "insufficient overlap" in found.verdict
+
+
+def test_one_user_alone_has_no_interval_and_no_plan() -> None:
+    data, who = returning(5, users=1, showings=600)
+    log = ImpressionLog(np.ones((600, 1)), data["arms"], data["rewards"], data["propensities"], 2, users=who)
+    found = comparison(log, {"other": [0.3, 0.7]})
+    [lead] = found.differences
+    assert (lead.lower, lead.adjusted_upper) == (None, None)
+    sample = samples_of(log, [TableTarget("other", [0.3, 0.7], log)])[0]
+    assert plan("other", found, sample, log.n_eligible).detectable is None
+
+
+def test_a_log_without_a_reward_has_no_plan() -> None:
+    log = replace(of_users(), rewards=np.zeros(2000))
+    found = comparison(log, {"other": [0.3, 0.7]})
+    sample = samples_of(log, [TableTarget("other", [0.3, 0.7], log)])[0]
+    made = plan("other", found, sample, log.n_eligible, Gathering(0.2, 100, 0.01))
+    assert (made.detectable, made.days) == (None, None)
+
+
+def test_a_least_propensity_above_one_that_is_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"least_propensity is 0\.6 and the log has 0\.5"):
+        comparison(of_users(), {"other": [0.3, 0.7]}, least_propensity=0.6)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-6, 1.0, 1e6])
+def test_counts_of_rewards_do_not_depend_on_their_unit(unit: float) -> None:
+    weights, rewards = np.array([1.0, 2.0, 3.0, 4.0]), unit * np.array([1.0, 0.0, 1.0, 0.0])
+    sample = Sample(rewards, weights * 0.1, np.zeros(4), np.full(4, 0.1), reward_range=(0.0, unit))
+    assert effective_rewards(sample, weights) == pytest.approx(1.6)
+
+
 # --- by simulation -----------------------------------------------------------------------------------------------------
 
-_A_FEW = ("the target's arm earns nothing like the log", "rewards nearly always")
+_A_FEW = (
+    "the target's arm earns nothing like the log",
+    "rewards nearly always",
+    "a rare arm of large weight, both arms of 0.4 %",
+)
 
 
 @pytest.mark.parametrize("world", [each for each in WORLDS if each.name in _A_FEW], ids=lambda world: world.name)

@@ -50,6 +50,8 @@ class Terms(NamedTuple):
         if self.denominator is None:
             return np.asarray(base + self.numerator)
         below = float(self.denominator.mean())
+        if below == 0:  # nothing that the target would show was shown
+            return np.full(len(self.numerator), np.nan)
         ratio = float(self.numerator.mean()) / below
         return np.asarray(base + ratio + (self.numerator - ratio * self.denominator) / below)
 
