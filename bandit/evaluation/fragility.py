@@ -10,6 +10,9 @@ from bandit.evaluation.sample import F64, Sample
 OF_UNITS: Final = 0.5
 """How many users more for each reward more: a user who is unlike the others brings several."""
 
+FEW_UNITS: Final = 200
+"""With as many users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for."""
+
 UNSEEN_WIDTHS: Final = 3.0
 """Half-widths by which what nobody saw, at the largest weight that is known to have been possible, may move an answer."""
 
@@ -29,11 +32,12 @@ def fragility(
 ) -> str:
     """Why an interval is not to be believed: what did not happen to come would have led out of it; empty if it would not.
 
-    Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did tell
-    nothing of them, and the interval is narrow. So ``more`` rewards (half as many users, where these are known) at the largest
-    weight that there was must not move the value out of it, on either side: the largest possible reward upwards, the smallest one
-    downwards. Where the largest possible weight is known, the mass of the target there may have gone unseen although it is up to
-    ``more`` over so many weights; it must not move the value by more than three half-widths.
+    Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
+    tell nothing of them, and the interval is narrow. So ``more`` rewards at the largest weight that there was (and half as
+    many average users who always earn the most, where fewer than 200 are known) must not move the value out of it, on either
+    side: the largest possible reward upwards, the smallest one downwards. Where the largest possible weight is known, the
+    mass of the target there may have gone unseen although it is up to ``more`` over so many weights; it must not move the
+    value by more than three half-widths.
 
     Args:
         sample: with propensities.
@@ -51,9 +55,9 @@ def fragility(
     jumps = _jumps(float(gains.max(initial=0.0)), float(losses.max(initial=0.0)), low, middle, high).times(more)
     if jumps.up > above or jumps.down > below:
         return _told(f"{more:g} more rewards at the largest weight")
-    if sample.users is not None:
-        sums = float(sample.unit_sums(gains).max(initial=0.0)), float(sample.unit_sums(losses).max(initial=0.0))
-        jumps = _jumps(*sums, low, middle, high).times(more * OF_UNITS)
+    if sample.users is not None and sample.n_units < FEW_UNITS:
+        one = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
+        jumps = _jumps(*one, low, middle, high).times(more * OF_UNITS)
         if jumps.up > above or jumps.down > below:
             return _told(f"{more * OF_UNITS:g} more user unlike the others")
     unseen = _jumps(known_bound, known_bound if losses.any() else 0.0, low, middle, high).times(more)

@@ -472,7 +472,7 @@ def test_a_user_unlike_the_others_must_not_lead_out_of_an_interval_for_users_lik
     sample = Sample(np.tile([1.0, 0.0], 500), np.full(1000, 0.5), np.zeros(1000), np.full(1000, 0.5))
     shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
     assert fragility(sample, shares, 0.5, interval, 2.0) == ""
-    often = replace(sample, users=np.arange(1000) // 200)  # five users, each a fifth of the log
+    often = replace(sample, users=np.arange(1000) // 200)  # five users
     assert "1 more user unlike the others" in fragility(often, shares, 0.5, interval, 2.0)
 
 
