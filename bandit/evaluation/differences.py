@@ -152,7 +152,7 @@ def _difference(
         return Difference(policy.policy, against.policy, estimator, 0.0, 0.0, 0.0, 0.0, 0.0, policy.verdict, None)
     if policy.sample.n_units < 2:
         return Difference(policy.policy, against.policy, estimator, value, None, None, None, None, policy.verdict, None)
-    interval = hall_interval(value, found.influences, len(policy.sample), settings.level, found.least_error)
+    interval = hall_interval(value, found.influences, len(policy.sample), settings.level)
     width, unseen = reach * max(found.error, found.least_error), _unseen(against, policy)
     lower, upper = interval.lower - unseen, interval.upper + unseen
     return Difference(

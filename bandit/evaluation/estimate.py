@@ -20,7 +20,6 @@ from bandit.evaluation.intervals.normal import (
     NONE,
     Interval,
     influences,
-    modelled_error,
     normal_interval,
     standard_error,
 )
@@ -184,7 +183,7 @@ def fragility_of(sample: Sample, terms: Terms, interval: Interval, thresholds: T
 
 def usual_interval(sample: Sample, terms: Terms, level: float) -> Interval:
     """Hall's interval of an estimate."""
-    return hall_interval(terms.value, influences(sample, terms), len(sample), level, modelled_error(sample, terms))
+    return hall_interval(terms.value, influences(sample, terms), len(sample), level)
 
 
 def make_estimate(

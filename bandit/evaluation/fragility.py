@@ -7,9 +7,6 @@ import numpy as np
 from bandit.evaluation.intervals.normal import Interval
 from bandit.evaluation.sample import F64, Sample
 
-OF_UNITS: Final = 0.5
-"""How many users more for each reward more: a user who is unlike the others brings several."""
-
 FEW_UNITS: Final = 200
 """With as many users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for."""
 
@@ -57,9 +54,9 @@ def fragility(
         return _told(f"{more:g} more rewards at the largest weight")
     if sample.users is not None and sample.n_units < FEW_UNITS:
         one = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
-        jumps = _jumps(*one, low, middle, high).times(more * OF_UNITS)
+        jumps = _jumps(*one, low, middle, high).times(more)
         if jumps.up > above or jumps.down > below:
-            return _told(f"{more * OF_UNITS:g} more user unlike the others")
+            return _told(f"{more:g} more users unlike the others")
     unseen = _jumps(known_bound, known_bound if losses.any() else 0.0, low, middle, high).times(more)
     if unseen.up > UNSEEN_WIDTHS * above or unseen.down > UNSEEN_WIDTHS * below:
         return _told("what may have gone unseen at the largest weight that was possible")

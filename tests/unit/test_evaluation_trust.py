@@ -23,12 +23,11 @@ from bandit.evaluation import (
     samples_of,
     split_at,
 )
-from bandit.evaluation.estimate import usual_interval
-from bandit.evaluation.estimators import Terms, make_estimator
+from bandit.evaluation.estimators import Terms
 from bandit.evaluation.fragility import fragility
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.hall import effective_count, hall_interval
-from bandit.evaluation.intervals.normal import Interval, modelled_error, standard_error
+from bandit.evaluation.intervals.normal import Interval, standard_error
 from bandit.evaluation.overlap import effective_rewards
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.evaluation.targets import Target
@@ -159,28 +158,6 @@ def test_halls_interval_scales_with_its_values(level: float, unit: float) -> Non
     usual = hall_interval(0.1, values, 100, level)
     found = hall_interval(0.1 * unit, values * unit, 100, level)
     assert [found.lower / unit, found.upper / unit] == pytest.approx([usual.lower, usual.upper])
-
-
-def test_an_interval_knows_of_large_weights_that_came_with_no_reward() -> None:
-    weights = np.repeat([0.05, 1.0], [2940, 120])
-    rewards = np.where(np.arange(3060) % 10 == 0, 1.0, 0.0) * (weights < 1)
-    sample = Sample(rewards, weights * 0.1, np.zeros(3060), np.full(3060, 0.1))
-    terms = Terms(numerator=sample.weighted_rewards, denominator=sample.weights)
-    assert modelled_error(sample, terms) > 2 * standard_error(sample, terms)
-    found = usual_interval(sample, terms, 0.95)
-    assert found.upper > terms.value + 3 * standard_error(sample, terms)
-
-
-@pytest.mark.parametrize("word", ["ips", "snips", "dr", "sndr"])
-def test_both_ways_to_a_standard_error_agree_where_rewards_have_nothing_to_do_with_weights(word: str) -> None:
-    random = np.random.default_rng(12)
-    weights, q = np.exp(0.4 * random.normal(size=200_000)), random.random(200_000) * 0.2
-    sample = Sample(
-        (random.random(200_000) < 0.3).astype(float), weights * 0.01, np.zeros(200_000), np.full(200_000, 0.01),
-        logged_estimates=q, target_estimates=np.full(200_000, 0.1),
-    )  # fmt: skip
-    terms = make_estimator(word).terms(sample)
-    assert modelled_error(sample, terms) == pytest.approx(standard_error(sample, terms), rel=0.05)
 
 
 def test_intervals_end_where_rewards_do() -> None:
@@ -473,7 +450,7 @@ def test_a_user_unlike_the_others_must_not_lead_out_of_an_interval_for_users_lik
     shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
     assert fragility(sample, shares, 0.5, interval, 2.0) == ""
     often = replace(sample, users=np.arange(1000) // 200)  # five users
-    assert "1 more user unlike the others" in fragility(often, shares, 0.5, interval, 2.0)
+    assert "2 more users unlike the others" in fragility(often, shares, 0.5, interval, 2.0)
 
 
 def test_what_was_possible_and_unseen_must_not_move_an_answer_by_three_half_widths() -> None:

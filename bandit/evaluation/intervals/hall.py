@@ -29,7 +29,7 @@ def effective_count(values: F64) -> float:
     return float(squares.sum()) ** 2 / float(squares @ squares)
 
 
-def hall_interval(value: float, influences: F64, scale: float, level: float, other_error: float = 0.0) -> Interval:
+def hall_interval(value: float, influences: F64, scale: float, level: float) -> Interval:
     """The interval of a mean by Hall's transformation (Hall 1992, on the removal of skewness by transformation).
 
     T = (v̂ - v) / s is skewed where the values are: rare rewards and large weights have it too small on one side and too
@@ -45,20 +45,16 @@ def hall_interval(value: float, influences: F64, scale: float, level: float, oth
         influences: what each unit (user, or decision) adds to the error, (U,), Σ = 0.
         scale: impressions, m: v̂'s error is Σ influences / m.
         level: of the interval.
-        other_error: the standard error by another way, which does not hang on what happened to come where weights are large;
-            where it is the larger one, a third of its variance counts.
     """
     count = len(influences)
     largest = float(np.abs(influences).max(initial=0.0))
     if count < 2 or not np.isfinite(value):
         return NONE
     if largest == 0:
-        reach = float(scipy.special.stdtrit(1.0, (1 + level) / 2)) * other_error
-        return Interval(value - reach, value + reach)
+        return Interval(value, value)
     scaled = influences / largest
     square = float(scaled @ scaled)
-    own_error = sqrt(count / (count - 1) * square) * largest / scale
-    error = max(own_error, sqrt((2 * own_error**2 + other_error**2) / 3))
+    error = sqrt(count / (count - 1) * square) * largest / scale
     skewness = float((scaled**3).sum()) / square**1.5
     freedom = min(effective_count(influences), count - 1, MOST_FREEDOM)
     reach = float(scipy.special.stdtrit(freedom, (1 + level) / 2))
