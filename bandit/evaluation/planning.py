@@ -12,6 +12,7 @@ from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation.differences import lead_errors
 from bandit.evaluation.estimators import parse_estimator
+from bandit.evaluation.intervals.hall import MOST_FREEDOM
 from bandit.evaluation.results import Evaluation
 from bandit.evaluation.sample import F64, I64, Sample
 from bandit.evaluation.targets import LOGGING
@@ -99,9 +100,10 @@ def plan(
     """
     lead = next(each for each in evaluation.differences if (each.policy, each.against) == (policy, LOGGING))
     value = float(sample.rewards.mean())
-    width = (evaluation.reach or float(scipy.special.ndtri((1 + evaluation.level) / 2))) + float(
-        scipy.special.ndtri(power)
-    )
+    alone = float(
+        scipy.special.stdtrit(MOST_FREEDOM, (1 + evaluation.level) / 2)
+    )  # adjusted ends lie around the single ones
+    width = max(evaluation.reach, alone) + float(scipy.special.ndtri(power))
     if sample.propensities is None:
         raise InputError("a plan needs propensities, and there are none; log them with every choice")
     can_tell = lead.value is not None and lead.lower is not None and bool(sample.rewards.any())
