@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Final
 
 from bandit.errors import RowError, SurroundingsError
-from bandit.snapshot import CURRENT_KEY, Current, decode_current
+from bandit.snapshot import CURRENT_KEY, Current, decode_any_current
 
 NAME: Final = "appendonlydir"
 """The folder, which holds a base file, the commands since then, and a manifest that names both."""
@@ -77,7 +77,7 @@ def last_current(folder: Path) -> Current | None:
     for path in sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         for value in _values_from_the_end(path):
             try:
-                return decode_current(value)
+                return decode_any_current(value)
             except RowError:
                 continue
     return None
