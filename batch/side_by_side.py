@@ -24,7 +24,8 @@ ABSENT: Final = "not compared offline"
 class OfflinePair:
     """What a log said of both policies of a pair; ``caution`` says why its intervals are not to be believed, if they are not.
 
-    ``before``: the log ended before either was live, so that it owes nothing to the online result.
+    ``before``: the log ended before either was live, so that it owes nothing to the online result. ``population`` is whom its
+    intervals are about, as of ``Evaluation``.
     """
 
     policy: Estimate
@@ -32,6 +33,7 @@ class OfflinePair:
     difference: Difference
     caution: str
     before: bool
+    population: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def _offline(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> Offli
     word = evaluation.estimator
     cautions = [f"{each.policy}: {each.caution}" for each in (policy, against) if each.caution]
     difference = _difference(evaluation, policy.policy, against.policy)
-    return OfflinePair(policy.estimates[word], against.estimates[word], difference, "; ".join(cautions), before)
+    return OfflinePair(
+        policy.estimates[word], against.estimates[word], difference, "; ".join(cautions), before, evaluation.population
+    )
 
 
 def _result(evaluation: Evaluation, word: str) -> PolicyResult | None:

@@ -159,7 +159,9 @@ def compare_command(
         ),
     ] = 0,
     level: Annotated[float, typer.Option(help="Of intervals.", rich_help_panel=_JUDGING)] = LEVEL,
-    resamples: Annotated[int, typer.Option(min=2, help="Of the bootstrap.", rich_help_panel=_JUDGING)] = RESAMPLES,
+    resamples: Annotated[
+        int, typer.Option(min=2, help="Of the quantile of intervals for all together.", rich_help_panel=_JUDGING)
+    ] = RESAMPLES,
     weight_bound: Annotated[
         float | None,
         typer.Option(

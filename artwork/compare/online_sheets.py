@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from artwork.compare.sheets import REFUSED, percent
 from artwork.sheets import Sheet
 from bandit.evaluation import Estimate
+from bandit.evaluation.results import USERS
 from batch.online import LEAST_USERS, OnlineRate
 from batch.side_by_side import (
     AGREE,
@@ -79,9 +80,8 @@ def _offline(pair: SideBySide) -> str:
     if offline is None:
         return ""
     origin = "before either was live" if offline.before else "of a log with days on which both were live"
-    return (
-        f"offline: {offline.difference.estimator}, {offline.policy.n:,} impressions {origin}; intervals over decisions"
-    )
+    over = "users" if offline.population == USERS else "decisions"
+    return f"offline: {offline.difference.estimator}, {offline.policy.n:,} impressions {origin}; intervals over {over}"
 
 
 def _online(pair: SideBySide) -> str:

@@ -5,9 +5,9 @@ from artwork.compare.world import ComparedWorld
 from artwork.sheets import Sheet
 from bandit.simulation.estimator_table import Accuracy
 from bandit.simulation.season_table import Aged, Mean, Standing
-from bandit.simulation.truths import BOOTSTRAP
+from bandit.simulation.truths import HALL
 
-KINDS = (BOOTSTRAP, "normal", "batches", "bernstein", "sequence")
+KINDS = (HALL, "normal", "batches", "bernstein", "sequence")
 """Of intervals, in the order in which they are shown."""
 
 _BEYOND = 2.0  # standard errors of a paired difference, from where on it is told apart from chance

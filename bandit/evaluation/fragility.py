@@ -30,7 +30,7 @@ def fragility(
     """Why an interval is not to be believed: what did not happen to come would have led out of it; empty if it would not.
 
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
-    tell nothing of them, and the interval is narrow. So ``more`` rewards at the largest weight that there was (and half as
+    tell nothing of them, and the interval is narrow. So ``more`` rewards at the largest weight that there was (and as
     many average users who always earn the most, where fewer than 200 are known) must not move the value out of it, on either
     side: the largest possible reward upwards, the smallest one downwards. Where the largest possible weight is known, the
     mass of the target there may have gone unseen although it is up to ``more`` over so many weights; it must not move the

@@ -45,7 +45,7 @@ class Thresholds:
             missing from the largest possible one.
         units: at least, users that intervals are to hold for the like of, or else decisions; with fewer, intervals are too
             narrow (Cameron, Gelbach and Miller 2008), and the caution is as for rewards.
-        more_rewards: so many at the largest weight, or half as many users, must not lead out of an interval; 0 for no check.
+        more_rewards: so many at the largest weight, or of few users as many more, must not lead out of an interval; 0: no check.
 
     Raises:
         InputError: a threshold is not a number of at least 0.

@@ -30,7 +30,7 @@ from bandit.simulation.simulate import Played
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-BOOTSTRAP: Final = "bootstrap"
+HALL: Final = "hall"
 SEQUENCE: Final = "sequence"
 
 
@@ -139,6 +139,6 @@ def _beside(result: PolicyResult, truth: float, truth_by_decision: float) -> Ite
             if other.estimator == word and isfinite(other.lower + other.upper)
         }
         if estimate.lower is not None and estimate.upper is not None:
-            intervals[BOOTSTRAP] = Ends(estimate.lower, estimate.upper, truth)
+            intervals[HALL] = Ends(estimate.lower, estimate.upper, truth)
         cautioned = estimate.value is not None and bool(result.caution)
         yield Beside(result.policy, word, truth, estimate.value, estimate.unreliable_value, intervals, cautioned)

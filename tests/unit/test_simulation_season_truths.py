@@ -63,16 +63,16 @@ def test_estimates_from_a_uniform_log_come_near_the_truth(estimator: str) -> Non
     for target in ("greedy + linear",):
         found = of(judged("uniform"), target, estimator)
         assert found.value is not None
-        ends = found.intervals["bootstrap"]
+        ends = found.intervals["hall"]
         assert abs(found.value - found.truth) < ends.upper - ends.lower
         assert ends.upper - ends.lower < found.truth
 
 
 def test_intervals_of_every_kind_are_there_for_what_is_unbiased_and_the_bootstrap_for_all() -> None:
     kinds = {each.estimator: set(each.intervals) for each in judged("uniform") if each.target == "greedy + linear"}
-    assert kinds["dr"] == {"bootstrap", "normal", "bernstein", "batches"}
-    assert kinds["ips"] == {"bootstrap", "normal", "bernstein", "batches", "sequence"}
-    assert kinds["snips"] == kinds["dm"] == {"bootstrap"}
+    assert kinds["dr"] == {"hall", "normal", "bernstein", "batches"}
+    assert kinds["ips"] == {"hall", "normal", "bernstein", "batches", "sequence"}
+    assert kinds["snips"] == kinds["dm"] == {"hall"}
 
 
 def test_where_the_log_cannot_tell_the_number_stands_aside() -> None:
@@ -87,7 +87,7 @@ def test_a_log_too_short_to_be_cut_is_refused() -> None:
 
 
 def beside(value: float | None, *, refused: float | None = None, ends: tuple[float, float] | None = None) -> Beside:
-    intervals = {} if ends is None else {"bootstrap": Ends(*ends, 0.05)}
+    intervals = {} if ends is None else {"hall": Ends(*ends, 0.05)}
     return Beside("greedy + linear", "dr", 0.05, value, refused, intervals)
 
 
@@ -110,9 +110,9 @@ def test_bias_error_and_coverage_are_those_of_the_estimates_that_stand() -> None
     assert (one.bias.mean, one.bias.error) == pytest.approx((0.015, 0.005))
     assert one.root_mean_square == pytest.approx(np.sqrt((0.01**2 + 0.02**2) / 2))
     assert one.refused_root_mean_square == pytest.approx(0.03)
-    assert one.coverage["bootstrap"].covered == 0.5
-    assert one.coverage["bootstrap"].width == pytest.approx(0.03)
-    assert one.coverage["bootstrap"].intervals == 2
+    assert one.coverage["hall"].covered == 0.5
+    assert one.coverage["hall"].width == pytest.approx(0.03)
+    assert one.coverage["hall"].intervals == 2
 
 
 def test_where_every_log_is_refused_there_is_no_bias() -> None:
