@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from artwork.bench.data import F64, I64, Log, learned
+from artwork.bench.kernels.data import F64, I64, Log, learned
 from artwork.bench.rivals.base import Rival
 
 

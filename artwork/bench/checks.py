@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import F64, Log
 from bandit.errors import ArtworkError
 from bandit.policies import Decisions, quantise
 from bandit.policies.deciding import FLOOR

@@ -16,11 +16,11 @@ from hdrh.histogram import HdrHistogram
 from artwork.demo.visits import I64, Visits
 from bandit.errors import SurroundingsError
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.catalogue import Catalogue
-from batch.files import read_parquet
-from batch.generations import picks_files, read_manifest
-from batch.reports import Report
-from batch.workspace import Workspace
+from batch.executors import Progress
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import picks_files, read_manifest
+from batch.workspace.workspace import Workspace
 
 F64 = npt.NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class ServiceClient:
                 raise SurroundingsError(f"the service did not take up generation {generation} within {seconds:g} s")
             time.sleep(0.05)
 
-    def ask(self, visits: Visits, report: Report) -> Answers:
+    def ask(self, visits: Visits, report: Progress) -> Answers:
         """Look every page up, one request a page.
 
         Raises:

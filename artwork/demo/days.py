@@ -13,8 +13,8 @@ from artwork.demo.newcomers import NewcomerResult
 from artwork.demo.visits import Visits
 from bandit.rewards import EngagedTake
 from bandit.simulation.world import Responses, World
-from batch.catalogue import Catalogue
-from batch.tables import Tables
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.tables import Tables
 
 F64 = npt.NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from artwork.demo.visits import Visits
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from bandit.snapshot import keyed_hash
-from batch.catalogue import Catalogue
-from batch.files import read_parquet, replace_file, write_parquet
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet, replace_file, write_parquet
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 Flags = npt.NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from batch.datasets.ratings import GENRES, Ratings
 from batch.datasets.tastes import genre_affinities, standardise
-from batch.table_schemas import FLOATS
+from batch.workspace.table_schemas import FLOATS
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import polars as pl
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.datasets.ratings import Ratings
-from batch.files import Writer
-from batch.tables import Tables, write_tables
-from batch.workspace import Workspace
+from batch.workspace.files import Writer
+from batch.workspace.tables import Tables, write_tables
+from batch.workspace.workspace import Workspace
 
 Rows = npt.NDArray[np.int64]
 

@@ -9,15 +9,15 @@ import polars as pl
 
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
-from batch.catalogue import Catalogue
-from batch.day_rows import rewards_of
-from batch.generations import folder_of
-from batch.impressions import days, read_day, refuse_repeated
+from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
 from batch.logs.least_propensity import least_propensity
 from batch.logs.logged import LoggedData
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import days, read_day, refuse_repeated
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 Bool = npt.NDArray[np.bool_]
 

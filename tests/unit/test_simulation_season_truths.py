@@ -9,11 +9,11 @@ from seasons import contender, played, scene, season
 
 from bandit.errors import InputError
 from bandit.evaluation import PolicyTarget, Settings, Thresholds, learn, split_in_time
-from bandit.simulation.contender import Contender, contenders_of
-from bandit.simulation.estimator_table import accuracies
-from bandit.simulation.season_run import Ran, Run, ran
-from bandit.simulation.simulate import Played
-from bandit.simulation.truths import Beside, Ends, Judging, judge
+from bandit.simulation.seasons.contender import Contender, contenders_of
+from bandit.simulation.seasons.estimator_table import accuracies
+from bandit.simulation.seasons.season_run import Ran, Run, ran
+from bandit.simulation.seasons.simulate import Played
+from bandit.simulation.seasons.truths import Beside, Ends, Judging, judge
 
 SOME = ("ips", "snips", "dr", "dm")
 JUDGING = Judging(Settings(estimators=SOME, resamples=100))

@@ -17,13 +17,13 @@ from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_i
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.impressions import ImpressionLog
 from bandit.policies.deciding import FLOOR
-from bandit.simulation import adaptive_coverage, trust
-from bandit.simulation.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
-from bandit.simulation.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
-from bandit.simulation.trust import WORLDS, TrustReplicates, TrustRow
+from bandit.simulation.studies import adaptive_coverage, trust
+from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
+from bandit.simulation.studies.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
+from bandit.simulation.studies.trust import WORLDS, TrustReplicates, TrustRow
 from batch.executors import open_executor
-from batch.judged_policies import parse_policies, targets_of
 from batch.logs.logged import LoggedData
+from batch.offline.judged_policies import parse_policies, targets_of
 
 POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 RESAMPLES: Final = 1000

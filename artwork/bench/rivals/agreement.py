@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
-from artwork.bench.data import F64, I64
+from artwork.bench.kernels.data import F64, I64
 from artwork.bench.rivals.base import Rival
 from bandit.scores import Moments
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import F64, Log
 
 
 class Rival(ABC):

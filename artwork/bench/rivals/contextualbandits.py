@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from contextualbandits.online import LinTS
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import F64, Log
 from artwork.bench.rivals.base import Rival
 
 

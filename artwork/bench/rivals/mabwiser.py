@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import F64, Log
 from artwork.bench.rivals.base import Rival
 
 
