@@ -8,10 +8,10 @@ import numpy as np
 from artwork.console.tables import printed
 from artwork.demo.days import FIRST_DAY
 from artwork.reports.live_tables import online_lines, online_sheet
+from bandit.arrays import Bool
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation, Settings
 from bandit.hashing import hash_ids
-from bandit.impressions import Bool
 from batch.choosing.variants import on_other_side
 from batch.config import Config
 from batch.executors import Progress

@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from hdrh.histogram import HdrHistogram
 
-from artwork.demo.visits import I64, Visits
+from artwork.demo.visits import Visits
+from bandit.arrays import F64, I64
 from bandit.errors import SurroundingsError
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.executors import Progress
@@ -21,8 +21,6 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import picks_files, read_manifest
 from batch.workspace.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
 
 _LONGEST_US = 60_000_000
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from artwork.demo.answers import Answers, ServiceClient, read_picks
 from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
-from artwork.demo.newcomers import Flags, bring_back, judge_newcomers, newcomers, world_of
+from artwork.demo.newcomers import bring_back, judge_newcomers, newcomers, world_of
 from artwork.demo.visits import Visits, day_random, draw_visits
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.choosing.precompute import precompute
@@ -43,7 +44,7 @@ class Loop:
     tables: Tables
     catalogue: Catalogue
     world: World
-    new: Flags
+    new: Bool
     executor: Executor
 
     @classmethod

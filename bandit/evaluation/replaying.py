@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import is_count, numbered
+from bandit.arrays import F64, I64, is_count, numbered
 from bandit.errors import InputError
 from bandit.evaluation.estimate import check_uniform
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
 from bandit.evaluation.judging import samples_of
 from bandit.evaluation.learning import Learned, learn
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.splitting import in_time
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog

@@ -8,11 +8,10 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, I64, real_array
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table
 from bandit.evaluation.learning import Learned
-from bandit.evaluation.sample import F64, I64
 from bandit.impressions import ImpressionLog
 from bandit.policies import Policy
 from bandit.policies.base import eligible_rows, share_of_eligible

@@ -3,14 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, U8, U16, U32
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, quantise
-from bandit.policies.deciding import U8, U16
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
-from batch.choosing.variants import U32, Scoring, Side, places_of
+from batch.choosing.variants import Scoring, Side, places_of
 from batch.config import Config
 from batch.learning.posteriors import load_model, model_of
 from batch.workspace.catalogue import Catalogue
@@ -18,8 +17,6 @@ from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
 
 USERS_A_BLOCK = 256
 """Users scored by one matrix product; blocks are fixed by the users' order, so that shards do not change a sum."""

@@ -1,16 +1,14 @@
 """What each feature of a context adds to the score of an artwork."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64
 from batch.choosing.chooser import Chooser
 from batch.choosing.explanation import Contribution
 from batch.choosing.variants import Scoring
 from batch.datasets.contexts import FEATURES
 from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
 
 LARGEST = 5
 """Contributions that are shown of each artwork."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.hashing import hash_ids
 from bandit.policies import LinUCB, Popularity
@@ -23,8 +24,6 @@ from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
 from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
 from batch.workspace.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
 
 GENERATIONS = 10
 """Generations that are looked through for earlier picks."""

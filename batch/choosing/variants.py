@@ -3,9 +3,9 @@
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.hashing import U64, hash_title, hash_users
+from bandit.arrays import F64, U32, U64, Bool
+from bandit.hashing import hash_title, hash_users
 from bandit.policies import Policy, Uniform, parse_policy
 from bandit.scores import Scores
 from bandit.snapshot import EXPLORE, OTHER, id64
@@ -13,10 +13,6 @@ from batch.config import Config
 from batch.learning.fitting import Model
 from batch.learning.posteriors import BETA
 from batch.workspace.catalogue import Catalogue
-
-F64 = npt.NDArray[np.float64]
-U32 = npt.NDArray[np.uint32]
-Bool = npt.NDArray[np.bool_]
 
 _NO_CONTEXTS: F64 = np.empty((0, 0))
 _SCORERS_KEPT = 256  # of a title: 34 KB each for 8 artworks of 23 features, 380 KB with joint draws

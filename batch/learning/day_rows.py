@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import F64
 from bandit.impressions import ImpressionLog
 from bandit.rewards import parse_reward
 from batch.config import LOGGED
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.impressions import day_digest, read_day
 from batch.workspace.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
 
 _FORMAT = 2  # of what is kept of a day; files of another format are made again
 

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import I64
 from bandit.posterior import BetaEvidence, LinearEvidence
 from batch.executors import Executor
 from batch.learning.day_rows import DayRows, DaySource, as_log, day_rows
 from batch.learning.evidence_files import has_rows, load_sums, write_rows, write_sums
 from batch.workspace.catalogue import Catalogue
-
-I64 = npt.NDArray[np.int64]
 
 TITLES_A_BLOCK = 64
 """Training shards are whole blocks of titles; an arm's sum is made by one task, so that shards do not change it."""

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from bandit.posterior.checks import I64
+from bandit.arrays import F64, I64
 from bandit.posterior.laplace import Laplace, fit_laplace
 from bandit.posterior.logistic import Rows
 from bandit.posterior.logistic_prior import estimate_prior_precision, logit_mean
 from batch.learning.evidence import ArtworkRange, title_shards
 from batch.learning.evidence_files import read_rows
 from batch.learning.evidence_sums import WeightedRows
-from batch.learning.fitting import F64, Fitted, Fitting
+from batch.learning.fitting import Fitted, Fitting
 
 _PRIOR_PRECISION = 1.0  # where the estimate starts, and what holds without any impressions
 _SAMPLE = 200_000  # impressions that the prior is estimated from: enough to pin d numbers, and a matter of seconds

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.posterior import BetaPosterior
 from bandit.posterior.base import Scorer
 from bandit.posterior.empirical import constant_feature
@@ -15,8 +16,6 @@ from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.tables import Tables, context_matrix
-
-F64 = npt.NDArray[np.float64]
 
 
 class Model(Protocol):

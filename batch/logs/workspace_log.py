@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
 from batch.learning.day_rows import rewards_of
@@ -18,8 +19,6 @@ from batch.workspace.generations import folder_of
 from batch.workspace.impressions import days, read_day, refuse_repeated
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
-
-Bool = npt.NDArray[np.bool_]
 
 WORKSPACE: Final = "workspace"
 _DAY_MICROSECONDS = 86_400_000_000

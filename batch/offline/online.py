@@ -9,12 +9,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from bandit.arrays import numbered
+from bandit.arrays import F64, numbered
 from bandit.errors import InputError
 from bandit.evaluation import Sample, Settings
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
-from bandit.evaluation.sample import F64
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
 from batch.workspace.generations import read_manifest

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import I64
 from batch.workspace.files import read_parquet
 from batch.workspace.tables import Tables
 
-I64 = npt.NDArray[np.int64]
 _NAMES = ("title_id", "artwork_id", "is_default")
 
 

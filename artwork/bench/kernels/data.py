@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.posterior import LinearPosterior
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 BLOCK = 256
 """Users scored together, as in a job."""

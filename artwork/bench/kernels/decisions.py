@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from artwork.bench.checks import check_decisions, check_moments
-from artwork.bench.kernels.data import APART, CLOSE, F64, Log, learned, make_contexts, make_log
+from artwork.bench.kernels.data import APART, CLOSE, Log, learned, make_contexts, make_log
 from artwork.bench.kernels.setting import Measured, Setting
 from artwork.bench.kernels.win_checks import check_wins
 from artwork.bench.results import Row
@@ -14,7 +14,8 @@ from artwork.bench.rivals.agreement import compare_beliefs
 from artwork.bench.rivals.base import Rival
 from artwork.bench.targets import DECISIONS, JUDGED_RATIO, TARGETS
 from artwork.bench.timing import Side, Work
-from bandit.hashing import U64, hash_ids, hash_title, hash_users
+from bandit.arrays import F64, U64
+from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import Decisions, ThompsonSampling, decide
 from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import expit
 
 from artwork.bench.checks import near
-from artwork.bench.kernels.data import F64, I64, Log
+from artwork.bench.kernels.data import Log
+from bandit.arrays import F64, I64
 from bandit.posterior import Laplace, SharedPosterior
 
 

@@ -7,7 +7,7 @@ from scipy.integrate import quad_vec
 from scipy.special import betainc, betaln, ndtr, xlog1py, xlogy
 
 from artwork.bench.checks import WrongAnswerError
-from artwork.bench.kernels.data import F64
+from bandit.arrays import F64
 from bandit.scores import BetaScores, Draws, Moments
 
 WIN_TOLERANCE = 1e-6

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.chooser import Chooser
 from bandit.simulation.seasons.season import Season
 from bandit.snapshot import TOTAL_WEIGHT
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(eq=False)

@@ -3,14 +3,11 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import I64, Bool
 from bandit.hashing import hash_users
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.season import HOURS_A_DAY, Season
-
-Bool = npt.NDArray[np.bool_]
-I64 = npt.NDArray[np.int64]
 
 PURPOSE: Final = "season-arrival"
 """Of the keyed hash that says which titles get a new artwork."""

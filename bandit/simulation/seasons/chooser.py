@@ -4,23 +4,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64, U16, U64, Bool
 from bandit.evaluation.learning import Learned, learn
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
 from bandit.policies import Uniform, quantise
 from bandit.policies.base import share_of_eligible
-from bandit.policies.deciding import U16, U64
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import there_at
 from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.season import Season
 from bandit.snapshot import JOINT, hash_base
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 
 PURPOSE: Final = "season-draw"
 """Of the keyed hash that picks are drawn by; its generation is the number of the refresh."""

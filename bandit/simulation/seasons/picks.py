@@ -3,13 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import I64, U8, U16
 from bandit.policies import draw_arms
-from bandit.policies.deciding import U8, U16
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.chooser import Chooser
 from bandit.simulation.seasons.season import Season
-
-I64 = npt.NDArray[np.int64]
 
 _NEVER = -1
 

@@ -5,14 +5,11 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.arrays import is_count, is_number
+from bandit.arrays import I64, is_count, is_number
 from bandit.errors import InputError
 from bandit.hashing import hash_users
 from bandit.policies.deciding import FLOOR, NEW_FLOOR
-
-I64 = npt.NDArray[np.int64]
 
 HOURS_A_DAY: Final = 24
 STAGGER: Final = "season-stagger"

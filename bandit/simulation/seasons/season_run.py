@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.simulation.scene import Scene, by_title
 from bandit.simulation.seasons.arrivals import hours_to_find
 from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.simulate import Played, simulate
 from bandit.simulation.seasons.truths import Beside, Judging, judge
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

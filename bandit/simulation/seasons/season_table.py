@@ -6,12 +6,10 @@ from math import inf, isfinite, sqrt
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.season_run import Periods, Ran
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

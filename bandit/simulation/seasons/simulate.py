@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, I64, U16
 from bandit.impressions import ImpressionLog
 from bandit.rewards import EngagedTake
 from bandit.simulation.scene import Scene, by_title
@@ -17,10 +18,6 @@ from bandit.simulation.seasons.picks import Picks
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.visits import Visits, draw_visits
 from bandit.snapshot import TOTAL_WEIGHT
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-U16 = npt.NDArray[np.uint16]
 
 _SECONDS_AN_HOUR = 3600
 

@@ -6,8 +6,8 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.evaluation import (
     PolicyTarget,
     PosteriorModel,
@@ -26,9 +26,6 @@ from bandit.impressions import ImpressionLog
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.simulate import Played
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 HALL: Final = "hall"
 SEQUENCE: Final = "sequence"

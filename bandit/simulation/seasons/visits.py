@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.simulation.seasons.season import HOURS_A_DAY
 from bandit.snapshot import hash_base
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 PURPOSE: Final = "season-visits"
 """Of the keyed hash that a day's random numbers start from."""

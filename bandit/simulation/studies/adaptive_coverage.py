@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
+from bandit.arrays import F64, I64
 from bandit.evaluation.estimators import make_estimator
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.normal import normal_interval, standard_error
 from bandit.evaluation.sample import Sample
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 ESTIMATORS: Final = ("ips", "dr")
 KINDS: Final = ("normal", "batches")

@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64, U8
 from bandit.errors import InputError
 from bandit.kernels import chapelle_li as kernels
 from bandit.simulation.delay import READINGS, Delay
 from bandit.snapshot import hash_base
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
 
 N_ITEMS = 10
 CHURN = 1e-3

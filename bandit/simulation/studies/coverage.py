@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
-from bandit.arrays import numbered
+from bandit.arrays import F64, I64, numbered
 from bandit.evaluation.estimate import check_works, usual_interval, value_range
 from bandit.evaluation.estimators import Estimator, parse_estimator
 from bandit.evaluation.intervals.bernstein import bernstein_interval
@@ -16,9 +15,6 @@ from bandit.evaluation.intervals.normal import Interval, normal_interval, standa
 from bandit.evaluation.intervals.sequence import confidence_sequence
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.tuning import resolved
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 N_TYPES, N_ARMS = 40, 4
 UNIFORM, UNEVEN = "uniform", "uneven"

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.simulation.delay import Delay
 from bandit.simulation.studies.chapelle_li import POLICIES
-
-F64 = npt.NDArray[np.float64]
 
 WORLD = "chapelle-li"
 FULL_STEPS = 1_000_000

@@ -10,16 +10,13 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, logit
 
+from bandit.arrays import F64
 from bandit.evaluation import Evaluation, Settings, evaluate
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.simulation.studies.adaptive_coverage import AdaptiveReplicates, draw_log
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 ESTIMATORS: Final = ("snips", "ips")
 """Values are of both, differences of the first."""
