@@ -83,15 +83,14 @@ def log_days(workspace: Workspace, days: int, count: int) -> None:
 
 def make_generation(
     workspace: Workspace,
-    policy: str = "uniform",
-    *,
+    *policies: str,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings`` are those of ``Config``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings`` are those of ``Config.of``."""
     shards = executor or SerialExecutor()
-    made = train(workspace, Config(policy=policy, **settings), shards, silent, shard_size=shard_size)
+    made = train(workspace, Config.of(*(policies or ("uniform",)), **settings), shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

@@ -40,7 +40,7 @@ def demo_command(
     against: Annotated[
         str,
         typer.Option(
-            help="Another policy, any of them, that is live for half of the users; ends with offline beside online."
+            help="Another policy, any of them, as a second variant, for half of the users; ends with offline beside online."
         ),
     ] = "",
     posterior: PosteriorOption = "linear",
@@ -65,7 +65,7 @@ def demo_command(
 
     Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed, other_policy=against)
+    config = Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"

@@ -1,7 +1,9 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
+import re
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,7 +11,7 @@ from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, W
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from batch.choosing.precompute import Precomputed, precompute
-from batch.config import POSTERIORS, Config
+from batch.config import MAX_VARIANTS, POSTERIORS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
@@ -21,6 +23,9 @@ from batch.store.embedded import store_url
 from batch.workspace.generations import resolve
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
+
+_FIELDS = tuple(item.name for item in fields(Variant) if item.name != "name")
+_next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
 
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
@@ -49,19 +54,21 @@ RewardOption = Annotated[
 ExploreShareOption = Annotated[
     float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
 ]
-OtherPolicyOption = Annotated[
-    str,
-    typer.Option(help="Another policy beside it, for a share of the users, from the same posterior: live comparison."),
-]
-OtherShareOption = Annotated[
-    float | None,
+VariantOption = Annotated[
+    list[str],
     typer.Option(
-        help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
+        "--variant",
+        help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order. --policy, --posterior"
+        f" and --reward give what is left out, shares an equal part of the rest. Repeat it, up to {MAX_VARIANTS} times.",
     ),
+]
+SaltOption = Annotated[
+    str, typer.Option(help="Draws anew which users get which variant, who else are the same in every generation.")
 ]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
+_VARIANT = Variant()
 _SHARD_SIZE = 4
 
 
@@ -75,13 +82,13 @@ def register(app: typer.Typer) -> None:
 
 def train_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
+    policy: PolicyOption = _VARIANT.policy,
+    posterior: PosteriorOption = _VARIANT.posterior,
     retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
+    reward: RewardOption = _VARIANT.reward,
     explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
+    variant: VariantOption = [],  # noqa: B006 - typer copies it
+    salt: SaltOption = _DEFAULTS.salt,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -91,18 +98,11 @@ def train_command(
 
     Example: artwork train --posterior shared --retention 0.98 --explore-share 0.01
 
-    Example: artwork train --other-policy epsilon_greedy:epsilon=0.1 --other-share 0.2
+    Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
+    usual = Variant(policy=policy, posterior=posterior, reward=reward)
+    variants = tuple(parse_variant(text, usual) for text in variant) or (usual,)
+    config = Config(variants, seed=seed, retention=retention, explore_share=explore_share, salt=salt)
     with progress_bars() as report, open_executor(executor) as shards:
         made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
@@ -145,13 +145,13 @@ def publish_command(
 
 def run_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
+    policy: PolicyOption = _VARIANT.policy,
+    posterior: PosteriorOption = _VARIANT.posterior,
     retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
+    reward: RewardOption = _VARIANT.reward,
     explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
+    variant: VariantOption = [],  # noqa: B006 - typer copies it
+    salt: SaltOption = _DEFAULTS.salt,
     seed: SeedOption = _DEFAULTS.seed,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
@@ -162,16 +162,9 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
+    usual = Variant(policy=policy, posterior=posterior, reward=reward)
+    variants = tuple(parse_variant(text, usual) for text in variant) or (usual,)
+    config = Config(variants, seed=seed, retention=retention, explore_share=explore_share, salt=salt)
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:
@@ -188,10 +181,32 @@ def run_command(
         )
 
 
-def _share_of_other(policy: str, share: float | None) -> float:
-    if share is not None and not policy:
-        raise InputError(f"--other-share is {share} and no --other-policy is named; name one, or leave the share out")
-    return _DEFAULTS.other_share if share is None else share
+def parse_variant(text: str, usual: Variant) -> Variant:
+    """A variant of the command line, ``[NAME=]policy=...,share=...``; what it leaves out is that of ``usual``.
+
+    Raises:
+        InputError: a field is not known or is given twice, or a value makes no sense.
+
+    >>> parse_variant("bold=policy=epsilon_greedy:epsilon=0.3,halving=500,share=0.2", Variant()).policy
+    'epsilon_greedy:epsilon=0.3,halving=500'
+    """
+    name, _, rest = text.partition("=")
+    own, settings = ("", text) if name in _FIELDS else (name, rest)
+    values: dict[str, Any] = {}
+    for part in _next_field(settings):
+        key, _, value = part.partition("=")
+        if key not in _FIELDS or key in values:
+            wrong = f"has {key} twice" if key in values else f"has {part!r}"
+            raise InputError(
+                f"--variant {text} {wrong}, expected [NAME=]field=value,..., each of {', '.join(_FIELDS)} once at most"
+            )
+        values[key] = value
+    try:
+        for key in values.keys() & {"floor", "new_floor", "share"}:
+            values[key] = float(values[key])
+        return replace(usual, name=own, **values)
+    except ValueError as error:
+        raise InputError(f"--variant {text}: {error}") from None
 
 
 def prepare(workspace: Path) -> None:
@@ -207,7 +222,7 @@ def render_trained(made: Trained) -> str:
     """What was learned from, and where it lies."""
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
     return (
-        f"generation {made.generation} trained for {_policies(made)} from {made.impressions:,} impressions"
+        f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
     )
 
@@ -215,7 +230,7 @@ def render_trained(made: Trained) -> str:
 def render_precomputed(made: Precomputed) -> str:
     """How much was chosen, and where it lies."""
     return (
-        f"generation {made.generation}: {made.picks:,} picks of {_policies(made)} for {made.users:,} users"
+        f"generation {made.generation}: {made.picks:,} picks of {' and '.join(made.variants)} for {made.users:,} users"
         f" x {made.titles:,} titles: {made.folder / 'picks'}"
     )
 
@@ -234,7 +249,3 @@ def render_ran(made: Ran) -> str:
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )
-
-
-def _policies(made: Trained | Precomputed) -> str:
-    return f"{made.policy} and {made.other_policy}" if made.other_policy else made.policy

@@ -10,7 +10,7 @@ from statistics import median
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
-from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
+from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult
 from artwork.demo.ground import Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutcomeOfTwo(Outcome):
-    """The same where two policies were live, the verdict being about the first one and its users; and both side by side."""
+    """The same where two variants were live, the verdict being about the first one and its users; and both side by side."""
 
     against: SideBySide
 
@@ -76,7 +76,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         SurroundingsError: store, service or network failed.
     """
     began = time.perf_counter()
-    config = plan.config
+    config, first = plan.config, plan.config.variants[0]
     with progress_bars() as report:
         report("making the workspace", 0, 1)
         ground = prepare_ground(root, plan.users, plan.titles, config.seed)
@@ -84,16 +84,16 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         if plan.new_artworks:
             hold_back(ground.workspace, plan.new_artworks, config.seed)
         loop = Loop.of(ground.workspace, config)
-        own = own_side(config, loop.tables)
+        own = users_of_first(config, loop.tables)
         say(_intro(loop, ground, terms if ground.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
-        offline = _judge_offline(loop) if config.other_policy else None
+        offline = _judge_offline(loop) if len(config.variants) > 1 else None
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
             verdict = judge_policy(live, own, config.seed)
-            say(summary(live, verdict, config.policy))
+            say(summary(live, verdict, first.policy))
             both = None if offline is None else judge_online(ground.workspace, config, offline)
             if both is not None:
                 say(lines_of(both, ground.workspace, config, EXPLORE_DAYS))
@@ -106,8 +106,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         bring_back(ground.workspace)
         stop_store(root)
     outcome = Outcome(
-        policy=config.policy,
-        posterior=config.posterior,
+        policy=first.policy,
+        posterior=first.posterior,
         workspace=str(root),
         origin=_origin(ground),
         days=[_plain(result) for result in [*results, *live]],
@@ -161,9 +161,9 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
 
 def _intro(loop: Loop, ground: Ground, terms: str) -> str:
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
-    policy, other = loop.config.policy, loop.config.other_policy
-    sides = f"A hash of the user says which half is shown artworks by {policy}, which by {other}." if other else ""
-    lines = filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms, sides))
+    by = ", which by ".join(variant.policy for variant in loop.config.variants)
+    halves = f"A hash of the user says which half is shown artworks by {by}." if len(loop.config.variants) > 1 else ""
+    lines = filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms, halves))
     return "\n".join(lines) + f"\n\n{HEADER}"
 
 

@@ -1,4 +1,4 @@
-"""Policies that were live side by side, beside what the log said of them, as a table of texts and sentences."""
+"""Variants that were live side by side, beside what the log said of them, as a table of texts and sentences."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from batch.offline.side_by_side import REFUSED as NOT_JUDGED
 
 
 def online_sheet(pairs: Sequence[SideBySide]) -> Sheet:
-    """Both policies and their difference, offline and online; there is at least one pair."""
+    """Both variants and their difference, offline and online; there is at least one pair."""
     interval = f"{pairs[0].online.level:.0%} interval"
     columns = ("live side by side", "offline", interval, "online", interval, "users", "impressions")
     return Sheet(columns, [row for pair in pairs for row in _rows(pair)])
@@ -38,7 +38,7 @@ def online_lines(pairs: Sequence[SideBySide]) -> list[str]:
 
 def agreement_line(pair: SideBySide) -> str:
     """Whether offline and online rank both policies alike."""
-    names = f"{pair.online.policy.policy} and {pair.online.against.policy}"
+    names = f"{pair.online.policy.variant} and {pair.online.against.variant}"
     online, offline = _leader(pair, pair.online.difference), _leader(pair, _offline_difference(pair))
     apart = f"tell {names} apart{_signs(pair)}"
     return {
@@ -72,7 +72,7 @@ def _row(online: OnlineRate, offline: Estimate | None) -> tuple[str, ...]:
         value = REFUSED if offline.value is None else percent(offline.value)
         interval = _ends(offline.lower, offline.upper)
     shown = percent(online.rate), _ends(online.lower, online.upper), f"{online.users:,}", f"{online.impressions:,}"
-    return (online.policy, value, interval, *shown)
+    return (online.variant, value, interval, *shown)
 
 
 def _offline(pair: SideBySide) -> str:
@@ -93,7 +93,7 @@ def _online(pair: SideBySide) -> str:
 def _cautions(pair: SideBySide) -> list[str]:
     online, offline = pair.online, pair.offline
     few = min(online.policy.users, online.against.users) < LEAST_USERS
-    told = [f"online: a side has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
+    told = [f"online: a variant has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
     if offline is None:
         return told
     told += [f"offline: {offline.caution}"] if offline.caution else []
@@ -119,7 +119,7 @@ def _signs(pair: SideBySide) -> str:
 
 
 def _leader(pair: SideBySide, difference: float | None) -> str:
-    return (pair.online.policy if (difference or 0.0) > 0 else pair.online.against).policy
+    return (pair.online.policy if (difference or 0.0) > 0 else pair.online.against).variant
 
 
 def _offline_difference(pair: SideBySide) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bandit.posterior import BetaEvidence, LinearEvidence
-from batch.config import Config
+from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
 from batch.learning.day_rows import DaySource
 from batch.learning.evidence import LINEAR, ROWS, add, day_sums, rows_path
@@ -50,25 +50,27 @@ def learn(
     catalogue: Catalogue,
     n_features: int,
     config: Config,
+    reward: str,
     executor: Executor,
     report: Progress,
     *,
     shard_size: int,
 ) -> Learned:
-    """Add up the evidence of all days: Σ_day retention^age · evidence_day, with ages in days from the newest day.
+    """Add up what all days teach of a reward: Σ_day retention^age · evidence_day, with ages in days from the newest day.
 
     Raises:
         InputError: the impressions, or what is kept of them, are not as they should be.
         SurroundingsError: the disk does not take it.
     """
-    wanted, kinds = days(workspace), _KINDS[config.posterior] if config.is_contextual else ()
+    wanted = days(workspace)
+    kinds = {kind for posterior in _KINDS if ModelKey(posterior, reward) in config.models for kind in _KINDS[posterior]}
     total = Learned(
         BetaEvidence.empty(catalogue.n_artworks),
         BetaEvidence.empty(catalogue.n_artworks),
         LinearEvidence.empty(catalogue.n_artworks, n_features) if LINEAR in kinds else None,
     )
     for place, day in enumerate(wanted):
-        source = DaySource(workspace, day, catalogue, n_features, config.reward)
+        source = DaySource(workspace, day, catalogue, n_features, reward, config.rewards.index(reward))
         sums = day_sums(source, kinds, executor, shard_size)
         weight = weight_of(config.retention, day, wanted[-1])
         add(total.seen, sums.beta, sums.artworks, 1.0)

@@ -8,18 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from bandit.policies import parse_policy
 from bandit.posterior import BetaPosterior, BetaScores, LinearPosterior
 from bandit.posterior.empirical import linear_of, shared_of
 from bandit.posterior.laplace import Laplace
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.snapshot import JOINT, hash_base
-from batch.config import Config
+from batch.config import BETA, Config, ModelKey
+from batch.learning.day_rows import nth_reward
 from batch.learning.fit_logistic import fit_logistic
 from batch.learning.fitting import Fit, Fitted, Fitting, Model
 from batch.workspace.generations import Manifest
-
-BETA = "beta"
 
 
 class Rates:
@@ -77,28 +75,18 @@ _LOADS: dict[str, Callable[[Path, int], Model]] = {
 }
 
 
-def model_name(config: Config) -> str:
-    """The posterior that a generation learns: policies that know no context look at popularity alone."""
-    return config.posterior if config.is_contextual else BETA
-
-
-def model_of(config: Config, word: str) -> str:
-    """The posterior that one of a generation's policies, by its word, looks at."""
-    return config.posterior if parse_policy(word).contextual else BETA
-
-
-def fit_model(config: Config, fitting: Fitting) -> Fitted:
-    """The posterior that the configuration names, from all evidence so far."""
+def fit_model(posterior: str, fitting: Fitting) -> Fitted:
+    """A posterior from all evidence so far."""
     with threadpool_limits(limits=1, user_api="blas"):
-        return _FITS[model_name(config)](fitting)
+        return _FITS[posterior](fitting)
 
 
-def model_path(folder: Path, name: str) -> Path:
-    """Where a generation's posterior of a name lies."""
-    return folder / "posterior" / f"{name}.npz"
+def model_path(folder: Path, config: Config, key: ModelKey) -> Path:
+    """Where a generation's model lies: ``linear.npz`` of its first reward, ``linear-2.npz`` of its second."""
+    return folder / "posterior" / f"{key.posterior}{nth_reward(config.rewards.index(key.reward))}.npz"
 
 
-def load_model(folder: Path, manifest: Manifest, name: str) -> Model:
-    """A posterior of a generation; joint draws are pinned by the seed and number of the generation."""
+def load_model(folder: Path, manifest: Manifest, key: ModelKey) -> Model:
+    """A model of a generation; joint draws are pinned by the seed and number of the generation."""
     joint = hash_base(JOINT, manifest.config.seed, manifest.generation)
-    return _LOADS[name](model_path(folder, name), joint)
+    return _LOADS[key.posterior](model_path(folder, manifest.config, key), joint)

@@ -1,4 +1,4 @@
-"""What policies that were live side by side came to: the take rate of each, and their difference, by users."""
+"""What variants that were live side by side came to: the take rate of each, and their difference, by users."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,16 +22,20 @@ from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
 LEAST_USERS: Final = 30
-"""A side with fewer gets no interval: of 5 to 30 clusters bootstraps are too narrow (Cameron, Gelbach and Miller 2008)."""
+"""A variant with fewer gets no interval: of 5 to 30 clusters bootstraps are too narrow (Cameron, Gelbach and Miller 2008)."""
 
 _PERSONALIZED = "personalized"
 
 
 @dataclass(frozen=True)
 class OnlineRate:
-    """What a policy came to: ``rate`` is the reward an impression, the ends are None where it had too few users."""
+    """What a variant came to, whose policy is ``policy`` and label ``variant``.
+
+    ``rate`` is the reward per impression; the ends are None where it had too few users.
+    """
 
     policy: str
+    variant: str
     users: int
     impressions: int
     rate: float
@@ -41,10 +45,10 @@ class OnlineRate:
 
 @dataclass(frozen=True)
 class OnlinePair:
-    """Two policies that were live side by side, for some users each, and ``difference``: ``policy`` less ``against``.
+    """Two variants that were live side by side, for some users each, and ``difference``: ``policy`` minus ``against``.
 
     ``days`` between ``first_day`` and ``last_day`` (as YYYY-MM-DD) have impressions of ``generations`` that drew picks under
-    both. Only these count, and each counts for both policies alike, whatever its users' shares: else a share that was
+    both. Only these count, and each counts for both variants alike, whatever its users' shares: else a share that was
     raised while both got better would make a lead of its own.
     """
 
@@ -61,18 +65,25 @@ class OnlinePair:
     last_day: str
 
 
-class _Live(NamedTuple):
-    """A policy of a generation: its word, and the name that impressions are logged with."""
+class _Variant(NamedTuple):
+    """A variant by the word of its policy and its label, which are the same in every generation that counts for it."""
 
-    word: str
+    policy: str
+    label: str
+
+
+class _Live(NamedTuple):
+    """A variant of a generation, and the name that impressions are logged with."""
+
+    variant: _Variant
     name: str
 
 
 def online_pairs(workspace: Workspace, reward: str, settings: Settings) -> list[OnlinePair]:
-    """Every two policies that were live in the same generations; answers of the fallback and explore data are left out.
+    """Every two variants that were live in the same generations; answers of the fallback and explore data are left out.
 
     Intervals are percentiles of a bootstrap over users, with all that they saw (Field and Welsh 2007): a user's impressions hang
-    together, and whoever was on both sides, at some time or other, is drawn for both.
+    together, and whoever had both, at some time or other, is drawn for both.
 
     Args:
         workspace: with tables, impressions and the manifests of its generations.
@@ -82,17 +93,17 @@ def online_pairs(workspace: Workspace, reward: str, settings: Settings) -> list[
     Raises:
         InputError: the impressions are not as they should be.
     """
-    found: dict[tuple[str, str], list[pl.DataFrame]] = {}
+    pairs: dict[tuple[_Variant, _Variant], list[pl.DataFrame]] = {}
     n_features = read_tables(workspace).n_features
     for day in days(workspace):
         shown = _shown(workspace, day, n_features, reward)
         for generation, names in shown.group_by("generation").agg(pl.col("policy").unique()).sort("generation").rows():
             for one, other in combinations(_live_in(workspace, generation, names), 2):
-                turned = (other.word, one.word) in found  # they have changed places since
+                turned = (other.variant, one.variant) in pairs  # they have changed places since
                 first, second = (other, one) if turned else (one, other)
                 rows = _rows(shown, generation, first, second)
-                found.setdefault((first.word, second.word), []).append(rows)
-    return [_pair(words, pl.concat(frames), settings) for words, frames in found.items()]
+                pairs.setdefault((first.variant, second.variant), []).append(rows)
+    return [_pair(variants, pl.concat(frames), settings) for variants, frames in pairs.items()]
 
 
 def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.DataFrame:
@@ -104,14 +115,13 @@ def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.
 
 
 def _live_in(workspace: Workspace, generation: int, names: Iterable[str]) -> list[_Live]:
-    """The policies of a generation that impressions name; explore data are none of them."""
+    """The variants of a generation that impressions name; explore data are none of them."""
     logged = set(names)
     try:
         config = read_manifest(workspace, generation).config
     except InputError:  # made elsewhere: all that its impressions tell are names
-        return [_Live(name, name) for name in sorted(logged - {Uniform.name})]
-    live = map(_Live, config.live_policies, config.policies)
-    return [each for each in live if each.name in logged]
+        return [_Live(_Variant(name, name), name) for name in sorted(logged - {Uniform.name})]
+    return [_Live(_Variant(live.policy, live.label), live.name) for live in config.variants if live.name in logged]
 
 
 def _rows(shown: pl.DataFrame, generation: int, one: _Live, other: _Live) -> pl.DataFrame:
@@ -119,23 +129,23 @@ def _rows(shown: pl.DataFrame, generation: int, one: _Live, other: _Live) -> pl.
     return own.select("user_id", "generation", "day", "reward", is_first=pl.col("policy") == one.name)
 
 
-def _pair(words: tuple[str, str], frame: pl.DataFrame, settings: Settings) -> OnlinePair:
+def _pair(variants: tuple[_Variant, _Variant], frame: pl.DataFrame, settings: Settings) -> OnlinePair:
     rows = frame.with_columns(
         weight=pl.len().over("generation") / pl.len().over("generation", "is_first")
-    )  # a generation's impressions count as many for one policy as for the other
+    )  # a generation's impressions count as many for one variant as for the other
     weights, is_first = rows["weight"].to_numpy(), rows["is_first"].to_numpy()
     rewards = rows["reward"].to_numpy()
     users = numbered(rows["user_id"].cast(pl.Categorical).to_physical().to_numpy())
     nothing = np.zeros(len(rewards))
     sample = Sample(rewards, nothing, nothing, None, clusters=users)
-    sides = [is_first, ~is_first]
-    terms = [Terms(numerator=weights * rewards * side, denominator=weights * side) for side in sides]
+    halves = [is_first, ~is_first]
+    terms = [Terms(numerator=weights * rewards * own, denominator=weights * own) for own in halves]
     drawn = resample(sample, terms, settings.resamples, settings.seed)  # (B, 2)
-    counts = [len(np.unique(users[side])) for side in sides]
+    counts = [len(np.unique(users[own])) for own in halves]
     level = settings.level if min(counts) >= LEAST_USERS else None
     first, second = (
-        OnlineRate(word, count, int(side.sum()), own.value, *_ends(draws, level))
-        for word, count, side, own, draws in zip(words, counts, sides, terms, drawn.T, strict=True)
+        OnlineRate(*variant, count, int(own.sum()), term.value, *_ends(draws, level))
+        for variant, count, own, term, draws in zip(variants, counts, halves, terms, drawn.T, strict=True)
     )
     return OnlinePair(
         first,

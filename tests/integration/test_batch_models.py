@@ -48,7 +48,7 @@ def tables(workspace: Workspace) -> Tables:
 
 
 def trained(workspace: Workspace, posterior: str) -> Trained:
-    config = Config(posterior=posterior, retention=RETENTION)
+    config = Config.of(posterior=posterior, retention=RETENTION)
     return train(workspace, config, SerialExecutor(), silent, shard_size=1)
 
 
@@ -112,5 +112,5 @@ def test_the_shared_posterior_is_that_of_the_artworks_features_and_the_weighted_
 @pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])
 def test_a_generation_without_any_impressions_has_a_posterior(workspace: Workspace, posterior: str) -> None:
     shorten(workspace)
-    made = train(workspace, Config(posterior=posterior), SerialExecutor(), silent, shard_size=1)
+    made = train(workspace, Config.of(posterior=posterior), SerialExecutor(), silent, shard_size=1)
     assert (folder_of(workspace, made.generation) / "posterior" / f"{posterior}.npz").is_file()

@@ -33,7 +33,7 @@ def pairs(workspace: Workspace, reward: str = "take") -> list[OnlinePair]:
 def claimed(workspace: Workspace, **settings: Any) -> int:
     """A generation of which there is a manifest and no more."""
     generation = claim(workspace)
-    write_manifest(workspace, Manifest.new(generation, None, Config(**settings)))
+    write_manifest(workspace, Manifest.new(generation, None, Config.of(**settings)))
     return generation
 
 

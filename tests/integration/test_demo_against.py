@@ -24,7 +24,7 @@ from batch.datasets.dataset import write
 from batch.executors import Progress
 from batch.workspace.workspace import Workspace
 
-CONFIG = Config(seed=3, other_policy="greedy")
+CONFIG = Config.of("thompson", "greedy", seed=3)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_evidence_is_made_again_when_the_reward_changes(workspace: Workspace) ->
     log_days(workspace, 1, COUNT)
     train_once(workspace)
     before = changes(workspace, FIRST_DAY)
-    train_once(workspace, Config(reward="click"))
+    train_once(workspace, Config.of(reward="click"))
     assert changes(workspace, FIRST_DAY) != before
     takes, clicks = (arrays_of(workspace, generation, "beta")["takes"].sum() for generation in (1, 2))
     logged = pl.read_parquet(workspace.impressions / "*" / "*.parquet")
@@ -103,10 +103,10 @@ def test_evidence_is_made_again_when_the_reward_changes(workspace: Workspace) ->
 @pytest.mark.parametrize(
     ("config", "files"),
     [
-        (Config(policy="popularity"), ["beta/2026-01-01.npz"]),
-        (Config(posterior="beta"), ["beta/2026-01-01.npz"]),
-        (Config(posterior="logistic"), ["beta/2026-01-01.npz", "logistic/2026-01-01.parquet"]),
-        (Config(posterior="shared"), ["beta/2026-01-01.npz", "linear/2026-01-01.npz"]),
+        (Config.of("popularity"), ["beta/2026-01-01.npz"]),
+        (Config.of(posterior="beta"), ["beta/2026-01-01.npz"]),
+        (Config.of(posterior="logistic"), ["beta/2026-01-01.npz", "logistic/2026-01-01.parquet"]),
+        (Config.of(posterior="shared"), ["beta/2026-01-01.npz", "linear/2026-01-01.npz"]),
     ],
 )
 def test_only_the_evidence_that_a_posterior_needs_is_kept(
@@ -150,7 +150,7 @@ def test_the_catalogue_counts_impressions_of_all_ages_alike(workspace: Workspace
 def test_days_so_old_that_nothing_is_left_of_them_are_as_if_they_had_not_been(
     posterior: str, workspace: Workspace
 ) -> None:
-    config = Config(retention=1e-10, posterior=posterior)
+    config = Config.of(retention=1e-10, posterior=posterior)
     append_impressions(workspace, NEXT_DAY, draw_impressions(workspace, NEXT_DAY, COUNT))
     train_once(workspace, config)
     ancient = FIRST_DAY - timedelta(days=400)
@@ -208,10 +208,10 @@ def test_damaged_rows_are_refused_with_their_path_and_no_generation_is_claimed(
     damage: bytes, workspace: Workspace
 ) -> None:
     log_days(workspace, 1, COUNT)
-    train_once(workspace, Config(posterior="logistic"))
+    train_once(workspace, Config.of(posterior="logistic"))
     (workspace.evidence / "logistic" / "2026-01-01.parquet").write_bytes(damage)
     with pytest.raises(InputError, match=r"2026-01-01\.parquet cannot be read .*; delete it, it is made again"):
-        train_once(workspace, Config(posterior="logistic"))
+        train_once(workspace, Config.of(posterior="logistic"))
     assert claimed(workspace) == [1]
 
 

@@ -61,7 +61,7 @@ def test_processes_that_claim_at_once_get_different_numbers(tmp_path: Path) -> N
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     generation = claim(workspace)
-    config = Config(policy="epsilon_greedy:epsilon=0.05", seed=11, floor=0.01)
+    config = Config.of("epsilon_greedy:epsilon=0.05", seed=11, floor=0.01)
     manifest = Manifest.new(generation, 4, config)
     written = replace(manifest, rows={"2026-01-01": 7}, counts=COUNTS, checksums=FILES, stage="trained")
     write_manifest(workspace, written)
@@ -240,7 +240,7 @@ def test_a_folder_whose_name_is_no_number_of_a_generation_is_none(name: str, tmp
 
 
 def made_with(generation: int = 1, files: dict[str, str] = FILES, **settings: Any) -> Manifest:
-    return Manifest(generation, None, "now", "1", Config(**settings), checksums=files)
+    return Manifest(generation, None, "now", "1", Config.of(**settings), checksums=files)
 
 
 @pytest.mark.parametrize(
@@ -355,15 +355,15 @@ def test_a_manifest_of_before_there_were_two_policies_keeps_the_digest_that_the_
 def test_two_generations_that_differ_in_the_other_policy_have_two_digests() -> None:
     one, two, third = (
         Manifest(1, None, "now", "1", config)
-        for config in (Config(), Config(other_policy="greedy"), Config(other_policy="greedy", other_share=0.2))
+        for config in (Config(), Config.of("thompson", "greedy"), Config.of("thompson", "greedy", share=0.2))
     )
     assert len({one.digest, two.digest, third.digest}) == 3
 
 
 def test_two_texts_of_one_reward_are_one_configuration() -> None:
     spelt_out = "weighted_sum:take=0.75,take.engaged_fraction=0.7,click=0.25"
-    assert Config(reward="weighted_sum:take=0.75,click=0.25") == Config(reward=spelt_out)
-    assert Config(reward="take:engaged_fraction=0.7") == Config()
+    assert Config.of(reward="weighted_sum:take=0.75,click=0.25") == Config.of(reward=spelt_out)
+    assert Config.of(reward="take:engaged_fraction=0.7") == Config()
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_two_texts_of_one_reward_are_one_configuration() -> None:
 def test_the_policies_of_a_generation_are_its_own_and_that_of_explore_data(
     settings: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    assert Config(**settings).policies == names
+    assert Config.of(**settings).policies == names
 
 
 @pytest.mark.parametrize("change", ["removed", "other bytes"])
@@ -433,4 +433,4 @@ def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: 
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
     with pytest.raises(InputError, match=named):
-        Config(**settings)  # type: ignore[arg-type]
+        Config.of(**settings)  # type: ignore[arg-type]

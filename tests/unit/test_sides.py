@@ -12,7 +12,7 @@ from batch.config import Config
 
 USERS = [f"u{number:05d}" for number in range(20_000)]
 HASHED = hash_ids(USERS)
-BOTH = Config(policy="thompson", other_policy="greedy", seed=3)
+BOTH = Config.of("thompson", "greedy", seed=3)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
@@ -55,7 +55,7 @@ def test_whoever_explores_comes_from_both_sides_alike_and_anew_every_generation(
 
 
 def test_explore_data_and_a_live_uniform_policy_are_one_place() -> None:
-    config = Config(policy="thompson", other_policy="uniform", explore_share=0.3, seed=3)
+    config = Config.of("thompson", "uniform", explore_share=0.3, seed=3)
     assert config.policies == ("thompson", "uniform")
     places = places_of(config, 1, HASHED)
     expected = on_other_side(config, HASHED) | explore(config, 1, HASHED)
