@@ -88,7 +88,7 @@ def make_generation(
     shard_size: int = ALL_BLOCKS,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings`` are those of ``Config.of``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
     shards = executor or SerialExecutor()
     made = train(workspace, Config.of(*(policies or ("uniform",)), **settings), shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)

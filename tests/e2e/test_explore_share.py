@@ -9,6 +9,7 @@ import pytest
 from house import N_TITLES, N_USERS, House, silent
 
 from artwork.demo.answers import Answers
+from batch.config import Config
 from batch.workspace.generations import folder_of
 
 SHARE = 0.3
@@ -16,7 +17,7 @@ SHARE = 0.3
 
 @pytest.fixture(scope="module")
 def generation(house: House) -> int:
-    config = replace(house.loop.config, posterior="shared", explore_share=SHARE)
+    config = Config.of(posterior="shared", explore_share=SHARE, seed=house.loop.config.seed)
     loop = replace(house.loop, config=config)
     return loop.learn(house.url, silent).trained.generation
 
