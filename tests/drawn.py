@@ -84,13 +84,15 @@ def log_days(workspace: Workspace, days: int, count: int) -> None:
 def make_generation(
     workspace: Workspace,
     *policies: str,
+    config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
     **settings: Any,
 ) -> int:
     """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
     shards = executor or SerialExecutor()
-    made = train(workspace, Config.of(*(policies or ("uniform",)), **settings), shards, silent, shard_size=shard_size)
+    config = config or Config.of(*(policies or ("uniform",)), **settings)
+    made = train(workspace, config, shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

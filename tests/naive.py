@@ -575,7 +575,7 @@ def variant_of(generation_folder: Path, user_row: int) -> dict[str, Any]:
     config = _manifest(generation_folder)["config"]
     if explores(generation_folder, user_row):
         live = [variant for variant in config["variants"] if variant["name"] == "uniform"]
-        return live[0] if live else config["variants"][0] | {"name": "uniform", "policy": "uniform"}
+        return dict(live[0] if live else config["variants"][0] | {"name": "uniform", "policy": "uniform"})
     user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
     drawn = Fraction(keyed_hash("other", config["seed"], 0, user, config["salt"]), 2**64)  # of all generations alike
     upper = Fraction(0)

@@ -7,12 +7,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days, make_generation, shorten
+from drawn import FIRST_DAY, draw_impressions, log_days, make_generation, shorten, silent
 from live import log_live_day
 from naive_evaluation import clustered_error
 
+from artwork.reports.live_tables import agreement_line
 from bandit.evaluation import Settings
-from batch.config import Config
+from batch.config import Config, Variant
+from batch.offline.compare import Request, compare
 from batch.offline.online import OnlinePair, online_pairs
 from batch.workspace.generations import Manifest, claim, write_manifest
 from batch.workspace.impressions import append_impressions
@@ -110,7 +112,7 @@ def test_a_share_that_was_raised_while_both_got_better_makes_no_lead(workspace: 
 
 
 def test_explore_data_and_answers_of_the_fallback_are_left_out(workspace: Workspace) -> None:
-    """The fallback is named as the other policy is, and answers users of both sides."""
+    """The fallback is named as the other policy is, and answers users of both variants."""
     generation = claimed(workspace, "thompson", "popularity", explore_share=0.3)
     logged_under(workspace, 0, generation, ["thompson", "popularity", "uniform"])
     [without] = pairs(workspace)
@@ -162,13 +164,28 @@ def test_two_settings_of_one_policy_after_each_other_are_two_pairs(workspace: Wo
     assert names == [("thompson", "epsilon_greedy:epsilon=0.1"), ("thompson", "epsilon_greedy:epsilon=0.3")]
 
 
+def test_every_two_of_several_variants_are_a_pair_told_by_names_where_they_have_some(workspace: Workspace) -> None:
+    variants = (Variant("flat", posterior="linear"), Variant("deep", posterior="shared"), Variant(policy="greedy"))
+    generation = claim(workspace)
+    write_manifest(workspace, Manifest.new(generation, None, Config(variants)))
+    logged_under(workspace, 0, generation, ["flat", "deep", "greedy"])
+    told = [(pair.policy.variant, pair.against.variant) for pair in pairs(workspace)]
+    flat, deep = "flat (thompson)", "deep (thompson)"
+    assert told == [(flat, deep), (flat, "greedy"), (deep, "greedy")]
+    compared = compare(Request(workspace=workspace.root, policies="uniform,thompson,greedy"), silent)
+    assert [pair.offline is None for pair in compared.online] == [True, False, False]
+    assert agreement_line(compared.online[0]).startswith(
+        "flat (thompson) and deep (thompson) were not both judged offline"
+    )
+
+
 def test_of_generations_that_were_made_elsewhere_the_log_tells_the_names(workspace: Workspace) -> None:
     logged_under(workspace, 0, 7, ["mine", "yours", "uniform"])
     [pair] = pairs(workspace)
     assert (pair.policy.policy, pair.against.policy) == ("mine", "yours")
 
 
-def test_a_side_of_few_users_has_no_interval(workspace: Workspace) -> None:
+def test_a_variant_of_few_users_has_no_interval(workspace: Workspace) -> None:
     users = pl.read_parquet(workspace.users)["user_id"].to_list()
     generation = claimed(workspace, "thompson", "greedy")
     frame = draw_impressions(workspace, day(0), COUNT).with_columns(

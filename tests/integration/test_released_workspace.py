@@ -25,7 +25,7 @@ from batch.offline.online import online_pairs
 from batch.publishing.flips import activate, published_current, rollback
 from batch.publishing.publish import publish
 from batch.publishing.rebuild import rebuild_store
-from batch.store.client import URL_VARIABLE, connect
+from batch.store.client import URL_VARIABLE, connect, read_bytes
 from batch.store.embedded import stop_store
 from batch.workspace.generations import finished, read_manifest, verify_files
 from batch.workspace.workspace import Workspace
@@ -58,9 +58,10 @@ def held(client: redis.Redis, generation: int) -> dict[str, Any]:
     """The meta of a generation in the store, and a digest of its rows in the order of users."""
     digest = blake2b(digest_size=16)
     keys = sorted(client.scan_iter(f"{row_prefix(generation)}*"))
-    for key in keys:
-        digest.update(key + b"\0" + (client.get(key) or b""))
-    return {"meta": (client.get(meta_key(generation)) or b"").decode(), "rows": len(keys), "digest": digest.hexdigest()}
+    for key, row in zip(keys, read_bytes(client, keys), strict=True):
+        digest.update(key + b"\0" + (row or b""))
+    [meta] = read_bytes(client, [meta_key(generation)])
+    return {"meta": (meta or b"").decode(), "rows": len(keys), "digest": digest.hexdigest()}
 
 
 def then(generation: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Evidence of a day: made once, kept while the day's files stay, made again when they change."""
 
 import shutil
+from dataclasses import astuple
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, silent
+from shell import listing
 
 from bandit.errors import InputError
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.executors import SerialExecutor
 from batch.learning.train import Trained, train
 from batch.workspace.generations import claimed, read_manifest
@@ -117,6 +119,31 @@ def test_only_the_evidence_that_a_posterior_needs_is_kept(
     train_once(workspace, config)
     kept = [path for path in workspace.evidence.rglob("*") if path.is_file()]
     assert sorted(str(path.relative_to(workspace.evidence)) for path in kept) == files
+
+
+def test_several_rewards_are_learned_side_by_side_each_as_alone(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 2, COUNT)
+    rewards = ("take:engaged_fraction=0.7", "click", "weighted_sum:take=0.5,take.engaged_fraction=0.7,click=0.5")
+    posteriors = ("linear", "logistic", "logistic")
+    both = zip(posteriors, rewards, strict=True)
+    config = Config(tuple(Variant(f"v{reward[0]}", posterior=posterior, reward=reward) for posterior, reward in both))
+    made = train_once(workspace, config)
+    assert [model[:2] for model in map(astuple, made.models)] == [
+        ("beta", rewards[0]),
+        *zip(posteriors, rewards, strict=True),
+    ]
+    kept = sorted(str(path.relative_to(workspace.evidence)) for path in workspace.evidence.rglob("*2026-01-01*"))
+    sums = ["beta/2026-01-01-2.npz", "beta/2026-01-01-3.npz", "beta/2026-01-01.npz", "linear/2026-01-01.npz"]
+    assert kept == [*sums, "logistic/2026-01-01-2.parquet", "logistic/2026-01-01-3.parquet"]
+    before = listing(workspace.evidence)
+    train_once(workspace, config)
+    assert listing(workspace.evidence) == before
+    for nth, posterior, reward in zip(("", "-2", "-3"), posteriors, rewards, strict=True):
+        alone = train_once(workspace, Config.of(posterior=posterior, reward=reward)).generation
+        expected, arrays = arrays_of(workspace, alone, posterior), arrays_of(workspace, 1, f"{posterior}{nth}")
+        assert expected.keys() == arrays.keys()
+        assert all((arrays[name] == expected[name]).all() for name in expected)
 
 
 def test_kept_evidence_holds_only_the_artworks_that_a_day_showed(workspace: Workspace) -> None:

@@ -5,13 +5,10 @@ from collections.abc import Iterable
 import naive
 import polars as pl
 import pytest
-from drawn import log_days, make_generation, shorten, silent
+from drawn import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
-from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
-from batch.executors import SerialExecutor
-from batch.learning.train import train
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
@@ -107,9 +104,7 @@ def test_variants_of_other_posteriors_rewards_and_floors_are_drawn_for_with_thei
         Variant("logits", "softmax:temperature=0.05", "logistic", "weighted_sum:take=0.5,click=0.5", new_floor=0.2),
     )
     config = Config(variants, seed=SEED, explore_share=0.25, salt="autumn", new_arm_impressions=350)
-    shards = SerialExecutor()
-    folder = train(workspace, config, shards, silent, shard_size=1).folder
-    precompute(workspace, 1, shards, silent, shard_size=1)
+    folder = folder_of(workspace, make_generation(workspace, config=config))
     names = {naive.variant_of(folder, user)["name"] for user in range(0, 600, 30)}
     assert names == {*(variant.name for variant in variants), "uniform"}
     assert_picks_are_the_naive_ones(workspace, 1, range(0, 600, 30))

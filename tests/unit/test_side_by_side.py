@@ -180,6 +180,6 @@ def test_a_log_that_holds_the_live_days_is_told_to_be_one() -> None:
     assert hint in online_lines([after])
     assert hint not in online_lines([both(UP)])
     few = replace(online(None), against=OnlineRate(AGAINST, AGAINST, 12, 300, 0.1, None, None))
-    assert "online: a side has fewer than 30 users, too few for an interval" in online_lines(
+    assert "online: a variant has fewer than 30 users, too few for an interval" in online_lines(
         [beside(few, offline(), before=True)]
     )
