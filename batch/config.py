@@ -1,7 +1,7 @@
 """How a generation is made: its variants, each with what it learns and how it chooses, and what they share."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import fsum
 from typing import Any, Final, NamedTuple, Self
 
@@ -80,8 +80,14 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """What people read: the word of the policy, after the name where that is another."""
-        return label_of(self.name, self.policy)
+        """What people read: the word of the policy, after the name where that is another.
+
+        >>> Variant("softmax", "softmax:temperature=0.1").label, Variant("bold", "softmax:temperature=0.1").label
+        ('softmax:temperature=0.1', 'bold (softmax:temperature=0.1)')
+        """
+        return (
+            self.policy if self.name in {"", self.policy, _policy_name(self.policy)} else f"{self.name} ({self.policy})"
+        )
 
     @property
     def model(self) -> ModelKey:
@@ -92,15 +98,6 @@ class Variant:
     def floors(self) -> Floors:
         """Its floors."""
         return Floors(self.floor, self.new_floor)
-
-
-def label_of(name: str, policy: str) -> str:
-    """What people read of a variant, by its name and the word of its policy.
-
-    >>> label_of("epsilon_greedy", "epsilon_greedy:epsilon=0.1"), label_of("bold", "epsilon_greedy:epsilon=0.1")
-    ('epsilon_greedy:epsilon=0.1', 'bold (epsilon_greedy:epsilon=0.1)')
-    """
-    return policy if name in {"", policy, _policy_name(policy)} else f"{name} ({policy})"
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class Config:
         InputError: a number is out of range, or variants do not fit together.
     """
 
-    variants: tuple[Variant, ...] = field(default=(Variant(),))
+    variants: tuple[Variant, ...] = (Variant(),)
     seed: int = 0
     new_arm_impressions: int = 100
     retention: float = 1.0

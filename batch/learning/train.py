@@ -62,7 +62,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
     tables = read_tables(workspace)
     catalogue = Catalogue.of(tables)
     models: dict[ModelKey, Model] = {}
-    told: list[TrainedModel] = []
+    trained: list[TrainedModel] = []
     for reward in config.rewards:
         learned = learn(
             workspace, catalogue, tables.n_features, config, reward, executor, report, shard_size=shard_size
@@ -75,7 +75,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         for key in [key for key in config.models if key.reward == reward]:
             fitted = fit_model(key.posterior, fitting)
             models[key] = fitted.model
-            told.append(TrainedModel(*key, fitted.prior_precision, fitted.noise_precision))
+            trained.append(TrainedModel(*key, fitted.prior_precision, fitted.noise_precision))
     parent = max(claimed(workspace), default=None)
     manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
     _write(workspace, manifest, tables, published, models)
@@ -83,7 +83,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         generation=manifest.generation,
         folder=folder_of(workspace, manifest.generation),
         variants=tuple(variant.label for variant in config.variants),
-        models=tuple(told),
+        models=tuple(trained),
         days=len(learned.days),
         impressions=learned.impressions,
         unknown=learned.unknown,
