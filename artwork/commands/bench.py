@@ -45,7 +45,7 @@ def kernels_command(
         with progress_bars() as progress:
             report = run(setting, progress)
     except WrongAnswerError as error:
-        errors.print(f"found wanting, nothing more is timed: {error}", markup=False)
+        errors.print(f"failed, nothing more is timed: {error}", markup=False)
         raise typer.Exit(EXIT_WANTING) from None
     emit(report, render, as_json=as_json)
     raise typer.Exit(0 if report.passed else EXIT_WANTING)
@@ -101,7 +101,7 @@ def serving_command(
         with progress_bars() as progress:
             report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
     except WrongAnswerError as error:
-        errors.print(f"found wanting, nothing more is timed: {error}", markup=False)
+        errors.print(f"failed, nothing more is timed: {error}", markup=False)
         raise typer.Exit(EXIT_WANTING) from None
     write(report, html)
     emit(report, render_serving, as_json=as_json)
