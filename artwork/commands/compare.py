@@ -11,12 +11,14 @@ from artwork.compare.world import SEEDS, TITLES, USERS, WorldRequest, compare_wo
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import check_page, emit, errors, progress_bars
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.evaluation.results import USERS as LIKE_USERS
 from bandit.evaluation.targets import LOGGING
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.studies.delay_table import FULL_STEPS
 from batch.datasets.wheels import default_cache
@@ -149,7 +151,13 @@ def compare_command(
     ] = None,
     floor: Annotated[
         float, typer.Option(help="Share spread over all arms, as deployed.", rich_help_panel=_JUDGING)
-    ] = 0.02,
+    ] = FLOOR,
+    new_floor: Annotated[
+        float,
+        typer.Option(
+            help=f"Share of each arm of under {NEW_ARM_IMPRESSIONS} impressions, as deployed.", rich_help_panel=_JUDGING
+        ),
+    ] = NEW_FLOOR,
     replay: Annotated[
         int,
         typer.Option(
@@ -287,6 +295,7 @@ def compare_command(
                     arrival_day=usual_arrival(days, explore_days) if arrival_day is None else arrival_day,
                     arrival_share=arrival_share,
                     floor=floor,
+                    new_floor=new_floor,
                 ),
                 split=split,
                 reward_model=reward_model,
@@ -309,7 +318,7 @@ def compare_command(
         reward=reward,
         reward_model=reward_model,
         split=split,
-        floor=floor,
+        floors=Floors(floor, new_floor),
         replay_batch=replay,
         planned=plan,
         difference=difference,

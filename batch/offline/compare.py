@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bandit.deploying import Floors
 from bandit.errors import InputError, blaming
 from bandit.evaluation import (
     Evaluation,
@@ -77,7 +78,7 @@ class Request:
     folds: int = FOLDS
     split: float = USUAL_SPLIT
     split_at: date | None = None
-    floor: float = 0.02
+    floors: Floors = field(default_factory=Floors)
     replay_batch: int = 0
     planned: bool = False
     difference: float | None = None
@@ -95,8 +96,9 @@ class Request:
         check_split(self.split)
         if self.split_at is not None and self.split != USUAL_SPLIT:
             raise InputError("--split and --split-at both say what is learned from; leave one out")
-        if not 0 <= self.floor <= MOST_FLOOR:
-            raise InputError(f"the floor is {self.floor!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
+        for name, share in (("floor", self.floors.floor), ("new floor", self.floors.new_floor)):
+            if not 0 <= share <= MOST_FLOOR:
+                raise InputError(f"the {name} is {share!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
         if self.difference is None:
             for flag, is_given in (
                 ("--impressions-a-day", self.impressions_a_day is not None),
@@ -137,6 +139,7 @@ class Compared:
     posterior: str
     reward_model: str
     floor: float
+    new_floor: float
     seed: int
     evaluation: Evaluation
     replayed: list[Replayed]
@@ -167,7 +170,7 @@ def compare(request: Request, report: Progress) -> Compared:
     report("learning", 1, steps)
     parts = _parts(data, request, any(each.learns for each in wanted))
     learned_from, judged_by = parts.learned_from, parts.judged_by
-    targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floor)
+    targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floors)
     report("fitting the reward model", 2, steps)
     model = parse_reward_model(request.reward_model, data.features)
     fitted = None if model is None else cross_fit(model, judged_by, request.folds, request.settings.seed)
@@ -200,7 +203,8 @@ def compare(request: Request, report: Progress) -> Compared:
         days=data.days,
         posterior=request.posterior,
         reward_model=request.reward_model,
-        floor=request.floor,
+        floor=request.floors.floor,
+        new_floor=request.floors.new_floor,
         seed=request.settings.seed,
         evaluation=evaluation,
         replayed=replayed,
@@ -238,7 +242,7 @@ def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Progre
             request.posterior if wanted.policy.contextual else "beta",
             request.replay_batch,
             features=data.features,
-            floor=request.floor,
+            floors=request.floors,
             level=request.settings.level,
             seed=request.settings.seed,
             report=partial(report, f"replaying {wanted.word}"),

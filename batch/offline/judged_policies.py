@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bandit.deploying import Floors
 from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import LEARNERS, learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
@@ -111,7 +112,7 @@ def targets_of(
     learned_from: ImpressionLog | None,
     judged_by: ImpressionLog,
     posterior: str,
-    floor: float,
+    floors: Floors,
 ) -> list[Target | LoggingPolicy]:
     """The policies ready to be judged, the logging policy before them; what learns has learned from the first part.
 
@@ -132,7 +133,7 @@ def targets_of(
     for each in wanted:
         if each.policy is not None:
             kind = posterior if each.policy.contextual else "beta"
-            target = PolicyTarget(each.policy, learned(kind), floor, each.word)
+            target = PolicyTarget(each.policy, learned(kind), floors, each.word)
             targets.append(_OwnTarget(each.word, target) if names_a_class(each.word) else target)
         elif each.made is not None:
             targets.append(_OwnTarget(each.word, _fitted(each, first)))
