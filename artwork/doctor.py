@@ -228,10 +228,10 @@ def _program() -> tuple[str, str]:
 
 
 def _store(workspace: Path) -> tuple[str, str]:
-    from batch.append_only import check_append_only  # noqa: PLC0415
-    from batch.embedded import running_store  # noqa: PLC0415
-    from batch.store import URL_VARIABLE  # noqa: PLC0415
-    from batch.store_server import store_folder  # noqa: PLC0415
+    from batch.store.append_only import check_append_only  # noqa: PLC0415
+    from batch.store.client import URL_VARIABLE  # noqa: PLC0415
+    from batch.store.embedded import running_store  # noqa: PLC0415
+    from batch.store.server import store_folder  # noqa: PLC0415
 
     given = os.environ.get(URL_VARIABLE)
     if given:
@@ -247,7 +247,7 @@ def _given_store(url: str) -> tuple[str, str]:
     import redis  # noqa: PLC0415
 
     from bandit.urls import read_store_url, show_url  # noqa: PLC0415
-    from batch.store import store_errors  # noqa: PLC0415
+    from batch.store.client import store_errors  # noqa: PLC0415
 
     options = read_store_url(url).client_options
     with store_errors(url), redis.Redis(**options, socket_timeout=ANSWER_SECONDS) as client:
@@ -264,8 +264,8 @@ def _given_store(url: str) -> tuple[str, str]:
 
 
 def _runtime(workspace: Path) -> tuple[str, str]:
-    from batch.private import check_runtime  # noqa: PLC0415
-    from batch.store_server import socket_of, store_folder  # noqa: PLC0415
+    from batch.store.private import check_runtime  # noqa: PLC0415
+    from batch.store.server import socket_of, store_folder  # noqa: PLC0415
 
     # Which workspace it is decides about the last folder only, which need not be there yet.
     folder = socket_of(_nearest(store_folder(workspace))).parent

@@ -38,10 +38,15 @@ from bandit.objects import (
 )
 
 F64 = npt.NDArray[np.float64]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]  # of any precision
 
 _NOT_ARRAYS: Final = (str, bytes, bytearray, Mapping, Set, Iterator)
 

@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.arrays import hash_array
+from bandit.arrays import U64, hash_array
 from bandit.errors import InputError
 from bandit.kernels.hashing import absorb_each, absorb_pairs
 from bandit.snapshot import hash_base, id64
-
-U64 = npt.NDArray[np.uint64]
 
 
 def hash_ids(ids: Iterable[str]) -> U64:

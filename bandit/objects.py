@@ -1,11 +1,13 @@
 """Values of Python one by one: numbers, names and dates, and those that are missing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import UTC, date
 from decimal import Decimal
 from math import inf
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -13,7 +15,9 @@ import numpy.typing as npt
 
 from bandit.errors import InputError
 
-I64 = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from bandit.arrays import I64
+
 Plain = npt.NDArray[Any]
 
 MOST_INTEGER: Final = 2**63 - 1

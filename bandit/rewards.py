@@ -8,12 +8,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import boolean_array, is_number, real_array
+from bandit.arrays import F64, Bool, boolean_array, is_number, real_array
 from bandit.errors import InputError
 from bandit.words import Word, check_known, parse_word
-
-F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 _SUM_TOLERANCE = 1e-9
 

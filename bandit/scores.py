@@ -8,11 +8,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, real_array
 from bandit.errors import InputError
 from bandit.words import told
-
-F64: TypeAlias = npt.NDArray[np.float64]
 
 LINKS = ("identity", "logit")
 """The scales that scores may be on: that of rewards, or that of log-odds."""

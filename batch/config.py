@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bandit.errors import InputError
 from bandit.policies import Uniform, parse_policy
-from bandit.policies.deciding import FLOOR, NEW_FLOOR
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 from bandit.posterior.checks import checked_retention
 from bandit.rewards import parse_reward
 from bandit.snapshot import MASK64
@@ -33,7 +33,7 @@ class Config:
     seed: int = 0
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
-    new_arm_impressions: int = 100
+    new_arm_impressions: int = NEW_ARM_IMPRESSIONS
     retention: float = 1.0
     reward: str = "take"
     explore_share: float = 0.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -16,6 +16,9 @@ from bandit.kernels.warm import warm
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with (what, done, total) as a job goes on."""
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 """What ``python -P`` is as a variable; a pool takes no flags."""

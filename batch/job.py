@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bandit.errors import InputError, SurroundingsError
+from batch.choosing.precompute import Precomputed, precompute
 from batch.config import Config
-from batch.executors import Executor
-from batch.files import write_json
-from batch.precompute import Precomputed, precompute
-from batch.publish import Published, publish
-from batch.reports import Report
-from batch.store import connect
-from batch.train import Trained, train
-from batch.workspace import Workspace
+from batch.executors import Executor, Progress
+from batch.learning.train import Trained, train
+from batch.publishing.publish import Published, publish
+from batch.store.client import connect
+from batch.workspace.files import write_json
+from batch.workspace.workspace import Workspace
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_SECONDS = 366 * 86400
@@ -36,7 +35,7 @@ def run(
     config: Config,
     executor: Executor,
     url: str,
-    report: Report,
+    report: Progress,
     *,
     shard_size: int,
 ) -> Ran:

@@ -8,8 +8,8 @@ from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
+from loadtest.driver.load import Load
 from loadtest.errors import InputError
-from loadtest.load import Load
 from loadtest.targets import Targets, asking_users
 
 REQUESTS: Final = 20_000

@@ -13,8 +13,8 @@ from loadtest.errors import InputError
 from loadtest.find_max import find_max
 from loadtest.options import make_parser
 from loadtest.report import as_json, as_text, found_text, step_text
-from loadtest.run import Plan, check_ready, run
 from loadtest.targets import read_targets
+from loadtest.users.run import Plan, check_ready, run
 from loadtest.verdict import Budgets, judge, read_budgets
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from loadtest.asking import Asking
-from loadtest.ceiling import HELD_SHARE, Ceiling, ceiling
+from loadtest.driver.ceiling import HELD_SHARE, Ceiling, ceiling
+from loadtest.driver.open_loop import Drive, Load, drive
 from loadtest.errors import RunError
-from loadtest.open_loop import Drive, Load, drive
 
 FIRST_RATE: Final = 200.0
 """A service that does not hold this many requests a second has no highest rate worth looking for."""

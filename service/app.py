@@ -5,22 +5,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
-from service import documentation, probes, problems
-from service.application import Application
-from service.body_limit import BodyLimit
-from service.health import Health
+from service.http import documentation, probes, problems
+from service.http.application import Application
+from service.http.body_limit import BodyLimit
+from service.http.middleware import RequestMetrics
+from service.http.routes import look_up_routes
 from service.keys import Keys, load_keys
 from service.logs import loop_trouble
-from service.look_up import LookUp
-from service.metrics import Metrics
-from service.middleware import RequestMetrics
-from service.poller import Poller
-from service.routes import look_up_routes
-from service.rows import JoinedRows, Rows
+from service.lookup.look_up import LookUp
+from service.lookup.poller import Poller
+from service.lookup.rows import JoinedRows, Rows, end
+from service.lookup.store import MemoryStore, RedisStore, Store
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.state import LifespanState, Service
-from service.store import MemoryStore, RedisStore, Store
-from service.tasks import end
 
 POLL_DEADLINE_MS: Final = 1000.0
 """Polls are patient where requests are not: a catalogue is larger than a row, and nobody waits for it."""

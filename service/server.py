@@ -10,10 +10,10 @@ from typing import Final, cast
 import uvicorn
 
 from service.app import create_app
+from service.http.protocol import Connection, Departure
 from service.listening import BACKLOG, address_of, bind, room_for
 from service.logs import configure_logs, server_log_config
-from service.metrics import Metrics
-from service.protocol import Connection, Departure
+from service.metrics.metrics import Metrics
 from service.settings import Settings
 
 __all__ = ["address_of", "bind", "serve"]
@@ -66,8 +66,6 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer from now on."""
-        import service.exposition  # noqa: F401, PLC0415 - not while the first scrape waits, and look-ups behind it
-
         await super().startup(sockets)
         # What is there by now stays: without it, each full collection would look at all of it, which takes milliseconds.
         gc.collect()

@@ -8,8 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bandit.errors import InputError
 from bandit.urls import URL_VARIABLE, read_store_url
-from service.keys import load_keys
-from service.limits import (
+from service.http.limits import (
     MAX_BODY_BYTES,
     MAX_CLIENT_CONNECTIONS,
     MAX_CONNECTIONS,
@@ -17,6 +16,7 @@ from service.limits import (
     MAX_QUERY_BYTES,
     MAX_TITLES,
 )
+from service.keys import load_keys
 
 PREFIX = "ARTWORK_"
 

@@ -7,13 +7,13 @@ from typing import TypedDict, cast
 
 from starlette.requests import HTTPConnection
 
-from service.catalogue import Serving
-from service.health import Health
+from service.http.problems import ProblemError
 from service.keys import Keys
-from service.look_up import LookUp
-from service.metrics import Metrics
-from service.poller import Poller
-from service.problems import ProblemError
+from service.lookup.catalogue import Serving
+from service.lookup.look_up import LookUp
+from service.lookup.poller import Poller
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
 
 
 @dataclass

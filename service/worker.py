@@ -9,9 +9,9 @@ from typing import Final
 
 from bandit.boundary import run, write_out
 from bandit.errors import InputError, SurroundingsError
-from service.counters import mapped
 from service.listening import share
-from service.metrics import Metrics
+from service.metrics.counters import mapped
+from service.metrics.metrics import Metrics
 from service.server import serve
 from service.settings import load_settings
 from service.workers import Order

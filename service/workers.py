@@ -20,9 +20,9 @@ from typing import Any, Final, Self, cast
 import structlog
 
 from bandit.errors import SurroundingsError
-from service.counters import shared_memory
 from service.logs import configure_logs
-from service.metrics import BLOCK_SLOTS
+from service.metrics.counters import shared_memory
+from service.metrics.metrics import BLOCK_SLOTS
 from service.settings import Settings
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

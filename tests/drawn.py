@@ -8,17 +8,17 @@ import polars as pl
 import redis
 
 from bandit.snapshot import row_key
-from batch.catalogue import Catalogue
+from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.executors import Executor, SerialExecutor
-from batch.flips import read_current
-from batch.generations import read_manifest
-from batch.impressions import append_impressions
-from batch.precompute import precompute
-from batch.store import read_bytes
-from batch.tables import read_tables
-from batch.train import train
-from batch.workspace import Workspace
+from batch.learning.train import train
+from batch.publishing.flips import read_current
+from batch.store.client import read_bytes
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import read_manifest
+from batch.workspace.impressions import append_impressions
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 FIRST_DAY = date(2026, 1, 1)
 ALL_BLOCKS = 1000

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from shell import environment
 from visitors import HANG_SECONDS
 
-from artwork.bench.faults.store import BreakableStore
-from artwork.serving import free_port
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.service_process import free_port
 
 DEADLINE_MS = 40
 """Of a store read: far enough from 250 ms, and long enough that a busy machine does not miss it all the time."""

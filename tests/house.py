@@ -7,7 +7,7 @@ import numpy as np
 from artwork.demo.answers import Answers, ServiceClient
 from artwork.demo.loop import Loop
 from artwork.demo.visits import Visits
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 N_USERS, N_TITLES = 100, 20
 

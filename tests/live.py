@@ -7,9 +7,9 @@ import polars as pl
 from drawn import draw_impressions
 
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.generations import folder_of
-from batch.impressions import append_impressions
-from batch.workspace import Workspace
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import append_impressions
+from batch.workspace.workspace import Workspace
 
 
 def log_live_day(workspace: Workspace, day: date, generation: int, count: int) -> pl.DataFrame:

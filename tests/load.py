@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from visitors import HANG_SECONDS, Answer, Visitor
 
-from artwork.bench.faults.ground import Ground
+from artwork.bench.testbed.checkable_generations import Ground
 
 ANSWER_SECONDS = 0.25
 """Within this every answer has come, whatever the store does."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from visitors import HANG_SECONDS, complaint
 
-from artwork.bench.faults.ground import Ground
+from artwork.bench.testbed.checkable_generations import Ground
 
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST instead of FIN
 

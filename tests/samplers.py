@@ -4,8 +4,9 @@ from typing import Self
 
 import numpy as np
 
-from artwork.bench.data import F64, I64, Log, learned
+from artwork.bench.kernels.data import Log, learned
 from artwork.bench.rivals.base import Rival
+from bandit.arrays import F64, I64
 
 
 class Sampler(Rival):

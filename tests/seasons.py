@@ -6,10 +6,10 @@ from typing import Any
 
 from artwork.compare.scenes import scene_of
 from bandit.policies import parse_policy
-from bandit.simulation.contender import Contender
 from bandit.simulation.scene import Scene
-from bandit.simulation.season import Season
-from bandit.simulation.simulate import Played, simulate
+from bandit.simulation.seasons.contender import Contender
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.seasons.simulate import Played, simulate
 from batch.datasets import synthetic
 
 USERS, TITLES = 40, 10

@@ -8,7 +8,7 @@ from math import isclose
 from typing import Any
 from urllib.parse import urlsplit
 
-from artwork.bench.faults.ground import ARTWORKS, FALLBACK_POLICY, POLICY, Ground
+from artwork.bench.testbed.checkable_generations import ARTWORKS, FALLBACK_POLICY, POLICY, Ground
 from bandit.snapshot import TOTAL_WEIGHT
 
 HANG_SECONDS = 30.0

@@ -13,11 +13,11 @@ import uvloop
 from asgi import published
 
 from service.app import create_app
-from service.application import Application
-from service.protocol import Connection, Departure
+from service.http.application import Application
+from service.http.protocol import Connection, Departure
+from service.lookup.store import MemoryStore
 from service.settings import Settings
 from service.state import Service
-from service.store import MemoryStore
 
 HANG_SECONDS = 20.0
 LOOK_UP = "/v1/users/ann/titles/t0/artwork"

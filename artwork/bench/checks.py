@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import numpy as np
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import Log
+from bandit.arrays import F64
 from bandit.errors import ArtworkError
 from bandit.policies import Decisions, quantise
 from bandit.policies.deciding import FLOOR

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from artwork.bench.checks import WrongAnswerError
-from artwork.bench.kernels import run
+from artwork.bench.kernels.run import run
+from artwork.bench.kernels.setting import Setting
+from artwork.bench.kernels.table import render
 from artwork.bench.rivals import find_rivals
-from artwork.bench.setting import Setting
-from artwork.bench.table import render
 from artwork.bench.timing import Pace
-from artwork.options import JsonOption
-from artwork.output import emit, errors, progress_bars
+from artwork.console.options import JsonOption
+from artwork.console.output import emit, errors, progress_bars
 
 EXIT_WANTING = 1
 

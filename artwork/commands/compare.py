@@ -9,23 +9,25 @@ import typer
 
 from artwork.compare.world import SEEDS, TITLES, USERS, WorldRequest, compare_world
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
-from artwork.output import check_page, emit, errors, progress_bars
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.output import check_page, emit, errors, progress_bars
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.estimate import LEVEL, RESAMPLES
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.evaluation.results import USERS as LIKE_USERS
 from bandit.evaluation.targets import LOGGING
-from bandit.simulation.delay_table import FULL_STEPS
-from bandit.simulation.season import Season
-from batch.compare import DEFAULT_POLICIES, EXPLORE_SHARE, Request, compare
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.studies.delay_table import FULL_STEPS
 from batch.datasets.wheels import default_cache
 from batch.logs.cells import EPOCHS
 from batch.logs.columns import KNOWN, parse_columns
 from batch.logs.contexts import MEAN, REFUSE
 from batch.logs.open_bandit import NAMES
 from batch.logs.workspace_log import WORKSPACE
+from batch.offline.compare import DEFAULT_POLICIES, EXPLORE_SHARE, Request, compare
 
 CHAPELLE_LI: Final = "chapelle-li"
 WORLDS: Final = ("movielens", "synthetic", CHAPELLE_LI)
@@ -149,7 +151,13 @@ def compare_command(
     ] = None,
     floor: Annotated[
         float, typer.Option(help="Share spread over all arms, as deployed.", rich_help_panel=_JUDGING)
-    ] = 0.02,
+    ] = FLOOR,
+    new_floor: Annotated[
+        float,
+        typer.Option(
+            help=f"Share of each arm of under {NEW_ARM_IMPRESSIONS} impressions, as deployed.", rich_help_panel=_JUDGING
+        ),
+    ] = NEW_FLOOR,
     replay: Annotated[
         int,
         typer.Option(
@@ -287,6 +295,7 @@ def compare_command(
                     arrival_day=usual_arrival(days, explore_days) if arrival_day is None else arrival_day,
                     arrival_share=arrival_share,
                     floor=floor,
+                    new_floor=new_floor,
                 ),
                 split=split,
                 reward_model=reward_model,
@@ -309,7 +318,7 @@ def compare_command(
         reward=reward,
         reward_model=reward_model,
         split=split,
-        floor=floor,
+        floors=Floors(floor, new_floor),
         replay_batch=replay,
         planned=plan,
         difference=difference,
@@ -336,8 +345,8 @@ def _refuse_unused(context: typer.Context, world: str | None) -> None:
 
 def _compare_log(request: Request, path: Path, as_json: bool) -> None:
     # Imported here: the simulated worlds do without.
-    from artwork.compare.html import write  # noqa: PLC0415
-    from artwork.compare.text import render  # noqa: PLC0415
+    from artwork.reports.log_page import write  # noqa: PLC0415
+    from artwork.reports.log_text import render  # noqa: PLC0415
 
     with progress_bars() as progress:
         made = compare(request, progress)
@@ -350,8 +359,8 @@ def _compare_log(request: Request, path: Path, as_json: bool) -> None:
 
 
 def _compare_world(request: WorldRequest, path: Path, as_json: bool) -> None:
-    from artwork.compare.world_html import write  # noqa: PLC0415
-    from artwork.compare.world_text import render  # noqa: PLC0415
+    from artwork.reports.world_page import write  # noqa: PLC0415
+    from artwork.reports.world_text import render  # noqa: PLC0415
 
     with progress_bars() as progress:
         made = compare_world(request, progress)

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
-from artwork.output import emit, progress_bars
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.output import emit, progress_bars
 from batch.datasets import example, movielens, synthetic
 from batch.datasets.dataset import write
 from batch.datasets.movielens_files import read_grouplens
 from batch.datasets.wheels import default_cache
-from batch.tables import Report, check
-from batch.workspace import Workspace
+from batch.workspace.tables import Report, check
+from batch.workspace.workspace import Workspace
 
 GROUPLENS_TERMS = (
     "MovieLens-100K is GroupLens' (University of Minnesota): for research; no redistribution and no commercial use without "

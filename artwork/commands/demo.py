@@ -7,12 +7,12 @@ import typer
 
 from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
+from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
+from artwork.console.output import emit, say
 from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.play import Plan, play
-from artwork.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.output import emit, say
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config

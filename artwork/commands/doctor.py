@@ -2,9 +2,9 @@
 
 import typer
 
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import emit, progress_bars
 from artwork.doctor import EXIT_UNFIT, examine, render
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit, progress_bars
 
 
 def register(app: typer.Typer) -> None:

@@ -9,16 +9,16 @@ from rich.table import Table
 
 from artwork.commands.generations import render_table
 from artwork.commands.jobs import GenerationOption
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import emit
 from bandit.errors import InputError, SurroundingsError
-from batch.embedded import store_url
-from batch.explain import explain
-from batch.explanation import Contribution, ExplainedArtwork, Explanation
-from batch.flips import read_current
-from batch.generations import read_manifest
-from batch.store import connect, store_errors
-from batch.workspace import Workspace
+from batch.choosing.explain import explain
+from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
+from batch.publishing.flips import read_current
+from batch.store.client import connect, store_errors
+from batch.store.embedded import store_url
+from batch.workspace.generations import read_manifest
+from batch.workspace.workspace import Workspace
 
 _SMALLEST = 5e-5  # of a contribution that is told: smaller ones would read +0.0000
 

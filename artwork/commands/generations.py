@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit, printed
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import emit, printed
 from bandit.errors import InputError
-from batch.embedded import store_url
-from batch.flips import Flipped, activate, published_current, rollback
-from batch.generations import Manifest, claimed, read_manifest
-from batch.store import connect, store_errors
-from batch.sweep import generations_in_store
-from batch.workspace import Workspace
+from batch.publishing.flips import Flipped, activate, published_current, rollback
+from batch.publishing.sweep import generations_in_store
+from batch.store.client import connect, store_errors
+from batch.store.embedded import store_url
+from batch.workspace.generations import Manifest, claimed, read_manifest
+from batch.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

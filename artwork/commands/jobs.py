@@ -5,22 +5,22 @@ from typing import Annotated
 
 import typer
 
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
-from artwork.output import emit, errors, progress_bars
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
+from batch.choosing.precompute import Precomputed, precompute
 from batch.config import POSTERIORS, Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.embedded import store_url
 from batch.executors import EXECUTORS, open_executor
-from batch.generations import resolve
 from batch.job import Ran, parse_duration, run, run_every
-from batch.precompute import Precomputed, precompute
-from batch.publish import Published, publish
-from batch.store import connect
-from batch.tables import read_tables
-from batch.train import Trained, train
-from batch.workspace import Workspace
+from batch.learning.train import Trained, train
+from batch.publishing.publish import Published, publish
+from batch.store.client import connect
+from batch.store.embedded import store_url
+from batch.workspace.generations import resolve
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from artwork.bench.testbed.service_process import running_service
 from artwork.commands.jobs import prepare
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.serving import running_service
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from bandit.errors import InputError
 from loadtest.address import WrongAddressError, read_host, read_key
 

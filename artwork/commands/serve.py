@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import emit
 from bandit.errors import SurroundingsError
 from bandit.urls import show_url
 
@@ -65,7 +65,7 @@ def serve_command(
 
 
 def _announce(url: str, store: str, *, as_json: bool) -> None:
-    from service.example import find_example  # noqa: PLC0415
+    from service.lookup.example import find_example  # noqa: PLC0415
 
     example = find_example(store)
     with suppress(SurroundingsError, SystemExit):  # nobody reads where it answers, which is no reason not to
@@ -78,7 +78,7 @@ def _workspace_defaults(given: set[str], workspace: Path) -> dict[str, Any]:
     if "kept_catalogue" not in given:
         defaults["kept_catalogue"] = workspace / "service" / "catalogue.bin"
     if "redis_url" not in given:
-        from batch.embedded import store_url  # noqa: PLC0415
+        from batch.store.embedded import store_url  # noqa: PLC0415
 
         defaults["redis_url"] = store_url(workspace)
     return defaults

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from artwork.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.output import emit, errors, progress_bars
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError, SurroundingsError
-from batch.embedded import EmbeddedStore, running_store, start_store, stop_store
-from batch.store import URL_VARIABLE, connect, store_errors
-from batch.store_server import store_folder
+from batch.store.client import URL_VARIABLE, connect, store_errors
+from batch.store.embedded import EmbeddedStore, running_store, start_store, stop_store
+from batch.store.server import store_folder
 
 if TYPE_CHECKING:  # which loads polars
-    from batch.rebuild import Rebuilt
+    from batch.publishing.rebuild import Rebuilt
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def rebuild_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Jso
 
     Example: artwork store rebuild --workspace workspace
     """
-    from batch.rebuild import rebuild_store  # noqa: PLC0415 - the other commands do without polars and numba
-    from batch.workspace import Workspace  # noqa: PLC0415
+    from batch.publishing.rebuild import rebuild_store  # noqa: PLC0415 - the other commands do without polars and numba
+    from batch.workspace.workspace import Workspace  # noqa: PLC0415
 
     _note_other_store()
     with progress_bars() as report:
@@ -94,7 +94,7 @@ def rebuild_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Jso
 
 def read_status(root: Path) -> Status:
     """Ask the embedded Valkey of a workspace, if it runs."""
-    from batch.flips import read_current  # noqa: PLC0415
+    from batch.publishing.flips import read_current  # noqa: PLC0415
 
     if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a folder that this user may not look into
         raise InputError(f"{root} is not a folder; expected a workspace")

@@ -7,9 +7,9 @@ import numpy as np
 
 from artwork.compare.tasks import repeat
 from bandit.errors import InputError
-from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
-from bandit.simulation.delay_table import FULL_STEPS, Comparison, Figure, Row, compare
-from batch.reports import Report
+from bandit.simulation.studies.chapelle_li import Repetition, delays_of, regrets_of
+from bandit.simulation.studies.delay_table import FULL_STEPS, Comparison, Figure, Row, compare
+from batch.executors import Progress
 
 _SERIAL_STEPS = 20_000_000  # under this many simulated steps, starting processes takes longer than they save
 _HEADER = (
@@ -26,7 +26,7 @@ class ComparedDelays:
     seconds: float
 
 
-def compare_delays(steps: int, repetitions: int, delays: str, seed: int, report: Report) -> ComparedDelays:
+def compare_delays(steps: int, repetitions: int, delays: str, seed: int, report: Progress) -> ComparedDelays:
     """Run the experiment.
 
     Raises:

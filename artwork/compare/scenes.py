@@ -4,18 +4,18 @@ from typing import Final
 
 from bandit.errors import InputError
 from bandit.simulation.scene import Scene
-from batch.contexts import context_matrix
 from batch.datasets import movielens, synthetic
 from batch.datasets.dataset import DataSet
 from batch.datasets.wheels import default_cache
-from batch.reports import Report
+from batch.executors import Progress
+from batch.workspace.tables import context_matrix
 
 MOVIELENS: Final = "movielens"
 SYNTHETIC: Final = "synthetic"
 SCENES: Final = (MOVIELENS, SYNTHETIC)
 
 
-def make_scenes(world: str, seeds: range, users: int, titles: int, report: Report) -> list[Scene]:
+def make_scenes(world: str, seeds: range, users: int, titles: int, report: Progress) -> list[Scene]:
     """A scene a seed; the users and titles of ``movielens`` are those rated most at every seed, its artworks are drawn anew.
 
     Raises:

@@ -5,8 +5,7 @@ from concurrent.futures import BrokenExecutor
 from typing import TypeVar
 
 from bandit.errors import SurroundingsError
-from batch.executors import open_executor
-from batch.reports import Report
+from batch.executors import Progress, open_executor
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -16,7 +15,7 @@ def repeat(
     executor_name: str,
     task: Callable[[Task], Result],
     tasks: Sequence[Task],
-    report: Report,
+    report: Progress,
     what: str = "repetitions",
 ) -> list[Result]:
     """The results of all tasks, in order; ``what`` they are is told to ``report``.

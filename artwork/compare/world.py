@@ -9,16 +9,16 @@ from artwork.compare.world_words import parse_learners, parse_words
 from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation import Settings, parse_estimator
-from bandit.simulation.contender import Contender, contenders_of
-from bandit.simulation.estimator_table import Accuracy, accuracies
 from bandit.simulation.scene import Scene
-from bandit.simulation.season import Season
-from bandit.simulation.season_run import Ran, Run, ran
-from bandit.simulation.season_table import Standing, standings
-from bandit.simulation.truths import Judging
-from bandit.simulation.visits import PAGE_TITLES, VISITS_A_USER
-from batch.reports import Report
-from batch.reward_model_words import parse_reward_model
+from bandit.simulation.seasons.contender import Contender, contenders_of
+from bandit.simulation.seasons.estimator_table import Accuracy, accuracies
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.seasons.season_run import Ran, Run, ran
+from bandit.simulation.seasons.season_table import Standing, standings
+from bandit.simulation.seasons.truths import Judging
+from bandit.simulation.seasons.visits import PAGE_TITLES, VISITS_A_USER
+from batch.executors import Progress
+from batch.offline.reward_models import parse_reward_model
 
 USERS, TITLES, SEEDS = 200, 40, 10
 """How large a world is by default."""
@@ -68,7 +68,7 @@ class ComparedWorld:
     seconds: float
 
 
-def compare_world(request: WorldRequest, report: Report) -> ComparedWorld:
+def compare_world(request: WorldRequest, report: Progress) -> ComparedWorld:
     """Simulate every contender at every seed, and judge each by the logs of the others.
 
     Raises:

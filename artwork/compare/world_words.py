@@ -2,8 +2,8 @@
 
 from bandit.errors import InputError
 from bandit.policies import Policy
-from bandit.simulation.season import HOURS_A_DAY
-from batch.judged_policies import parse_policies
+from bandit.simulation.seasons.season import HOURS_A_DAY
+from batch.offline.judged_policies import parse_policies
 
 
 def parse_learners(text: str) -> list[tuple[str, Policy]]:

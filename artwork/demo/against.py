@@ -5,21 +5,22 @@ from datetime import timedelta
 
 import numpy as np
 
-from artwork.compare.online_sheets import online_lines, online_sheet
+from artwork.console.tables import printed
 from artwork.demo.days import FIRST_DAY
-from artwork.sheets import printed
+from artwork.reports.live_tables import online_lines, online_sheet
+from bandit.arrays import Bool
+from bandit.deploying import Floors
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation, Settings
 from bandit.hashing import hash_ids
-from bandit.impressions import Bool
-from batch.compare import Request, compare
+from batch.choosing.variants import on_other_side
 from batch.config import Config
-from batch.online import online_pairs
-from batch.reports import Report
-from batch.side_by_side import SideBySide, beside
-from batch.sides import on_other_side
-from batch.tables import Tables
-from batch.workspace import Workspace
+from batch.executors import Progress
+from batch.offline.compare import Request, compare
+from batch.offline.online import online_pairs
+from batch.offline.side_by_side import SideBySide, beside
+from batch.workspace.tables import Tables
+from batch.workspace.workspace import Workspace
 
 _ESTIMATOR = "dr"
 
@@ -38,14 +39,14 @@ def own_side(config: Config, tables: Tables) -> Bool:
     return np.logical_not(other)
 
 
-def judge_offline(workspace: Workspace, config: Config, report: Report) -> Evaluation:
+def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Evaluation:
     """What the log so far says of both policies: learned from its first half, judged by the second."""
     request = Request(
         workspace=workspace.root,
         policies=_words(config),
         posterior=config.posterior,
         reward=config.reward,
-        floor=config.floor,
+        floors=Floors(config.floor, config.new_floor, config.new_arm_impressions),
         settings=_settings(config),
     )
     return compare(request, report).evaluation

@@ -9,20 +9,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from hdrh.histogram import HdrHistogram
 
-from artwork.demo.visits import I64, Visits
+from artwork.demo.visits import Visits
+from bandit.arrays import F64, I64
 from bandit.errors import SurroundingsError
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.catalogue import Catalogue
-from batch.files import read_parquet
-from batch.generations import picks_files, read_manifest
-from batch.reports import Report
-from batch.workspace import Workspace
-
-F64 = npt.NDArray[np.float64]
+from batch.executors import Progress
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import picks_files, read_manifest
+from batch.workspace.workspace import Workspace
 
 _LONGEST_US = 60_000_000
 
@@ -75,7 +73,7 @@ class ServiceClient:
                 raise SurroundingsError(f"the service did not take up generation {generation} within {seconds:g} s")
             time.sleep(0.05)
 
-    def ask(self, visits: Visits, report: Report) -> Answers:
+    def ask(self, visits: Visits, report: Progress) -> Answers:
         """Look every page up, one request a page.
 
         Raises:

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from artwork.demo.answers import Answers
 from artwork.demo.newcomers import NewcomerResult
 from artwork.demo.visits import Visits
+from bandit.arrays import F64
 from bandit.rewards import EngagedTake
 from bandit.simulation.world import Responses, World
-from batch.catalogue import Catalogue
-from batch.tables import Tables
-
-F64 = npt.NDArray[np.float64]
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.tables import Tables
 
 FIRST_DAY = date(2026, 1, 1)
 """Simulated days are dated from here."""

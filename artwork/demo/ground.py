@@ -11,9 +11,9 @@ from batch.datasets import movielens
 from batch.datasets.dataset import write
 from batch.datasets.ratings import Ratings
 from batch.datasets.wheels import default_cache
-from batch.embedded import stop_store
-from batch.files import write_json
-from batch.workspace import Workspace
+from batch.store.embedded import stop_store
+from batch.workspace.files import write_json
+from batch.workspace.workspace import Workspace
 
 MARKER = "demo.json"
 DEFAULT_TITLES = 200

@@ -8,20 +8,20 @@ import numpy as np
 
 from artwork.demo.answers import Answers, ServiceClient, read_picks
 from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
-from artwork.demo.newcomers import Flags, bring_back, judge_newcomers, newcomers, world_of
+from artwork.demo.newcomers import bring_back, judge_newcomers, newcomers, world_of
 from artwork.demo.visits import Visits, day_random, draw_visits
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
-from batch.catalogue import Catalogue
+from batch.choosing.precompute import precompute
 from batch.config import Config
-from batch.executors import Executor, SerialExecutor
-from batch.impressions import append_impressions
+from batch.executors import Executor, Progress, SerialExecutor
 from batch.job import Ran, run
-from batch.precompute import precompute
-from batch.reports import Report
-from batch.tables import Tables, read_tables
-from batch.train import train
-from batch.workspace import Workspace
+from batch.learning.train import train
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.impressions import append_impressions
+from batch.workspace.tables import Tables, read_tables
+from batch.workspace.workspace import Workspace
 
 EXPLORE_DAYS = 4
 """Days of explore data under the uniform policy before the policy takes over."""
@@ -44,7 +44,7 @@ class Loop:
     tables: Tables
     catalogue: Catalogue
     world: World
-    new: Flags
+    new: Bool
     executor: Executor
 
     @classmethod
@@ -69,18 +69,18 @@ class Loop:
         whole = Loop.of(self.workspace, self.config)
         return replace(whole, new=newcomers(whole.catalogue, self.catalogue))
 
-    def explore(self, day: int, report: Report) -> DayResult:
+    def explore(self, day: int, report: Progress) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
         config = replace(self.config, policy="uniform", other_policy="")
         made = train(self.workspace, config, self.executor, report, shard_size=_SHARD_SIZE)
         precompute(self.workspace, made.generation, self.executor, report, shard_size=_SHARD_SIZE)
         return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))
 
-    def learn(self, url: str, report: Report) -> Ran:
+    def learn(self, url: str, report: Progress) -> Ran:
         """A night: a generation from all impressions so far, published."""
         return run(self.workspace, self.config, self.executor, url, report, shard_size=_SHARD_SIZE)
 
-    def live(self, day: int, client: ServiceClient, report: Report) -> DayResult:
+    def live(self, day: int, client: ServiceClient, report: Progress) -> DayResult:
         """A day of visits that ask the running service for every artwork."""
         return self._day(day, lambda visits: client.ask(visits, report))
 

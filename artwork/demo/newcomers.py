@@ -5,20 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from artwork.demo.answers import Answers
 from artwork.demo.visits import Visits
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from bandit.snapshot import keyed_hash
-from batch.catalogue import Catalogue
-from batch.files import read_parquet, replace_file, write_parquet
-from batch.tables import read_tables
-from batch.workspace import Workspace
-
-Flags = npt.NDArray[np.bool_]
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet, replace_file, write_parquet
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 PURPOSE = "newcomer"
 """Of the keyed hash that says which artworks are held back."""
@@ -100,14 +98,14 @@ def world_of(workspace: Workspace, catalogue: Catalogue) -> World:
     )
 
 
-def newcomers(catalogue: Catalogue, before: Catalogue) -> Flags:
+def newcomers(catalogue: Catalogue, before: Catalogue) -> Bool:
     """Which artworks of a catalogue were not in the one before, (a,)."""
     keys = ["title_id", "artwork_id"]
     known = catalogue.frame.join(before.frame.select(*keys, known=True), on=keys, how="left", maintain_order="left")
     return known["known"].is_null().to_numpy()
 
 
-def judge_newcomers(world: World, catalogue: Catalogue, new: Flags, visits: Visits, answers: Answers) -> NewcomerResult:
+def judge_newcomers(world: World, catalogue: Catalogue, new: Bool, visits: Visits, answers: Answers) -> NewcomerResult:
     """How a day treated new artworks (a,), of which there is at least one."""
     share = np.bincount(catalogue.titles, weights=new) / np.diff(catalogue.starts)  # (t,)
     at = np.flatnonzero(share[visits.flat_titles] > 0)

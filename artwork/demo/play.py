@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from artwork.bench.testbed.service_process import running_service
+from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
 from artwork.demo.days import DayResult
 from artwork.demo.ground import Ground, prepare_ground
@@ -15,13 +17,11 @@ from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.verdict import judge_policy
-from artwork.output import progress_bars
-from artwork.serving import running_service
 from bandit.evaluation import Evaluation
 from batch.config import Config
-from batch.embedded import stop_store, store_url
 from batch.job import Ran
-from batch.side_by_side import SideBySide
+from batch.offline.side_by_side import SideBySide
+from batch.store.embedded import stop_store, store_url
 
 _POLL_SECONDS = "0.2"
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from artwork.demo.days import DayResult
-from bandit.impressions import Bool
+from bandit.arrays import Bool
 
 LEVEL = 0.95
 _RESAMPLES = 2000

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import I64
 from bandit.simulation.world import World
 from bandit.snapshot import SIMULATION, hash_base
-
-I64 = npt.NDArray[np.int64]
 
 PAGE_TITLES = 40
 VISITS_A_USER = 4

@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import label_array, numbered, real_array
+from bandit.arrays import F64, Bool, label_array, numbered, real_array
 from bandit.errors import InputError
-from bandit.evaluation.sample import F64, Sample, users_of_decisions
-from bandit.impressions import Bool, checked_propensities
+from bandit.evaluation.sample import Sample, users_of_decisions
+from bandit.impressions import checked_propensities
 from bandit.policies.base import mask_rows
 from bandit.posterior.checks import checked_arms, checked_rewards
 

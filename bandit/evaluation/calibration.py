@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandit.evaluation.sample import F64, Sample
+from bandit.arrays import F64
+from bandit.evaluation.sample import Sample
 
 _ROUNDING = 1e-9  # a policy judged on its own log has weights of 1 and no error
 _AT_A_TIME = 65_536  # impressions whose contexts are held as float64

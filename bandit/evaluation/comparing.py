@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit.arrays import ordered_array
+from bandit.arrays import F64, I64, ordered_array
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
 from bandit.evaluation.estimate import (
@@ -38,7 +38,7 @@ from bandit.evaluation.results import (
     PolicyResult,
     Settings,
 )
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
 from bandit.posterior.checks import integer_column

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bandit.arrays import F64
 from bandit.evaluation.calibration import unsupported_share
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.fragility import fragility
@@ -15,7 +16,7 @@ from bandit.evaluation.intervals.hall import hall_interval
 from bandit.evaluation.intervals.normal import Interval, influences
 from bandit.evaluation.overlap import effective_rewards, few_rewards, is_refused
 from bandit.evaluation.results import Difference, Settings
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
 
 _ROUNDING = 1e-9

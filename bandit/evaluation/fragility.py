@@ -4,8 +4,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from bandit.arrays import F64
 from bandit.evaluation.intervals.normal import Interval
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 
 FEW_UNITS: Final = 200
 """With as many users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for."""

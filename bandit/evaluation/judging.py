@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from bandit.arrays import numbered
+from bandit.arrays import F64, I64, numbered
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table, supported
 from bandit.evaluation.results import LOG, USERS
 from bandit.evaluation.reward_models import CrossFitted
-from bandit.evaluation.sample import F64, I64, Sample, reward_range_of, users_of_decisions
+from bandit.evaluation.sample import Sample, reward_range_of, users_of_decisions
 from bandit.evaluation.targets import LoggingPolicy, Target
 from bandit.impressions import ImpressionLog
 

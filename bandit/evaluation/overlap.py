@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.arrays import is_number
+from bandit.arrays import F64, is_number
 from bandit.errors import InputError
 from bandit.evaluation.calibration import (
     NOTHING,
@@ -17,7 +17,7 @@ from bandit.evaluation.calibration import (
     worst_shown_arm,
 )
 from bandit.evaluation.intervals.hall import effective_count
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 
 OK = "ok"
 INSUFFICIENT = "insufficient overlap"

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from bandit.arrays import is_number
+from bandit.arrays import F64, I64, is_number
 from bandit.errors import InputError
 from bandit.evaluation.differences import lead_errors
 from bandit.evaluation.estimators import parse_estimator
 from bandit.evaluation.intervals.hall import MOST_FREEDOM
 from bandit.evaluation.results import Evaluation
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
 

@@ -7,14 +7,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import is_count, numbered
+from bandit.arrays import F64, I64, is_count, numbered
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.estimate import check_uniform
 from bandit.evaluation.estimators import Terms
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval, standard_error
 from bandit.evaluation.judging import samples_of
 from bandit.evaluation.learning import Learned, learn
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.evaluation.splitting import in_time
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog
@@ -50,7 +51,7 @@ def replay_learning(
     batch_size: int,
     *,
     features: npt.ArrayLike | None = None,
-    floor: float = 0.0,
+    floors: Floors | None = None,
     level: float = 0.95,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda _done, _total: None,
@@ -69,7 +70,7 @@ def replay_learning(
         posterior: what its scores come from.
         batch_size: kept impressions between two updates.
         features: of the artworks, (A, f), for the posterior ``shared``.
-        floor: as for ``decide``.
+        floors: that the policy is deployed with; None replays the bare one.
         level: of the interval, which takes kept impressions of one user, or else decision, together.
         seed: of the policy's draws.
         report: told how many impressions are done.
@@ -90,7 +91,7 @@ def replay_learning(
     at = 0
     while at < len(log):
         learned = _learned(log, kept, posterior, features, seed)
-        taken, at = _batch(log, PolicyTarget(policy, learned, floor), uniforms, at, batch_size)
+        taken, at = _batch(log, PolicyTarget(policy, learned, floors), uniforms, at, batch_size)
         kept.append(taken)
         values.append(float(log.rewards[taken].mean()) if len(taken) else None)
         report(at, len(log))

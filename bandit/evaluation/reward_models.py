@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, I64, real_array
 from bandit.errors import InputError, blaming
 from bandit.evaluation.learning import Learned, learn, take_rates
-from bandit.evaluation.sample import F64, I64
 from bandit.impressions import ImpressionLog
 from bandit.scores import Moments
 from bandit.snapshot import hash_base

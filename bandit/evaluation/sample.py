@@ -8,13 +8,10 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import integer_array, is_number, label_array, numbered, real_array
+from bandit.arrays import F64, I64, integer_array, is_number, label_array, numbered, real_array
 from bandit.errors import InputError
 from bandit.impressions import checked_propensities
 from bandit.posterior.checks import check_finite, checked_contexts, real_column
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 _REALS = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",

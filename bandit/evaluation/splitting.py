@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandit.arrays import is_number
+from bandit.arrays import I64, is_number
 from bandit.errors import InputError
-from bandit.evaluation.sample import I64
 from bandit.impressions import ImpressionLog
 
 

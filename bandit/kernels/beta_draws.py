@@ -3,13 +3,10 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, U64
 from bandit.kernels.hashing import absorb
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-U64 = npt.NDArray[np.uint64]
 
 _ONE = np.uint64(1)
 _S12 = np.uint64(12)

@@ -3,10 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, Bool
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 _DROP = 21.0  # a log-concave density that fell by e^-21 from its mode has at most that share, 8e-10, of its mass beyond
 _CURVED = 3.0  # panel width in local deviations, 1 / sqrt(curvature of the log-density)

@@ -3,15 +3,10 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64, U8, U64
 from bandit.kernels.beta_draws import draw_beta
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-U64 = npt.NDArray[np.uint64]
 
 UCB = 0
 THOMPSON = 1

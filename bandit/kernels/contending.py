@@ -7,14 +7,9 @@ A user has some ten arms, too few to fill the lanes of a processor. So users lie
 import math
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from bandit.arrays import F64, Bool
 from bandit.kernels.jit import part
 from bandit.kernels.normal import CLAMP, cdf, clamped
-
-F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 USERS = 64
 _FINE = 1e-13  # deviations under this share of the largest number are lost beside it, wherever the range begins

@@ -5,12 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, U16, U64, Bool
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-U16 = npt.NDArray[np.uint16]
-U64 = npt.NDArray[np.uint64]
-Bool = npt.NDArray[np.bool_]
 
 _ROWS = 64
 _TOTAL = 65535

@@ -1,12 +1,9 @@
 """How often each arm is the largest of a draw."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, Bool
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 _TIE = 1e-9  # as for means: arms with the same draws differ in their last bits, by their place in a matrix product
 

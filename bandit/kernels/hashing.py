@@ -1,16 +1,14 @@
 """The keyed hash of ``bandit.snapshot`` on arrays."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import U64
 from bandit.kernels.jit import kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
-
-U64 = npt.NDArray[np.uint64]
 
 
 @kernel

@@ -2,12 +2,8 @@
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
+from bandit.arrays import F64
 from bandit.kernels.jit import fused_kernel, uncounted_kernel
-
-F64 = npt.NDArray[np.float64]
 
 _SMALL, _LARGE = (
     1e-280,

@@ -17,13 +17,9 @@ what is loaded. It takes a third of the time that ``import numba`` takes, so it 
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64, Floats
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating]
 
 BLOCK = 128
 """Rows of one arm that are multiplied at once; 64 or 256 are as fast within 5 %. Up to 43 features OpenBLAS takes the product

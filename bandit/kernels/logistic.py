@@ -5,10 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 _EPSILON = 2.0**-52
 

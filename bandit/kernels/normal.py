@@ -1,11 +1,9 @@
 """Φ and φ of the standard Gaussian: no division, no branch and no table, so that eight arguments are one instruction."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.kernels.jit import part
-
-F64 = npt.NDArray[np.float64]
 
 CLAMP = 5.85  # Φ is taken as constant beyond: 2e-9 from 0 and 1
 

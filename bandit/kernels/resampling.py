@@ -1,13 +1,10 @@
 """How often each decision is drawn in each resample of a bootstrap."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, U8
 from bandit.kernels.hashing import absorb
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-U8 = npt.NDArray[np.uint8]
 
 _LOW16 = np.uint64(0xFFFF)
 _S16 = np.uint64(16)

@@ -1,12 +1,9 @@
 """Lower confidence sequences of a mean, by a mixture of empirical Bernstein supermartingales."""
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.kernels.jit import kernel
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 _MOST_STEPS = 60
 _TOLERANCE = 1e-13

@@ -4,15 +4,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bandit.arrays import F64, I64, Bool
 from bandit.kernels.contending import USERS, Block, contend, is_plain, measure_anew
 from bandit.kernels.jit import fused_kernel, part, uncounted_kernel
 from bandit.kernels.normal import CLAMP, cdf, clamped, pdf
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 
 _LEAVE = 5.4  # deviations above its mean at which an arm is done, among at most ten; a tail of 3e-8
 _ENTER = 5.2  # a wide panel may run up to here, in deviations below the mean of a narrower arm

@@ -8,12 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import boolean_array
+from bandit.arrays import F64, Bool, boolean_array
 from bandit.errors import InputError
 from bandit.scores import Scores
-
-F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 _TIE = 1e-9  # equal posteriors get means that differ in their last bits, by their place in a matrix product
 

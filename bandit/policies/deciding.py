@@ -7,18 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import hash_array, integer_array, is_number, real_array
+from bandit.arrays import F64, U8, U16, U64, hash_array, integer_array, is_number, real_array
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
-from bandit.policies.base import F64, eligible_rows, mask_rows
+from bandit.policies.base import eligible_rows, mask_rows
 from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
-
-U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
-U64 = npt.NDArray[np.uint64]
 
 FLOOR = 0.02
 NEW_FLOOR = 0.05
+NEW_ARM_IMPRESSIONS = 100
+"""Impressions below which an arm is new."""
 _SUM_TOLERANCE = 1e-6
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import ClassVar, Self
 
-from bandit.arrays import is_number, plain_number
+from bandit.arrays import F64, Bool, is_number, plain_number
 from bandit.errors import InputError
-from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best, share_of_eligible
+from bandit.policies.base import Policy, eligible_rows, share_of_best, share_of_eligible
 from bandit.scores import Scores
 
 

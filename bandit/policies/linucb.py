@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from bandit.arrays import is_number, plain_number
+from bandit.arrays import F64, Bool, is_number, plain_number
 from bandit.errors import InputError
-from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best
+from bandit.policies.base import Policy, eligible_rows, share_of_best
 from bandit.scores import Scores
 
 _LARGEST = 1000  # the power of two of a row's largest number

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bandit.arrays import F64, Bool
 from bandit.errors import InputError
-from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_best
+from bandit.policies.base import Policy, eligible_rows, share_of_best
 from bandit.scores import BetaScores, Scores
 
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import scipy
 
-from bandit.arrays import is_number, plain_number
+from bandit.arrays import F64, Bool, is_number, plain_number
 from bandit.errors import InputError
-from bandit.policies.base import F64, Bool, Policy, eligible_rows
+from bandit.policies.base import Policy, eligible_rows
 from bandit.scores import Moments, Scores
 
 

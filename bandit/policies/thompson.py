@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from bandit.arrays import F64, Bool
 from bandit.kernels.beta_winning import beta_win_probabilities
 from bandit.kernels.frequencies import win_frequencies
 from bandit.kernels.winning import win_probabilities
-from bandit.policies.base import F64, Bool, Policy, eligible_rows
+from bandit.policies.base import Policy, eligible_rows
 from bandit.scores import Draws, Moments, Scores
 
 

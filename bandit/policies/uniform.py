@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bandit.policies.base import F64, Bool, Policy, eligible_rows, share_of_eligible
+from bandit.arrays import F64, Bool
+from bandit.policies.base import Policy, eligible_rows, share_of_eligible
 from bandit.scores import Scores
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandit.posterior.checks import F64
+from bandit.arrays import F64
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
 from bandit.words import told

@@ -9,12 +9,10 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import integer_array, is_number, real_array
+from bandit.arrays import F64, I64, integer_array, is_number, real_array
 from bandit.errors import InputError
 from bandit.posterior.base import Posterior
 from bandit.posterior.checks import (
-    F64,
-    I64,
     check_merged,
     checked_arms,
     checked_choice,

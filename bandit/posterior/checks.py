@@ -5,12 +5,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import float_array, integer_array, is_number, real_array
+from bandit.arrays import F64, I64, Floats, float_array, integer_array, is_number, real_array
 from bandit.errors import InputError
-
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.floating]
 
 MOST_FEATURE = 1e100
 """Of a context's features: sums of their squares, and squares of the sums, stay far from the largest double, 1.8e308."""

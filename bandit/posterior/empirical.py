@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bandit.posterior.checks import F64
+from bandit.arrays import F64
 from bandit.posterior.empirical_bayes import Hyperparameters, estimate_hyperparameters
 from bandit.posterior.linear import LinearEvidence, LinearPosterior
 from bandit.posterior.popularity import popularity_mean

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.posterior.checks import F64, I64, checked_precision, checked_precisions, spread
+from bandit.arrays import F64, I64
+from bandit.posterior.checks import checked_precision, checked_precisions, spread
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.precisions import (
     BOUNDS,

@@ -15,9 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, real_array
 from bandit.errors import InputError, SurroundingsError
-from bandit.posterior.checks import F64
 
 # What reading arrays out of a damaged or foreign file raises: of the archive, of its parts, and of values of another form.
 _DAMAGED = (

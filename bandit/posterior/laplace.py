@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, I64, real_array
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
-from bandit.posterior.checks import F64, I64, checked_choice, checked_impressions, checked_precisions, spread
+from bandit.posterior.checks import checked_choice, checked_impressions, checked_precisions, spread
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments

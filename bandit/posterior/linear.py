@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
 from bandit.posterior.base import Counted, Posterior
 from bandit.posterior.checks import (
-    F64,
-    I64,
     Impressions,
     check_merged,
     checked_choice,

@@ -10,17 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 from bandit.posterior.base import Counted
-from bandit.posterior.checks import (
-    F64,
-    I64,
-    check_merged,
-    checked_impressions,
-    checked_precisions,
-    checked_retention,
-    spread,
-)
+from bandit.posterior.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.refitted import RefittedPosterior

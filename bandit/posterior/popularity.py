@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import real_array
+from bandit.arrays import F64, real_array
 from bandit.errors import InputError
-from bandit.posterior.checks import F64
 
 
 def popularity_mean(rates: npt.ArrayLike, n_features: int, constant: int = 0) -> F64:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.posterior.checks import F64
 
 BOUNDS = (1e-3, 1e8)  # of every precision that is estimated
 NOISE_IMPRESSIONS = 20.0

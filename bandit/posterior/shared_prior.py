@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.checks import F64, checked_precision, spread
+from bandit.posterior.checks import checked_precision, spread
 from bandit.posterior.empirical_bayes import seen_arms
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.precisions import (

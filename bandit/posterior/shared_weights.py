@@ -10,10 +10,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import is_count, real_array
+from bandit.arrays import F64, is_count, real_array
 from bandit.errors import InputError
 from bandit.posterior.arrow import Arrow
-from bandit.posterior.checks import F64, MOST_FEATURE, checked_choice, checked_contexts
+from bandit.posterior.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import Draws, Moments
 from bandit.words import told

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.posterior.checks import F64
 
 # A share of each diagonal entry, added where rounding has lost a pivot. The first share that helps is taken.
 _RIDGES = (1e-15, 1e-14, 1e-13, 1e-12, 1e-10, 1e-8)

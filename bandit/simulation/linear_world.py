@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from bandit.arrays import integer_array, is_count, is_number, real_array
+from bandit.arrays import F64, I64, integer_array, is_count, is_number, real_array
 from bandit.errors import InputError
 from bandit.posterior.checks import checked_contexts
 from bandit.scores import LINKS
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

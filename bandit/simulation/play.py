@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.arrays import is_count, is_number
+from bandit.arrays import F64, U8, U16, U64, is_count, is_number
 from bandit.errors import InputError
 from bandit.hashing import hash_users
 from bandit.policies import Decisions, Policy, decide
@@ -15,11 +14,6 @@ from bandit.posterior.base import Posterior
 from bandit.simulation.delay import Delay
 from bandit.simulation.linear_world import LinearWorld
 from bandit.snapshot import TOTAL_WEIGHT
-
-F64 = npt.NDArray[np.float64]
-U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
-U64 = npt.NDArray[np.uint64]
 
 PURPOSE = "play"
 """The purpose of the keyed hashes that picks are drawn with."""

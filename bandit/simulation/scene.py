@@ -6,11 +6,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 from bandit.simulation.world import World
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

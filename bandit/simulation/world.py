@@ -16,11 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, betaincinv, expit
 
+from bandit.arrays import F64, I64, Bool
 from bandit.errors import InputError, SurroundingsError
-
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 GENERAL = -1
 """The theme of an artwork that shows no genre."""
@@ -47,7 +44,7 @@ class Constants:
 class Responses(NamedTuple):
     """What happened on each visit: ``clicked`` (m,) bool; ``watch_fraction`` (m,) float32, 0 where not clicked."""
 
-    clicked: Flags
+    clicked: Bool
     watch_fraction: npt.NDArray[np.float32]
 
 
@@ -55,40 +52,40 @@ class Responses(NamedTuple):
 class World:
     """Users, titles and artworks by their row in the workspace's tables: n users, t titles, a artworks, g genres."""
 
-    tastes: Floats
+    tastes: F64
     """(n, g), z-scores of how much a user likes a genre."""
-    user_bias: Floats
+    user_bias: F64
     """(n,), z-score of how far a user's ratings lie above others'."""
-    title_appeal: Floats
+    title_appeal: F64
     """(t,), z-score of a title's appeal to everybody."""
-    title_genres: Flags
+    title_genres: Bool
     """(t, g)."""
-    artwork_title: Rows
+    artwork_title: I64
     """(a,), ascending row of the artwork's title."""
-    artwork_theme: Rows
+    artwork_theme: I64
     """(a,), the genre that the artwork shows, or ``GENERAL``."""
-    artwork_quality: Floats
+    artwork_quality: F64
     """(a,)."""
-    artwork_clickbait: Flags
+    artwork_clickbait: Bool
     """(a,), artworks that promise what the title does not hold."""
     constants: Constants = field(default_factory=Constants)
 
-    def arms(self, title: int) -> Rows:
+    def arms(self, title: int) -> I64:
         """Artwork rows of a title's arms, (k,)."""
         start, stop = np.searchsorted(self.artwork_title, (title, title + 1))
         return np.arange(start, stop)
 
-    def click_probabilities(self, users: Rows, title: int) -> Floats:
+    def click_probabilities(self, users: I64, title: int) -> F64:
         """P(click) of users (n,) on every arm of a title, (n, k)."""
         return self.click_probability_of(users[:, None], self.arms(title)[None, :])
 
-    def take_probabilities(self, users: Rows, title: int) -> Floats:
+    def take_probabilities(self, users: I64, title: int) -> F64:
         """P(take) of users (n,) on every arm of a title, (n, k): the expected reward."""
         arms = self.arms(title)
         engaged = self.engaged_probability_of(users[:, None], np.array([title]), np.array([[False, True]]))  # (n, 2)
         return self.click_probabilities(users, title) * engaged[:, self.artwork_clickbait[arms].astype(np.int64)]
 
-    def click_probability_of(self, users: Rows, artworks: Rows) -> Floats:
+    def click_probability_of(self, users: I64, artworks: I64) -> F64:
         """P(click) of each visit, in the broadcast shape of users and artwork rows.
 
         logit = intercept + match · taste(user, theme) + appeal · appeal(title) + quality · quality + bait · [clickbait],
@@ -100,18 +97,18 @@ class World:
         of_title = c.click_appeal * self.title_appeal[self.artwork_title[artworks]]
         return _logistic(c.click_intercept + c.click_match * match + of_title + of_artwork)
 
-    def engaged_probability_of(self, users: Rows, titles: Rows, clickbait: Flags) -> Floats:
+    def engaged_probability_of(self, users: I64, titles: I64, clickbait: Bool) -> F64:
         """P(watched at least the engaged fraction | click) of each visit, in the arguments' broadcast shape."""
         alpha, beta = self._watch_shape(users, titles, clickbait)
         below = np.asarray(betainc(alpha, beta, self.constants.engaged_fraction), dtype=np.float64)
         return 1.0 - below
 
-    def take_probability_of(self, users: Rows, artworks: Rows) -> Floats:
+    def take_probability_of(self, users: I64, artworks: I64) -> F64:
         """P(take) of each visit, users (m,) and artwork rows (m,) to (m,)."""
         engaged = self.engaged_probability_of(users, self.artwork_title[artworks], self.artwork_clickbait[artworks])
         return self.click_probability_of(users, artworks) * engaged
 
-    def uniform_and_best(self, users: Rows, titles: Rows) -> tuple[Floats, Floats]:
+    def uniform_and_best(self, users: I64, titles: I64) -> tuple[F64, F64]:
         """Expected take of each visit under the uniform policy, (m,), and under the best arm for its user, (m,)."""
         uniform, best = np.empty(len(users)), np.empty(len(users))
         for title, visits in _by_title(titles):
@@ -119,14 +116,14 @@ class World:
             uniform[visits], best[visits] = takes.mean(axis=1), takes.max(axis=1)
         return uniform, best
 
-    def best_arms(self, users: Rows, titles: Rows) -> Rows:
+    def best_arms(self, users: I64, titles: I64) -> I64:
         """The arm of largest expected take on each visit, (m,); ties go to the lowest."""
         best = np.empty(len(users), dtype=np.int64)
         for title, visits in _by_title(titles):
             best[visits] = self.take_probabilities(users[visits], title).argmax(axis=1)
         return best
 
-    def respond(self, users: Rows, artworks: Rows, uniforms: Floats) -> Responses:
+    def respond(self, users: I64, artworks: I64, uniforms: F64) -> Responses:
         """What users (m,) do on artwork rows (m,), by the inverse distributions at ``uniforms`` (m, 2) in (0, 1)."""
         clicked = uniforms[:, 0] < self.click_probability_of(users, artworks)
         on = artworks[clicked]
@@ -135,15 +132,15 @@ class World:
         watched[clicked] = betaincinv(*shape, uniforms[clicked, 1])
         return Responses(clicked, watched)
 
-    def affinity_of(self, users: Rows, titles: Rows) -> Floats:
+    def affinity_of(self, users: I64, titles: I64) -> F64:
         """What a user holds of a title, about standardised: (mean taste in its genres + bias + appeal) / √3."""
         genres = self.title_genres[titles]
         share = genres / np.maximum(genres.sum(axis=-1, keepdims=True), 1)
         taste = np.einsum("...g,...g->...", self.tastes[users], share)
-        affinity: Floats = (taste + self.user_bias[users] + self.title_appeal[titles]) / np.sqrt(3.0)
+        affinity: F64 = (taste + self.user_bias[users] + self.title_appeal[titles]) / np.sqrt(3.0)
         return affinity
 
-    def select(self, users: Rows, titles: Rows) -> "World":
+    def select(self, users: I64, titles: I64) -> "World":
         """The world of some users and titles, both as ascending rows."""
         kept = np.flatnonzero(np.isin(self.artwork_title, titles))
         return World(
@@ -196,7 +193,7 @@ class World:
             raise InputError(f"{path} is not a simulated world ({error}); make the workspace again") from error
         return cls(**arrays, constants=constants)
 
-    def _watch_shape(self, users: Rows, titles: Rows, clickbait: Flags) -> tuple[Floats, Floats]:
+    def _watch_shape(self, users: I64, titles: I64, clickbait: Bool) -> tuple[F64, F64]:
         """Both parameters of the Beta distribution of the watched fraction: logit μ = intercept + affinity - bait."""
         c = self.constants
         affinity = self.affinity_of(users, titles)
@@ -207,11 +204,11 @@ class World:
 _ARRAYS = tuple(item.name for item in fields(World) if item.name != "constants")
 
 
-def _logistic(logits: Floats) -> Floats:
+def _logistic(logits: F64) -> F64:
     return np.asarray(expit(logits), dtype=np.float64)
 
 
-def _by_title(titles: Rows) -> Iterator[tuple[int, Rows]]:
+def _by_title(titles: I64) -> Iterator[tuple[int, I64]]:
     order = np.argsort(titles, kind="stable")
     found, starts = np.unique(titles[order], return_index=True)
     stops = [*starts[1:], len(order)][: len(found)]

@@ -10,7 +10,7 @@ import polars as pl
 from bandit.simulation.world import GENERAL
 from batch.datasets.contexts import as_lists
 from batch.datasets.ratings import GENRES, genre_flags
-from batch.table_schemas import INSTANT
+from batch.workspace.table_schemas import INSTANT
 
 LOOKS = ("ensemble", "lead", "scenery", "title_card", "close_up", "duo", "action", "symbol")
 FEATURES = (*(f"theme {genre}" for genre in GENRES), *(f"look {look}" for look in LOOKS), "brightness", "faces")

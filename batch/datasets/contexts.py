@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import F64
 from batch.datasets.ratings import GENRES, Ratings
 from batch.datasets.tastes import genre_affinities, standardise
-from batch.table_schemas import FLOATS
-
-Floats = npt.NDArray[np.float64]
+from batch.workspace.table_schemas import FLOATS
 
 CUT_QUANTILE = 0.8
 SECONDS_A_DAY = 86_400
@@ -22,15 +21,15 @@ FEATURES = ("constant", *GENRES, "activity", "recency", "age", "gender")
 class History:
     """What was known of n users at the cut; ages may be NaN, days since the last rating too."""
 
-    affinities: Floats
+    affinities: F64
     """(n, g), not yet standardised."""
     ratings: npt.NDArray[np.int64]
     """(n,), how many; 0 for users without history."""
-    idle_days: Floats
+    idle_days: F64
     """(n,), days from the last rating to the cut."""
-    ages: Floats
+    ages: F64
     """(n,)."""
-    genders: Floats
+    genders: F64
     """(n,), 1.0 male, -1.0 female, 0.0 not known."""
 
 
@@ -85,6 +84,6 @@ def as_lists(matrix: npt.NDArray[np.float32]) -> pl.Series:
     return pl.Series(matrix, dtype=pl.Array(pl.Float32, matrix.shape[1])).cast(FLOATS)
 
 
-def _standardise_known(values: Floats) -> Floats:
+def _standardise_known(values: F64) -> F64:
     known = np.isfinite(values)
     return np.where(known, standardise(np.where(known, values, 0.0), known), 0.0)

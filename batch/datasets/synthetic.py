@@ -13,7 +13,7 @@ from batch.datasets.dataset import DataSet
 from batch.datasets.ratings import GENRES, genre_flags
 from batch.datasets.signals import make_signals
 from batch.datasets.tastes import SHRINKAGE, standardise
-from batch.tables import Tables
+from batch.workspace.tables import Tables
 
 NEW_SHARE = 0.2
 """Share of users without history, about that of MovieLens at its cut."""

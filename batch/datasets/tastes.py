@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64
 from batch.datasets.ratings import LIKED, Ratings
-
-Floats = npt.NDArray[np.float64]
 
 SHRINKAGE = 20.0
 """κ: that many ratings of the average user are added to each user's own."""
@@ -15,7 +14,7 @@ POPULARITY_SHARE = 0.5
 """Weight of a title's log number of ratings in its appeal, beside its mean rating (weight 1)."""
 
 
-def genre_affinities(ratings: Ratings) -> Floats:
+def genre_affinities(ratings: Ratings) -> F64:
     """log((liked_ug + κ·base_g) / (n_u + κ) / base_g), (n, g): how much more a user likes a genre than all users do.
 
     liked_ug counts a user's liked ratings of titles of the genre, n_u all of the user's ratings, base_g is the share of
@@ -32,7 +31,7 @@ def genre_affinities(ratings: Ratings) -> Floats:
     return np.where(base > 0, np.log((lift + SHRINKAGE) / (total + SHRINKAGE)), 0.0)
 
 
-def user_bias(ratings: Ratings) -> Floats:
+def user_bias(ratings: Ratings) -> F64:
     """How far a user's ratings lie above the titles' means, shrunk, as z-scores, (n,)."""
     deviation = ratings.scores - _title_means(ratings)[ratings.title_rows]
     count = np.bincount(ratings.user_rows, minlength=ratings.users.height)
@@ -40,23 +39,23 @@ def user_bias(ratings: Ratings) -> Floats:
     return standardise(total / (count + SHRINKAGE))
 
 
-def title_appeal(ratings: Ratings) -> Floats:
+def title_appeal(ratings: Ratings) -> F64:
     """Shrunk mean rating and a share of log popularity, as z-scores, (t,)."""
     count = np.bincount(ratings.title_rows, minlength=ratings.titles.height)
     return standardise(standardise(_title_means(ratings)) + POPULARITY_SHARE * standardise(np.log1p(count)))
 
 
-def standardise(values: Floats, among: npt.NDArray[np.bool_] | None = None) -> Floats:
+def standardise(values: F64, among: npt.NDArray[np.bool_] | None = None) -> F64:
     """z-scores by column, with mean and deviation taken ``among`` some rows; a constant column becomes 0."""
     base = values if among is None or not among.any() else values[among]
     deviation = base.std(axis=0)
-    scores: Floats = (values - base.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    scores: F64 = (values - base.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     return scores
 
 
-def _title_means(ratings: Ratings) -> Floats:
+def _title_means(ratings: Ratings) -> F64:
     count = np.bincount(ratings.title_rows, minlength=ratings.titles.height)
     total = np.bincount(ratings.title_rows, weights=ratings.scores, minlength=ratings.titles.height)
     overall = ratings.scores.mean() if len(ratings.scores) else 0.0
-    means: Floats = (total + TITLE_SHRINKAGE * overall) / (count + TITLE_SHRINKAGE)
+    means: F64 = (total + TITLE_SHRINKAGE * overall) / (count + TITLE_SHRINKAGE)
     return means

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
+from bandit.arrays import I64, Bool
 from bandit.errors import InputError
-from bandit.impressions import Bool
 from batch.logs.cells import as_names, first_of, in_order, is_list, is_missing, is_text, names
 from batch.logs.reading import Table
-
-I64 = npt.NDArray[np.int64]
 
 BETWEEN: Final = "|"
 """Between the arms of a text of eligible ones."""

@@ -5,15 +5,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 from batch.logs.reading import EXACT, Table
-
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 EPOCHS: Final = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Words of ``--time-format`` for numbers since 1970-01-01 UTC, and the microseconds of their unit."""

@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog, checked_propensities
 from batch.logs.arms import numbered_arms
-from batch.logs.cells import F64, I64, names, numbered, numbers, times
+from batch.logs.cells import names, numbered, numbers, times
 from batch.logs.contexts import REFUSE, USUAL, context_columns, contexts
 from batch.logs.logged import LoggedData
 from batch.logs.reading import Table, is_glob, read_table

@@ -10,20 +10,9 @@ import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
-from batch.logs.cells import (
-    F64,
-    I64,
-    are_truths,
-    first_of,
-    how,
-    is_list,
-    is_missing,
-    is_number,
-    is_text,
-    names,
-    numbers,
-)
+from batch.logs.cells import are_truths, first_of, how, is_list, is_missing, is_number, is_text, names, numbers
 from batch.logs.reading import EXACT, Table
 
 USUAL: Final = ("context", "x")

@@ -11,10 +11,10 @@ from bandit.errors import InputError
 from bandit.kernels.deciding import MAX_NEW_SHARE
 from bandit.policies import Uniform, quantise
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.catalogue import Catalogue
 from batch.config import Config
-from batch.generations import Manifest, folder_of, read_manifest
-from batch.workspace import Workspace
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import Manifest, folder_of, read_manifest
+from batch.workspace.workspace import Workspace
 
 _PERSONALIZED: Final = "personalized"
 _DEFAULT: Final = "default"

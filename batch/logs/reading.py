@@ -16,8 +16,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from bandit.errors import InputError, SurroundingsError
-from batch.files import find_copy
-from batch.table_checks import read_frame
+from batch.workspace.files import find_copy
+from batch.workspace.table_checks import read_frame
 
 SUFFIXES: Final = {
     ".parquet": "Parquet", ".pq": "Parquet",

@@ -7,19 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
-from batch.catalogue import Catalogue
-from batch.day_rows import rewards_of
-from batch.generations import folder_of
-from batch.impressions import days, read_day, refuse_repeated
+from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
 from batch.logs.least_propensity import least_propensity
 from batch.logs.logged import LoggedData
-from batch.tables import read_tables
-from batch.workspace import Workspace
-
-Bool = npt.NDArray[np.bool_]
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import days, read_day, refuse_repeated
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 WORKSPACE: Final = "workspace"
 _DAY_MICROSECONDS = 86_400_000_000

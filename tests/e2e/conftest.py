@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from house import N_TITLES, N_USERS, House, silent
 
+from artwork.bench.testbed.service_process import running_service
 from artwork.demo.loop import Loop
-from artwork.serving import running_service
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.embedded import start_store, stop_store
-from batch.store import URL_VARIABLE
-from batch.workspace import Workspace
+from batch.store.client import URL_VARIABLE
+from batch.store.embedded import start_store, stop_store
+from batch.workspace.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

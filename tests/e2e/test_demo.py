@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batch.embedded import store_pid
-from batch.store import URL_VARIABLE
+from batch.store.client import URL_VARIABLE
+from batch.store.embedded import store_pid
 
 # On a busy machine a read may miss the service's deadline and be answered by popularity; here every read is waited for.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != URL_VARIABLE} | {

@@ -9,7 +9,7 @@ import pytest
 from house import N_TITLES, N_USERS, House, silent
 
 from artwork.demo.answers import Answers
-from batch.generations import folder_of
+from batch.workspace.generations import folder_of
 
 SHARE = 0.3
 

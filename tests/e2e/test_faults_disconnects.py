@@ -10,8 +10,8 @@ from faults import Service, new_store, running_service, until
 from rude import RudeClient
 from visitors import Visitor
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
 
 GROUND = Ground(users=5000)
 CLIENTS = 16

@@ -11,7 +11,7 @@ import redis
 from faults import new_store, running_service, until
 from load import Load, visited
 
-from artwork.bench.faults.ground import Ground, make_current, publish
+from artwork.bench.testbed.checkable_generations import Ground, make_current, publish
 
 GROUND = Ground(users=200)
 CHANGES = 30

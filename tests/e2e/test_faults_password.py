@@ -8,8 +8,8 @@ import redis
 from faults import new_store, running_service, until
 from load import visited
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
 
 GROUND = Ground(users=200)
 USER, RIGHT, WRONG = "service", "a-right-password", "a-wrong-password"

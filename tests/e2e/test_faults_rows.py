@@ -9,8 +9,8 @@ import redis
 from faults import Service, new_store, running_service, until
 from visitors import Visitor
 
-from artwork.bench.faults.ground import Ground, identity_of, make_current, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, identity_of, make_current, publish
 from bandit.snapshot import HEADER_BYTES, row_key
 
 GROUND = Ground(users=200)

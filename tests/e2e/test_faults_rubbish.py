@@ -13,8 +13,8 @@ import pytest
 from faults import Service, new_store, running_service, until
 from wire import answers, request
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
 from service.logs import LINES
 
 GROUND = Ground(users=200, titles=10)

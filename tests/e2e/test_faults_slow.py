@@ -7,9 +7,9 @@ import pytest
 from faults import DEADLINE_MS, POLL_SECONDS, Service, new_store, running_service, until
 from load import visited
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.proxy import DelayingProxy
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.delaying_proxy import DelayingProxy
 
 GROUND = Ground(users=200)
 SLOW_MS = DEADLINE_MS + 10.0

@@ -7,8 +7,8 @@ import pytest
 from faults import Service, running_service, short_folder, until
 from load import visited
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
 
 GROUND = Ground(users=200)
 

@@ -12,8 +12,8 @@ import pytest
 from faults import Service, new_store, running_service, until
 from visitors import HANG_SECONDS
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish
 
 GROUND = Ground(users=10)
 WAITING = 3

@@ -14,11 +14,11 @@ from scipy.stats import kstest
 
 from artwork.demo.answers import ServiceClient
 from bandit.snapshot import decode_row, row_key
+from batch.choosing.precompute import precompute
 from batch.executors import SerialExecutor
-from batch.generations import claim, folder_of, read_manifest, write_manifest
-from batch.precompute import precompute
-from batch.publish import publish
-from batch.store import connect
+from batch.publishing.publish import publish
+from batch.store.client import connect
+from batch.workspace.generations import claim, folder_of, read_manifest, write_manifest
 
 SEEDS = 200
 I64 = npt.NDArray[np.int64]

@@ -9,17 +9,17 @@ from drawn import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
 
 from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row
-from batch.catalogue import Catalogue
+from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import SerialExecutor
-from batch.flips import activate, read_meta
-from batch.generations import claimed, folder_of
-from batch.precompute import precompute
-from batch.publish import publish
-from batch.train import train
-from batch.workspace import Workspace
+from batch.learning.train import train
+from batch.publishing.flips import activate, read_meta
+from batch.publishing.publish import publish
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import claimed, folder_of
+from batch.workspace.workspace import Workspace
 
 
 def give_candidates(workspace: Workspace, lists: dict[str, list[str]]) -> None:

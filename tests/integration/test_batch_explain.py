@@ -14,13 +14,13 @@ from scipy.stats import norm
 from bandit.errors import InputError
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.snapshot import TOTAL_WEIGHT, keyed_hash
-from batch.choosing import USERS_A_BLOCK, Chooser
-from batch.contributions import LARGEST
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.contributions import LARGEST
+from batch.choosing.explain import explain
+from batch.choosing.explanation import Explanation
 from batch.datasets.contexts import FEATURES
-from batch.explain import explain
-from batch.explanation import Explanation
-from batch.generations import folder_of
-from batch.workspace import Workspace
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 USERS = ("u0001", "u0300", "u0600")
 SEED = 2

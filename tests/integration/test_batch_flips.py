@@ -8,10 +8,10 @@ from drawn import Served, make_generation, served, silent
 
 from bandit.errors import InputError
 from bandit.snapshot import part_key, row_key
-from batch.flips import activate, flip, read_current, read_meta, rollback
-from batch.publish import publish
-from batch.store import connect
-from batch.workspace import Workspace
+from batch.publishing.flips import activate, flip, read_current, read_meta, rollback
+from batch.publishing.publish import publish
+from batch.store.client import connect
+from batch.workspace.workspace import Workspace
 
 THREADS, FLIPS_A_THREAD = 8, 25
 IDENTITY = "0" * 32

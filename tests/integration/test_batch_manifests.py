@@ -12,16 +12,16 @@ from drawn import ALL_BLOCKS, make_generation, silent
 from shell import call
 
 from bandit.errors import InputError
+from batch.choosing.explain import explain
+from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.executors import SerialExecutor
-from batch.explain import explain
-from batch.generations import folder_of, read_manifest
-from batch.picks import recorded_picks
-from batch.precompute import precompute
-from batch.publish import publish
-from batch.store import URL_VARIABLE
-from batch.train import train
-from batch.workspace import Workspace
+from batch.learning.train import train
+from batch.publishing.publish import publish
+from batch.store.client import URL_VARIABLE
+from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.picks import recorded_picks
+from batch.workspace.workspace import Workspace
 
 
 def change_checksums(workspace: Workspace, change: dict[str, str | None]) -> None:

@@ -8,11 +8,11 @@ import pytest
 import redis
 from drawn import make_generation, silent, stored_rows
 
-from batch.catalogue import Catalogue
-from batch.embedded import start_store, stop_store, store_pid
-from batch.generations import folder_of
-from batch.publish import publish
-from batch.workspace import Workspace
+from batch.publishing.publish import publish
+from batch.store.embedded import start_store, stop_store, store_pid
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 
 def test_picks_that_a_dead_job_left_are_not_published(workspace: Workspace, store: str, client: redis.Redis) -> None:

@@ -10,15 +10,15 @@ from bandit.posterior.laplace import Laplace, fit_laplace
 from bandit.posterior.logistic_prior import logit_mean
 from bandit.posterior.shared import SharedPosterior
 from bandit.posterior.shared_weights import SharedWeights
-from batch.catalogue import Catalogue
 from batch.config import Config
-from batch.day_rows import DaySource, as_log, day_rows
 from batch.executors import SerialExecutor
-from batch.generations import folder_of
-from batch.impressions import days
-from batch.tables import Tables, read_tables
-from batch.train import Trained, train
-from batch.workspace import Workspace
+from batch.learning.day_rows import DaySource, as_log, day_rows
+from batch.learning.train import Trained, train
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import days
+from batch.workspace.tables import Tables, read_tables
+from batch.workspace.workspace import Workspace
 
 RETENTION = 0.8
 DAYS, COUNT = 3, 2000

@@ -13,10 +13,10 @@ from shell import call
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import decode_current, meta_key, row_key
-from batch.flips import activate, read_current, rollback
-from batch.publish import publish
-from batch.store import URL_VARIABLE
-from batch.workspace import Workspace
+from batch.publishing.flips import activate, read_current, rollback
+from batch.publishing.publish import publish
+from batch.store.client import URL_VARIABLE
+from batch.workspace.workspace import Workspace
 
 OLD_PART = "art:c:0123456789abcdef0123456789abcdef:0"
 SAID = "of row format 1, .*; run `artwork publish` .*, or `artwork run`"

@@ -13,10 +13,10 @@ from naive_evaluation import clustered_error
 
 from bandit.evaluation import Settings
 from batch.config import Config
-from batch.generations import Manifest, claim, write_manifest
-from batch.impressions import append_impressions
-from batch.online import OnlinePair, online_pairs
-from batch.workspace import Workspace
+from batch.offline.online import OnlinePair, online_pairs
+from batch.workspace.generations import Manifest, claim, write_manifest
+from batch.workspace.impressions import append_impressions
+from batch.workspace.workspace import Workspace
 
 COUNT = 4000
 SETTINGS = Settings(resamples=400, seed=2)

@@ -20,13 +20,13 @@ from bandit.snapshot import (
     part_key,
     row_key,
 )
-from batch.catalogue import Catalogue
-from batch.flips import read_current, read_meta
-from batch.generations import claim, folder_of
-from batch.publish import Published, publish
-from batch.row_writer import ROWS_A_WRITE, write_rows
-from batch.store import read_bytes, store_errors
-from batch.workspace import Workspace
+from batch.publishing.flips import read_current, read_meta
+from batch.publishing.publish import Published, publish
+from batch.publishing.row_writer import ROWS_A_WRITE, write_rows
+from batch.store.client import read_bytes, store_errors
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import claim, folder_of
+from batch.workspace.workspace import Workspace
 
 
 def publish_new(workspace: Workspace, client: redis.Redis, store: str) -> Published:

@@ -16,15 +16,15 @@ from shell import artwork_started, environment
 
 from bandit.errors import InputError, RowError
 from bandit.snapshot import decode_row, row_key
-from batch.catalogue import Catalogue
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.flips import activate, count_rows, read_current
-from batch.generations import folder_of
-from batch.publish import publish
-from batch.rows import encoded_rows
-from batch.store import connect, read_bytes
-from batch.workspace import Workspace
+from batch.publishing.flips import activate, count_rows, read_current
+from batch.publishing.publish import publish
+from batch.publishing.rows import encoded_rows
+from batch.store.client import connect, read_bytes
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 USERS = 20_000
 HANG_SECONDS = 60.0
@@ -34,9 +34,9 @@ MOMENTS = [0, 1, 2500, 9000, 16_000, USERS]
 STANDS_STILL = """
 import os, signal, sys
 from pathlib import Path
-from batch.publish import publish
-from batch.store import connect
-from batch.workspace import Workspace
+from batch.publishing.publish import publish
+from batch.store.client import connect
+from batch.workspace.workspace import Workspace
 
 def stand_still(what, done, total):
     if done == int(rows):

@@ -11,16 +11,16 @@ from drawn import make_generation, silent, stored_rows
 from shell import artwork, assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError
-from batch.append_only import NAME, last_current
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.embedded import start_store, stop_store, store_pid
-from batch.flips import activate, read_current, read_meta
-from batch.generations import folder_of
-from batch.publish import publish
-from batch.rebuild import rebuild_store
-from batch.store import URL_VARIABLE, connect
-from batch.workspace import Workspace
+from batch.publishing.flips import activate, read_current, read_meta
+from batch.publishing.publish import publish
+from batch.publishing.rebuild import rebuild_store
+from batch.store.append_only import NAME, last_current
+from batch.store.client import URL_VARIABLE, connect
+from batch.store.embedded import start_store, stop_store, store_pid
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 Damage = Callable[[Path], object]
 

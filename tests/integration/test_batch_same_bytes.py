@@ -10,16 +10,16 @@ import pytest
 import redis
 from drawn import log_days, make_generation, shorten, silent, stored_rows
 
-from batch.catalogue import Catalogue
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import open_executor
-from batch.generations import folder_of
-from batch.publish import publish
-from batch.rows import encoded_rows
-from batch.train import train
-from batch.workspace import Workspace
+from batch.learning.train import train
+from batch.publishing.publish import publish
+from batch.publishing.rows import encoded_rows
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 USERS = 1100
 """Five blocks, the last one padded."""

@@ -12,8 +12,8 @@ import pytest
 from shell import artwork, artwork_started, listing, runtime_folder
 
 from bandit.errors import InputError, SurroundingsError
-from batch.embedded import start_store, stop_store, store_pid, store_url
-from batch.store import URL_VARIABLE, checked_url, connect
+from batch.store.client import URL_VARIABLE, checked_url, connect
+from batch.store.embedded import start_store, stop_store, store_pid, store_url
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from drawn import identity_of, log_days, make_generation, shorten
 
 from bandit.hashing import hash_ids
 from bandit.snapshot import decode_row, keyed_hash
-from batch.catalogue import Catalogue
+from batch.choosing.explain import explain
+from batch.choosing.variants import on_other_side
 from batch.executors import open_executor
-from batch.explain import explain
-from batch.generations import folder_of, read_manifest
-from batch.rows import encoded_rows
-from batch.sides import on_other_side
-from batch.workspace import Workspace
+from batch.publishing.rows import encoded_rows
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.workspace import Workspace
 
 SEED = 6
 COLUMNS = ["user_id", "title_id", "arm", "weight", "policy"]

@@ -15,11 +15,11 @@ import pytest
 from shell import runtime_folder
 
 from bandit.errors import SurroundingsError
-from batch.embedded import running_store, start_store, stop_store, store_pid, store_url
-from batch.store import URL_VARIABLE, connect
-from batch.store_server import is_held, socket_of, store_folder
-from service.link import StoreLink
-from service.store import RedisStore
+from batch.store.client import URL_VARIABLE, connect
+from batch.store.embedded import running_store, start_store, stop_store, store_pid, store_url
+from batch.store.server import is_held, socket_of, store_folder
+from service.lookup.link import StoreLink
+from service.lookup.store import RedisStore
 
 
 @pytest.fixture(autouse=True)

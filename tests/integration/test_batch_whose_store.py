@@ -14,9 +14,9 @@ import pytest
 from shell import assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError
-from batch.embedded import start_store, stop_store, store_pid
-from batch.store import URL_VARIABLE, connect
-from batch.store_server import socket_of
+from batch.store.client import URL_VARIABLE, connect
+from batch.store.embedded import start_store, stop_store, store_pid
+from batch.store.server import socket_of
 
 STRANGER = 65534
 as_root = pytest.mark.skipif(
@@ -50,7 +50,7 @@ for what in (lambda: os.listdir(sys.argv[1]), lambda: socket.socket(socket.AF_UN
 # Imported before, because another user may not be able to read this Python.
 ASK = (
     "from pathlib import Path; from bandit.errors import SurroundingsError;"
-    " from batch.embedded import running_store, start_store, stop_store"
+    " from batch.store.embedded import running_store, start_store, stop_store"
     + BECOME
     + """
 for what in (start_store, stop_store, running_store):

@@ -12,9 +12,9 @@ from shell import call
 from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import agreement, contenders, driving, wrk
 from artwork.bench.serving.asked import Asked
-from artwork.bench.serving.ground import GENERATION, Ground, publish
 from artwork.bench.serving.servers import COMMANDS, NAIVE, OURS, WEBDIS, Running, is_installed, running
-from artwork.bench.serving.store import Store, running_store
+from artwork.bench.testbed.made_generation import GENERATION, Ground, publish
+from artwork.bench.testbed.pinned_store import Store, running_store
 from bandit.errors import SurroundingsError
 from bandit.snapshot import row_key
 

@@ -18,8 +18,8 @@ import pytest
 from odd_urls import SECRET
 from shell import artwork, artwork_started, assert_refused, call, environment
 
-from batch.workspace import Workspace
-from service.store import RedisStore, StoreUnavailableError
+from batch.workspace.workspace import Workspace
+from service.lookup.store import RedisStore, StoreUnavailableError
 
 Change = Callable[[Workspace], object]
 ARTWORK = str(Path(sys.executable).parent / "artwork")

@@ -11,7 +11,7 @@ from shell import assert_refused, call
 
 from artwork.compare.tasks import repeat
 from bandit.errors import SurroundingsError
-from bandit.simulation.chapelle_li import Repetition, delays_of, regrets_of
+from bandit.simulation.studies.chapelle_li import Repetition, delays_of, regrets_of
 from batch.executors import open_executor
 
 SMALL = ("compare", "--world", "chapelle-li", "--steps", "3000", "--repetitions", "3", "--delays", "1,100")

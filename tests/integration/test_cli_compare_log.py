@@ -15,7 +15,7 @@ from drawn import FIRST_DAY, log_days, make_generation, shorten
 from live import log_live_day
 from shell import Called, assert_refused, call
 
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 M = 6000
 

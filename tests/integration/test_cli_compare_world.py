@@ -11,12 +11,12 @@ from shell import assert_refused, call
 
 from artwork.compare.tasks import repeat
 from artwork.compare.world import WorldRequest, compare_world
-from artwork.compare.world_html import rendered
-from artwork.compare.world_html import repeat as command
+from artwork.reports.world_page import rendered
+from artwork.reports.world_page import repeat as command
 from bandit.evaluation import Settings
-from bandit.simulation.season import Season
-from bandit.simulation.season_run import Run, ran
-from bandit.simulation.truths import Judging
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.seasons.season_run import Run, ran
+from bandit.simulation.seasons.truths import Judging
 
 DIALS = ("--users", "40", "--titles", "8", "--days", "4", "--explore-days", "2", "--seeds", "2", "--resamples", "50")
 SMALL = ("compare", "--world", "synthetic", "--policies", "popularity,thompson", *DIALS)

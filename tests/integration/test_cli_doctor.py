@@ -14,8 +14,8 @@ import redis
 from shell import call, environment, listing, runtime_folder
 
 from artwork.doctor import Finding, checks_of, examine_one
-from batch.embedded import start_store, stop_store
-from batch.store import URL_VARIABLE
+from batch.store.client import URL_VARIABLE
+from batch.store.embedded import start_store, stop_store
 
 
 @pytest.fixture(autouse=True)

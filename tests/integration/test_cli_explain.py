@@ -7,7 +7,7 @@ import pytest
 from drawn import log_days, make_generation, shorten
 from shell import assert_refused, call, runtime_folder
 
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 WORDS = ("explain", "--user", "u0001", "--title", "t0001")
 

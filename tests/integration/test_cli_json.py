@@ -8,7 +8,7 @@ import pytest
 from drawn import log_days, make_generation
 from shell import call, runtime_folder
 
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 Ask = Callable[..., Any]
 

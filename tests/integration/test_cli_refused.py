@@ -11,8 +11,8 @@ import redis
 from drawn import FIRST_DAY, draw_impressions, make_generation
 from shell import artwork, assert_refused, call, listing, runtime_folder
 
-from batch.impressions import append_impressions
-from batch.workspace import Workspace
+from batch.workspace.impressions import append_impressions
+from batch.workspace.workspace import Workspace
 
 Change = Callable[[Workspace], object]
 

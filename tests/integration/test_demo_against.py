@@ -21,8 +21,8 @@ from bandit.snapshot import keyed_hash
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.reports import Report
-from batch.workspace import Workspace
+from batch.executors import Progress
+from batch.workspace.workspace import Workspace
 
 CONFIG = Config(seed=3, other_policy="greedy")
 
@@ -34,7 +34,7 @@ class OnDisk:
     workspace: Workspace
     generation: int
 
-    def ask(self, visits: Visits, report: Report) -> Answers:  # noqa: ARG002 - nothing takes long
+    def ask(self, visits: Visits, report: Progress) -> Answers:  # noqa: ARG002 - nothing takes long
         return read_picks(self.workspace, self.generation, visits)
 
 

@@ -15,10 +15,10 @@ from artwork.demo.newcomers import bring_back, hold_back, judge_newcomers, world
 from artwork.demo.visits import Visits
 from bandit.errors import InputError
 from bandit.simulation.world import World
-from batch.catalogue import Catalogue
 from batch.config import Config
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 SHARE = 0.2
 KEYS = ["title_id", "artwork_id"]

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scripted import Answering, Writer, scripted, whole
 
-from loadtest.ceiling import ceiling
+from loadtest.driver.ceiling import ceiling
+from loadtest.driver.null_server import null_server
+from loadtest.driver.open_loop import Drive, Load, drive
 from loadtest.errors import RunError
-from loadtest.null_server import null_server
-from loadtest.open_loop import Drive, Load, drive
 
 USERS = [f"u{number}" for number in range(50)]
 REQUESTS = [f"GET /{user} HTTP/1.1\r\nHost: here\r\n\r\n".encode() for user in USERS]
@@ -316,7 +316,7 @@ def test_a_rate_that_no_machine_reaches_is_above_the_ceiling() -> None:
 def test_the_driver_ends_early_at_an_interrupt() -> None:
     program = (
         "import signal, threading\n"
-        "from loadtest.open_loop import Load, drive\n"
+        "from loadtest.driver.open_loop import Load, drive\n"
         "import sys\n"
         "print('ready', flush=True)\n"
         "try:\n"

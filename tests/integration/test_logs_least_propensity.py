@@ -11,11 +11,11 @@ from drawn import FIRST_DAY, draw_impressions, log_days, make_generation, shorte
 from live import log_live_day
 
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.choosing import Chooser
-from batch.generations import folder_of
-from batch.impressions import append_impressions
+from batch.choosing.chooser import Chooser
 from batch.logs.workspace_log import read_workspace
-from batch.workspace import Workspace
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import append_impressions
+from batch.workspace.workspace import Workspace
 
 NEXT = FIRST_DAY + timedelta(days=1)
 

@@ -8,11 +8,11 @@ import pytest
 from drawn import FIRST_DAY, draw_impressions, log_days, make_generation
 
 from bandit.errors import InputError
-from batch.catalogue import Catalogue
-from batch.impressions import append_impressions
 from batch.logs.workspace_log import read_workspace
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.impressions import append_impressions
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 
 def test_every_impression_is_an_arm_of_the_catalogue_in_the_order_of_time(workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ import pytest
 from faults import Service, new_store, running_service
 from redis import Redis
 
-from artwork.bench.faults.ground import Ground, publish
+from artwork.bench.testbed.checkable_generations import Ground, publish
 from service.keys import entry_text, new_key
 
 HANG_SECONDS = 120

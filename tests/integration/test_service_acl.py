@@ -12,10 +12,10 @@ from drawn import make_generation
 from faults import running_service, short_folder, until
 from shell import call
 
-from artwork.bench.faults.ground import Ground, publish
+from artwork.bench.testbed.checkable_generations import Ground, publish
 from bandit.errors import InputError
-from batch.flips import flip
-from batch.workspace import Workspace
+from batch.publishing.flips import flip
+from batch.workspace.workspace import Workspace
 
 pytestmark = needs_redis_server
 

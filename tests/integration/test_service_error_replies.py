@@ -14,6 +14,7 @@ from samples import sample
 from structlog.testing import capture_logs
 
 from service.app import create_app
+from service.metrics.exposition import exposition
 from service.settings import Settings
 from service.state import Service
 
@@ -75,7 +76,7 @@ async def logged(script: Script) -> list[Any]:
             async with app.router.lifespan_context(app) as state:
                 service: Service = dict(state or {})["service"]
                 async with asyncio.timeout(HANG_SECONDS):
-                    while (sample(service.metrics.text(), "artwork_polls_total") or 0) < 10:
+                    while (sample(exposition(service.metrics.blocks), "artwork_polls_total") or 0) < 10:
                         await asyncio.sleep(0.005)
                 assert service.poller.serving is None
                 assert service.health.degraded() != []

@@ -14,13 +14,13 @@ from shell import call
 
 from bandit.errors import InputError
 from bandit.snapshot import row_key
-from batch.catalogue import Catalogue
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.generations import folder_of
-from batch.publish import publish
-from batch.rows import encoded_rows
-from batch.workspace import Workspace
+from batch.publishing.publish import publish
+from batch.publishing.rows import encoded_rows
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 USERS = 40
 PATIENT = {"store_deadline_ms": "5000"}

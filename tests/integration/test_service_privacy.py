@@ -8,7 +8,7 @@ import httpx
 from faults import Service, new_store, running_service, until
 from redis import Redis
 
-from artwork.bench.faults.ground import Ground, identity_of, publish
+from artwork.bench.testbed.checkable_generations import Ground, identity_of, publish
 from bandit.snapshot import encode_row, row_key
 from service.keys import entry_text, new_key
 

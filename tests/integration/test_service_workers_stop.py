@@ -15,9 +15,9 @@ import uvloop
 from crew import HANG_SECONDS, Client, serving, until
 from starlette.types import Receive, Scope, Send
 
+from service.http.protocol import Connection
 from service.listening import bind
-from service.metrics import Metrics
-from service.protocol import Connection
+from service.metrics.metrics import Metrics
 from service.server import Server
 
 LOOK_UP = "/v1/users/ann/titles/heat/artwork"

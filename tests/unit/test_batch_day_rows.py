@@ -6,12 +6,12 @@ import pytest
 from drawn import FIRST_DAY, draw_impressions
 
 from bandit.rewards import parse_reward
-from batch.catalogue import Catalogue
 from batch.config import LOGGED
-from batch.day_rows import DayRows, DaySource, as_log, day_rows
-from batch.impressions import append_impressions
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.learning.day_rows import DayRows, DaySource, as_log, day_rows
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.impressions import append_impressions
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 COUNT = 200
 

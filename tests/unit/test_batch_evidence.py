@@ -13,10 +13,10 @@ from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, si
 from bandit.errors import InputError
 from batch.config import Config
 from batch.executors import SerialExecutor
-from batch.generations import claimed, read_manifest
-from batch.impressions import append_impressions
-from batch.train import Trained, train
-from batch.workspace import Workspace
+from batch.learning.train import Trained, train
+from batch.workspace.generations import claimed, read_manifest
+from batch.workspace.impressions import append_impressions
+from batch.workspace.workspace import Workspace
 
 COUNT = 300
 DEFAULTS = Config()

@@ -13,7 +13,7 @@ import pytest
 from bandit.errors import InputError
 from batch.config import Config
 from batch.executors import open_executor
-from batch.generations import (
+from batch.workspace.generations import (
     Manifest,
     claim,
     claimed,
@@ -25,7 +25,7 @@ from batch.generations import (
     verify_files,
     write_manifest,
 )
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 DIGEST = "0123456789abcdef" * 2
 FILES = {"posterior/beta.npz": DIGEST, "catalogue.parquet": DIGEST, "contexts/part-000000.parquet": DIGEST}

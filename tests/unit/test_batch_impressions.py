@@ -15,12 +15,12 @@ from bandit.errors import InputError
 from bandit.evaluation import Settings
 from batch.config import Config
 from batch.executors import SerialExecutor
-from batch.impressions import append_impressions, day_digest, day_files, day_folder, days, read_day
+from batch.learning.train import train
 from batch.logs.workspace_log import read_workspace
-from batch.online import online_pairs
-from batch.tables import check, read_tables
-from batch.train import train
-from batch.workspace import Workspace
+from batch.offline.online import online_pairs
+from batch.workspace.impressions import append_impressions, day_digest, day_files, day_folder, days, read_day
+from batch.workspace.tables import check, read_tables
+from batch.workspace.workspace import Workspace
 
 COUNT = 20
 NEXT_DAY = FIRST_DAY + timedelta(days=1)

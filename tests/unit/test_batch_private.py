@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from bandit.errors import SurroundingsError
-from batch.private import ancestor_fault, check_runtime, file_fault, make_private, open_private, peer_of, private_fault
+from batch.store.private import (
+    ancestor_fault,
+    check_runtime,
+    file_fault,
+    make_private,
+    open_private,
+    peer_of,
+    private_fault,
+)
 
 ME, ROOT, OTHER = 1000, 0, 1001
 FOLDER, LINK, FILE, PIPE, SOCKET, DEVICE = (

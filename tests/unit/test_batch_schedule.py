@@ -8,7 +8,7 @@ import pytest
 
 from bandit.errors import InputError, SurroundingsError
 from batch.job import parse_duration, run_every
-from batch.workspace import Workspace
+from batch.workspace.workspace import Workspace
 
 
 class StoppedError(Exception):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from samplers import Sampler
 
-from artwork.bench.data import F64, I64, Size, learned, make_contexts, make_log
+from artwork.bench.kernels.data import Size, learned, make_contexts, make_log
 from artwork.bench.rivals.agreement import compare_beliefs
+from bandit.arrays import F64, I64
 from bandit.policies import ThompsonSampling
 from bandit.scores import Moments
 

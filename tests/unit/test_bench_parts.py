@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from samplers import Sampler
 
-from artwork.bench import decisions, fitting, observing, packing, scoring, weighing, winning
-from artwork.bench.data import Size
-from artwork.bench.kernels import PARTS
+from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, weighing, winning
+from artwork.bench.kernels.data import Size
+from artwork.bench.kernels.run import PARTS
+from artwork.bench.kernels.setting import Setting
 from artwork.bench.results import Row, report, this_machine
 from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
-from artwork.bench.setting import Setting
 from artwork.bench.timing import Pace
 from bandit.errors import SurroundingsError
 

@@ -8,11 +8,11 @@ from math import nan
 import pytest
 
 from artwork.bench.serving import asked
-from artwork.bench.serving.cores import find_cores, on_core
-from artwork.bench.serving.ground import ARTWORKS, GENERATION, IDENTITY, Ground
 from artwork.bench.serving.highest import bisect
 from artwork.bench.serving.targets import SATURATED, Judged, Limit
 from artwork.bench.targets import MISSED, Target
+from artwork.bench.testbed.cores import find_cores, on_core
+from artwork.bench.testbed.made_generation import ARTWORKS, GENERATION, IDENTITY, Ground
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
 DENSE, LISTED = Ground(30, 100, 100), Ground(30, 1000, 100)

@@ -80,9 +80,9 @@ def test_a_fault_of_a_worker_process_is_told_with_its_place_there() -> None:
     remote = type("_RemoteTraceback", (Exception,), {})
     root = Path(__file__).resolve().parents[2]
     error.__cause__ = remote(
-        f'  File "{root}/batch/choosing.py", line 7, in choose\n  File "/usr/lib/x.py", line 1, in x'
+        f'  File "{root}/batch/choosing/chooser.py", line 7, in choose\n  File "/usr/lib/x.py", line 1, in x'
     )
-    assert place(error) == "batch/choosing.py:7"
+    assert place(error) == "batch/choosing/chooser.py:7"
 
 
 @pytest.mark.parametrize(

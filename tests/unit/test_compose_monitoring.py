@@ -9,7 +9,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import ROUTES, Metrics
+from service.metrics.exposition import exposition
+from service.metrics.metrics import ROUTES, Metrics
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -32,7 +33,7 @@ def everything() -> Metrics:
 
 
 def labels_by_sample() -> dict[str, set[str]]:
-    families = text_string_to_metric_families(everything().text().decode())
+    families = text_string_to_metric_families(exposition(everything().blocks).decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
@@ -53,7 +54,7 @@ def test_a_name_that_the_service_does_not_show_would_be_found() -> None:
 
 def test_every_metric_of_the_service_is_on_the_dashboard() -> None:
     drawn = set(NAME.findall(" ".join(EXPRESSIONS)))
-    families = text_string_to_metric_families(everything().text().decode())
+    families = text_string_to_metric_families(exposition(everything().blocks).decode())
     assert [family.name for family in families if not any(name.startswith(family.name) for name in drawn)] == []
 
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 from artwork.commands.data import GROUPLENS_TERMS, Made, register, render_made
 from bandit.errors import InputError
 from bandit.simulation.world import World
-from batch.tables import check, read_tables
-from batch.workspace import Workspace
+from batch.workspace.tables import check, read_tables
+from batch.workspace.workspace import Workspace
 
 
 def run(*arguments: str) -> Result:

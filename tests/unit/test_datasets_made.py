@@ -10,7 +10,7 @@ from batch.datasets.artworks import FEATURES, LOOKS, make_artworks
 from batch.datasets.dataset import DataSet
 from batch.datasets.ratings import GENRES, genre_flags
 from batch.datasets.signals import make_signals
-from batch.tables import check_tables
+from batch.workspace.tables import check_tables
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from batch.datasets.dataset import most_rated
 from batch.datasets.movielens import build
 from batch.datasets.movielens_files import read_grouplens, read_wheel
 from batch.datasets.ratings import GENRES, Ratings
-from batch.tables import check_tables
+from batch.workspace.tables import check_tables
 
 FOLDER = "recbole/dataset_example/ml-100k/"
 OF_PACKAGE = {

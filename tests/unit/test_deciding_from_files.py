@@ -6,8 +6,8 @@ import pytest
 from drawn import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
-from batch.generations import folder_of
-from batch.workspace import Workspace
+from batch.workspace.generations import folder_of
+from batch.workspace.workspace import Workspace
 
 SEED = 4
 USERS = range(0, 600, 75)  # of three blocks

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandit.simulation import adaptive_coverage
-from bandit.simulation.adaptive_coverage import RATES, AdaptiveReplicates
-from bandit.simulation.coverage import (
+from bandit.simulation.studies import adaptive_coverage
+from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveReplicates
+from bandit.simulation.studies.coverage import (
     LOGS,
     SHOWINGS,
     UNBIASED,

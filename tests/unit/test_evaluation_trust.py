@@ -32,7 +32,7 @@ from bandit.evaluation.overlap import effective_rewards
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.evaluation.targets import Target
 from bandit.impressions import ImpressionLog
-from bandit.simulation.trust import WORLDS, TrustReplicates, World, replicate, trust_of
+from bandit.simulation.studies.trust import WORLDS, TrustReplicates, World, replicate, trust_of
 
 F64 = npt.NDArray[np.float64]
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
-from bandit.hashing import U64, hash_ids, hash_title, hash_users
+from bandit.arrays import U64
+from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.snapshot import MASK64, id64, keyed_hash
 
 IDS = st.text("abcXYZ019._~-", min_size=1, max_size=64)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.metrics import Metrics
+from service.metrics.exposition import exposition
+from service.metrics.metrics import Metrics
 from service.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -16,7 +17,7 @@ VARIABLES = {PREFIX + field.upper() for field in Settings.model_fields}
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_metric_of_the_page_exists(page: Path) -> None:
-    exposed = set(re.findall(r"^# TYPE (\S+)", Metrics().text().decode(), re.MULTILINE))
+    exposed = set(re.findall(r"^# TYPE (\S+)", exposition(Metrics().blocks).decode(), re.MULTILINE))
     named = {name.removesuffix("_bucket") for name in re.findall(r"\bartwork_[a-z_]+", page.read_text())} - {FIELD}
     assert named
     assert named <= exposed

@@ -7,10 +7,10 @@ SERVES_EVERY_PROPENSITY = """
 import asyncio, os, struct
 from pathlib import Path
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue, encode_row, row_key
-from service.catalogue import build_serving
-from service.look_up import LookUp
-from service.metrics import Metrics
-from service.store import MemoryStore
+from service.lookup.catalogue import build_serving
+from service.lookup.look_up import LookUp
+from service.metrics.metrics import Metrics
+from service.lookup.store import MemoryStore
 
 TITLES, IDENTITY = 255, "0" * 32
 

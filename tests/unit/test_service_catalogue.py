@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
-from service.catalogue import Serving, build_serving, release
+from service.lookup.catalogue import Serving, build_serving, release
 
 IDENTITY = "1" * 32
 N_TITLES = 4000

@@ -11,10 +11,11 @@ from asgi import published
 from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
-from service.connection_limit import client_of
-from service.protocol import Connection
-from service.rows import Unread
-from service.store import MemoryStore
+from service.http.connection_limit import client_of
+from service.http.protocol import Connection
+from service.lookup.rows import Unread
+from service.lookup.store import MemoryStore
+from service.metrics.exposition import exposition
 
 CHUNKED = request(LOOK_UP, "Transfer-Encoding: chunked")
 MANY_TITLES = "&".join(f"title_id=t{number}" for number in range(10_000))
@@ -100,7 +101,7 @@ def test_what_is_no_request_is_refused_by_name_after_the_answers_to_what_came_be
 
 def refusals_of(here: Here, status: int) -> float:
     """How many were counted that the application did not see."""
-    text = here.running.service.metrics.text().decode()
+    text = exposition(here.running.service.metrics.blocks).decode()
     return sample(text, "artwork_requests_total", route="unmatched", status=str(status)) or 0.0
 
 
@@ -321,7 +322,7 @@ def test_a_head_that_does_not_come_is_408_after_the_answers_to_what_came_before(
         first, refusal = await running.ask(request() + request()[:-2])
         assert (first.status, refusal.status, refusal.wrong, refusal.closes) == (200, 408, ["head"], True)
         assert refusal.problem["errors"][0]["limit"] == 0.05
-        assert 'status="408"} 1.0' in running.service.metrics.text().decode()
+        assert 'status="408"} 1.0' in exposition(running.service.metrics.blocks).decode()
 
     quickly(scenario)
 
@@ -376,7 +377,7 @@ def test_a_connection_too_many_is_503_and_counted_and_those_that_are_there_are_a
         assert (refusal.status, refusal.wrong, refusal.closes) == (503, ["connections"], True)
         assert refusal.fields["retry-after"] == "1"
         assert refusal.problem["errors"][0]["limit"] == 3
-        text = running.service.metrics.text().decode()
+        text = exposition(running.service.metrics.blocks).decode()
         assert f'artwork_client_connections_refused_total{{reason="{reason}"}} 1.0' in text
         assert 'route="unmatched",status="503"} 1.0' in text
         for reader, writer in kept:
@@ -408,7 +409,7 @@ def test_far_too_many_connections_are_cut_off_and_leave_nothing_behind() -> None
         while running.connections:
             await asyncio.sleep(0.01)
         assert running.service.clients == {}
-        assert 'artwork_client_connections{worker="0"} 0.0' in running.service.metrics.text().decode()
+        assert 'artwork_client_connections{worker="0"} 0.0' in exposition(running.service.metrics.blocks).decode()
         assert [answer.status for answer in await running.ask(LAST)] == [200]
 
     against(scenario, max_connections=100)
@@ -421,7 +422,7 @@ def test_refusals_at_the_door_count_by_their_route_and_are_not_timed() -> None:
     async def scenario(running: Running) -> None:
         long = "x" * 200
         await running.ask(request(f"{LOOK_UP}?hour={long}"), request(f"{PAGE}&hour={long}"), LAST)
-        text = running.service.metrics.text().decode()
+        text = exposition(running.service.metrics.blocks).decode()
         for route in ("/v1/users/{user_id}/titles/{title_id}/artwork", "/v1/users/{user_id}/artwork"):
             assert f'artwork_requests_total{{route="{route}",status="414"}} 1.0' in text
             assert f'artwork_request_seconds_count{{route="{route}"}}' not in text

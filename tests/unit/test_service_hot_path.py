@@ -10,9 +10,9 @@ from asgi import SETTINGS, Client, problem_of, published
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.hot_path import plain_answer, plain_titles
+from service.http.hot_path import plain_answer, plain_titles
+from service.lookup.store import MemoryStore
 from service.state import Service
-from service.store import MemoryStore
 
 PLAIN = (
     "/v1/users/ann/titles/t0/artwork",

@@ -7,8 +7,8 @@ import pytest
 from asgi import IDENTITY, Client, problem_of, published
 from samples import sample
 
-from service.rows import Unread
-from service.store import MemoryStore
+from service.lookup.rows import Unread
+from service.lookup.store import MemoryStore
 
 
 @pytest.fixture

@@ -20,16 +20,16 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.app import create_app
-from service.body_limit import BodyLimit
-from service.head_limit import HeadLimit
+from service.http.body_limit import BodyLimit
+from service.http.head_limit import HeadLimit
+from service.http.one_write import close
+from service.http.protocol import Connection, Departure
+from service.http.write_limit import WriteLimit
 from service.keys import entry_text, new_key
-from service.one_write import close
-from service.protocol import Connection, Departure
-from service.rows import Unread
+from service.lookup.rows import Unread
+from service.lookup.store import MemoryStore
 from service.settings import Settings
 from service.state import Service
-from service.store import MemoryStore
-from service.write_limit import WriteLimit
 
 HANG_SECONDS = 20.0
 HEAD_BYTES = 1000

@@ -28,10 +28,11 @@ from bandit.snapshot import (
     keyed_hash,
     row_key,
 )
-from service.catalogue import Serving, build_serving
-from service.look_up import LookUp
-from service.metrics import Metrics
-from service.store import MemoryStore
+from service.lookup.catalogue import Serving, build_serving
+from service.lookup.look_up import LookUp
+from service.lookup.store import MemoryStore
+from service.metrics.exposition import exposition
+from service.metrics.metrics import Metrics
 
 IDENTITY = "5" * 32
 WEIGHTS = (40000, 20000, 5535)
@@ -174,13 +175,13 @@ CORRUPT = {
 def test_an_unusable_row_falls_back_and_is_counted_by_reason(reason: str) -> None:
     metrics = Metrics()
     assert look_up("drawn", CORRUPT[reason], metrics)["source"] == "popularity"
-    assert sample(metrics.text(), "artwork_row_errors_total", reason=reason) == 1
+    assert sample(exposition(metrics.blocks), "artwork_row_errors_total", reason=reason) == 1
 
 
 def test_a_row_of_another_workspace_under_the_same_number_falls_back() -> None:
     metrics = Metrics()
     assert look_up("drawn", row("ann", (2, 30000), (0, 65535), identity="6" * 32), metrics)["source"] == "popularity"
-    assert sample(metrics.text(), "artwork_row_errors_total", reason="checksum") == 1
+    assert sample(exposition(metrics.blocks), "artwork_row_errors_total", reason="checksum") == 1
 
 
 def test_a_bit_flipped_in_a_row_falls_back() -> None:
@@ -201,7 +202,7 @@ def test_picks_are_counted_by_source_and_policy() -> None:
     metrics = Metrics()
     page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 30000), (0, 0), variant=1)}, metrics)
     page_of(["drawn"], {}, metrics)
-    text = metrics.text()
+    text = exposition(metrics.blocks)
     counted = {
         ("personalized", "uniform"): 2,
         ("popularity", "beta"): 1,

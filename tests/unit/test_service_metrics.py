@@ -7,14 +7,15 @@ from itertools import pairwise
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import BLOCK_SLOTS, LATENCY_BOUNDS, ROUTES, STATUSES, Metrics
+from service.metrics.exposition import exposition
+from service.metrics.metrics import BLOCK_SLOTS, LATENCY_BOUNDS, ROUTES, STATUSES, Metrics
 
 SINGLE = ROUTES[0]
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     """One sample of the text, None where it is not shown."""
-    families = text_string_to_metric_families(metrics.text().decode())
+    families = text_string_to_metric_families(exposition(metrics.blocks).decode())
     samples = (sample for family in families for sample in family.samples)
     found = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)]
     assert len(found) < 2
@@ -33,7 +34,7 @@ def test_an_unknown_route_and_an_unknown_status_make_no_labels_of_their_own() ->
     metrics = Metrics()
     metrics.answered("/v1/users/mallory", 418, 0.001)
     assert value(metrics, "artwork_requests_total", route="unmatched", status="other") == 1
-    assert b"mallory" not in metrics.text()
+    assert b"mallory" not in exposition(metrics.blocks)
 
 
 @pytest.mark.parametrize("status", STATUSES[:-1])
@@ -80,7 +81,7 @@ def test_the_number_of_named_counts_is_bounded_and_none_is_lost() -> None:
     metrics = Metrics()
     for number in range(1000):
         metrics.row_refused(f"reason-{number}")
-    text = metrics.text()
+    text = exposition(metrics.blocks)
     assert 2 <= text.count(b"artwork_row_errors_total{") <= 20
     other = value(metrics, "artwork_row_errors_total", reason="other")
     assert other == 1000 - (text.count(b"artwork_row_errors_total{") - 1)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from service.counters import NAME_BYTES, NamedCounts, mapped, shared_memory
+from service.metrics.counters import NAME_BYTES, NamedCounts, mapped, shared_memory
 
 
 def named(capacity: int, labels: int = 1) -> tuple[list[float], NamedCounts]:

@@ -23,11 +23,12 @@ from bandit.snapshot import (
     meta_key,
     part_key,
 )
-from service.health import Health
-from service.kept import MAGIC, load_kept
-from service.metrics import Metrics
-from service.poller import Poller
-from service.store import MemoryStore
+from service.lookup.kept import MAGIC, load_kept
+from service.lookup.poller import Poller
+from service.lookup.store import MemoryStore
+from service.metrics.exposition import exposition
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
 
 
 def publish(store: MemoryStore, generation: int, flip: int, artwork: str = "a", identity: str = "1" * 32) -> str:
@@ -59,7 +60,7 @@ class Followed:
         return self.poller.serving.generation if self.poller.serving else None
 
     def load_errors(self, reason: str) -> float | None:
-        return sample(self.metrics.text(), "artwork_load_errors_total", reason=reason)
+        return sample(exposition(self.metrics.blocks), "artwork_load_errors_total", reason=reason)
 
 
 @pytest.fixture
@@ -209,11 +210,11 @@ def test_a_store_that_goes_and_comes_is_told(store: MemoryStore) -> None:
     store.available = False
     followed.poll()
     assert followed.health.degraded()[0].startswith("store unreachable since")
-    assert sample(followed.metrics.text(), "artwork_store_up") == 0
+    assert sample(exposition(followed.metrics.blocks), "artwork_store_up") == 0
     store.available = True
     followed.poll()
     assert followed.health.degraded() == []
-    assert sample(followed.metrics.text(), "artwork_store_up") == 1
+    assert sample(exposition(followed.metrics.blocks), "artwork_store_up") == 1
 
 
 def test_a_start_without_a_store_serves_the_kept_catalogue(store: MemoryStore, tmp_path: Path) -> None:
@@ -344,7 +345,7 @@ def test_a_creation_time_that_is_no_time_gives_an_unknown_age(store: MemoryStore
     meta = store.values[meta_key(1)]
     store.values[meta_key(1)] = meta.replace(b"2026-01-01T00:00:00Z", time)
     followed = Followed(store).start()
-    age = sample(followed.metrics.text(), "artwork_catalogue_age_seconds")
+    age = sample(exposition(followed.metrics.blocks), "artwork_catalogue_age_seconds")
     assert age == pytest.approx(float("nan"), nan_ok=True)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from service.tasks import end
+from service.lookup.rows import end
 
 
 async def deaf_once() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from scipy.stats import norm
 
-from artwork.compare.online_sheets import agreement_line, online_lines, online_sheet
+from artwork.reports.live_tables import agreement_line, online_lines, online_sheet
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
 from bandit.evaluation.overlap import INSUFFICIENT, OK
-from batch.online import OnlinePair, OnlineRate
-from batch.side_by_side import (
+from batch.offline.online import OnlinePair, OnlineRate
+from batch.offline.side_by_side import (
     ABSENT,
     AGREE,
     BOTH_OPEN,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bandit.hashing import hash_ids
+from batch.choosing.variants import explore, on_other_side, places_of
 from batch.config import Config
-from batch.sides import explore, on_other_side, places_of
 
 USERS = [f"u{number:05d}" for number in range(20_000)]
 HASHED = hash_ids(USERS)

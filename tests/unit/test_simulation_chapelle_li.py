@@ -4,8 +4,8 @@ import pytest
 from scipy import stats
 
 from bandit.errors import InputError
-from bandit.simulation.chapelle_li import POLICIES, Items, Repetition, delays_of, regrets_of, simulate
 from bandit.simulation.delay import Delay
+from bandit.simulation.studies.chapelle_li import POLICIES, Items, Repetition, delays_of, regrets_of, simulate
 
 F64 = npt.NDArray[np.float64]
 

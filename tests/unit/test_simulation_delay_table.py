@@ -3,8 +3,8 @@ import numpy.typing as npt
 import pytest
 
 from bandit.errors import InputError
-from bandit.simulation.chapelle_li import delays_of
-from bandit.simulation.delay_table import FULL_STEPS, PUBLISHED, Comparison, compare
+from bandit.simulation.studies.chapelle_li import delays_of
+from bandit.simulation.studies.delay_table import FULL_STEPS, PUBLISHED, Comparison, compare
 
 F64 = npt.NDArray[np.float64]
 

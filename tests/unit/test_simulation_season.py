@@ -7,8 +7,8 @@ import pytest
 from seasons import scene
 
 from bandit.errors import InputError
-from bandit.simulation.season import Season
-from bandit.simulation.visits import PAGE_TITLES, draw_visits
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.seasons.visits import PAGE_TITLES, draw_visits
 
 
 @pytest.mark.parametrize(

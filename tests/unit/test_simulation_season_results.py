@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from seasons import contender, played, scene, season
 
-from bandit.simulation.season_run import Ran, Run, periods_of, ran
-from bandit.simulation.season_table import Mean, Standing, standings
+from bandit.simulation.seasons.season_run import Ran, Run, periods_of, ran
+from bandit.simulation.seasons.season_table import Mean, Standing, standings
 
 
 @cache

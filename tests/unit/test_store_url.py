@@ -7,7 +7,7 @@ import redis
 import redis.asyncio.connection
 
 from bandit.urls import read_store_url, socket_url
-from batch.store import checked_url
+from batch.store.client import checked_url
 from service.settings import load_settings
 
 PATHS = [

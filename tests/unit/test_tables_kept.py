@@ -10,10 +10,10 @@ import pytest
 
 from bandit.errors import InputError, SurroundingsError
 from batch.datasets import example
-from batch.files import replace_file, write_json, write_parquet
-from batch.table_schemas import FLOATS, INSTANT
-from batch.tables import Tables, check, check_tables, read_tables, write_tables
-from batch.workspace import Workspace
+from batch.workspace.files import replace_file, write_json, write_parquet
+from batch.workspace.table_schemas import FLOATS, INSTANT
+from batch.workspace.tables import Tables, check, check_tables, read_tables, write_tables
+from batch.workspace.workspace import Workspace
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from bandit.errors import InputError
-from batch.tables import read_tables
-from batch.workspace import Workspace
+from batch.workspace.tables import read_tables
+from batch.workspace.workspace import Workspace
 
 ADDED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from odd_urls import SAID, SECRET, SHOWN
 
 from bandit.errors import InputError
 from bandit.urls import StoreUrl, hide_secrets, read_store_url, secrets_of, show_url, socket_url
-from batch.store import checked_url
+from batch.store.client import checked_url
 from service.settings import load_settings
 
 ACCEPTED = {

@@ -13,17 +13,17 @@ from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
 from artwork.bench.results import Machine, this_machine
 from artwork.bench.serving.targets import Judged, Limit
 from artwork.bench.timing import Spread
+from bandit.deploying import Floors
 from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.impressions import ImpressionLog
-from bandit.policies.deciding import FLOOR
-from bandit.simulation import adaptive_coverage, trust
-from bandit.simulation.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
-from bandit.simulation.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
-from bandit.simulation.trust import WORLDS, TrustReplicates, TrustRow
+from bandit.simulation.studies import adaptive_coverage, trust
+from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
+from bandit.simulation.studies.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
+from bandit.simulation.studies.trust import WORLDS, TrustReplicates, TrustRow
 from batch.executors import open_executor
-from batch.judged_policies import parse_policies, targets_of
 from batch.logs.logged import LoggedData
+from batch.offline.judged_policies import parse_policies, targets_of
 
 POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 RESAMPLES: Final = 1000
@@ -164,7 +164,7 @@ def _elapsed(log: ImpressionLog) -> float:
     began = time.perf_counter()
     learned_from, judged_by = split_in_time(log, 0.5)
     data = LoggedData(log, "drawn", [str(arm) for arm in range(log.n_arms)])
-    targets = targets_of(parse_policies(POLICIES), data, learned_from, judged_by, "linear", FLOOR)
+    targets = targets_of(parse_policies(POLICIES), data, learned_from, judged_by, "linear", Floors())
     model = cross_fit(PosteriorModel("linear"), judged_by)
     samples = dict(zip((each.name for each in targets), samples_of(judged_by, targets, model), strict=True))
     evaluate(samples, Settings(resamples=RESAMPLES), judged_by.n_eligible, judged_by.batches)

@@ -4,10 +4,10 @@ from math import isnan
 
 from artwork.bench.evaluation.run import EvaluationReport
 from artwork.bench.serving.targets import Judged
-from artwork.sheets import Sheet, printed
-from bandit.simulation.adaptive_coverage import AdaptiveCoverage
-from bandit.simulation.coverage import Coverage
-from bandit.simulation.trust import TrustRow
+from artwork.console.tables import Sheet, printed
+from bandit.simulation.studies.adaptive_coverage import AdaptiveCoverage
+from bandit.simulation.studies.coverage import Coverage
+from bandit.simulation.studies.trust import TrustRow
 
 
 def render(report: EvaluationReport) -> str:

@@ -4,11 +4,11 @@ import random
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from artwork.bench.faults.ground import Ground
 from artwork.bench.faults.outcomes import SOURCES, Asked
+from artwork.bench.testbed.checkable_generations import Ground
 from bandit.errors import SurroundingsError
+from loadtest.driver.open_loop import Load, drive
 from loadtest.errors import RunError
-from loadtest.open_loop import Load, drive
 
 REQUESTS: Final = 20_000
 """Different requests; then they begin again."""

@@ -11,11 +11,11 @@ from typing import Final
 
 import redis
 
-from artwork.bench.faults.ground import Ground, make_current, packed_rows
-from artwork.bench.faults.proxy import DelayingProxy
-from artwork.bench.faults.store import BreakableStore
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, make_current, packed_rows
+from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from bandit.errors import InputError, SurroundingsError
-from batch.row_writer import write_rows
+from batch.publishing.row_writer import write_rows
 
 SLOW_MS: Final = 50.0
 LOWEST_PRIORITY: Final = 19

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
-I16 = npt.NDArray[np.int16]
+from bandit.arrays import F64, I16
 
 P99_LIMIT_MS: Final = 5.0
 IN_A_ROW: Final = 100

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from artwork.bench.faults.outcomes import P99_LIMIT_MS, Outcome
 from artwork.bench.results import Machine
-from artwork.sheets import as_text
+from artwork.console.tables import as_text
 
 _COLUMNS = (
     "requests",

@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 from artwork.bench.faults.asking import ask, load_of
 from artwork.bench.faults.faults import Fault, Scene
-from artwork.bench.faults.ground import Ground, publish, write
 from artwork.bench.faults.outcomes import Outcome, Window, outcome
-from artwork.bench.faults.proxy import DelayingProxy
 from artwork.bench.faults.report import FaultsReport
-from artwork.bench.faults.store import BreakableStore
 from artwork.bench.results import this_machine
-from artwork.bench.serving.cores import Cores, find_cores, on_core
-from artwork.serving import running_service
+from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.checkable_generations import Ground, publish, write
+from artwork.bench.testbed.cores import Cores, find_cores, on_core
+from artwork.bench.testbed.delaying_proxy import DelayingProxy
+from artwork.bench.testbed.service_process import running_service
 
 WARM_SECONDS: Final = 0.5
 """Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
-from artwork.bench.data import F64, I64
 from artwork.bench.rivals.base import Rival
+from bandit.arrays import F64, I64
 from bandit.scores import Moments
 
 _FALSE_ALARM = 6.0  # standard errors

@@ -7,7 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import Log
+from bandit.arrays import F64
 
 
 class Rival(ABC):

@@ -5,8 +5,9 @@ from typing import Self
 import numpy as np
 from bayesianbandits import Arm, ContextualAgent, NormalRegressor, ThompsonSampling
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import Log
 from artwork.bench.rivals.base import Rival
+from bandit.arrays import F64
 
 
 class BayesianBandits(Rival):

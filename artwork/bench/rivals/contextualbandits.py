@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from contextualbandits.online import LinTS
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import Log
 from artwork.bench.rivals.base import Rival
+from bandit.arrays import F64
 
 
 class ContextualBandits(Rival):

@@ -5,8 +5,9 @@ from typing import Self
 import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
 
-from artwork.bench.data import F64, Log
+from artwork.bench.kernels.data import Log
 from artwork.bench.rivals.base import Rival
+from bandit.arrays import F64
 
 
 class MabWiser(Rival):

@@ -8,8 +8,8 @@ from typing import Any
 
 from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import asked
-from artwork.bench.serving.ground import GENERATION, IDENTITY, POLICY, Ground
 from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.testbed.made_generation import GENERATION, IDENTITY, POLICY, Ground
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
 CHECKED_USERS = 100

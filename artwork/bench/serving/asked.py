@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from artwork.bench.serving.ground import GENERATION, Ground
+from artwork.bench.testbed.made_generation import GENERATION, Ground
 from bandit.snapshot import row_key
 
 MOST_REQUESTS: Final = 50_000

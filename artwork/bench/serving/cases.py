@@ -8,15 +8,14 @@ import numpy as np
 
 from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import wrk
-from artwork.bench.serving.closed import ClosedRun
 from artwork.bench.serving.contenders import Contender
-from artwork.bench.serving.driving import asked_by_driver, closed_by_driver, from_rows, is_saturated, load_of
+from artwork.bench.serving.driving import ClosedRun, asked_by_driver, closed_by_driver, from_rows, is_saturated, load_of
 from artwork.bench.serving.highest import Highest, confirm, search
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Closed, Steady
 from artwork.bench.timing import Spread
-from loadtest.latency import histogram
-from loadtest.open_loop import Drive
+from loadtest.driver.latency import histogram
+from loadtest.driver.open_loop import Drive
 
 STEADY_SHARE: Final = 0.6
 """Of the highest rate: where latencies are taken."""

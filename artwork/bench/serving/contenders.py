@@ -6,8 +6,8 @@ from typing import Final
 
 from artwork.bench.serving import asked
 from artwork.bench.serving.asked import Asked, Asking
-from artwork.bench.serving.ground import Ground
 from artwork.bench.serving.servers import HOST, MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.testbed.made_generation import Ground
 
 SINGLE: Final = "ours, single"
 PAGES: Final = f"ours, page of {asked.PAGE}"

@@ -1,20 +1,35 @@
 """Contenders asked by the open-loop driver, and the one place where its errors become this package's."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from artwork.bench.checks import WrongAnswerError
-from artwork.bench.serving.closed import CONNECTIONS, ClosedRun
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.servers import HOST
 from bandit.errors import SurroundingsError
-from loadtest import ceiling
+from loadtest.driver import ceiling
+from loadtest.driver.null_server import null_server
+from loadtest.driver.open_loop import Drive, Load, drive
 from loadtest.errors import RunError
-from loadtest.null_server import null_server
-from loadtest.open_loop import Drive, Load, drive
 
 OPEN_CONNECTIONS: Final = 64
 PERSONALIZED: Final = '"source":"personalized"'
 _CEILING_SECONDS: Final = 2.0
+CONNECTIONS: Final = 32
+"""Of a closed loop, where every connection asks again as soon as it is answered."""
+
+
+@dataclass(frozen=True)
+class ClosedRun:
+    """Answers per second of a closed loop, answers that failed, and latencies in milliseconds from request to answer."""
+
+    rate: float
+    failed: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p99_9_ms: float
+    max_ms: float
 
 
 def load_of(

@@ -8,7 +8,7 @@ from typing import Final
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.driving import asked_by_driver, from_rows, load_of
 from artwork.bench.serving.plan import Plan
-from loadtest.open_loop import Drive
+from loadtest.driver.open_loop import Drive
 
 P99_MS: Final = 5.0
 HELD_SHARE: Final = 0.99

@@ -5,15 +5,15 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from artwork import pages
 from artwork.bench.serving.highest import P99_MS
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.serving.table import head, notes, sheets_of, verdict
 from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
 from artwork.bench.targets import MISSED
-from artwork.pages import chart, listing, page, table, write_page
-from artwork.sheets import Sheet
+from artwork.console.tables import Sheet
+from artwork.reports import pages
+from artwork.reports.pages import chart, listing, page, table, write_page
 
 _TICKS: Final = (0, 90, 99, 99.9, 99.99)
 _TITLES: Final = ("As fast as answers come", "At a rate, latency from the intended time", "Targets")

@@ -5,7 +5,7 @@ from typing import Final
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.driving import asked_by_driver, load_of
 from artwork.bench.serving.results import Overload
-from loadtest.latency import latency
+from loadtest.driver.latency import latency
 
 TIMES: Final = 2.0
 CONNECTIONS: Final = 256

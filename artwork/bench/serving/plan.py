@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
-from artwork.bench.serving.ground import Ground
+from artwork.bench.testbed.made_generation import Ground
 
 JUDGED_PICKS: Final = 100
 """Rows of so many picks are judged, others only shown."""

@@ -8,14 +8,14 @@ from artwork.bench.results import this_machine
 from artwork.bench.serving import agreement, cases, contenders, overload, starting, wrk
 from artwork.bench.serving.cases import Progress
 from artwork.bench.serving.contenders import SINGLE, Contender
-from artwork.bench.serving.cores import Cores, find_cores, on_core
 from artwork.bench.serving.driving import driver_ceiling
-from artwork.bench.serving.ground import Ground, publish
 from artwork.bench.serving.judging import judge
 from artwork.bench.serving.plan import JUDGED_PICKS, LARGE_CATALOGUE, Plan
 from artwork.bench.serving.results import Case, Overload, Report, Setup
 from artwork.bench.serving.servers import COMMANDS, MODELLED, Running, is_installed, running
-from artwork.bench.serving.store import Store, running_store
+from artwork.bench.testbed.cores import Cores, find_cores, on_core
+from artwork.bench.testbed.made_generation import Ground, publish
+from artwork.bench.testbed.pinned_store import Store, running_store
 
 LIBRARIES = ["fastapi", "pydantic", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "orjson", "numba"]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
 
-from artwork.bench.serving.cores import on_core
 from artwork.bench.serving.naive import STORE_VARIABLE
-from artwork.bench.serving.store import Store
-from artwork.serving import free_port
+from artwork.bench.testbed.cores import on_core
+from artwork.bench.testbed.pinned_store import Store
+from artwork.bench.testbed.service_process import free_port
 from bandit.errors import SurroundingsError
 
 HOST: Final = "127.0.0.1"

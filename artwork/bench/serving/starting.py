@@ -5,13 +5,13 @@ from typing import Final
 
 from artwork.bench.serving.contenders import SINGLE, make
 from artwork.bench.serving.driving import closed_by_driver
-from artwork.bench.serving.ground import POLICY, publish
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Start
 from artwork.bench.serving.servers import OURS, running
-from artwork.bench.serving.store import Store
+from artwork.bench.testbed.made_generation import POLICY, publish
+from artwork.bench.testbed.pinned_store import Store
 from artwork.bench.timing import Spread
-from service.metrics import ROUTES, Metrics
+from service.metrics.metrics import ROUTES, Metrics
 
 _CALLS: Final = 20_000
 _REPEATS: Final = 7

@@ -4,7 +4,7 @@ from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
 from artwork.bench.timing import Spread
-from artwork.sheets import Sheet, printed
+from artwork.console.tables import Sheet, printed
 
 CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
 OPEN = ("rows of", "open loop", "highest rate", "at 60 %", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")

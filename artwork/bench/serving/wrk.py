@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from artwork.bench.serving.asked import Asked
-from artwork.bench.serving.closed import CONNECTIONS, ClosedRun
+from artwork.bench.serving.driving import CONNECTIONS, ClosedRun
 from artwork.bench.serving.servers import HOST
 from bandit.errors import SurroundingsError
 

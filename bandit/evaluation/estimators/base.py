@@ -8,9 +8,9 @@ from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
-from bandit.arrays import is_number
+from bandit.arrays import F64, is_number
 from bandit.errors import InputError
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 
 SLOPE: Final = "slope"
 """In place of a number: the data choose."""

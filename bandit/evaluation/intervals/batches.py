@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bandit.arrays import numbered
+from bandit.arrays import F64, I64, numbered
 from bandit.evaluation.estimators.base import Terms
 from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 
 LEAST_EFFECTIVE: Final = 50.0
 """Effective sample size of a batch; smaller ones are joined to the next: a batch that hardly shows what the target would is not

@@ -7,9 +7,10 @@ from math import exp
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64
 from bandit.evaluation.estimators.base import Terms
 from bandit.evaluation.intervals.normal import NONE, Interval
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.kernels.resampling import poisson_counts
 from bandit.snapshot import hash_base
 

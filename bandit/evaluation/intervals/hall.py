@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import scipy
 
+from bandit.arrays import F64
 from bandit.evaluation.intervals.normal import NONE, Interval
-from bandit.evaluation.sample import F64
 
 MOST_FREEDOM: Final = 30.0
 """Degrees of freedom at most. Intervals of 95 % then hold the truth 95.9 % of the time where nothing is skewed: a reserve for

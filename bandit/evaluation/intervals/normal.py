@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from bandit.arrays import F64
 from bandit.evaluation.estimators.base import Terms
-from bandit.evaluation.sample import F64, Sample
+from bandit.evaluation.sample import Sample
 
 
 class Interval(NamedTuple):

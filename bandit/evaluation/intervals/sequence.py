@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
-from bandit.evaluation.sample import F64, I64, Sample
+from bandit.evaluation.sample import Sample
 from bandit.kernels.sequences import mixture_bounds, running_sums
 from bandit.posterior.checks import real_column
 

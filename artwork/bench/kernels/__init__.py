@@ -1,0 +1,1 @@
+"""The bandit library timed: checked first, then in pairs beside other libraries."""

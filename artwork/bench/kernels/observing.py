@@ -1,0 +1,50 @@
+"""From impressions to a posterior that is ready to choose: sorted, summed and factored."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from artwork.bench.checks import check_sums
+from artwork.bench.kernels.data import Log, learned, make_log
+from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.results import Row
+from artwork.bench.rivals.base import Rival
+from artwork.bench.targets import OBSERVE, TARGETS
+from artwork.bench.timing import Side, Work
+from bandit.posterior import LinearEvidence
+from bandit.posterior.linear import LinearScorer
+
+
+def measure(setting: Setting) -> Iterator[Row]:
+    """Impressions a second into a fresh posterior, arms in order of arrival; and into sums alone, as 32-bit floats.
+
+    Raises:
+        WrongAnswerError: the sums differ from one matrix product an arm.
+    """
+    log = make_log(setting.size)
+    narrow = replace(log, contexts=log.contexts.astype(np.float32))
+    for kind in (log, narrow):
+        check_sums(_sums(kind), kind)
+    about = f"{len(log.arms):,} impressions, d = {setting.size.features}, {log.n_arms} arms"
+    ready = Side(partial(_ready, log), len(log.arms))
+    both = Measured(OBSERVE, "sums and factors, ready to choose", "impressions/s", ready, about)
+    yield from both.beside_rivals(setting, partial(_theirs, log), TARGETS)
+    for kind, name in ((log, "float64"), (narrow, "float32")):
+        side = Side(partial(_sums, kind), len(log.arms))
+        yield Measured(OBSERVE, f"sums alone, {name}", "impressions/s", side, about).alone(setting.pace)
+
+
+def _ready(log: Log) -> LinearScorer:
+    return learned(log).scorer(np.arange(log.n_arms))
+
+
+def _theirs(log: Log, rival: type[Rival]) -> tuple[Work, str]:
+    return partial(rival.learn, log), rival.calls
+
+
+def _sums(log: Log) -> LinearEvidence:
+    evidence = LinearEvidence.empty(log.n_arms, log.contexts.shape[1])
+    evidence.observe(log.contexts, log.arms, log.rewards)
+    return evidence

@@ -1,0 +1,87 @@
+"""A report as text."""
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from artwork.bench.results import Report, Row
+from artwork.bench.targets import MISSED
+from artwork.bench.timing import Spread
+from artwork.console.tables import as_text
+
+
+def render(report: Report) -> str:
+    """The machine, a table a part with notes below it, and the verdict."""
+    machine = report.machine
+    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
+    parts = list(dict.fromkeys(row.part for row in report.rows))
+    method = (
+        f"medians of {report.pace.repeats} runs of at least {report.pace.seconds:g} s (lowest–highest); beside a rival, runs"
+        " alternate, and the ratio is that of the pairs"
+    )
+    return "\n".join(
+        (
+            f"{machine.processor}, one of {machine.cores} cores; Python {machine.python}; {machine.blas}; {versions}",
+            method,
+            *(_part([row for row in report.rows if row.part == part]) for part in parts),
+            _verdict(report),
+        )
+    )
+
+
+def _part(rows: list[Row]) -> str:
+    """One part: a line a measurement, the case only where it changes; what is known of cases and rivals stands below."""
+    rivals = any(row.rival for row in rows)
+    table = Table(rows[0].part, "unit", "ours", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("beside", "theirs", "ours / theirs", "at least (aim)") if rivals else ():
+        table.add_column(name)
+    before = ""
+    for row in rows:
+        case = "" if row.case == before else row.case
+        table.add_row(case, row.unit, _spread(row.ours), *(_beside(row) if rivals else ()))
+        before = row.case
+    return "\n".join((as_text(table), *_notes(rows)))
+
+
+def _beside(row: Row) -> tuple[str, str, str, str]:
+    """The rival's columns."""
+    if row.theirs is None or row.ratio is None:
+        return row.rival or "", row.note, "", ""
+    ratio = f"{row.ratio.median:.2f} x ({row.ratio.lowest:.2f}–{row.ratio.highest:.2f})"
+    target = "" if row.at_least is None else f"{row.at_least:g} x ({row.aim:g} x): {row.verdict}"
+    return row.rival or "", _spread(row.theirs), ratio, target
+
+
+def _notes(rows: list[Row]) -> list[str]:
+    """What to know of cases and rivals; once, where it holds for every case of the rival."""
+    notes = dict.fromkeys(f"  {row.case}: {row.about}" for row in rows if row.about)
+    told: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.theirs is not None and row.note:
+            told.setdefault((row.rival or "", row.note), []).append(row.case)
+    for (rival, note), cases in told.items():
+        everywhere = cases == [row.case for row in rows if row.rival == rival]
+        notes[f"  {rival}{'' if everywhere else ', ' + '; '.join(cases)}: {note}"] = None
+    return list(notes)
+
+
+def _spread(spread: Spread | None) -> str:
+    """Three digits each, in the unit of the median: ``288 k (281–399)``."""
+    if spread is None:
+        return ""
+    size, letter = next(
+        ((size, letter) for size, letter in ((1e6, " M"), (1e3, " k")) if spread.median >= size), (1, "")
+    )
+    middle, low, high = (_digits(value / size) for value in (spread.median, spread.lowest, spread.highest))
+    return f"{middle}{letter} ({low}–{high})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _verdict(report: Report) -> str:
+    judged = [row for row in report.rows if row.verdict]
+    if not judged:
+        return "nothing was judged: no rival with a target is installed"
+    missed = [f"{row.part} beside {row.rival}" for row in judged if row.verdict == MISSED]
+    return f"failed: {', '.join(missed)}" if missed else "every ratio that is judged reaches what is required"

@@ -1,0 +1,1 @@
+"""What benches and tests stand on: a service process, stores that can be broken, a proxy, made generations."""

@@ -1,0 +1,1 @@
+"""How commands speak and what options they share."""

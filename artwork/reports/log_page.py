@@ -1,0 +1,318 @@
+"""A comparison on a log as one page that works offline."""
+
+import shlex
+from collections.abc import Sequence
+from html import escape
+from math import log10
+from pathlib import Path
+from typing import Final
+
+import plotly.graph_objects as go
+
+from artwork.console.tables import Sheet
+from artwork.reports.live_tables import online_lines, online_sheet
+from artwork.reports.log_tables import (
+    REFUSED,
+    Unit,
+    differences_sheet,
+    head_lines,
+    others_sheet,
+    overlap_sheet,
+    plans_sheet,
+    refusal_lines,
+    replay_sheet,
+    tuned_lines,
+    unit_of,
+    values_sheet,
+    verdict_line,
+)
+from artwork.reports.pages import chart, listing, page, table, verdict, write_page
+from bandit.evaluation import Difference, Evaluation
+from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
+from batch.offline.compare import Compared, Request
+from batch.offline.online import OnlinePair
+from batch.offline.side_by_side import SideBySide
+
+_TEXTS: Final = ("policy", "minus", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")
+_COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
+_DECADES, _SCALED_TO = 100, 5  # of the sequences the last two decades are shown, as high as their last fifth
+_NOT_TO_TRUST: Final = """
+Where a policy is refused there is no answer, and no ranking that includes it. Gather explore data (--plan says how many days), or
+judge a policy that is nearer to the one that was logged.
+
+Every interval takes the propensities as right. The checks of the mean weight and of each arm find gross errors, not small ones.
+
+Values are of the time, the users and the artworks of the log. A policy is judged with the posterior that it had at the cut;
+live, it would go on learning, and what it shows would change what is learned.
+
+Intervals are for policies that were chosen before anybody looked. The adjusted ones allow for all policies of this page,
+not for those of other pages. The confidence sequences alone may be looked at every day.
+
+dm has the bias of its reward model, and its interval does not know of it. What SLOPE chose, intervals take as given.
+
+If the logging policy kept learning, its decisions depend on each other from one update to the next: see the intervals by batches.
+""".strip().split("\n\n")
+
+
+def write(made: Compared, request: Request, path: Path) -> None:
+    """Write the page."""
+    write_page(path, rendered(made, request))
+
+
+def rendered(made: Compared, request: Request) -> str:
+    """The whole page."""
+    evaluation = made.evaluation
+    refusals = refusal_lines(evaluation)
+    sections = [
+        ("Values", _forest(evaluation) + _table(values_sheet(evaluation))),
+        ("Differences", _leads(evaluation) + _table(differences_sheet(evaluation))),
+        ("Overlap of log and policy", _overlap(evaluation) + _table(overlap_sheet(evaluation)) + listing(refusals)),
+        ("At all times at once", _sequences(evaluation)),
+        ("Other intervals", _table(others_sheet(evaluation))),
+        ("Offline beside online", _online(made.online) if made.online else ""),
+        ("Learning by replay", _replay(made) + _table(replay_sheet(made)) if made.replayed else ""),
+        ("What more data would tell", _table(plans_sheet(made)) if made.plans else ""),
+        ("When not to trust this", listing(_NOT_TO_TRUST)),
+        (
+            "What was run",
+            listing([*head_lines(made), *tuned_lines(evaluation)])
+            + f"<p>To repeat it: <code>{escape(repeat(made, request))}</code></p>",
+        ),
+    ]
+    parts = [
+        "<h1>Policies, compared offline</h1>",
+        verdict(verdict_line(evaluation), missed=bool(refusals)),
+        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
+    ]
+    return page("artwork compare", parts)
+
+
+def repeat(made: Compared, request: Request) -> str:
+    """The command that compares the same, and cuts the log where it was cut also when it has grown."""
+    usual = Request()
+    low_high = request.settings.reward_range
+    words = ["artwork", "compare", "--log", request.log]
+    named = {
+        "--workspace": (request.workspace, usual.workspace),
+        "--until": (request.until, usual.until),
+        "--from": (request.source, usual.source),
+        "--policies": (request.policies, None),
+        "--posterior": (request.posterior, usual.posterior),
+        "--reward": (request.reward, usual.reward),
+        "--reward-model": (request.reward_model, usual.reward_model),
+        "--split": (request.split if made.split_at is None else usual.split, usual.split),
+        "--split-at": (made.split_at, None),
+        "--floor": (request.floors.floor, usual.floors.floor),
+        "--new-floor": (request.floors.new_floor, usual.floors.new_floor),
+        "--replay": (request.replay_batch, usual.replay_batch),
+        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
+        "--level": (request.settings.level, Settings().level),
+        "--resamples": (request.settings.resamples, Settings().resamples),
+        "--weight-bound": (request.settings.weight_bound, usual.settings.weight_bound),
+        "--population": (request.settings.population, usual.settings.population),
+        "--reward-range": (None if low_high is None else f"{low_high[0]:g},{low_high[1]:g}", None),
+        "--difference": (request.difference, usual.difference),
+        "--explore-share": (request.explore_share, usual.explore_share),
+        "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
+        "--seed": (request.settings.seed, None),
+    }
+    for flag, (value, default) in named.items():
+        if value is not None and value != default:
+            words += [flag, str(value)]
+    words += ["--columns", request.columns.text] if request.columns.text else []
+    words += ["--time-format", request.time_format] if request.time_format is not None else []
+    words += ["--missing", request.missing] if request.missing != usual.missing else []
+    for name, value in vars(request.settings.thresholds).items():
+        if value != getattr(Settings().thresholds, name):
+            words += ["--threshold", f"{name}={value}"]
+    words += ["--plan"] if request.planned else []
+    return shlex.join(words)
+
+
+def _table(sheet: Sheet) -> str:
+    return table(sheet.columns, sheet.rows, _TEXTS, missed={REFUSED}) if sheet.rows else ""
+
+
+def _forest(evaluation: Evaluation) -> str:
+    """Values with intervals, a colour an estimator; refused policies have a line of their own without a point."""
+    figure, unit = go.Figure(), unit_of(evaluation)
+    words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
+    for place, word in enumerate(words):
+        found = [(result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates]
+        kept = [(policy, each) for policy, each in found if each.value is not None and each.lower is not None]
+        figure.add_scatter(
+            x=[unit.factor * (each.value or 0) for _, each in kept],
+            y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [unit.factor * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
+                "arrayminus": [unit.factor * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
+                "thickness": 1.5,
+                "width": 3,
+            },
+            mode="markers",
+            marker={"color": _COLOURS[place % len(_COLOURS)], "size": 7},
+            name=word,
+            customdata=[policy for policy, _ in kept],
+            hovertemplate="%{customdata}: %{x:.4g} ",
+        )
+    labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
+    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed")
+    figure.update_xaxes(title=f"reward per impression, {unit.word}; {evaluation.level:.0%} intervals, each by itself")
+    return chart(figure, height=max(360, 90 * len(labels) + 140))
+
+
+def _spread_out(evaluation: Evaluation, policy: str, place: int, count: int) -> float:
+    row = next(at for at, result in enumerate(evaluation.results) if result.policy == policy)
+    return row + 0.7 * ((place + 0.5) / count - 0.5)
+
+
+def _leads(evaluation: Evaluation) -> str:
+    """Leads over the logging policy with their adjusted intervals."""
+    first = evaluation.results[0].policy
+    leads = [each for each in evaluation.differences if each.against == first and each.value is not None]
+    if not leads:
+        return ""
+    figure, unit = go.Figure(), unit_of(evaluation)
+    figure.add_scatter(
+        x=[unit.factor * (each.value or 0) for each in leads],
+        y=[each.policy for each in leads],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [unit.factor * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
+            "arrayminus": [unit.factor * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
+        },
+        mode="markers",
+        marker={"size": 9, "color": _COLOURS[1]},
+        hovertemplate="%{y}: %{x:+.4g}",
+        showlegend=False,
+    )
+    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(
+        title=f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
+    )
+    return chart(figure, height=max(260, 60 * len(leads) + 140))
+
+
+def _overlap(evaluation: Evaluation) -> str:
+    """How large the weights are: the flatter, the better."""
+    figure = go.Figure()
+    for place, result in enumerate(evaluation.results):
+        if result.weights and result.policy != evaluation.results[0].policy:
+            figure.add_scatter(
+                x=[f"{percent} %" for percent in result.weights],
+                y=[max(value, 1e-4) for value in result.weights.values()],
+                mode="lines+markers",
+                line={"color": _COLOURS[place % len(_COLOURS)], "dash": "solid" if result.is_reliable else "dot"},
+                name=result.policy if result.is_reliable else f"{result.policy} (refused)",
+            )
+    if not figure.data:
+        return ""
+    figure.add_hline(y=1, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(title="share of impressions with a weight of at most", type="category")
+    figure.update_yaxes(title="weight: target's probability / propensity", type="log")
+    return chart(figure)
+
+
+def _sequences(evaluation: Evaluation) -> str:
+    """Leads over the logging policy as they would have been seen day after day."""
+    shown = [result for result in evaluation.results if result.lead_curve is not None]
+    if not shown:
+        return ""
+    figure, unit = go.Figure(), unit_of(evaluation)
+    for place, result in enumerate(shown, start=1):
+        _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)], unit)
+    figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
+    last = max(result.lead_curve.decisions[-1] for result in shown if result.lead_curve)
+    figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
+    widest = max(abs(end) for result in shown for end in _ends(result.lead_curve))
+    figure.update_yaxes(
+        title=f"lead over {evaluation.results[0].policy}, {unit.word}",
+        range=[-unit.factor * widest, unit.factor * widest],
+    )
+    text = (
+        "<p>Confidence sequences of the lead by ips: with probability"
+        f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
+        " when one likes. They pay for that, and for holding at any number of decisions, in width.</p>"
+    )
+    return text + chart(figure)
+
+
+def _ends(curve: Curve | None) -> list[float]:
+    """Both ends over the later part, which the picture is scaled to."""
+    if curve is None:
+        return []
+    pairs = zip(curve.decisions, curve.lower, curve.upper, strict=True)
+    late = [(lower, upper) for decisions, lower, upper in pairs if decisions >= curve.decisions[-1] / _SCALED_TO]
+    return [end for pair in late for end in pair]
+
+
+def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str, unit: Unit) -> None:
+    if curve is None:
+        return
+    for ends, name in ((curve.lower, result.policy), (curve.upper, None)):
+        figure.add_scatter(
+            x=curve.decisions,
+            y=[unit.factor * end for end in ends],
+            mode="lines",
+            line={"color": colour},
+            name=name,
+            legendgroup=result.policy,
+            showlegend=name is not None,
+        )
+
+
+def _replay(made: Compared) -> str:
+    """The value so far of each policy that learned by replay."""
+    figure, unit = go.Figure(), unit_of(made.evaluation)
+    for place, each in enumerate(made.replayed, start=1):
+        kept, total, x, y = 0, 0.0, [], []
+        for count, value in zip(each.kept_by_batch, each.value_by_batch, strict=True):
+            kept, total = kept + count, total + count * (value or 0.0)
+            if kept:
+                x.append(kept)
+                y.append(unit.factor * total / kept)
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", name=each.policy, line={"color": _COLOURS[place % len(_COLOURS)]}
+        )
+    figure.update_xaxes(title="impressions kept: shown to the policy that learns")
+    figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
+    return chart(figure)
+
+
+def _online(pairs: Sequence[SideBySide]) -> str:
+    """Differences of policies that were live side by side, as the log has them and as they came."""
+    figure = go.Figure()
+    for pair in pairs:
+        names = f"{pair.online.policy.policy} minus {pair.online.against.policy}"
+        _difference(figure, f"online: {names}", pair.online.difference, pair.online, _COLOURS[2])
+        if pair.offline is not None:
+            judged = pair.offline.difference
+            _difference(figure, f"offline: {names}", judged.value, judged, _COLOURS[1])
+    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(title=f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself")
+    height = max(260, 100 * len(pairs) + 140)
+    drawn = chart(figure, height=height) if figure.data else ""
+    return drawn + _table(online_sheet(pairs)) + listing(online_lines(pairs))
+
+
+def _difference(figure: go.Figure, name: str, value: float | None, ends: Difference | OnlinePair, colour: str) -> None:
+    if value is None or ends.lower is None or ends.upper is None:
+        return
+    figure.add_scatter(
+        x=[100 * value],
+        y=[name],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (ends.upper - value)],
+            "arrayminus": [100 * (value - ends.lower)],
+        },
+        mode="markers",
+        marker={"size": 9, "color": colour},
+        hovertemplate="%{y}: %{x:+.3f} %<extra></extra>",
+        showlegend=False,
+    )

@@ -1,0 +1,284 @@
+"""A comparison on a log as tables of texts, which the terminal and the page both show."""
+
+from typing import NamedTuple
+
+from artwork.console.tables import Sheet
+from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
+from bandit.evaluation.planning import Plan, whole_days
+from bandit.evaluation.results import OtherInterval
+from bandit.evaluation.targets import LOGGING
+from batch.offline.compare import Compared
+
+REFUSED = "refused"
+CAUTION = "caution"
+
+
+def values_sheet(evaluation: Evaluation) -> Sheet:
+    """Values by policy and estimator; the estimator that differences are of has its interval."""
+    main, unit = evaluation.estimator, unit_of(evaluation)
+    words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
+    others = [word for word in words if word != main]
+    columns = ("policy", main, f"{evaluation.level:.0%} interval", *others)
+    rows = [
+        (
+            result.policy,
+            _value(result.estimates.get(main), unit),
+            _interval(result.estimates.get(main), unit),
+            *(_value(result.estimates.get(word), unit) for word in others),
+        )
+        for result in evaluation.results
+    ]
+    return Sheet(columns, rows)
+
+
+def overlap_sheet(evaluation: Evaluation) -> Sheet:
+    """How far the log and each policy meet."""
+    names = "decisions", "effective", "largest weight", "its share", "unsupported", "mean weight", "rewards", "verdict"
+    columns = ("policy", *names)
+    return Sheet(columns, [_overlap(result) for result in evaluation.results if result.overlap is not None])
+
+
+def differences_sheet(evaluation: Evaluation) -> Sheet:
+    """Each policy minus each before it; of refused ones only the lead over the first."""
+    columns = ("policy", "minus", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
+    first = evaluation.results[0].policy
+    shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
+    return Sheet(columns, [_difference(each, unit_of(evaluation)) for each in shown])
+
+
+def others_sheet(evaluation: Evaluation) -> Sheet:
+    """Unbiased estimates with other intervals than the usual one."""
+    unit = unit_of(evaluation)
+    rows = [
+        (
+            result.policy,
+            other.estimator,
+            other.quantity,
+            other.kind,
+            unit.text(other.value),
+            f"{unit.text(other.lower)} to {unit.text(other.upper)}",
+            _bound(other),
+        )
+        for result in evaluation.results
+        for other in result.others
+    ]
+    columns = (
+        "policy",
+        "estimator",
+        "of its",
+        "interval",
+        "value",
+        f"{evaluation.level:.0%}",
+        "largest weight possible",
+    )
+    return Sheet(columns, rows)
+
+
+def _bound(other: OtherInterval) -> str:
+    if other.weight_bound is None:
+        return "-"
+    return f"{other.weight_bound:,.4g}" if other.is_bound_known else f"{other.weight_bound:,.4g}, a guess"
+
+
+def plans_sheet(made: Compared) -> Sheet:
+    """What the log, and more data, can tell."""
+    columns = ("policy", "smallest lead to be found", "of the log's value", "days of explore data")
+    unit = unit_of(made.evaluation)
+    cautious = {result.policy for result in made.evaluation.results if result.is_reliable and result.caution}
+    rows = [
+        (
+            each.policy,
+            _detectable(each.detectable, unit) + (f", {CAUTION}" if each.policy in cautious else ""),
+            f"{each.detectable_share:.0%}" if each.detectable and each.detectable_share is not None else "-",
+            _days(each, unit),
+        )
+        for each in made.plans
+    ]
+    return Sheet(columns, rows)
+
+
+def replay_sheet(made: Compared) -> Sheet:
+    """Policies that learned as they went."""
+    unit = unit_of(made.evaluation)
+    columns = ("policy that learns", "kept of the log", "updates", "value", f"{made.evaluation.level:.0%} interval")
+    rows = [
+        (
+            each.policy,
+            f"{each.kept:,} of {each.offered:,}",
+            f"{len(each.kept_by_batch):,}",
+            unit.text(each.value),
+            "-" if each.lower is None else f"{unit.text(each.lower)} to {unit.text(each.upper)}",
+        )
+        for each in made.replayed
+    ]
+    return Sheet(columns, rows)
+
+
+def head_lines(made: Compared) -> list[str]:
+    """What was compared on what."""
+    evaluation = made.evaluation
+    days = "" if made.days is None else f", {made.days:.1f} days"
+    learned = (
+        f"policies learned from the first {made.learned_from:,} impressions and are judged by the {made.judged_by:,} after them"
+        if made.learned_from
+        else f"judged by all {made.judged_by:,} impressions; no policy had to learn"
+    )
+    cut = f"cut at {made.split_at}: with --split-at {made.split_at} the log judges the same policies once it has grown"
+    models = f"posterior {made.posterior}, reward model {made.reward_model}, floor {made.floor:g}"
+    return [
+        f"{made.log}{days}",
+        f"{learned} ({evaluation.decisions:,} decisions{_population(evaluation)})",
+        *([] if made.split_at is None else [cut]),
+        f"{models}, {evaluation.resamples:,} resamples, seed {made.seed}",
+        *made.notes,
+        *evaluation.notes,
+    ]
+
+
+def _population(evaluation: Evaluation) -> str:
+    if evaluation.users is None:
+        return ""
+    return f" of {evaluation.users:,} users; intervals are for users like them"
+
+
+def tuned_lines(evaluation: Evaluation) -> list[str]:
+    """Settings that the data chose, and estimators that could not be used."""
+    tuned = [
+        f"{result.policy}: SLOPE chose {', '.join(f'{word} {value:.4g}' for word, value in result.tuned.items())}"
+        for result in evaluation.results
+        if result.tuned and result.is_reliable and result.policy != LOGGING
+    ]
+    unusable = dict.fromkeys(
+        f"no {word}: {why}" for result in evaluation.results for word, why in result.unusable.items()
+    )
+    return [*tuned, *unusable]
+
+
+def refusal_lines(evaluation: Evaluation) -> list[str]:
+    """Why policies are refused, and why intervals of others are not to be believed."""
+    refused = [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
+    cautions = [f"{each.policy}: {each.caution}" for each in evaluation.results if each.is_reliable and each.caution]
+    return [*refused, *cautions]
+
+
+def verdict_line(evaluation: Evaluation) -> str:
+    """The ranking as far as the log tells it, in one sentence."""
+    leads = [each for each in evaluation.differences if each.against == evaluation.results[0].policy]
+    refused = [result.policy for result in evaluation.results if not result.is_reliable]
+    cautious = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
+    told = [each for each in leads if each.policy not in {*refused, *cautious}]
+    better = [each.policy for each in told if each.adjusted_lower is not None and each.adjusted_lower > 0]
+    worse = [each.policy for each in told if each.adjusted_upper is not None and each.adjusted_upper < 0]
+    open_ = [each.policy for each in told if each.policy not in {*better, *worse}]
+    parts = (
+        (better, "would have done better than what was logged"),
+        (worse, "would have done worse"),
+        (open_, "cannot be told from what was logged"),
+        (cautious, "not ranked: see the cautions"),
+        (refused, "cannot be judged by this log"),
+    )
+    return "; ".join(f"{', '.join(names)} {what}" for names, what in parts if names) or "nothing was compared"
+
+
+class Unit(NamedTuple):
+    """How rewards are shown: times ``factor``, with a sign behind; ``word`` names it beside an axis."""
+
+    factor: float
+    sign: str
+    word: str
+
+    def text(self, value: float | None) -> str:
+        """A value."""
+        return "-" if value is None else f"{self._number(value, '')}{self.sign}"
+
+    def signed(self, value: float | None) -> str:
+        """A difference."""
+        return "-" if value is None else f"{self._number(value, '+')}{self.sign}"
+
+    def _number(self, value: float, sign: str) -> str:
+        return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
+
+
+SHARES = Unit(100, "%", "percent")
+PLAIN = Unit(1, "", "reward")
+
+
+def unit_of(evaluation: Evaluation) -> Unit:
+    """Percent of rewards in [0, 1], else rewards as they are."""
+    return SHARES if evaluation.are_shares else PLAIN
+
+
+def percent(value: float | None) -> str:
+    """A reward an impression, in percent."""
+    return "-" if value is None else f"{100 * value:.3f}%"
+
+
+def _value(estimate: Estimate | None, unit: Unit) -> str:
+    if estimate is None:
+        return "-"
+    return REFUSED if estimate.value is None else unit.text(estimate.value)
+
+
+def _interval(estimate: Estimate | None, unit: Unit) -> str:
+    if estimate is None or estimate.lower is None:
+        return "-"
+    return f"{unit.text(estimate.lower)} to {unit.text(estimate.upper)}"
+
+
+def _overlap(result: PolicyResult) -> tuple[str, ...]:
+    found = result.overlap
+    assert found is not None  # noqa: S101 - the caller looked
+    return (
+        result.policy,
+        f"{found.decisions:,}",
+        f"{found.effective_sample_size:,.0f}",
+        f"{found.max_weight:,.1f}",
+        f"{found.largest_share:.1%}",
+        f"{found.unsupported:.1%}",
+        f"{found.mean_weight:.3f} ± {found.mean_weight_error:.3f}",
+        f"{found.effective_rewards:,.0f}",
+        _verdict(result),
+    )
+
+
+def _days(plan: Plan, unit: Unit) -> str:
+    if plan.days is None or plan.difference is None or plan.explore_share is None:
+        return "-"
+    lead = f"for a lead of {unit.text(plan.difference)}"
+    if plan.detectable is not None and plan.detectable <= plan.difference:
+        return f"none {lead}: this log shows it"
+    alone = ", judged by the explore data alone" if plan.detectable is None else ""
+    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}{alone}"
+
+
+def _detectable(lead: float | None, unit: Unit) -> str:
+    if lead is None:
+        return REFUSED
+    return unit.text(lead) if lead else "none: it chose as the log did"
+
+
+def _difference(each: Difference, unit: Unit) -> tuple[str, ...]:
+    if each.value is None:
+        return (each.policy, each.against, REFUSED, "-", "-", "")
+    lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
+    told = CAUTION if each.caution else _beyond(lower, upper)
+    return (
+        each.policy,
+        each.against,
+        unit.signed(each.value),
+        f"{unit.signed(each.lower or 0)} to {unit.signed(each.upper or 0)}",
+        f"{unit.signed(lower)} to {unit.signed(upper)}",
+        told,
+    )
+
+
+def _verdict(result: PolicyResult) -> str:
+    if not result.is_reliable:
+        return REFUSED
+    return CAUTION if result.caution else "ok"
+
+
+def _beyond(lower: float, upper: float) -> str:
+    if lower > 0:
+        return "better"
+    return "worse" if upper < 0 else "not told apart"

@@ -1,0 +1,228 @@
+"""A comparison in a world as one page that works offline."""
+
+import shlex
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from artwork.compare.world import ComparedWorld, WorldRequest
+from artwork.compare.world_words import usual_ages, usual_arrival
+from artwork.console.tables import Sheet
+from artwork.reports.pages import chart, listing, page, table, verdict, write_page
+from artwork.reports.world_tables import (
+    KINDS,
+    accuracy_sheet,
+    ages_sheet,
+    head_lines,
+    standings_sheet,
+    targets_sheet,
+    verdict_line,
+    widths_sheet,
+)
+from artwork.reports.world_text import BESIDE, LEGEND, OLD
+from bandit.evaluation.results import ALL_ESTIMATORS, Settings
+from bandit.simulation.seasons.estimator_table import Accuracy
+from bandit.simulation.seasons.season import HOURS_A_DAY, Season
+
+_TEXTS: Final = ("policy", "posterior", "logs of", "judged", "estimator")
+_COLOURS: Final = (
+    "#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e", "#c2185b", "#9e9d24",
+)  # fmt: skip
+_NOT_TO_TRUST: Final = (
+    "The world is simulated: a ranking here is evidence about policies in this world, not about people (decision 2).",
+    "The world stands still but for the new artworks: no drift, no weariness, no effect of one title on another.",
+    "Truth is of the visits that were judged. Intervals also allow for other visits, so they cover somewhat more than they say.",
+    "Coverage by few seeds is coarse: a share c of n intervals has an error of √(c (1 - c) / n), more where they share logs.",
+    "A policy is judged with the posterior that it had at the cut of the log; live, it would go on learning.",
+)
+
+
+def write(made: ComparedWorld, request: WorldRequest, path: Path) -> None:
+    """Write the page."""
+    write_page(path, rendered(made, request))
+
+
+def rendered(made: ComparedWorld, request: WorldRequest) -> str:
+    """The whole page."""
+    sections = [
+        ("Regret", f"<p>{escape(LEGEND)}.</p>" + _regrets(made) + _closed(made) + _table(standings_sheet(made))),
+        (
+            "Old picks",
+            f"<p>{escape(OLD)}.</p>" + _ages(made) + _table(ages_sheet(made)) if ages_sheet(made).rows else "",
+        ),
+        ("Estimators beside the truth", _estimators(made)),
+        ("When not to trust this", listing(_NOT_TO_TRUST)),
+        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(repeat(request))}</code></p>"),
+    ]
+    parts = [
+        f"<h1>Policies, compared in the world {escape(made.world)}</h1>",
+        verdict(verdict_line(made), missed=False),
+        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
+    ]
+    return page("artwork compare", parts)
+
+
+def repeat(request: WorldRequest) -> str:
+    """The command that simulates the same."""
+    usual = WorldRequest(request.world, request.policies)
+    season = request.season
+    named: dict[str, tuple[Any, Any]] = {
+        "--policies": (request.policies, None),
+        "--posterior": (request.posterior, usual.posterior),
+        "--seeds": (request.seeds, usual.seeds),
+        "--users": (request.users, usual.users),
+        "--titles": (request.titles, usual.titles),
+        "--days": (season.days, Season().days),
+        "--explore-days": (season.explore_days, Season().explore_days),
+        "--cadence-hours": (season.cadence_hours, Season().cadence_hours),
+        "--sticky-hours": (season.sticky_hours, Season().sticky_hours),
+        "--age-hours": (_hours(season.age_hours), _hours(usual_ages(season.days, season.cadence_hours))),
+        "--arrival-day": (season.arrival_day, usual_arrival(season.days, season.explore_days)),
+        "--arrival-share": (season.arrival_share, Season().arrival_share),
+        "--floor": (season.floor, Season().floor),
+        "--new-floor": (season.new_floor, Season().new_floor),
+        "--split": (request.split, usual.split),
+        "--reward-model": (request.reward_model, usual.reward_model),
+        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
+        "--level": (request.settings.level, Settings().level),
+        "--resamples": (request.settings.resamples, Settings().resamples),
+        "--seed": (request.settings.seed, None),
+    }
+    words = ["artwork", "compare", "--world", request.world]
+    for flag, (value, default) in named.items():
+        if value != default:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    for name, value in vars(request.settings.thresholds).items():
+        if value != getattr(Settings().thresholds, name):
+            words += ["--threshold", f"{name}={value:g}"]
+    return shlex.join(words)
+
+
+def _hours(hours: Sequence[int]) -> str:
+    return ",".join(str(each) for each in hours)
+
+
+def _table(sheet: Sheet) -> str:
+    return table(sheet.columns, sheet.rows, _TEXTS)
+
+
+def _days(hours: Sequence[float]) -> list[float]:
+    return [each / HOURS_A_DAY for each in hours]
+
+
+def _regrets(made: ComparedWorld) -> str:
+    """Regret of an average user, with a band of two standard errors."""
+    figure = go.Figure()
+    for place, each in enumerate(made.standings):
+        colour, curve = _COLOURS[place % len(_COLOURS)], each.curve
+        x, y, error = [0.0, *_days(curve.hours)], [0.0, *curve.regret], [0.0, *curve.error]
+        upper = [m + 2 * e for m, e in zip(y, error, strict=True)]
+        lower = [m - 2 * e for m, e in zip(y, error, strict=True)]
+        figure.add_scatter(
+            x=[*x, *reversed(x)],
+            y=[*upper, *reversed(lower)],
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.15,
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=each.name,
+        )
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name, legendgroup=each.name)
+    _mark_arrival(figure, made.season)
+    figure.update_xaxes(title="live days")
+    figure.update_yaxes(title="takes missed by an average user, ± 2 standard errors", rangemode="tozero")
+    return chart(figure, height=560)
+
+
+def _closed(made: ComparedWorld) -> str:
+    """How far towards the true best each period came."""
+    figure = go.Figure()
+    for place, each in enumerate(made.standings):
+        colour = _COLOURS[place % len(_COLOURS)]
+        x, y = _days(each.curve.hours), [100 * share for share in each.curve.closed]
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name)
+    _mark_arrival(figure, made.season)
+    figure.update_xaxes(title="live days")
+    figure.update_yaxes(title="percent of the way from uniform to the true best")
+    return chart(figure)
+
+
+def _mark_arrival(figure: go.Figure, season: Season) -> None:
+    if season.arrival_share:
+        line = {"dash": "dot", "color": "#888"}
+        figure.add_vline(x=season.arrival_day - season.explore_days, line=line, annotation_text="new best artworks")
+
+
+def _ages(made: ComparedWorld) -> str:
+    figure = go.Figure()
+    for place, each in enumerate(made.standings):
+        figure.add_scatter(
+            x=[age.hours for age in each.ages],
+            y=[100 * age.lost.mean for age in each.ages],
+            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in each.ages], "thickness": 1},
+            mode="lines+markers",
+            line={"color": _COLOURS[place % len(_COLOURS)]},
+            name=each.name,
+        )
+    figure.update_xaxes(title="hours since fresh picks could have been served")
+    figure.update_yaxes(title="percentage points of the take rate lost, ± 2 standard errors")
+    return chart(figure)
+
+
+def _estimators(made: ComparedWorld) -> str:
+    if not made.accuracies:
+        return ""
+    pooled = [each for each in made.accuracies if each.target is None]
+    return (
+        f"<p>{escape(BESIDE)}.</p>"
+        + _errors(pooled)
+        + _coverage(pooled, made.level)
+        + _table(accuracy_sheet(made))
+        + f"<details><summary>Widths of intervals, percentage points</summary>{_table(widths_sheet(made))}</details>"
+        + f"<details><summary>Each judged policy by itself</summary>{_table(targets_sheet(made))}</details>"
+    )
+
+
+def _errors(pooled: Sequence[Accuracy]) -> str:
+    """Root mean square errors of estimates that stand, by logging policy."""
+    figure = go.Figure()
+    for place, estimator in enumerate(dict.fromkeys(each.estimator for each in pooled)):
+        own = [each for each in pooled if each.estimator == estimator and each.root_mean_square is not None]
+        figure.add_bar(
+            x=[each.logging for each in own],
+            y=[100 * (each.root_mean_square or 0.0) for each in own],
+            name=estimator,
+            marker_color=_COLOURS[place % len(_COLOURS)],
+        )
+    figure.update_layout(barmode="group")
+    figure.update_xaxes(title="whose logs")
+    figure.update_yaxes(title="error (RMS), percentage points")
+    return chart(figure)
+
+
+def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
+    """How often intervals cover the truth, by kind and estimator, over all logs."""
+    figure = go.Figure()
+    for place, kind in enumerate(KINDS):
+        words = [
+            each for each in dict.fromkeys(a.estimator for a in pooled) if _covered(pooled, each, kind) is not None
+        ]
+        if words:
+            y = [100 * (_covered(pooled, word, kind) or 0.0) for word in words]
+            colour = _COLOURS[place % len(_COLOURS)]
+            figure.add_scatter(x=words, y=y, mode="markers", name=kind, marker={"size": 10, "color": colour})
+    figure.add_hline(y=100 * level, line={"dash": "dot", "color": "#888"})
+    figure.update_layout(scattermode="group")
+    figure.update_yaxes(title="percent of intervals that cover the truth")
+    return chart(figure)
+
+
+def _covered(pooled: Sequence[Accuracy], estimator: str, kind: str) -> float | None:
+    found = [each.coverage[kind] for each in pooled if each.estimator == estimator and kind in each.coverage]
+    total = sum(each.intervals for each in found)
+    return sum(each.intervals * each.covered for each in found) / total if total else None

@@ -1,0 +1,160 @@
+"""A comparison in a world as tables of texts, which the terminal and the page both show."""
+
+from artwork.compare.scenes import MOVIELENS
+from artwork.compare.world import ComparedWorld
+from artwork.console.tables import Sheet
+from bandit.simulation.seasons.estimator_table import Accuracy
+from bandit.simulation.seasons.season_table import Aged, Mean, Standing
+from bandit.simulation.seasons.truths import HALL
+
+KINDS = (HALL, "normal", "batches", "bernstein", "sequence")
+"""Of intervals, in the order in which they are shown."""
+
+_BEYOND = 2.0  # standard errors of a paired difference, from where on it is told apart from chance
+
+
+def standings_sheet(made: ComparedWorld) -> Sheet:
+    """Regret, takes, clickbait and new best artworks."""
+    columns = (
+        "policy", "posterior", "regret a user", "behind the least", "take rate", "gap closed", "clickbait",
+        "new found after", "never",
+    )  # fmt: skip
+    return Sheet(columns, [_standing(each) for each in made.standings])
+
+
+def ages_sheet(made: ComparedWorld) -> Sheet:
+    """What old picks lose."""
+    ages = [hours for hours in made.season.age_hours if hours]
+    columns = ("policy", "posterior", *(f"picks {hours} h old lose" for hours in ages))
+    rows = [
+        (each.policy, each.posterior or "-", *(_aged(age) for age in each.ages if age.hours)) for each in made.standings
+    ]
+    return Sheet(columns, rows if ages else [])
+
+
+def accuracy_sheet(made: ComparedWorld) -> Sheet:
+    """Estimators by logging policy, over all who were judged by its logs."""
+    pooled = [each for each in made.accuracies if each.target is None]
+    before = [None, *(each.logging for each in pooled)]
+    rows = [
+        ("" if each.logging == last else each.logging, *_accuracy(each), *_covered(each))
+        for each, last in zip(pooled, before, strict=False)
+    ]
+    return Sheet(("logs of", *_ACCURACY, *KINDS), rows)
+
+
+def targets_sheet(made: ComparedWorld) -> Sheet:
+    """Estimators by logging and judged policy."""
+    columns = ("logs of", "judged", "truth", *_ACCURACY, *KINDS)
+    rows = [
+        (each.logging, each.target, percent(each.truth), *_accuracy(each), *_covered(each))
+        for each in made.accuracies
+        if each.target is not None
+    ]
+    return Sheet(columns, rows)
+
+
+def widths_sheet(made: ComparedWorld) -> Sheet:
+    """Mean widths of intervals by logging policy and estimator, and how often they were not to be believed."""
+    rows = [
+        (each.logging, each.estimator, *(points(_width(each, kind)) for kind in KINDS), f"{each.cautioned:.0%}")
+        for each in made.accuracies
+        if each.target is None
+    ]
+    return Sheet(("logs of", "estimator", *KINDS, "caution"), rows)
+
+
+_ACCURACY = ("estimator", "bias", "error", "refused", "would err")
+
+
+def head_lines(made: ComparedWorld) -> list[str]:
+    """What was simulated."""
+    season = made.season
+    sticky = f", kept for {season.sticky_hours} h" if season.kept > 1 else ""
+    real = made.world == MOVIELENS
+    origin = (
+        "users and titles are MovieLens-100K's, artworks and responses simulated" if real else "all of it simulated"
+    )
+    arrival = (
+        f"; a new best artwork in {season.arrival_share:.0%} of the titles from day {season.arrival_day} on"
+        if season.arrival_share
+        else ""
+    )
+    return [
+        f"{made.world}: {made.users:,} users, {made.titles:,} titles, {made.artworks:,} artworks; {origin}",
+        f"{made.seeds} seeds from {made.seed}, {made.impressions:,} impressions each",
+        f"{season.days} days, the first {season.explore_days} of them under uniform",
+        f"picks every {season.cadence_hours} h{sticky}, floor {season.floor:g}{arrival}",
+        f"logs cut at {made.split:g}, reward model {made.reward_model}, {made.resamples:,} resamples, level {made.level:g}",
+    ]
+
+
+def verdict_line(made: ComparedWorld) -> str:
+    """Who has the least regret, and of whom that is more than chance."""
+    best = min(made.standings, key=lambda each: each.regret.mean)
+    others = [each for each in made.standings if each is not best]
+    worse = [each.name for each in others if _is_beyond(each.behind)]
+    near = [each.name for each in others if not _is_beyond(each.behind)]
+    sentence = f"{best.name} has the least regret: an average user misses {signed(best.regret, '{:.1f}')} takes on the live days"
+    if near:
+        sentence += f"; {', '.join(near)} cannot be told from it by {made.seeds} seeds"
+    return sentence + (f"; behind it: {', '.join(worse)}" if worse else "")
+
+
+def percent(value: float | None) -> str:
+    """A rate an impression, in percent."""
+    return "-" if value is None else f"{100 * value:.3f}%"
+
+
+def signed(value: Mean, form: str, scale: float = 1.0) -> str:
+    """A mean with its standard error."""
+    number = form.format(scale * value.mean)
+    return number if value.error is None else f"{number} ± {form.replace('+', '').format(scale * value.error)}"
+
+
+def _is_beyond(difference: Mean) -> bool:
+    return difference.error is not None and difference.mean > _BEYOND * difference.error
+
+
+def _standing(each: Standing) -> tuple[str, ...]:
+    return (
+        each.policy,
+        each.posterior or "-",
+        signed(each.regret, "{:.2f}"),
+        signed(each.behind, "{:+.2f}"),
+        percent(each.take_rate.mean),
+        signed(each.closed, "{:.1f}%", 100),
+        f"{each.clickbait.mean:.1%}",
+        "-" if each.found_hours is None else f"{each.found_hours:.0f} h",
+        "-" if each.never is None else f"{each.never:.0%} of {each.arrived}",
+    )
+
+
+def _aged(age: Aged) -> str:
+    share = "" if age.share is None else f" ({age.share:.1%} of the lead)"
+    return f"{signed(age.lost, '{:.4f}', 100)} points{share}"
+
+
+def _accuracy(each: Accuracy) -> tuple[str, ...]:
+    return (
+        each.estimator,
+        "-" if each.bias is None else signed(each.bias, "{:+.3f}", 100),
+        points(each.root_mean_square),
+        f"{each.refused:.0%}",
+        points(each.refused_root_mean_square),
+    )
+
+
+def points(value: float | None) -> str:
+    """A difference of rates, in percentage points."""
+    return "-" if value is None else f"{100 * value:.3f}"
+
+
+def _covered(each: Accuracy) -> tuple[str, ...]:
+    found = [each.coverage.get(kind) for kind in KINDS]
+    return tuple("-" if coverage is None else f"{coverage.covered:.0%}" for coverage in found)
+
+
+def _width(each: Accuracy, kind: str) -> float | None:
+    found = each.coverage.get(kind)
+    return None if found is None else found.width

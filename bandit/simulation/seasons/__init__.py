@@ -1,0 +1,1 @@
+"""Simulated seasons of a contender: visits, picks and responses day by day, and tables of many seeds."""

@@ -1,0 +1,103 @@
+"""Estimators beside the truth, over many seeds: bias, error, coverage, and how often they say that they cannot tell."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from bandit.simulation.seasons.season_run import Ran
+from bandit.simulation.seasons.season_table import Mean
+from bandit.simulation.seasons.truths import Beside, Ends
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of the intervals of a kind: how many, the share that the truth was in, and their mean width."""
+
+    intervals: int
+    covered: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An estimator on the logs of one contender, over all seeds, in takes an impression.
+
+    ``target`` is who was judged, None for all together. ``judged`` counts estimates, ``refused`` is the share of them where the
+    log could not tell. ``bias`` (estimate less truth; its error is over seeds) and ``root_mean_square`` are of the estimates that
+    stand; ``refused_root_mean_square`` of those that were withheld. ``cautioned`` is the share whose intervals were said not to
+    be believed, for lack of rewards; ``coverage``, by kind of interval, is of the others.
+    """
+
+    logging: str
+    target: str | None
+    estimator: str
+    judged: int
+    refused: float
+    truth: float
+    bias: Mean | None
+    root_mean_square: float | None
+    refused_root_mean_square: float | None
+    cautioned: float
+    coverage: dict[str, Coverage]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    seed: int
+    beside: Beside
+
+
+def accuracies(runs: Sequence[Ran]) -> list[Accuracy]:
+    """By logging contender and estimator, over all who were judged, and then of each of them."""
+    found: dict[tuple[str, str | None, str], list[_Judged]] = {}
+    for run in runs:
+        logging = run.policy if run.posterior is None else f"{run.policy} + {run.posterior}"
+        for beside in run.judged:
+            for target in (None, beside.target):
+                found.setdefault((logging, target, beside.estimator), []).append(_Judged(run.seed, beside))
+    order = sorted(found, key=lambda key: key[1] is not None)  # stable: as they came, all together first
+    return [_accuracy(*key, found[key]) for key in order]
+
+
+def _accuracy(logging: str, target: str | None, estimator: str, judged: Sequence[_Judged]) -> Accuracy:
+    kept = [each for each in judged if each.beside.value is not None]
+    errors = [(each.beside.value or 0.0) - each.beside.truth for each in kept]
+    withheld = [
+        each.beside.refused_value - each.beside.truth for each in judged if each.beside.refused_value is not None
+    ]
+    return Accuracy(
+        logging=logging,
+        target=target,
+        estimator=estimator,
+        judged=len(judged),
+        refused=1 - len(kept) / len(judged),
+        truth=float(np.mean([each.beside.truth for each in judged])),
+        bias=_bias([each.seed for each in kept], errors),
+        root_mean_square=_root_mean_square(errors),
+        refused_root_mean_square=_root_mean_square(withheld),
+        cautioned=sum(each.beside.cautioned for each in judged) / len(judged),
+        coverage=dict(_coverages([each.beside for each in kept if not each.beside.cautioned])),
+    )
+
+
+def _bias(seeds: Sequence[int], errors: Sequence[float]) -> Mean | None:
+    """The mean error; those of one seed hang together, so the scatter is that of the seeds' means."""
+    if not errors:
+        return None
+    places = np.unique(seeds, return_inverse=True)[1]
+    by_seed = np.bincount(places, weights=errors) / np.bincount(places)
+    return Mean(float(np.mean(errors)), Mean.of(by_seed).error)
+
+
+def _root_mean_square(errors: Sequence[float]) -> float | None:
+    return sqrt(float(np.mean(np.square(errors)))) if errors else None
+
+
+def _coverages(kept: Sequence[Beside]) -> Iterator[tuple[str, Coverage]]:
+    kinds = dict.fromkeys(kind for each in kept for kind in each.intervals)
+    for kind in sorted(kinds):
+        ends: list[Ends] = [each.intervals[kind] for each in kept if kind in each.intervals]
+        widths = [each.upper - each.lower for each in ends]
+        yield kind, Coverage(len(ends), float(np.mean([each.covers for each in ends])), float(np.mean(widths)))

@@ -1,0 +1,178 @@
+"""A season of one contender: refresh, visit, show, respond, and again."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.arrays import F64, I64, U16
+from bandit.impressions import ImpressionLog
+from bandit.rewards import EngagedTake
+from bandit.simulation.scene import Scene, by_title
+from bandit.simulation.seasons.ages import AgedTakes
+from bandit.simulation.seasons.arrivals import late_arms
+from bandit.simulation.seasons.chooser import Chooser
+from bandit.simulation.seasons.contender import Contender
+from bandit.simulation.seasons.picks import Picks
+from bandit.simulation.seasons.season import Season
+from bandit.simulation.seasons.visits import Visits, draw_visits
+from bandit.snapshot import TOTAL_WEIGHT
+
+_SECONDS_AN_HOUR = 3600
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What was shown at each place of each page, and what came of it, (m,) each.
+
+    ``arms`` are numbered through all titles; ``weights`` over 65535 are the propensities; ``drawn`` is the refresh at which the
+    pick was drawn. ``rewards`` are takes.
+    """
+
+    arms: I64
+    weights: U16
+    drawn: I64
+    rewards: F64
+
+    @classmethod
+    def empty(cls, count: int) -> "Shown":
+        """Room for so many."""
+        integers = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.int64)
+        return cls(*integers, np.zeros(count))
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """A season that is over.
+
+    ``cuts`` (refreshes + 1,) say where periods begin among the ``visits``; ``late`` are the arms that arrived late; ``aged`` the
+    takes that picks of each age would have brought.
+    """
+
+    scene: Scene
+    season: Season
+    contender: Contender
+    seed: int
+    late: I64
+    visits: Visits
+    cuts: I64
+    shown: Shown
+    aged: AgedTakes
+
+    @cached_property
+    def periods(self) -> I64:
+        """The period of each visit, (m,)."""
+        return np.repeat(np.arange(self.season.refreshes), np.diff(self.cuts))
+
+    @property
+    def live(self) -> slice:
+        """The visits under the policy."""
+        return slice(int(self.cuts[self.season.first_live]), None)
+
+    @cached_property
+    def log(self) -> ImpressionLog:
+        """The live days as they would have been logged.
+
+        A decision (cluster) is a user, a title and the refresh at which the pick was drawn, a batch is that refresh, times are
+        seconds.
+        """
+        scene, at = self.scene, self.live
+        users, titles, drawn = self.visits.users[at], self.visits.titles[at], self.shown.drawn[at]
+        return ImpressionLog(
+            contexts=scene.contexts[users],
+            arms=self.shown.arms[at],
+            rewards=self.shown.rewards[at],
+            propensities=self.shown.weights[at] / np.float64(TOTAL_WEIGHT),
+            n_arms=scene.n_arms,
+            starts=scene.starts,
+            eligible=self._eligible(titles, drawn),
+            clusters=(drawn * scene.n_titles + titles) * scene.n_users + users,
+            times=(self.visits.hours[at] * _SECONDS_AN_HOUR).astype(np.int64),
+            batches=drawn,
+        )
+
+    def users_of(self, log: ImpressionLog) -> I64:
+        """The users of a part of the log, (m,)."""
+        assert log.clusters is not None  # noqa: S101 - every log of a season has them
+        return log.clusters % self.scene.n_users
+
+    def _eligible(self, titles: I64, drawn: I64) -> npt.NDArray[np.bool_]:
+        """Which arms of its title each pick could be drawn from, (m, K)."""
+        sizes = np.diff(self.scene.starts)
+        there = np.arange(sizes.max()) < sizes[:, None]  # (t, K)
+        before = there.copy()
+        of_late = self.scene.world.artwork_title[self.late]
+        before[of_late, self.late - self.scene.starts[of_late]] = False
+        return np.where((drawn < self.season.arrival)[:, None], before[titles], there[titles])
+
+
+def simulate(scene: Scene, season: Season, contender: Contender, seed: int) -> Played:
+    """Play a season in memory: at each refresh learn from everything shown before, then show it to the visits of the period.
+
+    Visits, what decides the users' responses, the arms that arrive late and the hashes that picks are drawn by are those of the
+    seed alone: contenders differ by what they choose, on common random numbers. Propensities are exact, as those of
+    ``policies.decide``.
+
+    Args:
+        scene: where.
+        season: the dials.
+        contender: who chooses on live days.
+        seed: of everything random.
+
+    Raises:
+        InputError: the posterior needs features that the scene does not have.
+    """
+    return _Playing(scene, season, contender, seed).to_the_end()
+
+
+class _Playing:
+    """A season under way."""
+
+    def __init__(self, scene: Scene, season: Season, contender: Contender, seed: int) -> None:
+        self.scene, self.season, self.contender, self.seed = scene, season, contender, seed
+        self.late = late_arms(scene, season, seed)
+        self.visits = draw_visits(scene.world.title_appeal, scene.n_users, season.days, seed)
+        self.cuts = self.visits.cut(season.edges)
+        self.contexts = scene.contexts[self.visits.users]  # (m, d)
+        self.shown = Shown.empty(len(self.visits))
+        self.chooser = Chooser(scene, season, contender, seed, self.late)
+        self.picks = Picks(scene, season, self.chooser, seed)
+        self.aged = AgedTakes.empty(len(season.ages))
+        self.reward = EngagedTake(scene.world.constants.engaged_fraction)
+
+    def to_the_end(self) -> Played:
+        for refresh in range(self.season.refreshes):
+            self.chooser.refresh(refresh, self._so_far(refresh))
+            self._show(refresh)
+            self._respond(refresh)
+        who = self.scene, self.season, self.contender, self.seed
+        return Played(*who, self.late, self.visits, self.cuts, self.shown, self.aged)
+
+    def _so_far(self, refresh: int) -> ImpressionLog:
+        """What was shown before a refresh, for learning."""
+        count = int(self.cuts[refresh])
+        told = self.contexts[:count], self.shown.arms[:count], self.shown.rewards[:count]
+        return ImpressionLog(*told, propensities=None, n_arms=self.scene.n_arms, starts=self.scene.starts)
+
+    def _rows(self, refresh: int) -> slice:
+        return slice(*self.cuts[refresh : refresh + 2].tolist())
+
+    def _show(self, refresh: int) -> None:
+        period = self._rows(refresh)
+        for title, places in by_title(self.visits.titles[period]):
+            rows = places + period.start
+            users = self.visits.users[rows]
+            distinct, visits = np.unique(users, return_counts=True)
+            self.picks.renew(title, distinct, refresh)
+            self.shown.arms[rows] = self.scene.starts[title] + self.picks.arms[users, title]
+            self.shown.weights[rows] = self.picks.weights[users, title]
+            self.shown.drawn[rows] = self.picks.drawn[users, title]
+            if self.season.ages and refresh >= self.season.first_aged:
+                self.aged.add(self.scene, self.season, self.chooser, title, distinct, visits, refresh)
+
+    def _respond(self, refresh: int) -> None:
+        period = self._rows(refresh)
+        users, arms = self.visits.users[period], self.shown.arms[period]
+        clicked, watched = self.scene.world.respond(users, arms, self.visits.uniforms[period])
+        self.shown.rewards[period] = self.reward.rewards(clicked, watched)

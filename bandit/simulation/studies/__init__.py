@@ -1,0 +1,1 @@
+"""Studies that repeat one question over thousands of simulated logs or runs."""

@@ -1,0 +1,108 @@
+"""From a trained generation to weights: what precomputing draws with, and what explaining shows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bandit.arrays import F64, U8, U16, U32
+from bandit.hashing import hash_ids, hash_title, hash_users
+from bandit.policies import draw_arms, quantise
+from bandit.scores import Scores
+from bandit.snapshot import DRAW
+from batch.choosing.variants import Scoring, Side, places_of
+from batch.config import Config
+from batch.learning.posteriors import load_model, model_of
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.tables import context_matrix
+from batch.workspace.workspace import Workspace
+
+USERS_A_BLOCK = 256
+"""Users scored by one matrix product; blocks are fixed by the users' order, so that shards do not change a sum."""
+
+
+class Picks(NamedTuple):
+    """Arms and weights of n users for all t titles, (n, t); ``places`` (n,) as of ``places_of``."""
+
+    arms: U8
+    weights: U16
+    places: U32
+
+
+class Chooser:
+    """Everything that a generation chooses with, loaded once a process; ``sides`` has its live policies in their order."""
+
+    def __init__(self, workspace: Workspace, generation: int) -> None:
+        self.manifest = read_manifest(workspace, generation)
+        folder = folder_of(workspace, generation)
+        self.catalogue = Catalogue.read(folder / "catalogue.parquet")
+        self.users = read_parquet(folder / "contexts" / "part-000000.parquet")
+        self.titles_hashed = hash_ids(self.catalogue.title_ids)
+        self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
+        self.new = self.impressions < self.config.new_arm_impressions  # (a,)
+        of_titles = np.bincount(self.catalogue.titles, weights=self.impressions).astype(np.float64, copy=False)  # (t,)
+        words = self.config.live_policies
+        names = [model_of(self.config, word) for word in words]
+        scorings = {
+            name: Scoring(name, load_model(folder, self.manifest, name), self.catalogue)
+            for name in dict.fromkeys(names)
+        }
+        self.sides = [Side(word, scorings[name], of_titles) for word, name in zip(words, names, strict=True)]
+
+    @property
+    def config(self) -> Config:
+        """How the generation is made."""
+        return self.manifest.config
+
+    def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
+        """The probability of each artwork before floors, (n, k): each user's (n, d) under the policy of his place (n,)."""
+        arms = len(self.catalogue.arms(title))
+        out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
+        known: dict[str, Scores] = {}
+        for place, side in enumerate(self.sides):
+            own = places == place
+            if not own.any():
+                continue
+            scoring = side.scoring
+            if scoring.knows_contexts and scoring.name not in known:  # scored once for both policies
+                known[scoring.name] = scoring.scores(title, contexts)
+            found = side.probabilities(title, known.get(scoring.name))
+            out[own] = np.broadcast_to(found, out.shape)[own]
+        return out
+
+    def weights(self, title: int, probabilities: F64) -> U16:
+        """Probabilities with floors, quantised, (n, k)."""
+        new = self.new[self.catalogue.arms(title)]
+        return quantise(probabilities, None, new, self.config.floor, self.config.new_floor)
+
+    def choose(self, first: int, count: int) -> Picks:
+        """The picks of ``count`` users from user ``first`` on, which starts a block.
+
+        Titles are the outer loop, so that memory holds the scorer of one title and the scores of one block.
+        """
+        contexts, places = self.padded_contexts(first, count), self.padded_places(first, count)
+        users = hash_ids(self.users["user_id"][first : first + count])
+        states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
+        shape = count, len(self.titles_hashed)
+        picks = Picks(np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16), places[:count])
+        for title, hashed in enumerate(self.titles_hashed):
+            drawn = hash_title(states, hashed)
+            for cut in range(0, count, USERS_A_BLOCK):
+                block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
+                weights = self.weights(title, self.probabilities(title, contexts[block], places[block]))
+                picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
+        return picks
+
+    def padded_contexts(self, first: int, count: int) -> F64:
+        """The contexts of ``count`` users from ``first`` on as whole blocks; a last one that is short is padded by zeros.
+
+        A block always has ``USERS_A_BLOCK`` rows, because the sums inside a matrix product depend on its shape.
+        """
+        known = context_matrix(self.users[first : first + count]).astype(np.float64)
+        return np.pad(known, ((0, -count % USERS_A_BLOCK), (0, 0)))
+
+    def padded_places(self, first: int, count: int) -> U32:
+        """The place of the policy that each of the same users' picks are drawn under; of padding it is 0."""
+        users = hash_ids(self.users["user_id"][first : first + count])
+        return np.pad(places_of(self.config, self.manifest.generation, users), (0, -count % USERS_A_BLOCK))

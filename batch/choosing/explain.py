@@ -1,0 +1,175 @@
+"""Why a user sees an artwork: what the posterior says, what the policy makes of it, what floors add, what was drawn."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from bandit.arrays import F64
+from bandit.errors import InputError
+from bandit.hashing import hash_ids
+from bandit.policies import LinUCB, Popularity
+from bandit.posterior import BetaPosterior
+from bandit.posterior.shared_weights import SharedWeights
+from bandit.scores import Moments, Scores
+from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, draw, keyed_hash
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.contributions import contributions, feature_names
+from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
+from batch.choosing.variants import explore
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
+from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
+from batch.workspace.workspace import Workspace
+
+GENERATIONS = 10
+"""Generations that are looked through for earlier picks."""
+
+_NODES, _SHARES = np.polynomial.hermite_e.hermegauss(64)
+
+
+def explain(workspace: Workspace, user_id: str, title_id: str, generation: int | None) -> Explanation:
+    """Explain the choice for a user and a title in a generation that has picks: None takes the newest.
+
+    Raises:
+        InputError: the generation, the title or the user is not known; the message says which are. Or a file has changed.
+    """
+    number = resolve(workspace, generation, "precomputed")
+    verify_files(workspace, read_manifest(workspace, number), but_picks=True)
+    chooser = Chooser(workspace, number)
+    title = _place(chooser.catalogue.title_ids, title_id, "title", f"generation {number}")
+    users = chooser.users["user_id"]
+    rows = (users == user_id).arg_true()
+    if not len(rows):
+        everybody = read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
+        _place(everybody, user_id, "user", f"generation {number} or {workspace.users}")
+    pick = recorded_pick(workspace, number, user_id, title_id)
+    with threadpool_limits(limits=1, user_api="blas"):  # as when the picks were drawn
+        if pick is None:
+            return _of_popularity(workspace, chooser, user_id, title)
+        return _of_user(workspace, chooser, int(rows[0]), title, pick)
+
+
+def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick: RecordedPick) -> Explanation:
+    first = row // USERS_A_BLOCK * USERS_A_BLOCK
+    block = chooser.users["user_id"][first : first + USERS_A_BLOCK]
+    # The whole block, as it was scored when the picks were drawn: the sums in a product depend on its shape.
+    contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
+    own = row - first
+    explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
+    side = chooser.sides[0 if explores else places[own]]
+    scoring, policy = side.scoring, side.policies[title]
+    probabilities = chooser.probabilities(title, contexts, places)
+    weights = chooser.weights(title, probabilities)
+    scores = _row(scoring.scores(title, contexts), own)
+    # LinUCB chose by the deviation of the draws, and that one is shown; else the exact one, where draws give that of 256 numbers.
+    if isinstance(scoring.model, SharedWeights) and not isinstance(policy, LinUCB):
+        scores = _row(scoring.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
+    names = feature_names(workspace, contexts.shape[1])
+    parts = contributions(chooser, scoring, title, contexts[own], names)
+    return Explanation(
+        user_id=block[own],
+        title_id=chooser.catalogue.title_ids[title],
+        generation=chooser.manifest.generation,
+        source="personalized",
+        policy=pick.policy,
+        posterior=scoring.name,
+        link=scores.link,
+        explores=explores,
+        shown=pick.artwork_id,
+        recorded=pick.weight,
+        artworks=_artworks(chooser, title, scores, probabilities[own], weights[own], parts),
+        earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
+    )
+
+
+def _of_popularity(workspace: Workspace, chooser: Chooser, user_id: str, title: int) -> Explanation:
+    """What the service answers where there is no pick: a draw from the weights of popularity."""
+    arms, title_id = chooser.catalogue.arms(title), chooser.catalogue.title_ids[title]
+    generation, seed = chooser.manifest.generation, chooser.config.seed
+    beta = BetaPosterior.load(folder_of(workspace, generation) / "posterior" / "beta.npz").scores(None, arms)
+    weights = chooser.catalogue.frame["popularity_weight"].to_numpy()[arms]
+    drawn = draw(weights.tolist(), keyed_hash(FALLBACK, seed, generation, user_id, title_id))
+    parts: list[tuple[float, list[Contribution]]] = [(float(mean), []) for mean in beta.expected[0]]
+    return Explanation(
+        user_id=user_id,
+        title_id=title_id,
+        generation=generation,
+        source="popularity",
+        policy=Popularity.name,
+        posterior=BetaPosterior.name,
+        link="identity",
+        explores=False,
+        shown=chooser.catalogue.frame["artwork_id"][int(arms[drawn])],
+        recorded=None,
+        artworks=_artworks(chooser, title, _row(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
+        earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
+    )
+
+
+@dataclass(frozen=True)
+class _RowOfScores:
+    """Mean and deviation of each artwork (k,), on the posterior's scale and on that of rewards."""
+
+    link: str
+    score: F64
+    score_deviation: F64
+    mean: F64
+    deviation: F64
+
+
+def _row(scores: Scores, row: int) -> _RowOfScores:
+    row = min(row, scores.shape[0] - 1)  # popularity has one row for all users
+    score, spread = scores.expected[row], scores.deviations[row]
+    link = scores.link if isinstance(scores, Moments) else "identity"
+    mean, deviation = _logistic_moments(score, spread) if link == "logit" else (score, spread)
+    return _RowOfScores(link, score, spread, mean, deviation)
+
+
+def _logistic_moments(means: F64, deviations: F64) -> tuple[F64, F64]:
+    """Mean and deviation of 1 / (1 + exp(-s)) for Gaussian s, (k,) each, by Gauss-Hermite quadrature of 64 nodes."""
+    shares = _SHARES / _SHARES.sum()
+    rewards = expit(means[:, None] + deviations[:, None] * _NODES)  # (k, 64)
+    mean = rewards @ shares
+    return mean, np.sqrt(np.maximum(((rewards - mean[:, None]) ** 2) @ shares, 0.0))
+
+
+def _artworks(
+    chooser: Chooser,
+    title: int,
+    scores: _RowOfScores,
+    probabilities: F64,
+    weights: npt.NDArray[np.uint16],
+    parts: list[tuple[float, list[Contribution]]],
+) -> list[ExplainedArtwork]:
+    rows = chooser.catalogue.arms(title).tolist()
+    ids = chooser.catalogue.frame["artwork_id"]
+    return [
+        ExplainedArtwork(
+            artwork_id=ids[row],
+            arm=arm,
+            impressions=int(chooser.impressions[row]),
+            new=bool(chooser.new[row]),
+            mean=float(scores.mean[arm]),
+            deviation=float(scores.deviation[arm]),
+            score=float(scores.score[arm]),
+            score_deviation=float(scores.score_deviation[arm]),
+            probability=float(probabilities[arm]),
+            floor=float(weights[arm] / TOTAL_WEIGHT - probabilities[arm]),
+            weight=int(weights[arm]),
+            propensity=float(weights[arm] / TOTAL_WEIGHT),
+            level=parts[arm][0],
+            contributions=parts[arm][1],
+        )
+        for arm, row in enumerate(rows)
+    ]
+
+
+def _place(known: list[str], wanted: str, what: str, where: str) -> int:
+    if wanted in known:
+        return known.index(wanted)
+    near = get_close_matches(wanted, known, n=3) or known[:3]
+    raise InputError(f"there is no {what} {wanted!r} in {where}, which has {len(known):,}, such as {', '.join(near)}")

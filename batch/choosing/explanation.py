@@ -1,0 +1,65 @@
+"""What is said of one choice: plain values, fit for a terminal and for JSON."""
+
+from dataclasses import dataclass
+
+from batch.workspace.picks import RecordedPick
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a feature of the context adds to an artwork's score: value × weight, on the posterior's scale."""
+
+    feature: str
+    value: float
+    weight: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class ExplainedArtwork:
+    """One artwork of the title. ``mean`` and ``deviation`` are on the scale of rewards, ``score`` is on the posterior's.
+
+    ``probability`` is the policy's, before floors; ``floor`` is what floors and rounding to weights add to it, so that
+    probability + floor is the propensity. ``level`` is the score where every feature is 0 but those that are 1 for everybody:
+    level and all contributions, the largest of which are listed, add up to the score. A posterior that knows no context has no
+    contributions.
+    """
+
+    artwork_id: str
+    arm: int
+    impressions: int
+    new: bool
+    mean: float
+    deviation: float
+    score: float
+    score_deviation: float
+    probability: float
+    floor: float
+    weight: int
+    propensity: float
+    level: float
+    contributions: list[Contribution]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why this user sees this artwork of this title.
+
+    ``source`` is personalized, or popularity for a user or title without a pick. ``posterior`` and ``link`` name the model and
+    the scale of its scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of
+    this and other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
+    """
+
+    user_id: str
+    title_id: str
+    generation: int
+    source: str
+    policy: str
+    posterior: str
+    link: str
+    explores: bool
+    shown: str
+    recorded: int | None
+    artworks: list[ExplainedArtwork]
+    earlier: list[RecordedPick]
+    current: int | None = None

@@ -1,0 +1,96 @@
+"""The policies that a generation's picks are drawn under, and which user's picks under which."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from bandit.arrays import F64, U32, U64, Bool
+from bandit.hashing import hash_title, hash_users
+from bandit.policies import Policy, Uniform, parse_policy
+from bandit.scores import Scores
+from bandit.snapshot import EXPLORE, OTHER, id64
+from batch.config import Config
+from batch.learning.fitting import Model
+from batch.learning.posteriors import BETA
+from batch.workspace.catalogue import Catalogue
+
+_NO_CONTEXTS: F64 = np.empty((0, 0))
+_SCORERS_KEPT = 256  # of a title: 34 KB each for 8 artworks of 23 features, 380 KB with joint draws
+
+
+class Scoring:
+    """A model with what scoring needs of the titles that were asked for last."""
+
+    def __init__(self, name: str, model: Model, catalogue: Catalogue) -> None:
+        self.name, self.model = name, model
+        self._scorer = lru_cache(maxsize=_SCORERS_KEPT)(lambda title: model.scorer(catalogue.arms(title)))
+
+    @property
+    def knows_contexts(self) -> bool:
+        """Whether users differ in their scores."""
+        return self.name != BETA
+
+    def scores(self, title: int, contexts: F64) -> Scores:
+        """What the model says of a title's artworks to users (n, d): (n, k), or (1, k) where it knows no context."""
+        return self._scorer(title).scores(contexts)
+
+
+class Side:
+    """A live policy, and the model that it looks at.
+
+    Args:
+        word: of the policy.
+        scoring: the model.
+        impressions: of each title, (t,).
+    """
+
+    def __init__(self, word: str, scoring: Scoring, impressions: F64) -> None:
+        policy = parse_policy(word)
+        total = impressions.sum()
+        self.scoring = scoring
+        self.policies: list[Policy] = [policy.for_title(count, total) for count in impressions.tolist()]
+        self._for_everybody = lru_cache(maxsize=None)(
+            lambda title: self._of(title, scoring.scores(title, _NO_CONTEXTS))
+        )
+
+    def probabilities(self, title: int, scores: Scores | None) -> F64:
+        """The probability of each artwork before floors, (n, k); of users alike (1, k), and then without scores."""
+        return self._for_everybody(title) if scores is None else self._of(title, scores)
+
+    def _of(self, title: int, scores: Scores) -> F64:
+        return self.policies[title].probabilities(scores)
+
+
+def places_of(config: Config, generation: int, users: U64) -> U32:
+    """The place among ``config.policies`` of the one that each user's picks are drawn under, (n,).
+
+    Args:
+        config: of the generation.
+        generation: its number.
+        users: by ``hash_ids``.
+    """
+    found = on_other_side(config, users).astype(np.uint32)
+    if config.explore_share > 0:
+        found[explore(config, generation, users)] = config.policies.index(Uniform.name)
+    return found
+
+
+def explore(config: Config, generation: int, users: U64) -> Bool:
+    """Whether each user, given by ``hash_ids``, is one of the share whose picks are drawn under uniform, (n,).
+
+    The share is drawn anew for every generation: explore data come from everybody, and nobody is left with it.
+    """
+    return _drawn(EXPLORE, config.seed, generation, users, config.explore_share)
+
+
+def on_other_side(config: Config, users: U64) -> Bool:
+    """Whether each user, given by ``hash_ids``, is one of those for whom the other policy chooses, (n,).
+
+    They are drawn once for all generations of a seed: what a user sees, day after day, is the work of one policy.
+    """
+    return _drawn(OTHER, config.seed, 0, users, config.other_share if config.other_policy else 0.0)
+
+
+def _drawn(purpose: str, seed: int, generation: int, users: U64, share: float) -> Bool:
+    hashed = hash_title(hash_users(purpose, seed, generation, users), np.uint64(id64("")))
+    return hashed < np.uint64(int(share * 2.0**64))

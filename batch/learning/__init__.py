@@ -1,0 +1,1 @@
+"""The first stage of a generation: evidence a day, and posteriors made of it."""

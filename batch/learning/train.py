@@ -1,0 +1,119 @@
+"""The first stage of a generation: posteriors from all impressions so far, and the catalogue with its fallback."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from bandit.policies import Popularity, quantise
+from bandit.posterior import BetaPosterior, BetaScores
+from batch.config import Config
+from batch.executors import Executor, Progress
+from batch.learning.evidence_sums import Learned, learn
+from batch.learning.fitting import Fitted, Fitting
+from batch.learning.posteriors import BETA, fit_model, model_name, model_path
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import replace_file, write_parquet
+from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
+from batch.workspace.tables import Tables, read_tables
+from batch.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training made."""
+
+    generation: int
+    folder: Path
+    policy: str
+    posterior: str
+    days: int
+    impressions: int
+    unknown: int
+    prior_precision: tuple[float, ...]
+    noise_precision: float | None
+    other_policy: str = ""
+
+
+def train(workspace: Workspace, config: Config, executor: Executor, report: Progress, *, shard_size: int) -> Trained:
+    """Make a new generation's posteriors from the workspace's tables and impressions.
+
+    Args:
+        workspace: where tables and impressions lie and the generation goes.
+        config: how to learn and choose.
+        executor: runs the shards of titles.
+        report: told of each day.
+        shard_size: blocks a shard.
+
+    Raises:
+        InputError: a table or the impressions are wrong; no generation is claimed.
+        SurroundingsError: the disk does not take it.
+    """
+    tables = read_tables(workspace)
+    catalogue = Catalogue.of(tables)
+    learned = learn(workspace, catalogue, tables.n_features, config, executor, report, shard_size=shard_size)
+    beta = BetaPosterior(catalogue.titles)
+    beta.merge(learned.beta)
+    fitted = fit_model(config, Fitting(learned, beta, tables, catalogue, executor, report, shard_size))
+    parent = max(claimed(workspace), default=None)
+    manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
+    _write(workspace, manifest, tables, _with_popularity(catalogue, learned, beta, config), beta, fitted)
+    return Trained(
+        generation=manifest.generation,
+        folder=folder_of(workspace, manifest.generation),
+        policy=config.policy,
+        posterior=model_name(config),
+        days=len(learned.days),
+        impressions=learned.impressions,
+        unknown=learned.unknown,
+        prior_precision=fitted.prior_precision,
+        noise_precision=fitted.noise_precision,
+        other_policy=config.other_policy,
+    )
+
+
+def _with_popularity(catalogue: Catalogue, learned: Learned, beta: BetaPosterior, config: Config) -> Catalogue:
+    """The catalogue with the impressions and takes of every artwork, undiscounted, and its weight in the fallback."""
+    new = learned.seen.impressions < config.new_arm_impressions
+    return Catalogue(
+        catalogue.frame.with_columns(
+            pl.Series("impressions", learned.seen.impressions),
+            pl.Series("takes", learned.seen.takes),
+            pl.Series("popularity_weight", fallback_weights(beta, catalogue, new, config)),
+        )
+    )
+
+
+def fallback_weights(
+    beta: BetaPosterior, catalogue: Catalogue, new: npt.NDArray[np.bool_], config: Config
+) -> npt.NDArray[np.uint16]:
+    """The weights of every artwork in the popularity fallback of its title, (a,); ``new`` (a,) have few impressions."""
+    weights = np.empty(catalogue.n_artworks, dtype=np.uint16)
+    scores = beta.scores(
+        None, np.arange(catalogue.n_artworks)
+    )  # (1, a); by title they would be as slow as there are titles
+    for title in range(len(catalogue.title_ids)):
+        arms = catalogue.arms(title)
+        probabilities = Popularity().probabilities(BetaScores(scores.successes[:, arms], scores.failures[:, arms]))
+        weights[arms] = quantise(probabilities, None, new[arms], config.floor, config.new_floor)[0]
+    return weights
+
+
+def _write(
+    workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, beta: BetaPosterior, fitted: Fitted
+) -> None:
+    folder = folder_of(workspace, manifest.generation)
+    models = {model_path(folder, BETA): beta, model_path(folder, model_name(manifest.config)): fitted.model}
+    for path, model in models.items():
+        with replace_file(path) as temporary:
+            model.save(temporary)
+    written = [*models, folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
+    write_parquet(written[-2], catalogue.frame)
+    write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"))
+    if tables.candidates is not None:
+        written.append(folder / "candidates.parquet")
+        write_parquet(written[-1], tables.candidates)
+    counts = {"users": tables.users.height, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
+    write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

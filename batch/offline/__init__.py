@@ -1,0 +1,1 @@
+"""Comparing policies on a log, and what those that were live side by side came to."""

@@ -1,0 +1,154 @@
+"""What a log said of two policies beside what they came to live."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from scipy.special import ndtri
+
+from bandit.errors import InputError
+from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
+from bandit.evaluation.planning import POWER
+from bandit.policies import parse_policy
+from batch.offline.online import OnlinePair
+
+AGREE: Final = "agree"
+DISAGREE: Final = "disagree"
+OFFLINE_OPEN: Final = "offline could not tell"
+ONLINE_OPEN: Final = "online could not tell"
+BOTH_OPEN: Final = "neither could tell"
+REFUSED: Final = "the log could not judge"
+ABSENT: Final = "not compared offline"
+
+
+@dataclass(frozen=True)
+class OfflinePair:
+    """What a log said of both policies of a pair; ``caution`` says why its intervals are not to be believed, if they are not.
+
+    ``before``: the log ended before either was live, so that it owes nothing to the online result. ``population`` is whom its
+    intervals are about, as of ``Evaluation``.
+    """
+
+    policy: Estimate
+    against: Estimate
+    difference: Difference
+    caution: str
+    before: bool
+    population: str
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A pair online, what was said of it offline (None where it was not compared), and whether both say the same.
+
+    ``outcome`` is a word of this module. A side can tell where the interval of its difference is clear of 0.
+    ``..._detectable`` is the smallest difference that such data would show four times in five; None where there is no interval.
+    """
+
+    online: OnlinePair
+    offline: OfflinePair | None
+    outcome: str
+    online_detectable: float | None
+    offline_detectable: float | None
+
+
+def beside(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> SideBySide:
+    """A pair beside a comparison on a log, which is looked through for both policies.
+
+    Args:
+        pair: what was live.
+        evaluation: on a log.
+        before: whether that log ended before either was live.
+    """
+    offline = _offline(pair, evaluation, before=before)
+    return SideBySide(
+        pair,
+        offline,
+        _outcome(pair, offline),
+        _detectable(pair.lower, pair.upper, pair.level),
+        None if offline is None else _detectable(offline.difference.lower, offline.difference.upper, evaluation.level),
+    )
+
+
+def _offline(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> OfflinePair | None:
+    policy, against = (_result(evaluation, word) for word in (pair.policy.policy, pair.against.policy))
+    if policy is None or against is None:
+        return None
+    word = evaluation.estimator
+    cautions = [f"{each.policy}: {each.caution}" for each in (policy, against) if each.caution]
+    difference = _difference(evaluation, policy.policy, against.policy)
+    return OfflinePair(
+        policy.estimates[word], against.estimates[word], difference, "; ".join(cautions), before, evaluation.population
+    )
+
+
+def _result(evaluation: Evaluation, word: str) -> PolicyResult | None:
+    """What was said of a policy, however its parameters are spelt: ``epsilon_greedy`` is ``epsilon_greedy:epsilon=0.1``."""
+    return next((each for each in evaluation.results if _is_same(each.policy, word)), None)
+
+
+def _is_same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    try:
+        return parse_policy(one) == parse_policy(other)
+    except InputError:  # a table, somebody's own class, or the name in the log of another workspace
+        return False
+
+
+def _difference(evaluation: Evaluation, policy: str, against: str) -> Difference:
+    """The value of one policy less that of another, whichever of them was named first."""
+    for each in evaluation.differences:
+        if (each.policy, each.against) == (policy, against):
+            return each
+        if (each.policy, each.against) == (against, policy):
+            return _turned(each)
+    raise AssertionError(f"the evaluation has no difference of {policy} and {against}")
+
+
+def _turned(each: Difference) -> Difference:
+    return replace(
+        each,
+        policy=each.against,
+        against=each.policy,
+        value=_less(each.value),
+        lower=_less(each.upper),
+        upper=_less(each.lower),
+        adjusted_lower=_less(each.adjusted_upper),
+        adjusted_upper=_less(each.adjusted_lower),
+        unreliable_value=_less(each.unreliable_value),
+        sequence_lower=_less(each.sequence_upper),
+        sequence_upper=_less(each.sequence_lower),
+    )
+
+
+def _less(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _outcome(pair: OnlinePair, offline: OfflinePair | None) -> str:
+    if offline is None:
+        return ABSENT
+    if offline.difference.value is None:
+        return REFUSED
+    online_sign = _sign(pair.lower, pair.upper)
+    offline_sign = 0 if offline.caution else _sign(offline.difference.lower, offline.difference.upper)
+    if online_sign and offline_sign:
+        return AGREE if online_sign == offline_sign else DISAGREE
+    if online_sign or offline_sign:
+        return OFFLINE_OPEN if online_sign else ONLINE_OPEN
+    return BOTH_OPEN
+
+
+def _sign(lower: float | None, upper: float | None) -> int:
+    """1 or -1 where an interval is clear of 0, else 0."""
+    if lower is None or upper is None or lower <= 0 <= upper:
+        return 0
+    return 1 if lower > 0 else -1
+
+
+def _detectable(lower: float | None, upper: float | None, level: float) -> float | None:
+    """(z_{(1+level)/2} + z_power) σ, with σ read off the width of the interval, as if it were normal (Cohen 1988)."""
+    if lower is None or upper is None:
+        return None
+    quantile = float(ndtri((1 + level) / 2))
+    return (upper - lower) / 2 * (1 + float(ndtri(POWER)) / quantile)

@@ -1,0 +1,67 @@
+"""From a generation's picks on disk to the bytes that are published."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bandit import snapshot
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import CANDIDATES, Manifest, picks_files, read_manifest
+from batch.workspace.workspace import Workspace
+
+_PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
+
+
+def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
+    """(user_id, row) of every user, in user order."""
+    manifest = read_manifest(workspace, generation)
+    is_shortlist = CANDIDATES in manifest.checksums
+    for path in picks_files(workspace, manifest):
+        yield from _rows_of_part(path, manifest, catalogue, is_shortlist=is_shortlist)
+
+
+def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.Catalogue:
+    """The catalogue as the service reads it, with the fallback weights of every title."""
+    artworks = catalogue.frame["artwork_id"].to_list()
+    weights = catalogue.frame["popularity_weight"].to_list()
+    defaults = catalogue.frame["is_default"].to_numpy()
+    titles = []
+    for title, title_id in enumerate(catalogue.title_ids):
+        start, stop = catalogue.starts[title], catalogue.starts[title + 1]
+        default = int(np.argmax(defaults[start:stop]))
+        titles.append(
+            snapshot.CatalogueTitle(title_id, tuple(artworks[start:stop]), default, tuple(weights[start:stop]))
+        )
+    return snapshot.Catalogue(tuple(titles), fallback_policy)
+
+
+def _rows_of_part(
+    path: Path, manifest: Manifest, catalogue: Catalogue, *, is_shortlist: bool
+) -> Iterator[tuple[str, bytes]]:
+    frame = read_parquet(path)
+    if frame.is_empty():  # none of its users has candidates
+        return
+    users = frame["user_id"]
+    starts = np.flatnonzero((users != users.shift(1)).fill_null(value=True).to_numpy())
+    packed = np.empty(frame.height, dtype=_PICK)
+    packed["arm"], packed["weight"] = frame["arm"].to_numpy(), frame["weight"].to_numpy()
+    picks = packed.tobytes()
+    indices = _title_indices(frame, catalogue).astype("<u2").tobytes() if is_shortlist else b""
+    stops = [*starts[1:].tolist(), frame.height]
+    # All picks of a user are drawn under one policy; the variant in the header is its place among those of meta.
+    variants = [manifest.config.policies.index(name) for name in frame["policy"].gather(starts)]
+    generation, identity = manifest.generation, manifest.identity
+    for user_id, variant, start, stop in zip(
+        users.gather(starts).to_list(), variants, starts.tolist(), stops, strict=True
+    ):
+        own = picks[start * snapshot.PICK_BYTES : stop * snapshot.PICK_BYTES]
+        listed = indices[start * snapshot.INDEX_BYTES : stop * snapshot.INDEX_BYTES]
+        yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed)
+
+
+def _title_indices(frame: pl.DataFrame, catalogue: Catalogue) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    # Picks of a user are in catalogue order, so the indices of a row come out sorted.
+    return frame["title_id"].cast(pl.Enum(catalogue.title_ids)).to_physical().to_numpy()

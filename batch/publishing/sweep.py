@@ -1,0 +1,103 @@
+"""Removing from the store what is served no more."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import redis
+
+from bandit.errors import OldFormatError, RowError
+from bandit.snapshot import (
+    MAX_META_BYTES,
+    METAS_PATTERN,
+    PARTS_PATTERN,
+    ROWS_PATTERN,
+    Current,
+    Meta,
+    decode_meta,
+    digest_of_key,
+    meta_key,
+    parse_key,
+    parts_pattern,
+)
+from batch.publishing.flips import SCAN_COUNT, published_current, read_value
+
+_BATCH = 1000
+_PAUSE_SECONDS = 0.002  # between batches, so that look-ups come through while the store frees memory
+
+
+def sweep(client: redis.Redis) -> int:
+    """Remove the rows of every generation older than the current one, but for the previous one; how many keys went.
+
+    Generations with a number above the current one stay: another publisher may be at work on them. They are swept once a later
+    one is current. What is of row format 1 goes whatever its number: nobody reads it.
+    """
+    now = published_current(client)
+    metas = {generation for generation, meta in _metas(client) if isinstance(meta, OldFormatError)}
+    removed = 0
+    batch: list[bytes] = []
+    for key in client.scan_iter(match=ROWS_PATTERN, count=SCAN_COUNT):
+        found = parse_key(_text(key))
+        if found is None or not (found.kind == "row of format 1" or _is_past(found.generation, now)):
+            continue
+        if found.kind == "meta":  # the meta goes last: a sweep that dies is taken up by the next
+            metas.add(found.generation)
+        else:
+            batch.append(key)
+        if len(batch) == _BATCH:
+            removed += _unlink(client, batch)
+            batch = []
+    removed += _unlink(client, batch)
+    removed += _unlink(client, [meta_key(generation).encode() for generation in sorted(metas)])
+    return removed + _sweep_catalogues(client)
+
+
+def generations_in_store(client: redis.Redis) -> dict[int, str]:
+    """The identity of every generation whose meta in the store can be read."""
+    return {generation: meta.identity for generation, meta in _metas(client) if isinstance(meta, Meta)}
+
+
+def _is_past(generation: int, now: Current | None) -> bool:
+    """Whether a generation came before the current one and is not the previous one; next to one of format 1 none is."""
+    return now is not None and now.identity != "" and generation < now.generation and generation != now.previous
+
+
+def _metas(client: redis.Redis) -> Iterator[tuple[int, Meta | RowError]]:
+    """The meta of every generation in the store, or what is wrong with it."""
+    for key in client.scan_iter(match=METAS_PATTERN, count=SCAN_COUNT):
+        found = parse_key(_text(key))
+        if found is None or found.kind != "meta":
+            continue
+        try:
+            yield found.generation, decode_meta(read_value(client, meta_key(found.generation), MAX_META_BYTES) or b"")
+        except RowError as error:
+            yield found.generation, error
+
+
+def _sweep_catalogues(client: redis.Redis) -> int:
+    # The parts are listed before the metas are read: a publisher claims its meta before it writes parts, so parts
+    # that are listed and needed are named by a meta that is seen here.
+    parts = client.scan_iter(match=PARTS_PATTERN, count=SCAN_COUNT)
+    listed = {digest for key in parts if (digest := digest_of_key(_text(key))) is not None}
+    needed: set[str] = set()
+    for _, meta in _metas(client):
+        if isinstance(meta, RowError):  # nobody knows which catalogue it names
+            return 0
+        needed.add(meta.catalogue_digest)
+    return sum(_unlink(client, _part_keys(client, digest)) for digest in sorted(listed - needed))
+
+
+def _part_keys(client: redis.Redis, digest: str) -> list[bytes]:
+    return list(client.scan_iter(match=parts_pattern(digest), count=SCAN_COUNT))
+
+
+def _text(key: bytes) -> str:
+    """A key for comparing with those that publishers write, which are ASCII."""
+    return key.decode("ascii", "replace")
+
+
+def _unlink(client: redis.Redis, keys: Iterable[bytes]) -> int:
+    batch = list(keys)
+    if not batch:
+        return 0
+    time.sleep(_PAUSE_SECONDS)
+    return int(client.unlink(*batch))

@@ -1,0 +1,1 @@
+"""The store: connecting to it, and the embedded Valkey of a workspace. Imports no polars."""

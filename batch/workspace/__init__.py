@@ -1,0 +1,1 @@
+"""What lies in a workspace: its tables, impressions and generations, each read and written at one place."""

@@ -1,0 +1,52 @@
+"""Single picks of a generation, as its files hold them."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import polars as pl
+
+from bandit.errors import InputError
+from bandit.snapshot import TOTAL_WEIGHT
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.files import reading
+from batch.workspace.generations import finished, folder_of, picks_files, read_manifest
+from batch.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RecordedPick:
+    """What was drawn for a user and a title in a generation, under which policy, with what weight."""
+
+    generation: int
+    policy: str
+    artwork_id: str
+    arm: int
+    weight: int
+    propensity: float
+
+
+def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id: str) -> RecordedPick | None:
+    """The pick in a generation's files; None where the user or the title was not in it.
+
+    Raises:
+        InputError: there is no such generation, or its files have changed.
+    """
+    files = picks_files(workspace, read_manifest(workspace, generation))
+    wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
+    with reading(folder_of(workspace, generation) / "picks"):
+        found = pl.scan_parquet(files).filter(wanted).collect()
+    if found.is_empty():
+        return None
+    arm, weight, policy = found.row(0, named=True)["arm"], found["weight"][0], str(found["policy"][0])
+    frame = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").frame
+    artworks = frame.filter(pl.col("title_id") == title_id)["artwork_id"]
+    return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / TOTAL_WEIGHT)
+
+
+def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:
+    """The picks of the last ``most`` generations that have any and are as they were made, the newest first."""
+    found = []
+    for number in reversed(finished(workspace, "precomputed")[-most:]):
+        with suppress(InputError):  # it is told to whoever asks for that generation
+            found.append(recorded_pick(workspace, number, user_id, title_id))
+    return [pick for pick in found if pick is not None]

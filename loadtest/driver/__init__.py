@@ -1,0 +1,1 @@
+"""The open-loop driver: compiled, on a schedule made beforehand."""

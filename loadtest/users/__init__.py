@@ -1,0 +1,1 @@
+"""Locust's users: pages and single artworks, checked as they come."""

@@ -1,0 +1,1 @@
+"""HTTP: routes, limits, problems and the protocol of a connection."""

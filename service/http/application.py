@@ -1,0 +1,103 @@
+"""The application with its front door: what every call of the interface passes before FastAPI sees it.
+
+In this order: the bound on requests in progress, the key, the length of the query; then the fast path of a look-up
+(``service.http.hot_path``), and FastAPI for everything else. FastAPI's own stack costs more than a look-up does.
+"""
+
+from time import perf_counter
+from typing import Final
+from urllib.parse import unquote
+
+import structlog
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.http.hot_path import plain_answer, route_of
+from service.http.problems import key_refused, overloaded, query_too_long, unexpected
+from service.keys import LOOKUP
+from service.metrics.metrics import UNMATCHED
+from service.state import Service
+
+logger = structlog.get_logger()
+
+INTERFACE: Final = "/v1/"
+_PERCENT: Final = ord("%")
+"""A number: Python looks for a byte that is given as bytes eight times as long."""
+_JSON: Final = (b"content-type", b"application/json")
+
+
+class Application(FastAPI):
+    """FastAPI behind the door."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        if _PERCENT in scope["raw_path"]:
+            scope["path"] = path_of(scope["raw_path"])
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server sends no body, which it sees in the scope of its own
+        if not scope["path"].startswith(INTERFACE):
+            await super().__call__(scope, receive, send)
+            return
+        service: Service = scope["state"]["service"]
+        refusal = _refusal(service, scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            service.metrics.refused(route_of(scope["raw_path"]), refusal.status_code)
+            return
+        service.in_progress += 1
+        try:
+            if not await _answered_plainly(service, scope, receive, send):
+                await super().__call__(scope, receive, send)
+        finally:
+            service.in_progress -= 1
+
+
+def path_of(raw_path: bytes) -> str:
+    """The path without percent-encoding, but for slashes: what was sent as one segment stays one, and names one id."""
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in raw_path.decode("ascii").split("/"))
+
+
+def _refusal(service: Service, scope: Scope) -> Response | None:
+    if service.in_progress >= service.max_waiting:
+        return overloaded(service.max_waiting)
+    if service.keys is not None and (status := service.keys.check(scope["headers"], LOOKUP)):
+        return key_refused(status, LOOKUP)
+    if len(scope["query_string"]) > service.max_query_bytes:
+        return query_too_long(service.max_query_bytes)
+    return None
+
+
+def _states_body(scope: Scope) -> bool:
+    """Whether the request says that it has a body, which only the slow path measures."""
+    for name, _ in scope["headers"]:  # noqa: SIM110 - any() takes three times as long, for every look-up
+        if name == b"content-length":
+            return True
+    return False
+
+
+async def _answered_plainly(service: Service, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Take the fast path, if the request qualifies; FastAPI counts and times the others."""
+    serving = service.poller.serving
+    if serving is None or scope["method"] != "GET" or _states_body(scope):
+        return False
+    started = perf_counter()
+    try:
+        answer = await plain_answer(service.look_up, serving, scope, service.max_titles)
+    except Exception:
+        logger.exception("look_up_failed")
+        await unexpected()(scope, receive, send)
+        service.metrics.answered(UNMATCHED, 500, perf_counter() - started)
+        return True
+    if answer is None:
+        return False
+    route, body = answer
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [_JSON, (b"content-length", b"%d" % len(body))]}
+    )
+    await send({"type": "http.response.body", "body": body})
+    service.metrics.answered(route, 200, perf_counter() - started)
+    return True

@@ -1,0 +1,66 @@
+"""The two look-ups as FastAPI knows them: what OpenAPI tells, and the slow path for whatever is not plain."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.http.limits import Hour, ListedId, PathId, Signal
+from service.http.models import PageBody, PickBody, look_up_refusals, look_up_security, refusals
+from service.http.problems import ProblemError
+from service.settings import Settings
+from service.state import service_of
+
+
+class Segment(StringConvertor):
+    """One segment of a path, which may be empty: a missing id is refused by name, like a wrong one."""
+
+    regex = "[^/]*"
+
+
+async def sign_up_signals(
+    country: Signal = None, device: Signal = None, campaign: Signal = None, hour: Hour = None
+) -> None:
+    """What is known of a user without picks; checked, and not used as long as there are no segments.
+
+    ``async`` though it awaits nothing: FastAPI runs a plain function in a thread.
+    """
+
+
+def look_up_routes(settings: Settings) -> APIRouter:
+    """The look-ups, with pages of at most ``settings.max_titles``."""
+    register_url_convertor("segment", Segment())
+    dependencies = [Depends(sign_up_signals), *look_up_security(settings)]
+    router = APIRouter(prefix="/v1/users/{user_id:segment}", tags=["look-up"], dependencies=dependencies)
+    refused = look_up_refusals(settings)
+    unknown = refusals(status_404="the catalogue does not know the title")
+
+    @router.get("/titles/{title_id:segment}/artwork", response_model=PickBody, responses=refused | unknown)
+    async def pick(request: Request, user_id: PathId, title_id: PathId) -> Response:
+        """Which artwork of one title to show to one user."""
+        service = service_of(request)
+        serving = service.serving()
+        title = serving.titles.get(title_id.encode())
+        if title is None:
+            detail = f"The catalogue of generation {serving.generation} lacks this title."
+            raise ProblemError(404, "unknown-title", detail, field="title_id")
+        return _json(await service.look_up.single(serving, user_id.encode(), title))
+
+    @router.get("/artwork", response_model=PageBody, responses=refused)
+    async def page(
+        request: Request,
+        user_id: PathId,
+        title_id: Annotated[list[ListedId], Query(min_length=1, max_length=settings.max_titles)],
+    ) -> Response:
+        """Which artworks to show to one user for a page of titles, from one generation and one read of the store."""
+        service = service_of(request)
+        title_ids = [each.encode() for each in title_id]
+        return _json(await service.look_up.page(service.serving(), user_id.encode(), title_ids))
+
+    return router
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Looking up: rows and catalogue from the store, and the fallback chain. Knows nothing of HTTP."""

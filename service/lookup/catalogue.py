@@ -1,0 +1,193 @@
+"""One generation as it is served, and how it is read from the store."""
+
+import asyncio
+import gc
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from bandit.errors import RowError
+from bandit.snapshot import (
+    FALLBACK,
+    MAX_META_BYTES,
+    PART_BYTES,
+    CatalogueTitle,
+    Current,
+    Meta,
+    decode_meta,
+    hash_base,
+    id64,
+    meta_key,
+    open_catalogue,
+    part_key,
+    row_prefix,
+)
+from service.lookup.answers import Phrases, piece
+from service.lookup.store import Store
+
+SLICE_SECONDS: Final = 0.0004
+"""How long decoding may hold the event loop at a time: a fraction of the millisecond that look-ups would notice."""
+
+REST_SECONDS: Final = 0.001
+"""Between two slices of a reload, for look-ups: decoding then takes about a third of the loop."""
+
+RELEASE_AFTER_SECONDS: Final = 2.0
+"""Far beyond any deadline of a request."""
+
+
+class ServedTitle(NamedTuple):
+    """A title as look-ups need it.
+
+    ``place`` is its position in the catalogue, which dense rows follow. ``pieces`` holds the JSON members ``"title_id":…,
+    "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
+    cumulated popularity weights of the arms, empty where it has none; ``hashed`` is the title's word of the keyed hash.
+    """
+
+    place: int
+    pieces: tuple[bytes, ...]
+    default: int
+    hashed: int
+    cumulated: "array[int]"
+
+
+def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
+    """A title of the catalogue made ready."""
+    return ServedTitle(
+        place,
+        tuple(piece(title.title_id, artwork_id) for artwork_id in title.artworks),
+        title.default,
+        id64(title.title_id),
+        array("H", accumulate(title.weights)),
+    )
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Everything of one generation but its rows. Never changed: a poll replaces the whole object.
+
+    A request takes the object once, so no answer mixes two generations. ``titles`` is keyed by id as it stands in a URL.
+    ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is what every look-up of the
+    generation needs, made once: see ``serve``.
+    """
+
+    current: Current
+    meta: Meta
+    titles: dict[bytes, ServedTitle]
+    fallback_policy: str
+    packed: bytes
+    row_prefix: bytes
+    fallback_base: int
+    phrases: Phrases
+
+    @property
+    def generation(self) -> int:
+        """The generation that is served."""
+        return self.meta.generation
+
+    @property
+    def identity(self) -> str:
+        """Of the generation: what the checksums of its rows are seeded with."""
+        return self.meta.identity
+
+
+def serve(
+    current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
+) -> Serving:
+    """A generation ready to be served.
+
+    Raises:
+        RowError: current and meta do not belong together.
+    """
+    if (meta.generation, meta.identity) != (current.generation, current.identity):
+        raise RowError(
+            "identity",
+            f"art:current names generation {current.generation} with the identity {current.identity}, its meta is of"
+            f" {meta.generation} with {meta.identity}; publish again",
+        )
+    return Serving(
+        current,
+        meta,
+        titles,
+        fallback_policy,
+        packed,
+        row_prefix=row_prefix(meta.generation).encode(),
+        fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
+        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy),
+    )
+
+
+async def load_serving(store: Store, current: Current, known: Serving | None) -> Serving:
+    """Read the generation that ``current`` names; the catalogue of ``known`` is kept where the digest is the same.
+
+    Raises:
+        StoreUnavailableError: the store failed in between.
+        RowError: meta or a part is missing or damaged.
+    """
+    raw = await store.get(meta_key(current.generation), MAX_META_BYTES)
+    if raw is None:
+        raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
+    meta = decode_meta(raw)
+    if known is not None and (known.meta.catalogue_digest, known.meta.counts) == (meta.catalogue_digest, meta.counts):
+        return serve(current, meta, known.titles, known.fallback_policy, known.packed)
+    packed = await _packed_catalogue(store, meta)
+    return await build_serving(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
+
+
+async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
+    parts = []
+    for number in range(meta.catalogue_parts):
+        part = await store.get(part_key(meta.catalogue_digest, number), PART_BYTES)
+        if part is None or len(part) > PART_BYTES:
+            how = "is missing" if part is None else f"has more than {PART_BYTES} bytes"
+            raise RowError("catalogue", f"part {number} of catalogue {meta.catalogue_digest} {how}; publish again")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def build_serving(current: Current, meta: Meta, packed: bytes, rest_seconds: float = 0.0) -> Serving:
+    """Decode and check a catalogue, a slice at a time, with a rest between slices.
+
+    The garbage collector is off meanwhile, and what was made is frozen: the collector would walk through a growing
+    catalogue again and again, which holds the loop for longer than all slices, and find nothing, for it has no cycles.
+
+    Raises:
+        RowError: the catalogue is damaged, or meta, current and catalogue do not belong together.
+    """
+    catalogue = await asyncio.to_thread(open_catalogue, [packed], meta.catalogue_digest, meta.counts)
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        titles = await _titles(catalogue.titles, rest_seconds)
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+    return serve(current, meta, titles, catalogue.fallback_policy, packed)
+
+
+async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dict[bytes, ServedTitle]:
+    titles: dict[bytes, ServedTitle] = {}
+    until = perf_counter() + SLICE_SECONDS
+    for place, title in enumerate(decoded):
+        titles[title.title_id.encode()] = served_title(place, title)
+        if perf_counter() > until:
+            await asyncio.sleep(rest_seconds)
+            until = perf_counter() + SLICE_SECONDS
+    return titles
+
+
+async def release(titles: dict[bytes, ServedTitle], after_seconds: float = RELEASE_AFTER_SECONDS) -> None:
+    """Take apart a catalogue that is no longer served, a slice at a time: freeing it at once would hold the loop.
+
+    Requests that started before the swap may still read it, and have long been answered when this begins.
+    """
+    await asyncio.sleep(after_seconds)
+    until = perf_counter() + SLICE_SECONDS
+    while titles:
+        titles.popitem()
+        if perf_counter() > until:
+            await asyncio.sleep(REST_SECONDS)
+            until = perf_counter() + SLICE_SECONDS

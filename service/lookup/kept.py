@@ -1,0 +1,82 @@
+"""The last good catalogue on disk: what a service starts from when the store is away.
+
+The file is a line with the digest of all that follows, then ``art:current`` as a JSON line, the generation's meta as a JSON line,
+and the compressed catalogue. Whatever is wrong with it is refused, never fatal: it is written again with the next generation.
+"""
+
+import asyncio
+import os
+import stat
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from bandit.errors import RowError
+from bandit.snapshot import MAX_CATALOGUE_BYTES, decode_current, decode_meta, encode_json
+from service.lookup.catalogue import Serving, build_serving
+
+MAGIC: Final = b"artwork catalogue 2 "
+MAX_KEPT_BYTES: Final = MAX_CATALOGUE_BYTES + 2**20
+"""What a catalogue may be without compression; the lines before it, and what compression may add, are far within the rest."""
+
+
+def keep(path: Path, serving: Serving) -> None:
+    """Replace the file whole: written beside it, synced, renamed.
+
+    Raises:
+        OSError: the disk refused; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = b"\n".join((encode_json(serving.current), encode_json(serving.meta), serving.packed))
+    # A name of its own for each writer: several processes may keep the same file.
+    with NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(_first_line(content))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+async def load_kept(path: Path) -> Serving | None:
+    """What ``keep`` wrote, or None where there is no file.
+
+    Raises:
+        OSError: the file cannot be read.
+        RowError: it is no file, or damaged.
+    """
+    content = await asyncio.to_thread(_read, path)
+    if content is None:
+        return None
+    first, _, rest = content.partition(b"\n")
+    if first + b"\n" != _first_line(rest):
+        raise RowError("kept", f"{path} is damaged, or of another version: its digest is not that of its content")
+    lines = rest.split(b"\n", 2)
+    if len(lines) != 3:
+        raise RowError("kept", f"{path} has {len(lines)} of 3 parts")
+    return await build_serving(decode_current(lines[0]), decode_meta(lines[1]), lines[2])
+
+
+def _first_line(content: bytes) -> bytes:
+    return MAGIC + blake2b(content, digest_size=16).hexdigest().encode() + b"\n"
+
+
+def _read(path: Path) -> bytes | None:
+    """What a regular file holds: of a pipe nobody may ever write the end."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_KEPT_BYTES:
+            raise RowError("kept", f"{path} is no file of at most {MAX_KEPT_BYTES:,} bytes")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(MAX_KEPT_BYTES)
+    finally:
+        os.close(handle)

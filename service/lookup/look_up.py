@@ -1,0 +1,97 @@
+"""The fallback chain: personalized, popularity, default. Knows nothing of HTTP.
+
+A look-up reads one row at most, whatever number of titles it asks for, and never fails: whatever is wrong with the row
+or the store moves the answer one rung down and a counter up.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from bandit.errors import RowError
+from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
+from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
+from service.lookup.catalogue import ServedTitle, Serving
+from service.lookup.rows import Rows
+from service.metrics.metrics import Metrics
+
+_ROW_END = ROW_END.encode()
+
+
+class LookUp:
+    """The chain with what it reads from and reports to. Ids come as they stand in a URL, and are known to be ids."""
+
+    def __init__(self, rows: Rows, metrics: Metrics) -> None:
+        self._rows = rows
+        self._metrics = metrics
+        self._texts = PropensityTexts()
+
+    async def single(self, serving: Serving, user_id: bytes, title: ServedTitle) -> bytes:
+        """The body of one pick."""
+        row = await self._row(serving, user_id)
+        [middle] = self._middles(serving, user_id, row, (title,))
+        return single_body(user_id, middle, serving.phrases)
+
+    async def page(self, serving: Serving, user_id: bytes, title_ids: Sequence[bytes]) -> bytes:
+        """The body of one pick a title, in the order asked; one of nulls for a title that the catalogue does not know."""
+        titles = [serving.titles.get(title_id) for title_id in title_ids]
+        known = [title for title in titles if title is not None]
+        row = await self._row(serving, user_id) if known else None
+        middles = self._middles(serving, user_id, row, known)
+        if len(known) < len(titles):
+            answered, asked = iter(middles), zip(title_ids, titles, strict=True)
+            middles = [unknown(title_id) if title is None else next(answered) for title_id, title in asked]
+        return page_body(user_id, middles, serving.phrases)
+
+    async def _row(self, serving: Serving, user_id: bytes) -> Row | None:
+        raw = await self._rows.read(serving.row_prefix + user_id + _ROW_END)
+        if not isinstance(raw, bytes):  # there is none, or the store did not say in time
+            return None
+        try:
+            row = decode_row(raw, user_id.decode(), serving.generation, serving.identity)
+            if row.variant >= len(serving.meta.variants):
+                raise RowError("variant", f"the row names variant {row.variant}, meta has {len(serving.meta.variants)}")
+        except RowError as error:
+            self._metrics.row_refused(error.reason)
+            return None
+        return row
+
+    def _middles(self, serving: Serving, user_id: bytes, row: Row | None, titles: Sequence[ServedTitle]) -> list[bytes]:
+        """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
+        if row is None:
+            return self._fallbacks(serving, user_id, titles)
+        phrase, texts = serving.phrases.personalized[row.variant], self._texts
+        picks = row.arms_and_weights([title.place for title in titles])
+        drawn = [
+            title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
+            for title, (arm, weight) in zip(titles, picks, strict=True)
+        ]
+        lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
+        self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
+        if not lacking:
+            return drawn
+        if any(weight for (_, weight), middle in zip(picks, drawn, strict=True) if not middle):
+            self._metrics.row_refused("arm")
+        rest = iter(self._fallbacks(serving, user_id, lacking))
+        return [middle or next(rest) for middle in drawn]
+
+    def _fallbacks(self, serving: Serving, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
+        """A draw from each title's popularity weights; the title's default artwork only where it has none.
+
+        Drawn again for the same user, title and generation, it is the same artwork.
+        """
+        state = absorb64(serving.fallback_base, id64(user_id.decode()))
+        weighted = sum(1 for title in titles if title.cumulated)
+        if weighted:
+            self._metrics.picked(POPULARITY, serving.fallback_policy, weighted)
+        if weighted < len(titles):
+            self._metrics.picked(DEFAULT, DEFAULT, len(titles) - weighted)
+        return [self._popular(serving, title, absorb64(state, title.hashed)) for title in titles]
+
+    def _popular(self, serving: Serving, title: ServedTitle, hashed: int) -> bytes:
+        cumulated = title.cumulated
+        if not cumulated:
+            return title.pieces[title.default] + serving.phrases.default + self._texts[TOTAL_WEIGHT]
+        # The smallest arm whose cumulated weight lies above the point, as bandit.snapshot.draw has it.
+        arm = bisect_right(cumulated, (hashed * TOTAL_WEIGHT) >> 64)
+        weight = cumulated[arm] - (cumulated[arm - 1] if arm else 0)
+        return title.pieces[arm] + serving.phrases.popularity + self._texts[weight]

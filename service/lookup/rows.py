@@ -1,0 +1,210 @@
+"""Row reads of one worker: joined into few round trips on one connection, each within a deadline.
+
+Every read that is asked for within one turn of the event loop goes into one MGET. Several round trips may be in flight;
+the store answers them in order, so a reply always belongs to the oldest, and one that comes too late is drained.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from service.lookup.breaker import Breaker
+from service.lookup.link import StoreLink, Wire, packed
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
+
+MAX_IN_FLIGHT: Final = 8
+"""Round trips sent and not yet answered, late ones included. When all of them are late, reads fail at once."""
+
+SILENCE_SECONDS: Final = 1.0
+"""A connection that left a round trip unanswered for so long is given up: a peer that vanished never says so."""
+
+_CANCEL_AGAIN_SECONDS: Final = 0.1
+
+
+class Unread(Enum):
+    """What a read yields that the store did not answer in time; a row that is not there is None."""
+
+    UNREAD = 0
+
+
+UNREAD: Final = Unread.UNREAD
+
+
+class Rows(Protocol):
+    """What a look-up needs of the store."""
+
+    def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
+        """The row under a key, None where there is none, ``UNREAD`` where the store did not say in time; never raises."""
+
+
+class _RoundTrip:
+    """Reads that go together. ``late``: nobody waits any more."""
+
+    __slots__ = ("deadline", "futures", "keys", "late", "opened_at")
+
+    def __init__(self, opened_at: float) -> None:
+        self.keys: list[bytes] = []
+        self.futures: list[asyncio.Future[bytes | Unread | None]] = []
+        self.late = False
+        self.opened_at = opened_at
+        self.deadline: asyncio.TimerHandle
+
+    def resolve(self, rows: list[bytes | None]) -> None:
+        self.deadline.cancel()
+        for future, row in zip(self.futures, rows, strict=True):
+            if not future.done():  # its caller may be gone
+                future.set_result(row)
+
+    def give_up(self) -> int:
+        """Let everybody go without a row; the number of reads."""
+        self.deadline.cancel()
+        self.late = True
+        for future in self.futures:
+            if not future.done():
+                future.set_result(UNREAD)
+        count = len(self.futures)
+        self.keys, self.futures = [], []
+        return count
+
+
+class JoinedRows:
+    """Rows of the store behind a URL, read within ``deadline_ms`` (the event loop's timers know whole milliseconds)."""
+
+    def __init__(self, url: str, *, deadline_ms: float, metrics: Metrics, health: Health) -> None:
+        self._deadline_seconds = deadline_ms / 1000
+        self._metrics = metrics
+        self._health = health
+        self._loop = asyncio.get_running_loop()
+        self._unread: asyncio.Future[bytes | Unread | None] = self._loop.create_future()
+        self._unread.set_result(UNREAD)
+        self._breaker = Breaker()
+        self._wire: Wire | None = None
+        self._gathering: _RoundTrip | None = None
+        self._in_flight: deque[_RoundTrip] = deque()
+        self._link = StoreLink(url, self._up, self._down)
+        self._ready = asyncio.Event()
+        self._keeper = self._loop.create_task(self._link.keep(), name="store link")
+
+    async def wait_ready(self, seconds: float) -> None:
+        """Until there is a connection, or some seconds have passed: a start need not begin with popularity answers."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ready.wait()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """Give up the connection and whatever is in flight."""
+        await end(self._keeper)
+        self._down()
+
+    def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
+        """The row under a key; see ``Rows``."""
+        trip = self._gathering
+        if trip is None:
+            trip = self._gather()
+            if trip is None:
+                return self._unread
+        future = self._loop.create_future()
+        trip.keys.append(key)
+        trip.futures.append(future)
+        return future
+
+    def _gather(self) -> _RoundTrip | None:
+        """A new round trip, or None where it is known that it would fail."""
+        now = self._loop.time()
+        if self._wire is None:
+            self._failed("connection", 1)
+            return None
+        if self._is_stuck(now) or not self._breaker.allows(now):
+            self._failed("breaker", 1)
+            return None
+        trip = self._gathering = _RoundTrip(now)
+        trip.deadline = self._loop.call_later(self._deadline_seconds, self._expire, trip)
+        self._loop.call_soon(self._send)
+        return trip
+
+    def _is_stuck(self, now: float) -> bool:
+        if not self._in_flight or not self._in_flight[0].late:
+            return False
+        if now - self._in_flight[0].opened_at > SILENCE_SECONDS:
+            self._hang_up()
+            return True
+        return len(self._in_flight) >= MAX_IN_FLIGHT
+
+    def _send(self) -> None:
+        trip = self._gathering
+        if trip is None or self._wire is None or len(self._in_flight) >= MAX_IN_FLIGHT:
+            return  # lost, or it waits for a place: the next reply sends it
+        self._gathering = None
+        self._in_flight.append(trip)
+        self._metrics.round_trip(len(trip.keys))
+        self._wire.send(packed("MGET", *trip.keys))
+
+    def _received(self, reply: object) -> None:
+        if not self._in_flight:  # not a store, or not ours: nothing that follows could be told apart
+            self._hang_up()
+            return
+        trip = self._in_flight.popleft()
+        if not trip.late:
+            if isinstance(reply, list) and len(reply) == len(trip.futures):
+                trip.resolve(reply)
+                self._answered()
+            else:
+                self._failed("reply", trip.give_up())
+                self._trip_failed()
+        if self._gathering is not None:
+            self._send()
+
+    def _expire(self, trip: _RoundTrip) -> None:
+        if trip is self._gathering:
+            self._gathering = None
+        self._failed("timeout", trip.give_up())
+        self._trip_failed()
+
+    def _up(self, wire: Wire) -> None:
+        self._metrics.connected()
+        wire.on_reply = self._received
+        self._wire = wire
+        self._ready.set()
+
+    def _hang_up(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+
+    def _down(self) -> None:
+        """Nothing in flight will be answered."""
+        self._wire = None
+        trips = [trip for trip in (*self._in_flight, self._gathering) if trip is not None and not trip.late]
+        self._in_flight.clear()
+        self._gathering = None
+        for trip in trips:
+            self._failed("connection", trip.give_up())
+
+    def _answered(self) -> None:
+        self._health.rows_answered()
+        if self._breaker.is_open:
+            self._metrics.breaker(is_open=False)
+        self._breaker.succeeded()
+
+    def _trip_failed(self) -> None:
+        self._breaker.failed(self._loop.time())
+        self._metrics.breaker(is_open=self._breaker.is_open)
+
+    def _failed(self, reason: str, rows: int) -> None:
+        self._health.rows_failed()
+        self._metrics.store_failed(reason, rows)
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended; whatever it ended with is not raised.
+
+    Once is not always enough: a cancellation that arrives while a library cleans up after a reply or a timeout can be lost
+    there, and a task that loops would then be waited for without end.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=_CANCEL_AGAIN_SECONDS)

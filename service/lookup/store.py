@@ -1,0 +1,124 @@
+"""The store as the service sees it: bytes by key, within a deadline, or one kind of error.
+
+Everything that a Redis client, a socket or a clock can raise is translated here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from bandit.errors import RowError, SurroundingsError
+from bandit.urls import hide_secrets, read_store_url, secrets_of
+from service.lookup.rows import UNREAD, Unread
+
+
+class StoreUnavailableError(SurroundingsError):
+    """The store gave no answer within the deadline; ``reason`` is timeout, connection or reply."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Store(Protocol):
+    """What the service needs of a store."""
+
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, or None where there is none; of one that is too long, a byte more than ``max_bytes``.
+
+        Raises:
+            StoreUnavailableError: the store failed or was too slow.
+            RowError: reason "type"; the key holds no string.
+        """
+
+    async def close(self) -> None:
+        """Give up the connections; never raises."""
+
+
+class MemoryStore:
+    """A store in a dictionary. ``available = False`` plays a store that is down."""
+
+    def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
+        self.values = dict(values or {})
+        self.available = True
+        self.reads = 0
+
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, as of ``Store``."""
+        self.reads += 1
+        if not self.available:
+            raise StoreUnavailableError("connection", "the store in memory plays dead; set available")
+        return self.values.get(key, b"")[: max_bytes + 1] or None
+
+    async def read(self, key: bytes) -> bytes | Unread | None:
+        """The same for a row; see ``service.lookup.rows``."""
+        self.reads += 1
+        return self.values.get(key.decode()) if self.available else UNREAD
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class RedisStore:
+    """Redis or Valkey behind a URL, read on one connection by one reader, the poller; rows are read by ``service.lookup.rows``.
+
+    A read that is cancelled, by its deadline or by its caller, drops its connection (redis-py disconnects on any
+    ``BaseException`` while it reads), so no reply is left behind for the next one. The client speaks RESP2 and does not
+    introduce itself: connecting costs no round trip beyond the socket's own.
+    """
+
+    def __init__(self, url: str, *, deadline_ms: float) -> None:
+        self._deadline_ms = deadline_ms
+        self._secrets = secrets_of(url)
+        self._client: Redis = Redis(
+            **read_store_url(url).client_options,
+            protocol=2,
+            driver_info=None,
+            decode_responses=False,
+            single_connection_client=True,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=deadline_ms / 1000,
+            socket_connect_timeout=deadline_ms / 1000,
+        )
+
+    async def get(self, key: str, max_bytes: int) -> bytes | None:
+        """The value of a key, as of ``Store``. GETRANGE: whatever stands there, no more of it is sent.
+
+        Raises:
+            StoreUnavailableError: no answer within the deadline, or an answer that is an error.
+            RowError: reason "type"; the key holds no string.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_ms / 1000):
+                found: object = await self._client.getrange(key, 0, max_bytes)
+        except (TimeoutError, RedisTimeoutError) as error:
+            raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
+        except (OSError, RedisConnectionError) as error:
+            raise StoreUnavailableError("connection", f"the store cannot be reached: {self._told(error)}") from error
+        except RedisError as error:
+            if str(error).startswith("WRONGTYPE"):
+                raise RowError("type", f"the key {key} holds no string; remove it, then publish again") from error
+            raise StoreUnavailableError("reply", f"the store answered with an error: {self._told(error)}") from error
+        except (RuntimeError, ValueError) as error:
+            # What redis-py does not translate: uvloop's refusal to write after a hang-up, an error reply of another form.
+            await self.close()  # the next read connects anew
+            raise StoreUnavailableError("connection", "the store hung up, or answers as no store does") from error
+        if not isinstance(found, bytes):
+            raise StoreUnavailableError("reply", f"the store answered with {type(found).__name__}, expected bytes")
+        return found or None
+
+    def _told(self, error: Exception) -> str:
+        return hide_secrets(str(error), self._secrets)
+
+    async def close(self) -> None:
+        """Close every connection; a server that does not follow is left to the operating system."""
+        with suppress(RedisError, OSError):
+            await self._client.aclose()
