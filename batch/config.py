@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from bandit.checks import checked_retention
 from bandit.errors import InputError
 from bandit.policies import Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_FLOOR
-from bandit.posterior.checks import checked_retention
 from bandit.rewards import parse_reward
 from bandit.snapshot import MASK64
 

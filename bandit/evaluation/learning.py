@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64
+from bandit.checks import checked_contexts, checked_takes
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
 from bandit.posterior import BetaPosterior, LinearEvidence, LogisticPosterior, estimate_prior_precision, logit_mean
 from bandit.posterior.base import Posterior, Scorer
 from bandit.posterior.beta import CATALOGUE_STRENGTH, TITLE_STRENGTH
-from bandit.posterior.checks import checked_contexts, checked_takes
 from bandit.posterior.empirical import constant_feature, linear_of, shared_of
 from bandit.scores import BetaScores, Draws, Moments, Scores
 

@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, integer_array, is_number, real_array
-from bandit.errors import InputError
-from bandit.posterior.base import Posterior
-from bandit.posterior.checks import (
+from bandit.checks import (
     check_merged,
     checked_arms,
     checked_choice,
@@ -21,9 +19,11 @@ from bandit.posterior.checks import (
     checked_takes,
     own_sums,
 )
+from bandit.errors import InputError
+from bandit.objects import count_of
+from bandit.posterior.base import Posterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
-from bandit.words import told
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -109,8 +109,8 @@ class BetaEvidence:
     def described(self) -> str:
         """What it knows, in a few words."""
         segments, arms = self.shape
-        sizes = [told(arms, "arm"), told(segments, "segment")] if segments else [told(arms, "arm")]
-        return ", ".join([*sizes, told(float(self.impressions.sum()), "impression")])
+        sizes = [count_of(arms, "arm"), count_of(segments, "segment")] if segments else [count_of(arms, "arm")]
+        return ", ".join([*sizes, count_of(float(self.impressions.sum()), "impression")])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"
@@ -275,7 +275,7 @@ class BetaScorer:
 
     def __repr__(self) -> str:
         segments, arms = len(self.successes) - 1, self.successes.shape[1]
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(segments, 'segment')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(segments, 'segment')})"
 
     def scores(self, contexts: npt.ArrayLike | None) -> BetaScores:
         """Parameters for each segment (n,) given as ``contexts``, (n, k); for None over all segments, (1, k).

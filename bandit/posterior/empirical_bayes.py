@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64
-from bandit.posterior.checks import checked_precision, checked_precisions, spread
+from bandit.checks import checked_precision, checked_precisions, spread
+from bandit.objects import count_of
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.precisions import (
     BOUNDS,
@@ -20,7 +21,6 @@ from bandit.posterior.precisions import (
     best_precisions,
 )
 from bandit.posterior.whitening import whitenings
-from bandit.words import told
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin d + 1 numbers, and memory stays flat in large catalogues
 
@@ -34,7 +34,7 @@ class Hyperparameters(NamedTuple):
     def __repr__(self) -> str:
         alpha = np.atleast_1d(self.prior_precision)
         between = f"{alpha.min():.3g} to {alpha.max():.3g}"
-        sizes = told(len(alpha), "feature")
+        sizes = count_of(len(alpha), "feature")
         return f"{type(self).__name__}({sizes}, prior precision {between}, noise precision {self.noise_precision:.3g})"
 
 

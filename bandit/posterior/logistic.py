@@ -11,13 +11,13 @@ import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64
+from bandit.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
 from bandit.errors import InputError
+from bandit.objects import count_of
 from bandit.posterior.base import Counted
-from bandit.posterior.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.refitted import RefittedPosterior
-from bandit.words import told
 
 
 class Rows(NamedTuple):
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     weights: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.arms), 'impression')})"
+        return f"{type(self).__name__}({count_of(len(self.arms), 'impression')})"
 
 
 @dataclass(repr=False)
@@ -105,7 +105,7 @@ class LogisticEvidence(Counted):
         """What it knows, in a few words; impressions count by their weights."""
         arms, features = self.shape
         weight = float(sum(part.weights.sum() for part in self.parts))
-        return ", ".join((told(arms, "arm"), told(features, "feature"), told(weight, "impression")))
+        return ", ".join((count_of(arms, "arm"), count_of(features, "feature"), count_of(weight, "impression")))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, real_array
+from bandit.checks import checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
-from bandit.posterior.checks import checked_impressions, checked_precisions, spread
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.precisions import BOUNDS, Pseudo, Round, at_least_bound, best_precisions
 from bandit.posterior.whitening import whitenings

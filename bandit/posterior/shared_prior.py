@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64
+from bandit.checks import checked_precision, spread
 from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.checks import checked_precision, spread
 from bandit.posterior.empirical_bayes import seen_arms
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.precisions import (

@@ -178,7 +178,7 @@ class World:
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError as error:
             raise InputError(
-                f"{path} is missing: this workspace has no simulated world; make one by `artwork data`"
+                f"{path} is missing, and with it the simulated world; correct the path, or make it"
             ) from error
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not a simulated world ({error}); make the workspace again") from error

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation import (
     Evaluation,
     Gathering,
@@ -231,7 +231,7 @@ def read_log(request: Request) -> LoggedData:
 
 def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Progress) -> Replayed:
     assert wanted.policy is not None  # noqa: S101 - others were refused
-    with blaming(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
+    with user_code_errors(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
         return replay_learning(
             data.log,
             wanted.policy,

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation.learning import LEARNERS, learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
 from bandit.impressions import ImpressionLog
@@ -76,7 +76,7 @@ def _made(word: str) -> Any:
             f"there is no policy {word!r}: {error}; choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
             " <module>:<class> of a module that Python finds from here"
         ) from error
-    with blaming(f"{word} cannot be made without arguments"):
+    with user_code_errors(f"{word} cannot be made without arguments"):
         made = found()
     if not (isinstance(made, Policy) or callable(getattr(made, "probabilities", None))):
         raise InputError(
@@ -101,7 +101,7 @@ class _OwnTarget:
         self._made = made
 
     def probabilities(self, log: ImpressionLog, title: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        with blaming(f"{self.name}.probabilities failed"):
+        with user_code_errors(f"{self.name}.probabilities failed"):
             return np.asarray(self._made.probabilities(log, title, rows), dtype=np.float64)
 
 
@@ -143,7 +143,7 @@ def targets_of(
 
 def _fitted(wanted: Wanted, log: ImpressionLog) -> Any:
     if wanted.learns:
-        with blaming(f"{wanted.word}.fit failed"):
+        with user_code_errors(f"{wanted.word}.fit failed"):
             wanted.made.fit(log)
     return wanted.made
 
