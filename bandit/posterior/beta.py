@@ -21,7 +21,7 @@ from bandit.checks import (
 )
 from bandit.errors import InputError
 from bandit.objects import count_of
-from bandit.posterior.base import Posterior
+from bandit.posterior.base import Arms, Posterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
 
@@ -41,6 +41,7 @@ _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a 
 class BetaEvidence:
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
+    kind: ClassVar[str] = "beta"
     takes: F64
     impressions: F64
 
@@ -233,6 +234,11 @@ class BetaPosterior(Posterior[BetaEvidence]):
             own = np.concatenate([_parameters(takes, shown, self.arm_strength, level), own], axis=1)  # (2, s + 1, k)
         return BetaScorer(*own)
 
+    @property
+    def model(self) -> Rates:
+        """Popularity, the same for every user."""
+        return Rates(self)
+
     def save(self, path: Path | str) -> None:
         """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
@@ -287,6 +293,41 @@ class BetaScorer:
             return BetaScores(self.successes[-1:], self.failures[-1:])
         rows = checked_segments(contexts, len(self.successes) - 1)
         return BetaScores(self.successes[rows], self.failures[rows])
+
+
+class Rates:
+    """Popularity as a model: scores (1, k), the same for every user."""
+
+    def __init__(self, posterior: BetaPosterior) -> None:
+        self._posterior = posterior
+        # All artworks at once: each look at some of them would sum over all titles again.
+        self._scores = posterior.scores(None, np.arange(len(posterior.titles)))
+
+    def scorer(self, arms: npt.ArrayLike) -> RatesScorer:
+        """The scores of some artworks (k,)."""
+        return RatesScorer(BetaScores(self._scores.successes[:, arms], self._scores.failures[:, arms]))  # type: ignore[index]
+
+    def save(self, path: Path) -> None:
+        """Write the posterior behind it."""
+        self._posterior.save(path)
+
+
+@dataclass(frozen=True)
+class RatesScorer:
+    """Scores of some arms, (1, k), whoever asks."""
+
+    everybody: BetaScores
+
+    def scores(self, contexts: npt.ArrayLike) -> BetaScores:  # noqa: ARG002 - popularity is that of all users
+        """The one row."""
+        return self.everybody
+
+
+def fit_beta(evidence: BetaEvidence, arms: Arms) -> BetaPosterior:
+    """Take rates under the usual strengths, over evidence that is taken as it is, not copied."""
+    posterior = BetaPosterior(arms.titles)
+    posterior.evidence = evidence
+    return posterior
 
 
 def _parameters(takes: F64, impressions: F64, strength: float, rate: F64) -> F64:

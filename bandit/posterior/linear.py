@@ -27,7 +27,7 @@ from bandit.errors import InputError
 from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
 from bandit.objects import count_of
-from bandit.posterior.base import Counted, Posterior
+from bandit.posterior.base import Counted, Estimated, Posterior
 from bandit.posterior.files import opened, read, read_number, save_arrays
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
@@ -47,6 +47,7 @@ class LinearEvidence(Counted):
     intercept an arm. The evidence of a day is a pure function of that day's impressions in their order.
     """
 
+    kind: ClassVar[str] = "linear"
     precision: F64
     information: F64
     counts: F64
@@ -195,6 +196,11 @@ class LinearPosterior(Posterior[LinearEvidence]):
         """What scoring many blocks of users for the same arms needs, factored once."""
         rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
+
+    @property
+    def estimated(self) -> Estimated:
+        """One precision a feature, and that of the noise."""
+        return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
 
     def save(self, path: Path | str) -> None:
         """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""

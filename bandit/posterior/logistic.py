@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,9 @@ from bandit.arrays import F64, I64
 from bandit.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
 from bandit.errors import InputError
 from bandit.objects import count_of
-from bandit.posterior.base import Counted
+from bandit.posterior.base import Counted, Estimated, RefittedPosterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
-from bandit.posterior.refitted import RefittedPosterior
 
 
 class Rows(NamedTuple):
@@ -39,6 +38,7 @@ class LogisticEvidence(Counted):
     ``shape`` is (k, d). ``parts`` are the rows as they came; ``rows`` joins them.
     """
 
+    kind: ClassVar[str] = "logistic"
     shape: tuple[int, int]
     parts: list[Rows]
 
@@ -75,7 +75,7 @@ class LogisticEvidence(Counted):
         impressions = checked_impressions(contexts, arms, rewards, self.shape, "logistic")
         count = len(impressions.arms)
         w = np.ones(count) if weights is None else checked_weights(weights, count)
-        # Copies: the caller may reuse his arrays, and evidence that keeps rows must not follow.
+        # Copies: the caller may reuse their arrays, and evidence that keeps rows must not follow.
         self.parts.append(
             Rows(impressions.contexts.copy(), impressions.arms.copy(), impressions.rewards.copy(), w.copy())
         )
@@ -173,6 +173,11 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     def precision(self) -> F64:
         """Precision of the weights at the mode with the prior in it, (k, d, d)."""
         return self.fitted.precisions.copy()
+
+    @property
+    def estimated(self) -> Estimated:
+        """One precision a feature."""
+        return Estimated(tuple(self.prior_precision.tolist()))
 
     def save(self, path: Path | str) -> None:
         """Write rows and prior to a ``.npz``; nothing in it needs pickle."""

@@ -12,10 +12,9 @@ from bandit.checks import checked_precision, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.objects import count_of
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.base import Posterior
+from bandit.posterior.base import Estimated, Posterior, RefittedPosterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.refitted import RefittedPosterior
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
 
@@ -125,6 +124,11 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
         """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
         return self.fitted.moments(contexts, arms)
+
+    @property
+    def estimated(self) -> Estimated:
+        """The precision of the first shared weight and of the intercepts, and that of the noise."""
+        return Estimated((float(self.prior_precision.flat[0]), self.intercept_precision), self.noise_precision)
 
     def save(self, path: Path | str) -> None:
         """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""

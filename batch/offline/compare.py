@@ -28,6 +28,7 @@ from bandit.evaluation import (
 from bandit.evaluation.reward_models import FOLDS
 from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from batch.executors import Progress
 from batch.logs.columns import Columns, read_columns
 from batch.logs.contexts import MISSING, REFUSE
@@ -235,7 +236,7 @@ def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Progre
         return replay_learning(
             data.log,
             wanted.policy,
-            request.posterior if wanted.policy.contextual else "beta",
+            request.posterior if wanted.policy.contextual else WITHOUT_CONTEXT,
             request.replay_batch,
             features=data.features,
             floor=request.floor,

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.errors import InputError, user_code_errors
-from bandit.evaluation.learning import LEARNERS, learn
+from bandit.evaluation.learning import learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
 from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
+from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from batch.logs.cells import names, numbers
 from batch.logs.logged import LoggedData
 from batch.logs.reading import read_table
@@ -118,8 +119,7 @@ def targets_of(
     Raises:
         InputError: a posterior is not known, a table does not do, or somebody's own class fails.
     """
-    if posterior not in LEARNERS:
-        raise InputError(f"there is no posterior {posterior!r}; choose one of {', '.join(LEARNERS)}")
+    registered(posterior)
     first = judged_by.take(np.empty(0, dtype=np.int64)) if learned_from is None else learned_from
     kept: dict[str, Any] = {}
 
@@ -131,7 +131,7 @@ def targets_of(
     targets: list[Target | LoggingPolicy] = [LoggingPolicy()]
     for each in wanted:
         if each.policy is not None:
-            kind = posterior if each.policy.contextual else "beta"
+            kind = posterior if each.policy.contextual else WITHOUT_CONTEXT
             target = PolicyTarget(each.policy, learned(kind), floor, each.word)
             targets.append(_OwnTarget(each.word, target) if names_a_class(each.word) else target)
         elif each.made is not None:
