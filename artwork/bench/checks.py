@@ -6,7 +6,7 @@ import numpy as np
 
 from artwork.bench.kernels.data import Log
 from bandit.arrays import F64
-from bandit.errors import ArtworkError
+from bandit.errors import BanditError
 from bandit.policies import Decisions, quantise
 from bandit.policies.deciding import FLOOR
 from bandit.posterior import LinearEvidence
@@ -16,7 +16,7 @@ from bandit.snapshot import TOTAL_WEIGHT
 _FALSE_ALARM = 6.0  # standard errors; by chance once in 500 million
 
 
-class WrongAnswerError(ArtworkError):
+class WrongAnswerError(BanditError):
     """A part computes something else than it should, so its speed is not measured."""
 
 

@@ -19,6 +19,7 @@ from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.evaluation.results import USERS as LIKE_USERS
 from bandit.evaluation.targets import LOGGING
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
+from bandit.posterior.registry import POSTERIORS
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.studies.delay_table import FULL_STEPS
 from batch.datasets.wheels import default_cache
@@ -108,7 +109,7 @@ def compare_command(
     posterior: Annotated[
         str,
         typer.Option(
-            help="What they learn with: beta, linear, logistic, shared. In a world several.", rich_help_panel=_JUDGING
+            help=f"What they learn with: {', '.join(POSTERIORS)}. In a world several.", rich_help_panel=_JUDGING
         ),
     ] = "linear",
     estimators: Annotated[

@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bandit import files
 from bandit.boundary import is_debugging
 from bandit.errors import InputError, SurroundingsError
 
@@ -22,32 +22,19 @@ Writer = Callable[[Path], object]
 
 @contextmanager
 def replace_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path`` with its mode, synced.
-
-    When the block raises, the temporary file is removed and ``path`` stays as it was.
+    """As ``bandit.files.replace_file``, for everybody to read, and also where it is polars that the disk refuses.
 
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
-    if path.exists() and not path.is_file():
-        raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
-    temporary = _temporary_beside(path, mode)
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        with files.replace_file(path, mode) as temporary:
+            yield temporary
     except Exception as error:
-        if not _is_of_the_disk(error):
+        by_polars = type(error).__module__.startswith("polars")
+        if not (by_polars and "(os error " in str(error)):  # with what the system said at its end
             raise
-        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """Whether the disk refused, which polars tells as an error of its own, with what the system said at its end."""
-    return isinstance(error, OSError) or (type(error).__module__.startswith("polars") and "(os error " in str(error))
+        raise SurroundingsError(f"cannot write {path}: {error}; check the folder's permissions and the disk") from error
 
 
 def replace_files(writers: Mapping[Path, Writer]) -> None:
@@ -157,23 +144,3 @@ def _without_panics() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _temporary_beside(path: Path, mode: int) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        # mkstemp makes files that only their owner may read, which would lock out the service's own user.
-        os.fchmod(handle, mode)
-    except OSError as error:
-        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
-    os.close(handle)
-    return Path(name)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
