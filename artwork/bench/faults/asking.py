@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from artwork.bench.faults.outcomes import SOURCES, Asked
-from artwork.bench.testbed.checkable_generations import Ground
+from artwork.bench.testbed.store_fixture import StoreFixture
 from bandit.errors import SurroundingsError
 from loadtest.driver.open_loop import Load, drive
 from loadtest.errors import RunError
@@ -24,18 +24,18 @@ class Answered(NamedTuple):
     lag_ms: float
 
 
-def load_of(address: str, ground: Ground, rate: float, seconds: float) -> Load:
+def load_of(address: str, fixture: StoreFixture, rate: float, seconds: float) -> Load:
     """Look-ups of random titles for random users."""
     parts = urlsplit(address)
     drawn = random.Random(5)  # noqa: S311 - the same requests in every run
-    users = [drawn.randrange(ground.users) for _ in range(REQUESTS)]
+    users = [drawn.randrange(fixture.users) for _ in range(REQUESTS)]
     return Load(
         host=str(parts.hostname),
         port=int(parts.port or 80),
-        requests=[_request(ground, user, drawn.randrange(ground.titles)) for user in users],
+        requests=[_request(fixture, user, drawn.randrange(fixture.titles)) for user in users],
         rate=rate,
         seconds=seconds,
-        expected=[f'"user_id":"{ground.user_id(user)}"'.encode() for user in users],
+        expected=[f'"user_id":"{fixture.user_id(user)}"'.encode() for user in users],
         connections=CONNECTIONS,
         marks=[f'"source":"{source}"'.encode() for source in SOURCES],
         timeout_seconds=TIMEOUT_SECONDS,
@@ -56,6 +56,6 @@ def ask(load: Load) -> Answered:
     return Answered(asked, found.began, found.lag_p99_ms)
 
 
-def _request(ground: Ground, user: int, title: int) -> bytes:
-    path = f"/v1/users/{ground.user_id(user)}/titles/{ground.title_id(title)}/artwork"
+def _request(fixture: StoreFixture, user: int, title: int) -> bytes:
+    path = f"/v1/users/{fixture.user_id(user)}/titles/{fixture.title_id(title)}/artwork"
     return f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode()

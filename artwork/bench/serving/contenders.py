@@ -7,7 +7,7 @@ from typing import Final
 from artwork.bench.serving import asked
 from artwork.bench.serving.asked import Asked, Asking
 from artwork.bench.serving.servers import HOST, MODELLED, NAIVE, OURS, WEBDIS, Running
-from artwork.bench.testbed.made_generation import Ground
+from artwork.bench.testbed.store_fixture import StoreFixture
 
 SINGLE: Final = "ours, single"
 PAGES: Final = f"ours, page of {asked.PAGE}"
@@ -42,16 +42,16 @@ class Contender:
         return self.name != RAW
 
 
-def make(ground: Ground, servers: Mapping[str, Running]) -> list[Contender]:
+def make(fixture: StoreFixture, servers: Mapping[str, Running]) -> list[Contender]:
     """Everything that the running servers can be asked, in the order of ``ASKED_OF``."""
     return [
-        _contender(name, ground, servers[server], asking, picks)
+        _contender(name, fixture, servers[server], asking, picks)
         for name, (server, asking, picks) in ASKED_OF.items()
         if server in servers
     ]
 
 
-def _contender(name: str, ground: Ground, server: Running, asking: Asking, picks: int) -> Contender:
-    questions = asked.make(ground, asking)
+def _contender(name: str, fixture: StoreFixture, server: Running, asking: Asking, picks: int) -> Contender:
+    questions = asked.make(fixture, asking)
     requests = [asked.as_bytes(question, HOST, server.port) for question in questions]
     return Contender(name, server, picks, questions, requests, [question.expected for question in questions])

@@ -47,7 +47,7 @@ class Steady:
 
 @dataclass(frozen=True)
 class Case:
-    """One contender on one ground; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
+    """One contender on one fixture; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
 
     name: str
     row_picks: int

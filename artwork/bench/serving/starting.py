@@ -5,11 +5,11 @@ from typing import Final
 
 from artwork.bench.serving.contenders import SINGLE, make
 from artwork.bench.serving.driving import closed_by_driver
-from artwork.bench.serving.plan import Plan
+from artwork.bench.serving.plan import GENERATION, Plan
 from artwork.bench.serving.results import Start
 from artwork.bench.serving.servers import OURS, running
-from artwork.bench.testbed.made_generation import POLICY, publish
 from artwork.bench.testbed.pinned_store import Store
+from artwork.bench.testbed.store_fixture import POLICY, publish
 from artwork.bench.timing import Spread
 from service.metrics.metrics import ROUTES, Metrics
 
@@ -23,20 +23,21 @@ def measure(store: Store, plan: Plan, core: int | None) -> Start:
     Raises:
         SurroundingsError: it does not start.
     """
-    ground = plan.start_ground()
+    fixture = plan.start_fixture()
     with store.client() as client:
-        publish(client, ground)
+        client.flushall()
+        publish(client, fixture, GENERATION, flip=1)
     ready: list[float] = []
     resident: list[float] = []
     for _ in range(plan.starts):
         with running(OURS, store, core) as server:
             ready.append(server.ready_seconds)
-            [single] = [each for each in make(ground, {OURS: server}) if each.name == SINGLE]
+            [single] = [each for each in make(fixture, {OURS: server}) if each.name == SINGLE]
             closed_by_driver(single, plan.search_seconds)
             held = server.resident_bytes()
         if held is not None:
             resident.append(held / 1e6)
-    return Start(ground.titles, Spread.of(ready), Spread.of(resident) if resident else None)
+    return Start(fixture.titles, Spread.of(ready), Spread.of(resident) if resident else None)
 
 
 def metrics_ns() -> float:
