@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bandit.boundary import write_out
 from bandit.errors import InputError
+
+EXIT_FAILED_CHECK: Final = 1
+"""The exit code of a command that is done and whose check or budget failed."""
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress and errors go, so that standard output stays fit for a pipe."""

@@ -90,7 +90,7 @@ def test_latencies_below_a_rate_that_is_in_doubt_are_not_judged_and_do_not_pass(
 
 def test_the_last_line_names_what_is_missed() -> None:
     late = report([case(SINGLE, 30_000, p99_ms=5.5), *CASES[1:]])
-    assert render(late).splitlines()[-1] == f"found wanting: single, p99 at 60 % of the highest rate ({MISSED})"
+    assert render(late).splitlines()[-1] == f"failed: single, p99 at 60 % of the highest rate ({MISSED})"
     assert render(report(CASES)).splitlines()[-1].startswith("every target")
 
 

@@ -63,4 +63,4 @@ def test_a_ratio_is_judged_by_what_is_required_and_by_the_aim(ratio: float, verd
 def test_the_last_line_is_the_verdict() -> None:
     assert text(COMPARED)[-1].startswith("nothing was judged")
     assert text(COMPARED.judged(Target(2, 6)))[-1].startswith("every ratio")
-    assert text(COMPARED.judged(Target(3, 6)))[-1] == "found wanting: decisions beside mabwiser"
+    assert text(COMPARED.judged(Target(3, 6)))[-1] == "failed: decisions beside mabwiser"

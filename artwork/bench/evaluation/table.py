@@ -100,4 +100,4 @@ def _title(coverage: Coverage) -> str:
 
 def _verdict(judged: list[Judged]) -> str:
     missed = [f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged if not each.is_reached]
-    return f"found wanting: {'; '.join(missed)}" if missed else "every target is reached"
+    return f"failed: {'; '.join(missed)}" if missed else "every target is reached"

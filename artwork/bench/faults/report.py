@@ -63,5 +63,5 @@ def _legend(report: FaultsReport) -> list[str]:
 
 
 def _verdict(report: FaultsReport) -> list[str]:
-    short = [f"found wanting: {found.fault}: {text}" for found in report.outcomes for text in found.shortcomings]
+    short = [f"failed: {found.fault}: {text}" for found in report.outcomes for text in found.shortcomings]
     return short or [f"nothing was lost, and p99 stayed under {P99_LIMIT_MS:g} ms, whatever was broken"]

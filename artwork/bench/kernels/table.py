@@ -84,4 +84,4 @@ def _verdict(report: Report) -> str:
     if not judged:
         return "nothing was judged: no rival with a target is installed"
     missed = [f"{row.part} beside {row.rival}" for row in judged if row.verdict == MISSED]
-    return f"found wanting: {', '.join(missed)}" if missed else "every ratio that is judged reaches what is required"
+    return f"failed: {', '.join(missed)}" if missed else "every ratio that is judged reaches what is required"

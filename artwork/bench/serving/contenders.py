@@ -6,7 +6,8 @@ from typing import Final
 
 from artwork.bench.serving import asked
 from artwork.bench.serving.asked import Asked, Asking
-from artwork.bench.serving.servers import HOST, MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.testbed.service_process import HOST
 from artwork.bench.testbed.store_fixture import StoreFixture
 
 SINGLE: Final = "ours, single"

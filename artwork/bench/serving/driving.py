@@ -5,7 +5,7 @@ from typing import Final
 
 from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving.contenders import Contender
-from artwork.bench.serving.servers import HOST
+from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
 from loadtest.driver import ceiling
 from loadtest.driver.null_server import null_server

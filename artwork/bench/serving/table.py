@@ -66,7 +66,7 @@ def verdict(report: Report) -> str:
     missed = [f"{each.what} ({each.verdict})" for each in report.judged if not each.is_reached]
     if report.overload.wrong_statuses:
         missed.append("overload was answered with other statuses than 200 and 503")
-    return f"found wanting: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
+    return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
 
 
 def number(value: float) -> str:
