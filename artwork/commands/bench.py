@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.kernels.run import run
 from artwork.bench.kernels.setting import Setting
 from artwork.bench.kernels.table import render
 from artwork.bench.rivals import find_rivals
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, progress_bars

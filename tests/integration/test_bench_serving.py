@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from shell import call
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import agreement, contenders, driving, wrk
-from artwork.bench.serving.asked import Asked
+from artwork.bench.serving.contenders import Asked
 from artwork.bench.serving.plan import ARTWORKS, GENERATION
 from artwork.bench.serving.servers import COMMANDS, NAIVE, OURS, WEBDIS, Running, is_installed, running
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.pinned_store import Store, running_store
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from bandit.errors import SurroundingsError

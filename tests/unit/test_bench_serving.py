@@ -7,11 +7,10 @@ from math import nan
 
 import pytest
 
-from artwork.bench.serving import asked
+from artwork.bench.serving.contenders import ask_page, ask_row, ask_single, questions
 from artwork.bench.serving.highest import bisect
 from artwork.bench.serving.plan import ARTWORKS, GENERATION
-from artwork.bench.serving.targets import SATURATED, Judged, Limit
-from artwork.bench.targets import MISSED, Target
+from artwork.bench.targets import MISSED, SATURATED, Judged, Limit, Target
 from artwork.bench.testbed.cores import find_cores, on_core
 from artwork.bench.testbed.store_fixture import StoreFixture, identity_of
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
@@ -39,17 +38,17 @@ def test_the_fallback_weights_of_every_title_add_up() -> None:
 
 def test_every_server_is_asked_for_the_same_users_in_the_same_order() -> None:
     users = [
-        [question.path.split("/")[3].partition("?")[0] for question in asked.make(DENSE, asking)]
-        for asking in (asked.single, asked.page)
+        [question.path.split("/")[3].partition("?")[0] for question in questions(DENSE, asking)]
+        for asking in (ask_single, ask_page)
     ]
-    keys = [question.path.removesuffix("}.bin").rpartition("{")[2] for question in asked.make(DENSE, asked.row)]
+    keys = [question.path.removesuffix("}.bin").rpartition("{")[2] for question in questions(DENSE, ask_row)]
     assert len(set(keys)) == DENSE.users
     # The users are drawn first, so what is asked of each does not move them.
     assert users[0] == users[1] == keys
 
 
 def test_a_page_asks_for_40_different_titles_of_the_user() -> None:
-    path = asked.page(LISTED, 7, random.Random(0)).path
+    path = ask_page(LISTED, 7, random.Random(0)).path
     titles = [int(part.partition("=t")[2]) for part in path.partition("?")[2].split("&")]
     assert len(set(titles)) == 40
     assert set(titles) <= set(LISTED.titles_of(7))

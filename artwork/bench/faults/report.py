@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from artwork.bench.faults.outcomes import P99_LIMIT_MS, Outcome
-from artwork.bench.results import Machine
+from artwork.bench.machine import Machine
 from artwork.console.tables import Sheet, printed
 
 _COLUMNS = (
@@ -43,9 +43,8 @@ def render(report: FaultsReport) -> str:
 
 def _head(report: FaultsReport) -> str:
     machine = report.machine
-    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
     return (
-        f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {versions}\n"
+        f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {machine.installed}\n"
         f"single look-ups at {report.rate:g}/s, one worker, each fault for {report.seconds:g} s; milliseconds from the intended"
         f" moment of sending to the last byte; the client itself sent up to {report.driver_lag_ms:.2f} ms late (p99)"
     )

@@ -1,5 +1,6 @@
 """For each fault a store, a service and an open-loop client of their own: what comes back while the fault is there, and after."""
 
+import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,19 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
-from artwork.bench.faults.asking import ask, load_of
 from artwork.bench.faults.faults import Fault, Scene
-from artwork.bench.faults.outcomes import Outcome, Window, outcome
+from artwork.bench.faults.outcomes import SOURCES, Asked, Outcome, Window, outcome
 from artwork.bench.faults.report import FaultsReport
-from artwork.bench.results import this_machine
+from artwork.bench.machine import this_machine
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.cores import find_cores, on_core
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.service_process import running_service
 from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
+from bandit.errors import SurroundingsError
 from batch.executors import Progress
+from loadtest.driver.open_loop import Load, drive
+from loadtest.errors import RunError
 
+REQUESTS: Final = 20_000
+"""Different requests; then they begin again."""
+CONNECTIONS: Final = 64
+TIMEOUT_SECONDS: Final = 10.0
 WARM_SECONDS: Final = 0.5
 """Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""
 LEAD_SECONDS: Final = 1.0
@@ -97,3 +105,48 @@ def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measur
 
 def _wait_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
+
+
+class Answered(NamedTuple):
+    """What came of all requests, since when (by the monotonic clock), and how late the client itself sent (p99)."""
+
+    asked: Asked
+    began: float
+    lag_ms: float
+
+
+def load_of(address: str, fixture: StoreFixture, rate: float, seconds: float) -> Load:
+    """Look-ups of random titles for random users."""
+    parts = urlsplit(address)
+    drawn = random.Random(5)  # noqa: S311 - the same requests in every run
+    users = [drawn.randrange(fixture.users) for _ in range(REQUESTS)]
+    return Load(
+        host=str(parts.hostname),
+        port=int(parts.port or 80),
+        requests=[_request(fixture, user, drawn.randrange(fixture.titles)) for user in users],
+        rate=rate,
+        seconds=seconds,
+        expected=[f'"user_id":"{fixture.user_id(user)}"'.encode() for user in users],
+        connections=CONNECTIONS,
+        marks=[f'"source":"{source}"'.encode() for source in SOURCES],
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
+
+
+def ask(load: Load) -> Answered:
+    """Ask to the end of a load.
+
+    Raises:
+        SurroundingsError: the client cannot run here, or nothing answers.
+    """
+    try:
+        found = drive(load)
+    except RunError as error:
+        raise SurroundingsError(str(error)) from error
+    asked = Asked(found.intended_seconds, found.latencies_ms, found.status_each, found.mark_each, found.wrong)
+    return Answered(asked, found.began, found.lag_p99_ms)
+
+
+def _request(fixture: StoreFixture, user: int, title: int) -> bytes:
+    path = f"/v1/users/{fixture.user_id(user)}/titles/{fixture.title_id(title)}/artwork"
+    return f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode()

@@ -1,6 +1,6 @@
 """A report as text."""
 
-from artwork.bench.results import Report, Row
+from artwork.bench.kernels.results import Report, Row
 from artwork.bench.targets import MISSED
 from artwork.bench.timing import Spread
 from artwork.console.tables import Sheet, printed
@@ -9,7 +9,6 @@ from artwork.console.tables import Sheet, printed
 def render(report: Report) -> str:
     """The machine, a table a part with notes below it, and the verdict."""
     machine = report.machine
-    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
     parts = list(dict.fromkeys(row.part for row in report.rows))
     method = (
         f"medians of {report.pace.repeats} runs of at least {report.pace.seconds:g} s (lowest–highest); beside a rival, runs"
@@ -17,7 +16,7 @@ def render(report: Report) -> str:
     )
     return "\n".join(
         (
-            f"{machine.processor}, one of {machine.cores} cores; Python {machine.python}; {machine.blas}; {versions}",
+            f"{machine.processor}, one of {machine.cores} cores; Python {machine.python}; {machine.blas}; {machine.installed}",
             method,
             *(_part([row for row in report.rows if row.part == part]) for part in parts),
             _verdict(report),

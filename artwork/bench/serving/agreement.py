@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from artwork.bench.checks import WrongAnswerError
-from artwork.bench.serving import asked
+from artwork.bench.serving.contenders import ask_page, ask_row
 from artwork.bench.serving.plan import GENERATION
 from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, identity_of
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
@@ -34,13 +34,13 @@ def check(fixture: StoreFixture, servers: Mapping[str, Running]) -> None:
                 _compare(f"{name} for {path}", _json(servers[name], path), expected)
         _compare_page(fixture, servers[OURS], user, row)
         if WEBDIS in servers:
-            _compare("webdis", servers[WEBDIS].get(asked.row(fixture, user, drawn).path), (200, row))
+            _compare("webdis", servers[WEBDIS].get(ask_row(fixture, user, drawn).path), (200, row))
         if MODELLED in servers:
             _compare("fields of FastAPI's model", list(_json(servers[MODELLED], path)), list(expected))
 
 
 def _compare_page(fixture: StoreFixture, server: Running, user: int, row: bytes) -> None:
-    path = asked.page(fixture, user, random.Random(user)).path  # noqa: S311
+    path = ask_page(fixture, user, random.Random(user)).path  # noqa: S311
     titles = [int(part.partition("=t")[2]) for part in path.partition("?")[2].split("&")]
     expected = {
         "user_id": f"u{user}",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving.contenders import Contender
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
 from loadtest.driver import ceiling

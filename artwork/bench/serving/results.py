@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from statistics import median
 
-from artwork.bench.results import Machine
+from artwork.bench.machine import Machine
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.plan import Plan
-from artwork.bench.serving.targets import Judged
+from artwork.bench.targets import Judged
 from artwork.bench.timing import Spread
 
 

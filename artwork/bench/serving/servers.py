@@ -64,12 +64,12 @@ def ours(store: Store, folder: Path, port: int) -> Command:
 
 def naive(store: Store, _folder: Path, port: int) -> Command:
     """FastAPI, pydantic and redis-py; see the module of that name."""
-    return Command(_uvicorn("naive", port), "/v1/users/u0/titles/t0/artwork", {STORE_VARIABLE: store.url})
+    return Command(_uvicorn("create_app", port), "/v1/users/u0/titles/t0/artwork", {STORE_VARIABLE: store.url})
 
 
 def modelled(_store: Store, _folder: Path, port: int) -> Command:
-    """FastAPI that returns a model; see the module of that name."""
-    return Command(_uvicorn("modelled", port), "/v1/users/u0/titles/t0/artwork")
+    """FastAPI that returns a model; see the module ``naive``."""
+    return Command(_uvicorn("create_storeless_app", port), "/v1/users/u0/titles/t0/artwork")
 
 
 def webdis(store: Store, folder: Path, port: int) -> Command:
@@ -119,7 +119,7 @@ def running(name: str, store: Store, core: int | None) -> Iterator[Running]:
             yield Running(port, process.pid, time.perf_counter() - began)
 
 
-def _uvicorn(module: str, port: int) -> list[str]:
+def _uvicorn(factory: str, port: int) -> list[str]:
     fast = ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
-    application = f"artwork.bench.serving.{module}:create_app"
+    application = f"artwork.bench.serving.naive:{factory}"
     return [sys.executable, "-P", "-m", "uvicorn", application, "--factory", "--host", HOST, "--port", str(port), *fast]
