@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from visitors import HANG_SECONDS, complaint
 
-from artwork.bench.testbed.checkable_generations import Ground
+from artwork.bench.testbed.store_fixture import StoreFixture
 
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST instead of FIN
 
@@ -17,7 +17,7 @@ _RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST instea
 class RudeClient:
     """Asks one or two pipelined look-ups at a time, of random users; checks every answer that it stays for."""
 
-    def __init__(self, address: str, ground: Ground, chance: random.Random) -> None:
+    def __init__(self, address: str, ground: StoreFixture, chance: random.Random) -> None:
         self.sent = self.hung_up = self.personalized = 0
         self.complaints: list[str] = []
         parts = urlsplit(address)

@@ -35,20 +35,19 @@ _DAMAGED = (
 
 
 def save_arrays(path: Path | str, arrays: dict[str, Any]) -> None:
-    """Write a ``.npz`` that needs no pickle, whole or not at all.
+    """Write a ``.npz`` that needs no pickle: to a temporary file beside it, which is synced and takes its place.
 
     Raises:
         InputError: the path is no path, is a folder, or its folder does not exist.
         SurroundingsError: the file cannot be written: permissions, or the disk.
     """
     target = _path_of(path)
-    if os.path.isdir(target):  # noqa: PTH112 - the method of Path raises where a name is too long
+    if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
     if not os.path.isdir(target.parent):  # noqa: PTH112
         raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
-    # A link stays a link.
-    whole = Path(os.path.realpath(target)) if os.path.islink(target) else target  # noqa: PTH114
-    with replace_file(whole) as temporary, temporary.open("wb") as file:
+    behind = Path(os.path.realpath(target)) if os.path.islink(target) else target  # noqa: PTH114 - a link stays a link
+    with replace_file(behind, mode=None) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from batch.config import Config
@@ -15,7 +16,7 @@ from batch.learning.evidence_sums import Learned, learn
 from batch.learning.fitting import Fitted, Fitting
 from batch.learning.posteriors import fit_model, model_name, model_path
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import replace_file, write_parquet
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: each is written under a temporary name, synced, then renamed."""
+"""Files of a workspace: JSON and Parquet, written whole or not at all, and what is wrong with one told by its path."""
 
 import json
 import os
@@ -9,32 +9,15 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandit import files
 from bandit.boundary import is_debugging
 from bandit.errors import InputError, SurroundingsError
+from bandit.files import replace_file
 
 if TYPE_CHECKING:  # the look-up service starts its store through this module, and carries no polars
     import polars as pl
 
 Writer = Callable[[Path], object]
 """Writes one file to the path that it is given."""
-
-
-@contextmanager
-def replace_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """As ``bandit.files.replace_file``, for everybody to read, and also where it is polars that the disk refuses.
-
-    Raises:
-        SurroundingsError: the folder cannot be made or written.
-    """
-    try:
-        with files.replace_file(path, mode) as temporary:
-            yield temporary
-    except Exception as error:
-        by_polars = type(error).__module__.startswith("polars")
-        if not (by_polars and "(os error " in str(error)):  # with what the system said at its end
-            raise
-        raise SurroundingsError(f"cannot write {path}: {error}; check the folder's permissions and the disk") from error
 
 
 def replace_files(writers: Mapping[Path, Writer]) -> None:

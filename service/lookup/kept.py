@@ -28,8 +28,9 @@ def keep(path: Path, serving: Serving) -> None:
         SurroundingsError: the disk refused; the file is as it was.
     """
     content = b"\n".join((encode_json(serving.current), encode_json(serving.meta), serving.packed))
-    with replace_file(path, 0o600) as temporary, temporary.open("wb") as file:
-        file.writelines((_first_line(content), content))
+    with replace_file(path, mode=0o600) as temporary, temporary.open("wb") as file:
+        file.write(_first_line(content))
+        file.write(content)
 
 
 async def load_kept(path: Path) -> Serving | None:

@@ -11,9 +11,9 @@ from rude import RudeClient
 from visitors import Visitor
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=5000)
+GROUND = StoreFixture(users=5000)
 CLIENTS = 16
 
 

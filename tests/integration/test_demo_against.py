@@ -10,10 +10,9 @@ from house import silent
 
 from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
 from artwork.demo.answers import Answers, ServiceClient, read_picks
-from artwork.demo.days import DayResult
+from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import Loop
 from artwork.demo.table import rates_line
-from artwork.demo.verdict import judge_policy
 from artwork.demo.visits import Visits
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation
