@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
-F64 = npt.NDArray[np.float64]
+from loadtest.driver.load import F64
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from loadtest.driver.tape import I64
 from loadtest.errors import InputError
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 MARKS: Final = (b'"source":"personalized"', b'"source":"segment"', b'"source":"popularity"', b'"source":"default"')
 

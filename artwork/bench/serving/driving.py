@@ -8,7 +8,7 @@ from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.servers import HOST
 from bandit.errors import SurroundingsError
 from loadtest.driver import ceiling
-from loadtest.driver.null_server import null_server
+from loadtest.driver.ceiling import null_server
 from loadtest.driver.open_loop import Drive, Load, drive
 from loadtest.errors import RunError
 
