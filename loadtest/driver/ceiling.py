@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from loadtest.boundary import RunError
 from loadtest.driver.open_loop import Load, drive
-from loadtest.errors import RunError
 
 HEADROOM: Final = 1.5
 """The driver must hold this many times the rate that it measured at."""
@@ -37,7 +37,7 @@ class Ceiling:
 
 
 def ceiling(load: Load, rate: float, seconds: float = 2.0, server_core: int | None = None) -> Ceiling:
-    """Drive the load's requests against a null server at ``HEADROOM`` times ``rate``, answers a second.
+    """Drive the load's requests against a null server at ``HEADROOM`` times ``rate``, answers per second.
 
     Pin the null server where the service runs, for a driver that shares its core would measure that.
     """

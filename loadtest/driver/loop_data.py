@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.boundary import RunError
 from loadtest.driver.load import I32, I64, U8, Load, schedule
-from loadtest.errors import RunError
 
 Records = npt.NDArray[Any]
 """An array with named fields."""

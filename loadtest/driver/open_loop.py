@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
+from loadtest.boundary import RunError
 from loadtest.driver.latency import Latency, histogram, latency
 from loadtest.driver.load import F64, I16, Load
 from loadtest.driver.loop_data import (
@@ -30,7 +31,6 @@ from loadtest.driver.loop_data import (
     make_run,
     make_script,
 )
-from loadtest.errors import RunError
 
 __all__ = ["Drive", "Latency", "Load", "drive"]
 
@@ -48,8 +48,8 @@ class Drive:
     Attributes:
         requests: that were due.
         seconds: from the beginning until the last answer, but not less than the load's.
-        rate: answers a second.
-        rate_share: answers a second, of the requests that were due in one; 1 where the server kept up.
+        rate: answers per second.
+        rate_share: answers per second, as a share of the requests that were due in one; 1 where the server kept up.
         statuses: how often each HTTP status came; 0 stands for no answer.
         marks: how often each mark came first in a body.
         wrong: successes that lack what was expected, or answers followed by bytes that nobody asked for.

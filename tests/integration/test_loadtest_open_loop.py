@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scripted import Answering, Writer, scripted, whole
 
+from loadtest.boundary import RunError
 from loadtest.driver.ceiling import ceiling, null_server
 from loadtest.driver.open_loop import Drive, Load, drive
-from loadtest.errors import RunError
 
 USERS = [f"u{number}" for number in range(50)]
 REQUESTS = [f"GET /{user} HTTP/1.1\r\nHost: here\r\n\r\n".encode() for user in USERS]
@@ -358,4 +358,6 @@ def test_whatever_is_compiled_stands_in_the_file_of_its_one_cached_entry_which_n
 
 def test_reading_the_flags_does_not_load_the_compiler() -> None:
     program = "import sys, loadtest.command; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from artwork.bench.faults.outcomes import SOURCES, Asked
 from artwork.bench.testbed.checkable_generations import Ground
 from bandit.errors import SurroundingsError
+from loadtest.boundary import RunError
 from loadtest.driver.open_loop import Load, drive
-from loadtest.errors import RunError
 
 REQUESTS: Final = 20_000
 """Different requests; then they begin again."""
