@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import make_generation, silent, stored_rows
+from make_impressions import make_generation, silent, stored_rows
 
 from batch.catalogue import Catalogue
 from batch.embedded import start_store, stop_store, store_pid

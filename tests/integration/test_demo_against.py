@@ -5,8 +5,8 @@ from typing import cast
 
 import numpy as np
 import pytest
-from drawn import make_generation
-from house import silent
+from learned_workspace import silent
+from make_impressions import make_generation
 
 from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
 from artwork.demo.answers import Answers, ServiceClient, read_picks
