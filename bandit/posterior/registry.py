@@ -3,7 +3,7 @@
 A new posterior is one file beside this one and one line of ``POSTERIORS``: a class under ``bandit.posterior.base.Posterior``, a
 function that fits it to evidence, and one that reads back what a generation of picks keeps of it. Jobs, simulations,
 evaluation and the command line take their lists and checks from here. A posterior that learns from takes or Gaussian sums
-needs nothing else; the jobs fit one that learns from rows in shards of titles, in ``batch.learning``.
+needs nothing else; the jobs fit one that learns from rows in shards of titles, in ``batch.learning.evidence_sums``.
 """
 
 from __future__ import annotations
