@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, Bool, boolean_array, integer_array, is_count, label_array, ordered_array, row_array
+from bandit.checks import checked_arms, checked_contexts, checked_rewards, integer_column, real_column
 from bandit.errors import InputError
-from bandit.posterior.checks import checked_arms, checked_contexts, checked_rewards, integer_column, real_column
 
 LEAST_PROPENSITY = 1e-12
 """Smaller ones are no log's: their weights would leave no digit for the others."""

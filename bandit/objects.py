@@ -43,7 +43,9 @@ def each_object(name: str, array: Plain, dtype: np.dtype[Any], of: Callable[[Any
             flat[place] = of(value)
         except (TypeError, ValueError, OverflowError) as error:
             expected = str(error) if type(error) is TypeError else f"what {dtype} holds"
-            raise InputError(f"{place_of(name, array.shape, place)} is {told(value)}, expected {expected}") from None
+            raise InputError(
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected {expected}"
+            ) from None
     return out
 
 
@@ -112,7 +114,7 @@ def numbered_objects(name: str, array: Plain) -> I64:
             raise InputError(f"{place_of(name, array.shape, place)} is {value}, expected {EXACT_IDS}")
         if not isinstance(value, NAMES):
             raise InputError(
-                f"{place_of(name, array.shape, place)} is {told(value)}, expected a number or text; {NUMBER}"
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected a number or text; {NUMBER}"
             )
         out[place] = codes.setdefault((isinstance(value, bool), value), len(codes))
     return out
@@ -142,7 +144,9 @@ def dates(name: str, array: Plain) -> Plain:
         if is_missing(value):
             raise missing_error(name, array.shape, place, repr(value))
         if not isinstance(value, date):
-            raise InputError(f"{place_of(name, array.shape, place)} is {told(value)}, expected a date, as in row 0")
+            raise InputError(
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected a date, as in row 0"
+            )
         zone = getattr(value, "tzinfo", None)
         zones.add(zone is not None)
         if hasattr(value, "to_datetime64"):
@@ -188,7 +192,18 @@ def place_of(name: str, shape: tuple[int, ...], place: int) -> str:
     return f"row {row} of the {name}" + (f", column {others[-1]}," if others else "")
 
 
-def told(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value in a message: itself with its type, or its type alone where it is long."""
     text = repr(value)
     return f"{text} ({type(value).__name__})" if len(text) <= 40 else f"a {type(value).__name__}"
+
+
+def count_of(count: float, noun: str) -> str:
+    """A count in a message: with its noun, and no more digits than are of use.
+
+    >>> count_of(12345, "impression"), count_of(1, "arm"), count_of(0.25, "impression"), count_of(3e200, "impression")
+    ('12,345 impressions', '1 arm', '0.25 impressions', '3e+200 impressions')
+    """
+    readable = count == 0 or 100 <= abs(count) < 1e15 or (abs(count) < 100 and count == int(count))
+    number = f"{count:,.0f}" if readable else f"{count:.3g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"

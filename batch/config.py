@@ -5,16 +5,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import fsum
 from typing import Any, Final, NamedTuple, Self
 
+from bandit.checks import checked_retention
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.policies import Uniform, parse_policy
-from bandit.policies.deciding import FLOOR, NEW_FLOOR
-from bandit.posterior.checks import checked_retention
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
+from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from bandit.rewards import parse_reward
 from bandit.snapshot import MASK64, is_id
-
-POSTERIORS = ("beta", "linear", "logistic", "shared")
-BETA: Final = "beta"
-"""The posterior of popularity: what policies look at that know no context."""
 
 LOGGED = "logged"
 """The reward that was written to the log, as it is."""
@@ -30,13 +28,6 @@ class ModelKey(NamedTuple):
 
     posterior: str
     reward: str
-
-
-class Floors(NamedTuple):
-    """Shares of the probability that all artworks of a title have, and those with few impressions besides."""
-
-    floor: float
-    new_floor: float
 
 
 @dataclass(frozen=True)
@@ -62,8 +53,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
-        if self.posterior not in POSTERIORS:
-            raise InputError(f"there is no posterior {self.posterior!r}; choose one of {', '.join(POSTERIORS)}")
+        registered(self.posterior)
         for name in ("floor", "new_floor"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a share between 0 and 0.5")
@@ -92,12 +82,7 @@ class Variant:
     @property
     def model(self) -> ModelKey:
         """What the policy looks at."""
-        return ModelKey(self.posterior if parse_policy(self.policy).contextual else BETA, self.reward)
-
-    @property
-    def floors(self) -> Floors:
-        """Its floors."""
-        return Floors(self.floor, self.new_floor)
+        return ModelKey(self.posterior if parse_policy(self.policy).contextual else WITHOUT_CONTEXT, self.reward)
 
 
 @dataclass(frozen=True)
@@ -114,7 +99,7 @@ class Config:
 
     variants: tuple[Variant, ...] = (Variant(),)
     seed: int = 0
-    new_arm_impressions: int = 100
+    new_arm_impressions: int = NEW_ARM_IMPRESSIONS
     retention: float = 1.0
     explore_share: float = 0.0
     salt: str = ""
@@ -164,7 +149,7 @@ class Config:
     @property
     def floors(self) -> tuple[Floors, ...]:
         """The floors of each of ``names``."""
-        own = [variant.floors for variant in self.variants]
+        own = [Floors(variant.floor, variant.new_floor, self.new_arm_impressions) for variant in self.variants]
         return tuple([*own, own[0]][: len(self.names)])
 
     @property
@@ -175,7 +160,9 @@ class Config:
     @property
     def models(self) -> tuple[ModelKey, ...]:
         """Every model that is fitted: popularity, which the fallback needs, and what the variants look at."""
-        return tuple(dict.fromkeys([ModelKey(BETA, self.rewards[0]), *(variant.model for variant in self.variants)]))
+        return tuple(
+            dict.fromkeys([ModelKey(WITHOUT_CONTEXT, self.rewards[0]), *(variant.model for variant in self.variants)])
+        )
 
 
 @dataclass(frozen=True)
@@ -187,7 +174,7 @@ class TwoPolicies:
     seed: int = 0
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
-    new_arm_impressions: int = 100
+    new_arm_impressions: int = NEW_ARM_IMPRESSIONS
     retention: float = 1.0
     reward: str = "take"
     explore_share: float = 0.0
@@ -198,7 +185,7 @@ class TwoPolicies:
     def of(cls, config: Config) -> Self | None:
         """What says the same of a configuration, so that its digests stay what they were; None where nothing does."""
         first, last = config.variants[0], config.variants[-1]
-        alike = {(variant.posterior, variant.reward, variant.floors) for variant in config.variants}
+        alike = {(variant.posterior, variant.reward, variant.floor, variant.new_floor) for variant in config.variants}
         is_named = _default_names(config.variants) != [variant.name for variant in config.variants]
         if len(config.variants) > 2 or len(alike) > 1 or is_named or config.salt:
             return None
@@ -225,7 +212,7 @@ def _default_names(variants: Sequence[Variant]) -> list[str]:
 
 def _with_names(variants: Sequence[Variant]) -> list[Variant]:
     unnamed = [variant for variant in variants if not variant.name]
-    kinds = [(parse_policy(variant.policy), variant.model, variant.floors) for variant in unnamed]
+    kinds = [(parse_policy(own.policy), own.model, own.floor, own.new_floor) for own in unnamed]
     if any(kinds.count(kind) > 1 for kind in kinds):
         words = ", ".join(variant.policy for variant in variants)
         raise InputError(

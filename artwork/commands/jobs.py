@@ -10,8 +10,9 @@ import typer
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
+from bandit.posterior.registry import POSTERIORS
 from batch.choosing.precompute import Precomputed, precompute
-from batch.config import MAX_VARIANTS, POSTERIORS, Config, Variant
+from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
@@ -38,9 +39,7 @@ PolicyOption = Annotated[
         " uniform or popularity."
     ),
 ]
-PosteriorOption = Annotated[
-    str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}.")
-]
+PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
 RetentionOption = Annotated[
     float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
 ]

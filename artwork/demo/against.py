@@ -46,7 +46,7 @@ def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Eva
         policies=_words(config),
         posterior=first.posterior,
         reward=first.reward,
-        floor=first.floor,
+        floors=config.floors[0],
         settings=_settings(config),
     )
     return compare(request, report).evaluation

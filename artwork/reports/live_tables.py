@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from artwork.console.tables import Sheet
 from artwork.reports.log_tables import REFUSED, percent
 from bandit.evaluation import Estimate
+from bandit.evaluation.live import LEAST_USERS, LiveRate
 from bandit.evaluation.results import USERS
-from batch.offline.online import LEAST_USERS, OnlineRate
 from batch.offline.side_by_side import (
     AGREE,
     BOTH_OPEN,
@@ -38,7 +38,7 @@ def online_lines(pairs: Sequence[SideBySide]) -> list[str]:
 
 def agreement_line(pair: SideBySide) -> str:
     """Whether offline and online rank both policies alike."""
-    names = f"{pair.online.policy.variant} and {pair.online.against.variant}"
+    names = f"{pair.online.policy.policy} and {pair.online.against.policy}"
     online, offline = _leader(pair, pair.online.difference), _leader(pair, _offline_difference(pair))
     apart = f"tell {names} apart{_signs(pair)}"
     return {
@@ -66,13 +66,13 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     ]
 
 
-def _row(online: OnlineRate, offline: Estimate | None) -> tuple[str, ...]:
+def _row(online: LiveRate, offline: Estimate | None) -> tuple[str, ...]:
     value, interval = "-", "-"
     if offline is not None:
         value = REFUSED if offline.value is None else percent(offline.value)
         interval = _ends(offline.lower, offline.upper)
     shown = percent(online.rate), _ends(online.lower, online.upper), f"{online.users:,}", f"{online.impressions:,}"
-    return (online.variant, value, interval, *shown)
+    return (online.policy, value, interval, *shown)
 
 
 def _offline(pair: SideBySide) -> str:
@@ -119,7 +119,7 @@ def _signs(pair: SideBySide) -> str:
 
 
 def _leader(pair: SideBySide, difference: float | None) -> str:
-    return (pair.online.policy if (difference or 0.0) > 0 else pair.online.against).variant
+    return (pair.online.policy if (difference or 0.0) > 0 else pair.online.against).policy
 
 
 def _offline_difference(pair: SideBySide) -> float | None:

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, Bool, label_array, numbered, real_array
+from bandit.checks import checked_arms, checked_rewards
 from bandit.errors import InputError
 from bandit.evaluation.sample import Sample, users_of_decisions
 from bandit.impressions import checked_propensities
 from bandit.policies.base import mask_rows
-from bandit.posterior.checks import checked_arms, checked_rewards
 
 _SUM_TOLERANCE = 1e-6
 

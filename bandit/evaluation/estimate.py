@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import is_count, is_number
+from bandit.checks import checked_contexts
 from bandit.errors import InputError
 from bandit.evaluation.arrays import choices_of, sample_of_arrays
 from bandit.evaluation.calibration import unsupported_share
@@ -27,7 +28,6 @@ from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_o
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import LEAST_PROPENSITY
-from bandit.posterior.checks import checked_contexts
 from bandit.snapshot import TOTAL_WEIGHT
 
 INTERVALS: Final = ("hall", "bootstrap", "normal", "bernstein")

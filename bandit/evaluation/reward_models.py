@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from bandit.arrays import F64, I64, real_array
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation.learning import Learned, learn, take_rates
 from bandit.impressions import ImpressionLog
 from bandit.scores import Moments
@@ -90,7 +90,7 @@ class RegressorModel:
         Raises:
             InputError: the model does not take the rewards.
         """
-        with blaming(f"reward model {self.name} could not be made"):
+        with user_code_errors(f"reward model {self.name} could not be made"):
             model = self.make()
         if not (callable(getattr(model, "fit", None)) and callable(getattr(model, "predict", None))):
             raise InputError(f"reward model {self.name} has no fit and predict, expected scikit-learn's interface")
@@ -100,7 +100,7 @@ class RegressorModel:
             if not np.isin(log.rewards, (0.0, 1.0)).all():
                 raise InputError(f"{self.name} is a classifier and rewards are not all 0 or 1; take a regressor")
             wanted = log.rewards.astype(np.int64)
-        with blaming(f"reward model {self.name} could not be fitted"):
+        with user_code_errors(f"reward model {self.name} could not be fitted"):
             model.fit(predictor.features(log.contexts, log.arms), wanted)
         return predictor
 
@@ -122,7 +122,7 @@ class _Regressor:
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
         each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
         rows = self.features(*each)
-        with blaming(f"reward model {self.name} could not predict"):
+        with user_code_errors(f"reward model {self.name} could not predict"):
             found = real_array("predictions", self._expected(rows))
         if found.size != len(rows) or not np.isfinite(found).all():
             raise InputError(

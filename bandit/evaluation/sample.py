@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, integer_array, is_number, label_array, numbered, real_array
+from bandit.checks import check_finite, checked_contexts, real_column
 from bandit.errors import InputError
 from bandit.impressions import checked_propensities
-from bandit.posterior.checks import check_finite, checked_contexts, real_column
 
 _REALS = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",

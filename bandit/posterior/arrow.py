@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bandit.arrays import F64
+from bandit.objects import count_of
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
-from bandit.words import told
 
 _BLOCK = (
     1024  # arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned
@@ -29,7 +29,7 @@ class Prior(NamedTuple):
     means: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.means), 'arm')}, {told(len(self.weights), 'feature')})"
+        return f"{type(self).__name__}({count_of(len(self.means), 'arm')}, {count_of(len(self.weights), 'feature')})"
 
 
 class Arrow(NamedTuple):
@@ -46,7 +46,7 @@ class Arrow(NamedTuple):
     variances: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.levels), 'arm')}, {told(len(self.mean), 'feature')})"
+        return f"{type(self).__name__}({count_of(len(self.levels), 'arm')}, {count_of(len(self.mean), 'feature')})"
 
 
 class ArrowSystem:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 from zipfile import BadZipFile
 
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, real_array
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import InputError
+from bandit.files import replace_file
 
 # What reading arrays out of a damaged or foreign file raises: of the archive, of its parts, and of values of another form.
 _DAMAGED = (
@@ -42,26 +42,13 @@ def save_arrays(path: Path | str, arrays: dict[str, Any]) -> None:
         SurroundingsError: the file cannot be written: permissions, or the disk.
     """
     target = _path_of(path)
-    behind = Path(os.path.realpath(target))  # a link stays a link
-    temporary = behind.with_name(f".{behind.name[:64]}.{token_hex(8)}.tmp")
-    try:
-        if target.is_dir():
-            raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
-        if not target.parent.is_dir():
-            raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
-        try:
-            with temporary.open("xb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(behind)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(behind.parent)
-    except OSError as error:
-        raise SurroundingsError(
-            f"cannot write {target}: {error.strerror or error}; check the folder's permissions and the disk"
-        ) from error
+    if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
+    if not os.path.isdir(target.parent):  # noqa: PTH112
+        raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
+    behind = Path(os.path.realpath(target)) if os.path.islink(target) else target  # noqa: PTH114 - a link stays a link
+    with replace_file(behind, mode=None) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 @contextmanager
@@ -98,15 +85,6 @@ def _path_of(path: object) -> Path:
     if not isinstance(path, str | Path) or not Path(path).name or "\0" in str(path):
         raise InputError(f"the path is {str(path)!r}, expected the name of a file, as str or Path")
     return Path(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last: a rename is on disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read(file: NpzFile, name: str, *sizes: int | None) -> F64:

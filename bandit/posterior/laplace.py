@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, real_array
+from bandit.checks import checked_choice, checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
-from bandit.posterior.checks import checked_choice, checked_impressions, checked_precisions, spread
+from bandit.objects import count_of
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments
-from bandit.words import told
 
 # Squared lengths of a Newton step in posterior deviations. Convergence is quadratic: the mode is nearer by far than 1e-10, and
 # in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
@@ -51,7 +51,7 @@ class Laplace:
 
     def __repr__(self) -> str:
         arms, features = self.means.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     def scorer(self, arms: npt.ArrayLike) -> LogisticScorer:
         """What scoring many blocks of users for the arms (k,) needs, factored once."""

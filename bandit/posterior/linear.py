@@ -11,11 +11,7 @@ import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64
-from bandit.errors import InputError
-from bandit.kernels.lengths import lengths
-from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
-from bandit.posterior.base import Counted, Posterior
-from bandit.posterior.checks import (
+from bandit.checks import (
     Impressions,
     check_merged,
     checked_choice,
@@ -27,10 +23,14 @@ from bandit.posterior.checks import (
     own_sums,
     spread,
 )
+from bandit.errors import InputError
+from bandit.kernels.lengths import lengths
+from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
+from bandit.objects import count_of
+from bandit.posterior.base import Counted, Estimated, Posterior
 from bandit.posterior.files import opened, read, read_number, save_arrays
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
-from bandit.words import told
 
 _ROWS = 256  # contexts whitened at a time
 _MIXED_BYTES = (
@@ -47,6 +47,7 @@ class LinearEvidence(Counted):
     intercept an arm. The evidence of a day is a pure function of that day's impressions in their order.
     """
 
+    kind: ClassVar[str] = "linear"
     precision: F64
     information: F64
     counts: F64
@@ -127,7 +128,7 @@ class LinearEvidence(Counted):
     def described(self) -> str:
         """What it knows, in a few words."""
         arms, features = self.shape
-        sizes = told(arms, "arm"), told(features, "feature"), told(float(self.counts.sum()), "impression")
+        sizes = count_of(arms, "arm"), count_of(features, "feature"), count_of(float(self.counts.sum()), "impression")
         return ", ".join(sizes)
 
     def __repr__(self) -> str:
@@ -196,6 +197,11 @@ class LinearPosterior(Posterior[LinearEvidence]):
         rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
 
+    @property
+    def estimated(self) -> Estimated:
+        """One precision a feature, and that of the noise."""
+        return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
+
     def save(self, path: Path | str) -> None:
         """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
         prior = {
@@ -234,7 +240,7 @@ class LinearScorer:
 
     def __repr__(self) -> str:
         features, arms = self.means.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     @classmethod
     def from_gaussians(cls, means: F64, precisions: F64) -> Self:

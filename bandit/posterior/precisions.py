@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 
 BOUNDS = (1e-3, 1e8)  # of every precision that is estimated
@@ -51,6 +51,12 @@ def at_least_bound(squares: npt.ArrayLike, shared_by: int) -> F64:
     The square of a feature that is all but 0 is of any size, and beside it the log likelihood would lose its digits.
     """
     return np.minimum(np.asarray(squares, dtype=np.float64), 10 * (shared_by + 1) / BOUNDS[0])
+
+
+def seen_arms(counts: F64, at_most: int) -> I64:
+    """Arms with impressions, evenly spaced ones where there are more than ``at_most``."""
+    seen = np.flatnonzero(counts > 0)
+    return seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), at_most)).astype(np.int64))]
 
 
 def best_precisions(

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, is_count, real_array
+from bandit.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.errors import InputError
+from bandit.objects import count_of
 from bandit.posterior.arrow import Arrow
-from bandit.posterior.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import Draws, Moments
-from bandit.words import told
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
 _SEEDS = 2**64
@@ -73,7 +73,7 @@ class SharedScorer:
 
     def __repr__(self) -> str:
         draws, features, arms = self.coefficients.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')}, {told(draws, 'draw')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')}, {count_of(draws, 'draw')})"
 
     def scores(self, contexts: npt.ArrayLike) -> Draws:
         """Joint draws of each arm's expected reward for each context, (m, n, k), and their exact mean.
@@ -109,8 +109,8 @@ class SharedWeights:
 
     def __repr__(self) -> str:
         arms, looks = self.features.shape
-        sizes = told(arms, "arm"), told(len(self.mean), "feature"), told(looks, "artwork feature")
-        return f"{type(self).__name__}({', '.join(sizes)}, {told(self.n_draws, 'draw')})"
+        sizes = count_of(arms, "arm"), count_of(len(self.mean), "feature"), count_of(looks, "artwork feature")
+        return f"{type(self).__name__}({', '.join(sizes)}, {count_of(self.n_draws, 'draw')})"
 
     @classmethod
     def of(cls, arrow: Arrow, features: F64, n_draws: int, seed: int) -> Self:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from bandit.arrays import F64, I64, integer_array, is_count, is_number, real_array
+from bandit.checks import checked_contexts
 from bandit.errors import InputError
-from bandit.posterior.checks import checked_contexts
 from bandit.scores import LINKS
 
 

@@ -72,10 +72,10 @@ class Chooser:
         """Probabilities with the floors of each user's place (n,), quantised, (n, k)."""
         new = self.new[self.catalogue.arms(title)]
         usual, *others = self.config.floors
-        out = quantise(probabilities, None, new, *usual)
+        out = quantise(probabilities, None, new, usual.floor, usual.new_floor)
         for place, floors in enumerate(others, start=1):
             if floors != usual and (own := places == place).any():
-                out[own] = quantise(probabilities[own], None, new, *floors)
+                out[own] = quantise(probabilities[own], None, new, floors.floor, floors.new_floor)
         return out
 
     def choose(self, first: int, count: int) -> Picks:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandit.errors import SurroundingsError
-from batch.workspace.files import replace_file
+from bandit.files import replace_file
 
 _DOWNLOAD_SECONDS = 180
 

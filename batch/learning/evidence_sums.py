@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bandit.posterior import BetaEvidence, LinearEvidence
-from batch.config import Config, ModelKey
+from bandit.posterior.base import Evidence
+from bandit.posterior.registry import POSTERIORS
+from batch.config import Config
 from batch.executors import Executor, Progress
 from batch.learning.day_rows import DaySource
-from batch.learning.evidence import LINEAR, ROWS, add, day_sums, rows_path
+from batch.learning.evidence import BETA, LINEAR, ROWS, add, day_sums, rows_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
-
-_KINDS = {"beta": (), "linear": (LINEAR,), "logistic": (ROWS,), "shared": (LINEAR,)}
-"""What each posterior learns from, beside the take rates that the fallback needs."""
 
 
 class WeightedRows(NamedTuple):
@@ -38,6 +37,10 @@ class Learned:
     days: dict[str, int] = field(default_factory=dict)
     rows: list[WeightedRows] = field(default_factory=list)
     unknown: int = 0
+
+    def evidence(self, kind: type[Evidence]) -> Evidence | None:
+        """The evidence of a kind; None of the one that is rows on disk."""
+        return {BETA: self.beta, LINEAR: self.linear}.get(kind.kind)
 
     @property
     def impressions(self) -> int:
@@ -63,7 +66,7 @@ def learn(
         SurroundingsError: the disk does not take it.
     """
     wanted = days(workspace)
-    kinds = {kind for posterior in _KINDS if ModelKey(posterior, reward) in config.models for kind in _KINDS[posterior]}
+    kinds = {POSTERIORS[key.posterior].evidence.kind for key in config.models if key.reward == reward}
     total = Learned(
         BetaEvidence.empty(catalogue.n_artworks),
         BetaEvidence.empty(catalogue.n_artworks),

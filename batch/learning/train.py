@@ -8,15 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
+from bandit.posterior.base import Model
 from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned, learn
-from batch.learning.fitting import Fitting, Model
+from batch.learning.fitting import Fitting
 from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import replace_file, write_parquet
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
@@ -75,7 +77,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         for key in [key for key in config.models if key.reward == reward]:
             fitted = fit_model(key.posterior, fitting)
             models[key] = fitted.model
-            trained.append(TrainedModel(*key, fitted.prior_precision, fitted.noise_precision))
+            trained.append(TrainedModel(*key, *fitted.estimated))
     parent = max(claimed(workspace), default=None)
     manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
     _write(workspace, manifest, tables, published, models)
@@ -106,14 +108,14 @@ def fallback_weights(
     beta: BetaPosterior, catalogue: Catalogue, new: npt.NDArray[np.bool_], config: Config
 ) -> npt.NDArray[np.uint16]:
     """The weights of every artwork in the popularity fallback of its title, (a,); ``new`` (a,) have few impressions."""
-    weights = np.empty(catalogue.n_artworks, dtype=np.uint16)
+    weights, floors = np.empty(catalogue.n_artworks, dtype=np.uint16), config.floors[0]
     scores = beta.scores(
         None, np.arange(catalogue.n_artworks)
     )  # (1, a); by title they would be as slow as there are titles
     for title in range(len(catalogue.title_ids)):
         arms = catalogue.arms(title)
         probabilities = Popularity().probabilities(BetaScores(scores.successes[:, arms], scores.failures[:, arms]))
-        weights[arms] = quantise(probabilities, None, new[arms], *config.floors[0])[0]
+        weights[arms] = quantise(probabilities, None, new[arms], floors.floor, floors.new_floor)[0]
     return weights
 
 

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.kernels.deciding import MAX_NEW_SHARE
 from bandit.policies import Uniform, parse_policy, quantise
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.config import Floors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import Manifest, folder_of, read_manifest
 from batch.workspace.workspace import Workspace
@@ -101,4 +101,4 @@ def _floored(new: tuple[bool, ...], floors: Floors) -> float:
 def _uniform(new: tuple[bool, ...], floors: Floors) -> float:
     """W / T of the arm that gets least under the uniform policy; new arms take from the others."""
     even = np.full((1, len(new)), 1 / len(new))
-    return int(quantise(even, None, np.array(new), *floors).min()) / TOTAL_WEIGHT
+    return int(quantise(even, None, np.array(new), floors.floor, floors.new_floor).min()) / TOTAL_WEIGHT

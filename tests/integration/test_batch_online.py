@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days, make_generation, shorten, silent
-from live import log_live_day
+from log_live_day import log_live_day
+from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation, shorten, silent
 from naive_evaluation import clustered_error
 
 from artwork.reports.live_tables import agreement_line
@@ -112,7 +112,7 @@ def test_a_share_that_was_raised_while_both_got_better_makes_no_lead(workspace: 
 
 
 def test_explore_data_and_answers_of_the_fallback_are_left_out(workspace: Workspace) -> None:
-    """The fallback is named as the other policy is, and answers users of both variants."""
+    """The fallback is named as the second policy is, and answers users of both variants."""
     generation = claimed(workspace, "thompson", "popularity", explore_share=0.3)
     logged_under(workspace, 0, generation, ["thompson", "popularity", "uniform"])
     [without] = pairs(workspace)
@@ -169,7 +169,7 @@ def test_every_two_of_several_variants_are_a_pair_told_by_names_where_they_have_
     generation = claim(workspace)
     write_manifest(workspace, Manifest.new(generation, None, Config(variants)))
     logged_under(workspace, 0, generation, ["flat", "deep", "greedy"])
-    told = [(pair.policy.variant, pair.against.variant) for pair in pairs(workspace)]
+    told = [(pair.policy.policy, pair.against.policy) for pair in pairs(workspace)]
     flat, deep = "flat (thompson)", "deep (thompson)"
     assert told == [(flat, deep), (flat, "greedy"), (deep, "greedy")]
     compared = compare(Request(workspace=workspace.root, policies="uniform,thompson,greedy"), silent)

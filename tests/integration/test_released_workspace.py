@@ -11,7 +11,7 @@ from zlib import decompress
 
 import pytest
 import redis
-from drawn import silent
+from make_impressions import silent
 from shell import runtime_folder
 
 from bandit.evaluation import Settings
@@ -98,9 +98,7 @@ def test_what_its_policies_came_to_live_is_what_it_was(released: Workspace) -> N
     for pair, before in zip(pairs, RELEASED["online"], strict=True):
         assert pair.difference == pytest.approx(before["difference"])
         for rate, told in ((pair.policy, before["policy"]), (pair.against, before["against"])):
-            assert (rate.policy, rate.variant, rate.users, rate.impressions) == (
-                told["policy"], told["policy"], told["users"], told["impressions"],
-            )  # fmt: skip
+            assert (rate.policy, rate.users, rate.impressions) == (told["policy"], told["users"], told["impressions"])
 
 
 def test_its_policies_are_compared_on_its_log(released: Workspace) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from artwork.bench.results import Machine
+from artwork.bench.machine import Machine
 from artwork.bench.serving.contenders import MODEL, NAIVELY, PAGES, RAW, SINGLE
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.html import rendered, repeat
@@ -13,8 +13,7 @@ from artwork.bench.serving.judging import judge
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Closed, Overload, Report, Setup, Start, Steady
 from artwork.bench.serving.table import render
-from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
-from artwork.bench.targets import MISSED
+from artwork.bench.targets import MISSED, SATURATED, UNCONFIRMED
 from artwork.bench.timing import Spread
 
 
@@ -90,7 +89,7 @@ def test_latencies_below_a_rate_that_is_in_doubt_are_not_judged_and_do_not_pass(
 
 def test_the_last_line_names_what_is_missed() -> None:
     late = report([case(SINGLE, 30_000, p99_ms=5.5), *CASES[1:]])
-    assert render(late).splitlines()[-1] == f"found wanting: single, p99 at 60 % of the highest rate ({MISSED})"
+    assert render(late).splitlines()[-1] == f"failed: single, p99 at 60 % of the highest rate ({MISSED})"
     assert render(report(CASES)).splitlines()[-1].startswith("every target")
 
 

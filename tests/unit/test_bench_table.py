@@ -2,8 +2,9 @@
 
 import pytest
 
+from artwork.bench.kernels.results import Row, report
 from artwork.bench.kernels.table import render
-from artwork.bench.results import Machine, Row, report
+from artwork.bench.machine import Machine
 from artwork.bench.rivals import INSTALL
 from artwork.bench.targets import Target
 from artwork.bench.timing import Pace, Spread
@@ -63,4 +64,4 @@ def test_a_ratio_is_judged_by_what_is_required_and_by_the_aim(ratio: float, verd
 def test_the_last_line_is_the_verdict() -> None:
     assert text(COMPARED)[-1].startswith("nothing was judged")
     assert text(COMPARED.judged(Target(2, 6)))[-1].startswith("every ratio")
-    assert text(COMPARED.judged(Target(3, 6)))[-1] == "found wanting: decisions beside mabwiser"
+    assert text(COMPARED.judged(Target(3, 6)))[-1] == "failed: decisions beside mabwiser"

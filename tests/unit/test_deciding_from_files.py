@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import naive
 import polars as pl
 import pytest
-from drawn import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
 from batch.config import Config, Variant

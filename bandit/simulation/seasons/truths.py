@@ -111,9 +111,11 @@ def judge(played: Played, others: Sequence[Contender], judging: Judging) -> list
     learned: dict[str, Learned] = {}
     for kind in dict.fromkeys(each.kind for each in others):
         learned[kind] = learn(first, kind, played.scene.features, played.seed)
-    users, floor = played.users_of(second), played.season.floor
+    users, season = played.users_of(second), played.season
     targets = [
-        Truthful(PolicyTarget(each.policy, learned[each.kind], floor, each.name), played.scene, users)
+        Truthful(
+            PolicyTarget(each.policy, learned[each.kind], season.floors(each.policy), each.name), played.scene, users
+        )
         for each in others
     ]
     fitted = None if judging.model is None else cross_fit(judging.model, second, seed=judging.settings.seed)
