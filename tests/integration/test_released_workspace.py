@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from make_impressions import silent
 from shell import runtime_folder
 
 from bandit.evaluation import Settings
+from bandit.hashing import hash_ids
 from bandit.snapshot import meta_key, row_prefix
 from batch.choosing.explain import explain
+from batch.choosing.variants import variants_of
 from batch.config import Config, Variant
 from batch.executors import SerialExecutor
 from batch.job import run
@@ -143,13 +146,17 @@ def test_its_next_generation_has_variants_and_the_same_users(
 ) -> None:
     before = Config.of("thompson", "popularity", share=0.4, posterior="shared", explore_share=0.2, seed=5)
     assert read_manifest(released, 1).config == before
-    variants = (*before.variants, Variant("clicks", reward="click", share=0.1))
-    shares = (0.5, 0.4, 0.1)
-    named = tuple(Variant(**vars(one) | {"share": share}) for one, share in zip(variants, shares, strict=True))
-    ran = run(released, Config(named, seed=5), SerialExecutor(), store, silent, shard_size=4)
+    first, second = before.variants
+    clicks = Variant("clicks", reward="click", share=0.1)  # whose users are of the variant before it
+    config = Config((replace(first, share=None), clicks, second), seed=5)
+    ran = run(released, config, SerialExecutor(), store, silent, shard_size=4)
     assert ran.published.generation == len(MADE) + 1
     assert json.loads(held(client, ran.published.generation)["meta"])["variants"] == [
         "thompson",
-        "popularity",
         "clicks",
+        "popularity",
     ]
+    users = hash_ids(f"u{number:04d}" for number in range(1, 41))
+    then_popular, popular = variants_of(before, users) == 1, variants_of(config, users) == 2
+    assert (then_popular == popular).all()
+    assert 0 < popular.sum() < len(users)
