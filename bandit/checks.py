@@ -96,7 +96,7 @@ def checked_contexts(contexts: npt.ArrayLike, n_features: int | None = None, cou
     if (
         array.ndim != 2
         or not array.shape[1]
-        or any(size not in {None, found} for size, found in zip(shape, array.shape, strict=True))
+        or any(size not in {None, length} for size, length in zip(shape, array.shape, strict=True))
     ):
         m, d = "n" if count is None else count, "d" if n_features is None else n_features
         raise InputError(f"contexts have the shape {array.shape}, expected ({m}, {d}): a row an impression")

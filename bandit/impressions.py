@@ -130,8 +130,8 @@ class ImpressionLog:
     def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
         """Every impression once, title by title, at most so many at a time."""
         order = np.argsort(self.titles, kind="stable")
-        found, first = np.unique(self.titles[order], return_index=True)
-        for title, rows in zip(found.tolist(), np.split(order, first[1:]), strict=True):
+        titles, first = np.unique(self.titles[order], return_index=True)
+        for title, rows in zip(titles.tolist(), np.split(order, first[1:]), strict=True):
             for start in range(0, len(rows), at_most):
                 yield TitleRows(title, rows[start : start + at_most])
 
@@ -163,9 +163,9 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     if wrong.any():
         row = int(wrong.argmax())
         least = f"at least {LEAST_PROPENSITY:g}" if 0 < array[row] < 1 else "above 0"
-        found = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
+        what = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
         raise InputError(
-            f"row {row} has {found}, expected {least} and at most 1: what was shown had a chance; log it with every choice, or"
+            f"row {row} has {what}, expected {least} and at most 1: what was shown had a chance; log it with every choice, or"
             " leave propensities out altogether: of all estimators dm alone works without"
         )
     return array

@@ -88,8 +88,8 @@ def _private_folder() -> Path | None:
     try:
         parent = Path(tempfile.gettempdir()) / f"bandit-kernels-{os.getuid()}"
         parent.mkdir(mode=0o700, exist_ok=True)
-        found = parent.lstat()
-        mine = S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+        status = parent.lstat()
+        mine = S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
         return parent if mine and os.access(parent, os.W_OK | os.X_OK) else None
     except OSError:
         return None

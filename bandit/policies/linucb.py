@@ -47,7 +47,7 @@ class LinUCB(Policy):
     def probabilities(self, scores: Scores, eligible: Bool | None = None) -> F64:
         """1 for the largest upper bound among the eligible arms of each row, shared by ties."""
         rows, alpha = eligible_rows(scores.shape, eligible), float(self.alpha)
-        means, deviations = (np.asarray(each, dtype=np.float64) for each in (scores.expected, scores.deviations))
+        means, deviations = (np.asarray(values, dtype=np.float64) for values in (scores.expected, scores.deviations))
         # The bound over 1 + α, in units that bring a row's largest number to 2¹⁰⁰⁰: the same order, and whatever α, it neither
         # overflows nor loses what means add to it.
         most = np.where(rows, np.maximum(np.abs(means), deviations), 0.0).max(axis=1, keepdims=True)  # (n, 1)

@@ -38,8 +38,8 @@ class LogisticScorer:
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:
         """Mean and deviation of xᵀw of each arm for each context, both (n, k), with the link "logit"."""
-        found = self.linear.moments(contexts)
-        return Moments(found.means, found.deviations, link="logit")
+        moments = self.linear.moments(contexts)
+        return Moments(moments.means, moments.deviations, link="logit")
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,13 +111,13 @@ class _Rows(NamedTuple):
 
     def around(self, arms: I64, points: F64, prior_precision: F64, prior_mean: F64) -> _Found:
         j, d = points.shape
-        found = _Found(np.empty(j), np.empty((j, d, d)), np.empty((j, d)), np.empty(j))
+        around = _Found(np.empty(j), np.empty((j, d, d)), np.empty((j, d)), np.empty(j))
         gradient = np.empty((j, d))
         log_posteriors(
-            *self, arms, prior_precision, prior_mean[arms], points, found.objective, gradient, found.precision
+            *self, arms, prior_precision, prior_mean[arms], points, around.objective, gradient, around.precision
         )
-        newton_steps(found.precision, gradient, found.step, found.decrement)
-        return found
+        newton_steps(around.precision, gradient, around.step, around.decrement)
+        return around
 
 
 def fit_laplace(
@@ -178,11 +178,11 @@ def _climb(rows: _Rows, prior_precision: F64, prior_mean: F64, start: F64) -> tu
         if not len(active):
             break
         points = means[active] + share[active, None] * best.step[active]
-        found = rows.around(active, points, prior_precision, prior_mean)
-        risen = found.objective >= best.objective[active] * (1 + _NOISE)
+        tried = rows.around(active, points, prior_precision, prior_mean)
+        risen = tried.objective >= best.objective[active] * (1 + _NOISE)
         higher = active[risen]
         means[higher] = points[risen]
-        for kept, new in zip(best, found, strict=True):
+        for kept, new in zip(best, tried, strict=True):
             kept[higher] = new[risen]
         share[active] = np.where(risen, np.minimum(_LONGER * share[active], 1.0), _SHORTER * share[active])
         moving[active] = ~(best.decrement[active] <= _CONVERGED)

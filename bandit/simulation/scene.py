@@ -79,5 +79,5 @@ def by_title(titles: I64) -> list[tuple[int, I64]]:
     if not len(titles):
         return []
     order = np.argsort(titles, kind="stable")
-    found, first = np.unique(titles[order], return_index=True)
-    return list(zip(found.tolist(), np.split(order, first[1:]), strict=True))
+    numbers, first = np.unique(titles[order], return_index=True)
+    return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))

@@ -137,8 +137,8 @@ def open_catalogue(parts: Sequence[bytes], digest: str, counts: Counts) -> OpenC
     lines = _lines(_inflated(parts, digest, counts))
     most = most_plain_bytes(Counts(0, 0, counts.segments))
     header = Fields(next(lines), "the catalogue's first line", "catalogue", most, _REMEDY)
-    if (found := header.integer("format", 0, MAX_TITLES)) != CATALOGUE_FORMAT:
-        raise RowError("catalogue", f"the catalogue has format {found}, this reader knows {CATALOGUE_FORMAT}")
+    if (written := header.integer("format", 0, MAX_TITLES)) != CATALOGUE_FORMAT:
+        raise RowError("catalogue", f"the catalogue has format {written}, this reader knows {CATALOGUE_FORMAT}")
     header.integer("titles", counts.titles, counts.titles)
     segments = header.texts("segments", counts.segments, counts.segments, is_id)
     return OpenCatalogue(header.text("fallback_policy"), segments, _titles(lines, counts))

@@ -95,17 +95,17 @@ def _refuse(row: dict[str, object], rule: Rule, schema: Schema, column: str, whe
 
 
 def _check_type(frame: pl.DataFrame, column: Column, where: str) -> None:
-    found = frame.schema.get(column.name)
-    if found is None:
+    dtype = frame.schema.get(column.name)
+    if dtype is None:
         raise InputError(
             f"{where} has no column {column.name}; expected {column.kind.words}, found the columns "
             f"{', '.join(frame.columns) or '(none)'}; add the column"
         )
-    all_null = column.nullable and found == pl.Null()
-    if not (all_null or column.kind.accepts(found)):
+    all_null = column.nullable and dtype == pl.Null()
+    if not (all_null or column.kind.accepts(dtype)):
         row = "; the first row holds " + _short(frame[column.name][0]) if frame.height else ""
         raise InputError(
-            f"{where}, column {column.name}, row 1: the type is {found}, expected {column.kind.words}{row}; "
+            f"{where}, column {column.name}, row 1: the type is {dtype}, expected {column.kind.words}{row}; "
             "write the column with that type"
         )
 

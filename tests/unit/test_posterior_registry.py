@@ -24,7 +24,9 @@ def a_log(count: int = 400) -> ImpressionLog:
     random = np.random.default_rng(5)
     contexts = np.column_stack([np.ones(count), random.normal(size=(count, 2))])
     arms = random.integers(0, 6, count)
-    return ImpressionLog(contexts, arms, (random.random(count) < 0.1).astype(float), None, 6, starts=[0, 2, 6])
+    return ImpressionLog(
+        contexts, arms, (random.random(count) < 0.1).astype(float), None, 6, starts=np.array([0, 2, 6])
+    )
 
 
 @every_posterior

@@ -92,8 +92,8 @@ def periods_of(played: Played) -> Periods:
     bait = played.scene.world.artwork_clickbait[shown.arms]
 
     def sums(values: F64) -> list[float]:
-        found: list[float] = np.bincount(played.periods, weights=values, minlength=size).tolist()
-        return found
+        by_period: list[float] = np.bincount(played.periods, weights=values, minlength=size).tolist()
+        return by_period
 
     return Periods(
         hours=played.season.edges[:-1].astype(np.float64).tolist(),

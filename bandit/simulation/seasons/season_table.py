@@ -100,16 +100,16 @@ def standings(runs: Sequence[Ran], season: Season) -> list[Standing]:
 
 def _standing(runs: Sequence[Ran], regrets: F64, least: F64, season: Season) -> Standing:
     sums = [_live(run) for run in runs]
-    hours = [inf if each is None else each for run in runs for each in run.hours_to_find]
+    hours = [inf if time is None else time for run in runs for time in run.hours_to_find]
     middle = median(hours) if hours else inf
     return Standing(
         policy=runs[0].policy,
         posterior=runs[0].posterior,
         regret=Mean.of(regrets),
         behind=Mean.of(regrets - least),
-        take_rate=Mean.of([each["takes"].sum() / each["impressions"].sum() for each in sums]),
-        closed=Mean.of([float(_closed(*(each[name].sum() for name in _GAP))) for each in sums]),
-        clickbait=Mean.of([each["clickbait"].sum() / each["impressions"].sum() for each in sums]),
+        take_rate=Mean.of([of_run["takes"].sum() / of_run["impressions"].sum() for of_run in sums]),
+        closed=Mean.of([float(_closed(*(of_run[name].sum() for name in _GAP))) for of_run in sums]),
+        clickbait=Mean.of([of_run["clickbait"].sum() / of_run["impressions"].sum() for of_run in sums]),
         arrived=len(hours),
         found_hours=middle if isfinite(middle) else None,
         never=hours.count(inf) / len(hours) if hours else None,
@@ -141,7 +141,7 @@ def _closed(expected: F64, uniform: F64, best: F64) -> F64:
 def _curve(runs: Sequence[Ran], sums: Sequence[dict[str, F64]], season: Season) -> Curve:
     regrets = np.stack([_regret(run) for run in runs])  # (seeds, p)
     errors = regrets.std(axis=0, ddof=1) / sqrt(len(runs)) if len(runs) > 1 else np.zeros(regrets.shape[1])
-    closed = _closed(*(np.sum([each[name] for each in sums], axis=0) for name in _GAP))
+    closed = _closed(*(np.sum([of_run[name] for of_run in sums], axis=0) for name in _GAP))
     ends = season.edges[season.first_live + 1 :] - season.edges[season.first_live]
     # A period may be so short that nobody comes in it: NaN has no place in JSON.
     return Curve(
@@ -155,11 +155,11 @@ def _ages(runs: Sequence[Ran], season: Season) -> list[Aged]:
     rates = np.array([run.aged for run in runs])  # (seeds, ages)
     fresh = rates[:, season.age_hours.index(0)]
     lead = float((fresh - [_uniform_rate(run.periods, season.first_aged) for run in runs]).mean())
-    found = []
+    aged = []
     for place, hours in enumerate(season.age_hours):
         lost = Mean.of(fresh - rates[:, place])
-        found.append(Aged(hours, lost, lost.mean / lead if lead > _SPEAKS_OF else None))
-    return found
+        aged.append(Aged(hours, lost, lost.mean / lead if lead > _SPEAKS_OF else None))
+    return aged
 
 
 def _uniform_rate(periods: Periods, first: int) -> float:
