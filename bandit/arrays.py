@@ -149,7 +149,7 @@ def hash_array(name: str, values: npt.ArrayLike) -> U64:
         array = each_object(name, np.asarray(array, dtype=object), np.dtype(np.uint64), word)
     elif (array.dtype.kind, array.dtype.itemsize) != ("u", 8) and array.size:
         raise InputError(
-            f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one a decision; hash ids first"
+            f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one per decision; hash ids first"
         )
     return _contiguous(array, np.dtype(np.uint64))
 
@@ -327,7 +327,7 @@ def _ragged(name: str, rows: Any) -> InputError:
 def _one_each(name: str, values: Any, count: int, expected: str) -> Plain:
     array = _plain(name, values)
     if array.shape != (count,) or (array.dtype.kind == "b" and count):
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one an impression")
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one per impression")
     if not count:
         return np.empty(0, dtype=np.int64)
     return array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504

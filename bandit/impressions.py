@@ -75,7 +75,7 @@ class ImpressionLog:
         count = len(self)
         if len(self.contexts) != count:
             raise InputError(
-                f"there are {len(self.contexts)} contexts and {count} arms, expected one of each an impression"
+                f"there are {len(self.contexts)} contexts and {count} arms, expected one of each per impression"
             )
         self._keep("rewards", checked_rewards(self.rewards, count))
         if self.propensities is not None:
@@ -156,7 +156,7 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     """Propensities as (m,) float64.
 
     Raises:
-        InputError: there is not one an impression, or one is missing, not above 0 or above 1; says what works without them.
+        InputError: there is not one per impression, or one is missing, not above 0 or above 1; says what works without them.
     """
     array = real_column("propensities", propensities, count)
     wrong = ~((array >= LEAST_PROPENSITY) & (array <= 1))  # NaN is neither
@@ -194,7 +194,7 @@ def _checked_eligible(log: ImpressionLog, eligible: npt.ArrayLike) -> Bool:
     width = int(np.diff(log.title_starts).max())
     if array.shape != (len(log), width):
         raise InputError(
-            f"eligible is {array.shape} {array.dtype}, expected ({len(log)}, {width}) booleans: a column an arm of the"
+            f"eligible is {array.shape} {array.dtype}, expected ({len(log)}, {width}) booleans: a column per arm of the"
             " largest title"
         )
     places = log.arms - log.title_starts[log.titles]

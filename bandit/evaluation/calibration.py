@@ -50,7 +50,7 @@ def unsupported_share(sample: Sample) -> float:
 
 
 def mean_weight(sample: Sample) -> MeanWeight:
-    """The mean over decisions of their impressions' mean weight: E[w] = 1, less the target's probability without support."""
+    """The mean over decisions of their impressions' mean weight: E[w] = 1, minus the target's probability without support."""
     values, count = sample.sums(sample.weights * sample.shares), sample.n_clusters
     error = float(values.std(ddof=1)) / sqrt(count) if count > 1 else inf
     return MeanWeight(float(values.mean()), 1 - unsupported_share(sample), error)
@@ -187,7 +187,7 @@ class _Moments(NamedTuple):
 
 
 def _centre(moments: _Moments) -> tuple[F64, F64]:
-    """Means and deviations, (d,) each."""
+    """Means and standard deviations, (d,) each."""
     mean = moments.first / moments.total
     return mean, np.sqrt(np.maximum(moments.second / moments.total - mean**2, 0.0))
 

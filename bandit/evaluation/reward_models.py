@@ -113,7 +113,7 @@ class _Regressor:
     is_classifier: bool
 
     def features(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
-        """(n, d + 1), and a column an arm."""
+        """(n, d + 1), and a column per arm."""
         parts = [np.asarray(contexts, dtype=np.float64), self.rates[arms][:, None]]
         if len(self.rates) <= _MOST_DUMMIES:
             parts.append(arms[:, None] == np.arange(len(self.rates)))

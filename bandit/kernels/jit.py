@@ -38,7 +38,7 @@ def uncounted_kernel(function: Kernel) -> Kernel:
     """A fused kernel that allocates nothing and counts no references, for the loops inside another fused kernel.
 
     Each slice of an array and each field of a named tuple costs an atomic count up and one down, which win probabilities
-    spent 130 of 1,030 ns a decision on. Numba checks that nothing is allocated.
+    spent 130 of 1,030 ns per decision on. Numba checks that nothing is allocated.
     """
     return _compiled(function, fastmath=_FUSED, _nrt=False)
 

@@ -1,6 +1,6 @@
 """The catalogue of a generation: titles and artworks in the order that rows follow, with the weights of the fallback.
 
-It is one JSON line a title after a line that describes it, compressed, in parts that are addressed by the digest of the lines. A
+It is one JSON line per title after a line that describes it, compressed, in parts that are addressed by the digest of the lines. A
 reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
 """
 
@@ -45,8 +45,8 @@ class Counts(NamedTuple):
 class CatalogueTitle:
     """One title: its artworks in arm order, the default arm, and the weight vector of the popularity fallback.
 
-    ``weights`` has one u16 an artwork and adds up to ``TOTAL_WEIGHT``, or is empty where there is no fallback but the default
-    artwork; ``segments`` holds one such vector a segment of the catalogue, in the catalogue's order of segments.
+    ``weights`` has one u16 per artwork and adds up to ``TOTAL_WEIGHT``, or is empty where there is no fallback but the default
+    artwork; ``segments`` holds one such vector per segment of the catalogue, in the catalogue's order of segments.
     """
 
     title_id: str

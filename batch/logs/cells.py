@@ -54,7 +54,7 @@ def names(table: Table, column: str) -> pl.Series:
     """
     values = table.frame[column]
     if is_list(values.dtype):
-        raise InputError(f"{table.path}: column {column} is {values.dtype}, expected one name or number a row")
+        raise InputError(f"{table.path}: column {column} is {values.dtype}, expected one name or number per row")
     series = as_names(values, table.at, f"{table.path}: column {column}")
     if missing := first_of(is_missing(series)):
         [row] = missing
@@ -131,7 +131,7 @@ def numbered(series: pl.Series) -> I64:
 
 
 def is_list(dtype: pl.DataType) -> bool:
-    """Whether a column holds several values a row."""
+    """Whether a column holds several values per row."""
     return isinstance(dtype, pl.List | pl.Array)
 
 

@@ -225,7 +225,7 @@ def _content(path: Path) -> bytes:
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     if not content.strip():
-        raise InputError(f"{path} is empty; expected a header and a row an impression")
+        raise InputError(f"{path} is empty; expected a header and a row per impression")
     if b"\0" in content:
         raise _not_utf8(path)
     return content

@@ -1,4 +1,4 @@
-"""Impressions on disk: one folder a day, files that are added and never rewritten."""
+"""Impressions on disk: one folder per day, files that are added and never rewritten."""
 
 import fcntl
 import re

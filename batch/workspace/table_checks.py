@@ -128,10 +128,10 @@ def _unknown(column: str, known: pl.DataFrame, remedy: str, expected: str = "") 
 
 
 _IN_TITLE = pl.int_range(pl.len()).over("title_id")
-_TOO_MANY = Rule(_IN_TITLE >= MAX_ARMS, f"at most {MAX_ARMS} artworks a title", "drop artworks of this title")
+_TOO_MANY = Rule(_IN_TITLE >= MAX_ARMS, f"at most {MAX_ARMS} artworks per title", "drop artworks of this title")
 _TWO_DEFAULTS = Rule(
     pl.col("is_default") & (pl.col("is_default").cast(pl.UInt32).cum_sum().over("title_id") > 1),
-    "at most one default a title",
+    "at most one default per title",
     "set is_default to false on all artworks of the title but one",
 )
 

@@ -1,4 +1,4 @@
-"""What every estimator is: numbers an impression, whose mean or ratio of sums is the value."""
+"""What every estimator is: numbers per impression, whose mean or ratio of sums is the value."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """An estimator on the logs of one contender, over all seeds, in takes an impression.
+    """An estimator on the logs of one contender, over all seeds, in takes per impression.
 
     ``target`` is who was judged, None for all together. ``judged`` counts estimates, ``refused`` is the share of them where the
     log could not tell. ``bias`` (estimate less truth; its error is over seeds) and ``root_mean_square`` are of the estimates that

@@ -48,7 +48,7 @@ class Ran:
     """What is kept of a run.
 
     ``periods`` are all, of which those from ``first_live`` on are under the policy. ``hours_to_find`` is of each title that got a
-    new best artwork, None where it was not found. ``aged`` are expected takes an impression at each of the season's ages.
+    new best artwork, None where it was not found. ``aged`` are expected takes per impression at each of the season's ages.
     """
 
     policy: str

@@ -29,7 +29,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Aged:
-    """Expected takes an impression that picks of an age lose beside fresh ones, and their share of the fresh ones' lead.
+    """Expected takes per impression that picks of an age lose beside fresh ones, and their share of the fresh ones' lead.
 
     The lead is that over uniform choice on the same visits; ``share`` is None where there is none to speak of.
     """
@@ -58,7 +58,7 @@ class Standing:
     """A contender over all seeds; everything is of the live days.
 
     ``regret``: takes that an average user missed, Σ over impressions of the best expectation less that of what was shown.
-    ``behind``: that less the least regret of all contenders, seed by seed. ``closed``: share of the way from uniform to the true
+    ``behind``: that minus the least regret of all contenders, seed by seed. ``closed``: share of the way from uniform to the true
     best that expected takes have come. ``clickbait``: share of impressions. Of the ``arrived`` new best artworks of all seeds,
     ``found_hours`` is the median time to find, where one that is never found counts as infinite; None if that is half of them or
     more, or if none arrived. ``never`` is the share that is never found.
@@ -119,7 +119,7 @@ def _standing(runs: Sequence[Ran], regrets: F64, least: F64, season: Season) -> 
 
 
 _GAP = ("expected", "uniform", "best")
-_SPEAKS_OF = 1e-4  # takes an impression: a hundredth of a percentage point
+_SPEAKS_OF = 1e-4  # takes per impression: a hundredth of a percentage point
 
 
 def _live(run: Ran) -> dict[str, F64]:

@@ -58,7 +58,7 @@ class Ends(NamedTuple):
 
 @dataclass(frozen=True)
 class Beside:
-    """One estimate of one contender's expected takes an impression, beside the truth.
+    """One estimate of one contender's expected takes per impression, beside the truth.
 
     ``value`` is None where the log cannot tell, and then ``refused_value`` has the number, which is None otherwise. ``intervals``
     are by kind, of an estimate that stands; ``cautioned`` says that they are not to be believed, for lack of rewards.
