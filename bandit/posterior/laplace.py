@@ -18,8 +18,8 @@ from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments
 
-# Squared lengths of a Newton step in posterior standard deviations. Convergence is quadratic: the mode is nearer by far than 1e-10, and
-# in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
+# Squared lengths of a Newton step in posterior standard deviations. Convergence is quadratic: the mode is nearer by far than
+# 1e-10, and in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
 _CONVERGED = 1e-20
 _FAR = 1e-6  # a thousandth of a standard deviation: what still moves so far has no answer
 _NOISE = 1e-12  # a fall of the objective by this share is rounding

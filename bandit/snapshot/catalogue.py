@@ -1,7 +1,7 @@
 """The catalogue of a generation: titles and artworks in the order that rows follow, with the weights of the fallback.
 
-It is one JSON line per title after a line that describes it, compressed, in parts that are addressed by the digest of the lines. A
-reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
+It is one JSON line per title after a line that describes it, compressed, in parts that are addressed by the digest of the lines.
+A reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
 """
 
 import json
