@@ -162,7 +162,7 @@ def test_wrong_input_is_refused_with_the_values(p: F64, settings_: dict[str, Any
 
 @pytest.mark.parametrize("hashes", [hash_ids(["a", "b"]), np.array([3]), np.array([0.5])])
 def test_hashes_that_are_not_one_word_a_decision_are_refused(hashes: npt.NDArray[np.uint64]) -> None:
-    with pytest.raises(InputError, match=r"expected \(1,\) uint64: one per decision"):
+    with pytest.raises(InputError, match=r"expected \(1,\) uint64: one a decision"):
         decide(HALF, hashes)
 
 
