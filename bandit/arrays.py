@@ -149,7 +149,7 @@ def hash_array(name: str, values: npt.ArrayLike) -> U64:
         array = each_object(name, np.asarray(array, dtype=object), np.dtype(np.uint64), word)
     elif (array.dtype.kind, array.dtype.itemsize) != ("u", 8) and array.size:
         raise InputError(
-            f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one per decision; hash ids first"
+            f"{name} are {array.shape} {array.dtype}, expected {array.shape} uint64: one a decision; hash ids first"
         )
     return _contiguous(array, np.dtype(np.uint64))
 
