@@ -233,9 +233,9 @@ def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
         is_exact = kind == "i" or bool((array <= MOST_INTEGER).all())
     if not is_exact:
         return np.unique(array, return_inverse=True)[1].astype(np.int64)
-    found = _contiguous(array, np.dtype(np.int64))
-    refuse_missing(found == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
-    return found
+    integers = _contiguous(array, np.dtype(np.int64))
+    refuse_missing(integers == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
+    return integers
 
 
 def numbered(values: npt.NDArray[np.generic]) -> I64:
@@ -327,7 +327,7 @@ def _ragged(name: str, rows: Any) -> InputError:
 def _one_each(name: str, values: Any, count: int, expected: str) -> Plain:
     array = _plain(name, values)
     if array.shape != (count,) or (array.dtype.kind == "b" and count):
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one an impression")
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one per impression")
     if not count:
         return np.empty(0, dtype=np.int64)
     return array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504

@@ -69,10 +69,10 @@ def whole(value: Any) -> int:
         raise TypeError("below 2**53, beyond which float64 mixes up whole numbers")
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
         raise TypeError(f"whole numbers; {NUMBER}")
-    found = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
-    if found != value:
+    integer = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
+    if integer != value:
         raise TypeError("whole numbers")
-    return found
+    return integer
 
 
 def boolean(value: Any) -> bool:
@@ -139,7 +139,7 @@ def all_whole(array: Plain) -> I64 | None:
 
 def dates(name: str, array: Plain) -> Plain:
     """Dates of Python or pandas as datetime64; those with a time zone in UTC."""
-    found, zones = [], set()
+    times, zones = [], set()
     for place, value in enumerate(array.tolist()):
         if is_missing(value):
             raise missing_error(name, array.shape, place, repr(value))
@@ -150,12 +150,12 @@ def dates(name: str, array: Plain) -> Plain:
         zone = getattr(value, "tzinfo", None)
         zones.add(zone is not None)
         if hasattr(value, "to_datetime64"):
-            found.append(value.to_datetime64())
+            times.append(value.to_datetime64())
         else:
-            found.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
+            times.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
     if len(zones) > 1:
         raise InputError(f"some {name} have a time zone and some have none; give all of them one")
-    return np.array(found)
+    return np.array(times)
 
 
 def first_there(array: Plain) -> Any:
@@ -171,24 +171,24 @@ def without_codes_of_missing(name: str, codes: I64) -> I64:
     return codes
 
 
-def refuse_missing(missing: npt.NDArray[np.bool_], name: str, found: str) -> None:
-    """Refuse values where ``missing`` is true; ``found`` is what stands there.
+def refuse_missing(missing: npt.NDArray[np.bool_], name: str, text: str) -> None:
+    """Refuse values where ``missing`` is true; ``text`` is what stands there.
 
     Raises:
         InputError: there is one; names the first.
     """
     if missing.any():
-        raise missing_error(name, missing.shape, int(missing.argmax()), found)
+        raise missing_error(name, missing.shape, int(missing.argmax()), text)
 
 
-def missing_error(name: str, shape: tuple[int, ...], place: int, found: str) -> InputError:
+def missing_error(name: str, shape: tuple[int, ...], place: int, text: str) -> InputError:
     """What is said of a missing value."""
-    return InputError(f"{place_of(name, shape, place)} is missing ({found}); {FILL}")
+    return InputError(f"{place_of(name, shape, place)} is missing ({text}); {FILL}")
 
 
 def place_of(name: str, shape: tuple[int, ...], place: int) -> str:
     """Where the value at a place of the flattened array stands, in words."""
-    row, *others = (int(each) for each in np.unravel_index(place, shape)) if shape else (0,)
+    row, *others = (int(index) for index in np.unravel_index(place, shape)) if shape else (0,)
     return f"row {row} of the {name}" + (f", column {others[-1]}," if others else "")
 
 

@@ -201,7 +201,7 @@ def _checked(clicked: npt.ArrayLike, watch_fraction: npt.ArrayLike) -> tuple[Boo
     watched = real_array("watch_fraction", watch_fraction)
     if plays.ndim != 1 or plays.shape != watched.shape:
         raise InputError(
-            f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one an impression"
+            f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one per impression"
         )
     wrong = ~((watched >= 0) & (watched <= 1))
     if wrong.any():

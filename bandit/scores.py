@@ -43,7 +43,7 @@ class Moments:
         _check_finite("deviations", self.deviations)
         if (self.deviations < 0).any():
             raise InputError(
-                f"a deviation is {self.deviations.min()}, expected at least 0; pass deviations, not log-deviations"
+                f"a standard deviation is {self.deviations.min()}, expected at least 0; pass them, not their logarithms"
             )
         if self.link not in LINKS:
             raise InputError(
@@ -103,7 +103,7 @@ class BetaScores:
 
     @property
     def deviations(self) -> F64:
-        """The posterior deviation of each arm, (n, k)."""
+        """The posterior standard deviation of each arm, (n, k)."""
         successes, failures = self._counts
         total = successes + failures
         return np.sqrt(successes * failures / (total + 1)) / total
@@ -153,7 +153,7 @@ class Draws:
 
     @property
     def deviations(self) -> F64:
-        """The deviation of each arm over the draws, (n, k)."""
+        """The standard deviation of each arm over the draws, (n, k)."""
         values = np.asarray(self.values, dtype=np.float64)
         most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
         if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
@@ -184,7 +184,7 @@ def _check_rows(**arrays: F64) -> None:
     if any(len(shape) != 2 or not shape[1] or shape != shapes[0] for shape in shapes):
         shapes_given = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
         both = "both be" if len(arrays) > 1 else "be"
-        raise InputError(f"{shapes_given} must {both} (n, k) with at least one arm; pass one row a user")
+        raise InputError(f"{shapes_given} must {both} (n, k) with at least one arm; pass one row per user")
 
 
 def _check_finite(name: str, values: F64) -> None:

@@ -34,10 +34,10 @@ class ModelKey(NamedTuple):
 class Variant:
     """One of the policies that are live side by side, and what it looks at.
 
-    ``name`` is an id, which answers and impressions give as their policy; without one it is that of the policy, or the policy's
-    whole word where several variants have one policy. ``policy`` is a word of ``bandit.policies.parse_policy``; ``posterior`` is
-    what contextual policies learn with. ``reward`` is a word of ``bandit.rewards.parse_reward``, kept in its canonical form, or
-    ``logged``. ``share`` is that of the users; None is an equal part of what the others leave.
+    ``name`` is an id, which answers and impressions give as their policy; without one it is that of the policy, or the
+    policy's whole word where several variants have one policy. ``policy`` is a word of ``bandit.policies.parse_policy``;
+    ``posterior`` is what contextual policies learn with. ``reward`` is a word of ``bandit.rewards.parse_reward``, kept in its
+    canonical form, or ``logged``. ``share`` is that of the users; None is an equal part of what the others leave.
 
     Raises:
         InputError: a word is not known, or a number is out of range.
@@ -61,7 +61,8 @@ class Variant:
             raise InputError(f"the share of variant {self.label} is {self.share}, expected above 0 and at most 1")
         if self.name and not is_id(self.name) and self.name != self.policy:
             raise InputError(
-                f"a variant's name is {self.name!r}, expected up to 64 letters, digits, dots, dashes, underscores and tildes"
+                f"a variant's name is {self.name!r}, expected up to 64 letters, digits, dots, dashes, underscores and"
+                " tildes"
             )
         if self.name == Uniform.name and not isinstance(parse_policy(self.policy), Uniform):
             raise InputError(f"the name {self.name} is that of explore data; give the variant of {self.policy} another")
@@ -89,9 +90,9 @@ class Variant:
 class Config:
     """How a generation is made: its variants, and what they share.
 
-    The first variant gives explore data and the fallback their floors, and popularity its reward. ``retention`` is the share of
-    a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are drawn under the uniform
-    policy. ``salt`` draws anew which users get which variant; else they are the same in every generation of a seed.
+    The first variant gives explore data and the fallback their floors, and popularity its reward. ``retention`` is the share
+    of a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are drawn under the
+    uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every generation of a seed.
 
     Raises:
         InputError: a number is out of range, or variants do not fit together.

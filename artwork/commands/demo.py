@@ -38,9 +38,7 @@ def demo_command(
     policy: PolicyOption = "thompson",
     against: Annotated[
         str,
-        typer.Option(
-            help="Another policy, any of them, as a second variant, for half of the users; ends with offline beside online."
-        ),
+        typer.Option(help="A second variant: another policy for half of the users; ends with offline beside online."),
     ] = "",
     posterior: PosteriorOption = "linear",
     new_artworks: Annotated[

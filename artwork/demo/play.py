@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutcomeOfTwo(Outcome):
-    """The same where two variants were live, the verdict being about the first one and its users; and both side by side."""
+    """The same where two variants were live, the verdict being about the users of the first; and both side by side."""
 
     against: SideBySide
 

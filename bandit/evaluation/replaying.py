@@ -98,14 +98,14 @@ def replay_learning(
         report(at, len(log))
     shown = log.take(np.concatenate(kept))
     rewards = shown.rewards
-    found = _interval(shown, level)
+    interval = _interval(shown, level)
     return Replayed(
         policy.name,
         len(log),
         len(rewards),
         float(rewards.mean()) if len(rewards) else None,
-        found.lower if np.isfinite(found.lower) else None,
-        found.upper if np.isfinite(found.upper) else None,
+        interval.lower if np.isfinite(interval.lower) else None,
+        interval.upper if np.isfinite(interval.upper) else None,
         [len(rows) for rows in kept],
         values,
     )

@@ -38,7 +38,7 @@ def uncounted_kernel(function: Kernel) -> Kernel:
     """A fused kernel that allocates nothing and counts no references, for the loops inside another fused kernel.
 
     Each slice of an array and each field of a named tuple costs an atomic count up and one down, which win probabilities
-    spent 130 of 1,030 ns a decision on. Numba checks that nothing is allocated.
+    spent 130 of 1,030 ns per decision on. Numba checks that nothing is allocated.
     """
     return _compiled(function, fastmath=_FUSED, _nrt=False)
 
@@ -88,8 +88,8 @@ def _private_folder() -> Path | None:
     try:
         parent = Path(tempfile.gettempdir()) / f"bandit-kernels-{os.getuid()}"
         parent.mkdir(mode=0o700, exist_ok=True)
-        found = parent.lstat()
-        mine = S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+        status = parent.lstat()
+        mine = S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
         return parent if mine and os.access(parent, os.W_OK | os.X_OK) else None
     except OSError:
         return None

@@ -1,6 +1,6 @@
 """Posteriors of how each artwork is received: what impressions say, on top of a prior.
 
-``BetaPosterior`` knows no features, ``LinearPosterior`` and ``LogisticPosterior`` one weight vector an arm, ``SharedPosterior``
+``BetaPosterior`` knows no features, ``LinearPosterior`` and ``LogisticPosterior`` one weight vector per arm, ``SharedPosterior``
 weights on context and artwork features that all titles share. All observe, merge, forget, save and load alike, and their
 scores say by type what policies may assume: ``BetaScores``, ``Moments``, or ``Draws`` of arms that are correlated.
 

@@ -338,7 +338,7 @@ def _parameters(takes: F64, impressions: F64, strength: float, rate: F64) -> F64
 def _checked_rates(rates: npt.ArrayLike, n_arms: int) -> F64:
     array = real_array("prior_rates", rates)
     if array.shape != (n_arms,):
-        raise InputError(f"prior_rates have the shape {array.shape}, expected ({n_arms},): one an arm")
+        raise InputError(f"prior_rates have the shape {array.shape}, expected ({n_arms},): one per arm")
     wrong = ~((array > 0) & (array < 1))
     if wrong.any():
         arm = int(wrong.argmax())

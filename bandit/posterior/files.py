@@ -1,4 +1,4 @@
-"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is told as our error, with the path."""
+"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is an ``InputError`` with the path."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     """
     array = real_array(name, file[name])
     if array.ndim != len(sizes) or any(
-        size not in (None, found) for size, found in zip(sizes, array.shape, strict=True)
+        size not in (None, length) for size, length in zip(sizes, array.shape, strict=True)
     ):
         wanted = ", ".join("any" if size is None else str(size) for size in sizes)
         raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}); train again")

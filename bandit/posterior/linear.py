@@ -1,4 +1,4 @@
-"""Bayesian linear regression, one weight vector an arm."""
+"""Bayesian linear regression, one weight vector per arm."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LinearEvidence(Counted):
 
     ``precision`` (k, d, d) is Σ x xᵀ, ``information`` (k, d) Σ r x, ``counts`` (k,) the impressions; ``squares`` (k,), which is
     Σ r², serves the estimate of the noise, ``sums`` (k, d), which is Σ x, and ``takes`` (k,), which is Σ r, serve models with an
-    intercept an arm. The evidence of a day is a pure function of that day's impressions in their order.
+    intercept per arm. The evidence of a day is a pure function of that day's impressions in their order.
     """
 
     kind: ClassVar[str] = "linear"
@@ -148,12 +148,12 @@ class LinearEvidence(Counted):
 
 
 class LinearPosterior(Posterior[LinearEvidence]):
-    """Gaussian posterior of one weight vector an arm: r = wᵀx + noise (Bishop 2006, equations 3.50 and 3.51).
+    """Gaussian posterior of one weight vector per arm: r = wᵀx + noise (Bishop 2006, equations 3.50 and 3.51).
 
     Args:
         n_arms: k.
         n_features: d.
-        prior_precision: of the weights; a number, or (d,) for one a feature.
+        prior_precision: of the weights; a number, or (d,) for one per feature.
         noise_precision: of rewards around wᵀx.
         prior_mean: of the weights; a number, (d,) or (k, d).
 
@@ -189,7 +189,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
         return np.ascontiguousarray(self.scorer(np.arange(len(self.prior_mean))).means.T)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
-        """Mean and deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
+        """Mean and standard deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
         return self.scorer(arms).moments(contexts)
 
     def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
@@ -199,7 +199,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
     @property
     def estimated(self) -> Estimated:
-        """One precision a feature, and that of the noise."""
+        """One precision per feature, and that of the noise."""
         return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
 
     def save(self, path: Path | str) -> None:
@@ -229,7 +229,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
 @dataclass(frozen=True, repr=False)
 class LinearScorer:
-    """Posterior means and whitening factors of some arms, laid out for one matrix product a block of users.
+    """Posterior means and whitening factors of some arms, laid out for one matrix product per block of users.
 
     ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
     variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors.
@@ -271,7 +271,7 @@ class LinearScorer:
         return self.moments(contexts)
 
     def moments(self, contexts: npt.ArrayLike) -> Moments:
-        """Mean and deviation of each arm's expected reward for each context, both (n, k).
+        """Mean and standard deviation of each arm's expected reward for each context, both (n, k).
 
         Raises:
             InputError: a context has another length, or a feature is not finite.

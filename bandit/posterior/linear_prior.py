@@ -45,7 +45,7 @@ class Hyperparameters(NamedTuple):
 def estimate_hyperparameters(
     evidence: LinearEvidence, prior_mean: npt.ArrayLike, start: Hyperparameters
 ) -> Hyperparameters:
-    """Type II maximum likelihood of one prior precision a feature and one noise precision, shared by all arms.
+    """Type II maximum likelihood of one prior precision per feature and one noise precision, shared by all arms.
 
     MacKay (1992), as in Bishop (2006, equations 7.87 and 7.88), summed over arms, with one weight and 20 impressions seen
     beforehand: with posterior mean m and covariance S of each arm, γ_j = Σ_a (1 - α_j S_jj), at the end
@@ -130,7 +130,7 @@ def constant_feature(contexts: npt.NDArray[np.floating]) -> int | None:
 
 
 def fit_linear(evidence: LinearEvidence, arms: Arms) -> LinearPosterior:
-    """One weight vector an arm under an estimated prior, over evidence that is taken as it is, not copied."""
+    """One weight vector per arm under an estimated prior, over evidence that is taken as it is, not copied."""
     shape, constant = evidence.shape, arms.constant_feature
     mean = np.zeros(shape) if constant is None else popularity_mean(arms.levels, shape[1], constant)
     start = Hyperparameters(np.full(shape[1], _PRIOR_PRECISION), _NOISE_PRECISION)

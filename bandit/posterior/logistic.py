@@ -1,4 +1,4 @@
-"""Bayesian logistic regression, one weight vector an arm, refitted from rows."""
+"""Bayesian logistic regression, one weight vector per arm, refitted from rows."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class LogisticEvidence(Counted):
 
 
 class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
-    """Posterior of one weight vector an arm: P(r = 1) = 1 / (1 + exp(-wᵀx)), w ~ N(μ, diag(α)⁻¹), by Laplace's approximation.
+    """Posterior of one weight vector per arm: P(r = 1) = 1 / (1 + exp(-wᵀx)), w ~ N(μ, diag(α)⁻¹), by Laplace's approximation.
 
     Bishop (2006, section 4.5), Spiegelhalter and Lauritzen (1990). Weights have their full covariance and every fit is of all
     rows: updating a diagonal one batch after batch (Chapelle and Li 2011, algorithm 3) drops the correlations and the
@@ -132,7 +132,7 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     Args:
         n_arms: k.
         n_features: d.
-        prior_precision: α, of the weights; a number, or (d,) for one a feature.
+        prior_precision: α, of the weights; a number, or (d,) for one per feature.
         prior_mean: μ, of the weights; a number, (d,) or (k, d); see ``logit_mean`` for popularity.
 
     Raises:
@@ -176,7 +176,7 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
 
     @property
     def estimated(self) -> Estimated:
-        """One precision a feature."""
+        """One precision per feature."""
         return Estimated(tuple(self.prior_precision.tolist()))
 
     def save(self, path: Path | str) -> None:

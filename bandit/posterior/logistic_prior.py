@@ -61,7 +61,7 @@ def level_mean(arms: Arms, shape: tuple[int, int]) -> F64:
 
 
 def fit_logistic(evidence: LogisticEvidence, arms: Arms) -> LogisticPosterior:
-    """One weight vector an arm under a prior that is estimated from some titles; evidence is taken as it is, not copied."""
+    """One weight vector per arm under a prior that is estimated from some titles; evidence is taken as it is, not copied."""
     rows, shape = evidence.rows, evidence.shape
     mean = level_mean(arms, shape)
     some = arms.titles[rows.arms] % max(1, round(len(rows.arms) / PRIOR_ROWS)) == 0
@@ -80,7 +80,7 @@ def estimate_prior_precision(
     prior_mean: npt.ArrayLike,
     start: npt.ArrayLike,
 ) -> F64:
-    """Type II maximum likelihood of one prior precision a feature, (d,), shared by all arms, under Laplace's approximation.
+    """Type II maximum likelihood of one prior precision per feature, (d,), shared by all arms, under Laplace's approximation.
 
     Fits and ``next_prior_precision`` in turn, until no precision moves by 1 %, or 20 times, which is where a precision that
     impressions hardly tell may still be on its way. Arms of few takes tell little: in six worlds of 2,000 arms of 30 impressions
@@ -99,7 +99,7 @@ def estimate_prior_precision(
     """
     mean = real_array("prior_mean", prior_mean)
     if mean.ndim != 2:
-        raise InputError(f"prior_mean has the shape {mean.shape}, expected (k, d): one row an arm")
+        raise InputError(f"prior_mean has the shape {mean.shape}, expected (k, d): one row per arm")
     alpha = checked_precisions("prior precision", start, mean.shape[1:])
     x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]), "logistic")
     w = checked_weights(weights, len(shown))

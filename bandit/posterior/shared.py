@@ -1,4 +1,4 @@
-"""Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
+"""Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept per arm."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         posterior = cls(features, n_features, *settings)
         if len(posterior.features) != n_arms:
             raise InputError(
-                f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row an arm"
+                f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row per arm"
             )
         posterior.evidence = evidence
         return posterior
@@ -122,7 +122,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         return SharedWeights.of(arrow, self.features, self.n_draws, self.seed)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
-        """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
+        """Exact mean and standard deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
         return self.fitted.moments(contexts, arms)
 
     @property

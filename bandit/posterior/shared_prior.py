@@ -69,7 +69,7 @@ def estimate_shared_prior(
     n_arms = evidence.shape[0]
     z = checked_features(features)
     if len(z) != n_arms:
-        raise InputError(f"features of {len(z)} artworks and evidence of {n_arms} arms, expected one row an arm")
+        raise InputError(f"features of {len(z)} artworks and evidence of {n_arms} arms, expected one row per arm")
     means = spread("intercept_mean", intercept_mean, (n_arms,))
     for name, value in zip(("prior precision", "intercept precision", "noise precision"), start, strict=True):
         checked_precision(name, value)
@@ -88,7 +88,7 @@ def estimate_shared_prior(
 
 
 def fit_shared(evidence: LinearEvidence, arms: Arms) -> SharedPosterior:
-    """Weights on context ⊗ artwork features, and a level an artwork that starts at its title's, under an estimated prior.
+    """Weights on context ⊗ artwork features, and a level per artwork that starts at its title's, under an estimated prior.
 
     Evidence is taken as it is, not copied.
 

@@ -81,7 +81,7 @@ class LinearWorld:
         if not is_count(steps):
             raise InputError(f"the walk has {steps!r} steps, expected a whole number, at least 1")
         if not (is_number(deviation) and 0 <= deviation < inf):
-            raise InputError(f"the deviation is {deviation!r}, expected at least 0 and finite; 0 stands still")
+            raise InputError(f"the standard deviation is {deviation!r}, expected at least 0 and finite; 0 stands still")
         first = real_array("weights", weights)
         moves = random.normal(scale=deviation, size=(steps, *first.shape))
         moves[0] = 0.0

@@ -201,7 +201,7 @@ def _logistic(logits: F64) -> F64:
 
 def _by_title(titles: I64) -> Iterator[tuple[int, I64]]:
     order = np.argsort(titles, kind="stable")
-    found, starts = np.unique(titles[order], return_index=True)
-    stops = [*starts[1:], len(order)][: len(found)]
-    for title, start, stop in zip(found, starts, stops, strict=True):
+    present, starts = np.unique(titles[order], return_index=True)
+    stops = [*starts[1:], len(order)][: len(present)]
+    for title, start, stop in zip(present, starts, stops, strict=True):
         yield int(title), order[start:stop]

@@ -31,7 +31,7 @@ class Picks(NamedTuple):
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once per process; ``variants`` are the live ones in their order."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are the live ones in order."""
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
@@ -54,7 +54,7 @@ class Chooser:
         return self.manifest.config
 
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
-        """The probability of each artwork before floors, (n, k): each user's (n, d) under the variant of their place (n,)."""
+        """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
         arms = len(self.catalogue.arms(title))
         out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
         known: dict[Scoring, Scores] = {}

@@ -26,7 +26,7 @@ class _Shard(NamedTuple):
 
 
 def fit_by_shards(fitting: Fitting) -> Fitted:
-    """One weight vector an artwork; the title's take rate, on the logit scale, is the prior mean of its level."""
+    """One weight vector per artwork; the title's take rate, on the logit scale, is the prior mean of its level."""
     rows, mean = tuple(fitting.learned.rows), level_mean(fitting, fitting.shape)
     precision = _prior_precision(fitting, rows, mean)
     shards = [
@@ -42,7 +42,7 @@ def fit_by_shards(fitting: Fitting) -> Fitted:
 
 
 def _prior_precision(fitting: Fitting, files: Sequence[WeightedRows], mean: F64) -> F64:
-    """One precision a feature for all artworks, estimated by this process from the rows of some titles."""
+    """One precision per feature for all artworks, estimated by this process from the rows of some titles."""
     artworks = _sample(fitting)
     places = np.full(len(mean), -1)
     places[artworks] = np.arange(len(artworks))

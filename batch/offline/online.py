@@ -24,10 +24,10 @@ _PERSONALIZED = "personalized"
 
 @dataclass(frozen=True)
 class OnlinePair(RateDifference):
-    """Two variants that were live side by side, for some users each, by their labels; ``words`` are those of their policies.
+    """Two variants that were live side by side, for some users each, by their labels.
 
     ``days`` between ``first_day`` and ``last_day`` (as YYYY-MM-DD) have impressions of ``generations`` that drew picks under
-    both. Only these count, and each counts for both variants alike.
+    both. Only these count, and each counts for both variants alike. ``words`` are those of the variants' policies.
     """
 
     words: tuple[str, str]
