@@ -34,10 +34,11 @@ class ModelKey(NamedTuple):
 class Variant:
     """One of the policies that are live side by side, and what it looks at.
 
-    ``name`` is an id, which answers and impressions give as their policy; without one it is that of the policy, or the
-    policy's whole word where several variants have one policy. ``policy`` is a word of ``bandit.policies.parse_policy``;
-    ``posterior`` is what contextual policies learn with. ``reward`` is a word of ``bandit.rewards.parse_reward``, kept in its
-    canonical form, or ``logged``. ``share`` is that of the users; None is an equal part of what the others leave.
+    ``name`` is an id, which answers and impressions give as their policy; without one it is that of the policy, or
+    the policy's whole word where several variants have one policy. ``policy`` is a word of
+    ``bandit.policies.parse_policy``; ``posterior`` is what contextual policies learn with. ``reward`` is a word of
+    ``bandit.rewards.parse_reward``, kept in its canonical form, or ``logged``. ``share`` is that of the users; None
+    is an equal part of what the others leave.
 
     Raises:
         InputError: a word is not known, or a number is out of range.
@@ -90,9 +91,10 @@ class Variant:
 class Config:
     """How a generation is made: its variants, and what they share.
 
-    The first variant gives explore data and the fallback their floors, and popularity its reward. ``retention`` is the share
-    of a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are drawn under the
-    uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every generation of a seed.
+    The first variant gives explore data and the fallback their floors, and popularity its reward. ``retention`` is
+    the share of a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are
+    drawn under the uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every
+    generation of a seed.
 
     Raises:
         InputError: a number is out of range, or variants do not fit together.

@@ -86,10 +86,10 @@ def explore(config: Config, generation: int, users: U64) -> Bool:
 def variants_of(config: Config, users: U64) -> U32:
     """The place among ``config.variants`` of the one that each user, given by ``hash_ids``, is assigned to, (n,).
 
-    Users are assigned once for all generations of a seed and a salt: what a user sees, day after day, is the work of one
-    variant. A variant has the users whose hash lies between the sums of the shares after it, without and with its own; the
-    first has the rest. So shares that change move only the users between an old sum and the new one, which is as few as
-    possible where neighbours change.
+    Users are assigned once for all generations of a seed and a salt: what a user sees, day after day, is the work of
+    one variant. A variant has the users whose hash lies between the sums of the shares after it, without and with its
+    own; the first has the rest. So shares that change move only the users between an old sum and the new one, which
+    is as few as possible where neighbours change.
     """
     shares = [variant.share or 0.0 for variant in reversed(config.variants[1:])]
     bounds = np.array([_threshold(share) for share in np.cumsum(shares).tolist()], dtype=np.uint64)

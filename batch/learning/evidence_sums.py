@@ -59,7 +59,7 @@ def learn(
     *,
     shard_size: int,
 ) -> Learned:
-    """Add up what all days teach of a reward: Σ_day retention^age · evidence_day, with ages in days from the newest day.
+    """Add up what all days teach of a reward: Σ_day retention^age · evidence_day, with ages from the newest day.
 
     Raises:
         InputError: the impressions, or what is kept of them, are not as they should be.

@@ -38,8 +38,9 @@ class OfflinePair:
 class SideBySide:
     """A pair online, what was said of it offline (None where it was not compared), and whether both say the same.
 
-    ``outcome`` is a word of this module. Online and offline can each tell where the interval of its difference is clear of 0.
-    ``..._detectable`` is the smallest difference that such data would show four times in five; None where there is no interval.
+    ``outcome`` is a word of this module. Online and offline can each tell where the interval of its difference is
+    clear of 0. ``..._detectable`` is the smallest difference that such data would show four times in five; None where
+    there is no interval.
     """
 
     online: OnlinePair

@@ -1,4 +1,4 @@
-"""A workspace from before there were variants: `fixtures/released_workspace.json`, which `make_released_workspace.py` made."""
+"""A workspace from before there were variants, which `fixtures/make_released_workspace.py` made."""
 
 import base64
 import json
