@@ -33,9 +33,10 @@ def sheets_of(report: Report) -> list[Sheet]:
 def head(report: Report) -> list[str]:
     """Machine, versions, and who did what on which core."""
     machine, setup, plan = report.machine, report.setup, report.setup.plan
+    versions = f"{setup.store}; {machine.installed}"
     closed = f"{setup.closed_by}, 32 connections, {plan.closed_rounds} runs of {plan.closed_seconds:g} s in turns"
     return [
-        f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {setup.store}; {machine.installed}",
+        f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {versions}",
         _cores(report),
         f"closed loop: {closed}; medians (lowest–highest); ratios are medians of the rounds' own",
         "open loop: Poisson arrivals on 64 connections, latency from the intended time",
