@@ -103,8 +103,8 @@ def train_command(
         other_policy=other_policy,
         other_share=_share_of_other(other_policy, other_share),
     )
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = train(Workspace(workspace), config, shards, progress, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
 
 
@@ -119,8 +119,8 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = precompute(Workspace(workspace), generation, shards, report, shard_size=shard_size)
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = precompute(Workspace(workspace), generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
 
@@ -138,8 +138,8 @@ def publish_command(
     """
     number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
-    with progress_bars() as report:
-        made = publish(Workspace(workspace), number, connect(url), url, report, forward_only=not allow_older)
+    with progress_bars() as progress:
+        made = publish(Workspace(workspace), number, connect(url), url, progress, forward_only=not allow_older)
     emit(made, render_published, as_json=as_json)
 
 
@@ -176,8 +176,8 @@ def run_command(
 
     def cycle() -> None:
         read_tables(Workspace(workspace))  # refused here, no store is started for them
-        with progress_bars() as report, open_executor(executor) as shards:
-            made = run(Workspace(workspace), config, shards, store_url(workspace), report, shard_size=shard_size)
+        with progress_bars() as progress, open_executor(executor) as shards:
+            made = run(Workspace(workspace), config, shards, store_url(workspace), progress, shard_size=shard_size)
         emit(made, render_ran, as_json=as_json)
 
     if seconds is None:
@@ -199,8 +199,8 @@ def prepare(workspace: Path) -> None:
     there = Workspace(workspace)
     if not there.users.exists():
         write(there, synthetic.build(n_users=2000, n_titles=200, seed=0))
-    with progress_bars() as report, open_executor("serial") as shards:
-        run(there, _DEFAULTS, shards, store_url(workspace), report, shard_size=_SHARD_SIZE)
+    with progress_bars() as progress, open_executor("serial") as shards:
+        run(there, _DEFAULTS, shards, store_url(workspace), progress, shard_size=_SHARD_SIZE)
 
 
 def render_trained(made: Trained) -> str:

@@ -38,7 +38,7 @@ def own_side(config: Config, tables: Tables) -> Bool:
     return np.logical_not(other)
 
 
-def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Evaluation:
+def judge_offline(workspace: Workspace, config: Config, progress: Progress) -> Evaluation:
     """What the log so far says of both policies: learned from its first half, judged by the second."""
     request = Request(
         workspace=workspace.root,
@@ -48,7 +48,7 @@ def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Eva
         floor=config.floor,
         settings=_settings(config),
     )
-    return compare(request, report).evaluation
+    return compare(request, progress).evaluation
 
 
 def judge_online(workspace: Workspace, config: Config, offline: Evaluation) -> SideBySide:

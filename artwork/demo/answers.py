@@ -73,7 +73,7 @@ class ServiceClient:
                 raise SurroundingsError(f"the service did not take up generation {generation} within {seconds:g} s")
             time.sleep(0.05)
 
-    def ask(self, visits: Visits, report: Progress) -> Answers:
+    def ask(self, visits: Visits, progress: Progress) -> Answers:
         """Look every page up, one request a page.
 
         Raises:
@@ -88,7 +88,7 @@ class ServiceClient:
             latencies.record_value((time.perf_counter_ns() - began) // 1000)
             picks.extend(page["picks"])
             if place % 100 == 0:
-                report("asking the service", place, len(visits.users))
+                progress("asking the service", place, len(visits.users))
         return Answers(
             np.array([self._arms[str(p["title_id"]), str(p["artwork_id"])] for p in picks], dtype=np.int64),
             np.array([p["propensity"] for p in picks], dtype=np.float64),

@@ -76,8 +76,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     """
     began = time.perf_counter()
     config = plan.config
-    with progress_bars() as report:
-        report("making the workspace", 0, 1)
+    with progress_bars() as progress:
+        progress("making the workspace", 0, 1)
         place = prepare_workspace(root, plan.users, plan.titles, config.seed)
     try:
         if plan.new_artworks:
@@ -138,18 +138,18 @@ def _live_days(
 
 
 def _night(loop: Loop, url: str) -> Ran:
-    with progress_bars() as report:
-        return loop.learn(url, report)
+    with progress_bars() as progress:
+        return loop.learn(url, progress)
 
 
 def _judge_offline(loop: Loop) -> Evaluation:
-    with progress_bars() as report:
-        return judge_offline(loop.workspace, loop.config, report)
+    with progress_bars() as progress:
+        return judge_offline(loop.workspace, loop.config, progress)
 
 
 def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
-    with progress_bars() as report:
-        result = play_day(day, report=report)
+    with progress_bars() as progress:
+        result = play_day(day, progress=progress)
     say(line(result))
     if len(result.rates) > 1:
         say(rates_line(result.rates))
