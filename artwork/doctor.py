@@ -104,7 +104,7 @@ def examine_one(name: str, check: Check) -> Finding:
 
 
 def render(examined: Examined) -> str:
-    """A line a check."""
+    """A line per check."""
     width = max(len(item.check) for item in examined.findings)
     return "\n".join(
         f"{'WRONG' if item.remedy else 'ok':<6}{item.check:<{width}}  {'; '.join(filter(None, (item.found, item.remedy)))}"

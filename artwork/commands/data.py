@@ -121,7 +121,7 @@ def render_report(report: Report) -> str:
     return (
         f"{report.workspace}: {report.users:,} users ({report.users_with_history:,} with history), "
         f"{report.titles:,} titles, {report.artworks:,} artworks\n"
-        f"artworks a title: {report.artworks_a_title_min} to {report.artworks_a_title_max}, "
+        f"artworks per title: {report.artworks_a_title_min} to {report.artworks_a_title_max}, "
         f"median {report.artworks_a_title_median:g}; context length {report.context_length}, "
         f"artwork features {report.artwork_features}; {shortlists}"
         + (f"\n{report.impressions:,} impressions of {report.days} days" if report.days else "")

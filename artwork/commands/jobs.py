@@ -24,7 +24,7 @@ from batch.workspace.workspace import Workspace
 
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
-    int, typer.Option(min=1, help="Blocks a shard: of 256 users when choosing, of 64 titles when learning.")
+    int, typer.Option(min=1, help="Blocks per shard: of 256 users when choosing, of 64 titles when learning.")
 ]
 PolicyOption = Annotated[
     str,
@@ -230,7 +230,7 @@ def render_published(made: Published) -> str:
 
 
 def render_ran(made: Ran) -> str:
-    """The three stages, a line each."""
+    """The three stages, one line each."""
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )

@@ -47,7 +47,7 @@ def check_page(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"--report {path} is a folder, expected a file such as {path / 'page.html'}")
-    if above := [each for each in path.parents if each.exists() and not each.is_dir()]:
+    if above := [parent for parent in path.parents if parent.exists() and not parent.is_dir()]:
         raise InputError(f"--report {path} is below {above[0]}, which is a file; expected a path below folders")
 
 

@@ -30,7 +30,7 @@ class Answers:
     """What was shown on every place of every page of a day, m places.
 
     ``arms``, ``propensities`` and ``generations`` are (m,), as are ``policies`` and ``sources``. ``latencies`` holds microseconds
-    a page look-up took at the client.
+    per page look-up at the client.
     """
 
     arms: I64
@@ -74,7 +74,7 @@ class ServiceClient:
             time.sleep(0.05)
 
     def ask(self, visits: Visits, progress: Progress) -> Answers:
-        """Look every page up, one request a page.
+        """Look every page up, one request per page.
 
         Raises:
             SurroundingsError: a request fails, or is answered with an error.

@@ -55,9 +55,9 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     online, offline = pair.online, pair.offline
     difference = ("-", "-")
     if offline is not None:
-        found = offline.difference
-        difference = _signed(found.value), _signed_ends(found.lower, found.upper)
-        if found.value is None:
+        judged = offline.difference
+        difference = _signed(judged.value), _signed_ends(judged.lower, judged.upper)
+        if judged.value is None:
             difference = REFUSED, "-"
     return [
         _row(online.policy, None if offline is None else offline.policy),

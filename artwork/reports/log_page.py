@@ -125,20 +125,26 @@ def _table(sheet: Sheet) -> str:
 
 
 def _forest(evaluation: Evaluation) -> str:
-    """Values with intervals, a colour an estimator; refused policies have a line of their own without a point."""
+    """Values with intervals, a colour per estimator; refused policies have a line of their own without a point."""
     figure, unit = go.Figure(), unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
     for place, word in enumerate(words):
-        found = [(result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates]
-        kept = [(policy, each) for policy, each in found if each.value is not None and each.lower is not None]
+        estimates = [
+            (result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates
+        ]
+        kept = [
+            (policy, estimate)
+            for policy, estimate in estimates
+            if estimate.value is not None and estimate.lower is not None
+        ]
         figure.add_scatter(
-            x=[unit.factor * (each.value or 0) for _, each in kept],
+            x=[unit.factor * (estimate.value or 0) for _, estimate in kept],
             y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [unit.factor * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
-                "arrayminus": [unit.factor * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
+                "array": [unit.factor * ((estimate.upper or 0) - (estimate.value or 0)) for _, estimate in kept],
+                "arrayminus": [unit.factor * ((estimate.value or 0) - (estimate.lower or 0)) for _, estimate in kept],
                 "thickness": 1.5,
                 "width": 3,
             },
@@ -162,18 +168,18 @@ def _spread_out(evaluation: Evaluation, policy: str, place: int, count: int) -> 
 def _leads(evaluation: Evaluation) -> str:
     """Leads over the logging policy with their adjusted intervals."""
     first = evaluation.results[0].policy
-    leads = [each for each in evaluation.differences if each.against == first and each.value is not None]
+    leads = [lead for lead in evaluation.differences if lead.against == first and lead.value is not None]
     if not leads:
         return ""
     figure, unit = go.Figure(), unit_of(evaluation)
     figure.add_scatter(
-        x=[unit.factor * (each.value or 0) for each in leads],
-        y=[each.policy for each in leads],
+        x=[unit.factor * (lead.value or 0) for lead in leads],
+        y=[lead.policy for lead in leads],
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [unit.factor * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
-            "arrayminus": [unit.factor * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
+            "array": [unit.factor * ((lead.adjusted_upper or 0) - (lead.value or 0)) for lead in leads],
+            "arrayminus": [unit.factor * ((lead.value or 0) - (lead.adjusted_lower or 0)) for lead in leads],
         },
         mode="markers",
         marker={"size": 9, "color": colour_of(1)},
@@ -259,14 +265,14 @@ def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: 
 def _replay(made: Compared) -> str:
     """The value so far of each policy that learned by replay."""
     figure, unit = go.Figure(), unit_of(made.evaluation)
-    for place, each in enumerate(made.replayed, start=1):
+    for place, replayed in enumerate(made.replayed, start=1):
         kept, total, x, y = 0, 0.0, [], []
-        for count, value in zip(each.kept_by_batch, each.value_by_batch, strict=True):
+        for count, value in zip(replayed.kept_by_batch, replayed.value_by_batch, strict=True):
             kept, total = kept + count, total + count * (value or 0.0)
             if kept:
                 x.append(kept)
                 y.append(unit.factor * total / kept)
-        figure.add_scatter(x=x, y=y, mode="lines+markers", name=each.policy, line={"color": colour_of(place)})
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name=replayed.policy, line={"color": colour_of(place)})
     figure.update_xaxes(title="impressions kept: shown to the policy that learns")
     figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
     return chart(figure)

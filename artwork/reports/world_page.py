@@ -93,7 +93,7 @@ def repeat(request: WorldRequest) -> str:
 
 
 def _hours(hours: Sequence[int]) -> str:
-    return ",".join(str(each) for each in hours)
+    return ",".join(str(age) for age in hours)
 
 
 def _table(sheet: Sheet) -> str:
@@ -101,14 +101,14 @@ def _table(sheet: Sheet) -> str:
 
 
 def _days(hours: Sequence[float]) -> list[float]:
-    return [each / HOURS_A_DAY for each in hours]
+    return [hour / HOURS_A_DAY for hour in hours]
 
 
 def _regrets(made: ComparedWorld) -> str:
     """Regret of an average user, with a band of two standard errors."""
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
-        colour, curve = colour_of(place), each.curve
+    for place, standing in enumerate(made.standings):
+        colour, curve = colour_of(place), standing.curve
         x, y, error = [0.0, *_days(curve.hours)], [0.0, *curve.regret], [0.0, *curve.error]
         upper = [m + 2 * e for m, e in zip(y, error, strict=True)]
         lower = [m - 2 * e for m, e in zip(y, error, strict=True)]
@@ -121,9 +121,11 @@ def _regrets(made: ComparedWorld) -> str:
             line={"width": 0},
             hoverinfo="skip",
             showlegend=False,
-            legendgroup=each.name,
+            legendgroup=standing.name,
         )
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name, legendgroup=each.name)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": colour}, name=standing.name, legendgroup=standing.name
+        )
     _mark_arrival(figure, made.season)
     figure.update_xaxes(title="live days")
     figure.update_yaxes(title="takes missed by an average user, ± 2 standard errors", rangemode="tozero")
@@ -133,10 +135,10 @@ def _regrets(made: ComparedWorld) -> str:
 def _closed(made: ComparedWorld) -> str:
     """How far towards the true best each period came."""
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
+    for place, standing in enumerate(made.standings):
         colour = colour_of(place)
-        x, y = _days(each.curve.hours), [100 * share for share in each.curve.closed]
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name)
+        x, y = _days(standing.curve.hours), [100 * share for share in standing.curve.closed]
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=standing.name)
     _mark_arrival(figure, made.season)
     figure.update_xaxes(title="live days")
     figure.update_yaxes(title="percent of the way from uniform to the true best")
@@ -151,14 +153,14 @@ def _mark_arrival(figure: go.Figure, season: Season) -> None:
 
 def _ages(made: ComparedWorld) -> str:
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
+    for place, standing in enumerate(made.standings):
         figure.add_scatter(
-            x=[age.hours for age in each.ages],
-            y=[100 * age.lost.mean for age in each.ages],
-            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in each.ages], "thickness": 1},
+            x=[age.hours for age in standing.ages],
+            y=[100 * age.lost.mean for age in standing.ages],
+            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in standing.ages], "thickness": 1},
             mode="lines+markers",
             line={"color": colour_of(place)},
-            name=each.name,
+            name=standing.name,
         )
     figure.update_xaxes(title="hours since fresh picks could have been served")
     figure.update_yaxes(title="percentage points of the take rate lost, ± 2 standard errors")
@@ -168,7 +170,7 @@ def _ages(made: ComparedWorld) -> str:
 def _estimators(made: ComparedWorld) -> str:
     if not made.accuracies:
         return ""
-    pooled = [each for each in made.accuracies if each.target is None]
+    pooled = [accuracy for accuracy in made.accuracies if accuracy.target is None]
     return (
         f"<p>{escape(BESIDE)}.</p>"
         + _errors(pooled)
@@ -182,11 +184,13 @@ def _estimators(made: ComparedWorld) -> str:
 def _errors(pooled: Sequence[Accuracy]) -> str:
     """Root mean square errors of estimates that stand, by logging policy."""
     figure = go.Figure()
-    for place, estimator in enumerate(dict.fromkeys(each.estimator for each in pooled)):
-        own = [each for each in pooled if each.estimator == estimator and each.root_mean_square is not None]
+    for place, estimator in enumerate(dict.fromkeys(accuracy.estimator for accuracy in pooled)):
+        own = [
+            accuracy for accuracy in pooled if accuracy.estimator == estimator and accuracy.root_mean_square is not None
+        ]
         figure.add_bar(
-            x=[each.logging for each in own],
-            y=[100 * (each.root_mean_square or 0.0) for each in own],
+            x=[accuracy.logging for accuracy in own],
+            y=[100 * (accuracy.root_mean_square or 0.0) for accuracy in own],
             name=estimator,
             marker_color=colour_of(place),
         )
@@ -201,7 +205,7 @@ def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
     figure = go.Figure()
     for place, kind in enumerate(KINDS):
         words = [
-            each for each in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, each, kind) is not None
+            word for word in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, word, kind) is not None
         ]
         if words:
             y = [100 * (covered_share(pooled, word, kind) or 0.0) for word in words]

@@ -7,7 +7,7 @@ from artwork.console.tables import Sheet, printed
 
 
 def render(report: Report) -> str:
-    """The machine, a table a part with notes below it, and the verdict."""
+    """The machine, a table per part with notes below it, and the verdict."""
     machine = report.machine
     parts = list(dict.fromkeys(row.part for row in report.rows))
     method = (
@@ -25,7 +25,7 @@ def render(report: Report) -> str:
 
 
 def _part(rows: list[Row]) -> str:
-    """One part: a line a measurement, the case only where it changes; what is known of cases and rivals stands below."""
+    """One part: a line per measurement, the case only where it changes; what is known of cases and rivals stands below."""
     rivals = any(row.rival for row in rows)
     columns = (
         rows[0].part,

@@ -20,8 +20,8 @@ def render(report: Report) -> str:
 def sheets_of(report: Report) -> list[Sheet]:
     """Closed loop, open loop, targets."""
     judged = [
-        (each.what, f"{number(each.found)} {each.unit}", each.required, each.aim, each.verdict)
-        for each in report.judged
+        (target.what, f"{number(target.found)} {target.unit}", target.required, target.aim, target.verdict)
+        for target in report.judged
     ]
     return [
         Sheet(CLOSED, [_closed(case) for case in report.cases]),
@@ -56,14 +56,14 @@ def notes(report: Report) -> list[str]:
     return [
         f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}",
         f"start to ready with {start.titles:,} titles: {_spread(start.ready_seconds)} s{resident}",
-        f"metrics: {report.metrics_ns:,.0f} ns a look-up",
+        f"metrics: {report.metrics_ns:,.0f} ns per look-up",
         f"driver: {report.setup.driver_ceiling:,.0f} requests/s against a server that does nothing",
     ]
 
 
 def verdict(report: Report) -> str:
     """Which targets are missed, or that none is."""
-    missed = [f"{each.what} ({each.verdict})" for each in report.judged if not each.is_reached]
+    missed = [f"{target.what} ({target.verdict})" for target in report.judged if not target.is_reached]
     if report.overload.wrong_statuses:
         missed.append("overload was answered with other statuses than 200 and 503")
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
@@ -84,26 +84,26 @@ def _cores(report: Report) -> str:
 
 
 def _closed(case: Case) -> tuple[str, ...]:
-    found = case.closed
-    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
-    picks = f"{found.rate.median * case.picks:,.0f}"
-    return (*_who(case), _rate(found.rate), picks, *(number(time.median) for time in times), f"{found.from_rows:.1%}")
+    closed = case.closed
+    times = (closed.p50_ms, closed.p90_ms, closed.p99_ms, closed.p99_9_ms, closed.max_ms)
+    picks = f"{closed.rate.median * case.picks:,.0f}"
+    return (*_who(case), _rate(closed.rate), picks, *(number(time.median) for time in times), f"{closed.from_rows:.1%}")
 
 
 def _open(case: Case) -> tuple[str, ...]:
-    found = case.steady
-    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
-    rates = (_highest(case.highest), f"{found.rate:,.0f}")
-    return (*_who(case), *rates, *(_spread(time) for time in times), f"{found.from_rows:.1%}")
+    steady = case.steady
+    times = (steady.p50_ms, steady.p90_ms, steady.p99_ms, steady.p99_9_ms, steady.max_ms)
+    rates = (_highest(case.highest), f"{steady.rate:,.0f}")
+    return (*_who(case), *rates, *(_spread(time) for time in times), f"{steady.from_rows:.1%}")
 
 
 def _who(case: Case) -> tuple[str, str]:
     return f"{case.row_picks:,}", case.name
 
 
-def _highest(found: Highest) -> str:
-    doubts = ((found.saturated, SATURATED), (not found.confirmed, UNCONFIRMED))
-    return ", ".join((f"{found.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
+def _highest(highest: Highest) -> str:
+    doubts = ((highest.saturated, SATURATED), (not highest.confirmed, UNCONFIRMED))
+    return ", ".join((f"{highest.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
 
 
 def _rate(spread: Spread) -> str:
