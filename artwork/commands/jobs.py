@@ -1,11 +1,12 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, with_options
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from batch.choosing.precompute import Precomputed, precompute
@@ -36,33 +37,57 @@ PolicyOption = Annotated[
 PosteriorOption = Annotated[
     str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}.")
 ]
-RetentionOption = Annotated[
-    float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
-]
-RewardOption = Annotated[
-    str,
-    typer.Option(
-        help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
-        " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
-    ),
-]
-ExploreShareOption = Annotated[
-    float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
-]
-OtherPolicyOption = Annotated[
-    str,
-    typer.Option(help="Another policy beside it, for a share of the users, from the same posterior: live comparison."),
-]
-OtherShareOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
-    ),
-]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
 _SHARD_SIZE = 4
+
+
+@dataclass(frozen=True)
+class ChoosingOptions:
+    """How artworks are learned of and chosen."""
+
+    policy: PolicyOption = _DEFAULTS.policy
+    posterior: PosteriorOption = _DEFAULTS.posterior
+    retention: Annotated[
+        float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
+    ] = _DEFAULTS.retention
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
+            " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
+        ),
+    ] = _DEFAULTS.reward
+    explore_share: Annotated[
+        float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
+    ] = _DEFAULTS.explore_share
+    other_policy: Annotated[
+        str,
+        typer.Option(
+            help="Another policy beside it, for a share of the users, from the same posterior: live comparison."
+        ),
+    ] = _DEFAULTS.other_policy
+    other_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
+        ),
+    ] = None
+    seed: SeedOption = _DEFAULTS.seed
+
+    def config(self) -> Config:
+        """The same as the job takes it.
+
+        Raises:
+            InputError: a value is not as it should be.
+        """
+        share = self.other_share
+        if share is not None and not self.other_policy:
+            raise InputError(
+                f"--other-share is {share} and no --other-policy is named; name one, or leave the share out"
+            )
+        return Config(**vars(self) | {"other_share": _DEFAULTS.other_share if share is None else share})
 
 
 def register(app: typer.Typer) -> None:
@@ -73,16 +98,11 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run_command)
 
 
+@with_options
 def train_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
@@ -93,16 +113,7 @@ def train_command(
 
     Example: artwork train --other-policy epsilon_greedy:epsilon=0.1 --other-share 0.2
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
+    config = choosing.config()
     with progress_bars() as progress, open_executor(executor) as shards:
         made = train(Workspace(workspace), config, shards, progress, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
@@ -143,16 +154,11 @@ def publish_command(
     emit(made, render_published, as_json=as_json)
 
 
+@with_options
 def run_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
@@ -162,16 +168,7 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
+    config = choosing.config()
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:
@@ -186,12 +183,6 @@ def run_command(
         run_every(
             seconds, Workspace(workspace), cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False)
         )
-
-
-def _share_of_other(policy: str, share: float | None) -> float:
-    if share is not None and not policy:
-        raise InputError(f"--other-share is {share} and no --other-policy is named; name one, or leave the share out")
-    return _DEFAULTS.other_share if share is None else share
 
 
 def prepare(workspace: Path) -> None:
