@@ -32,6 +32,15 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
+def digits(value: float) -> str:
+    """A figure with three digits, as text.
+
+    >>> digits(1234.5), digits(12.345), digits(-0.0012345)
+    ('1,234', '12.3', '-0.00123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long is measured: so many pairs of runs, each run lasting at least so many seconds."""

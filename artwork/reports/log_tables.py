@@ -60,7 +60,7 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
             other.quantity,
             other.kind,
             unit.text(other.value),
-            f"{unit.text(other.lower)} to {unit.text(other.upper)}",
+            unit.span(other.lower, other.upper),
             _bound(other),
         )
         for result in evaluation.results
@@ -111,7 +111,7 @@ def replay_sheet(made: Compared) -> Sheet:
             f"{replayed.kept:,} of {replayed.offered:,}",
             f"{len(replayed.kept_by_batch):,}",
             unit.text(replayed.value),
-            "-" if replayed.lower is None else f"{unit.text(replayed.lower)} to {unit.text(replayed.upper)}",
+            unit.span(replayed.lower, replayed.upper),
         )
         for replayed in made.replayed
     ]
@@ -201,6 +201,14 @@ class Unit(NamedTuple):
         """A difference."""
         return "-" if value is None else f"{self._number(value, '+')}{self.sign}"
 
+    def span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of values."""
+        return "-" if lower is None or upper is None else f"{self.text(lower)} to {self.text(upper)}"
+
+    def signed_span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of differences."""
+        return "-" if lower is None or upper is None else f"{self.signed(lower)} to {self.signed(upper)}"
+
     def _number(self, value: float, sign: str) -> str:
         return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
 
@@ -214,11 +222,6 @@ def unit_of(evaluation: Evaluation) -> Unit:
     return SHARES if evaluation.are_shares else PLAIN
 
 
-def percent(value: float | None) -> str:
-    """A reward per impression, in percent."""
-    return "-" if value is None else f"{100 * value:.3f}%"
-
-
 def _value(estimate: Estimate | None, unit: Unit) -> str:
     if estimate is None:
         return "-"
@@ -226,9 +229,7 @@ def _value(estimate: Estimate | None, unit: Unit) -> str:
 
 
 def _interval(estimate: Estimate | None, unit: Unit) -> str:
-    if estimate is None or estimate.lower is None:
-        return "-"
-    return f"{unit.text(estimate.lower)} to {unit.text(estimate.upper)}"
+    return "-" if estimate is None else unit.span(estimate.lower, estimate.upper)
 
 
 def _overlap(result: PolicyResult) -> tuple[str, ...]:
@@ -272,8 +273,8 @@ def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
         difference.policy,
         difference.against,
         unit.signed(difference.value),
-        f"{unit.signed(difference.lower or 0)} to {unit.signed(difference.upper or 0)}",
-        f"{unit.signed(lower)} to {unit.signed(upper)}",
+        unit.signed_span(difference.lower, difference.upper),
+        unit.signed_span(lower, upper),
         told,
     )
 

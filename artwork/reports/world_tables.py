@@ -2,6 +2,7 @@
 
 from artwork.compare.world import MOVIELENS, ComparedWorld
 from artwork.console.tables import Sheet, printed
+from artwork.reports.log_tables import SHARES
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season_table import Aged, Mean, Standing
 from bandit.simulation.seasons.truths import HALL
@@ -65,7 +66,7 @@ def targets_sheet(made: ComparedWorld) -> Sheet:
     """Estimators by logging and judged policy."""
     columns = ("logs of", "judged", "truth", *_ACCURACY, *KINDS)
     rows = [
-        (accuracy.logging, accuracy.target, percent(accuracy.truth), *_accuracy(accuracy), *_covered(accuracy))
+        (accuracy.logging, accuracy.target, SHARES.text(accuracy.truth), *_accuracy(accuracy), *_covered(accuracy))
         for accuracy in made.accuracies
         if accuracy.target is not None
     ]
@@ -124,11 +125,6 @@ def verdict_line(made: ComparedWorld) -> str:
     return sentence + (f"; behind it: {', '.join(worse)}" if worse else "")
 
 
-def percent(value: float | None) -> str:
-    """A rate per impression, in percent."""
-    return "-" if value is None else f"{100 * value:.3f}%"
-
-
 def signed(value: Mean, form: str, scale: float = 1.0) -> str:
     """A mean with its standard error."""
     number = form.format(scale * value.mean)
@@ -145,7 +141,7 @@ def _standing(standing: Standing) -> tuple[str, ...]:
         standing.posterior or "-",
         signed(standing.regret, "{:.2f}"),
         signed(standing.behind, "{:+.2f}"),
-        percent(standing.take_rate.mean),
+        SHARES.text(standing.take_rate.mean),
         signed(standing.closed, "{:.1f}%", 100),
         f"{standing.clickbait.mean:.1%}",
         "-" if standing.found_hours is None else f"{standing.found_hours:.0f} h",

@@ -2,7 +2,7 @@
 
 from artwork.bench.kernels.results import Report, Row
 from artwork.bench.targets import MISSED
-from artwork.bench.timing import Spread
+from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
 
@@ -70,12 +70,8 @@ def _spread(spread: Spread | None) -> str:
     size, letter = next(
         ((size, letter) for size, letter in ((1e6, " M"), (1e3, " k")) if spread.median >= size), (1, "")
     )
-    middle, low, high = (_digits(value / size) for value in (spread.median, spread.lowest, spread.highest))
+    middle, low, high = (digits(value / size) for value in (spread.median, spread.lowest, spread.highest))
     return f"{middle}{letter} ({low}–{high})"
-
-
-def _digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _verdict(report: Report) -> str:

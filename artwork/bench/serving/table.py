@@ -3,7 +3,7 @@
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.targets import SATURATED, UNCONFIRMED
-from artwork.bench.timing import Spread
+from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
 CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
@@ -20,7 +20,7 @@ def render(report: Report) -> str:
 def sheets_of(report: Report) -> list[Sheet]:
     """Closed loop, open loop, targets."""
     judged = [
-        (target.what, f"{number(target.found)} {target.unit}", target.required, target.aim, target.verdict)
+        (target.what, f"{digits(target.found)} {target.unit}", target.required, target.aim, target.verdict)
         for target in report.judged
     ]
     return [
@@ -49,7 +49,7 @@ def head(report: Report) -> list[str]:
 def notes(report: Report) -> list[str]:
     """Figures that fill no table."""
     over, start = report.overload, report.start
-    accepted = f"p50 {number(over.accepted_p50_ms)} ms, p99 {number(over.accepted_p99_ms)} ms"
+    accepted = f"p50 {digits(over.accepted_p50_ms)} ms, p99 {digits(over.accepted_p99_ms)} ms"
     refused = f"refused {over.refused_rate:,.0f}/s; answers other than 200 and 503: {over.wrong_statuses}"
     memory = start.resident_megabytes
     resident = "" if memory is None else f", resident {_spread(memory)} MB after look-ups"
@@ -69,11 +69,6 @@ def verdict(report: Report) -> str:
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
 
 
-def number(value: float) -> str:
-    """Three digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def _cores(report: Report) -> str:
     setup = report.setup
     if setup.server_core is None:
@@ -87,7 +82,7 @@ def _closed(case: Case) -> tuple[str, ...]:
     closed = case.closed
     times = (closed.p50_ms, closed.p90_ms, closed.p99_ms, closed.p99_9_ms, closed.max_ms)
     picks = f"{closed.rate.median * case.picks:,.0f}"
-    return (*_who(case), _rate(closed.rate), picks, *(number(time.median) for time in times), f"{closed.from_rows:.1%}")
+    return (*_who(case), _rate(closed.rate), picks, *(digits(time.median) for time in times), f"{closed.from_rows:.1%}")
 
 
 def _open(case: Case) -> tuple[str, ...]:
@@ -112,5 +107,5 @@ def _rate(spread: Spread) -> str:
 
 def _spread(spread: Spread) -> str:
     if spread.lowest == spread.highest:
-        return number(spread.median)
-    return f"{number(spread.median)} ({number(spread.lowest)}–{number(spread.highest)})"
+        return digits(spread.median)
+    return f"{digits(spread.median)} ({digits(spread.lowest)}–{digits(spread.highest)})"
