@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults simulations studies lint bench loadtest lock
+.PHONY: help setup demo test faults simulations studies lint bench loadtest pictures lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -52,6 +52,11 @@ bench: $(READY) ## Time the bandit library on this machine; ARGS="--json" is han
 
 loadtest: $(READY) ## Load the service and judge it against budgets; ARGS="--duration 10s" is handed on
 	@$(BIN)/artwork loadtest $(ARGS)
+
+pictures: $(READY) ## Draw the picture of the README from a run of the demo; two minutes
+	@mkdir -p build
+	$(BIN)/artwork demo --json --workspace build/pictures >build/pictures.json
+	$(BIN)/python docs/images/take_rate.py <build/pictures.json >docs/images/take-rate.svg
 
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)

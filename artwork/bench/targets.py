@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bandit.errors import ArtworkError
+from bandit.errors import BanditError
 
 MISSED: Final = "missed"
 SATURATED: Final = "client saturated"
 UNCONFIRMED: Final = "not confirmed"
 
 
-class WrongAnswerError(ArtworkError):
+class WrongAnswerError(BanditError):
     """A part computes something else than it should, so its speed is not measured."""
 
 

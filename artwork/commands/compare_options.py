@@ -11,10 +11,12 @@ import typer
 from artwork.compare.delays import DELAYS, REPETITIONS
 from artwork.compare.world import MOVIELENS, SCENES, WorldRequest
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.overlap import Thresholds
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.evaluation.targets import LOGGING
+from bandit.policies.deciding import NEW_ARM_IMPRESSIONS
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.studies.delay_table import FULL_STEPS
 from batch.datasets.wheels import default_cache
@@ -99,7 +101,10 @@ class JudgingOptions:
         ),
     ] = _LOG.reward_model
     split: Annotated[float, typer.Option(help="Share of decisions that policies learn from.")] = _LOG.split
-    floor: Annotated[float, typer.Option(help="Share spread over all arms, as deployed.")] = _LOG.floor
+    floor: Annotated[float, typer.Option(help="Share spread over all arms, as deployed.")] = _LOG.floors.floor
+    new_floor: Annotated[
+        float, typer.Option(help=f"Share of each arm of under {NEW_ARM_IMPRESSIONS} impressions, as deployed.")
+    ] = _LOG.floors.new_floor
     level: Annotated[float, typer.Option(help="Of intervals.")] = _SETTINGS.level
     resamples: Annotated[int, typer.Option(min=2, help="Of the quantile of intervals for all together.")] = (
         _SETTINGS.resamples
@@ -245,7 +250,7 @@ def log_request(
         reward=log.reward,
         reward_model=judging.reward_model,
         split=judging.split,
-        floor=judging.floor,
+        floors=Floors(judging.floor, judging.new_floor),
         replay_batch=on_log.replay_batch,
         planned=on_log.planned,
         difference=on_log.difference,
@@ -273,6 +278,7 @@ def world_request(world: str, judging: JudgingOptions, asked: SeasonOptions, set
         arrival_day=usual_arrival(days, explore_days) if asked.arrival_day is None else asked.arrival_day,
         arrival_share=asked.arrival_share,
         floor=judging.floor,
+        new_floor=judging.new_floor,
     )
     return WorldRequest(
         world=world,

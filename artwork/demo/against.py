@@ -9,6 +9,7 @@ from artwork.console.tables import printed
 from artwork.demo.days import FIRST_DAY
 from artwork.reports.live_tables import online_lines, online_sheet
 from bandit.arrays import Bool
+from bandit.deploying import Floors
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation, Settings
 from bandit.hashing import hash_ids
@@ -45,7 +46,7 @@ def judge_offline(workspace: Workspace, config: Config, progress: Progress) -> E
         policies=_words(config),
         posterior=config.posterior,
         reward=config.reward,
-        floor=config.floor,
+        floors=Floors(config.floor, config.new_floor, config.new_arm_impressions),
         settings=_settings(config),
     )
     return compare(request, progress).evaluation

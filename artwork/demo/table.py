@@ -15,13 +15,15 @@ HEADER = (
 
 def line(result: DayResult) -> str:
     """One day."""
-    shares = ", ".join(f"{source} {count / result.impressions:.1%}" for source, count in result.sources.most_common())
+    most = ", ".join(f"{source} {count / result.impressions:.1%}" for source, count in result.sources.most_common(1))
+    rest = 1 - sum(count for _, count in result.sources.most_common(1)) / result.impressions
+    shares = f"{most}, rest {rest:.1%}" if len(result.sources) > 1 else most
     asked = result.p99_ms > 0
-    times = f"{result.p50_ms:8.2f} {result.p99_ms:8.2f}" if asked else f"{'-':>8} {'-':>8}"
+    times = f"{result.p50_ms:6.2f} {result.p99_ms:8.2f}" if asked else f"{'-':>6} {'-':>8}"
     day = FIRST_DAY + timedelta(days=result.day)
     return (
         f"{day}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
-        f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':28.28}{times}"
+        f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':30.30}{times}"
     )
 
 

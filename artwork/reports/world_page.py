@@ -81,6 +81,7 @@ def repeat(request: WorldRequest) -> str:
         "--arrival-day": (season.arrival_day, usual_arrival(season.days, season.explore_days)),
         "--arrival-share": (season.arrival_share, Season().arrival_share),
         "--floor": (season.floor, Season().floor),
+        "--new-floor": (season.new_floor, Season().new_floor),
         "--split": (request.split, usual.split),
         "--reward-model": (request.reward_model, usual.reward_model),
         "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),

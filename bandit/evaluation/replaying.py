@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, is_count, numbered
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.estimate import check_uniform
 from bandit.evaluation.estimators import Terms
@@ -19,6 +20,7 @@ from bandit.evaluation.splitting import in_time
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog
 from bandit.policies import Policy
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.snapshot import hash_base
 
 PURPOSE: Final = "replay"
@@ -50,7 +52,7 @@ def replay_learning(
     batch_size: int,
     *,
     features: npt.ArrayLike | None = None,
-    floor: float = 0.0,
+    floors: Floors | None = None,
     level: float = 0.95,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda _done, _total: None,
@@ -69,7 +71,7 @@ def replay_learning(
         posterior: what its scores come from.
         batch_size: kept impressions between two updates.
         features: of the artworks, (A, f), for the posterior ``shared``.
-        floor: as for ``decide``.
+        floors: that the policy is deployed with; None replays the bare one.
         level: of the interval, which takes kept impressions of one user, or else decision, together.
         seed: of the policy's draws.
         report: told how many impressions are done.
@@ -90,21 +92,21 @@ def replay_learning(
     at = 0
     while at < len(log):
         learned = _learned(log, kept, posterior, features, seed)
-        taken, at = _batch(log, PolicyTarget(policy, learned, floor), uniforms, at, batch_size)
+        taken, at = _batch(log, PolicyTarget(policy, learned, floors), uniforms, at, batch_size)
         kept.append(taken)
         values.append(float(log.rewards[taken].mean()) if len(taken) else None)
         report(at, len(log))
     shown = log.take(np.concatenate(kept))
     rewards = shown.rewards
-    found = _interval(shown, level)
+    interval = _interval(shown, level)
     return Replayed(
         policy.name,
         len(log),
         len(rewards),
         float(rewards.mean()) if len(rewards) else None,
-        found.lower if np.isfinite(found.lower) else None,
-        found.upper if np.isfinite(found.upper) else None,
-        [len(each) for each in kept],
+        interval.lower if np.isfinite(interval.lower) else None,
+        interval.upper if np.isfinite(interval.upper) else None,
+        [len(rows) for rows in kept],
         values,
     )
 
@@ -112,7 +114,7 @@ def replay_learning(
 def _learned(log: ImpressionLog, kept: list[I64], posterior: str, features: npt.ArrayLike | None, seed: int) -> Learned:
     rows = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
     # Before anything is kept no fit has anything to stand on: popularity's prior, the same for all arms, is what is known.
-    return learn(log.take(rows), posterior if len(rows) else "beta", features, seed)
+    return learn(log.take(rows), posterior if len(rows) else WITHOUT_CONTEXT, features, seed)
 
 
 def _batch(log: ImpressionLog, target: PolicyTarget, uniforms: F64, start: int, size: int) -> tuple[I64, int]:

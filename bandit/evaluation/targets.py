@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, real_array
+from bandit.deploying import Deployed, Floors
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table
 from bandit.evaluation.learning import Learned
 from bandit.impressions import ImpressionLog
 from bandit.policies import Policy
-from bandit.policies.base import eligible_rows, share_of_eligible
 from bandit.posterior.base import Scorer
+from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 LOGGING: Final = "logging"
 """The policy that made the log, judged by itself: a check, and what others are compared with."""
@@ -44,35 +45,37 @@ class LoggingPolicy:
 
 
 class PolicyTarget:
-    """One of our policies with what it has learned, as it would be deployed: with a floor.
+    """One of our policies with what it has learned, as it is deployed: with floors and quantised weights.
+
+    Arms count as new by the impressions that were learned from. A title of more arms than a row of the store can hold is never
+    deployed; its probabilities are judged as they are.
 
     Args:
         policy: any of ``bandit.policies``.
         learned: what its scores come from; from another part of the log than it is judged on.
-        floor: share spread over all eligible arms, as in ``decide``; 0 judges the bare policy.
+        floors: that it is deployed with; None judges the bare policy, whose probabilities are not quantised.
         name: its word; the policy's own unless given.
     """
 
-    def __init__(self, policy: Policy, learned: Learned, floor: float = 0.0, name: str = "") -> None:
+    def __init__(self, policy: Policy, learned: Learned, floors: Floors | None = None, name: str = "") -> None:
         self.name = name or policy.name
-        self._policy, self._learned, self._floor = policy, learned, floor
-        self._total = float(learned.shown.sum())
-        self._ready: Callable[[int, int], tuple[Policy, Scorer]] = lru_cache(maxsize=_SCORERS_KEPT)(self._make)
+        self._policy, self._learned, self._floors = policy, learned, floors
+        self._deployed: Callable[[tuple[int, ...]], Deployed] = lru_cache(maxsize=1)(self._deploy)
+        self._scorer: Callable[[int, int], Scorer] = lru_cache(maxsize=_SCORERS_KEPT)(
+            lambda start, stop: learned.scorer(np.arange(start, stop))
+        )
 
     def probabilities(self, log: ImpressionLog, title: int, rows: I64) -> F64:
         """See ``Target``."""
         start, stop = log.title_starts[title : title + 2].tolist()
-        policy, scorer = self._ready(start, stop)
-        eligible = log.eligible_of(title, rows)
-        p = policy.probabilities(scorer.scores(log.contexts[rows]), eligible)
-        if self._floor == 0:
-            return p
-        able = eligible_rows(p.shape, eligible)
-        return np.asarray((1 - self._floor) * p + self._floor * share_of_eligible(able))
+        deployed, eligible = self._deployed(tuple(log.title_starts.tolist())), log.eligible_of(title, rows)
+        scores = self._scorer(start, stop).scores(log.contexts[rows])
+        if self._floors is None or stop - start > MAX_ARMS:
+            return deployed.probabilities(title, scores, eligible)
+        return deployed.weights(title, scores, eligible) / TOTAL_WEIGHT
 
-    def _make(self, start: int, stop: int) -> tuple[Policy, Scorer]:
-        shown = float(self._learned.shown[start:stop].sum())
-        return self._policy.for_title(shown, self._total), self._learned.scorer(np.arange(start, stop))
+    def _deploy(self, starts: tuple[int, ...]) -> Deployed:
+        return Deployed(self._policy, self._learned.shown, starts, self._floors)
 
 
 class TableTarget:

@@ -15,6 +15,8 @@ from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
 
 FLOOR = 0.02
 NEW_FLOOR = 0.05
+NEW_ARM_IMPRESSIONS = 100
+"""Impressions below which an arm is new."""
 _SUM_TOLERANCE = 1e-6
 
 

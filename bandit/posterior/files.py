@@ -1,4 +1,4 @@
-"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is told as our error, with the path."""
+"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is an ``InputError`` with the path."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def save_arrays(path: Path | str, arrays: dict[str, Any]) -> None:
     target = _path_of(path)
     if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):  # noqa: PTH112
         raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
     behind = Path(os.path.realpath(target)) if os.path.islink(target) else target  # noqa: PTH114 - a link stays a link
     with replace_file(behind, mode=None) as temporary, temporary.open("wb") as file:
@@ -95,7 +95,7 @@ def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     """
     array = real_array(name, file[name])
     if array.ndim != len(sizes) or any(
-        size not in (None, found) for size, found in zip(sizes, array.shape, strict=True)
+        size not in (None, length) for size, length in zip(sizes, array.shape, strict=True)
     ):
         wanted = ", ".join("any" if size is None else str(size) for size in sizes)
         raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}); train again")

@@ -178,7 +178,7 @@ class World:
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError as error:
             raise InputError(
-                f"{path} is missing: this workspace has no simulated world; make one by `artwork data`"
+                f"{path} is missing, and with it the simulated world; correct the path, or make it"
             ) from error
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not a simulated world ({error}); make the workspace again") from error
@@ -201,7 +201,7 @@ def _logistic(logits: F64) -> F64:
 
 def _by_title(titles: I64) -> Iterator[tuple[int, I64]]:
     order = np.argsort(titles, kind="stable")
-    found, starts = np.unique(titles[order], return_index=True)
-    stops = [*starts[1:], len(order)][: len(found)]
-    for title, start, stop in zip(found, starts, stops, strict=True):
+    present, starts = np.unique(titles[order], return_index=True)
+    stops = [*starts[1:], len(order)][: len(present)]
+    for title, start, stop in zip(present, starts, stops, strict=True):
         yield int(title), order[start:stop]

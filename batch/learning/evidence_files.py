@@ -1,4 +1,4 @@
-"""Evidence on disk: one file a day and kind, each with the digest of what it was made from."""
+"""Evidence on disk: one file per day and kind, each with the digest of what it was made from."""
 
 from pathlib import Path
 from typing import Any

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bandit.errors import InputError, blaming
+from bandit.deploying import Floors
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation import (
     Evaluation,
     Gathering,
@@ -28,6 +29,7 @@ from bandit.evaluation import (
 from bandit.evaluation.reward_models import FOLDS
 from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from batch.executors import Progress
 from batch.logs.columns import Columns, read_columns
 from batch.logs.contexts import MISSING, REFUSE
@@ -77,7 +79,7 @@ class Request:
     folds: int = FOLDS
     split: float = USUAL_SPLIT
     split_at: date | None = None
-    floor: float = 0.02
+    floors: Floors = field(default_factory=Floors)
     replay_batch: int = 0
     planned: bool = False
     difference: float | None = None
@@ -95,8 +97,9 @@ class Request:
         check_split(self.split)
         if self.split_at is not None and self.split != USUAL_SPLIT:
             raise InputError("--split and --split-at both say what is learned from; leave one out")
-        if not 0 <= self.floor <= MOST_FLOOR:
-            raise InputError(f"the floor is {self.floor!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
+        for name, share in (("floor", self.floors.floor), ("new floor", self.floors.new_floor)):
+            if not 0 <= share <= MOST_FLOOR:
+                raise InputError(f"the {name} is {share!r}, expected a share between 0 and {MOST_FLOOR}, as deployed")
         if self.difference is None:
             for flag, is_given in (
                 ("--impressions-a-day", self.impressions_a_day is not None),
@@ -137,6 +140,7 @@ class Compared:
     posterior: str
     reward_model: str
     floor: float
+    new_floor: float
     seed: int
     evaluation: Evaluation
     replayed: list[Replayed]
@@ -167,7 +171,7 @@ def compare(request: Request, report: Progress) -> Compared:
     report("learning", 1, steps)
     parts = _parts(data, request, any(each.learns for each in wanted))
     learned_from, judged_by = parts.learned_from, parts.judged_by
-    targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floor)
+    targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floors)
     report("fitting the reward model", 2, steps)
     model = parse_reward_model(request.reward_model, data.features)
     fitted = None if model is None else cross_fit(model, judged_by, request.folds, request.settings.seed)
@@ -200,7 +204,8 @@ def compare(request: Request, report: Progress) -> Compared:
         days=data.days,
         posterior=request.posterior,
         reward_model=request.reward_model,
-        floor=request.floor,
+        floor=request.floors.floor,
+        new_floor=request.floors.new_floor,
         seed=request.settings.seed,
         evaluation=evaluation,
         replayed=replayed,
@@ -231,14 +236,14 @@ def read_log(request: Request) -> LoggedData:
 
 def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Progress) -> Replayed:
     assert wanted.policy is not None  # noqa: S101 - others were refused
-    with blaming(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
+    with user_code_errors(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
         return replay_learning(
             data.log,
             wanted.policy,
-            request.posterior if wanted.policy.contextual else "beta",
+            request.posterior if wanted.policy.contextual else WITHOUT_CONTEXT,
             request.replay_batch,
             features=data.features,
-            floor=request.floor,
+            floors=request.floors,
             level=request.settings.level,
             seed=request.settings.seed,
             report=partial(report, f"replaying {wanted.word}"),

@@ -1,6 +1,6 @@
 """The application with its front door: what every call of the interface passes before FastAPI sees it.
 
-In this order: the bound on requests in progress, the key, the length of the query; then the short way of a look-up
+In this order: the bound on requests in progress, the key, the length of the query; then the fast path of a look-up
 (``service.http.hot_path``), and FastAPI for everything else. FastAPI's own stack costs more than a look-up does.
 """
 
@@ -72,7 +72,7 @@ def _refusal(service: Service, scope: Scope) -> Response | None:
 
 
 def _states_body(scope: Scope) -> bool:
-    """Whether the request says that it has a body, which only the long way measures."""
+    """Whether the request says that it has a body, which only the slow path measures."""
     for name, _ in scope["headers"]:  # noqa: SIM110 - any() takes three times as long, for every look-up
         if name == b"content-length":
             return True
@@ -80,7 +80,7 @@ def _states_body(scope: Scope) -> bool:
 
 
 async def _answered_plainly(service: Service, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Take the short way, where the request is one for it; FastAPI counts and times what it is not."""
+    """Take the fast path, if the request qualifies; FastAPI counts and times the others."""
     serving = service.poller.serving
     if serving is None or scope["method"] != "GET" or _states_body(scope):
         return False

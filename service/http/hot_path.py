@@ -1,9 +1,9 @@
-"""The short way of a look-up through the application.
+"""The fast path of a look-up through the application.
 
 A look-up that is written plainly (no percent-encoding, every id and parameter in order, a title that is known) is answered
-here, before FastAPI's middleware, routing, dependencies and models. Whatever else comes goes the long way
+here, before FastAPI's middleware, routing, dependencies and models. Whatever else comes takes the slow path
 (``service.http.routes``), which checks it, names what is wrong and answers what is right with the same ``LookUp``. So there is
-one set of limits, the declared one, and this way only has to take less than they allow.
+one set of limits, the declared one, and the fast path only has to accept no more than they allow.
 """
 
 import re

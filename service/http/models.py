@@ -1,4 +1,4 @@
-"""The bodies of the HTTP interface, for its documentation. Answers are written from ``ServedPick`` directly."""
+"""The bodies of the HTTP interface, for its documentation. Answers are put together by ``service.lookup.answers``."""
 
 from typing import Any, Literal
 

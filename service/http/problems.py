@@ -137,8 +137,11 @@ def key_refused(status: int, scope: str) -> Response:
 
 
 def overloaded(limit: int) -> Response:
-    """503 for a request beyond the ``limit`` of those in progress."""
-    detail = f"This worker answers {limit} requests at a time and has as many. Ask again in a second."
+    """503 for a request that a worker refuses because of those in progress: ``limit`` at most, a quarter while it refuses."""
+    detail = (
+        f"This worker has as many requests in progress as it takes: at most {limit}, a quarter of that while an overload"
+        " lasts. Ask again in a second."
+    )
     return problem(503, detail, "overloaded", headers={"Retry-After": "1"})
 
 

@@ -1,4 +1,4 @@
-"""The two look-ups as FastAPI knows them: what OpenAPI tells, and the long way for whatever is not plain."""
+"""The two look-ups as FastAPI knows them: what OpenAPI tells, and the slow path for whatever is not plain."""
 
 from typing import Annotated
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import silent
+from make_impressions import silent
 from shell import assert_refused, call
 
 from artwork.compare.tasks import repeat

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from drawn import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, shorten
 from shell import assert_refused, call, runtime_folder
 
 from batch.workspace.workspace import Workspace

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 from debian_redis import needs_redis_server, redis_server
-from drawn import make_generation
 from faults import running_service, short_folder, until
+from make_impressions import make_generation
 from shell import call
 
 from artwork.bench.testbed.store_fixture import StoreFixture, publish

@@ -1,4 +1,4 @@
-"""The short way of a look-up and the long one: what the short way takes, both answer alike."""
+"""The fast path of a look-up and the slow one: what the fast path takes, both answer alike."""
 
 import asyncio
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def client() -> Iterator[Client]:
 
 
 def taken(service: Service, url: str) -> bytes | None:
-    """The body that the short way gives, or None where it hands the request on."""
+    """The body that the fast path gives, or None where it hands the request on."""
     path, _, query = url.partition("?")
     scope: Any = {"raw_path": path.encode(), "query_string": query.encode()}
     assert service.poller.serving is not None
@@ -69,26 +69,26 @@ def taken(service: Service, url: str) -> bytes | None:
     return None if answer is None else answer[1]
 
 
-def long_way(client: Client, url: str) -> Any:
+def slow_path(client: Client, url: str) -> Any:
     """The answer of FastAPI's route, which gets what is percent-encoded."""
     return client.get(url.replace("/users/", "/%75sers/", 1))
 
 
 @pytest.mark.parametrize("url", PLAIN)
-def test_what_is_plain_is_answered_the_short_way_as_the_long_way_would(client: Client, url: str) -> None:
+def test_what_is_plain_is_answered_by_the_fast_path_as_by_the_slow_path(client: Client, url: str) -> None:
     body = taken(client.service, url)
     assert body is not None
-    assert body == client.get(url).content == long_way(client, url).content
+    assert body == client.get(url).content == slow_path(client, url).content
 
 
 @pytest.mark.parametrize("url", NOT_PLAIN)
-def test_what_is_right_but_not_plain_is_answered_the_long_way(client: Client, url: str) -> None:
+def test_what_is_right_but_not_plain_is_answered_the_slow_path(client: Client, url: str) -> None:
     assert taken(client.service, url) is None
     assert client.get(url).status_code == 200
 
 
 @pytest.mark.parametrize(("url", "status"), WRONG, ids=[url[:60] for url, _ in WRONG])
-def test_what_is_wrong_is_refused_by_the_long_way(client: Client, url: str, status: int) -> None:
+def test_what_is_wrong_is_refused_by_the_slow_path(client: Client, url: str, status: int) -> None:
     assert taken(client.service, url) is None
     problem_of(client.get(url), status)
 
@@ -98,7 +98,7 @@ PARTS = st.tuples(st.sampled_from(("title_id", "country", "device", "hour", "oth
 
 
 @given(st.one_of(st.sampled_from(("ann", "cold")), st.text(max_size=66)), st.lists(PARTS, max_size=5))
-def test_whatever_the_short_way_takes_the_long_way_answers_alike(
+def test_whatever_the_fast_path_takes_the_slow_path_answers_alike(
     client: Client, user_id: str, parts: list[tuple[str, str]]
 ) -> None:
     query = "&".join(f"{name}={quote(value, safe='~')}" for name, value in parts)
@@ -106,7 +106,7 @@ def test_whatever_the_short_way_takes_the_long_way_answers_alike(
         url = f"/v1/users/{quote(user_id, safe='~')}/{end}?{query}"
         body = taken(client.service, url)
         if body is not None:
-            answer = long_way(client, url)
+            answer = slow_path(client, url)
             assert (answer.status_code, answer.content) == (200, body)
 
 

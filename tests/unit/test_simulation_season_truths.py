@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from seasons import contender, played, scene, season
 
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation import PolicyTarget, Settings, Thresholds, learn, split_in_time
 from bandit.simulation.seasons.contender import Contender, contenders_of
@@ -43,7 +44,7 @@ def test_the_truth_of_uniform_is_the_worlds_uniform_mean_on_the_judged_visits() 
 def test_the_truth_of_a_policy_is_what_its_probabilities_are_worth() -> None:
     made = logged("uniform")
     first, second = split_in_time(made.log, 0.5)
-    target = PolicyTarget(contender("greedy").policy, learn(first, "linear"), 0.02)
+    target = PolicyTarget(contender("greedy").policy, learn(first, "linear"), Floors())
     users, total = made.users_of(second), 0.0
     for title, rows in second.by_title():
         p = target.probabilities(second, title, rows)

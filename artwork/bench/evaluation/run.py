@@ -13,10 +13,10 @@ from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
 from artwork.bench.machine import Machine, this_machine
 from artwork.bench.targets import Judged, Limit
 from artwork.bench.timing import Spread
+from bandit.deploying import Floors
 from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.impressions import ImpressionLog
-from bandit.policies.deciding import FLOOR
 from bandit.simulation.studies import adaptive_coverage, trust
 from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
 from bandit.simulation.studies.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
@@ -164,7 +164,7 @@ def _elapsed(log: ImpressionLog) -> float:
     began = time.perf_counter()
     learned_from, judged_by = split_in_time(log, 0.5)
     data = LoggedData(log, "drawn", [str(arm) for arm in range(log.n_arms)])
-    targets = targets_of(parse_policies(POLICIES), data, learned_from, judged_by, "linear", FLOOR)
+    targets = targets_of(parse_policies(POLICIES), data, learned_from, judged_by, "linear", Floors())
     model = cross_fit(PosteriorModel("linear"), judged_by)
     samples = dict(zip((each.name for each in targets), samples_of(judged_by, targets, model), strict=True))
     evaluate(samples, Settings(resamples=RESAMPLES), judged_by.n_eligible, judged_by.batches)

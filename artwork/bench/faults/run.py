@@ -21,8 +21,8 @@ from artwork.bench.testbed.service_process import running_service
 from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
 from bandit.errors import SurroundingsError
 from batch.executors import Progress
+from loadtest.boundary import RunError
 from loadtest.driver.open_loop import Load, drive
-from loadtest.errors import RunError
 
 REQUESTS: Final = 20_000
 """Different requests; then they begin again."""

@@ -7,10 +7,10 @@ from artwork.bench.serving.contenders import Contender
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
+from loadtest.boundary import RunError
 from loadtest.driver import ceiling
-from loadtest.driver.null_server import null_server
+from loadtest.driver.ceiling import null_server
 from loadtest.driver.open_loop import Drive, Load, drive
-from loadtest.errors import RunError
 
 OPEN_CONNECTIONS: Final = 64
 PERSONALIZED: Final = '"source":"personalized"'

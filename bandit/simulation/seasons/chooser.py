@@ -6,11 +6,13 @@ from typing import Final
 import numpy as np
 
 from bandit.arrays import F64, I64, U16, U64, Bool
+from bandit.deploying import Deployed
 from bandit.evaluation.learning import Learned, learn
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
-from bandit.policies import Uniform, quantise
+from bandit.policies import Uniform
 from bandit.policies.base import share_of_eligible
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import there_at
 from bandit.simulation.seasons.contender import Contender
@@ -27,12 +29,13 @@ _USERS_AT_A_TIME = 2048  # joint draws of 256 for 20 arms take 84 MB
 class Known:
     """What is known at a refresh.
 
-    ``learned`` is None where nothing will ask for it, ``shown`` (A,) the impressions so far, ``there`` (A,) the arms that can be
-    shown, ``states`` (n,) the keyed hash of each user's draws.
+    ``learned`` is None where nothing will ask for it, ``deployed`` the contender's policy and ``exploring`` the uniform one,
+    ``there`` (A,) the arms that can be shown, ``states`` (n,) the keyed hash of each user's draws.
     """
 
     learned: Learned | None
-    shown: F64
+    deployed: Deployed
+    exploring: Deployed
     there: Bool
     states: U64
 
@@ -56,9 +59,14 @@ class Chooser:
     def refresh(self, refresh: int, log: ImpressionLog) -> None:
         """Learn from all impressions so far; what no later pick is made of is given up."""
         season = self._season
+        shown = np.bincount(log.arms, minlength=log.n_arms).astype(np.float64)
+        starts = self._scene.starts.tolist()
+        policies = (self._contender.policy, Uniform())
+        deployed, exploring = (Deployed(policy, shown, starts, season.floors(policy)) for policy in policies)
         self._known[refresh] = Known(
             learned=self._learned(refresh, log) if refresh + season.oldest >= season.first_live else None,
-            shown=np.bincount(log.arms, minlength=log.n_arms).astype(np.float64),
+            deployed=deployed,
+            exploring=exploring,
             there=there_at(self._scene, season, self._late, refresh),
             states=hash_users(PURPOSE, self._seed, refresh, self._words),
         )
@@ -73,15 +81,12 @@ class Chooser:
             refresh: the posterior, the arms that can be shown and those that are new are as they were then.
             explores: under uniform instead of the contender's policy.
         """
-        known, season = self._known[refresh], self._season
-        arms = slice(*self._scene.starts[title : title + 2].tolist())
-        there = known.there[arms]
-        new = there & (known.shown[arms] < season.new_arm_impressions)
+        known = self._known[refresh]
+        there = known.there[slice(*self._scene.starts[title : title + 2].tolist())]
         if explores or isinstance(self._contender.policy, Uniform):
-            # New arms have their 1/k already; with more, the log would not be one under uniform, which replay asks for.
             p = share_of_eligible(np.broadcast_to(there, (len(users), len(there))))
-            return quantise(p, there, None, season.floor)
-        return quantise(self._probabilities(known, title, users, there), there, new, season.floor, season.new_floor)
+            return known.exploring.quantised(title, p, there)
+        return known.deployed.quantised(title, self._probabilities(known, title, users, there), there)
 
     def hashes(self, title: int, users: I64, refresh: int) -> U64:
         """The keyed hash that each user's pick for a title is drawn by at a refresh, (n,)."""
@@ -89,17 +94,16 @@ class Chooser:
 
     def _learned(self, refresh: int, log: ImpressionLog) -> Learned:
         # Before anything was shown no fit has anything to stand on: popularity's prior, the same for all, is what is known.
-        kind = self._contender.kind if len(log) else "beta"
+        kind = self._contender.kind if len(log) else WITHOUT_CONTEXT
         return learn(log, kind, self._scene.features, hash_base(JOINT, self._seed, refresh))
 
     def _probabilities(self, known: Known, title: int, users: I64, there: Bool) -> F64:
         assert known.learned is not None  # noqa: S101 - every refresh that is asked for was learned at
         start, stop = self._scene.starts[title : title + 2].tolist()
-        now = self._contender.policy.for_title(float(known.shown[start:stop].sum()), float(known.shown.sum()))
         # A scorer takes 0.1 ms, and is not kept: those of all refreshes that still matter would take more than all else.
         contexts, scorer = self._scene.contexts[users], known.learned.scorer(np.arange(start, stop))
         parts = [
-            now.probabilities(scorer.scores(contexts[first : first + _USERS_AT_A_TIME]), there)
+            known.deployed.probabilities(title, scorer.scores(contexts[first : first + _USERS_AT_A_TIME]), there)
             for first in range(0, len(users), _USERS_AT_A_TIME)
         ]
         return np.concatenate(parts)

@@ -7,9 +7,11 @@ from typing import Final
 import numpy as np
 
 from bandit.arrays import I64, is_count, is_number
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.hashing import hash_users
-from bandit.policies.deciding import FLOOR, NEW_FLOOR
+from bandit.policies import Policy, Uniform
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 
 HOURS_A_DAY: Final = 24
 STAGGER: Final = "season-stagger"
@@ -54,13 +56,21 @@ class Season:
     arrival_share: float = 0.2
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
-    new_arm_impressions: int = 100
+    new_arm_impressions: int = NEW_ARM_IMPRESSIONS
 
     def __post_init__(self) -> None:
         self._check_days()
         self._check_cadences()
         self._check_ages()
         self._check_shares()
+
+    def floors(self, policy: Policy) -> Floors:
+        """What every artwork is shown at least under a policy.
+
+        Under uniform new ones have their 1/k already; with more, the log would not be one under uniform, which replay asks for.
+        """
+        new_floor = 0.0 if isinstance(policy, Uniform) else self.new_floor
+        return Floors(self.floor, new_floor, self.new_arm_impressions)
 
     @property
     def refreshes(self) -> int:

@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table, and what was found wanting; ``judged`` only at full size, with δ = 1 and another delay among the delays."""
+    """The table, and what failed; ``judged`` only at full size, with δ = 1 and another delay among the delays."""
 
     world: str
     steps: int

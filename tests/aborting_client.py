@@ -14,7 +14,7 @@ from artwork.bench.testbed.store_fixture import StoreFixture
 _RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST instead of FIN
 
 
-class RudeClient:
+class AbortingClient:
     """Asks one or two pipelined look-ups at a time, of random users; checks every answer that it stays for."""
 
     def __init__(self, address: str, ground: StoreFixture, chance: random.Random) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.comparing import as_lines, compare, read_report
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
+from loadtest.comparison import as_lines, compare, read_report
 
 
 def report(p99_ms: float = 2.0, rate: float = 500.0, **figures: Any) -> dict[str, Any]:

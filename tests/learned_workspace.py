@@ -17,7 +17,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class House:
+class LearnedWorkspace:
     """A workspace that has learned from explore data, its embedded store, and a way to read everything by HTTP."""
 
     loop: Loop

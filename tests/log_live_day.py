@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 import polars as pl
-from drawn import draw_impressions
+from make_impressions import draw_impressions
 
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.workspace.generations import folder_of

@@ -26,7 +26,7 @@ def checked_indices(name: str, one: str, values: npt.ArrayLike, size: int, count
     if array.ndim != 1 or len(array) != (len(array) if count is None else count):
         expected = "m" if count is None else count
         raise InputError(
-            f"{name} are {array.shape} {array.dtype}, expected ({expected},) integers: one {one} an impression"
+            f"{name} are {array.shape} {array.dtype}, expected ({expected},) integers: one {one} per impression"
         )
     if len(array) and not (array.min() >= 0 and array.max() < size):
         row = int(((array < 0) | (array >= size)).argmax())
@@ -59,7 +59,7 @@ def checked_rewards(rewards: npt.ArrayLike, count: int) -> F64:
     """Rewards in any unit as (m,) float64.
 
     Raises:
-        InputError: there is not one an impression, or one is no number, not finite, or beyond 1e50.
+        InputError: there is not one per impression, or one is no number, not finite, or beyond 1e50.
     """
     array = real_column("rewards", rewards, count)
     if count and not (array.min() >= -MOST_REWARD and array.max() <= MOST_REWARD):  # NaN is neither
@@ -73,7 +73,7 @@ def checked_takes(rewards: npt.ArrayLike, count: int, model: str) -> F64:
     """Rewards in [0, 1] as (m,) float64, of a ``model`` that has no others.
 
     Raises:
-        InputError: there is not one an impression, or one is no number or outside [0, 1].
+        InputError: there is not one per impression, or one is no number or outside [0, 1].
     """
     array = real_column("rewards", rewards, count)
     if count and not (array.min() >= 0 and array.max() <= 1):
@@ -96,10 +96,10 @@ def checked_contexts(contexts: npt.ArrayLike, n_features: int | None = None, cou
     if (
         array.ndim != 2
         or not array.shape[1]
-        or any(size not in {None, found} for size, found in zip(shape, array.shape, strict=True))
+        or any(size not in {None, length} for size, length in zip(shape, array.shape, strict=True))
     ):
         m, d = "n" if count is None else count, "d" if n_features is None else n_features
-        raise InputError(f"contexts have the shape {array.shape}, expected ({m}, {d}): a row an impression")
+        raise InputError(f"contexts have the shape {array.shape}, expected ({m}, {d}): a row per impression")
     with np.errstate(all="ignore"):  # one product says it of all features, in 0.6 of the time that their sum takes
         small = float(np.vdot(array, array)) <= MOST_FEATURE**2
         wrong = None if small else ~(np.abs(array) <= MOST_FEATURE)
@@ -132,7 +132,7 @@ def checked_impressions(
     x = checked_contexts(contexts, n_features)
     rows = checked_arms(arms, n_arms)
     if len(rows) != len(x):
-        raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each an impression")
+        raise InputError(f"there are {len(x)} contexts and {len(rows)} arms, expected one of each per impression")
     r = checked_takes(rewards, len(x), of_takes) if of_takes else checked_rewards(rewards, len(x))
     return Impressions(x, rows, r)
 
@@ -148,7 +148,7 @@ def checked_segments(segments: npt.ArrayLike | None, n_segments: int, count: int
             return None
         raise InputError(
             f"contexts are {'None' if segments is None else 'given'} and the posterior has {n_segments} segments;"
-            " pass a segment an impression where there are segments, and None where there are none"
+            " pass a segment per impression where there are segments, and None where there are none"
         )
     return checked_indices("segments", "segment", segments, n_segments, count)
 
@@ -273,12 +273,12 @@ def real_column(name: str, values: npt.ArrayLike, count: int | None = None) -> F
     """Numbers of impressions as (m,) float64, ``count`` of them if given.
 
     Raises:
-        InputError: they are no numbers, or there is not one an impression.
+        InputError: they are no numbers, or there is not one per impression.
     """
     array = real_array(name, values)
     if array.ndim != 1 or len(array) != (len(array) if count is None else count):
         expected = "m" if count is None else count
-        raise InputError(f"{name} have the shape {array.shape}, expected ({expected},): one an impression")
+        raise InputError(f"{name} have the shape {array.shape}, expected ({expected},): one per impression")
     return array
 
 
@@ -286,9 +286,9 @@ def integer_column(name: str, values: npt.ArrayLike, count: int) -> I64:
     """Whole numbers of impressions as (m,) int64.
 
     Raises:
-        InputError: they are no whole numbers, or there is not one an impression.
+        InputError: they are no whole numbers, or there is not one per impression.
     """
     array = integer_array(name, values)
     if array.shape != (count,):
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) integers: one an impression")
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) integers: one per impression")
     return array

@@ -3,8 +3,8 @@ from random import Random
 
 import pytest
 
-from loadtest.asking import Asking, load_of
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
+from loadtest.look_ups import LookUps, make_load
 from loadtest.targets import Targets, asking_users, make_targets
 
 USERS = tuple(f"u{rank}" for rank in range(1, 101))
@@ -27,7 +27,7 @@ def test_in_a_fallback_scenario_nobody_is_known(targets: Targets) -> None:
 
 
 def test_each_request_is_whole_and_expects_its_own_user(targets: Targets) -> None:
-    load = load_of(HOST, targets, Asking(), 100.0, 1.0)
+    load = make_load(HOST, targets, LookUps(), 100.0, 1.0)
     assert load.expected is not None
     for request, expected in zip(load.requests[:100], load.expected, strict=False):
         path = request.split(b" ")[1].decode()
@@ -36,12 +36,12 @@ def test_each_request_is_whole_and_expects_its_own_user(targets: Targets) -> Non
 
 
 def test_only_known_titles_are_asked_for(targets: Targets) -> None:
-    load = load_of(HOST, targets, Asking(), 100.0, 1.0)
+    load = make_load(HOST, targets, LookUps(), 100.0, 1.0)
     assert {request.split(b"/")[5].decode() for request in load.requests} == set(TITLES)
 
 
 def test_the_share_of_pages_is_kept_and_each_has_different_titles(targets: Targets) -> None:
-    load = load_of(HOST, targets, Asking(page_share=0.5), 100.0, 1.0)
+    load = make_load(HOST, targets, LookUps(page_share=0.5), 100.0, 1.0)
     pages = [request.split(b" ")[1].split(b"title_id=")[1:] for request in load.requests if b"title_id=" in request]
     assert len(pages) / len(load.requests) == pytest.approx(0.5, abs=0.02)
     assert {len(titles) for titles in pages} == {40}
@@ -49,10 +49,10 @@ def test_the_share_of_pages_is_kept_and_each_has_different_titles(targets: Targe
 
 
 def test_a_key_goes_with_every_request(targets: Targets) -> None:
-    load = load_of(HOST, targets, Asking(key="secret"), 100.0, 1.0)
+    load = make_load(HOST, targets, LookUps(key="secret"), 100.0, 1.0)
     assert all(b"\r\nAuthorization: Bearer secret\r\n" in request for request in load.requests)
 
 
 def test_an_address_of_tls_is_refused(targets: Targets) -> None:
     with pytest.raises(InputError, match="plain HTTP only"):
-        load_of("https://example.org", targets, Asking(), 100.0, 1.0)
+        make_load("https://example.org", targets, LookUps(), 100.0, 1.0)

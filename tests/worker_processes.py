@@ -29,7 +29,7 @@ def until(what: Callable[[], bool], hope: str) -> None:
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerProcesses:
     """A running service."""
 
     process: subprocess.Popen[str]
@@ -52,7 +52,7 @@ class Crew:
 
 
 @contextmanager
-def serving(workers: int, *words: str) -> Iterator[Crew]:
+def serving(workers: int, *words: str) -> Iterator[WorkerProcesses]:
     """``artwork serve`` on a free port, ready; stopped at the end of the block, if it still runs."""
     command = ["serve", "--port", "0", "--workers", str(workers), "--json", *words]
     with artwork_started(*command, ARTWORK_REDIS_URL=NO_STORE) as process:
@@ -60,7 +60,7 @@ def serving(workers: int, *words: str) -> Iterator[Crew]:
             assert process.stdout is not None
             text = "".join(iter(process.stdout.readline, "}\n"))
             assert text, f"the service ended with {process.wait()}"
-            yield Crew(process, int(json.loads(text + "}")["url"].rpartition(":")[2]))
+            yield WorkerProcesses(process, int(json.loads(text + "}")["url"].rpartition(":")[2]))
         finally:
             process.terminate()
             process.communicate(timeout=HANG_SECONDS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
 
 MARGIN: Final = 0.2
 """Share by which a figure may be worse: on shared machines, figures of one program drift by tens of percent from day to day."""
@@ -98,12 +98,12 @@ def _change(name: str, before: float, now: float, margin: float) -> Change:
 def _figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Figures under dotted names; scenarios by theirs. Lists whose length differs from run to run stay out."""
     if isinstance(value, Mapping):
-        for key, each in value.items():
+        for key, figure in value.items():
             if key not in {"checks", "steps", "faults"}:
-                yield from _figures(each, f"{name}.{key}" if name else key)
+                yield from _figures(figure, f"{name}.{key}" if name else key)
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _figures(each, f"{name}.{each['name']}")
+        for scenario in value:
+            yield from _figures(scenario, f"{name}.{scenario['name']}")
     else:
         yield name, value
 

@@ -1,0 +1,73 @@
+"""A policy as it is deployed: what the job draws by, what a simulated season shows, and what a log judges.
+
+Policy and scores give probabilities; floors and quantised weights make of them what is drawn, and what is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit.arrays import F64, U16, Bool
+from bandit.policies import Policy, quantise
+from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
+from bandit.scores import Scores
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What is shown at least: ``floor`` is shared by all arms, ``new_floor`` goes to each of under ``new_arm_impressions``."""
+
+    floor: float = FLOOR
+    new_floor: float = NEW_FLOOR
+    new_arm_impressions: float = NEW_ARM_IMPRESSIONS
+
+
+class Deployed:
+    """A policy in front of a catalogue, at one moment.
+
+    Args:
+        policy: any of ``bandit.policies``; one that decays does so by a title's impressions.
+        shown: impressions of each arm so far, (A,).
+        starts: the first arm of each title and the number of arms, (t + 1,).
+        floors: that it is deployed with.
+
+    >>> from bandit.policies import Greedy
+    >>> from bandit.scores import Moments
+    >>> deployed = Deployed(Greedy(), np.array([500, 20]), [0, 2])
+    >>> deployed.weights(0, Moments(np.array([[0.3, 0.1]]), np.ones((1, 2))))
+    array([[61602,  3933]], dtype=uint16)
+    """
+
+    def __init__(
+        self, policy: Policy, shown: npt.NDArray[np.number], starts: Sequence[int], floors: Floors | None = None
+    ) -> None:
+        self._policy, self._shown, self._starts = policy, shown, starts
+        self._total = float(shown.sum())
+        self.floors = floors or Floors()
+
+    def policy(self, title: int) -> Policy:
+        """The policy as it stands for a title."""
+        return self._policy.for_title(float(self._shown[self._arms(title)].sum()), self._total)
+
+    def new(self, title: int) -> Bool:
+        """Which arms of a title have few impressions yet, (k,)."""
+        return np.asarray(self._shown[self._arms(title)] < self.floors.new_arm_impressions)
+
+    def probabilities(self, title: int, scores: Scores, eligible: Bool | None = None) -> F64:
+        """The probability of each arm of a title before floors, (n, k); ``eligible`` is (k,) or (n, k)."""
+        return self.policy(title).probabilities(scores, eligible)
+
+    def weights(self, title: int, scores: Scores, eligible: Bool | None = None) -> U16:
+        """The weight of each arm of a title, (n, k), rows adding up to 65535: weight / 65535 is the propensity."""
+        return self.quantised(title, self.probabilities(title, scores, eligible), eligible)
+
+    def quantised(self, title: int, probabilities: F64, eligible: Bool | None = None) -> U16:
+        """Probabilities of a title's arms (n, k) with floors, as weights."""
+        return quantise(probabilities, eligible, self.new(title), self.floors.floor, self.floors.new_floor)
+
+    def _arms(self, title: int) -> slice:
+        return slice(int(self._starts[title]), int(self._starts[title + 1]))
