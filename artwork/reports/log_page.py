@@ -25,10 +25,10 @@ from artwork.reports.log_tables import (
     values_sheet,
     verdict_line,
 )
-from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
 from bandit.evaluation import Difference, Evaluation
-from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
-from batch.offline.compare import Compared, Request
+from bandit.evaluation.results import Curve, PolicyResult
+from batch.offline.compare import Compared
 from batch.offline.online import OnlinePair
 from batch.offline.side_by_side import SideBySide
 
@@ -52,12 +52,12 @@ If the logging policy kept learning, its decisions depend on each other from one
 """.strip().split("\n\n")
 
 
-def write(made: Compared, request: Request, path: Path) -> None:
-    """Write the page."""
-    write_page(path, rendered(made, request))
+def write(made: Compared, again: str, path: Path) -> None:
+    """Write the page; ``again`` is the command that makes the same."""
+    write_page(path, rendered(made, again))
 
 
-def rendered(made: Compared, request: Request) -> str:
+def rendered(made: Compared, again: str) -> str:
     """The whole page."""
     evaluation = made.evaluation
     refusals = refusal_lines(evaluation)
@@ -74,7 +74,7 @@ def rendered(made: Compared, request: Request) -> str:
         (
             "What was run",
             listing([*head_lines(made), *tuned_lines(evaluation)])
-            + f"<p>To repeat it: <code>{escape(repeat(made, request))}</code></p>",
+            + f"<p>To repeat it: <code>{escape(again)}</code></p>",
         ),
     ]
     parts = [
@@ -83,42 +83,6 @@ def rendered(made: Compared, request: Request) -> str:
         *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
     ]
     return page("artwork compare", parts)
-
-
-def repeat(made: Compared, request: Request) -> str:
-    """The command that compares the same, and cuts the log where it was cut also when it has grown."""
-    usual = Request()
-    low_high = request.settings.reward_range
-    words = ["artwork", "compare", "--log", request.log]
-    flags: dict[str, tuple[object, object]] = {
-        "--workspace": (request.workspace, usual.workspace),
-        "--until": (request.until, usual.until),
-        "--from": (request.source, usual.source),
-        "--policies": (request.policies, None),
-        "--posterior": (request.posterior, usual.posterior),
-        "--reward": (request.reward, usual.reward),
-        "--reward-model": (request.reward_model, usual.reward_model),
-        "--split": (request.split if made.split_at is None else usual.split, usual.split),
-        "--split-at": (made.split_at, None),
-        "--floor": (request.floors.floor, usual.floors.floor),
-        "--new-floor": (request.floors.new_floor, usual.floors.new_floor),
-        "--replay": (request.replay_batch, usual.replay_batch),
-        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
-        "--level": (request.settings.level, Settings().level),
-        "--resamples": (request.settings.resamples, Settings().resamples),
-        "--weight-bound": (request.settings.weight_bound, usual.settings.weight_bound),
-        "--population": (request.settings.population, usual.settings.population),
-        "--reward-range": (None if low_high is None else f"{low_high[0]:g},{low_high[1]:g}", None),
-        "--difference": (request.difference, usual.difference),
-        "--explore-share": (request.explore_share, usual.explore_share),
-        "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
-        "--seed": (request.settings.seed, None),
-        "--columns": (request.columns.text, ""),
-        "--time-format": (request.time_format, None),
-        "--missing": (request.missing, usual.missing),
-    }
-    plan = ["--plan"] if request.planned else []
-    return command_line(words, flags, request.settings.thresholds, *plan)
 
 
 def _table(sheet: Sheet) -> str:

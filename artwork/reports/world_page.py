@@ -7,10 +7,9 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from artwork.compare.world import ComparedWorld, WorldRequest, covered_share
-from artwork.compare.world_words import usual_ages, usual_arrival
+from artwork.compare.world import ComparedWorld, covered_share
 from artwork.console.tables import Sheet
-from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
 from artwork.reports.world_tables import (
     BESIDE,
     KINDS,
@@ -24,7 +23,6 @@ from artwork.reports.world_tables import (
     verdict_line,
     widths_sheet,
 )
-from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season import HOURS_A_DAY, Season
 
@@ -38,12 +36,12 @@ _NOT_TO_TRUST: Final = (
 )
 
 
-def write(made: ComparedWorld, request: WorldRequest, path: Path) -> None:
-    """Write the page."""
-    write_page(path, rendered(made, request))
+def write(made: ComparedWorld, again: str, path: Path) -> None:
+    """Write the page; ``again`` is the command that makes the same."""
+    write_page(path, rendered(made, again))
 
 
-def rendered(made: ComparedWorld, request: WorldRequest) -> str:
+def rendered(made: ComparedWorld, again: str) -> str:
     """The whole page."""
     sections = [
         ("Regret", f"<p>{escape(LEGEND)}.</p>" + _regrets(made) + _closed(made) + _table(standings_sheet(made))),
@@ -53,7 +51,7 @@ def rendered(made: ComparedWorld, request: WorldRequest) -> str:
         ),
         ("Estimators beside the truth", _estimators(made)),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
-        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(repeat(request))}</code></p>"),
+        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(again)}</code></p>"),
     ]
     parts = [
         f"<h1>Policies, compared in the world {escape(made.world)}</h1>",
@@ -61,40 +59,6 @@ def rendered(made: ComparedWorld, request: WorldRequest) -> str:
         *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
     ]
     return page("artwork compare", parts)
-
-
-def repeat(request: WorldRequest) -> str:
-    """The command that simulates the same."""
-    usual = WorldRequest(request.world, request.policies)
-    season = request.season
-    flags: dict[str, tuple[object, object]] = {
-        "--policies": (request.policies, None),
-        "--posterior": (request.posterior, usual.posterior),
-        "--seeds": (request.seeds, usual.seeds),
-        "--users": (request.users, usual.users),
-        "--titles": (request.titles, usual.titles),
-        "--days": (season.days, Season().days),
-        "--explore-days": (season.explore_days, Season().explore_days),
-        "--cadence-hours": (season.cadence_hours, Season().cadence_hours),
-        "--sticky-hours": (season.sticky_hours, Season().sticky_hours),
-        "--age-hours": (_hours(season.age_hours), _hours(usual_ages(season.days, season.cadence_hours))),
-        "--arrival-day": (season.arrival_day, usual_arrival(season.days, season.explore_days)),
-        "--arrival-share": (season.arrival_share, Season().arrival_share),
-        "--floor": (season.floor, Season().floor),
-        "--new-floor": (season.new_floor, Season().new_floor),
-        "--split": (request.split, usual.split),
-        "--reward-model": (request.reward_model, usual.reward_model),
-        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
-        "--level": (request.settings.level, Settings().level),
-        "--resamples": (request.settings.resamples, Settings().resamples),
-        "--seed": (request.settings.seed, None),
-    }
-    words = ["artwork", "compare", "--world", request.world]
-    return command_line(words, flags, request.settings.thresholds)
-
-
-def _hours(hours: Sequence[int]) -> str:
-    return ",".join(str(age) for age in hours)
 
 
 def _table(sheet: Sheet) -> str:

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from artwork.console.options import with_options
+from artwork.console.options import command_line, with_options
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,8 @@ def test_help_has_the_fields_below_the_heading_of_their_class() -> None:
 def test_a_class_of_options_does_not_change_what_its_fields_declare() -> None:
     called("--help")
     assert Grouped.__annotations__["size"].__metadata__[0].rich_help_panel is None
+
+
+def test_a_command_line_has_the_flags_whose_value_is_not_the_default() -> None:
+    assert command_line(("tool", "go"), (Grouped(),)) == "tool go"
+    assert command_line(("tool",), (Grouped(7, is_new=True),), "--name", "a b") == "tool --size 7 --new --name 'a b'"
