@@ -29,6 +29,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OTHERS_FLAGS = {"--no-deps", "--h1", "--rps", "--build", "--profile", "--rm", "--port", "--targets"}
 """Of pip, h2load, docker compose, redis-server and locust; those of redis-server beside them begin with --tls."""
 NAMES = re.compile(r"\b(?:ARTWORK_[A-Z_]+[A-Z]|artwork_[a-z_]+[a-z]|test_[a-z_]+[a-z])\b")
+FUTURE = re.compile(r"^What comes .*?\n\n", re.DOTALL | re.MULTILINE)
+"""The paragraph of the architecture about folders that have no code yet."""
 MAKE = re.compile(r"(?:^    |`)make ([a-z]+)", re.MULTILINE)
 
 
@@ -159,14 +161,12 @@ def test_variables_metrics_and_tests_that_are_named_exist(page: Path, sources: s
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_that_are_named_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = FUTURE.sub("", page.read_text(encoding="utf-8"))
     paths = re.findall(r"`((?:artwork|bandit|batch|docker|docs|loadtest|requirements|service|tests)/[\w./*-]*)`", text)
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
 
 
-@pytest.mark.parametrize(
-    "page", [*(page for page in PAGES if page.name != "architecture.md"), ROOT / UNRELEASED], ids=name
-)
+@pytest.mark.parametrize("page", [*(page for page in PAGES if page.name != "architecture.md"), ROOT / UNRELEASED], ids=name)
 def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name == UNRELEASED:
