@@ -13,7 +13,8 @@ import pytest
 from typer.main import get_command
 
 from artwork.app import app
-from artwork.cli import FAMILIES
+from service.http.shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -166,7 +167,9 @@ def test_files_that_are_named_exist(page: Path) -> None:
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
 
 
-@pytest.mark.parametrize("page", [*(page for page in PAGES if page.name != "architecture.md"), ROOT / UNRELEASED], ids=name)
+@pytest.mark.parametrize(
+    "page", [*(page for page in PAGES if page.name != "architecture.md"), ROOT / UNRELEASED], ids=name
+)
 def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name == UNRELEASED:
@@ -176,8 +179,30 @@ def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     assert PRIVATE_WORDS.findall(plain_words(text)) == []
 
 
-def test_every_command_of_the_readme_has_a_family() -> None:
-    assert {line.split()[1] for line in command_lines(ROOT / "README.md") if " " in line} <= set(FAMILIES)
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_of_the_service_stands_in_its_table_with_its_default(name: str) -> None:
+    page = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\|[^|]*`ARTWORK_{name.upper()}`[^|]*\|([^|]*)\|", page, flags=re.MULTILINE)
+    assert row is not None
+    default = Settings.model_fields[name].default
+    if isinstance(default, int | float):
+        assert f"{default:g}" in re.findall(r"[\d.]+", row[1]) or str(default) in re.findall(r"[\d.]+", row[1])
+
+
+def test_the_page_of_the_service_has_the_bounds_that_refusals_go_by() -> None:
+    page = (
+        (ROOT / "docs" / "service.md")
+        .read_text(encoding="utf-8")
+        .partition("## Requests in progress")[2]
+        .partition("## ")[0]
+    )
+    bound = Settings.model_fields["max_waiting"].default
+    low = Pressure(bound).low
+    assert bound == 4 * low
+    assert f"({bound} by default)" in page
+    assert f"a quarter ({low})" in " ".join(page.split())
+    assert f"{LASTING_SECONDS * 1000:g} ms" in page
+    assert QUIET_SECONDS == LASTING_SECONDS
 
 
 def test_the_names_in_the_table_of_symbols_exist(sources: str) -> None:
