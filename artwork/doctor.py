@@ -98,7 +98,7 @@ def examine_one(name: str, check: Check) -> Finding:
             f"{type(error).__name__}: {error}",
             "mend what is named above it; if all is well, run `make setup`",
         )
-        if "ArtworkError" in [kind.__name__ for kind in type(error).__mro__]:  # our messages end with what to do
+        if "BanditError" in [kind.__name__ for kind in type(error).__mro__]:  # our messages end with what to do
             found, _, remedy = str(error).rpartition("; ")
     return Finding(name, " ".join(found.split()), " ".join(remedy.split()))
 

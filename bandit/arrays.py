@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.objects import (
     EXACT,
     EXACT_IDS,
@@ -31,7 +31,7 @@ from bandit.objects import (
     place_of,
     real,
     refuse_missing,
-    told,
+    shown_value,
     whole,
     without_codes_of_missing,
     word,
@@ -118,9 +118,9 @@ def integer_array(name: str, values: npt.ArrayLike) -> I64:
         _refuse_at(np.floor(array) != array, array, name, "a whole number")
         _refuse_at(~(np.abs(array) < EXACT), array, name, "below 2**53, beyond which float64 mixes up whole numbers")
     elif kind != "i" and array.size:
-        told = "booleans" if kind == "b" else str(array.dtype)
+        kinds = "booleans" if kind == "b" else str(array.dtype)
         remedy = "pass .astype(int) if 0 and 1 are meant" if kind == "b" else NUMBER
-        raise InputError(f"{name} are {array.shape} {told}, expected integers; {remedy}")
+        raise InputError(f"{name} are {array.shape} {kinds}, expected integers; {remedy}")
     return _contiguous(array, np.dtype(np.int64))
 
 
@@ -233,9 +233,9 @@ def ordered_array(name: str, values: npt.ArrayLike, count: int) -> I64:
         is_exact = kind == "i" or bool((array <= MOST_INTEGER).all())
     if not is_exact:
         return np.unique(array, return_inverse=True)[1].astype(np.int64)
-    found = _contiguous(array, np.dtype(np.int64))
-    refuse_missing(found == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
-    return found
+    integers = _contiguous(array, np.dtype(np.int64))
+    refuse_missing(integers == -MOST_INTEGER - 1, name, "-2**63, as integers are that were made of NaT or NaN")
+    return integers
 
 
 def numbered(values: npt.NDArray[np.generic]) -> I64:
@@ -261,13 +261,13 @@ def float_array(name: str, values: npt.ArrayLike) -> Floats:
 def _plain(name: str, values: Any) -> Plain:
     """``values`` as numpy has them, without a mask; of objects only where numpy has no type for them."""
     if isinstance(values, list | tuple):
-        with blaming(f"{name} makes no array"):  # of a list that holds itself
+        with user_code_errors(f"{name} makes no array"):  # of a list that holds itself
             return _listed(name, values)
     if isinstance(values, _NOT_ARRAYS):
         raise InputError(
-            f"{name} is {told(values)}, expected an array or a list; pass list(...) of it in a fixed order"
+            f"{name} is {shown_value(values)}, expected an array or a list; pass list(...) of it in a fixed order"
         )
-    with blaming(f"{name} makes no array"):
+    with user_code_errors(f"{name} makes no array"):
         array = np.asanyarray(values)
     if isinstance(array, np.ma.MaskedArray):
         if array.dtype.names is None:
@@ -279,7 +279,7 @@ def _plain(name: str, values: Any) -> Plain:
     if array.dtype != object:
         return array
     if array.ndim == 0 and not isinstance(array.item(), NAMES):
-        raise InputError(f"{name} is {told(array.item())}, expected an array or a list of numbers")
+        raise InputError(f"{name} is {shown_value(array.item())}, expected an array or a list of numbers")
     if array.ndim == 1 and any(map(_is_row, array)):
         return _listed(name, array.tolist())
     return array
@@ -293,7 +293,7 @@ def _listed(name: str, values: list[Any] | tuple[Any, ...]) -> Plain:
         if len(set(map(len, values))) > 1:
             raise _ragged(name, values)
     if kinds <= {int, float} or (len(kinds) == 1 and issubclass(next(iter(kinds)), bool | np.generic)):
-        with blaming(f"{name} makes no array"):
+        with user_code_errors(f"{name} makes no array"):
             array = np.asarray(values)
         if kinds != {int} or array.dtype.kind != "f":  # which integers on both sides of 2**63 become
             return array
@@ -320,14 +320,14 @@ def _is_row(value: object) -> bool:
 def _ragged(name: str, rows: Any) -> InputError:
     sizes = [np.shape(row) if isinstance(row, np.ndarray) else (len(row),) if _is_row(row) else () for row in rows]
     odd = next((place for place, size in enumerate(sizes) if size != sizes[0]), 0)
-    told = [f"row {row} has the shape {sizes[row]}" for row in (0, odd)]
-    return InputError(f"{name} makes no array: {told[0]} and {told[1]}; pass rows of equal length")
+    shapes = [f"row {row} has the shape {sizes[row]}" for row in (0, odd)]
+    return InputError(f"{name} makes no array: {shapes[0]} and {shapes[1]}; pass rows of equal length")
 
 
 def _one_each(name: str, values: Any, count: int, expected: str) -> Plain:
     array = _plain(name, values)
     if array.shape != (count,) or (array.dtype.kind == "b" and count):
-        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one an impression")
+        raise InputError(f"{name} are {array.shape} {array.dtype}, expected ({count},) {expected}: one per impression")
     if not count:
         return np.empty(0, dtype=np.int64)
     return array.astype(np.float64) if array.dtype == np.float16 else array  # whose largest number is 65,504

@@ -61,7 +61,7 @@ _MISUSES: Final = (errno.EBADF, errno.EINVAL, errno.EFAULT, errno.ENOTTY)
 """What a system call answers when it was called wrongly: without a file's name that is nobody's fault but ours."""
 
 
-class _Told:
+class _Signals:
     """What the signals of this process did so far."""
 
     def __init__(self) -> None:
@@ -87,22 +87,22 @@ def run(load: Callable[[], Callable[[], object]]) -> NoReturn:
         load: imports what the command needs and returns it. The command takes nothing and returns its exit code, where
             None is 0.
     """
-    told = _Told()
+    signals = _Signals()
     _guard_streams()
-    _take_signals(told)
+    _take_signals(signals)
     code = 0
     try:
         command = load()
-        told.at_once = False
+        signals.at_once = False
         code = _code(command())
         _flush()
     except SystemExit as ended:
         code = _ended(ended)
     except BaseException as error:  # noqa: BLE001 - polars' panics are no Exception, and this is the boundary
-        code = _failed(error, told)
+        code = _failed(error, signals)
     finally:
-        told.at_once = True  # the interpreter goes down: nothing of ours is left to clean up
-    sys.exit(EXIT_SIGNAL + told.number if told.number else code)
+        signals.at_once = True  # the interpreter goes down: nothing of ours is left to clean up
+    sys.exit(EXIT_SIGNAL + signals.number if signals.number else code)
 
 
 def write_out(text: str) -> None:
@@ -154,9 +154,9 @@ def tell(message: str, *, what: str = "error") -> None:
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
 
-def _failed(error: BaseException, told: _Told) -> int:
-    if told.number or isinstance(error, KeyboardInterrupt):
-        return EXIT_SIGNAL + (told.number or signal.SIGINT)
+def _failed(error: BaseException, signals: _Signals) -> int:
+    if signals.number or isinstance(error, KeyboardInterrupt):
+        return EXIT_SIGNAL + (signals.number or signal.SIGINT)
     if is_debugging():
         sys.stderr.write(hide_secrets("".join(traceback.format_exception(error)), _secrets()))
     message, code = describe(error)
@@ -328,12 +328,12 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object, *
     tell(str(message), what="note" if issubclass(category, UserWarning) else category.__name__)
 
 
-def _take_signals(told: _Told) -> None:
+def _take_signals(signals: _Signals) -> None:
     for name in _SIGNALS:
         number = getattr(signal, name, None)
         with suppress(ValueError):  # outside the main thread
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, told.handle)
+                signal.signal(number, signals.handle)
 
 
 def _code(value: object) -> int:

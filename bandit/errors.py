@@ -1,6 +1,6 @@
 """The exceptions that the rooms share.
 
-    ArtworkError
+    BanditError
     ├── InputError          what the caller handed in is wrong (the command line exits 2)
     ├── SurroundingsError   store, port, disk or network failed (the command line exits 3)
     └── RowError            bytes read from the store are not what was asked for
@@ -13,19 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class ArtworkError(Exception):
-    """Root of every error that this project raises on purpose."""
+class BanditError(Exception):
+    """Root of every error that is raised on purpose."""
 
 
-class InputError(ArtworkError, ValueError):
+class InputError(BanditError, ValueError):
     """What the caller handed in is wrong; nothing was changed."""
 
 
-class SurroundingsError(ArtworkError):
+class SurroundingsError(BanditError):
     """The store, a port, the disk or the network failed; trying again may help."""
 
 
-class RowError(ArtworkError):
+class RowError(BanditError):
     """Bytes from the store are not what was asked for; ``reason`` is one word, fit for a metric label."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -41,8 +41,8 @@ class OldFormatError(RowError):
 
 
 @contextmanager
-def blaming(what: str) -> Iterator[None]:
-    """Somebody's own class at work: what it raises is told on one line after ``what``, also if it would end the process.
+def user_code_errors(what: str) -> Iterator[None]:
+    """Code of the user at work: what it raises becomes one line that begins with ``what``, also if it would end the process.
 
     Raises:
         InputError: it raised.

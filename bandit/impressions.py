@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, Bool, boolean_array, integer_array, is_count, label_array, ordered_array, row_array
+from bandit.checks import checked_arms, checked_contexts, checked_rewards, integer_column, real_column
 from bandit.errors import InputError
-from bandit.posterior.checks import checked_arms, checked_contexts, checked_rewards, integer_column, real_column
 
 LEAST_PROPENSITY = 1e-12
 """Smaller ones are no log's: their weights would leave no digit for the others."""
@@ -75,7 +75,7 @@ class ImpressionLog:
         count = len(self)
         if len(self.contexts) != count:
             raise InputError(
-                f"there are {len(self.contexts)} contexts and {count} arms, expected one of each an impression"
+                f"there are {len(self.contexts)} contexts and {count} arms, expected one of each per impression"
             )
         self._keep("rewards", checked_rewards(self.rewards, count))
         if self.propensities is not None:
@@ -130,8 +130,8 @@ class ImpressionLog:
     def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
         """Every impression once, title by title, at most so many at a time."""
         order = np.argsort(self.titles, kind="stable")
-        found, first = np.unique(self.titles[order], return_index=True)
-        for title, rows in zip(found.tolist(), np.split(order, first[1:]), strict=True):
+        titles, first = np.unique(self.titles[order], return_index=True)
+        for title, rows in zip(titles.tolist(), np.split(order, first[1:]), strict=True):
             for start in range(0, len(rows), at_most):
                 yield TitleRows(title, rows[start : start + at_most])
 
@@ -156,16 +156,16 @@ def checked_propensities(propensities: npt.ArrayLike, count: int) -> F64:
     """Propensities as (m,) float64.
 
     Raises:
-        InputError: there is not one an impression, or one is missing, not above 0 or above 1; says what works without them.
+        InputError: there is not one per impression, or one is missing, not above 0 or above 1; says what works without them.
     """
     array = real_column("propensities", propensities, count)
     wrong = ~((array >= LEAST_PROPENSITY) & (array <= 1))  # NaN is neither
     if wrong.any():
         row = int(wrong.argmax())
         least = f"at least {LEAST_PROPENSITY:g}" if 0 < array[row] < 1 else "above 0"
-        found = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
+        what = "no propensity" if np.isnan(array[row]) else f"the propensity {array[row]}"
         raise InputError(
-            f"row {row} has {found}, expected {least} and at most 1: what was shown had a chance; log it with every choice, or"
+            f"row {row} has {what}, expected {least} and at most 1: what was shown had a chance; log it with every choice, or"
             " leave propensities out altogether: of all estimators dm alone works without"
         )
     return array
@@ -194,7 +194,7 @@ def _checked_eligible(log: ImpressionLog, eligible: npt.ArrayLike) -> Bool:
     width = int(np.diff(log.title_starts).max())
     if array.shape != (len(log), width):
         raise InputError(
-            f"eligible is {array.shape} {array.dtype}, expected ({len(log)}, {width}) booleans: a column an arm of the"
+            f"eligible is {array.shape} {array.dtype}, expected ({len(log)}, {width}) booleans: a column per arm of the"
             " largest title"
         )
     places = log.arms - log.title_starts[log.titles]

@@ -43,7 +43,9 @@ def each_object(name: str, array: Plain, dtype: np.dtype[Any], of: Callable[[Any
             flat[place] = of(value)
         except (TypeError, ValueError, OverflowError) as error:
             expected = str(error) if type(error) is TypeError else f"what {dtype} holds"
-            raise InputError(f"{place_of(name, array.shape, place)} is {told(value)}, expected {expected}") from None
+            raise InputError(
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected {expected}"
+            ) from None
     return out
 
 
@@ -67,10 +69,10 @@ def whole(value: Any) -> int:
         raise TypeError("below 2**53, beyond which float64 mixes up whole numbers")
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
         raise TypeError(f"whole numbers; {NUMBER}")
-    found = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
-    if found != value:
+    integer = int(value)  # type: ignore[arg-type]  # all that are registered as Real have it
+    if integer != value:
         raise TypeError("whole numbers")
-    return found
+    return integer
 
 
 def boolean(value: Any) -> bool:
@@ -112,7 +114,7 @@ def numbered_objects(name: str, array: Plain) -> I64:
             raise InputError(f"{place_of(name, array.shape, place)} is {value}, expected {EXACT_IDS}")
         if not isinstance(value, NAMES):
             raise InputError(
-                f"{place_of(name, array.shape, place)} is {told(value)}, expected a number or text; {NUMBER}"
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected a number or text; {NUMBER}"
             )
         out[place] = codes.setdefault((isinstance(value, bool), value), len(codes))
     return out
@@ -137,21 +139,23 @@ def all_whole(array: Plain) -> I64 | None:
 
 def dates(name: str, array: Plain) -> Plain:
     """Dates of Python or pandas as datetime64; those with a time zone in UTC."""
-    found, zones = [], set()
+    times, zones = [], set()
     for place, value in enumerate(array.tolist()):
         if is_missing(value):
             raise missing_error(name, array.shape, place, repr(value))
         if not isinstance(value, date):
-            raise InputError(f"{place_of(name, array.shape, place)} is {told(value)}, expected a date, as in row 0")
+            raise InputError(
+                f"{place_of(name, array.shape, place)} is {shown_value(value)}, expected a date, as in row 0"
+            )
         zone = getattr(value, "tzinfo", None)
         zones.add(zone is not None)
         if hasattr(value, "to_datetime64"):
-            found.append(value.to_datetime64())
+            times.append(value.to_datetime64())
         else:
-            found.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
+            times.append(np.datetime64(value.astimezone(UTC).replace(tzinfo=None) if zone else value))  # type: ignore[attr-defined]
     if len(zones) > 1:
         raise InputError(f"some {name} have a time zone and some have none; give all of them one")
-    return np.array(found)
+    return np.array(times)
 
 
 def first_there(array: Plain) -> Any:
@@ -167,28 +171,39 @@ def without_codes_of_missing(name: str, codes: I64) -> I64:
     return codes
 
 
-def refuse_missing(missing: npt.NDArray[np.bool_], name: str, found: str) -> None:
-    """Refuse values where ``missing`` is true; ``found`` is what stands there.
+def refuse_missing(missing: npt.NDArray[np.bool_], name: str, text: str) -> None:
+    """Refuse values where ``missing`` is true; ``text`` is what stands there.
 
     Raises:
         InputError: there is one; names the first.
     """
     if missing.any():
-        raise missing_error(name, missing.shape, int(missing.argmax()), found)
+        raise missing_error(name, missing.shape, int(missing.argmax()), text)
 
 
-def missing_error(name: str, shape: tuple[int, ...], place: int, found: str) -> InputError:
+def missing_error(name: str, shape: tuple[int, ...], place: int, text: str) -> InputError:
     """What is said of a missing value."""
-    return InputError(f"{place_of(name, shape, place)} is missing ({found}); {FILL}")
+    return InputError(f"{place_of(name, shape, place)} is missing ({text}); {FILL}")
 
 
 def place_of(name: str, shape: tuple[int, ...], place: int) -> str:
     """Where the value at a place of the flattened array stands, in words."""
-    row, *others = (int(each) for each in np.unravel_index(place, shape)) if shape else (0,)
+    row, *others = (int(index) for index in np.unravel_index(place, shape)) if shape else (0,)
     return f"row {row} of the {name}" + (f", column {others[-1]}," if others else "")
 
 
-def told(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value in a message: itself with its type, or its type alone where it is long."""
     text = repr(value)
     return f"{text} ({type(value).__name__})" if len(text) <= 40 else f"a {type(value).__name__}"
+
+
+def count_of(count: float, noun: str) -> str:
+    """A count in a message: with its noun, and no more digits than are of use.
+
+    >>> count_of(12345, "impression"), count_of(1, "arm"), count_of(0.25, "impression"), count_of(3e200, "impression")
+    ('12,345 impressions', '1 arm', '0.25 impressions', '3e+200 impressions')
+    """
+    readable = count == 0 or 100 <= abs(count) < 1e15 or (abs(count) < 100 and count == int(count))
+    number = f"{count:,.0f}" if readable else f"{count:.3g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bandit.arrays import F64, Bool, boolean_array, is_number, real_array
 from bandit.errors import InputError
-from bandit.words import Word, check_known, parse_word
+from bandit.parameters import check_parameters, parse_parameters
 
 _SUM_TOLERANCE = 1e-9
 
@@ -170,27 +170,27 @@ def parse_reward(text: str) -> Reward:
     >>> parse_reward("weighted_sum:take=0.7,click=0.3").rewards([True], [0.2])
     array([0.3])
     """
-    word = parse_word(text)
-    if word.name == WeightedSum.name:
-        return _sum(word)
-    return _simple(word.name, word.parameters)
+    name, parameters = parse_parameters(text)
+    return _sum(parameters) if name == WeightedSum.name else _simple(name, parameters)
 
 
 def _simple(name: str, parameters: dict[str, float]) -> Reward:
     if name not in _SIMPLE:
         raise InputError(f"there is no reward {name!r}; choose one of {', '.join(_NAMES)}")
-    check_known(name, parameters, (field.name for field in fields(_SIMPLE[name])))  # type: ignore[arg-type]
+    check_parameters(name, parameters, (field.name for field in fields(_SIMPLE[name])))  # type: ignore[arg-type]
     return _SIMPLE[name](**parameters)
 
 
-def _sum(word: Word) -> WeightedSum:
-    weights = {key: value for key, value in word.parameters.items() if "." not in key}
-    check_known(word.name, weights, _SIMPLE)
+def _sum(parameters: dict[str, float]) -> WeightedSum:
+    weights = {key: value for key, value in parameters.items() if "." not in key}
+    check_parameters(WeightedSum.name, weights, _SIMPLE)
     settings: dict[str, dict[str, float]] = {name: {} for name in weights}
-    for key, value in word.parameters.items():
+    for key, value in parameters.items():
         name, dot, parameter = key.partition(".")
         if name not in settings:
-            raise InputError(f"{word.name} sets {key} and has no objective {name!r}; give it a weight: {name}=0.5")
+            raise InputError(
+                f"{WeightedSum.name} sets {key} and has no objective {name!r}; give it a weight: {name}=0.5"
+            )
         if dot:
             settings[name][parameter] = value
     return WeightedSum(tuple((_simple(name, settings[name]), weight) for name, weight in weights.items()))
@@ -201,7 +201,7 @@ def _checked(clicked: npt.ArrayLike, watch_fraction: npt.ArrayLike) -> tuple[Boo
     watched = real_array("watch_fraction", watch_fraction)
     if plays.ndim != 1 or plays.shape != watched.shape:
         raise InputError(
-            f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one an impression"
+            f"clicked has the shape {plays.shape} and watch_fraction {watched.shape}, expected both (m,): one per impression"
         )
     wrong = ~((watched >= 0) & (watched <= 1))
     if wrong.any():

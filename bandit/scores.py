@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bandit.arrays import F64, real_array
 from bandit.errors import InputError
-from bandit.words import told
+from bandit.objects import count_of
 
 LINKS = ("identity", "logit")
 """The scales that scores may be on: that of rewards, or that of log-odds."""
@@ -43,7 +43,7 @@ class Moments:
         _check_finite("deviations", self.deviations)
         if (self.deviations < 0).any():
             raise InputError(
-                f"a deviation is {self.deviations.min()}, expected at least 0; pass deviations, not log-deviations"
+                f"a standard deviation is {self.deviations.min()}, expected at least 0; pass them, not their logarithms"
             )
         if self.link not in LINKS:
             raise InputError(
@@ -103,7 +103,7 @@ class BetaScores:
 
     @property
     def deviations(self) -> F64:
-        """The posterior deviation of each arm, (n, k)."""
+        """The posterior standard deviation of each arm, (n, k)."""
         successes, failures = self._counts
         total = successes + failures
         return np.sqrt(successes * failures / (total + 1)) / total
@@ -144,7 +144,7 @@ class Draws:
         return self.means.shape[0], self.means.shape[1]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.values), 'draw')} of {_sizes(self.means)})"
+        return f"{type(self).__name__}({count_of(len(self.values), 'draw')} of {_sizes(self.means)})"
 
     @property
     def expected(self) -> F64:
@@ -153,7 +153,7 @@ class Draws:
 
     @property
     def deviations(self) -> F64:
-        """The deviation of each arm over the draws, (n, k)."""
+        """The standard deviation of each arm over the draws, (n, k)."""
         values = np.asarray(self.values, dtype=np.float64)
         most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
         if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
@@ -175,16 +175,16 @@ def _make_real(scores: Moments | BetaScores | Draws, *names: str) -> None:
 
 def _sizes(array: F64) -> str:
     users, arms = array.shape
-    return f"{told(users, 'user')}, {told(arms, 'arm')}"
+    return f"{count_of(users, 'user')}, {count_of(arms, 'arm')}"
 
 
 def _check_rows(**arrays: F64) -> None:
     """Refuse arrays that are not all (n, k) of the same n and k, k at least 1."""
     shapes = [array.shape for array in arrays.values()]
     if any(len(shape) != 2 or not shape[1] or shape != shapes[0] for shape in shapes):
-        told = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        shapes_given = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
         both = "both be" if len(arrays) > 1 else "be"
-        raise InputError(f"{told} must {both} (n, k) with at least one arm; pass one row a user")
+        raise InputError(f"{shapes_given} must {both} (n, k) with at least one arm; pass one row per user")
 
 
 def _check_finite(name: str, values: F64) -> None:

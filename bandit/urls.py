@@ -141,7 +141,7 @@ def secrets_of(url: str) -> set[str]:
     user, colon, password = (match["userinfo"] or "").partition(":")
     raw = {password if colon else user}
     raw |= {value for name, value in _pairs(match["query"] or "") if name.endswith("password")}
-    return {form for each in raw for form in (each, unquote(each), unquote(each.replace("+", " ")))} - {""}
+    return {form for secret in raw for form in (secret, unquote(secret), unquote(secret.replace("+", " ")))} - {""}
 
 
 class _WrongUrlError(Exception):

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from bandit.checks import checked_retention
 from bandit.errors import InputError
 from bandit.policies import Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
-from bandit.posterior.checks import checked_retention
+from bandit.posterior.registry import registered
 from bandit.rewards import parse_reward
 from bandit.snapshot import MASK64
 
-POSTERIORS = ("beta", "linear", "logistic", "shared")
 LOGGED = "logged"
 """The reward that was written to the log, as it is."""
 
@@ -42,8 +42,7 @@ class Config:
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
-        if self.posterior not in POSTERIORS:
-            raise InputError(f"there is no posterior {self.posterior!r}; choose one of {', '.join(POSTERIORS)}")
+        registered(self.posterior)
         for name in ("floor", "new_floor"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise InputError(f"{name} is {getattr(self, name)}, expected a share between 0 and 0.5")

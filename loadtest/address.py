@@ -1,6 +1,7 @@
-"""The service's address: which are accepted, and how text is shown without secrets. Own, because the load test stands alone."""
+"""Addresses and keys of a service: which are accepted, and how text is shown without secrets. The load test stands alone."""
 
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Iterable
 from ipaddress import IPv6Address
 from typing import Final
@@ -19,8 +20,8 @@ _KEY: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _SHORTEST_SECRET: Final = 4
 
 
-class WrongAddressError(ValueError):
-    """What is wrong, in words that hold no secret."""
+class WrongAddressError(ArgumentTypeError):
+    """What is wrong, in words that hold no secret; ``argparse`` shows them as they are."""
 
 
 def read_host(text: str) -> str:
@@ -38,17 +39,25 @@ def read_host(text: str) -> str:
         raise WrongAddressError(f"{show_host(text)} is not an address such as {EXPECTED}{why}")
     scheme, host, port = match.groups()
     if host.startswith("["):
-        try:
-            IPv6Address(host[1:-1])
-        except ValueError:
-            raise WrongAddressError(
-                f"{show_host(text)} is not an address: no IPv6 address is in its brackets"
-            ) from None
+        if not _is_ipv6(host[1:-1]):
+            raise _not_an_address(text, "no IPv6 address is in its brackets")
     elif len(host) > 253 or not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
-        raise WrongAddressError(f"{show_host(text)} is not an address: a name has 1 to 63 letters between its dots")
+        raise _not_an_address(text, "a name has 1 to 63 letters between its dots")
     if port is not None and not 1 <= int(port) <= 65535:
-        raise WrongAddressError(f"{show_host(text)} is not an address: its port is not from 1 to 65535")
+        raise _not_an_address(text, "its port is not from 1 to 65535")
     return f"{scheme.lower()}://{host}" + (f":{int(port)}" if port else "")
+
+
+def _not_an_address(text: str, why: str) -> WrongAddressError:
+    return WrongAddressError(f"{show_host(text)} is not an address: {why}")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_key(text: str) -> str:

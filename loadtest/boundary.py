@@ -1,7 +1,11 @@
-"""The boundary of the load test's commands: whatever goes wrong inside is one line on standard error and an exit code.
+"""The errors of the load test, and the boundary of its commands: what goes wrong is one line on standard error and an exit code.
 
-The load test stands alone, so this is its own. 2 is wrong input, 3 the surroundings, 70 a fault of ours with its place, 128 and
-its number a signal. A traceback is shown under ``--debug`` or ``ARTWORK_DEBUG=1`` alone.
+The load test stands alone, so both are its own. 70 is a fault of ours with its place, 128 and its number a signal. A traceback
+is shown under ``--debug`` or ``ARTWORK_DEBUG=1`` alone.
+
+LoadTestError
+├── InputError   a flag, a setting or the targets file is wrong (exit 2)
+└── RunError     the service does not answer, or locust did not finish (exit 3)
 """
 
 import argparse
@@ -16,7 +20,6 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from loadtest.address import KEY_VARIABLE, hide_secrets
-from loadtest.errors import InputError, RunError
 
 EXIT_INPUT: Final = 2
 EXIT_SURROUNDINGS: Final = 3
@@ -27,6 +30,18 @@ DEBUG_VARIABLE: Final = "ARTWORK_DEBUG"
 _FOLDER: Final = Path(__file__).resolve().parent
 _NOT_THERE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _LONGEST: Final = 1000
+
+
+class LoadTestError(Exception):
+    """Root of the load test's errors."""
+
+
+class InputError(LoadTestError):
+    """What the caller handed in is wrong; nothing was started."""
+
+
+class RunError(LoadTestError):
+    """The surroundings failed; trying again may help."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; `{self.prog} --help` tells what is expected")
 
 
-class _Told:
+class _Signals:
     """Which signal this process was sent; one that comes while modules load ends it where it stands."""
 
     def __init__(self) -> None:
@@ -58,23 +73,23 @@ class _Told:
 
 def run(load: Callable[[], Callable[[], int]]) -> NoReturn:
     """Load a command, run it, and end the process with its exit code."""
-    told = _Told()
+    signals = _Signals()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, told.handle)
+            signal.signal(number, signals.handle)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # the interpreter's own
     try:
         command = load()
-        told.at_once = False
+        signals.at_once = False
         code = command()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except BaseException as error:  # noqa: BLE001 - the boundary
         code = _failed(error)
-    told.at_once = True
-    sys.exit(EXIT_SIGNAL + told.number if told.number else code)
+    signals.at_once = True
+    sys.exit(EXIT_SIGNAL + signals.number if signals.number else code)
 
 
 def take_debug(words: Sequence[str]) -> list[str]:
@@ -109,11 +124,11 @@ def _failed(error: BaseException) -> int:
     secrets = [os.environ.get(KEY_VARIABLE, ""), *(words[words.index("--key") + 1 :][:1] if "--key" in words else ())]
     secrets += [word.removeprefix("--key=") for word in words if word.startswith("--key=")]
     if os.environ.get(DEBUG_VARIABLE, "").lower() not in ("", "0", "false", "no"):
-        _tell(hide_secrets("".join(traceback.format_exception(error)), secrets))
+        _write_error(hide_secrets("".join(traceback.format_exception(error)), secrets))
     message, code = _described(error)
     line = " ".join(hide_secrets(message, secrets).split())
     line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
-    _tell(f"error: {line if len(line) <= _LONGEST else line[: _LONGEST - 3] + '...'}\n")
+    _write_error(f"error: {line if len(line) <= _LONGEST else line[: _LONGEST - 3] + '...'}\n")
     return code
 
 
@@ -128,13 +143,15 @@ def _described(error: BaseException) -> tuple[str, int]:
         return f"{named}{error.strerror}; check the disk, the permissions and the network", code
     if isinstance(error, MemoryError):
         return "memory does not suffice; ask for less, or run it on a larger machine", EXIT_SURROUNDINGS
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == _FOLDER]
-    place = f"loadtest/{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _FOLDER in Path(frame.filename).parents]
+    place = (
+        f"{Path(frames[-1].filename).relative_to(_FOLDER.parent)}:{frames[-1].lineno}" if frames else "an unknown place"
+    )
     what = f"this is a fault of ours: {type(error).__name__}: {str(error)[:300]} at {place}"
     return f"{what}; please report it, with what {DEBUG} adds", EXIT_FAULT
 
 
-def _tell(text: str) -> None:
+def _write_error(text: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(text)

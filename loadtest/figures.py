@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from loadtest.answers import Checked
-from loadtest.errors import RunError
+from loadtest.boundary import RunError
 
 FINEST_MS: Final = 0.01
 
@@ -64,7 +64,7 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Requests a second that were reached."""
+        """Requests per second that were reached."""
         return self.requests / self.seconds if self.seconds else 0.0
 
 

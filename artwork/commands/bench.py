@@ -5,16 +5,14 @@ from typing import Annotated
 
 import typer
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.kernels.run import run
 from artwork.bench.kernels.setting import Setting
 from artwork.bench.kernels.table import render
 from artwork.bench.rivals import find_rivals
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
-from artwork.console.output import emit, errors, progress_bars
-
-EXIT_WANTING = 1
+from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, progress_bars
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def kernels_command(
-    repeats: Annotated[int, typer.Option(min=1, help="Pairs of runs a figure; the median is shown.")] = Pace.repeats,
+    repeats: Annotated[int, typer.Option(min=1, help="Pairs of runs per figure; the median is shown.")] = Pace.repeats,
     seconds: Annotated[float, typer.Option(min=0.001, help="How long each run lasts at least.")] = Pace.seconds,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,14 +44,14 @@ def kernels_command(
             report = run(setting, progress)
     except WrongAnswerError as error:
         errors.print(f"failed, nothing more is timed: {error}", markup=False)
-        raise typer.Exit(EXIT_WANTING) from None
+        raise typer.Exit(EXIT_FAILED_CHECK) from None
     emit(report, render, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
 
 
 def faults_command(
     fault: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
-    rate: Annotated[float, typer.Option(min=1, help="Single look-ups a second.")] = 2000,
+    rate: Annotated[float, typer.Option(min=1, help="Single look-ups per second.")] = 2000,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each fault lasts.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +72,7 @@ def faults_command(
     with progress_bars() as progress:
         report = run_faults(Plan(rate, seconds), faults, progress)
     emit(report, render_faults, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
 
 
 def serving_command(
@@ -102,11 +100,11 @@ def serving_command(
             report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
     except WrongAnswerError as error:
         errors.print(f"failed, nothing more is timed: {error}", markup=False)
-        raise typer.Exit(EXIT_WANTING) from None
+        raise typer.Exit(EXIT_FAILED_CHECK) from None
     write(report, html)
     emit(report, render_serving, as_json=as_json)
     errors.print(f"curves and tables: {html}", markup=False)
-    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
 
 
 def evaluation_command(
@@ -130,4 +128,4 @@ def evaluation_command(
     with progress_bars() as progress:
         report = run_evaluation(replicates, repeats, progress)
     emit(report, render_evaluation, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_WANTING)
+    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)

@@ -8,7 +8,7 @@ import typer
 from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.console.output import emit, say
+from artwork.console.output import EXIT_FAILED_CHECK, emit, say
 from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
@@ -18,7 +18,6 @@ from bandit.policies import parse_policy
 from batch.config import Config
 
 DEFAULT_ROOT = Path("workspace/demo")
-EXIT_WANTING = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +77,7 @@ def demo_command(
     if as_json:
         emit(outcome, str, as_json=True)
     if not outcome.above_uniform:
-        raise typer.Exit(EXIT_WANTING)
+        raise typer.Exit(EXIT_FAILED_CHECK)
 
 
 def _silent(text: str) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from artwork.commands.generations import render_table
 from artwork.commands.jobs import GenerationOption
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit
+from artwork.console.tables import Sheet, printed
 from bandit.errors import InputError, SurroundingsError
 from batch.choosing.explain import explain
 from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
@@ -57,7 +56,7 @@ def _served(workspace: Path) -> int | None:
 
 def render_explanation(made: Explanation) -> str:
     """Who is shown what and why: a table of artworks, what the context adds to each, and earlier picks."""
-    parts = [_headline(made), render_table(_artworks(made))]
+    parts = [_headline(made), printed(_artworks(made))]
     lines = [f"  {artwork.artwork_id}  {_sum(artwork)}" for artwork in made.artworks if artwork.contributions]
     if lines:
         scale = "log-odds of a reward" if made.link == "logit" else "expected reward"
@@ -66,7 +65,7 @@ def render_explanation(made: Explanation) -> str:
             + "\n".join(lines)
         )
     if made.earlier:
-        parts.append(render_table(_earlier(made)))
+        parts.append(printed(_earlier(made)))
     return "\n\n".join(parts)
 
 
@@ -83,14 +82,10 @@ def _headline(made: Explanation) -> str:
     return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"
 
 
-def _artworks(made: Explanation) -> Table:
-    table = Table("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
-    for column in table.columns[2:]:
-        column.justify = "right"
-    if made.link == "logit":
-        table.add_column("log-odds", justify="right")
-    for artwork in made.artworks:
-        table.add_row(
+def _artworks(made: Explanation) -> Sheet:
+    columns = ("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
+    rows = [
+        (
             "→" if artwork.artwork_id == made.shown else "",
             artwork.artwork_id + (" (new)" if artwork.new else ""),
             f"{artwork.impressions:,}",
@@ -101,21 +96,29 @@ def _artworks(made: Explanation) -> Table:
             str(artwork.weight),
             *([f"{artwork.score:+.3f} ± {artwork.score_deviation:.3f}"] if made.link == "logit" else []),
         )
-    return table
+        for artwork in made.artworks
+    ]
+    return Sheet((*columns, *(["log-odds"] if made.link == "logit" else [])), rows, numbers_from=2)
 
 
 def _sum(artwork: ExplainedArtwork) -> str:
-    told = [part for part in artwork.contributions if abs(part.contribution) >= _SMALLEST]
-    return f"{artwork.level:+.4f}  " + ("  ".join(_part(part) for part in told) or "(nothing)")
+    shown = [part for part in artwork.contributions if abs(part.contribution) >= _SMALLEST]
+    return f"{artwork.level:+.4f}  " + ("  ".join(_part(part) for part in shown) or "(nothing)")
 
 
 def _part(part: Contribution) -> str:
     return f"{part.contribution:+.4f} {part.feature} ({part.value:.2f} × {part.weight:+.4f})"
 
 
-def _earlier(made: Explanation) -> Table:
-    table = Table("generation", "served", "policy", "artwork", "propensity")
-    for pick in made.earlier:
-        served = "current" if pick.generation == made.current else ""
-        table.add_row(str(pick.generation), served, pick.policy, pick.artwork_id, f"{pick.propensity:.4f}")
-    return table
+def _earlier(made: Explanation) -> Sheet:
+    rows = [
+        (
+            str(pick.generation),
+            "current" if pick.generation == made.current else "",
+            pick.policy,
+            pick.artwork_id,
+            f"{pick.propensity:.4f}",
+        )
+        for pick in made.earlier
+    ]
+    return Sheet(("generation", "served", "policy", "artwork", "propensity"), rows)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
-from artwork.console.output import emit, printed
+from artwork.console.output import emit
+from artwork.console.tables import Sheet, printed
 from bandit.errors import InputError
 from batch.publishing.flips import Flipped, activate, published_current, rollback
 from batch.publishing.sweep import generations_in_store
@@ -125,19 +125,14 @@ def _manifest(workspace: Workspace, number: int) -> Manifest | None:
 def _render_list(listed: list[Listed]) -> str:
     if not listed:
         return "no generations yet; `artwork run` makes and publishes one"
-    table = Table("generation", "served", "in store", "stage", "policy", "impressions", "picks", "created at")
-    for item in listed:
-        served = "current" if item.current else "previous" if item.previous else ""
-        table.add_row(
-            str(item.generation), served, "yes" if item.in_store else "", item.stage, item.policy,
-            f"{item.impressions:,}", f"{item.picks:,}", item.created_at,
-        )  # fmt: skip
-    return render_table(table)
+    columns = ("generation", "served", "in store", "stage", "policy", "impressions", "picks", "created at")
+    return printed(Sheet(columns, [_row(item) for item in listed]))
 
 
-def render_table(table: Table) -> str:
-    """A table as text, as wide as the terminal or as it needs where there is none."""
-    return printed(table, 140)
+def _row(item: Listed) -> tuple[str, ...]:
+    served = "current" if item.current else "previous" if item.previous else ""
+    stored, counts = "yes" if item.in_store else "", (f"{item.impressions:,}", f"{item.picks:,}")
+    return (str(item.generation), served, stored, item.stage, item.policy, *counts, item.created_at)
 
 
 def _render_flipped(flipped: Flipped) -> str:

@@ -8,8 +8,9 @@ import typer
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
+from bandit.posterior.registry import POSTERIORS
 from batch.choosing.precompute import Precomputed, precompute
-from batch.config import POSTERIORS, Config
+from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
@@ -33,9 +34,7 @@ PolicyOption = Annotated[
         " uniform or popularity."
     ),
 ]
-PosteriorOption = Annotated[
-    str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}.")
-]
+PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
 RetentionOption = Annotated[
     float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
 ]

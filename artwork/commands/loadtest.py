@@ -32,7 +32,7 @@ def loadtest_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     duration: Annotated[str, typer.Option(help="How long: 30s, 5m, 1h.")] = "30s",
     users: Annotated[int, typer.Option(min=1, help="Users, each with a connection of its own.")] = 16,
-    rate: Annotated[float, typer.Option(help="Requests a second of all users together.")] = 500.0,
+    rate: Annotated[float, typer.Option(help="Requests per second of all users together.")] = 500.0,
     scenario: Annotated[
         str,
         typer.Option(help="Who asks: mixed (by activity), cold (each request another user), fallback (unknown users)."),
@@ -50,7 +50,7 @@ def loadtest_command(
     report: Annotated[Path, typer.Option(help="HTML report; its JSON goes beside it.")] = Path("reports/loadtest.html"),
     as_json: JsonOption = False,
 ) -> None:
-    """Load the look-up service and judge it against budgets: exit 0 within them, 1 found wanting.
+    """Load the look-up service and judge it against budgets: exit 0 within them, 1 if one is missed.
 
     Without --host, a workspace that has published nothing is filled and published first, and a service is started for
     the run. Further options, such as --page-p99-ms 8, are handed on; `python -m loadtest --help` has all of them.

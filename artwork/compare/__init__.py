@@ -1,1 +1,1 @@
-"""What comparing comes to, as text and as a page."""
+"""Comparisons in worlds with known truth."""

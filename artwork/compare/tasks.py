@@ -15,23 +15,23 @@ def repeat(
     executor_name: str,
     task: Callable[[Task], Result],
     tasks: Sequence[Task],
-    report: Progress,
+    progress: Progress,
     what: str = "repetitions",
 ) -> list[Result]:
-    """The results of all tasks, in order; ``what`` they are is told to ``report``.
+    """The results of all tasks, in order; ``what`` they are is told to ``progress``.
 
     Raises:
         SurroundingsError: a worker process died. The executor's own message has the remedies of a job, which this is not.
     """
-    found = []
+    results = []
     with open_executor(executor_name) as executor:
         try:
-            report(what, 0, len(tasks))
+            progress(what, 0, len(tasks))
             for done, result in enumerate(executor.map(task, tasks), start=1):
-                found.append(result)
-                report(what, done, len(tasks))
+                results.append(result)
+                progress(what, done, len(tasks))
         except BrokenExecutor as error:
             raise SurroundingsError(
                 f"a worker process died at one of the {what}, perhaps for lack of memory; try fewer or smaller ones"
             ) from error
-    return found
+    return results

@@ -1,9 +1,10 @@
 """Contenders in a world with known truth: seasons of many seeds, in processes, and what they came to."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from artwork.compare.scenes import make_scenes
 from artwork.compare.tasks import repeat
 from artwork.compare.world_words import parse_learners, parse_words
 from bandit.arrays import is_number
@@ -17,8 +18,16 @@ from bandit.simulation.seasons.season_run import Ran, Run, ran
 from bandit.simulation.seasons.season_table import Standing, standings
 from bandit.simulation.seasons.truths import Judging
 from bandit.simulation.seasons.visits import PAGE_TITLES, VISITS_A_USER
+from batch.datasets import movielens, synthetic
+from batch.datasets.dataset import DataSet
+from batch.datasets.wheels import default_cache
 from batch.executors import Progress
 from batch.offline.reward_models import parse_reward_model
+from batch.workspace.tables import context_matrix
+
+MOVIELENS: Final = "movielens"
+SYNTHETIC: Final = "synthetic"
+SCENES: Final = (MOVIELENS, SYNTHETIC)
 
 USERS, TITLES, SEEDS = 200, 40, 10
 """How large a world is by default."""
@@ -68,7 +77,7 @@ class ComparedWorld:
     seconds: float
 
 
-def compare_world(request: WorldRequest, report: Progress) -> ComparedWorld:
+def compare_world(request: WorldRequest, progress: Progress) -> ComparedWorld:
     """Simulate every contender at every seed, and judge each by the logs of the others.
 
     Raises:
@@ -79,7 +88,7 @@ def compare_world(request: WorldRequest, report: Progress) -> ComparedWorld:
     contenders = contenders_of(parse_learners(request.policies), parse_words("--posterior", request.posterior))
     _check(request)
     seeds = range(request.settings.seed, request.settings.seed + request.seeds)
-    scenes = make_scenes(request.world, seeds, request.users, request.titles, report)
+    scenes = make_scenes(request.world, seeds, request.users, request.titles, progress)
     tasks = [
         _task(request, scene, seed, each, contenders)
         for seed, scene in zip(seeds, scenes, strict=True)
@@ -88,7 +97,7 @@ def compare_world(request: WorldRequest, report: Progress) -> ComparedWorld:
     impressions = request.season.days * VISITS_A_USER * request.users * min(PAGE_TITLES, request.titles)
     work = impressions + _IMPRESSIONS_A_TITLE * request.season.refreshes * request.titles
     executor = "serial" if work * len(tasks) < _SERIAL_IMPRESSIONS else "processes"
-    runs: list[Ran] = repeat(executor, ran, tasks, report, "seasons")
+    runs: list[Ran] = repeat(executor, ran, tasks, progress, "seasons")
     return ComparedWorld(
         world=request.world,
         users=request.users,
@@ -126,3 +135,38 @@ def _task(request: WorldRequest, scene: Scene, seed: int, contender: Contender, 
     judging = Judging(replace(request.settings, seed=seed), request.split, model)
     others = tuple(each for each in contenders if contender.meets(each))
     return Run(scene, request.season, contender, seed, others, judging)
+
+
+def make_scenes(world: str, seeds: range, users: int, titles: int, progress: Progress) -> list[Scene]:
+    """A scene a seed; the users and titles of ``movielens`` are those rated most at every seed, its artworks are drawn anew.
+
+    Raises:
+        InputError: there is no such world, or it has fewer users or titles.
+        SurroundingsError: MovieLens could not be fetched.
+    """
+    if world not in SCENES:
+        raise InputError(f"there is no world {world!r} of seasons; choose one of {', '.join(SCENES)}")
+    ratings = movielens.fetch(default_cache()) if world == MOVIELENS else None
+    scenes = []
+    for done, seed in enumerate(seeds):
+        progress("making worlds", done, len(seeds))
+        made = (
+            synthetic.build(users, titles, seed) if ratings is None else movielens.build(ratings, seed, users, titles)
+        )
+        scenes.append(scene_of(made))
+    progress("making worlds", len(seeds), len(seeds))
+    return scenes
+
+
+def scene_of(dataset: DataSet) -> Scene:
+    """The scene of a data set: its world, and contexts and features as a job would read them."""
+    artworks = dataset.tables.artworks
+    features = artworks["features"].explode().to_numpy().reshape(artworks.height, -1)
+    return Scene(dataset.world, context_matrix(dataset.tables.users), features)
+
+
+def covered_share(pooled: Sequence[Accuracy], estimator: str, kind: str) -> float | None:
+    """How often an estimator's intervals of a kind cover the truth, over all logs; None where there are none."""
+    coverages = [each.coverage[kind] for each in pooled if each.estimator == estimator and kind in each.coverage]
+    total = sum(coverage.intervals for coverage in coverages)
+    return sum(coverage.intervals * coverage.covered for coverage in coverages) / total if total else None

@@ -1,7 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how options that belong together are declared as one class."""
 
+import inspect
+from collections.abc import Callable
+from copy import copy
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -14,3 +20,42 @@ WorkspaceOption = Annotated[
 DEFAULT_WORKSPACE = Path("workspace")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number of this command.")]
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command of which every parameter that is a dataclass of options is given as one flag for each of its fields.
+
+    So that options which belong together are declared once, and are handed on together. ``HELP_PANEL`` of such a class, if it
+    has one, is the heading that they stand below in ``--help``.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: item.annotation for name, item in signature.parameters.items() if is_dataclass(item.annotation)
+    }
+    parameters = []
+    for name, parameter in signature.parameters.items():
+        parameters += _flags(groups[name]) if name in groups else [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
+
+    @wraps(command)
+    def flagged(**given: Any) -> None:
+        made = {
+            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)}) for name, kind in groups.items()
+        }
+        command(**made, **given)
+
+    vars(flagged)["__signature__"] = signature.replace(parameters=parameters)
+    return flagged
+
+
+def _flags(kind: Any) -> list[Parameter]:
+    """A keyword with its default for each field of a class of options."""
+    hints, panel = get_type_hints(kind, include_extras=True), getattr(kind, "HELP_PANEL", None)
+    flags = []
+    for field in fields(kind):
+        value, option = get_args(hints[field.name])
+        option = copy(option)
+        option.rich_help_panel = panel or option.rich_help_panel
+        flags.append(
+            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[value, option])
+        )
+    return flags

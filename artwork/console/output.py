@@ -1,24 +1,21 @@
 """How commands speak: results to standard output (text or JSON), progress and errors to standard error."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from io import StringIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from bandit.boundary import write_out
 from bandit.errors import InputError
 
-console = Console(highlight=False, soft_wrap=True)
-"""What tables are drawn for; results go through ``emit`` and ``say``."""
+EXIT_FAILED_CHECK: Final = 1
+"""The exit code of a command that is done and whose check or budget failed."""
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where progress and errors go, so that standard output stays fit for a pipe."""
@@ -40,29 +37,6 @@ def say(text: str) -> None:
         SurroundingsError: standard output takes nothing.
     """
     write_out(text + "\n")
-
-
-def printed(table: Table, width: int, *, least: int = 0, markup: bool = True) -> str:
-    """A table as lines, in colours and as wide as the terminal, or of a fixed width without colours where there is none."""
-    terminal = console.is_terminal
-    printer = Console(
-        # Not captured on the way to standard output, which rich would touch: it may be closed, or its disk full.
-        file=_Paper(),
-        width=max(console.width, least) if terminal else width,
-        force_terminal=terminal,
-        no_color=not terminal,
-        markup=markup,
-    )
-    printer.print(table)
-    return str(cast("_Paper", printer.file).getvalue()).rstrip("\n")
-
-
-class _Paper(StringIO):
-    """Text in memory, for a terminal of the encoding that standard output has: frames are drawn with letters that it knows."""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # nobody sets it
-        return sys.stdout.encoding or "utf-8"
 
 
 def check_page(path: Path) -> None:

@@ -1,6 +1,7 @@
 """One simulated day: visits, answers, responses, and the impressions that the night learns from."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -10,7 +11,9 @@ import polars as pl
 from artwork.demo.answers import Answers
 from artwork.demo.newcomers import NewcomerResult
 from artwork.demo.visits import Visits
-from bandit.arrays import F64
+from bandit.arrays import F64, Bool
+from bandit.evaluation.estimate import LEVEL
+from bandit.evaluation.live import Lead, lead_over_known
 from bandit.rewards import EngagedTake
 from bandit.simulation.world import Responses, World
 from batch.workspace.catalogue import Catalogue
@@ -126,6 +129,13 @@ def judge(
         shown=np.bincount(users, minlength=n_users).astype(np.float64),
         rates=_rates(answers, takes),
     )
+
+
+def judge_policy(days: Sequence[DayResult], own: Bool, seed: int) -> Lead:
+    """How far the policy was ahead of uniform over all days, for its ``own`` users (n,)."""
+    lead = own * np.sum([day.lead for day in days], axis=0)
+    shown = own * np.sum([day.shown for day in days], axis=0)
+    return lead_over_known(lead, shown, LEVEL, seed)
 
 
 def _rates(answers: Answers, takes: F64) -> dict[str, float]:

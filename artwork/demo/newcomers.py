@@ -11,10 +11,11 @@ from artwork.demo.answers import Answers
 from artwork.demo.visits import Visits
 from bandit.arrays import Bool
 from bandit.errors import InputError
+from bandit.files import replace_file
 from bandit.simulation.world import World
 from bandit.snapshot import keyed_hash
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet, replace_file, write_parquet
+from batch.workspace.files import read_parquet, write_parquet
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 

@@ -11,12 +11,11 @@ from statistics import median
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
-from artwork.demo.days import DayResult
+from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.ground import Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
-from artwork.demo.verdict import judge_policy
 from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.job import Ran
@@ -92,8 +91,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
-            verdict = judge_policy(live, own, config.seed)
-            say(summary(live, verdict, config.policy))
+            lead = judge_policy(live, own, config.seed)
+            say(summary(live, lead, config.policy))
             both = None if offline is None else judge_online(ground.workspace, config, offline)
             if both is not None:
                 say(lines_of(both, ground.workspace, config, EXPLORE_DAYS))
@@ -112,10 +111,10 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         origin=_origin(ground),
         days=[_plain(result) for result in [*results, *live]],
         nights=[night.seconds for night in nights],
-        difference=verdict.difference,
-        lower=verdict.lower,
-        upper=verdict.upper,
-        above_uniform=verdict.is_above_uniform,
+        difference=lead.difference,
+        lower=lead.lower,
+        upper=lead.upper,
+        above_uniform=lead.is_above,
         seconds=seconds,
     )
     return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from artwork.demo.days import FIRST_DAY, DayResult
 from artwork.demo.newcomers import NewcomerResult
-from artwork.demo.verdict import Verdict
+from bandit.evaluation.live import Lead
 
 HEADER = (
     "              of the policy      expected on the same visits\n"
@@ -41,14 +41,14 @@ def newcomer_line(result: NewcomerResult) -> str:
     )
 
 
-def summary(live: Sequence[DayResult], verdict: Verdict, policy: str) -> str:
+def summary(live: Sequence[DayResult], lead: Lead, policy: str) -> str:
     """What the days came to."""
     last = live[-1]
-    word = "above" if verdict.is_above_uniform else "not shown to be above"
+    word = "above" if lead.is_above else "not shown to be above"
     return (
-        f"{policy} is {word} uniform: {verdict.difference:+.2%} takes per impression, 95 % interval"
-        f" [{verdict.lower:+.2%}, {verdict.upper:+.2%}], clustered by {verdict.users:,} users,"
-        f" {verdict.impressions:,} impressions\n"
+        f"{policy} is {word} uniform: {lead.difference:+.2%} takes per impression, 95 % interval"
+        f" [{lead.lower:+.2%}, {lead.upper:+.2%}], clustered by {lead.users:,} users,"
+        f" {lead.impressions:,} impressions\n"
         f"the last day closed {last.closed:.0%} of the way from uniform to the true best;"
         f" clickbait was shown {last.clickbait:.1%} of the time, {last.clickbait_uniform:.1%} under uniform"
     )

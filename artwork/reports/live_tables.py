@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from artwork.console.tables import Sheet
 from artwork.reports.log_tables import REFUSED, percent
 from bandit.evaluation import Estimate
+from bandit.evaluation.live import LEAST_USERS, LiveRate
 from bandit.evaluation.results import USERS
-from batch.offline.online import LEAST_USERS, OnlineRate
 from batch.offline.side_by_side import (
     AGREE,
     BOTH_OPEN,
@@ -66,7 +66,7 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     ]
 
 
-def _row(online: OnlineRate, offline: Estimate | None) -> tuple[str, ...]:
+def _row(online: LiveRate, offline: Estimate | None) -> tuple[str, ...]:
     value, interval = "-", "-"
     if offline is not None:
         value = REFUSED if offline.value is None else percent(offline.value)

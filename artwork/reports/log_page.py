@@ -1,6 +1,5 @@
 """A comparison on a log as one page that works offline."""
 
-import shlex
 from collections.abc import Sequence
 from html import escape
 from math import log10
@@ -26,7 +25,7 @@ from artwork.reports.log_tables import (
     values_sheet,
     verdict_line,
 )
-from artwork.reports.pages import chart, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
 from bandit.evaluation import Difference, Evaluation
 from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
 from batch.offline.compare import Compared, Request
@@ -34,7 +33,6 @@ from batch.offline.online import OnlinePair
 from batch.offline.side_by_side import SideBySide
 
 _TEXTS: Final = ("policy", "minus", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")
-_COLOURS: Final = ("#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e")
 _DECADES, _SCALED_TO = 100, 5  # of the sequences the last two decades are shown, as high as their last fifth
 _NOT_TO_TRUST: Final = """
 Where a policy is refused there is no answer, and no ranking that includes it. Gather explore data (--plan says how many days), or
@@ -92,7 +90,7 @@ def repeat(made: Compared, request: Request) -> str:
     usual = Request()
     low_high = request.settings.reward_range
     words = ["artwork", "compare", "--log", request.log]
-    named = {
+    flags: dict[str, tuple[object, object]] = {
         "--workspace": (request.workspace, usual.workspace),
         "--until": (request.until, usual.until),
         "--from": (request.source, usual.source),
@@ -115,18 +113,12 @@ def repeat(made: Compared, request: Request) -> str:
         "--explore-share": (request.explore_share, usual.explore_share),
         "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
         "--seed": (request.settings.seed, None),
+        "--columns": (request.columns.text, ""),
+        "--time-format": (request.time_format, None),
+        "--missing": (request.missing, usual.missing),
     }
-    for flag, (value, default) in named.items():
-        if value is not None and value != default:
-            words += [flag, str(value)]
-    words += ["--columns", request.columns.text] if request.columns.text else []
-    words += ["--time-format", request.time_format] if request.time_format is not None else []
-    words += ["--missing", request.missing] if request.missing != usual.missing else []
-    for name, value in vars(request.settings.thresholds).items():
-        if value != getattr(Settings().thresholds, name):
-            words += ["--threshold", f"{name}={value}"]
-    words += ["--plan"] if request.planned else []
-    return shlex.join(words)
+    plan = ["--plan"] if request.planned else []
+    return command_line(words, flags, request.settings.thresholds, *plan)
 
 
 def _table(sheet: Sheet) -> str:
@@ -152,7 +144,7 @@ def _forest(evaluation: Evaluation) -> str:
                 "width": 3,
             },
             mode="markers",
-            marker={"color": _COLOURS[place % len(_COLOURS)], "size": 7},
+            marker={"color": colour_of(place), "size": 7},
             name=word,
             customdata=[policy for policy, _ in kept],
             hovertemplate="%{customdata}: %{x:.4g} ",
@@ -185,7 +177,7 @@ def _leads(evaluation: Evaluation) -> str:
             "arrayminus": [unit.factor * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
         },
         mode="markers",
-        marker={"size": 9, "color": _COLOURS[1]},
+        marker={"size": 9, "color": colour_of(1)},
         hovertemplate="%{y}: %{x:+.4g}",
         showlegend=False,
     )
@@ -206,7 +198,7 @@ def _overlap(evaluation: Evaluation) -> str:
                 x=[f"{percent} %" for percent in result.weights],
                 y=[max(value, 1e-4) for value in result.weights.values()],
                 mode="lines+markers",
-                line={"color": _COLOURS[place % len(_COLOURS)], "dash": "solid" if result.is_reliable else "dot"},
+                line={"color": colour_of(place), "dash": "solid" if result.is_reliable else "dot"},
                 name=result.policy if result.is_reliable else f"{result.policy} (refused)",
             )
     if not figure.data:
@@ -224,7 +216,7 @@ def _sequences(evaluation: Evaluation) -> str:
         return ""
     figure, unit = go.Figure(), unit_of(evaluation)
     for place, result in enumerate(shown, start=1):
-        _band(figure, result, result.lead_curve, _COLOURS[place % len(_COLOURS)], unit)
+        _band(figure, result, result.lead_curve, colour_of(place), unit)
     figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
     last = max(result.lead_curve.decisions[-1] for result in shown if result.lead_curve)
     figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
@@ -275,9 +267,7 @@ def _replay(made: Compared) -> str:
             if kept:
                 x.append(kept)
                 y.append(unit.factor * total / kept)
-        figure.add_scatter(
-            x=x, y=y, mode="lines+markers", name=each.policy, line={"color": _COLOURS[place % len(_COLOURS)]}
-        )
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name=each.policy, line={"color": colour_of(place)})
     figure.update_xaxes(title="impressions kept: shown to the policy that learns")
     figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
     return chart(figure)
@@ -288,10 +278,10 @@ def _online(pairs: Sequence[SideBySide]) -> str:
     figure = go.Figure()
     for pair in pairs:
         names = f"{pair.online.policy.policy} minus {pair.online.against.policy}"
-        _difference(figure, f"online: {names}", pair.online.difference, pair.online, _COLOURS[2])
+        _difference(figure, f"online: {names}", pair.online.difference, pair.online, colour_of(2))
         if pair.offline is not None:
             judged = pair.offline.difference
-            _difference(figure, f"offline: {names}", judged.value, judged, _COLOURS[1])
+            _difference(figure, f"offline: {names}", judged.value, judged, colour_of(1))
     figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
     figure.update_xaxes(title=f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself")
     height = max(260, 100 * len(pairs) + 140)

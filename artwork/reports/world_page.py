@@ -1,19 +1,21 @@
 """A comparison in a world as one page that works offline."""
 
-import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import plotly.graph_objects as go
 
-from artwork.compare.world import ComparedWorld, WorldRequest
+from artwork.compare.world import ComparedWorld, WorldRequest, covered_share
 from artwork.compare.world_words import usual_ages, usual_arrival
 from artwork.console.tables import Sheet
-from artwork.reports.pages import chart, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
 from artwork.reports.world_tables import (
+    BESIDE,
     KINDS,
+    LEGEND,
+    OLD,
     accuracy_sheet,
     ages_sheet,
     head_lines,
@@ -22,15 +24,11 @@ from artwork.reports.world_tables import (
     verdict_line,
     widths_sheet,
 )
-from artwork.reports.world_text import BESIDE, LEGEND, OLD
 from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season import HOURS_A_DAY, Season
 
 _TEXTS: Final = ("policy", "posterior", "logs of", "judged", "estimator")
-_COLOURS: Final = (
-    "#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e", "#c2185b", "#9e9d24",
-)  # fmt: skip
 _NOT_TO_TRUST: Final = (
     "The world is simulated: a ranking here is evidence about policies in this world, not about people (decision 2).",
     "The world stands still but for the new artworks: no drift, no weariness, no effect of one title on another.",
@@ -69,7 +67,7 @@ def repeat(request: WorldRequest) -> str:
     """The command that simulates the same."""
     usual = WorldRequest(request.world, request.policies)
     season = request.season
-    named: dict[str, tuple[Any, Any]] = {
+    flags: dict[str, tuple[object, object]] = {
         "--policies": (request.policies, None),
         "--posterior": (request.posterior, usual.posterior),
         "--seeds": (request.seeds, usual.seeds),
@@ -92,13 +90,7 @@ def repeat(request: WorldRequest) -> str:
         "--seed": (request.settings.seed, None),
     }
     words = ["artwork", "compare", "--world", request.world]
-    for flag, (value, default) in named.items():
-        if value != default:
-            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    for name, value in vars(request.settings.thresholds).items():
-        if value != getattr(Settings().thresholds, name):
-            words += ["--threshold", f"{name}={value:g}"]
-    return shlex.join(words)
+    return command_line(words, flags, request.settings.thresholds)
 
 
 def _hours(hours: Sequence[int]) -> str:
@@ -117,7 +109,7 @@ def _regrets(made: ComparedWorld) -> str:
     """Regret of an average user, with a band of two standard errors."""
     figure = go.Figure()
     for place, each in enumerate(made.standings):
-        colour, curve = _COLOURS[place % len(_COLOURS)], each.curve
+        colour, curve = colour_of(place), each.curve
         x, y, error = [0.0, *_days(curve.hours)], [0.0, *curve.regret], [0.0, *curve.error]
         upper = [m + 2 * e for m, e in zip(y, error, strict=True)]
         lower = [m - 2 * e for m, e in zip(y, error, strict=True)]
@@ -143,7 +135,7 @@ def _closed(made: ComparedWorld) -> str:
     """How far towards the true best each period came."""
     figure = go.Figure()
     for place, each in enumerate(made.standings):
-        colour = _COLOURS[place % len(_COLOURS)]
+        colour = colour_of(place)
         x, y = _days(each.curve.hours), [100 * share for share in each.curve.closed]
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name)
     _mark_arrival(figure, made.season)
@@ -166,7 +158,7 @@ def _ages(made: ComparedWorld) -> str:
             y=[100 * age.lost.mean for age in each.ages],
             error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in each.ages], "thickness": 1},
             mode="lines+markers",
-            line={"color": _COLOURS[place % len(_COLOURS)]},
+            line={"color": colour_of(place)},
             name=each.name,
         )
     figure.update_xaxes(title="hours since fresh picks could have been served")
@@ -197,7 +189,7 @@ def _errors(pooled: Sequence[Accuracy]) -> str:
             x=[each.logging for each in own],
             y=[100 * (each.root_mean_square or 0.0) for each in own],
             name=estimator,
-            marker_color=_COLOURS[place % len(_COLOURS)],
+            marker_color=colour_of(place),
         )
     figure.update_layout(barmode="group")
     figure.update_xaxes(title="whose logs")
@@ -210,19 +202,13 @@ def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
     figure = go.Figure()
     for place, kind in enumerate(KINDS):
         words = [
-            each for each in dict.fromkeys(a.estimator for a in pooled) if _covered(pooled, each, kind) is not None
+            each for each in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, each, kind) is not None
         ]
         if words:
-            y = [100 * (_covered(pooled, word, kind) or 0.0) for word in words]
-            colour = _COLOURS[place % len(_COLOURS)]
+            y = [100 * (covered_share(pooled, word, kind) or 0.0) for word in words]
+            colour = colour_of(place)
             figure.add_scatter(x=words, y=y, mode="markers", name=kind, marker={"size": 10, "color": colour})
     figure.add_hline(y=100 * level, line={"dash": "dot", "color": "#888"})
     figure.update_layout(scattermode="group")
     figure.update_yaxes(title="percent of intervals that cover the truth")
     return chart(figure)
-
-
-def _covered(pooled: Sequence[Accuracy], estimator: str, kind: str) -> float | None:
-    found = [each.coverage[kind] for each in pooled if each.estimator == estimator and kind in each.coverage]
-    total = sum(each.intervals for each in found)
-    return sum(each.intervals * each.covered for each in found) / total if total else None

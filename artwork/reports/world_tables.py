@@ -1,8 +1,7 @@
-"""A comparison in a world as tables of texts, which the terminal and the page both show."""
+"""A comparison in a world as text, and its tables, which the terminal and the page both show."""
 
-from artwork.compare.scenes import MOVIELENS
-from artwork.compare.world import ComparedWorld
-from artwork.console.tables import Sheet
+from artwork.compare.world import MOVIELENS, ComparedWorld
+from artwork.console.tables import Sheet, printed
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season_table import Aged, Mean, Standing
 from bandit.simulation.seasons.truths import HALL
@@ -10,7 +9,25 @@ from bandit.simulation.seasons.truths import HALL
 KINDS = (HALL, "normal", "batches", "bernstein", "sequence")
 """Of intervals, in the order in which they are shown."""
 
+LEGEND = (
+    "regret a user: takes that an average user missed on the live days, beside the best artwork each time;"
+    " ± is one standard error over seeds"
+)
+OLD = "what picks lose that are served so many hours after fresh ones could be, in percentage points of the take rate"
+BESIDE = (
+    "off-policy estimates beside the truth: bias and root mean square error of those that stand, in percentage points of the"
+    " take rate; how often the log was said not to tell, and the error that was withheld; how often intervals hold the truth, by"
+    " kind (without those that had a caution)"
+)
+
 _BEYOND = 2.0  # standard errors of a paired difference, from where on it is told apart from chance
+
+
+def render(made: ComparedWorld) -> str:
+    """What was simulated, who stands where, what age costs, and how estimators fared."""
+    sheets = ((LEGEND, standings_sheet(made)), (OLD, ages_sheet(made)), (BESIDE, accuracy_sheet(made)))
+    parts = [part for text, sheet in sheets if sheet.rows for part in (text, printed(sheet))]
+    return "\n".join((*head_lines(made), "", *parts, verdict_line(made), f"took {made.seconds:.0f} s"))
 
 
 def standings_sheet(made: ComparedWorld) -> Sheet:

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, Bool, label_array, numbered, real_array
+from bandit.checks import checked_arms, checked_rewards
 from bandit.errors import InputError
 from bandit.evaluation.sample import Sample, users_of_decisions
 from bandit.impressions import checked_propensities
 from bandit.policies.base import mask_rows
-from bandit.posterior.checks import checked_arms, checked_rewards
 
 _SUM_TOLERANCE = 1e-6
 
@@ -32,7 +32,7 @@ def sample_of_arrays(
     shown = checked_arms(arms, p.shape[1])
     count = len(shown)
     if len(p) != count:
-        raise InputError(f"target_probabilities have {len(p)} rows for {count} arms, expected one an impression")
+        raise InputError(f"target_probabilities have {len(p)} rows for {count} arms, expected one per impression")
     r = checked_rewards(rewards, count)
     logged = None if propensities is None else checked_propensities(propensities, count)
     q = None if reward_estimates is None else _estimates(reward_estimates, p.shape)
@@ -68,7 +68,7 @@ def checked_table(name: str, probabilities: npt.ArrayLike) -> F64:
     """
     p = real_array(name, probabilities)
     if p.ndim != 2 or not p.shape[1]:
-        raise InputError(f"{name} have the shape {p.shape}, expected (m, k): a row an impression")
+        raise InputError(f"{name} have the shape {p.shape}, expected (m, k): a row per impression")
     with np.errstate(all="ignore"):
         sums = p.sum(axis=1)
         wrong = ~((np.abs(sums - 1) <= _SUM_TOLERANCE) & (p >= 0).all(axis=1))

@@ -50,7 +50,7 @@ def unsupported_share(sample: Sample) -> float:
 
 
 def mean_weight(sample: Sample) -> MeanWeight:
-    """The mean over decisions of their impressions' mean weight: E[w] = 1, less the target's probability without support."""
+    """The mean over decisions of their impressions' mean weight: E[w] = 1, minus the target's probability without support."""
     values, count = sample.sums(sample.weights * sample.shares), sample.n_clusters
     error = float(values.std(ddof=1)) / sqrt(count) if count > 1 else inf
     return MeanWeight(float(values.mean()), 1 - unsupported_share(sample), error)
@@ -103,13 +103,13 @@ def _worst_arm(
     size = len(expected)
     weights = sample.weights * shares
     shown = np.bincount(sample.arms, minlength=size)
-    found = np.bincount(sample.arms, weights=weights, minlength=size).astype(np.float64, copy=False)
-    off = np.abs(found - expected)
+    sums = np.bincount(sample.arms, weights=weights, minlength=size).astype(np.float64, copy=False)
+    off = np.abs(sums - expected)
     tested = (shown >= max(least_shown, 1)) & (off > tolerance * expected) & (off > _ROUNDING * len(sample))
     if not tested.any():
         return NOTHING
-    above = np.maximum(_variances(sample, weights, found), expected_squares)
-    variances = np.where(found > expected, above, sample.sums(weights).max() * expected)
+    above = np.maximum(_variances(sample, weights, sums), expected_squares)
+    variances = np.where(sums > expected, above, sample.sums(weights).max() * expected)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(tested, off / np.sqrt(variances), 0.0)
         off_by = off / expected
@@ -117,15 +117,15 @@ def _worst_arm(
     return Worst(worst, float(off_by[worst]), float(errors[worst]))
 
 
-def _variances(sample: Sample, weights: F64, found: F64) -> F64:
+def _variances(sample: Sample, weights: F64, sums: F64) -> F64:
     """The variance of each arm's sum of weights, (A,): Σ_c W_ca² - (Σ_c W_ca)² / C."""
     assert sample.arms is not None  # noqa: S101 - the caller looked
-    size, arms = len(found), sample.arms
+    size, arms = len(sums), sample.arms
     if sample.clusters is not None:
         pairs, place = np.unique(sample.clusters * size + arms, return_inverse=True)
         arms, weights = pairs % size, np.bincount(place, weights=weights).astype(np.float64, copy=False)
     squares = np.bincount(arms, weights=weights**2, minlength=size)
-    return np.maximum(squares - found**2 / sample.n_clusters, 0.0)
+    return np.maximum(squares - sums**2 / sample.n_clusters, 0.0)
 
 
 class Shift(NamedTuple):
@@ -187,7 +187,7 @@ class _Moments(NamedTuple):
 
 
 def _centre(moments: _Moments) -> tuple[F64, F64]:
-    """Means and deviations, (d,) each."""
+    """Means and standard deviations, (d,) each."""
     mean = moments.first / moments.total
     return mean, np.sqrt(np.maximum(moments.second / moments.total - mean**2, 0.0))
 
@@ -201,5 +201,5 @@ def _moments(sample: Sample, values: F64, functions: Callable[[F64], F64]) -> li
         x = functions(sample.contexts[rows].astype(np.float64))
         first.append(values[:, rows] @ x)
         second.append(values[:, rows] @ x**2)
-    found = values.sum(axis=1).tolist(), np.sum(first, axis=0), np.sum(second, axis=0)
-    return [_Moments(*each) for each in zip(*found, strict=True)]
+    parts = values.sum(axis=1).tolist(), np.sum(first, axis=0), np.sum(second, axis=0)
+    return [_Moments(*columns) for columns in zip(*parts, strict=True)]

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bandit.arrays import F64, I64, ordered_array
+from bandit.checks import integer_column
 from bandit.errors import InputError
 from bandit.evaluation.differences import Judged, differences
 from bandit.evaluation.estimate import (
@@ -41,7 +42,6 @@ from bandit.evaluation.results import (
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
 from bandit.evaluation.tuning import resolved
-from bandit.posterior.checks import integer_column
 
 Names = abc.Sequence[str]
 

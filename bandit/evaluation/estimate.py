@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import is_count, is_number
+from bandit.checks import checked_contexts
 from bandit.errors import InputError
 from bandit.evaluation.arrays import choices_of, sample_of_arrays
 from bandit.evaluation.calibration import unsupported_share
@@ -27,7 +28,6 @@ from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_o
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import LEAST_PROPENSITY
-from bandit.posterior.checks import checked_contexts
 from bandit.snapshot import TOTAL_WEIGHT
 
 INTERVALS: Final = ("hall", "bootstrap", "normal", "bernstein")
@@ -121,8 +121,8 @@ def estimate(
     >>> random = np.random.default_rng(1)
     >>> arms, propensities = random.integers(0, 2, 4000), np.full(4000, 0.5)
     >>> rewards = (random.random(4000) < np.where(arms == 1, 0.3, 0.1)).astype(float)
-    >>> found = estimate("snips", rewards, arms, propensities, np.tile([0.2, 0.8], (4000, 1)))
-    >>> round(found.value, 3), round(found.lower, 3), round(found.upper, 3), found.verdict
+    >>> judged = estimate("snips", rewards, arms, propensities, np.tile([0.2, 0.8], (4000, 1)))
+    >>> round(judged.value, 3), round(judged.lower, 3), round(judged.upper, 3), judged.verdict
     (0.264, 0.247, 0.282, 'ok')
     """
     estimator = make_estimator(name, **tuning)
@@ -144,13 +144,13 @@ def estimate(
         check_uniform(sample, choices_of(eligible, sample))
     used, terms = resolved(estimator, sample)
     if interval == "hall":
-        found = usual_interval(sample, terms, level)
+        ends = usual_interval(sample, terms, level)
     elif interval == "bootstrap":
-        found = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
+        ends = percentile_interval(resample(sample, [terms], resamples, seed)[:, 0], level)
     elif interval == "normal":
-        found = normal_interval(terms.value, standard_error(sample, terms), level)
+        ends = normal_interval(terms.value, standard_error(sample, terms), level)
     else:
-        found = bernstein_interval(sample, terms, value_range(estimator, sample, weight_bound), level)
+        ends = bernstein_interval(sample, terms, value_range(estimator, sample, weight_bound), level)
     thresholds = Thresholds() if thresholds is None else thresholds
     bound = 0.0 if weight_bound is None or sample.propensities is None else bound_of(sample, weight_bound)
     overlap = None if sample.propensities is None else overlap_of(sample, thresholds, bound)
@@ -158,9 +158,9 @@ def estimate(
     cautions = [
         "" if overlap is None else overlap.caution(thresholds),
         bias_caution(used, estimator.word, overlap),
-        fragility_of(sample, terms, found, thresholds, bound),
+        fragility_of(sample, terms, ends, thresholds, bound),
     ]
-    return make_estimate(terms.value, found, level, sample, overlap, verdict, "; ".join(filter(None, cautions)))
+    return make_estimate(terms.value, ends, level, sample, overlap, verdict, "; ".join(filter(None, cautions)))
 
 
 def fragility_of(sample: Sample, terms: Terms, interval: Interval, thresholds: Thresholds, known_bound: float) -> str:
@@ -266,7 +266,7 @@ def value_range(estimator: Estimator, sample: Sample, weight_bound: float | None
         assert sample.logged_estimates is not None  # noqa: S101 - was checked before
         assert sample.target_estimates is not None  # noqa: S101
         both = sample.logged_estimates, sample.target_estimates
-        lowest, highest = min(float(each.min()) for each in both), max(float(each.max()) for each in both)
+        lowest, highest = min(float(rewards.min()) for rewards in both), max(float(rewards.max()) for rewards in both)
     if not estimator.needs_weights:
         return highest - lowest
     bound = bound_of(sample, weight_bound)

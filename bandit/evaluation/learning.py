@@ -1,25 +1,22 @@
 """Posteriors learned from a part of a log, with the priors that the jobs use."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64
-from bandit.errors import InputError
+from bandit.arrays import F64, I64
+from bandit.checks import checked_contexts
 from bandit.impressions import ImpressionLog
-from bandit.posterior import BetaPosterior, LinearEvidence, LogisticPosterior, estimate_prior_precision, logit_mean
-from bandit.posterior.base import Posterior, Scorer
-from bandit.posterior.beta import CATALOGUE_STRENGTH, TITLE_STRENGTH
-from bandit.posterior.checks import checked_contexts, checked_takes
-from bandit.posterior.empirical import constant_feature, linear_of, shared_of
+from bandit.posterior.base import Evidence, Posterior, Scorer
+from bandit.posterior.beta import CATALOGUE_STRENGTH, TITLE_STRENGTH, BetaEvidence, BetaPosterior
+from bandit.posterior.linear_prior import constant_feature
+from bandit.posterior.registry import registered
 from bandit.scores import BetaScores, Draws, Moments, Scores
 
 _RATE = 0.05  # of takes, which the priors of posteriors are made for
-_PRIOR_ROWS = 200_000  # of a log that a logistic prior is estimated from, as in the jobs
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +70,10 @@ class _InUnit:
 
     def scores(self, contexts: npt.ArrayLike) -> Scores:
         """A row for each context (n, d)."""
-        found = self.scorer.scores(contexts)
-        if isinstance(found, Draws):
-            return Draws(self.unit.back(found.values), self.unit.back(found.means))
-        return Moments(self.unit.back(found.expected), self.unit.size * found.deviations)
+        scaled = self.scorer.scores(contexts)
+        if isinstance(scaled, Draws):
+            return Draws(self.unit.back(scaled.values), self.unit.back(scaled.means))
+        return Moments(self.unit.back(scaled.expected), self.unit.size * scaled.deviations)
 
 
 @dataclass(frozen=True)
@@ -98,22 +95,17 @@ def learn(log: ImpressionLog, kind: str, features: npt.ArrayLike | None = None, 
 
     Args:
         log: to learn from. Rewards that are not in [0, 1] are for ``linear`` and ``shared``, which learn them scaled.
-        kind: ``beta``, ``linear``, ``logistic`` or ``shared``.
+        kind: one of ``bandit.posterior.registry.POSTERIORS``.
         features: of the artworks, (A, f), for ``shared`` alone.
         seed: of the joint draws of ``shared``.
 
     Raises:
         InputError: there is no such posterior, it lacks features, or it needs rewards in [0, 1].
     """
-    if kind not in LEARNERS:
-        raise InputError(f"there is no posterior {kind!r}; choose one of {', '.join(LEARNERS)}")
-    if kind == "shared" and features is None:
-        raise InputError(
-            "the posterior shared needs features of the artworks, which this log does not have; choose linear"
-        )
-    unit = Unit.of(log.rewards) if kind in _OF_ANY_REWARD else None
+    entry = registered(kind)
+    unit = Unit.of(log.rewards) if entry.any_reward else None
     own = log if unit is None else replace(log, rewards=unit.scaled(log.rewards))
-    posterior = LEARNERS[kind](own, features, seed)
+    posterior = entry.fit(_evidence(own, entry.evidence), _ArmsOfLog(own, features, seed))
     return Learned(posterior, np.bincount(log.arms, minlength=log.n_arms).astype(np.float64), unit)
 
 
@@ -124,23 +116,14 @@ def take_rates(log: ImpressionLog) -> F64:
         return _beta(log).rates
     scaled = unit.scaled(log.rewards)
     levels = _shrunk_means(log, scaled)
-    takes, shown = (np.bincount(log.arms, weights=each, minlength=log.n_arms) for each in (scaled, None))
+    takes, shown = (np.bincount(log.arms, weights=counted, minlength=log.n_arms) for counted in (scaled, None))
     return unit.back((takes + TITLE_STRENGTH * levels) / (shown + TITLE_STRENGTH))
 
 
 def _beta(log: ImpressionLog) -> BetaPosterior:
-    titles = np.repeat(np.arange(len(log.title_starts) - 1), np.diff(log.title_starts))
-    posterior = BetaPosterior(titles)
+    posterior = BetaPosterior(_ArmsOfLog(log, None, 0).titles)
     posterior.observe(None, log.arms, log.rewards)
     return posterior
-
-
-def _levels(log: ImpressionLog) -> F64:
-    """The level of each arm's title, shrunk to that of all, (A,)."""
-    if Unit.of(log.rewards) is not None:  # scaled
-        return _shrunk_means(log, log.rewards)
-    beta = _beta(log)
-    return np.asarray(beta.title_rates[beta.titles])
 
 
 def _shrunk_means(log: ImpressionLog, rewards: F64) -> F64:
@@ -152,40 +135,38 @@ def _shrunk_means(log: ImpressionLog, rewards: F64) -> F64:
     return np.asarray(np.repeat(means, np.diff(log.title_starts)))
 
 
-def _evidence(log: ImpressionLog) -> LinearEvidence:
-    evidence = LinearEvidence.empty(log.n_arms, log.n_features)
+def _evidence(log: ImpressionLog, kind: type[Evidence]) -> Evidence:
+    if kind is BetaEvidence:
+        takes = BetaEvidence.empty(log.n_arms)
+        takes.observe(None, log.arms, log.rewards)
+        return takes
+    evidence = kind.empty(log.n_arms, log.n_features)
     evidence.observe(log.contexts, log.arms, log.rewards)
     return evidence
 
 
-def _linear(log: ImpressionLog, _features: object, _seed: int) -> Posterior[Any]:
-    return linear_of(_evidence(log), _levels(log), constant_feature(log.contexts))
+@dataclass(frozen=True, eq=False)
+class _ArmsOfLog:
+    """What a log says of its arms beside the evidence."""
 
+    log: ImpressionLog
+    features: npt.ArrayLike | None
+    seed: int
 
-def _shared(log: ImpressionLog, features: Any, seed: int) -> Posterior[Any]:
-    return shared_of(_evidence(log), features, _levels(log), seed)
+    @property
+    def titles(self) -> I64:
+        starts = self.log.title_starts
+        return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
+    @property
+    def levels(self) -> F64:
+        """The level of each arm's title, shrunk to that of all, (A,)."""
+        log = self.log
+        if Unit.of(log.rewards) is not None:  # scaled
+            return _shrunk_means(log, log.rewards)
+        beta = _beta(log)
+        return np.asarray(beta.title_rates[beta.titles])
 
-def _logistic(log: ImpressionLog, _features: object, _seed: int) -> Posterior[Any]:
-    checked_takes(log.rewards, len(log), "logistic")
-    constant = constant_feature(log.contexts)
-    shape = log.n_arms, log.n_features
-    mean = np.zeros(shape) if constant is None else logit_mean(_levels(log), log.n_features, constant)
-    some = log.titles % max(1, round(len(log) / _PRIOR_ROWS)) == 0
-    rows = log.contexts[some], log.arms[some], log.rewards[some], np.ones(int(some.sum()))
-    precision = estimate_prior_precision(*rows, mean, np.ones(log.n_features))
-    posterior = LogisticPosterior(*shape, precision, mean)
-    posterior.observe(log.contexts, log.arms, log.rewards)
-    return posterior
-
-
-Learner = Callable[[ImpressionLog, Any, int], Posterior[Any]]
-
-LEARNERS: Final[dict[str, Learner]] = {
-    "beta": lambda log, _features, _seed: _beta(log),
-    "linear": _linear,
-    "logistic": _logistic,
-    "shared": _shared,
-}
-"""Posteriors by the words of the command line."""
-_OF_ANY_REWARD = ("linear", "shared")
+    @property
+    def constant_feature(self) -> int | None:
+        return constant_feature(self.log.contexts)

@@ -20,6 +20,7 @@ from bandit.evaluation.splitting import in_time
 from bandit.evaluation.targets import PolicyTarget
 from bandit.impressions import ImpressionLog
 from bandit.policies import Policy
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.snapshot import hash_base
 
 PURPOSE: Final = "replay"
@@ -97,15 +98,15 @@ def replay_learning(
         report(at, len(log))
     shown = log.take(np.concatenate(kept))
     rewards = shown.rewards
-    found = _interval(shown, level)
+    interval = _interval(shown, level)
     return Replayed(
         policy.name,
         len(log),
         len(rewards),
         float(rewards.mean()) if len(rewards) else None,
-        found.lower if np.isfinite(found.lower) else None,
-        found.upper if np.isfinite(found.upper) else None,
-        [len(each) for each in kept],
+        interval.lower if np.isfinite(interval.lower) else None,
+        interval.upper if np.isfinite(interval.upper) else None,
+        [len(rows) for rows in kept],
         values,
     )
 
@@ -113,7 +114,7 @@ def replay_learning(
 def _learned(log: ImpressionLog, kept: list[I64], posterior: str, features: npt.ArrayLike | None, seed: int) -> Learned:
     rows = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
     # Before anything is kept no fit has anything to stand on: popularity's prior, the same for all arms, is what is known.
-    return learn(log.take(rows), posterior if len(rows) else "beta", features, seed)
+    return learn(log.take(rows), posterior if len(rows) else WITHOUT_CONTEXT, features, seed)
 
 
 def _batch(log: ImpressionLog, target: PolicyTarget, uniforms: F64, start: int, size: int) -> tuple[I64, int]:

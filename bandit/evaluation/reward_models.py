@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from bandit.arrays import F64, I64, real_array
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation.learning import Learned, learn, take_rates
 from bandit.impressions import ImpressionLog
 from bandit.scores import Moments
@@ -20,7 +20,7 @@ PURPOSE = "folds"
 
 FOLDS = 3
 _MOST_DUMMIES = 128
-"""Arms up to which a regressor is told them one by one; beyond, by their take rates alone."""
+"""Arms up to which a regressor sees them one by one; beyond, by their take rates alone."""
 
 
 class Predictor(Protocol):
@@ -32,7 +32,7 @@ class Predictor(Protocol):
 
 
 class RewardModel(Protocol):
-    """A kind of model; its name is told in reports."""
+    """A kind of model; its name stands in reports."""
 
     @property
     def name(self) -> str:
@@ -77,7 +77,7 @@ class RegressorModel:
     is. Of a classifier the probability of a reward of 1 is taken, so its rewards have to be 0 and 1.
 
     Args:
-        name: told in reports.
+        name: for reports.
         make: called for each fit, so that fits share nothing.
     """
 
@@ -90,7 +90,7 @@ class RegressorModel:
         Raises:
             InputError: the model does not take the rewards.
         """
-        with blaming(f"reward model {self.name} could not be made"):
+        with user_code_errors(f"reward model {self.name} could not be made"):
             model = self.make()
         if not (callable(getattr(model, "fit", None)) and callable(getattr(model, "predict", None))):
             raise InputError(f"reward model {self.name} has no fit and predict, expected scikit-learn's interface")
@@ -100,7 +100,7 @@ class RegressorModel:
             if not np.isin(log.rewards, (0.0, 1.0)).all():
                 raise InputError(f"{self.name} is a classifier and rewards are not all 0 or 1; take a regressor")
             wanted = log.rewards.astype(np.int64)
-        with blaming(f"reward model {self.name} could not be fitted"):
+        with user_code_errors(f"reward model {self.name} could not be fitted"):
             model.fit(predictor.features(log.contexts, log.arms), wanted)
         return predictor
 
@@ -113,23 +113,23 @@ class _Regressor:
     is_classifier: bool
 
     def features(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
-        """(n, d + 1), and a column an arm."""
+        """(n, d + 1), and a column per arm."""
         parts = [np.asarray(contexts, dtype=np.float64), self.rates[arms][:, None]]
         if len(self.rates) <= _MOST_DUMMIES:
             parts.append(arms[:, None] == np.arange(len(self.rates)))
         return np.concatenate(parts, axis=1)
 
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
-        each = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
-        rows = self.features(*each)
-        with blaming(f"reward model {self.name} could not predict"):
-            found = real_array("predictions", self._expected(rows))
-        if found.size != len(rows) or not np.isfinite(found).all():
+        pairs = np.repeat(contexts, len(arms), axis=0), np.tile(arms, len(contexts))
+        rows = self.features(*pairs)
+        with user_code_errors(f"reward model {self.name} could not predict"):
+            rewards = real_array("predictions", self._expected(rows))
+        if rewards.size != len(rows) or not np.isfinite(rewards).all():
             raise InputError(
-                f"reward model {self.name} predicts {found.shape} of {len(rows)} rows, {np.isfinite(found).sum()} of them finite;"
-                " expected a finite number each"
+                f"reward model {self.name} predicts {rewards.shape} of {len(rows)} rows, {np.isfinite(rewards).sum()} of them"
+                " finite; expected a finite number each"
             )
-        return found.reshape(len(contexts), len(arms))
+        return rewards.reshape(len(contexts), len(arms))
 
     def _expected(self, rows: F64) -> npt.ArrayLike:
         if not self.is_classifier:
@@ -156,13 +156,13 @@ class CrossFitted:
         return out
 
     def _checked(self, values: npt.ArrayLike, shape: tuple[int, int]) -> F64:
-        found = real_array(f"predictions of reward model {self.name}", values)
-        if found.shape != shape or not np.isfinite(found).all():
+        rewards = real_array(f"predictions of reward model {self.name}", values)
+        if rewards.shape != shape or not np.isfinite(rewards).all():
             raise InputError(
-                f"reward model {self.name} predicts {found.shape}, {np.isfinite(found).sum()} of them finite; expected {shape}: a"
-                " finite number for each context and arm"
+                f"reward model {self.name} predicts {rewards.shape}, {np.isfinite(rewards).sum()} of them finite; expected"
+                f" {shape}: a finite number for each context and arm"
             )
-        return found
+        return rewards
 
 
 def cross_fit(model: RewardModel, log: ImpressionLog, folds: int = FOLDS, seed: int = 0) -> CrossFitted:

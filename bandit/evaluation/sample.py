@@ -1,4 +1,4 @@
-"""What estimators need of a log and a target policy: a few numbers an impression, whatever the number of arms."""
+"""What estimators need of a log and a target policy: a few numbers per impression, whatever the number of arms."""
 
 from collections import abc
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, integer_array, is_number, label_array, numbered, real_array
+from bandit.checks import check_finite, checked_contexts, real_column
 from bandit.errors import InputError
 from bandit.impressions import checked_propensities
-from bandit.posterior.checks import check_finite, checked_contexts, real_column
 
 _REALS = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",
@@ -85,11 +85,11 @@ class Sample:
             wanted = (count,) if value is None or name != "contexts" else (count, *value.shape[1:2])
             if value is not None and value.shape != wanted:
                 raise InputError(
-                    f"{name} have the shape {value.shape}, expected {wanted}: one an impression, as rewards"
+                    f"{name} have the shape {value.shape}, expected {wanted}: one per impression, as rewards"
                 )
         arms = {name: value.shape for name in _BY_ARM if (value := getattr(self, name)) is not None}
         if len({*arms.values()}) > 1 or any(len(shape) != 1 for shape in arms.values()):
-            raise InputError(f"sums by arm have the shapes {arms}, expected (A,): one an arm")
+            raise InputError(f"sums by arm have the shapes {arms}, expected (A,): one per arm")
 
     def __len__(self) -> int:
         """Impressions, m."""

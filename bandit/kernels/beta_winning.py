@@ -11,7 +11,7 @@ _CURVED = 3.0  # panel width in local deviations, 1 / sqrt(curvature of the log-
 _BEND = 2.0  # panel width where a tail sets in: the density has singularities pi away from there
 _GRADED = 2.0  # panel width in distances from the bend: tails are ever smoother
 _TAIL = 4.0  # panel width in lengths of an exponential tail
-_PANELS = 64  # panels an arm: five times what any needs, so that garbage ends too
+_PANELS = 64  # panels per arm: five times what any needs, so that garbage ends too
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 

@@ -34,7 +34,7 @@ def play(
 
     At step ``times[e]`` (ascending) item ``items[e]`` retires and one of rate ``arrivals[e]`` takes its place, without a
     history; rewards of a retired item that are still under way are lost. Then the rewards that are due arrive, then an item is
-    chosen: it is taken if ``uniforms[t]`` is below its rate, and its regret is the best rate of the step less its own. The policy
+    chosen: it is taken if ``uniforms[t]`` is below its rate, and its regret is the step's best rate minus its own. The policy
     knows at once that an item has retired; under ``REFITS`` only when the next batch of rewards arrives.
 
     Args:

@@ -39,7 +39,7 @@ def quantise_rows(probabilities: F64, eligible: Bool, new: Bool, floor: float, n
     """Floored and quantised weights of each row; ``out`` (n, k) is overwritten.
 
     Rows of ``probabilities`` are scaled to one over the eligible arms first, which takes out the last bits of rounding. Rows are
-    taken 64 at a time and lie along the lanes of the processor, a row's ten arms being too few for them: 60 ns a row where one
+    taken 64 at a time and lie along the lanes of the processor, a row's ten arms being too few for them: 60 ns per row where one
     at a time takes 75, and 2.3 µs instead of 3.7 for 100 arms.
     """
     k, line = probabilities.shape[1], _ROWS

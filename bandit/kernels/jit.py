@@ -38,7 +38,7 @@ def uncounted_kernel(function: Kernel) -> Kernel:
     """A fused kernel that allocates nothing and counts no references, for the loops inside another fused kernel.
 
     Each slice of an array and each field of a named tuple costs an atomic count up and one down, which win probabilities
-    spent 130 of 1,030 ns a decision on. Numba checks that nothing is allocated.
+    spent 130 of 1,030 ns per decision on. Numba checks that nothing is allocated.
     """
     return _compiled(function, fastmath=_FUSED, _nrt=False)
 
@@ -52,7 +52,7 @@ def part(function: Kernel) -> Kernel:
 
 
 _CACHE_VARIABLE: Final = "NUMBA_CACHE_DIR"
-_TOLD_VARIABLE: Final = "ARTWORK_KERNELS_UNCACHED"
+_SAID_VARIABLE: Final = "BANDIT_KERNELS_UNCACHED"
 """Set once it is known that nothing can be kept, so that of many processes one says so."""
 
 
@@ -77,8 +77,8 @@ def _other_place() -> bool:
         os.environ[_CACHE_VARIABLE] = numba.config.CACHE_DIR = str(place)  # the variable is for child processes
         _tell(f"compiled kernels are kept in {place}; set {_CACHE_VARIABLE} to keep them elsewhere")
         return True
-    if not os.environ.get(_TOLD_VARIABLE):
-        os.environ[_TOLD_VARIABLE] = "1"
+    if not os.environ.get(_SAID_VARIABLE):
+        os.environ[_SAID_VARIABLE] = "1"
         _tell(f"no folder can keep compiled kernels, so each process compiles its own; set {_CACHE_VARIABLE} to one")
     return False
 
@@ -86,10 +86,10 @@ def _other_place() -> bool:
 def _private_folder() -> Path | None:
     """A folder of this user alone: what lies in a cache is run, so nobody else may put anything there."""
     try:
-        parent = Path(tempfile.gettempdir()) / f"artwork-kernels-{os.getuid()}"
+        parent = Path(tempfile.gettempdir()) / f"bandit-kernels-{os.getuid()}"
         parent.mkdir(mode=0o700, exist_ok=True)
-        found = parent.lstat()
-        mine = S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+        status = parent.lstat()
+        mine = S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
         return parent if mine and os.access(parent, os.W_OK | os.X_OK) else None
     except OSError:
         return None

@@ -10,7 +10,7 @@ CLAMP = 5.85  # Φ is taken as constant beyond: 2e-9 from 0 and 1
 
 # Φ(z) = 1/2 + z P(z²) by Chebyshev interpolation of degree 17 in z², and φ(z) = Q(z²)⁶⁴ by least squares of φ^(1/64), weighted
 # with φ: taking the power raises an error most where φ is large. Highest power first. Largest errors on the range: 2.3e-9, 5e-9.
-# One coefficient more and they no longer fit in the registers: 900 ns a decision instead of 790. Two less for Φ take 4 % off,
+# One coefficient more and they no longer fit in the registers: 900 ns per decision instead of 790. Two less for Φ take 4 % off,
 # and err by 4e-6 among a hundred arms. They are written out, so that they are the same with every version of scipy and LAPACK.
 _CDF: F64 = np.array(
     [

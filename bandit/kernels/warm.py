@@ -53,10 +53,10 @@ def warm() -> None:
         linear.accumulate_sorted(one.astype(kind), np.ones(1), np.array([0, 1]), first, block, gram, *sums)
     linear.sort_by_arm(first, np.zeros(2, dtype=np.int64), first.copy())
     starts, first = np.array([0, 1]), np.zeros(1, dtype=np.int64)
-    ones, step, found = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))
+    ones, step, results = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))
     for kind in (np.float32, np.float64):
-        logistic.log_posteriors(one.astype(kind), ones, ones, starts, first, np.ones(2), one, one, *found)
-    logistic.newton_steps(found[2], found[1], step, found[0])
+        logistic.log_posteriors(one.astype(kind), ones, ones, starts, first, np.ones(2), one, one, *results)
+    logistic.newton_steps(results[2], results[1], step, results[0])
     stream = np.zeros(2, dtype=np.uint64)
     beta_draws.draw_betas(ones, ones, stream, np.empty(1))
     trajectory = np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint8), np.empty(1)

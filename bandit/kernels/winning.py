@@ -217,7 +217,9 @@ def _add_panel(start: float, end: float, standing: _Standing, count: int, at_nod
         for j in range(nodes):
             at_nodes.z[c, j] = clamped(scale * at_nodes.places[j] + shift)
     z, below, shares = at_nodes.flat_z, at_nodes.flat_below, at_nodes.flat_shares
-    for i in range(count * nodes):  # one long loop sets up the coefficients once; a loop an arm takes 1.5 times as long
+    for i in range(
+        count * nodes
+    ):  # one long loop sets up the coefficients once; a loop per arm takes 1.5 times as long
         below[i] = max(cdf(z[i]), _LEAST)
         shares[i] = (pdf(z[i]) if abs(z[i]) < CLAMP else 0.0) / below[i]
     for j in range(nodes):
@@ -230,7 +232,7 @@ def _weigh(standing: _Standing, count: int, at_nodes: _Nodes, out: F64) -> None:
     """From φ / Φ and Φ at the nodes to what each arm gains: φ_a / Φ_a times the product of every Φ.
 
     The division takes the error of Φ_a out of the product again. Products up and down the arms, which need none, took twice as
-    long: 210 ns a decision instead of 120.
+    long: 210 ns per decision instead of 120.
     """
     below, shares, product = at_nodes.below, at_nodes.shares, at_nodes.product
     nodes = product.shape[0]

@@ -68,7 +68,7 @@ def mask_rows(name: str, mask: npt.ArrayLike, shape: tuple[int, int]) -> Bool:
     array = boolean_array(name, mask, f"of indices make np.isin(np.arange({shape[1]}), indices)")
     if array.shape not in {shape, shape[1:]}:
         raise InputError(
-            f"{name} has the shape {array.shape}, expected {shape[1:]} or {shape}: a mask for all users, or one a user"
+            f"{name} has the shape {array.shape}, expected {shape[1:]} or {shape}: a mask for all users, or one per user"
         )
     return np.ascontiguousarray(np.broadcast_to(array, shape))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from bandit.errors import InputError
+from bandit.parameters import check_parameters, parse_parameters
 from bandit.policies.base import Policy
 from bandit.policies.epsilon_greedy import EpsilonGreedy
 from bandit.policies.greedy import Greedy
@@ -13,7 +14,6 @@ from bandit.policies.popularity import Popularity
 from bandit.policies.softmax import Softmax
 from bandit.policies.thompson import ThompsonSampling
 from bandit.policies.uniform import Uniform
-from bandit.words import check_known, parse_word
 
 POLICIES: dict[str, type[Policy]] = {
     policy.name: policy for policy in (ThompsonSampling, EpsilonGreedy, Greedy, Uniform, Popularity, Softmax, LinUCB)
@@ -32,8 +32,8 @@ def parse_policy(text: str) -> Policy:
     >>> parse_policy("softmax:temperature=0.02")
     Softmax(temperature=0.02)
     """
-    name, parameters = parse_word(text)
+    name, parameters = parse_parameters(text)
     if name not in POLICIES:
         raise InputError(f"there is no policy {name!r}; choose one of {', '.join(POLICIES)}")
-    check_known(name, parameters, (field.name for field in fields(POLICIES[name])))  # type: ignore[arg-type]
+    check_parameters(name, parameters, (field.name for field in fields(POLICIES[name])))  # type: ignore[arg-type]
     return POLICIES[name](**parameters)

@@ -1,6 +1,6 @@
 """Posteriors of how each artwork is received: what impressions say, on top of a prior.
 
-``BetaPosterior`` knows no features, ``LinearPosterior`` and ``LogisticPosterior`` one weight vector an arm, ``SharedPosterior``
+``BetaPosterior`` knows no features, ``LinearPosterior`` and ``LogisticPosterior`` one weight vector per arm, ``SharedPosterior``
 weights on context and artwork features that all titles share. All observe, merge, forget, save and load alike, and their
 scores say by type what policies may assume: ``BetaScores``, ``Moments``, or ``Draws`` of arms that are correlated.
 
@@ -28,12 +28,11 @@ array([[0.25  , 0.5714]])
 
 from bandit.posterior.base import Evidence, Posterior, Scorer
 from bandit.posterior.beta import BetaEvidence, BetaPosterior
-from bandit.posterior.empirical_bayes import Hyperparameters, estimate_hyperparameters
 from bandit.posterior.laplace import Laplace, fit_laplace
 from bandit.posterior.linear import LinearEvidence, LinearPosterior
+from bandit.posterior.linear_prior import Hyperparameters, estimate_hyperparameters, popularity_mean
 from bandit.posterior.logistic import LogisticEvidence, LogisticPosterior
 from bandit.posterior.logistic_prior import estimate_prior_precision, logit_mean, next_prior_precision
-from bandit.posterior.popularity import popularity_mean
 from bandit.posterior.shared import SharedPosterior
 from bandit.posterior.shared_prior import SharedPrior, estimate_shared_prior
 from bandit.posterior.shared_weights import SharedWeights

@@ -1,4 +1,4 @@
-"""The joint Gaussian of shared weights and an intercept an arm, solved by its arrow structure."""
+"""The joint Gaussian of shared weights and an intercept per arm, solved by its arrow structure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bandit.arrays import F64
+from bandit.objects import count_of
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
-from bandit.words import told
 
 _BLOCK = (
     1024  # arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned
@@ -29,7 +29,7 @@ class Prior(NamedTuple):
     means: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.means), 'arm')}, {told(len(self.weights), 'feature')})"
+        return f"{type(self).__name__}({count_of(len(self.means), 'arm')}, {count_of(len(self.weights), 'feature')})"
 
 
 class Arrow(NamedTuple):
@@ -46,15 +46,15 @@ class Arrow(NamedTuple):
     variances: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.levels), 'arm')}, {told(len(self.mean), 'feature')})"
+        return f"{type(self).__name__}({count_of(len(self.levels), 'arm')}, {count_of(len(self.mean), 'feature')})"
 
 
 class ArrowSystem:
     """The sums over arms that hold for any prior, and the solution for one.
 
     An arm's impressions have the features x ⊗ z_a, so Σ over them is G_a ⊗ z_a z_aᵀ, and the sum over arms is one product of
-    a matrix with a row an arm: 276 x 435 pairs at 23 context and 29 artwork features. Intercepts are eliminated: the Schur
-    complement of their diagonal block is of the same form, with G_a less (β/D_a) s_a s_aᵀ. Nothing is arms x arms.
+    a matrix with a row per arm: 276 x 435 pairs at 23 context and 29 artwork features. Intercepts are eliminated: the Schur
+    complement of their diagonal block is of the same form, with G_a minus (β/D_a) s_a s_aᵀ. Nothing is arms x arms.
 
     That difference is taken as (G_a - s_a s_aᵀ/n_a) + (τ/(n_a D_a)) s_a s_aᵀ, with n_a the impressions, and likewise for the
     target: where β n_a is 10⁹ times τ, the plain one leaves 7 digits of what a constant feature shares with the intercepts. Of a

@@ -1,18 +1,27 @@
-"""What every posterior keeps: evidence apart from the prior, and scores by type."""
+"""What every posterior keeps: evidence apart from the prior, and scores by type; some are refitted when evidence changes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy.typing as npt
 
+from bandit.arrays import F64, I64
 from bandit.scores import Scores
 
 
 class Evidence(Protocol):
     """Sums (or rows) of impressions, without the prior."""
+
+    kind: ClassVar[str]
+    """Its word, under which days of it are kept."""
+
+    @classmethod
+    def empty(cls, n_arms: int, n_features: int) -> Self:
+        """Evidence of no impressions."""
+        ...
 
     def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
         """Add impressions: contexts (m, d), arms (m,), rewards (m,); refused before anything changes."""
@@ -57,6 +66,54 @@ class Scorer(Protocol):
         ...
 
 
+class Model(Protocol):
+    """What scoring needs, which may be less than what learning does: what a generation of picks keeps."""
+
+    def scorer(self, arms: npt.ArrayLike) -> Scorer:
+        """What scoring many blocks of users for the same arms (k,) needs, computed once."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write it to a ``.npz``."""
+        ...
+
+
+class Arms(Protocol):
+    """What is known of A arms beside the evidence, when a posterior is fitted to it."""
+
+    @property
+    def titles(self) -> I64:
+        """The title of each, (A,)."""
+        ...
+
+    @property
+    def levels(self) -> F64:
+        """The take rate that each starts with: its title's, (A,)."""
+        ...
+
+    @property
+    def constant_feature(self) -> int | None:
+        """The feature that is 1 in every context, whose weight is the level of an arm; None if there is none."""
+        ...
+
+    @property
+    def features(self) -> npt.ArrayLike | None:
+        """What the artworks show, (A, f); None where it is not known."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of joint draws."""
+        ...
+
+
+class Estimated(NamedTuple):
+    """The precisions of a prior, which may have been estimated, and that of the noise, where there is one."""
+
+    prior_precision: tuple[float, ...] = ()
+    noise_precision: float | None = None
+
+
 Kind = TypeVar("Kind", bound=Evidence)
 
 
@@ -98,6 +155,16 @@ class Posterior(ABC, Generic[Kind]):
         """
         self.evidence.forget(retention)
 
+    @property
+    def model(self) -> Model:
+        """What scoring needs: what a generation of picks keeps."""
+        return self
+
+    @property
+    def estimated(self) -> Estimated:
+        """The precisions that it has."""
+        return Estimated()
+
     def scores(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Scores:
         """Scores of the arms (k,) for each context (n, d)."""
         return self.scorer(arms).scores(contexts)
@@ -119,3 +186,61 @@ class Posterior(ABC, Generic[Kind]):
     @abstractmethod
     def load(cls, path: Path | str) -> Self:
         """Read what ``save`` wrote."""
+
+
+class CountedEvidence(Evidence, Protocol):
+    """Evidence that counts its changes."""
+
+    @property
+    def changes(self) -> int:
+        """How often it was changed."""
+        ...
+
+
+CountedKind = TypeVar("CountedKind", bound=CountedEvidence)
+Fitted = TypeVar("Fitted", bound=Model)
+
+
+class RefittedPosterior(Posterior[CountedKind], Generic[CountedKind, Fitted]):
+    """A posterior whose ``fitted`` is computed when it is first asked for, and again after evidence changed.
+
+    Evidence may be changed through the posterior, by its own methods, or be replaced. Only who writes into its arrays has to
+    call ``refit``.
+    """
+
+    _evidence: CountedKind
+    _fitted: Fitted | None = None
+    _fitted_at: int = 0
+
+    @property
+    def evidence(self) -> CountedKind:
+        """What was observed, without the prior."""
+        return self._evidence
+
+    @evidence.setter
+    def evidence(self, evidence: CountedKind) -> None:
+        self._evidence = evidence
+        self.refit()
+
+    @property
+    def fitted(self) -> Fitted:
+        """What scoring needs, without the evidence: what a generation keeps."""
+        if self._fitted is None or self._fitted_at != self._evidence.changes:
+            self._fitted, self._fitted_at = self._fit(), self._evidence.changes
+        return self._fitted
+
+    @property
+    def model(self) -> Fitted:
+        """The fit alone."""
+        return self.fitted
+
+    @abstractmethod
+    def _fit(self) -> Fitted: ...
+
+    def refit(self) -> None:
+        """Forget the fit; the next question computes it from the evidence as it is then."""
+        self._fitted = None
+
+    def scorer(self, arms: npt.ArrayLike) -> Scorer:
+        """What scoring many blocks of users for the same arms (k,) needs, computed once."""
+        return self.fitted.scorer(arms)

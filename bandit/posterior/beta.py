@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, integer_array, is_number, real_array
-from bandit.errors import InputError
-from bandit.posterior.base import Posterior
-from bandit.posterior.checks import (
+from bandit.checks import (
     check_merged,
     checked_arms,
     checked_choice,
@@ -21,9 +19,11 @@ from bandit.posterior.checks import (
     checked_takes,
     own_sums,
 )
+from bandit.errors import InputError
+from bandit.objects import count_of
+from bandit.posterior.base import Arms, Posterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
-from bandit.words import told
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -41,6 +41,7 @@ _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a 
 class BetaEvidence:
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
+    kind: ClassVar[str] = "beta"
     takes: F64
     impressions: F64
 
@@ -109,8 +110,8 @@ class BetaEvidence:
     def described(self) -> str:
         """What it knows, in a few words."""
         segments, arms = self.shape
-        sizes = [told(arms, "arm"), told(segments, "segment")] if segments else [told(arms, "arm")]
-        return ", ".join([*sizes, told(float(self.impressions.sum()), "impression")])
+        sizes = [count_of(arms, "arm"), count_of(segments, "segment")] if segments else [count_of(arms, "arm")]
+        return ", ".join([*sizes, count_of(float(self.impressions.sum()), "impression")])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"
@@ -233,6 +234,11 @@ class BetaPosterior(Posterior[BetaEvidence]):
             own = np.concatenate([_parameters(takes, shown, self.arm_strength, level), own], axis=1)  # (2, s + 1, k)
         return BetaScorer(*own)
 
+    @property
+    def model(self) -> Rates:
+        """Popularity, the same for every user."""
+        return Rates(self)
+
     def save(self, path: Path | str) -> None:
         """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
@@ -275,7 +281,7 @@ class BetaScorer:
 
     def __repr__(self) -> str:
         segments, arms = len(self.successes) - 1, self.successes.shape[1]
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(segments, 'segment')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(segments, 'segment')})"
 
     def scores(self, contexts: npt.ArrayLike | None) -> BetaScores:
         """Parameters for each segment (n,) given as ``contexts``, (n, k); for None over all segments, (1, k).
@@ -289,6 +295,41 @@ class BetaScorer:
         return BetaScores(self.successes[rows], self.failures[rows])
 
 
+class Rates:
+    """Popularity as a model: scores (1, k), the same for every user."""
+
+    def __init__(self, posterior: BetaPosterior) -> None:
+        self._posterior = posterior
+        # All artworks at once: each look at some of them would sum over all titles again.
+        self._scores = posterior.scores(None, np.arange(len(posterior.titles)))
+
+    def scorer(self, arms: npt.ArrayLike) -> RatesScorer:
+        """The scores of some artworks (k,)."""
+        return RatesScorer(BetaScores(self._scores.successes[:, arms], self._scores.failures[:, arms]))  # type: ignore[index]
+
+    def save(self, path: Path) -> None:
+        """Write the posterior behind it."""
+        self._posterior.save(path)
+
+
+@dataclass(frozen=True)
+class RatesScorer:
+    """Scores of some arms, (1, k), whoever asks."""
+
+    everybody: BetaScores
+
+    def scores(self, contexts: npt.ArrayLike) -> BetaScores:  # noqa: ARG002 - popularity is that of all users
+        """The one row."""
+        return self.everybody
+
+
+def fit_beta(evidence: BetaEvidence, arms: Arms) -> BetaPosterior:
+    """Take rates under the usual strengths, over evidence that is taken as it is, not copied."""
+    posterior = BetaPosterior(arms.titles)
+    posterior.evidence = evidence
+    return posterior
+
+
 def _parameters(takes: F64, impressions: F64, strength: float, rate: F64) -> F64:
     """Successes and failures of a Beta, (2, ...): the counts, and ``strength`` impressions at ``rate``."""
     return np.stack([takes + strength * rate, impressions - takes + strength * (1 - rate)])
@@ -297,7 +338,7 @@ def _parameters(takes: F64, impressions: F64, strength: float, rate: F64) -> F64
 def _checked_rates(rates: npt.ArrayLike, n_arms: int) -> F64:
     array = real_array("prior_rates", rates)
     if array.shape != (n_arms,):
-        raise InputError(f"prior_rates have the shape {array.shape}, expected ({n_arms},): one an arm")
+        raise InputError(f"prior_rates have the shape {array.shape}, expected ({n_arms},): one per arm")
     wrong = ~((array > 0) & (array < 1))
     if wrong.any():
         arm = int(wrong.argmax())

@@ -1,4 +1,4 @@
-"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is told as our error, with the path."""
+"""Files of posteriors: written whole or not at all; what is damaged, foreign or missing is an ``InputError`` with the path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 from zipfile import BadZipFile
 
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, real_array
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import InputError
+from bandit.files import replace_file
 
 # What reading arrays out of a damaged or foreign file raises: of the archive, of its parts, and of values of another form.
 _DAMAGED = (
@@ -42,26 +42,13 @@ def save_arrays(path: Path | str, arrays: dict[str, Any]) -> None:
         SurroundingsError: the file cannot be written: permissions, or the disk.
     """
     target = _path_of(path)
-    behind = Path(os.path.realpath(target))  # a link stays a link
-    temporary = behind.with_name(f".{behind.name[:64]}.{token_hex(8)}.tmp")
-    try:
-        if target.is_dir():
-            raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
-        if not target.parent.is_dir():
-            raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
-        try:
-            with temporary.open("xb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(behind)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(behind.parent)
-    except OSError as error:
-        raise SurroundingsError(
-            f"cannot write {target}: {error.strerror or error}; check the folder's permissions and the disk"
-        ) from error
+    if os.path.isdir(target):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        raise InputError(f"{target} is a folder, expected the name of a file to write, such as posterior.npz in it")
+    if not os.path.isdir(target.parent):  # noqa: PTH112
+        raise InputError(f"there is no folder {target.parent}; make it first, or correct the path")
+    behind = Path(os.path.realpath(target)) if os.path.islink(target) else target  # noqa: PTH114 - a link stays a link
+    with replace_file(behind, mode=None) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 @contextmanager
@@ -100,15 +87,6 @@ def _path_of(path: object) -> Path:
     return Path(path)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last: a rename is on disk once its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     """One array of real, finite numbers; None stands for any size.
 
@@ -117,7 +95,7 @@ def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     """
     array = real_array(name, file[name])
     if array.ndim != len(sizes) or any(
-        size not in (None, found) for size, found in zip(sizes, array.shape, strict=True)
+        size not in (None, length) for size, length in zip(sizes, array.shape, strict=True)
     ):
         wanted = ", ".join("any" if size is None else str(size) for size in sizes)
         raise InputError(f"{name} has the shape {array.shape}, expected ({wanted}); train again")

@@ -1,4 +1,4 @@
-"""Logistic regression an arm by Laplace's approximation: a Gaussian at the mode, found by Newton's method."""
+"""Logistic regression per arm by Laplace's approximation: a Gaussian at the mode, found by Newton's method."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, real_array
+from bandit.checks import checked_choice, checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
-from bandit.posterior.checks import checked_choice, checked_impressions, checked_precisions, spread
+from bandit.objects import count_of
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments
-from bandit.words import told
 
-# Squared lengths of a Newton step in posterior deviations. Convergence is quadratic: the mode is nearer by far than 1e-10, and
-# in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
+# Squared lengths of a Newton step in posterior standard deviations. Convergence is quadratic: the mode is nearer by far than
+# 1e-10, and in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
 _CONVERGED = 1e-20
-_FAR = 1e-6  # a thousandth of a deviation: what still moves so far has no answer
+_FAR = 1e-6  # a thousandth of a standard deviation: what still moves so far has no answer
 _NOISE = 1e-12  # a fall of the objective by this share is rounding
 _MAX_ROUNDS = 500
 # The share of a step is kept from round to round. Where it began anew at 1 each round, 15 of 900 fits with features and
@@ -37,9 +37,9 @@ class LogisticScorer:
     linear: LinearScorer
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:
-        """Mean and deviation of xᵀw of each arm for each context, both (n, k), with the link "logit"."""
-        found = self.linear.moments(contexts)
-        return Moments(found.means, found.deviations, link="logit")
+        """Mean and standard deviation of xᵀw of each arm for each context, both (n, k), with the link "logit"."""
+        moments = self.linear.moments(contexts)
+        return Moments(moments.means, moments.deviations, link="logit")
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +51,7 @@ class Laplace:
 
     def __repr__(self) -> str:
         arms, features = self.means.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     def scorer(self, arms: npt.ArrayLike) -> LogisticScorer:
         """What scoring many blocks of users for the arms (k,) needs, factored once."""
@@ -78,11 +78,11 @@ def checked_weights(weights: npt.ArrayLike, count: int) -> F64:
     """Weights of rows as (m,) float64.
 
     Raises:
-        InputError: there is not one a row, or one is below 0 or not finite.
+        InputError: there is not one per row, or one is below 0 or not finite.
     """
     array = real_array("weights", weights)
     if array.shape != (count,):
-        raise InputError(f"weights have the shape {array.shape}, expected ({count},): one an impression")
+        raise InputError(f"weights have the shape {array.shape}, expected ({count},): one per impression")
     wrong = ~((array >= 0) & (array < np.inf))
     if wrong.any():
         row = int(wrong.argmax())
@@ -111,13 +111,13 @@ class _Rows(NamedTuple):
 
     def around(self, arms: I64, points: F64, prior_precision: F64, prior_mean: F64) -> _Found:
         j, d = points.shape
-        found = _Found(np.empty(j), np.empty((j, d, d)), np.empty((j, d)), np.empty(j))
+        around = _Found(np.empty(j), np.empty((j, d, d)), np.empty((j, d)), np.empty(j))
         gradient = np.empty((j, d))
         log_posteriors(
-            *self, arms, prior_precision, prior_mean[arms], points, found.objective, gradient, found.precision
+            *self, arms, prior_precision, prior_mean[arms], points, around.objective, gradient, around.precision
         )
-        newton_steps(found.precision, gradient, found.step, found.decrement)
-        return found
+        newton_steps(around.precision, gradient, around.step, around.decrement)
+        return around
 
 
 def fit_laplace(
@@ -162,7 +162,7 @@ def fit_laplace(
         arm = int(far.argmax())
         raise InputError(
             f"arm {arm} has no mode after {_MAX_ROUNDS} rounds: the next step has {decrements[arm] ** 0.5:.1g} posterior"
-            " deviations; bring features to one scale, or raise the prior precision"
+            " standard deviations; bring features to one scale, or raise the prior precision"
         )
     return fitted
 
@@ -178,11 +178,11 @@ def _climb(rows: _Rows, prior_precision: F64, prior_mean: F64, start: F64) -> tu
         if not len(active):
             break
         points = means[active] + share[active, None] * best.step[active]
-        found = rows.around(active, points, prior_precision, prior_mean)
-        risen = found.objective >= best.objective[active] * (1 + _NOISE)
+        tried = rows.around(active, points, prior_precision, prior_mean)
+        risen = tried.objective >= best.objective[active] * (1 + _NOISE)
         higher = active[risen]
         means[higher] = points[risen]
-        for kept, new in zip(best, found, strict=True):
+        for kept, new in zip(best, tried, strict=True):
             kept[higher] = new[risen]
         share[active] = np.where(risen, np.minimum(_LONGER * share[active], 1.0), _SHORTER * share[active])
         moving[active] = ~(best.decrement[active] <= _CONVERGED)

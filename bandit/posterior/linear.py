@@ -1,4 +1,4 @@
-"""Bayesian linear regression, one weight vector an arm."""
+"""Bayesian linear regression, one weight vector per arm."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64
-from bandit.errors import InputError
-from bandit.kernels.lengths import lengths
-from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
-from bandit.posterior.base import Counted, Posterior
-from bandit.posterior.checks import (
+from bandit.checks import (
     Impressions,
     check_merged,
     checked_choice,
@@ -27,10 +23,14 @@ from bandit.posterior.checks import (
     own_sums,
     spread,
 )
+from bandit.errors import InputError
+from bandit.kernels.lengths import lengths
+from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
+from bandit.objects import count_of
+from bandit.posterior.base import Counted, Estimated, Posterior
 from bandit.posterior.files import opened, read, read_number, save_arrays
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
-from bandit.words import told
 
 _ROWS = 256  # contexts whitened at a time
 _MIXED_BYTES = (
@@ -44,9 +44,10 @@ class LinearEvidence(Counted):
 
     ``precision`` (k, d, d) is Σ x xᵀ, ``information`` (k, d) Σ r x, ``counts`` (k,) the impressions; ``squares`` (k,), which is
     Σ r², serves the estimate of the noise, ``sums`` (k, d), which is Σ x, and ``takes`` (k,), which is Σ r, serve models with an
-    intercept an arm. The evidence of a day is a pure function of that day's impressions in their order.
+    intercept per arm. The evidence of a day is a pure function of that day's impressions in their order.
     """
 
+    kind: ClassVar[str] = "linear"
     precision: F64
     information: F64
     counts: F64
@@ -127,7 +128,7 @@ class LinearEvidence(Counted):
     def described(self) -> str:
         """What it knows, in a few words."""
         arms, features = self.shape
-        sizes = told(arms, "arm"), told(features, "feature"), told(float(self.counts.sum()), "impression")
+        sizes = count_of(arms, "arm"), count_of(features, "feature"), count_of(float(self.counts.sum()), "impression")
         return ", ".join(sizes)
 
     def __repr__(self) -> str:
@@ -147,12 +148,12 @@ class LinearEvidence(Counted):
 
 
 class LinearPosterior(Posterior[LinearEvidence]):
-    """Gaussian posterior of one weight vector an arm: r = wᵀx + noise (Bishop 2006, equations 3.50 and 3.51).
+    """Gaussian posterior of one weight vector per arm: r = wᵀx + noise (Bishop 2006, equations 3.50 and 3.51).
 
     Args:
         n_arms: k.
         n_features: d.
-        prior_precision: of the weights; a number, or (d,) for one a feature.
+        prior_precision: of the weights; a number, or (d,) for one per feature.
         noise_precision: of rewards around wᵀx.
         prior_mean: of the weights; a number, (d,) or (k, d).
 
@@ -188,13 +189,18 @@ class LinearPosterior(Posterior[LinearEvidence]):
         return np.ascontiguousarray(self.scorer(np.arange(len(self.prior_mean))).means.T)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
-        """Mean and deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
+        """Mean and standard deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
         return self.scorer(arms).moments(contexts)
 
     def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
         """What scoring many blocks of users for the same arms needs, factored once."""
         rows = checked_choice(arms, self.evidence.shape[0])
         return LinearScorer.of(self, rows)
+
+    @property
+    def estimated(self) -> Estimated:
+        """One precision per feature, and that of the noise."""
+        return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
 
     def save(self, path: Path | str) -> None:
         """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
@@ -223,7 +229,7 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
 @dataclass(frozen=True, repr=False)
 class LinearScorer:
-    """Posterior means and whitening factors of some arms, laid out for one matrix product a block of users.
+    """Posterior means and whitening factors of some arms, laid out for one matrix product per block of users.
 
     ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
     variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors.
@@ -234,7 +240,7 @@ class LinearScorer:
 
     def __repr__(self) -> str:
         features, arms = self.means.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     @classmethod
     def from_gaussians(cls, means: F64, precisions: F64) -> Self:
@@ -265,7 +271,7 @@ class LinearScorer:
         return self.moments(contexts)
 
     def moments(self, contexts: npt.ArrayLike) -> Moments:
-        """Mean and deviation of each arm's expected reward for each context, both (n, k).
+        """Mean and standard deviation of each arm's expected reward for each context, both (n, k).
 
         Raises:
             InputError: a context has another length, or a feature is not finite.

@@ -1,23 +1,22 @@
-"""Bayesian logistic regression, one weight vector an arm, refitted from rows."""
+"""Bayesian logistic regression, one weight vector per arm, refitted from rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64
+from bandit.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
 from bandit.errors import InputError
-from bandit.posterior.base import Counted
-from bandit.posterior.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
+from bandit.objects import count_of
+from bandit.posterior.base import Counted, Estimated, RefittedPosterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
-from bandit.posterior.refitted import RefittedPosterior
-from bandit.words import told
 
 
 class Rows(NamedTuple):
@@ -29,7 +28,7 @@ class Rows(NamedTuple):
     weights: F64
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({told(len(self.arms), 'impression')})"
+        return f"{type(self).__name__}({count_of(len(self.arms), 'impression')})"
 
 
 @dataclass(repr=False)
@@ -39,6 +38,7 @@ class LogisticEvidence(Counted):
     ``shape`` is (k, d). ``parts`` are the rows as they came; ``rows`` joins them.
     """
 
+    kind: ClassVar[str] = "logistic"
     shape: tuple[int, int]
     parts: list[Rows]
 
@@ -75,7 +75,7 @@ class LogisticEvidence(Counted):
         impressions = checked_impressions(contexts, arms, rewards, self.shape, "logistic")
         count = len(impressions.arms)
         w = np.ones(count) if weights is None else checked_weights(weights, count)
-        # Copies: the caller may reuse his arrays, and evidence that keeps rows must not follow.
+        # Copies: the caller may reuse their arrays, and evidence that keeps rows must not follow.
         self.parts.append(
             Rows(impressions.contexts.copy(), impressions.arms.copy(), impressions.rewards.copy(), w.copy())
         )
@@ -105,7 +105,7 @@ class LogisticEvidence(Counted):
         """What it knows, in a few words; impressions count by their weights."""
         arms, features = self.shape
         weight = float(sum(part.weights.sum() for part in self.parts))
-        return ", ".join((told(arms, "arm"), told(features, "feature"), told(weight, "impression")))
+        return ", ".join((count_of(arms, "arm"), count_of(features, "feature"), count_of(weight, "impression")))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"
@@ -123,7 +123,7 @@ class LogisticEvidence(Counted):
 
 
 class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
-    """Posterior of one weight vector an arm: P(r = 1) = 1 / (1 + exp(-wᵀx)), w ~ N(μ, diag(α)⁻¹), by Laplace's approximation.
+    """Posterior of one weight vector per arm: P(r = 1) = 1 / (1 + exp(-wᵀx)), w ~ N(μ, diag(α)⁻¹), by Laplace's approximation.
 
     Bishop (2006, section 4.5), Spiegelhalter and Lauritzen (1990). Weights have their full covariance and every fit is of all
     rows: updating a diagonal one batch after batch (Chapelle and Li 2011, algorithm 3) drops the correlations and the
@@ -132,7 +132,7 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     Args:
         n_arms: k.
         n_features: d.
-        prior_precision: α, of the weights; a number, or (d,) for one a feature.
+        prior_precision: α, of the weights; a number, or (d,) for one per feature.
         prior_mean: μ, of the weights; a number, (d,) or (k, d); see ``logit_mean`` for popularity.
 
     Raises:
@@ -173,6 +173,11 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
     def precision(self) -> F64:
         """Precision of the weights at the mode with the prior in it, (k, d, d)."""
         return self.fitted.precisions.copy()
+
+    @property
+    def estimated(self) -> Estimated:
+        """One precision per feature."""
+        return Estimated(tuple(self.prior_precision.tolist()))
 
     def save(self, path: Path | str) -> None:
         """Write rows and prior to a ``.npz``; nothing in it needs pickle."""

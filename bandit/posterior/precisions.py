@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from bandit.errors import InputError
 
 BOUNDS = (1e-3, 1e8)  # of every precision that is estimated
@@ -53,6 +53,12 @@ def at_least_bound(squares: npt.ArrayLike, shared_by: int) -> F64:
     return np.minimum(np.asarray(squares, dtype=np.float64), 10 * (shared_by + 1) / BOUNDS[0])
 
 
+def seen_arms(counts: F64, at_most: int) -> I64:
+    """Arms with impressions, evenly spaced ones where there are more than ``at_most``."""
+    seen = np.flatnonzero(counts > 0)
+    return seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), at_most)).astype(np.int64))]
+
+
 def best_precisions(
     round_of: Callable[[F64], Round], start: npt.ArrayLike, shared_by: npt.ArrayLike, pseudo: Pseudo
 ) -> F64:
@@ -80,17 +86,17 @@ def best_precisions(
 
     def downhill(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         precisions = np.exp(at / scales)
-        found = _finite_round(round_of, precisions)
+        round_ = _finite_round(round_of, precisions)
         prior = (pseudo.counts * at / scales - precisions * pseudo.squares).sum() / 2
-        above, below = found.determined + pseudo.counts, found.squares + pseudo.squares
-        return -(found.log_likelihood + float(prior)), (precisions * below - above) / (2 * scales)
+        above, below = round_.determined + pseudo.counts, round_.squares + pseudo.squares
+        return -(round_.log_likelihood + float(prior)), (precisions * below - above) / (2 * scales)
 
     first = np.clip(np.asarray(start, dtype=np.float64), *BOUNDS)
     for _ in range(_PLAIN_ROUNDS):
         there = _finite_round(round_of, first)
         first = np.clip((there.determined + pseudo.counts) / np.maximum(there.squares + pseudo.squares, _TINY), *BOUNDS)
     low, high = np.log(BOUNDS)
-    found = scipy.optimize.minimize(  # loaded at the first call: it takes as long as numpy does
+    climbed = scipy.optimize.minimize(  # loaded at the first call: it takes as long as numpy does
         downhill,
         scales * np.log(first),
         jac=True,
@@ -98,12 +104,12 @@ def best_precisions(
         bounds=[(float(low * scale), float(high * scale)) for scale in scales],
         options={"maxfun": _MAX_ROUNDS, "maxiter": _MAX_ROUNDS, "ftol": 0.0, "gtol": _GRADIENT, "maxcor": _MEMORY},
     )
-    return np.clip(np.exp(np.asarray(found.x) / scales), *BOUNDS)
+    return np.clip(np.exp(np.asarray(climbed.x) / scales), *BOUNDS)
 
 
 def _finite_round(round_of: Callable[[F64], Round], precisions: F64) -> Round:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = round_of(precisions)
-    if not all(np.isfinite(part).all() for part in found):
+        round_ = round_of(precisions)
+    if not all(np.isfinite(part).all() for part in round_):
         raise InputError("the evidence overflows; bring features to a scale near 1 before precisions are estimated")
-    return found
+    return round_

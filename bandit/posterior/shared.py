@@ -1,4 +1,4 @@
-"""Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept an arm."""
+"""Bayesian linear regression on context ⊗ artwork features for all titles, plus an intercept per arm."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from bandit.checks import checked_precision, checked_precisions, spread
 from bandit.errors import InputError
+from bandit.objects import count_of
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.base import Posterior
-from bandit.posterior.checks import checked_precision, checked_precisions, spread
+from bandit.posterior.base import Estimated, Posterior, RefittedPosterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.posterior.linear import LinearEvidence
-from bandit.posterior.refitted import RefittedPosterior
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
-from bandit.words import told
 
 
 class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
@@ -93,7 +92,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         posterior = cls(features, n_features, *settings)
         if len(posterior.features) != n_arms:
             raise InputError(
-                f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row an arm"
+                f"features of {len(posterior.features)} artworks and evidence of {n_arms} arms, expected one row per arm"
             )
         posterior.evidence = evidence
         return posterior
@@ -113,7 +112,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         super().merge(other)
 
     def __repr__(self) -> str:
-        looks = told(self.features.shape[1], "artwork feature")
+        looks = count_of(self.features.shape[1], "artwork feature")
         return f"{type(self).__name__}({self.evidence.described()}, {looks})"
 
     def _fit(self) -> SharedWeights:
@@ -123,8 +122,13 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         return SharedWeights.of(arrow, self.features, self.n_draws, self.seed)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
-        """Exact mean and deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
+        """Exact mean and standard deviation of each arm's expected reward, each arm by itself; what ``explain`` shows."""
         return self.fitted.moments(contexts, arms)
+
+    @property
+    def estimated(self) -> Estimated:
+        """The precision of the first shared weight and of the intercepts, and that of the noise."""
+        return Estimated((float(self.prior_precision.flat[0]), self.intercept_precision), self.noise_precision)
 
     def save(self, path: Path | str) -> None:
         """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""

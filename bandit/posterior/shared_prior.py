@@ -1,4 +1,4 @@
-"""Precisions of the shared model from the evidence itself: maximise the marginal likelihood."""
+"""The prior of the shared model: its intercepts from popularity, its precisions from the evidence itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64
+from bandit.checks import checked_precision, spread
 from bandit.errors import InputError
 from bandit.posterior.arrow import ArrowSystem, Prior
-from bandit.posterior.checks import checked_precision, spread
-from bandit.posterior.empirical_bayes import seen_arms
+from bandit.posterior.base import Arms
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.precisions import (
     LEAST_EFFECT,
@@ -20,7 +20,9 @@ from bandit.posterior.precisions import (
     Round,
     at_least_bound,
     best_precisions,
+    seen_arms,
 )
+from bandit.posterior.shared import SharedPosterior
 from bandit.posterior.shared_weights import checked_features, design_of
 
 _MAX_ARMS = 4096  # arms looked at: enough to pin three numbers, and time stays flat in large catalogues
@@ -32,6 +34,10 @@ class SharedPrior(NamedTuple):
     prior_precision: float
     intercept_precision: float
     noise_precision: float
+
+
+_START = SharedPrior(prior_precision=100.0, intercept_precision=1000.0, noise_precision=20.0)
+"""Where the estimate starts, and what holds without any impressions: take rates move by some percent."""
 
 
 def estimate_shared_prior(
@@ -63,7 +69,7 @@ def estimate_shared_prior(
     n_arms = evidence.shape[0]
     z = checked_features(features)
     if len(z) != n_arms:
-        raise InputError(f"features of {len(z)} artworks and evidence of {n_arms} arms, expected one row an arm")
+        raise InputError(f"features of {len(z)} artworks and evidence of {n_arms} arms, expected one row per arm")
     means = spread("intercept_mean", intercept_mean, (n_arms,))
     for name, value in zip(("prior precision", "intercept precision", "noise precision"), start, strict=True):
         checked_precision(name, value)
@@ -72,20 +78,38 @@ def estimate_shared_prior(
         return start
     some = LinearEvidence(**{name: sums[seen] for name, sums in vars(evidence).items()})
     system = ArrowSystem(some, design_of(z[seen]))
-    found = best_precisions(
+    best = best_precisions(
         lambda precisions: _round(system, means[seen], SharedPrior(*precisions.tolist())),
         start,
         np.array([np.prod(system.shape), len(seen), some.counts.sum()]),
         _pseudo(system, start.noise_precision),
     )
-    return SharedPrior(*found.tolist())
+    return SharedPrior(*best.tolist())
+
+
+def fit_shared(evidence: LinearEvidence, arms: Arms) -> SharedPosterior:
+    """Weights on context ⊗ artwork features, and a level per artwork that starts at its title's, under an estimated prior.
+
+    Evidence is taken as it is, not copied.
+
+    Raises:
+        InputError: features of the artworks are not known.
+    """
+    if arms.features is None:
+        raise InputError(
+            "the posterior shared needs features of the artworks, which this log does not have; choose linear"
+        )
+    prior = estimate_shared_prior(evidence, arms.features, arms.levels, _START)
+    return SharedPosterior.of(evidence, arms.features, *prior, intercept_mean=arms.levels, seed=arms.seed)
 
 
 def _pseudo(system: ArrowSystem, noise_precision: float) -> Pseudo:
     evidence, count = system.evidence, system.evidence.counts.sum()
     with np.errstate(over="ignore"):  # of features that are all but 0, or huge
-        told = np.einsum("kii->k", evidence.precision) @ (system.design**2).sum(axis=1)  # Σ |x|² |z|² over impressions
-        scale = told / (np.prod(system.shape) * count)
+        squares = np.einsum("kii->k", evidence.precision) @ (system.design**2).sum(
+            axis=1
+        )  # Σ |x|² |z|² over impressions
+        scale = squares / (np.prod(system.shape) * count)
         least = LEAST_EFFECT**2 / scale if scale > 0 else LEAST_EFFECT**2
     return Pseudo(
         np.array([1.0, 1.0, NOISE_IMPRESSIONS]),

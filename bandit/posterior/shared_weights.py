@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, is_count, real_array
+from bandit.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.errors import InputError
+from bandit.objects import count_of
 from bandit.posterior.arrow import Arrow
-from bandit.posterior.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import Draws, Moments
-from bandit.words import told
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
 _SEEDS = 2**64
@@ -35,7 +35,7 @@ def checked_features(features: npt.ArrayLike) -> F64:
     """
     array = real_array("features", features)
     if array.ndim != 2:
-        raise InputError(f"features have the shape {array.shape}, expected (A, f): one row an artwork")
+        raise InputError(f"features have the shape {array.shape}, expected (A, f): one row per artwork")
     wrong = ~(np.abs(array) <= MOST_FEATURE)
     if wrong.any():
         row, place = np.argwhere(wrong)[0].tolist()
@@ -61,7 +61,7 @@ def checked_draws(n_draws: int, seed: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, repr=False)
 class SharedScorer:
-    """Joint draws of the coefficients of some arms, laid out for one call a block of users.
+    """Joint draws of the coefficients of some arms, laid out for one call per block of users.
 
     ``coefficients`` is (m, d, k) and ``offsets`` (m, k), draw after draw; ``means`` (d, k) and ``levels`` (k,) are exact.
     """
@@ -73,7 +73,7 @@ class SharedScorer:
 
     def __repr__(self) -> str:
         draws, features, arms = self.coefficients.shape
-        return f"{type(self).__name__}({told(arms, 'arm')}, {told(features, 'feature')}, {told(draws, 'draw')})"
+        return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')}, {count_of(draws, 'draw')})"
 
     def scores(self, contexts: npt.ArrayLike) -> Draws:
         """Joint draws of each arm's expected reward for each context, (m, n, k), and their exact mean.
@@ -82,8 +82,8 @@ class SharedScorer:
             InputError: a context has another length, or a feature is not finite.
         """
         x = checked_contexts(contexts, len(self.means)).astype(np.float64, copy=False)
-        # A product a draw leaves the values as a kernel reads them. One product of all, (n, m k), takes 0.8 ms instead of 0.95 at
-        # 256 users, 8 arms and 256 draws, but turning its 4 MB around takes 4 to 12.
+        # A product per draw leaves the values as a kernel reads them. One product of all, (n, m k), takes 0.8 ms instead of 0.95
+        # at 256 users, 8 arms and 256 draws, but turning its 4 MB around takes 4 to 12.
         values = np.matmul(x, self.coefficients)  # (m, n, k)
         values += self.offsets[:, None, :]
         return Draws(values, x @ self.means + self.levels)
@@ -109,8 +109,8 @@ class SharedWeights:
 
     def __repr__(self) -> str:
         arms, looks = self.features.shape
-        sizes = told(arms, "arm"), told(len(self.mean), "feature"), told(looks, "artwork feature")
-        return f"{type(self).__name__}({', '.join(sizes)}, {told(self.n_draws, 'draw')})"
+        sizes = count_of(arms, "arm"), count_of(len(self.mean), "feature"), count_of(looks, "artwork feature")
+        return f"{type(self).__name__}({', '.join(sizes)}, {count_of(self.n_draws, 'draw')})"
 
     @classmethod
     def of(cls, arrow: Arrow, features: F64, n_draws: int, seed: int) -> Self:
@@ -140,7 +140,7 @@ class SharedWeights:
         return SharedScorer(drawn, offsets, means, levels)
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
-        """Exact mean and deviation of each arm's expected reward for each context; arms apart, their correlation is not in it."""
+        """Exact mean and standard deviation of each arm's expected reward for each context; without the arms' correlation."""
         rows = checked_choice(arms, len(self.features))
         x = checked_contexts(contexts, len(self.mean)).astype(np.float64, copy=False)
         means, deviations = np.empty((2, len(x), len(rows)))
@@ -158,7 +158,7 @@ class SharedWeights:
         return np.asarray(whitened @ whitened.T + same * self.variances[rows])
 
     def _along(self, context: F64, rows: npt.NDArray[np.int64]) -> tuple[F64, F64]:
-        """Mean at one context, (k,), and what shared weights add to the deviation, (k, p) along whitened directions.
+        """Mean at one context, (k,), and what shared weights add to the standard deviation, (k, p) along whitened directions.
 
         With the intercept written by W, the expected reward is ((x - pulls_a) ⊗ z_a)ᵀ W + levels_a + its own noise.
         """

@@ -13,7 +13,9 @@ _SMALL = 1e-290
 
 
 def whitenings(precisions: F64) -> F64:
-    """W_a with W_aᵀ W_a the inverse of each precision, (k, d, d) lower triangular: the deviation of wᵀx is the length of W_a x.
+    """W_a with W_aᵀ W_a the inverse of each precision, (k, d, d) lower triangular.
+
+    The standard deviation of wᵀx is the length of W_a x.
 
     Rows and columns are scaled to a diagonal of one first, so that features of scale 10⁻³ and 10³ lose no digits to each other.
     What remains is collinearity: where features repeat each other so often that the prior is under the last bit of the

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from bandit.arrays import F64, I64, integer_array, is_count, is_number, real_array
+from bandit.checks import checked_contexts
 from bandit.errors import InputError
-from bandit.posterior.checks import checked_contexts
 from bandit.scores import LINKS
 
 
@@ -81,7 +81,7 @@ class LinearWorld:
         if not is_count(steps):
             raise InputError(f"the walk has {steps!r} steps, expected a whole number, at least 1")
         if not (is_number(deviation) and 0 <= deviation < inf):
-            raise InputError(f"the deviation is {deviation!r}, expected at least 0 and finite; 0 stands still")
+            raise InputError(f"the standard deviation is {deviation!r}, expected at least 0 and finite; 0 stands still")
         first = real_array("weights", weights)
         moves = random.normal(scale=deviation, size=(steps, *first.shape))
         moves[0] = 0.0

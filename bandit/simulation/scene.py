@@ -21,7 +21,7 @@ class Scene:
         features: of the artworks, (A, f), which the posterior ``shared`` needs; None where there are none.
 
     Raises:
-        InputError: there is not one context a user or one row of features an artwork, or a title has no artwork.
+        InputError: there is not one context per user or one row of features an artwork, or a title has no artwork.
     """
 
     world: World
@@ -31,10 +31,10 @@ class Scene:
     def __post_init__(self) -> None:
         if self.contexts.ndim != 2 or len(self.contexts) != self.n_users:
             raise InputError(
-                f"contexts are {self.contexts.shape}, expected ({self.n_users}, d): one a user of the world"
+                f"contexts are {self.contexts.shape}, expected ({self.n_users}, d): one per user of the world"
             )
         if self.features is not None and (self.features.ndim != 2 or len(self.features) != self.n_arms):
-            raise InputError(f"features are {self.features.shape}, expected ({self.n_arms}, f): one row an artwork")
+            raise InputError(f"features are {self.features.shape}, expected ({self.n_arms}, f): one row per artwork")
         if (np.diff(self.starts) < 1).any():
             raise InputError(
                 f"title {int((np.diff(self.starts) < 1).argmax())} of the world has no artwork; leave it out"
@@ -79,5 +79,5 @@ def by_title(titles: I64) -> list[tuple[int, I64]]:
     if not len(titles):
         return []
     order = np.argsort(titles, kind="stable")
-    found, first = np.unique(titles[order], return_index=True)
-    return list(zip(found.tolist(), np.split(order, first[1:]), strict=True))
+    numbers, first = np.unique(titles[order], return_index=True)
+    return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))

@@ -4,7 +4,6 @@ The users, titles and tastes behind it may be real; the responses are not. It se
 whole loop, and says nothing about people. Its constants are recorded in ``docs/decisions/0002-simulated-world.md``.
 """
 
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -17,7 +16,8 @@ import numpy.typing as npt
 from scipy.special import betainc, betaincinv, expit
 
 from bandit.arrays import F64, I64, Bool
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import InputError
+from bandit.files import replace_file
 
 GENERAL = -1
 """The theme of an artwork that shows no genre."""
@@ -162,17 +162,8 @@ class World:
             SurroundingsError: the disk does not take it.
         """
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays, **asdict(self.constants))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise SurroundingsError(f"cannot write {path}: {error}; check the disk and its permissions") from error
+        with replace_file(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays, **asdict(self.constants))
 
     @classmethod
     def load(cls, path: Path) -> "World":
@@ -187,7 +178,7 @@ class World:
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError as error:
             raise InputError(
-                f"{path} is missing: this workspace has no simulated world; make one by `artwork data`"
+                f"{path} is missing, and with it the simulated world; correct the path, or make it"
             ) from error
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is not a simulated world ({error}); make the workspace again") from error
@@ -210,7 +201,7 @@ def _logistic(logits: F64) -> F64:
 
 def _by_title(titles: I64) -> Iterator[tuple[int, I64]]:
     order = np.argsort(titles, kind="stable")
-    found, starts = np.unique(titles[order], return_index=True)
-    stops = [*starts[1:], len(order)][: len(found)]
-    for title, start, stop in zip(found, starts, stops, strict=True):
+    present, starts = np.unique(titles[order], return_index=True)
+    stops = [*starts[1:], len(order)][: len(present)]
+    for title, start, stop in zip(present, starts, stops, strict=True):
         yield int(title), order[start:stop]

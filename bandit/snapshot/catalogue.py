@@ -1,7 +1,7 @@
 """The catalogue of a generation: titles and artworks in the order that rows follow, with the weights of the fallback.
 
-It is one JSON line a title after a line that describes it, compressed, in parts that are addressed by the digest of the lines. A
-reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
+It is one JSON line per title after a line that describes it, compressed, in parts that are addressed by the digest of the lines.
+A reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
 """
 
 import json
@@ -45,8 +45,8 @@ class Counts(NamedTuple):
 class CatalogueTitle:
     """One title: its artworks in arm order, the default arm, and the weight vector of the popularity fallback.
 
-    ``weights`` has one u16 an artwork and adds up to ``TOTAL_WEIGHT``, or is empty where there is no fallback but the default
-    artwork; ``segments`` holds one such vector a segment of the catalogue, in the catalogue's order of segments.
+    ``weights`` has one u16 per artwork and adds up to ``TOTAL_WEIGHT``, or is empty where there is no fallback but the default
+    artwork; ``segments`` holds one such vector per segment of the catalogue, in the catalogue's order of segments.
     """
 
     title_id: str
@@ -137,8 +137,8 @@ def open_catalogue(parts: Sequence[bytes], digest: str, counts: Counts) -> OpenC
     lines = _lines(_inflated(parts, digest, counts))
     most = most_plain_bytes(Counts(0, 0, counts.segments))
     header = Fields(next(lines), "the catalogue's first line", "catalogue", most, _REMEDY)
-    if (found := header.integer("format", 0, MAX_TITLES)) != CATALOGUE_FORMAT:
-        raise RowError("catalogue", f"the catalogue has format {found}, this reader knows {CATALOGUE_FORMAT}")
+    if (written := header.integer("format", 0, MAX_TITLES)) != CATALOGUE_FORMAT:
+        raise RowError("catalogue", f"the catalogue has format {written}, this reader knows {CATALOGUE_FORMAT}")
     header.integer("titles", counts.titles, counts.titles)
     segments = header.texts("segments", counts.segments, counts.segments, is_id)
     return OpenCatalogue(header.text("fallback_policy"), segments, _titles(lines, counts))

@@ -66,22 +66,22 @@ class KeyOfGeneration(NamedTuple):
 
 def parse_key(key: str) -> KeyOfGeneration | None:
     """Read a key of ``ROWS_PATTERN``; None for one that no publisher writes."""
-    found = _of_generation(key)
-    if found is None:
+    match = _of_generation(key)
+    if match is None:
         return None
-    generation, user_id = int(found[1]), found["user"]
+    generation, user_id = int(match[1]), match["user"]
     if user_id is None:
         return KeyOfGeneration(generation, "meta")
-    return KeyOfGeneration(generation, "row" if found["braced"] else "row of format 1", user_id)
+    return KeyOfGeneration(generation, "row" if match["braced"] else "row of format 1", user_id)
 
 
 def generation_of_key(key: str) -> int | None:
     """The generation that a key of ``ROWS_PATTERN`` belongs to; None for one that no publisher writes."""
-    found = parse_key(key)
-    return found.generation if found else None
+    parsed = parse_key(key)
+    return parsed.generation if parsed else None
 
 
 def digest_of_key(key: str) -> str | None:
     """The catalogue digest in a key of ``PARTS_PATTERN``; None for one that no publisher writes."""
-    found = _of_part(key)
-    return found[1] if found else None
+    match = _of_part(key)
+    return match[1] if match else None

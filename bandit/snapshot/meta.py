@@ -119,11 +119,11 @@ def decode_meta(raw: bytes) -> Meta:
         RowError: reason "meta", the value is not what a publisher writes; reason "format", it is of a format to come.
     """
     fields = Fields(raw, "the generation's meta", "meta", MAX_META_BYTES, _REMEDY)
-    found = fields.integer("format", 0, MASK64)
-    if found == 1:
+    written = fields.integer("format", 0, MASK64)
+    if written == 1:
         raise OldFormatError(f"the generation {_OLD}")
-    if found != ROW_FORMAT:
-        raise RowError("format", f"the generation has row format {found}, this reader knows {ROW_FORMAT}; upgrade it")
+    if written != ROW_FORMAT:
+        raise RowError("format", f"the generation has row format {written}, this reader knows {ROW_FORMAT}; upgrade it")
     titles = fields.integer("titles", 1, MAX_TITLES)
     counts = Counts(
         titles, fields.integer("artworks", titles, titles * MAX_ARMS), fields.integer("segments", 0, MAX_SEGMENTS)
@@ -142,5 +142,5 @@ def decode_meta(raw: bytes) -> Meta:
         created_at=fields.text("created_at"),
         segments=counts.segments,
         total=fields.integer("total", TOTAL_WEIGHT, TOTAL_WEIGHT),
-        format=found,
+        format=written,
     )

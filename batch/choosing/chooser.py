@@ -56,7 +56,7 @@ class Chooser:
         return self.manifest.config
 
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
-        """The probability of each artwork before floors, (n, k): each user's (n, d) under the policy of his place (n,)."""
+        """The probability of each artwork before floors, (n, k): each user's (n, d) under the policy of their place (n,)."""
         arms = len(self.catalogue.arms(title))
         out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
         known: dict[str, Scores] = {}

@@ -7,11 +7,11 @@ import numpy as np
 from bandit.arrays import F64, U32, U64, Bool
 from bandit.hashing import hash_title, hash_users
 from bandit.policies import Policy, Uniform, parse_policy
+from bandit.posterior.base import Model
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.scores import Scores
 from bandit.snapshot import EXPLORE, OTHER, id64
 from batch.config import Config
-from batch.learning.fitting import Model
-from batch.learning.posteriors import BETA
 from batch.workspace.catalogue import Catalogue
 
 _NO_CONTEXTS: F64 = np.empty((0, 0))
@@ -28,7 +28,7 @@ class Scoring:
     @property
     def knows_contexts(self) -> bool:
         """Whether users differ in their scores."""
-        return self.name != BETA
+        return self.name != WITHOUT_CONTEXT
 
     def scores(self, title: int, contexts: F64) -> Scores:
         """What the model says of a title's artworks to users (n, d): (n, k), or (1, k) where it knows no context."""

@@ -61,7 +61,7 @@ def sessions_before(ratings: Ratings, cut: float) -> npt.NDArray[np.int64]:
 
 
 def contexts(history: History) -> npt.NDArray[np.float32]:
-    """One row a user in the order of ``FEATURES``, (n, d) float32.
+    """One row per user in the order of ``FEATURES``, (n, d) float32.
 
     Every feature but the constant and gender is standardised; what is not known of a user is 0, the mean.
     """

@@ -18,12 +18,12 @@ _README = """# An example workspace
 Replace these files by your own, keep the columns, then run `artwork data check` on this folder.
 All of it is drawn at random; nobody in it is real.
 
-- `users.parquet`: one row a user. `context` holds the same numbers in the same places for everybody. Here they are:
+- `users.parquet`: one row per user. `context` holds the same numbers in the same places for everybody. Here they are:
   {features}.
   `sessions` counts the visits that the context rests on; 0 marks a user who is new. `country`, `device` and `campaign`
   are known at sign-up and may be null.
-- `titles.parquet`: one row a title; `year` may be null.
-- `artworks.parquet`: one row an artwork, 3 to 20 for each title. `features` is as `context`, for images. At most one
+- `titles.parquet`: one row per title; `year` may be null.
+- `artworks.parquet`: one row per artwork, 3 to 20 for each title. `features` is as `context`, for images. At most one
   artwork of a title is its default; where none is, the first by `artwork_id` is.
 - `candidates.parquet` (not here, optional): `user_id` and the list `title_ids` of what that user may be shown.
 - `simulation/world.npz`: how these users respond. Your own workspace has none: its users answer for themselves.

@@ -30,9 +30,9 @@ def read_wheel(wheel: Path, expected_sha256: str) -> Ratings:
     Raises:
         SurroundingsError: it is another file.
     """
-    found = sha256(wheel)
-    if found != expected_sha256:
-        raise SurroundingsError(f"{wheel} has SHA-256 {found}, expected {expected_sha256}; delete it and try again")
+    digest = sha256(wheel)
+    if digest != expected_sha256:
+        raise SurroundingsError(f"{wheel} has SHA-256 {digest}, expected {expected_sha256}; delete it and try again")
     with zipfile.ZipFile(wheel) as archive:
         return _read(lambda name: archive.read(_IN_WHEEL + name), _of_package, wheel)
 

@@ -25,7 +25,7 @@ RATINGS_SPREAD = 0.9
 RATINGS_A_SESSION = 65.0
 MAX_GENRES = 3
 VIEW_NOISE = 4.0
-"""Deviation of what a single rating shows of a taste, whose own deviation is 1."""
+"""Standard deviation of what a single rating shows of a taste, whose own standard deviation is 1."""
 
 
 @dataclass(frozen=True)

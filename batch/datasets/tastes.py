@@ -46,7 +46,7 @@ def title_appeal(ratings: Ratings) -> F64:
 
 
 def standardise(values: F64, among: npt.NDArray[np.bool_] | None = None) -> F64:
-    """z-scores by column, with mean and deviation taken ``among`` some rows; a constant column becomes 0."""
+    """z-scores by column, with mean and standard deviation taken ``among`` some rows; a constant column becomes 0."""
     base = values if among is None or not among.any() else values[among]
     deviation = base.std(axis=0)
     scores: F64 = (values - base.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)

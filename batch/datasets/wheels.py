@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandit.errors import SurroundingsError
-from batch.workspace.files import replace_file
+from bandit.files import replace_file
 
 _DOWNLOAD_SECONDS = 180
 
@@ -54,10 +54,10 @@ def fetched(wheel: Wheel, cache: Path, instead: str) -> Path:
 
 
 def _check(path: Path, expected: str) -> None:
-    found = sha256(path)
-    if found != expected:
+    digest = sha256(path)
+    if digest != expected:
         raise SurroundingsError(
-            f"{path.name} as downloaded has SHA-256 {found}, expected {expected}; is the index a mirror?"
+            f"{path.name} as downloaded has SHA-256 {digest}, expected {expected}; is the index a mirror?"
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import I64
-from bandit.posterior import BetaEvidence, LinearEvidence
+from bandit.posterior import BetaEvidence, LinearEvidence, LogisticEvidence
 from batch.executors import Executor
 from batch.learning.day_rows import DayRows, DaySource, as_log, day_rows
 from batch.learning.evidence_files import has_rows, load_sums, write_rows, write_sums
@@ -20,7 +20,7 @@ from batch.workspace.catalogue import Catalogue
 TITLES_A_BLOCK = 64
 """Training shards are whole blocks of titles; an arm's sum is made by one task, so that shards do not change it."""
 
-BETA, LINEAR, ROWS = "beta", "linear", "logistic"
+BETA, LINEAR, ROWS = BetaEvidence.kind, LinearEvidence.kind, LogisticEvidence.kind
 """Kinds of evidence: takes and impressions, Gaussian sums, and the rows themselves where no sums suffice."""
 
 

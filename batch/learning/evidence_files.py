@@ -1,4 +1,4 @@
-"""Evidence on disk: one file a day and kind, each with the digest of what it was made from."""
+"""Evidence on disk: one file per day and kind, each with the digest of what it was made from."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from batch.workspace.files import reading, replace_file
+from bandit.files import replace_file
+from batch.workspace.files import reading
 
 _ROW_GROUP = 16_384  # rows: a shard of titles reads the groups that hold its artworks, and no others
 

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bandit.posterior import BetaEvidence, LinearEvidence
+from bandit.posterior.base import Evidence
+from bandit.posterior.registry import POSTERIORS
 from batch.config import Config
 from batch.executors import Executor, Progress
 from batch.learning.day_rows import DaySource
-from batch.learning.evidence import LINEAR, ROWS, add, day_sums, rows_path
+from batch.learning.evidence import BETA, LINEAR, ROWS, add, day_sums, rows_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
-
-_KINDS = {"beta": (), "linear": (LINEAR,), "logistic": (ROWS,), "shared": (LINEAR,)}
-"""What each posterior learns from, beside the take rates that the fallback needs."""
 
 
 class WeightedRows(NamedTuple):
@@ -39,6 +38,10 @@ class Learned:
     rows: list[WeightedRows] = field(default_factory=list)
     unknown: int = 0
 
+    def evidence(self, kind: type[Evidence]) -> Evidence | None:
+        """The evidence of a kind; None of the one that is rows on disk."""
+        return {BETA: self.beta, LINEAR: self.linear}.get(kind.kind)
+
     @property
     def impressions(self) -> int:
         """All impressions that were read."""
@@ -61,7 +64,8 @@ def learn(
         InputError: the impressions, or what is kept of them, are not as they should be.
         SurroundingsError: the disk does not take it.
     """
-    wanted, kinds = days(workspace), _KINDS[config.posterior] if config.is_contextual else ()
+    wanted = days(workspace)
+    kinds = {POSTERIORS[config.posterior].evidence.kind} if config.is_contextual else set()
     total = Learned(
         BetaEvidence.empty(catalogue.n_artworks),
         BetaEvidence.empty(catalogue.n_artworks),

@@ -8,16 +8,14 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64, I64
+from bandit.posterior.base import Estimated
 from bandit.posterior.laplace import Laplace, fit_laplace
 from bandit.posterior.logistic import Rows
-from bandit.posterior.logistic_prior import estimate_prior_precision, logit_mean
+from bandit.posterior.logistic_prior import PRIOR_PRECISION, PRIOR_ROWS, estimate_prior_precision, level_mean
 from batch.learning.evidence import ArtworkRange, title_shards
 from batch.learning.evidence_files import read_rows
 from batch.learning.evidence_sums import WeightedRows
 from batch.learning.fitting import Fitted, Fitting
-
-_PRIOR_PRECISION = 1.0  # where the estimate starts, and what holds without any impressions
-_SAMPLE = 200_000  # impressions that the prior is estimated from: enough to pin d numbers, and a matter of seconds
 
 
 class _Shard(NamedTuple):
@@ -27,9 +25,9 @@ class _Shard(NamedTuple):
     prior_mean: F64
 
 
-def fit_logistic(fitting: Fitting) -> Fitted:
-    """One weight vector an artwork; the title's take rate, on the logit scale, is the prior mean of its level."""
-    rows, mean = tuple(fitting.learned.rows), _popularity_mean(fitting)
+def fit_by_shards(fitting: Fitting) -> Fitted:
+    """One weight vector per artwork; the title's take rate, on the logit scale, is the prior mean of its level."""
+    rows, mean = tuple(fitting.learned.rows), level_mean(fitting, fitting.shape)
     precision = _prior_precision(fitting, rows, mean)
     shards = [
         _Shard(artworks, mean[artworks.first : artworks.stop])
@@ -40,30 +38,23 @@ def fit_logistic(fitting: Fitting) -> Fitted:
         parts.append(part)
         fitting.report("fitting titles", len(parts), len(shards))
     model = Laplace(np.concatenate([part.means for part in parts]), np.concatenate([part.precisions for part in parts]))
-    return Fitted(model, tuple(precision.tolist()))
-
-
-def _popularity_mean(fitting: Fitting) -> F64:
-    constant = fitting.constant_feature
-    if constant is None:
-        return np.zeros(fitting.shape)
-    return logit_mean(fitting.levels, fitting.shape[1], constant)
+    return Fitted(model, Estimated(tuple(precision.tolist())))
 
 
 def _prior_precision(fitting: Fitting, files: Sequence[WeightedRows], mean: F64) -> F64:
-    """One precision a feature for all artworks, estimated by this process from the rows of some titles."""
+    """One precision per feature for all artworks, estimated by this process from the rows of some titles."""
     artworks = _sample(fitting)
     places = np.full(len(mean), -1)
     places[artworks] = np.arange(len(artworks))
     rows = _rows_of(files, pl.col("artwork_index").is_in(artworks), fitting.shape)
-    start = np.full(fitting.shape[1], _PRIOR_PRECISION)
+    start = np.full(fitting.shape[1], PRIOR_PRECISION)
     return estimate_prior_precision(rows.contexts, places[rows.arms], rows.rewards, rows.weights, mean[artworks], start)
 
 
 def _sample(fitting: Fitting) -> I64:
-    """Catalogue rows of evenly spaced titles that have together about ``_SAMPLE`` impressions."""
+    """Catalogue rows of evenly spaced titles that have together about ``PRIOR_ROWS`` impressions."""
     catalogue, total = fitting.catalogue, fitting.learned.seen.impressions.sum()
-    every = max(1, round(total / _SAMPLE))
+    every = max(1, round(total / PRIOR_ROWS))
     return np.flatnonzero(catalogue.titles % every == 0)
 
 

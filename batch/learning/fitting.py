@@ -1,47 +1,30 @@
 """What every posterior is fitted from, and what a fit is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from bandit.posterior import BetaPosterior
-from bandit.posterior.base import Scorer
-from bandit.posterior.empirical import constant_feature
+from bandit.posterior.base import Estimated, Model
+from bandit.posterior.linear_prior import constant_feature
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.tables import Tables, context_matrix
 
 
-class Model(Protocol):
-    """What a generation chooses with."""
-
-    def scorer(self, arms: npt.ArrayLike) -> Scorer:
-        """What scoring many blocks of users for the same catalogue rows (k,) needs."""
-        ...
-
-    def save(self, path: Path) -> None:
-        """Write it to a ``.npz``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A model, and the precisions that were estimated for it."""
 
     model: Model
-    prior_precision: tuple[float, ...] = ()
-    noise_precision: float | None = None
+    estimated: Estimated
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """The evidence so far, popularity, the tables, and where shards run."""
+    """The evidence so far, popularity, the tables, and where shards run; all that posteriors know of the artworks."""
 
     learned: Learned
     beta: BetaPosterior
@@ -50,6 +33,8 @@ class Fitting:
     executor: Executor
     report: Progress
     shard_size: int
+    seed: int = 0
+    """Of joint draws; a generation's are pinned when its posterior is read back."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -57,12 +42,17 @@ class Fitting:
         return self.catalogue.n_artworks, self.tables.n_features
 
     @property
-    def levels(self) -> F64:
-        """The take rate of each artwork's title, (a,), which its level starts from."""
-        return np.asarray(self.beta.title_rates[self.catalogue.titles])
+    def titles(self) -> I64:
+        """The title of each artwork, (a,)."""
+        return self.catalogue.titles
 
     @property
-    def artwork_features(self) -> F64:
+    def levels(self) -> F64:
+        """The take rate of each artwork's title, (a,), which its level starts from."""
+        return np.asarray(self.beta.title_rates[self.titles])
+
+    @property
+    def features(self) -> F64:
         """What the images show, (a, f)."""
         features = self.tables.artworks["features"]
         return features.explode().to_numpy().reshape(self.catalogue.n_artworks, -1).astype(np.float64)
@@ -71,7 +61,3 @@ class Fitting:
     def constant_feature(self) -> int | None:
         """The feature that is 1 for every user, whose weight is the level of an arm; None if there is none."""
         return constant_feature(context_matrix(self.tables.users))
-
-
-Fit: TypeAlias = Callable[[Fitting], Fitted]
-"""Fits one kind of posterior; called with one BLAS thread, so that sums are the same bytes on any number of cores."""

@@ -7,15 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from batch.config import Config
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned, learn
 from batch.learning.fitting import Fitted, Fitting
-from batch.learning.posteriors import BETA, fit_model, model_name, model_path
+from batch.learning.posteriors import fit_model, model_name, model_path
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import replace_file, write_parquet
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
@@ -68,8 +69,8 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         days=len(learned.days),
         impressions=learned.impressions,
         unknown=learned.unknown,
-        prior_precision=fitted.prior_precision,
-        noise_precision=fitted.noise_precision,
+        prior_precision=fitted.estimated.prior_precision,
+        noise_precision=fitted.estimated.noise_precision,
         other_policy=config.other_policy,
     )
 
@@ -105,7 +106,10 @@ def _write(
     workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, beta: BetaPosterior, fitted: Fitted
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
-    models = {model_path(folder, BETA): beta, model_path(folder, model_name(manifest.config)): fitted.model}
+    models = {
+        model_path(folder, BetaPosterior.name): beta,
+        model_path(folder, model_name(manifest.config)): fitted.model,
+    }
     for path, model in models.items():
         with replace_file(path) as temporary:
             model.save(temporary)

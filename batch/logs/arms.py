@@ -89,18 +89,18 @@ def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.D
         )
     if empty := first_of(lists.list.len() == 0):
         raise InputError(f"{table.at(empty[0])} has no eligible arms, expected at least the one that was shown")
-    pieces = shown.select("title").with_row_index("row").with_columns(found=lists).explode("found")
-    found, rows = pieces["found"], pieces["row"]
+    pieces = shown.select("title").with_row_index("row").with_columns(arm=lists).explode("arm")
+    listed, rows = pieces["arm"], pieces["row"]
     where = f"{table.path}: column {column}"
     try:
-        arms = as_names(found, lambda piece: table.at(int(rows[piece])), where)
+        arms = as_names(listed, lambda piece: table.at(int(rows[piece])), where)
     except PolarsError as error:
-        raise InputError(f"{where} has lists of {found.dtype}, expected arms") from error
+        raise InputError(f"{where} has lists of {listed.dtype}, expected arms") from error
     arms = _like_shown(arms, table.frame[action])
     if wrong := first_of(is_missing(arms)):
         [piece] = wrong
         raise InputError(
-            f"{table.at(int(rows[piece]))} has {found[piece]!r} among its eligible arms, expected the name of one, as in the"
+            f"{table.at(int(rows[piece]))} has {listed[piece]!r} among its eligible arms, expected the name of one, as in the"
             f" column of what was shown ({table.frame[action].dtype})"
         )
     return pieces.select("row", "title", arms.alias("arm"))

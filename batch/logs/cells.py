@@ -34,8 +34,8 @@ _FIRST, _LAST = -(70 * 366 * 86_400_000_000), 230 * 366 * 86_400_000_000  # 1900
 
 def is_missing(text: pl.Series) -> pl.Series:
     """Whether each text stands for a value that is not known, as programs write it; null is missing too."""
-    found = text.str.to_lowercase().is_in(_MISSING) | text.is_in(_MISSING_EXACTLY)
-    return found.fill_null(value=True)
+    missing = text.str.to_lowercase().is_in(_MISSING) | text.is_in(_MISSING_EXACTLY)
+    return missing.fill_null(value=True)
 
 
 def is_text(dtype: pl.DataType) -> bool:
@@ -54,14 +54,14 @@ def names(table: Table, column: str) -> pl.Series:
     """
     values = table.frame[column]
     if is_list(values.dtype):
-        raise InputError(f"{table.path}: column {column} is {values.dtype}, expected one name or number a row")
-    found = as_names(values, table.at, f"{table.path}: column {column}")
-    if missing := first_of(is_missing(found)):
+        raise InputError(f"{table.path}: column {column} is {values.dtype}, expected one name or number per row")
+    series = as_names(values, table.at, f"{table.path}: column {column}")
+    if missing := first_of(is_missing(series)):
         [row] = missing
         raise InputError(_no_name(table, column, row, values[row]))
     if is_text(values.dtype):
-        _refuse_alike(table, column, found)
-    return found
+        _refuse_alike(table, column, series)
+    return series
 
 
 def _no_name(table: Table, column: str, row: int, value: object) -> str:
@@ -100,13 +100,13 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
     return values.cast(pl.String)
 
 
-def _refuse_alike(table: Table, column: str, found: pl.Series) -> None:
+def _refuse_alike(table: Table, column: str, series: pl.Series) -> None:
     """Refuse two names that became one when the spaces around were taken off."""
     text = table.frame[column].cast(pl.String)
-    if text.eq_missing(found).all():
+    if text.eq_missing(series).all():
         return
-    both = pl.DataFrame({"text": text, "found": found}).unique().sort("found", "text")
-    if (twice := both["found"].is_duplicated()).any():
+    both = pl.DataFrame({"text": text, "name": series}).unique().sort("name", "text")
+    if (twice := both["name"].is_duplicated()).any():
         one, other = both.filter(twice)["text"].head(2).to_list()
         raise InputError(
             f"{table.path}: column {column} has {one!r} and {other!r}, which differ in spaces alone; write them alike, or as two"
@@ -114,24 +114,24 @@ def _refuse_alike(table: Table, column: str, found: pl.Series) -> None:
         )
 
 
-def in_order(found: pl.Series) -> pl.Series:
+def in_order(series: pl.Series) -> pl.Series:
     """Names as what they are sorted by: integers if all of them are, else text."""
-    if found.len() and found.str.contains(_INTEGER).all():
-        return found.cast(pl.Int128)
-    return found
+    if series.len() and series.str.contains(_INTEGER).all():
+        return series.cast(pl.Int128)
+    return series
 
 
-def numbered(found: pl.Series) -> I64:
+def numbered(series: pl.Series) -> I64:
     """Each name as its place among all in their order, (m,)."""
-    levels = found.unique()
-    if len(levels) > len(found) // 2:  # to look each up in a list of nearly all takes longer
-        return in_order(found).rank("dense").to_numpy().astype(np.int64) - 1
+    levels = series.unique()
+    if len(levels) > len(series) // 2:  # to look each up in a list of nearly all takes longer
+        return in_order(series).rank("dense").to_numpy().astype(np.int64) - 1
     levels = levels.gather(in_order(levels).arg_sort())
-    return found.cast(pl.Enum(levels)).to_physical().to_numpy().astype(np.int64)
+    return series.cast(pl.Enum(levels)).to_physical().to_numpy().astype(np.int64)
 
 
 def is_list(dtype: pl.DataType) -> bool:
-    """Whether a column holds several values a row."""
+    """Whether a column holds several values per row."""
     return isinstance(dtype, pl.List | pl.Array)
 
 
@@ -157,15 +157,15 @@ def numbers(table: Table, column: str) -> F64:
     text = values.cast(pl.String).str.strip_chars()
     missing = is_missing(text)
     if are_truths(text.filter(~missing)):
-        found = (text.str.to_lowercase() == _TRUTHS[0]).cast(pl.Float64)
+        parsed = (text.str.to_lowercase() == _TRUTHS[0]).cast(pl.Float64)
     else:
         if wrong := first_of(~(missing | is_number(text) | text.str.contains(_INFINITE).fill_null(value=False))):
             [row] = wrong
             raise InputError(
                 f"{table.at(row)} has {values[row]!r}: column {column} is {values.dtype}, expected numbers{how(str(text[row]))}"
             )
-        found = text.cast(pl.Float64, strict=False)
-    return pl.select(pl.when(missing).then(float("nan")).otherwise(found)).to_series().to_numpy()
+        parsed = text.cast(pl.Float64, strict=False)
+    return pl.select(pl.when(missing).then(float("nan")).otherwise(parsed)).to_series().to_numpy()
 
 
 def is_number(text: pl.Series) -> pl.Series:
@@ -214,38 +214,38 @@ def times(table: Table, column: str, time_format: str | None) -> tuple[I64, bool
         )
     if values.dtype.is_float():
         _refuse_missing(table, column, values.is_null() | ~values.is_finite())
-    found = names(table, column) if not values.dtype.is_float() else values
+    times = names(table, column) if not values.dtype.is_float() else values
     if time_format in EPOCHS:
         return _since_epoch(table, column, time_format), True
     if time_format is not None:
         return _by_format(table, column, names(table, column), time_format), True
     if values.dtype.is_numeric():
         return values.rank("dense").to_numpy().astype(np.int64) - 1, False
-    if is_number(found).all():
-        ordered = in_order(found)
-        numbers_of = ordered if ordered.dtype.is_integer() else found.cast(pl.Float64)
+    if is_number(times).all():
+        ordered = in_order(times)
+        numbers_of = ordered if ordered.dtype.is_integer() else times.cast(pl.Float64)
         return numbers_of.rank("dense").to_numpy().astype(np.int64) - 1, False
-    return _of_iso(table, column, found), True
+    return _of_iso(table, column, times), True
 
 
 def _refuse_missing(table: Table, column: str, missing: pl.Series) -> None:
-    if found := first_of(missing):
-        raise InputError(f"{table.at(found[0])} has no {column}; fill it or leave the row out")
+    if place := first_of(missing):
+        raise InputError(f"{table.at(place[0])} has no {column}; fill it or leave the row out")
 
 
 def _of_iso(table: Table, column: str, text: pl.Series) -> I64:
-    found, has_offset = iso_times(text)
-    told = "column {} is text that is no time of ISO 8601, such as 2026-01-05T20:15:00Z; say how it is written by --time-format"
-    if wrong := first_of(found.is_null()):
+    times, has_offset = iso_times(text)
+    said = "column {} is text that is no time of ISO 8601, such as 2026-01-05T20:15:00Z; say how it is written by --time-format"
+    if wrong := first_of(times.is_null()):
         [row] = wrong
-        raise InputError(f"{table.at(row)} has {text[row]!r}: {told.format(column)}, such as %d.%m.%Y")
+        raise InputError(f"{table.at(row)} has {text[row]!r}: {said.format(column)}, such as %d.%m.%Y")
     if other := first_of(has_offset != has_offset[0]):
         [row] = other
         raise InputError(
             f"{table.at(row)} has {text[row]!r} as {column}, and row 0 of all {text[0]!r}: one says its time zone and the other"
             " does not; write them alike"
         )
-    return found.to_numpy()
+    return times.to_numpy()
 
 
 def iso_times(text: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -276,15 +276,15 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
             f"--time-format is {time_format!r}, where %f follows no point; write %S.%f, or %S,%3f for three digits"
         )
     try:
-        found = text.str.to_datetime(known, time_unit="us", strict=False)
+        times = text.str.to_datetime(known, time_unit="us", strict=False)
     except PolarsError as error:
         raise InputError(f"--time-format {time_format!r} is no format: {str(error).splitlines()[0]}") from error
-    if wrong := first_of(found.is_null()):
+    if wrong := first_of(times.is_null()):
         [row] = wrong
         raise InputError(
             f"{table.at(row)} has {text[row]!r} as {column}, which is not written as --time-format {time_format!r}"
         )
-    return _plausible(table, column, time_format, found.to_physical().to_numpy())
+    return _plausible(table, column, time_format, times.to_physical().to_numpy())
 
 
 def _since_epoch(table: Table, column: str, word: str) -> I64:
@@ -292,22 +292,22 @@ def _since_epoch(table: Table, column: str, word: str) -> I64:
     if values.dtype.is_integer() or (is_text(values.dtype) and names(table, column).str.contains(_INTEGER).all()):
         most = 2**62 // EPOCHS[word]  # far beyond any time
         whole = values.cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False).fill_null(most)
-        found = whole.clip(-most, most).to_numpy() * EPOCHS[word]
+        times = whole.clip(-most, most).to_numpy() * EPOCHS[word]
     else:
-        found = np.clip(numbers(table, column) * EPOCHS[word], -(2.0**62), 2.0**62).round().astype(np.int64)
-    return _plausible(table, column, word, found)
+        times = np.clip(numbers(table, column) * EPOCHS[word], -(2.0**62), 2.0**62).round().astype(np.int64)
+    return _plausible(table, column, word, times)
 
 
-def _plausible(table: Table, column: str, time_format: str, found: I64) -> I64:
+def _plausible(table: Table, column: str, time_format: str, times: I64) -> I64:
     """The times, if they are of 1900 to 2200: seconds read as milliseconds, or two digits as a year, are not."""
-    wrong = (found < _FIRST) | (found > _LAST)
+    wrong = (times < _FIRST) | (times > _LAST)
     if time_format in {"epoch_ms", "epoch_us"}:
-        wrong |= np.abs(found) < 366 * 86_400_000_000  # of 1970: so are seconds that are taken for parts of one
+        wrong |= np.abs(times) < 366 * 86_400_000_000  # of 1970: so are seconds that are taken for parts of one
     if wrong.any():
         row = int(wrong.argmax())
-        year = 1970 + found[row] / (365.25 * 86_400_000_000)
+        year = 1970 + times[row] / (365.25 * 86_400_000_000)
         raise InputError(
             f"{table.at(row)} has {table.frame[column][row]!r} as {column}, which is in the year {year:.0f} by --time-format"
             f" {time_format}; expected one of {', '.join(EPOCHS)}, or a format as for strptime"
         )
-    return found
+    return times

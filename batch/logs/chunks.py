@@ -18,12 +18,12 @@ def read_chunks(stream: BinaryIO, columns: Sequence[str], where: str) -> Iterato
         InputError: a column is missing or there twice, or it is not CSV.
     """
     header = stream.readline().removeprefix(b"\xef\xbb\xbf")
-    found = [name.strip().strip('"') for name in header.decode(errors="replace").rstrip("\r\n").split(",")]
+    present = [name.strip().strip('"') for name in header.decode(errors="replace").rstrip("\r\n").split(",")]
     for name in columns:
-        if name not in found:
-            told = ", ".join(each or "(no name)" for each in found[:12])
-            raise InputError(f"{where} lacks the column {name!r}; it has {told}")
-        if found.count(name) > 1:
+        if name not in present:
+            listed = ", ".join(column or "(no name)" for column in present[:12])
+            raise InputError(f"{where} lacks the column {name!r}; it has {listed}")
+        if present.count(name) > 1:
             raise InputError(f"{where} has the column {name!r} twice; get it again")
     rest, first = b"", 0
     while piece := stream.read(CHUNK_BYTES):

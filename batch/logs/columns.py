@@ -60,14 +60,14 @@ def parse_columns(text: str) -> Columns:
     Columns(named={'action': 'item'}, context=('age', 'visits'))
     """
     named: dict[str, str] = {}
-    for item in filter(None, (each.strip() for each in text.split(","))):
+    for item in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = (part.strip() for part in item.partition("="))
         if not equals or not column or role not in KNOWN:
             raise InputError(f"--columns has {item!r}, expected role=column with a role of {', '.join(KNOWN)}")
         if role in named:
             raise InputError(f"--columns names the role {role} twice, {named[role]} and {column}; name it once")
         named[role] = column
-    context = tuple(filter(None, (each.strip() for each in named.pop("context", "").split("+"))))
+    context = tuple(filter(None, (part.strip() for part in named.pop("context", "").split("+"))))
     if twice := [name for name in context if context.count(name) > 1]:
         raise InputError(f"--columns names the context {twice[0]} twice; name it once")
     roles = {name: [role for role in named if named[role] == name] for name in named.values()}
@@ -129,8 +129,8 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
     notes = [*table.notes, *chosen.notes, *known.notes]
     notes += [] if "pscore" in roles else ["there are no propensities: of all estimators dm alone works"]
     if not chosen.columns:
-        told = f" (not used: {', '.join(rest)})" if rest else ""
-        notes.append(f"there are no contexts{told}: all users are the same to policies and models")
+        unused = f" (not used: {', '.join(rest)})" if rest else ""
+        notes.append(f"there are no contexts{unused}: all users are the same to policies and models")
     days = float(np.ptp(shown_at)) / _DAY_MICROSECONDS if shown_at is not None and are_times else None
     files = f", {len(table.parts)} files" if len(table.parts) > 1 else ""
     called = path if is_glob(str(path)) else path.name
@@ -138,7 +138,7 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
     return LoggedData(log, about, arms.names, notes=tuple(notes), days=days, are_dated=are_times)
 
 
-def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
+def _roles(columns: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
     """The column of each role that the file has, but for contexts; what is named has no usual role beside."""
     roles: dict[str, str] = {}
     named = set(given.named.values())
@@ -146,13 +146,13 @@ def _roles(found: Sequence[str], given: Columns, path: Path) -> dict[str, str]:
         if role == "context":
             continue
         wanted = (given.named[role],) if role in given.named else usual
-        column = next((name for name in wanted if name in found and (role in given.named or name not in named)), None)
+        column = next((name for name in wanted if name in columns and (role in given.named or name not in named)), None)
         if column is not None:
             roles[role] = column
         elif role in given.named or role in _NEEDED:
-            one = "; are its separators other than , ; tab or |?" if len(found) == 1 else ""
+            one = "; are its separators other than , ; tab or |?" if len(columns) == 1 else ""
             raise InputError(
-                f"{path} has no column for {role}: looked for {', '.join(wanted)}, it has {', '.join(found)}{one}; name it by"
+                f"{path} has no column for {role}: looked for {', '.join(wanted)}, it has {', '.join(columns)}{one}; name it by"
                 f" --columns {role}=..."
             )
     return roles
@@ -164,8 +164,8 @@ def _rewards(table: Table, column: str) -> F64:
     wrong = ~np.isfinite(rewards)
     if wrong.any():
         row = int(wrong.argmax())
-        found = "no reward" if np.isnan(rewards[row]) else f"the reward {rewards[row]}"
-        raise InputError(f"{table.at(row)} has {found}, expected a finite number; fill {column} or leave the row out")
+        what = "no reward" if np.isnan(rewards[row]) else f"the reward {rewards[row]}"
+        raise InputError(f"{table.at(row)} has {what}, expected a finite number; fill {column} or leave the row out")
     return rewards
 
 

@@ -58,19 +58,21 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
     frame = table.frame
     patterns = wanted or [name for name in USUAL if name in frame.columns][:1] or PATTERNS
     taken = {name for role, name in roles.items() if not (role in _KNOWN_TO_POLICIES and name in wanted)}
-    found = [name for name in frame.columns if name not in taken and any(fnmatchcase(name, each) for each in patterns)]
+    named = [
+        name for name in frame.columns if name not in taken and any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
     for pattern in wanted:
         if pattern in taken:
             role = next(role for role, name in roles.items() if name == pattern)
             raise InputError(f"--columns has {pattern} as context, which is the log's {role}; a policy cannot know it")
-        if pattern not in frame.columns and not any(fnmatchcase(name, pattern) for name in found):
+        if pattern not in frame.columns and not any(fnmatchcase(name, pattern) for name in named):
             rest = ", ".join(name for name in frame.columns if name not in taken)
             raise InputError(
                 f"{table.path} has no column like {pattern} that has no other role; it has {rest or 'none'}"
             )
     users = names(table, roles["user"]) if "user" in roles else None
     columns, notes = [], []
-    for name in found:
+    for name in named:
         reason = None if name in wanted else _looks_like_an_id(table, name, users)
         if reason is None:
             columns.append(name)
@@ -170,11 +172,11 @@ def _filled(
 ) -> npt.NDArray[np.floating]:
     row = int(lacks.argmax())
     if missing != MEAN:
-        found = table.frame[name][row]
-        is_nothing = found is None or isinstance(found, float)
-        told = f"no {name}" if is_nothing else f"{_shown(found)} as {name}, which is not known"
+        value = table.frame[name][row]
+        is_nothing = value is None or isinstance(value, float)
+        what = f"no {name}" if is_nothing else f"{_shown(value)} as {name}, which is not known"
         raise InputError(
-            f"{table.at(row)} has {told}; fill it, leave the row or the column out, or pass --missing {MEAN} to put the column's"
+            f"{table.at(row)} has {what}; fill it, leave the row or the column out, or pass --missing {MEAN} to put the column's"
             " mean over the log there"
         )
     if np.isnan(part).all(axis=0).any():
@@ -274,6 +276,6 @@ def _dummies(table: Table, name: str, text: pl.Series, missing: pl.Series) -> np
     codes: I64 = known.cast(pl.Enum(levels)).to_physical().fill_null(0).to_numpy().astype(np.int64)
     if not missing.any():
         return np.asarray(codes[:, None] == np.arange(1, len(levels)), dtype=np.float32)
-    found: F64 = np.asarray(codes[:, None] == np.arange(1, max(len(levels), 2)), dtype=np.float64)
-    found[missing.to_numpy()] = np.nan
-    return found
+    columns: F64 = np.asarray(codes[:, None] == np.arange(1, max(len(levels), 2)), dtype=np.float64)
+    columns[missing.to_numpy()] = np.nan
+    return columns

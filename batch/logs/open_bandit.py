@@ -82,12 +82,12 @@ def read_open_bandit(name: str, cache: Path, path: Path | None = None) -> Logged
 def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
     """The log's file in a folder or zip that has it at any depth; a CSV file is taken as it is."""
     if path.is_dir():
-        found = sorted(path.rglob(f"*{inner}"))
-        found = [each for each in found if each.as_posix().endswith(f"/{inner}")]
-        if not found:
+        matches = sorted(path.rglob(f"*{inner}"))
+        matches = [match for match in matches if match.as_posix().endswith(f"/{inner}")]
+        if not matches:
             raise InputError(f"{path} has no {inner} in it; expected the folder that the full release unpacks to")
-        _refuse_several([str(each) for each in found], path)
-        with found[0].open("rb") as stream:
+        _refuse_several([str(match) for match in matches], path)
+        with matches[0].open("rb") as stream:
             yield stream
     elif path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -104,9 +104,9 @@ def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
         raise InputError(f"{path} is missing; expected the folder, zip or CSV file of the full release")
 
 
-def _refuse_several(found: list[str], path: Path) -> None:
-    if len(found) > 1:
-        raise InputError(f"{path} has {found[0]} and {found[1]}; name the one that is meant by --from")
+def _refuse_several(names: list[str], path: Path) -> None:
+    if len(names) > 1:
+        raise InputError(f"{path} has {names[0]} and {names[1]}; name the one that is meant by --from")
 
 
 _KINDS: Final = {"item_id": pl.UInt8(), "position": pl.UInt8(), "click": pl.UInt8(), "propensity_score": pl.Float64()}

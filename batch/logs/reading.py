@@ -68,11 +68,11 @@ class Table:
 
     def spans(self) -> list[tuple[Path, slice]]:
         """Each file and its rows."""
-        found, first = [], 0
+        slices, first = [], 0
         for part in self.parts:
-            found.append((part.path, slice(first, first + part.rows)))
+            slices.append((part.path, slice(first, first + part.rows)))
             first += part.rows
-        return found
+        return slices
 
 
 def read_table(path: Path) -> Table:
@@ -86,7 +86,7 @@ def read_table(path: Path) -> Table:
         SurroundingsError: one cannot be read.
     """
     files, notes = _files(path)
-    kinds = {_kind(each): each for each in reversed(files)}
+    kinds = {_kind(file): file for file in reversed(files)}
     if len(kinds) > 1:
         (one, first), (other, second) = sorted(kinds.items())[:2]
         raise InputError(
@@ -94,14 +94,14 @@ def read_table(path: Path) -> Table:
             f" '{path.parent if has_magic(str(path)) else path}/*{first.suffix}'"
         )
     [kind] = kinds
-    frames = [_with_partitions(_read(each, kind), each, path) for each in files]
-    twice = find_copy(each for each, part in zip(files, frames, strict=True) if part.height)
+    frames = [_with_partitions(_read(file, kind), file, path) for file in files]
+    twice = find_copy(file for file, part in zip(files, frames, strict=True) if part.height)
     if twice is not None:
         raise InputError(
             f"{twice[0]} is {twice[1]} once more, as a link or a copy: it would count twice; remove one of them"
         )
     frame = _joined(files, frames)
-    parts = tuple(Part(each, part.height) for each, part in zip(files, frames, strict=True))
+    parts = tuple(Part(file, part.height) for file, part in zip(files, frames, strict=True))
     return Table(path, frame, parts, kind == "text", notes)
 
 
@@ -115,40 +115,40 @@ def is_glob(text: str) -> bool:
 
 def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
     if path.is_dir():
-        found, left_out = _below(path)
-        if not found:
-            told = f"; it has {_some(left_out)}" if left_out else ", it is empty"
-            raise InputError(f"{path} is a folder without a file of a log{told}; expected {EXPECTED}")
+        files, left_out = _below(path)
+        if not files:
+            content = f"; it has {_some(left_out)}" if left_out else ", it is empty"
+            raise InputError(f"{path} is a folder without a file of a log{content}; expected {EXPECTED}")
     elif is_glob(str(path)):
         root = Path(*_before_magic(path.parts))
-        matched = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
+        matched = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
         if not matched:
             raise InputError(f"no file is like {path}; expected {EXPECTED}")
-        left_out = [each for each in matched if _is_hidden(each.name)]
-        found = [each for each in matched if each not in left_out]
-        if not found:
+        left_out = [file for file in matched if _is_hidden(file.name)]
+        files = [file for file in matched if file not in left_out]
+        if not files:
             raise InputError(f"{path} has hidden and temporary files alone: {_some(left_out)}; expected {EXPECTED}")
     elif path.is_file():
         return [path], ()
     else:
         raise InputError(f"{path} is missing; expected {EXPECTED}")
-    return found, (f"not read: {_some(left_out)}",) if left_out else ()
+    return files, (f"not read: {_some(left_out)}",) if left_out else ()
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files of logs below a folder, in order, and all else that is there."""
-    found: list[Path] = []
+    files: list[Path] = []
     left_out: list[Path] = []
     for root, folders, names in os.walk(folder):
         folders.sort()
         here = Path(root)
-        for name in [each for each in folders if _is_hidden(each) or (here / each).is_symlink()]:
+        for name in [inner for inner in folders if _is_hidden(inner) or (here / inner).is_symlink()]:
             folders.remove(name)
             left_out.append(here / name)
         for name in sorted(names):
             is_data = not _is_hidden(name) and _suffix(here / name) in SUFFIXES and (here / name).is_file()
-            (found if is_data else left_out).append(here / name)
-    return sorted(found), left_out
+            (files if is_data else left_out).append(here / name)
+    return sorted(files), left_out
 
 
 def _is_hidden(name: str) -> bool:
@@ -157,7 +157,7 @@ def _is_hidden(name: str) -> bool:
 
 def _some(paths: Sequence[Path]) -> str:
     rest = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
-    return ", ".join(str(each) for each in paths[:_TOLD]) + rest
+    return ", ".join(str(path) for path in paths[:_TOLD]) + rest
 
 
 def _suffix(path: Path) -> str:
@@ -225,7 +225,7 @@ def _content(path: Path) -> bytes:
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     if not content.strip():
-        raise InputError(f"{path} is empty; expected a header and a row an impression")
+        raise InputError(f"{path} is empty; expected a header and a row per impression")
     if b"\0" in content:
         raise _not_utf8(path)
     return content
@@ -266,7 +266,7 @@ def _separator(path: Path, head: str) -> str:
     if _suffix(path) == ".tsv":
         return "\t"
     line = _outside_quotes(head)
-    counts = sorted(((line.count(each), each) for each in _SEPARATORS), reverse=True)
+    counts = sorted(((line.count(separator), separator) for separator in _SEPARATORS), reverse=True)
     (most, separator), (next_most, other) = counts[:2]
     if most and most == next_most:
         raise InputError(
@@ -358,7 +358,7 @@ _JSON_KINDS: Final = {
 def _json_kind(cell: object) -> str:
     if not isinstance(cell, list):
         return _JSON_KINDS[type(cell)]
-    kinds = sorted({_json_kind(each) for each in cell} - {""})
+    kinds = sorted({_json_kind(value) for value in cell} - {""})
     return f"a list of {' and '.join(kinds)}" if kinds else ""
 
 
@@ -371,8 +371,8 @@ def _with_partitions(frame: pl.DataFrame, path: Path, asked: Path) -> pl.DataFra
         return frame
     root = asked if asked.is_dir() else Path(*_before_magic(asked.parts))
     between = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
-    found = dict(each.split("=", 1) for each in between if "=" in each)
-    for name, value in found.items():
+    partitions = dict(part.split("=", 1) for part in between if "=" in part)
+    for name, value in partitions.items():
         if (
             name in frame.columns
             and (other := frame[name].filter(frame[name].cast(pl.String, strict=False) != unquote(value))).len()
@@ -382,7 +382,7 @@ def _with_partitions(frame: pl.DataFrame, path: Path, asked: Path) -> pl.DataFra
             )
     return frame.with_columns(
         pl.lit(None if value == _DEFAULT_PARTITION else unquote(value), pl.String()).alias(name)
-        for name, value in found.items()
+        for name, value in partitions.items()
         if name not in frame.columns
     )
 

@@ -110,8 +110,8 @@ def _decisions(frame: pl.DataFrame) -> npt.NDArray[np.int64]:
     code = np.zeros(frame.height, dtype=np.int64)
     for name in _DECISION:
         values = frame[name] if name == "generation" else frame[name].cast(pl.Categorical).to_physical()
-        found, places = np.unique(values.to_numpy(), return_inverse=True)
-        code = code * len(found) + places
+        levels, places = np.unique(values.to_numpy(), return_inverse=True)
+        code = code * len(levels) + places
     return np.unique(code, return_inverse=True)[1].astype(np.int64)
 
 
@@ -135,7 +135,7 @@ def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalog
         pl.col("artwork_index").cast(pl.Int64),
     )
     are_same = not moved.any() and (counts == sizes[titles]).all()
-    if are_same and all(each.join(now, on=_ARM, how="anti").is_empty() for each in then):
+    if are_same and all(arms.join(now, on=_ARM, how="anti").is_empty() for arms in then):
         return frame, None
     listed = frame.select(
         "generation",
@@ -147,9 +147,9 @@ def _with_eligible(workspace: Workspace, frame: pl.DataFrame, catalogue: Catalog
     able = listed.join(pl.concat(then), on=["generation", "title_id", "arm"], how="inner").join(
         now.drop("arm"), on=["title_id", "artwork_id"], how="inner"
     )
-    rows, found = able["row"].to_numpy(), able["artwork_index"].to_numpy()
+    rows, artworks = able["row"].to_numpy(), able["artwork_index"].to_numpy()
     mask = np.zeros((frame.height, int(sizes.max())), dtype=np.bool_)
-    mask[rows, found - starts[titles[rows]]] = True
+    mask[rows, artworks - starts[titles[rows]]] = True
     usable = (np.bincount(rows, minlength=frame.height) == counts) & mask[
         np.arange(frame.height), index - starts[titles]
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bandit.deploying import Floors
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 from bandit.evaluation import (
     Evaluation,
     Gathering,
@@ -29,6 +29,7 @@ from bandit.evaluation import (
 from bandit.evaluation.reward_models import FOLDS
 from bandit.evaluation.splitting import check_split
 from bandit.impressions import ImpressionLog
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from batch.executors import Progress
 from batch.logs.columns import Columns, read_columns
 from batch.logs.contexts import MISSING, REFUSE
@@ -235,11 +236,11 @@ def read_log(request: Request) -> LoggedData:
 
 def _replayed(wanted: Wanted, data: LoggedData, request: Request, report: Progress) -> Replayed:
     assert wanted.policy is not None  # noqa: S101 - others were refused
-    with blaming(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
+    with user_code_errors(f"{wanted.word} failed in --replay") if names_a_class(wanted.word) else nullcontext():
         return replay_learning(
             data.log,
             wanted.policy,
-            request.posterior if wanted.policy.contextual else "beta",
+            request.posterior if wanted.policy.contextual else WITHOUT_CONTEXT,
             request.replay_batch,
             features=data.features,
             floors=request.floors,

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.deploying import Floors
-from bandit.errors import InputError, blaming
-from bandit.evaluation.learning import LEARNERS, learn
+from bandit.errors import InputError, user_code_errors
+from bandit.evaluation.learning import learn
 from bandit.evaluation.targets import LOGGING, LoggingPolicy, PolicyTarget, TableTarget, Target
 from bandit.impressions import ImpressionLog
 from bandit.policies import POLICIES, Policy, Uniform, parse_policy
+from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from batch.logs.cells import names, numbers
 from batch.logs.logged import LoggedData
 from batch.logs.reading import read_table
@@ -77,7 +78,7 @@ def _made(word: str) -> Any:
             f"there is no policy {word!r}: {error}; choose one of {', '.join(POLICIES)}, {LOGGING}, {TABLE}<file>, or"
             " <module>:<class> of a module that Python finds from here"
         ) from error
-    with blaming(f"{word} cannot be made without arguments"):
+    with user_code_errors(f"{word} cannot be made without arguments"):
         made = found()
     if not (isinstance(made, Policy) or callable(getattr(made, "probabilities", None))):
         raise InputError(
@@ -102,7 +103,7 @@ class _OwnTarget:
         self._made = made
 
     def probabilities(self, log: ImpressionLog, title: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        with blaming(f"{self.name}.probabilities failed"):
+        with user_code_errors(f"{self.name}.probabilities failed"):
             return np.asarray(self._made.probabilities(log, title, rows), dtype=np.float64)
 
 
@@ -119,8 +120,7 @@ def targets_of(
     Raises:
         InputError: a posterior is not known, a table does not do, or somebody's own class fails.
     """
-    if posterior not in LEARNERS:
-        raise InputError(f"there is no posterior {posterior!r}; choose one of {', '.join(LEARNERS)}")
+    registered(posterior)
     first = judged_by.take(np.empty(0, dtype=np.int64)) if learned_from is None else learned_from
     kept: dict[str, Any] = {}
 
@@ -132,7 +132,7 @@ def targets_of(
     targets: list[Target | LoggingPolicy] = [LoggingPolicy()]
     for each in wanted:
         if each.policy is not None:
-            kind = posterior if each.policy.contextual else "beta"
+            kind = posterior if each.policy.contextual else WITHOUT_CONTEXT
             target = PolicyTarget(each.policy, learned(kind), floors, each.word)
             targets.append(_OwnTarget(each.word, target) if names_a_class(each.word) else target)
         elif each.made is not None:
@@ -144,7 +144,7 @@ def targets_of(
 
 def _fitted(wanted: Wanted, log: ImpressionLog) -> Any:
     if wanted.learns:
-        with blaming(f"{wanted.word}.fit failed"):
+        with user_code_errors(f"{wanted.word}.fit failed"):
             wanted.made.fit(log)
     return wanted.made
 

@@ -5,14 +5,14 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from bandit.errors import InputError
-from bandit.evaluation.learning import LEARNERS
 from bandit.evaluation.reward_models import PosteriorModel, RegressorModel, RewardModel
+from bandit.posterior.registry import POSTERIORS
 from batch.offline.user_classes import find_class, names_a_class
 
 NONE: Final = "none"
 _BOOSTING: Final = "gradient_boosting"
 _RIDGE: Final = "ridge"
-WORDS: Final = (*LEARNERS, _RIDGE, _BOOSTING, NONE)
+WORDS: Final = (*POSTERIORS, _RIDGE, _BOOSTING, NONE)
 
 
 def parse_reward_model(word: str, features: npt.ArrayLike | None) -> RewardModel | None:
@@ -23,7 +23,7 @@ def parse_reward_model(word: str, features: npt.ArrayLike | None) -> RewardModel
     """
     if word == NONE:
         return None
-    if word in LEARNERS:
+    if word in POSTERIORS:
         return PosteriorModel(word, features)
     if word == _RIDGE:
         return RegressorModel(word, _ridge)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scipy.special import ndtri
-
 from bandit.errors import InputError
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
-from bandit.evaluation.planning import POWER
+from bandit.evaluation.live import detectable
 from bandit.policies import parse_policy
 from batch.offline.online import OnlinePair
 
@@ -64,8 +62,8 @@ def beside(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> SideByS
         pair,
         offline,
         _outcome(pair, offline),
-        _detectable(pair.lower, pair.upper, pair.level),
-        None if offline is None else _detectable(offline.difference.lower, offline.difference.upper, evaluation.level),
+        detectable(pair.lower, pair.upper, pair.level),
+        None if offline is None else detectable(offline.difference.lower, offline.difference.upper, evaluation.level),
     )
 
 
@@ -74,7 +72,7 @@ def _offline(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> Offli
     if policy is None or against is None:
         return None
     word = evaluation.estimator
-    cautions = [f"{each.policy}: {each.caution}" for each in (policy, against) if each.caution]
+    cautions = [f"{result.policy}: {result.caution}" for result in (policy, against) if result.caution]
     difference = _difference(evaluation, policy.policy, against.policy)
     return OfflinePair(
         policy.estimates[word], against.estimates[word], difference, "; ".join(cautions), before, evaluation.population
@@ -83,7 +81,7 @@ def _offline(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> Offli
 
 def _result(evaluation: Evaluation, word: str) -> PolicyResult | None:
     """What was said of a policy, however its parameters are spelt: ``epsilon_greedy`` is ``epsilon_greedy:epsilon=0.1``."""
-    return next((each for each in evaluation.results if _is_same(each.policy, word)), None)
+    return next((result for result in evaluation.results if _is_same(result.policy, word)), None)
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -96,32 +94,33 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _difference(evaluation: Evaluation, policy: str, against: str) -> Difference:
-    """The value of one policy less that of another, whichever of them was named first."""
-    for each in evaluation.differences:
-        if (each.policy, each.against) == (policy, against):
-            return each
-        if (each.policy, each.against) == (against, policy):
-            return _turned(each)
+    """The value of one policy minus that of another, whichever of them was named first."""
+    for difference in evaluation.differences:
+        names = difference.policy, difference.against
+        if names == (policy, against):
+            return difference
+        if names == (against, policy):
+            return _turned(difference)
     raise AssertionError(f"the evaluation has no difference of {policy} and {against}")
 
 
-def _turned(each: Difference) -> Difference:
+def _turned(difference: Difference) -> Difference:
     return replace(
-        each,
-        policy=each.against,
-        against=each.policy,
-        value=_less(each.value),
-        lower=_less(each.upper),
-        upper=_less(each.lower),
-        adjusted_lower=_less(each.adjusted_upper),
-        adjusted_upper=_less(each.adjusted_lower),
-        unreliable_value=_less(each.unreliable_value),
-        sequence_lower=_less(each.sequence_upper),
-        sequence_upper=_less(each.sequence_lower),
+        difference,
+        policy=difference.against,
+        against=difference.policy,
+        value=_minus(difference.value),
+        lower=_minus(difference.upper),
+        upper=_minus(difference.lower),
+        adjusted_lower=_minus(difference.adjusted_upper),
+        adjusted_upper=_minus(difference.adjusted_lower),
+        unreliable_value=_minus(difference.unreliable_value),
+        sequence_lower=_minus(difference.sequence_upper),
+        sequence_upper=_minus(difference.sequence_lower),
     )
 
 
-def _less(value: float | None) -> float | None:
+def _minus(value: float | None) -> float | None:
     return None if value is None else -value
 
 
@@ -144,11 +143,3 @@ def _sign(lower: float | None, upper: float | None) -> int:
     if lower is None or upper is None or lower <= 0 <= upper:
         return 0
     return 1 if lower > 0 else -1
-
-
-def _detectable(lower: float | None, upper: float | None, level: float) -> float | None:
-    """(z_{(1+level)/2} + z_power) σ, with σ read off the width of the interval, as if it were normal (Cohen 1988)."""
-    if lower is None or upper is None:
-        return None
-    quantile = float(ndtri((1 + level) / 2))
-    return (upper - lower) / 2 * (1 + float(ndtri(POWER)) / quantile)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bandit.errors import InputError, blaming
+from bandit.errors import InputError, user_code_errors
 
 _WORD = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -31,7 +31,7 @@ def find_class(word: str) -> Any:
     if folder is not None and str(folder) not in sys.path:
         sys.path.append(str(folder))  # never first: a file there would stand in the way of every module of its name
     module, _, name = word.partition(":")
-    with blaming(f"{word} cannot be loaded"):
+    with user_code_errors(f"{word} cannot be loaded"):
         loaded = importlib.import_module(module)
         found = getattr(loaded, name, None)
     if found is None:

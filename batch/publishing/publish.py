@@ -172,15 +172,15 @@ def _write_rows(
 
 def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None:
     """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
-    found = count_rows(client, meta.generation)
-    if found != written.rows:
+    held = count_rows(client, meta.generation)
+    if held != written.rows:
         remedy = (
             "publish again"
-            if found < written.rows
+            if held < written.rows
             else f"remove {snapshot.rows_pattern(meta.generation)}, then publish again"
         )
         raise SurroundingsError(
-            f"the store holds {found} rows of generation {meta.generation}, {written.rows} were written; {remedy}"
+            f"the store holds {held} rows of generation {meta.generation}, {written.rows} were written; {remedy}"
         )
     sample = written.sample
     stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])

@@ -52,7 +52,7 @@ def rebuild_store(workspace: Workspace, report: Progress) -> Rebuilt:
     generation = _publishable(workspace, current)
     stopped = stop_store(workspace.root, force=True)
     aside: list[Path | None] = []
-    store = start_store(workspace.root, prepare=lambda found: aside.append(put_aside(found)))
+    store = start_store(workspace.root, prepare=lambda folder: aside.append(put_aside(folder)))
     if not store.started:
         raise SurroundingsError(
             f"another command started the store of {workspace.root} meanwhile, and nothing was put aside; end it and run"

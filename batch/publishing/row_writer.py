@@ -14,7 +14,7 @@ ROWS_A_WRITE: Final = 200
 has. 200 cost the publisher a tenth of its speed, 100 a third."""
 
 Row = tuple[str, bytes]
-"""A user's id and the bytes of his row."""
+"""A user's id and the bytes of their row."""
 
 
 def write_rows(

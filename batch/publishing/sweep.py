@@ -36,11 +36,11 @@ def sweep(client: redis.Redis) -> int:
     removed = 0
     batch: list[bytes] = []
     for key in client.scan_iter(match=ROWS_PATTERN, count=SCAN_COUNT):
-        found = parse_key(_text(key))
-        if found is None or not (found.kind == "row of format 1" or _is_past(found.generation, now)):
+        parsed = parse_key(_text(key))
+        if parsed is None or not (parsed.kind == "row of format 1" or _is_past(parsed.generation, now)):
             continue
-        if found.kind == "meta":  # the meta goes last: a sweep that dies is taken up by the next
-            metas.add(found.generation)
+        if parsed.kind == "meta":  # the meta goes last: a sweep that dies is taken up by the next
+            metas.add(parsed.generation)
         else:
             batch.append(key)
         if len(batch) == _BATCH:
@@ -64,13 +64,13 @@ def _is_past(generation: int, now: Current | None) -> bool:
 def _metas(client: redis.Redis) -> Iterator[tuple[int, Meta | RowError]]:
     """The meta of every generation in the store, or what is wrong with it."""
     for key in client.scan_iter(match=METAS_PATTERN, count=SCAN_COUNT):
-        found = parse_key(_text(key))
-        if found is None or found.kind != "meta":
+        parsed = parse_key(_text(key))
+        if parsed is None or parsed.kind != "meta":
             continue
         try:
-            yield found.generation, decode_meta(read_value(client, meta_key(found.generation), MAX_META_BYTES) or b"")
+            yield parsed.generation, decode_meta(read_value(client, meta_key(parsed.generation), MAX_META_BYTES) or b"")
         except RowError as error:
-            yield found.generation, error
+            yield parsed.generation, error
 
 
 def _sweep_catalogues(client: redis.Redis) -> int:

@@ -86,7 +86,7 @@ def last_current(folder: Path) -> Current | None:
 def _listed(folder: Path) -> dict[str, str]:
     """Names and types of the files of the manifest; Valkey itself refuses lines that it does not understand."""
     text = (folder / NAME / _MANIFEST).read_text(encoding="utf-8", errors="replace")
-    return {found[1]: found[2] for line in text.splitlines() if (found := _LINE.fullmatch(line))}
+    return {match[1]: match[2] for line in text.splitlines() if (match := _LINE.fullmatch(line))}
 
 
 def _values_from_the_end(path: Path) -> Iterator[bytes]:

@@ -23,54 +23,54 @@ class Peer(NamedTuple):
     uid: int | None
 
 
-def private_fault(found: os.stat_result, uid: int) -> str | None:
+def private_fault(status: os.stat_result, uid: int) -> str | None:
     """Why a folder is not one of this user alone; None if it is.
 
     Args:
-        found: what ``lstat`` says of it.
+        status: what ``lstat`` says of it.
         uid: of this user.
     """
-    if fault := _no_folder(found):
+    if fault := _no_folder(status):
         return fault
-    if found.st_uid != uid:
-        return f"belongs to another user (uid {found.st_uid})"
-    if found.st_mode & 0o077:
-        return f"is open to other users (mode {stat.S_IMODE(found.st_mode):o}, expected 700)"
+    if status.st_uid != uid:
+        return f"belongs to another user (uid {status.st_uid})"
+    if status.st_mode & 0o077:
+        return f"is open to other users (mode {stat.S_IMODE(status.st_mode):o}, expected 700)"
     return None
 
 
-def ancestor_fault(found: os.stat_result, uid: int) -> str | None:
+def ancestor_fault(status: os.stat_result, uid: int) -> str | None:
     """Why others could replace what is in a folder; None if only this user and root could.
 
     Args:
-        found: what ``lstat`` says of it.
+        status: what ``lstat`` says of it.
         uid: of this user.
     """
-    if fault := _no_folder(found):
+    if fault := _no_folder(status):
         return fault
-    if found.st_uid not in {0, uid}:
-        return f"belongs to another user (uid {found.st_uid}), who could replace what is in it"
-    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
-        return f"lets other users replace what is in it (mode {stat.S_IMODE(found.st_mode):o} without the sticky bit)"
+    if status.st_uid not in {0, uid}:
+        return f"belongs to another user (uid {status.st_uid}), who could replace what is in it"
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        return f"lets other users replace what is in it (mode {stat.S_IMODE(status.st_mode):o} without the sticky bit)"
     return None
 
 
-def file_fault(found: os.stat_result, uid: int, *, may_have_names: bool = False) -> str | None:
+def file_fault(status: os.stat_result, uid: int, *, may_have_names: bool = False) -> str | None:
     """Why a file is not one that only this user has; None if it is.
 
     Args:
-        found: what ``lstat`` or ``fstat`` says of it.
+        status: what ``lstat`` or ``fstat`` says of it.
         uid: of this user.
         may_have_names: whether other names of the file, which may lie in folders of others, are no fault.
     """
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return "is a link, expected a file"
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return "is not a plain file"
-    if found.st_uid != uid:
-        return f"belongs to another user (uid {found.st_uid})"
-    if found.st_nlink > 1 and not may_have_names:
-        return f"has {found.st_nlink} names (hard links), so that others may share it"
+    if status.st_uid != uid:
+        return f"belongs to another user (uid {status.st_uid})"
+    if status.st_nlink > 1 and not may_have_names:
+        return f"has {status.st_nlink} names (hard links), so that others may share it"
     return None
 
 
@@ -117,13 +117,13 @@ def check_runtime(folder: Path) -> bool:
     uid = os.getuid()
     for path in [*reversed(folder.parents), folder]:
         try:
-            found = path.lstat()
+            status = path.lstat()
         except FileNotFoundError:
             return False
         except OSError as error:
             raise SurroundingsError(f"cannot look at the runtime folder {folder}: {error}; {_OTHER_RUNTIME}") from error
         is_own = path in {folder, folder.parent}
-        if fault := (private_fault if is_own else ancestor_fault)(found, uid):
+        if fault := (private_fault if is_own else ancestor_fault)(status, uid):
             raise SurroundingsError(f"{path} {fault}; nothing was read from or sent to it: {_REMEDY[is_own]}")
     return True
 
@@ -186,10 +186,10 @@ def open_private(path: Path, flags: int, *, only_to_look: bool = False) -> int:
     return handle
 
 
-def _no_folder(found: os.stat_result) -> str | None:
-    if stat.S_ISLNK(found.st_mode):
+def _no_folder(status: os.stat_result) -> str | None:
+    if stat.S_ISLNK(status.st_mode):
         return "is a link, expected a folder"
-    return None if stat.S_ISDIR(found.st_mode) else "is not a folder"
+    return None if stat.S_ISDIR(status.st_mode) else "is not a folder"
 
 
 def _credentials(connected: socket.socket) -> Peer:

@@ -87,8 +87,8 @@ def asked(socket: Path, folder: Path) -> int | None:
             raise SurroundingsError(_silent(Record(peer.pid or 0, socket), folder, error)) from error
         except redis.ConnectionError:
             return None
-    told = reply[1] if isinstance(reply, list) and len(reply) == 2 else b""
-    return pid if isinstance(told, bytes) and _is_same(Path(os.fsdecode(told)), folder) else None
+    value = reply[1] if isinstance(reply, list) and len(reply) == 2 else b""
+    return pid if isinstance(value, bytes) and _is_same(Path(os.fsdecode(value)), folder) else None
 
 
 def client_of(socket: Path) -> redis.Redis:
@@ -173,7 +173,7 @@ def is_own_folder(folder: Path) -> bool:
         SurroundingsError: it is a link, no folder, or another user's.
     """
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -182,9 +182,9 @@ def is_own_folder(folder: Path) -> bool:
         raise SurroundingsError(
             f"{folder} is a link or no folder, expected a folder; move it away and start the store again"
         )
-    if found.st_uid != os.getuid():
+    if status.st_uid != os.getuid():
         raise SurroundingsError(
-            f"{folder} belongs to another user (uid {found.st_uid}), whose store this is; use a workspace of your own,"
+            f"{folder} belongs to another user (uid {status.st_uid}), whose store this is; use a workspace of your own,"
             f" or set {URL_VARIABLE} to a store that you may use"
         )
     return True
@@ -233,8 +233,8 @@ def socket_of(folder: Path) -> Path:
         SurroundingsError: there is no folder that it could be in.
     """
     # By device and inode: a workspace that was moved keeps its socket, and a new one in its old place gets another.
-    found = folder.stat()
-    name = blake2b(f"{found.st_dev}:{found.st_ino}".encode(), digest_size=8).hexdigest()
+    status = folder.stat()
+    name = blake2b(f"{status.st_dev}:{status.st_ino}".encode(), digest_size=8).hexdigest()
     for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp"):  # noqa: S108 - the folder in it is private
         # One that is relative, is not there or may not be written cannot be meant; whether it can be trusted is another question.
         if base and os.path.isabs(base) and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK):  # noqa: PTH112, PTH117

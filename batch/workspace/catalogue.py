@@ -18,7 +18,7 @@ _NAMES = ("title_id", "artwork_id", "is_default")
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """``frame`` has one row an artwork (title_id, artwork_id, is_default, ...), sorted; an arm is a place in its title."""
+    """``frame`` has one row per artwork (title_id, artwork_id, is_default, ...), sorted; an arm is a place in its title."""
 
     frame: pl.DataFrame
 

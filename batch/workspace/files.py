@@ -1,9 +1,8 @@
-"""Files that are whole or absent: each is written under a temporary name, synced, then renamed."""
+"""Files of a workspace: JSON and Parquet, written whole or not at all, and what is wrong with one told by its path."""
 
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
@@ -12,42 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from bandit.boundary import is_debugging
 from bandit.errors import InputError, SurroundingsError
+from bandit.files import replace_file
 
 if TYPE_CHECKING:  # the look-up service starts its store through this module, and carries no polars
     import polars as pl
 
 Writer = Callable[[Path], object]
 """Writes one file to the path that it is given."""
-
-
-@contextmanager
-def replace_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path`` with its mode, synced.
-
-    When the block raises, the temporary file is removed and ``path`` stays as it was.
-
-    Raises:
-        SurroundingsError: the folder cannot be made or written.
-    """
-    if path.exists() and not path.is_file():
-        raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
-    temporary = _temporary_beside(path, mode)
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    except Exception as error:
-        if not _is_of_the_disk(error):
-            raise
-        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """Whether the disk refused, which polars tells as an error of its own, with what the system said at its end."""
-    return isinstance(error, OSError) or (type(error).__module__.startswith("polars") and "(os error " in str(error))
 
 
 def replace_files(writers: Mapping[Path, Writer]) -> None:
@@ -157,23 +127,3 @@ def _without_panics() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _temporary_beside(path: Path, mode: int) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        # mkstemp makes files that only their owner may read, which would lock out the service's own user.
-        os.fchmod(handle, mode)
-    except OSError as error:
-        raise SurroundingsError(f"cannot write {path}: {error}; check the disk and the folder's permissions") from error
-    os.close(handle)
-    return Path(name)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

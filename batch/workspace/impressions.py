@@ -1,4 +1,4 @@
-"""Impressions on disk: one folder a day, files that are added and never rewritten."""
+"""Impressions on disk: one folder per day, files that are added and never rewritten."""
 
 import fcntl
 import re
@@ -132,23 +132,23 @@ def days(workspace: Workspace) -> list[date]:
         SurroundingsError: a folder cannot be read.
     """
     root = workspace.impressions
-    found: dict[date, list[Path]] = {}
+    files: dict[date, list[Path]] = {}
     try:
         _refuse_beside(workspace)
         for entry in sorted(root.iterdir()) if root.exists() else ():
             day = _day_of(entry.name)
             if day is not None and entry.is_dir():
-                found[day] = _files_of(entry)
+                files[day] = _files_of(entry)
             elif _holds_data(entry) or (entry.is_dir() and _is_no_day(entry.name)):
                 raise InputError(f"{entry} is not named day=YYYY-MM-DD; {_remedy(entry)}")
-        twice = find_copy(path for paths in found.values() for path in paths)
+        twice = find_copy(path for paths in files.values() for path in paths)
     except OSError as error:
         raise SurroundingsError(f"cannot read {root}: {error}; check the disk and the folder's permissions") from error
     if twice is not None:
         raise InputError(
             f"{twice[0]} is {twice[1]} once more, as a link or a copy: its impressions would count twice; remove one of them"
         )
-    return [day for day, paths in found.items() if paths]
+    return [day for day, paths in files.items() if paths]
 
 
 def _day_of(name: str) -> date | None:
@@ -172,7 +172,7 @@ def _is_no_day(name: str) -> bool:
 def _remedy(entry: Path) -> str:
     """What to do with data that do not lie where impressions lie."""
     if entry.is_dir() and (digits := _DIGITS.search(entry.name)):
-        name = _DAY + "-".join(each.zfill(2) for each in digits.groups() if each is not None)
+        name = _DAY + "-".join(group.zfill(2) for group in digits.groups() if group is not None)
         if _day_of(name) is not None:
             is_there = (entry.parent / name).exists()
             return (
@@ -193,10 +193,10 @@ def _files_of(folder: Path) -> list[Path]:
     Raises:
         InputError: something else in it holds data.
     """
-    found = []
+    files = []
     for entry in sorted(folder.iterdir()):
         if entry.suffix == ".parquet" and entry.is_file() and not _is_harmless(entry.name):
-            found.append(entry)
+            files.append(entry)
         elif _holds_data(entry):
             if entry.is_symlink() and not entry.exists():
                 remedy = "it is a link to what is not there: mend or remove it"
@@ -209,7 +209,7 @@ def _files_of(folder: Path) -> list[Path]:
             raise InputError(
                 f"{entry} would not be read: impressions of a day are files {folder.name}/*.parquet; {remedy}"
             )
-    return found
+    return files
 
 
 def _is_harmless(name: str) -> bool:
@@ -222,7 +222,7 @@ def _holds_data(entry: Path) -> bool:
     if entry.is_symlink() and not entry.is_file():
         return True  # to nothing, or to a folder, which may hold this one
     if entry.is_dir():
-        return any(_holds_data(each) for each in entry.iterdir())
+        return any(_holds_data(inner) for inner in entry.iterdir())
     return entry.stat().st_size > 0
 
 

@@ -34,10 +34,10 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     files = picks_files(workspace, read_manifest(workspace, generation))
     wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
     with reading(folder_of(workspace, generation) / "picks"):
-        found = pl.scan_parquet(files).filter(wanted).collect()
-    if found.is_empty():
+        rows = pl.scan_parquet(files).filter(wanted).collect()
+    if rows.is_empty():
         return None
-    arm, weight, policy = found.row(0, named=True)["arm"], found["weight"][0], str(found["policy"][0])
+    arm, weight, policy = rows.row(0, named=True)["arm"], rows["weight"][0], str(rows["policy"][0])
     frame = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").frame
     artworks = frame.filter(pl.col("title_id") == title_id)["artwork_id"]
     return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / TOTAL_WEIGHT)
@@ -45,8 +45,8 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
 
 def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:
     """The picks of the last ``most`` generations that have any and are as they were made, the newest first."""
-    found = []
+    picks = []
     for number in reversed(finished(workspace, "precomputed")[-most:]):
         with suppress(InputError):  # it is told to whoever asks for that generation
-            found.append(recorded_pick(workspace, number, user_id, title_id))
-    return [pick for pick in found if pick is not None]
+            picks.append(recorded_pick(workspace, number, user_id, title_id))
+    return [pick for pick in picks if pick is not None]

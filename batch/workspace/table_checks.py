@@ -95,17 +95,17 @@ def _refuse(row: dict[str, object], rule: Rule, schema: Schema, column: str, whe
 
 
 def _check_type(frame: pl.DataFrame, column: Column, where: str) -> None:
-    found = frame.schema.get(column.name)
-    if found is None:
+    dtype = frame.schema.get(column.name)
+    if dtype is None:
         raise InputError(
             f"{where} has no column {column.name}; expected {column.kind.words}, found the columns "
             f"{', '.join(frame.columns) or '(none)'}; add the column"
         )
-    all_null = column.nullable and found == pl.Null()
-    if not (all_null or column.kind.accepts(found)):
+    all_null = column.nullable and dtype == pl.Null()
+    if not (all_null or column.kind.accepts(dtype)):
         row = "; the first row holds " + _short(frame[column.name][0]) if frame.height else ""
         raise InputError(
-            f"{where}, column {column.name}, row 1: the type is {found}, expected {column.kind.words}{row}; "
+            f"{where}, column {column.name}, row 1: the type is {dtype}, expected {column.kind.words}{row}; "
             "write the column with that type"
         )
 
@@ -128,10 +128,10 @@ def _unknown(column: str, known: pl.DataFrame, remedy: str, expected: str = "") 
 
 
 _IN_TITLE = pl.int_range(pl.len()).over("title_id")
-_TOO_MANY = Rule(_IN_TITLE >= MAX_ARMS, f"at most {MAX_ARMS} artworks a title", "drop artworks of this title")
+_TOO_MANY = Rule(_IN_TITLE >= MAX_ARMS, f"at most {MAX_ARMS} artworks per title", "drop artworks of this title")
 _TWO_DEFAULTS = Rule(
     pl.col("is_default") & (pl.col("is_default").cast(pl.UInt32).cum_sum().over("title_id") > 1),
-    "at most one default a title",
+    "at most one default per title",
     "set is_default to false on all artworks of the title but one",
 )
 

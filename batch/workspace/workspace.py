@@ -12,17 +12,17 @@ class Workspace:
 
     @property
     def users(self) -> Path:
-        """One row a user."""
+        """One row per user."""
         return self.root / "users.parquet"
 
     @property
     def titles(self) -> Path:
-        """One row a title."""
+        """One row per title."""
         return self.root / "titles.parquet"
 
     @property
     def artworks(self) -> Path:
-        """One row an artwork."""
+        """One row per artwork."""
         return self.root / "artworks.parquet"
 
     @property
@@ -32,12 +32,12 @@ class Workspace:
 
     @property
     def impressions(self) -> Path:
-        """Folder of what was shown and played, one partition a day."""
+        """Folder of what was shown and played, one partition per day."""
         return self.root / "impressions"
 
     @property
     def evidence(self) -> Path:
-        """Folder of sufficient statistics, one file a day and posterior."""
+        """Folder of sufficient statistics, one file per day and posterior."""
         return self.root / "evidence"
 
     @property

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
-F64 = npt.NDArray[np.float64]
+from loadtest.driver.load import F64
 
 
 @dataclass(frozen=True)
@@ -25,16 +24,16 @@ class Latency:
 def histogram(latencies_ms: F64) -> HdrHistogram:
     """A histogram of microseconds."""
     micros, counts = np.unique(np.maximum(latencies_ms * 1000, 1).astype(np.int64), return_counts=True)
-    found = HdrHistogram(1, max(2, int(micros[-1]) if len(micros) else 2), 3)
+    filled = HdrHistogram(1, max(2, int(micros[-1]) if len(micros) else 2), 3)
     for value, count in zip(micros.tolist(), counts.tolist(), strict=True):
-        found.record_value(value, count)
-    return found
+        filled.record_value(value, count)
+    return filled
 
 
 def latency(latencies_ms: F64) -> Latency:
     """Percentiles of latencies."""
     if not len(latencies_ms):
         return Latency(0, nan, nan, nan, nan, nan)
-    found = histogram(latencies_ms)
-    at = [found.get_value_at_percentile(percent) / 1000 for percent in (50, 90, 99, 99.9, 100)]
+    filled = histogram(latencies_ms)
+    at = [filled.get_value_at_percentile(percent) / 1000 for percent in (50, 90, 99, 99.9, 100)]
     return Latency(len(latencies_ms), *at)

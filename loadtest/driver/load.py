@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from loadtest.driver.tape import I64
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 MARKS: Final = (b'"source":"personalized"', b'"source":"segment"', b'"source":"popularity"', b'"source":"default"')
 
@@ -20,7 +26,7 @@ class Load:
         host: an address or a name.
         port: where it listens, without TLS.
         requests: whole requests, sent in order, again from the first after the last.
-        rate: requests a second, at random times (Poisson). None is a closed loop: every connection asks again at once.
+        rate: requests per second, at random times (Poisson). None is a closed loop: every connection asks again at once.
         seconds: how long requests are due. Answers may take ``timeout_seconds`` longer.
         expected: text that the answer to request i must contain when it is a success (2xx).
         connections: each carries one request at a time.

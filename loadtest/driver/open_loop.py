@@ -6,35 +6,31 @@ Here a request that is due while every connection waits is late through the serv
     drive(Load("127.0.0.1", 8000, single_requests(targets, ...), rate=10_000, seconds=10)).latency.p99_ms
 """
 
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Thread
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from loadtest.driver.latency import F64, Latency, histogram, latency
-from loadtest.driver.libc import check_platform
-from loadtest.driver.load import Load
-from loadtest.driver.prepare import ANSWER_BYTES, connect_all, make_script, make_tape, make_wires
-from loadtest.driver.tape import (
-    BEGAN,
+from loadtest.boundary import RunError
+from loadtest.driver.latency import Latency, histogram, latency
+from loadtest.driver.load import F64, I16, Load
+from loadtest.driver.loop_data import (
+    ANSWER_BYTES,
     CHUNKED,
-    ENDED,
-    I16,
-    N_REOPENED,
-    NEXT,
     NO_POLL,
-    STOP,
     TOO_LONG,
-    Script,
-    Tape,
-    Wires,
+    Run,
+    connect_all,
+    make_due,
+    make_run,
+    make_script,
 )
-from loadtest.errors import RunError
 
 __all__ = ["Drive", "Latency", "Load", "drive"]
 
@@ -52,8 +48,8 @@ class Drive:
     Attributes:
         requests: that were due.
         seconds: from the beginning until the last answer, but not less than the load's.
-        rate: answers a second.
-        rate_share: answers a second, of the requests that were due in one; 1 where the server kept up.
+        rate: answers per second.
+        rate_share: answers per second, as a share of the requests that were due in one; 1 where the server kept up.
         statuses: how often each HTTP status came; 0 stands for no answer.
         marks: how often each mark came first in a body.
         wrong: successes that lack what was expected, or answers followed by bytes that nobody asked for.
@@ -112,18 +108,19 @@ def drive(load: Load) -> Drive:
     Raises:
         RunError: nothing answers at the address, answers cannot be read, or this is not Linux.
     """
-    check_platform()
-    from loadtest.driver.kernel import drive as run  # noqa: PLC0415  loads the compiler, which a look at --help does not need
+    if sys.platform != "linux":
+        raise RunError(f"the open-loop driver needs Linux (epoll), not {sys.platform}; run it in a container")
+    from loadtest.driver.loop import run_loop  # noqa: PLC0415  loads the compiler, which a look at --help does not need
 
     script, kept = make_script(load)
-    _warm(run, script)
-    tape, wires = make_tape(load), make_wires(connect_all(load))
+    run_loop(script, make_run(np.empty(0, np.int64), ()))  # compiled, or loaded, by driving nothing
+    run = make_run(make_due(load), connect_all(load))
     faults: list[int] = []
     cpu_seconds: list[float] = []
 
     def loop() -> None:
         began = time.thread_time()
-        faults.append(run(script, tape, wires))
+        faults.append(run_loop(script, run))
         cpu_seconds.append(time.thread_time() - began)
 
     thread = Thread(target=loop, name="open-loop")  # the compiled loop hears no signals, this thread does
@@ -131,46 +128,37 @@ def drive(load: Load) -> Drive:
     try:
         thread.join()
     finally:
-        wires.counters[STOP] = 1
+        run.state["stop"] = 1
         thread.join()
         del kept
     if faults != [0]:
         raise RunError(f"{load.host}:{load.port}: {FAULTS[faults[0]]}" if faults else "the driver's loop failed")
-    return _read_back(load, tape, wires, cpu_seconds[0])
+    return _read_back(load, run, cpu_seconds[0])
 
 
-def _warm(run: Any, script: Script) -> None:
-    """Compile, or load what was compiled, by driving no request over no connection."""
-    none = np.empty(0, np.int64)
-    run(
-        script,
-        Tape(none, none, none, none.astype(np.int16), none.astype(np.int16), none.astype(np.uint8)),
-        make_wires(()),
-    )
-
-
-def _read_back(load: Load, tape: Tape, wires: Wires, cpu_seconds: float) -> Drive:
-    n = int(wires.counters[NEXT])
-    began, status = wires.times[BEGAN], tape.status[:n]
-    seconds = max(load.seconds, (wires.counters[ENDED] - began) / 1e9)
-    unanswered = int(np.count_nonzero(status == 0))
-    lags = tape.lag[:n][tape.lag[:n] >= 0]
-    found = Counter(tape.mark[:n].tolist())
+def _read_back(load: Load, run: Run, cpu_seconds: float) -> Drive:
+    state = run.state[0]
+    n, began = int(state["next"]), int(state["began"])
+    requests = run.requests[:n]
+    seconds = max(load.seconds, float(state["ended"] - began) / 1e9)
+    unanswered = int(np.count_nonzero(requests["status"] == 0))
+    lags = requests["lag"][requests["lag"] >= 0]
+    marks = Counter(requests["mark"].tolist())
     return Drive(
         requests=n,
-        seconds=float(seconds),
-        rate=(n - unanswered) / float(seconds),
-        rate_share=(n - unanswered) / n * load.seconds / float(seconds) if n else 0.0,
-        statuses=dict(sorted(Counter(status.tolist()).items())),
-        marks={mark.decode(): found[i] for i, mark in enumerate(load.marks)},
-        wrong=int(tape.wrong[:n].sum()),
+        seconds=seconds,
+        rate=(n - unanswered) / seconds,
+        rate_share=(n - unanswered) / n * load.seconds / seconds if n else 0.0,
+        statuses=dict(sorted(Counter(requests["status"].tolist()).items())),
+        marks={mark.decode(): marks[i] for i, mark in enumerate(load.marks)},
+        wrong=int(requests["wrong"].sum()),
         unanswered=unanswered,
-        reconnects=int(wires.counters[N_REOPENED]),
+        reconnects=int(state["n_reopened"]),
         lag_p99_ms=float(np.percentile(lags, 99)) / 1e6 if len(lags) else 0.0,
-        cpu_share=cpu_seconds / float(seconds),
-        intended_seconds=(tape.due[:n] - began) / 1e9,
-        latencies_ms=tape.latency[:n] / 1e6,
-        status_each=status,
-        mark_each=tape.mark[:n],
-        began=float(began / 1e9),
+        cpu_share=cpu_seconds / seconds,
+        intended_seconds=(requests["due"] - began) / 1e9,
+        latencies_ms=requests["latency"] / 1e6,
+        status_each=requests["status"].copy(),
+        mark_each=requests["mark"].copy(),
+        began=began / 1e9,
     )

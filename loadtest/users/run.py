@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from loadtest.address import KEY_VARIABLE
-from loadtest.errors import RunError
+from loadtest.boundary import RunError
 from loadtest.figures import Figures, read_figures
 
 SCENARIOS = Path(__file__).with_name("scenarios.py")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
+from statistics import quantiles
 from typing import Any
 
 import gevent
@@ -23,10 +24,55 @@ from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 from loadtest.address import KEY_VARIABLE
 from loadtest.answers import Checked, check_page, check_single
 from loadtest.figures import Figures, Tally, fine_bucket, scenario_figures, write_figures
-from loadtest.targets import SCENARIOS, Targets, asking_users, draw_page, draw_title, read_targets
-from loadtest.users.clock import Clock
+from loadtest.targets import (
+    SCENARIOS,
+    Targets,
+    asking_users,
+    draw_page,
+    draw_title,
+    page_path,
+    read_targets,
+    single_path,
+)
 
 NAMES = ("single", "page")
+NAP_SECONDS = 0.01
+
+
+class Clock:
+    """How long a run took, what the client itself used, and how late it was, which is part of every figure.
+
+    It runs from ``start`` to ``stop``; setting users up and taking them down stay out of it.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.cpu_share = 0.0
+        self._lags_ms: list[float] = []
+
+    def start(self) -> None:
+        """Begin, and start to watch how late this process wakes up."""
+        self._started, self._cpu_started = time.perf_counter(), time.process_time()
+        self._watch: Any = gevent.spawn(self._watch_lag)
+
+    def stop(self) -> None:
+        """End."""
+        self._watch.kill()
+        self.seconds = time.perf_counter() - self._started
+        self.cpu_share = (time.process_time() - self._cpu_started) / self.seconds
+
+    @property
+    def lag_p99_ms(self) -> float:
+        """How late naps ended, 99th percentile: so late may this client be in noticing an answer, too."""
+        if len(self._lags_ms) < 2:  # too short a run to know
+            return max(self._lags_ms, default=0.0)
+        return quantiles(self._lags_ms, n=100, method="inclusive")[-1]
+
+    def _watch_lag(self) -> None:
+        while True:
+            due = time.perf_counter() + NAP_SECONDS
+            gevent.sleep(NAP_SECONDS)
+            self._lags_ms.append((time.perf_counter() - due) * 1000)
 
 
 @dataclass
@@ -81,14 +127,14 @@ class Viewer(FastHttpUser):  # type: ignore[misc]  # locust is not followed by t
     def single(self, user_id: str) -> None:
         """Look one title up."""
         title_id, known = draw_title(self.load.targets, self.rng), self.load.targets.known_titles
-        url = f"/v1/users/{user_id}/titles/{title_id}/artwork"
+        url = single_path(user_id, title_id)
         self.ask("single", url, lambda status, body: check_single(status, body, user_id, title_id, known))
 
     def page(self, user_id: str) -> None:
         """Look a page of titles up."""
         known = self.load.targets.known_titles
         title_ids = draw_page(self.load.targets, self.rng, self.load.options.page_titles)
-        url = f"/v1/users/{user_id}/artwork?title_id=" + "&title_id=".join(title_ids)
+        url = page_path(user_id, title_ids)
         self.ask("page", url, lambda status, body: check_page(status, body, user_id, title_ids, known))
 
     def ask(self, name: str, url: str, check: Callable[[int, bytes], Checked]) -> None:
@@ -122,7 +168,7 @@ def add_options(parser: Any) -> None:
     """Put the load test's options on locust's command line."""
     parser.add_argument("--targets", required=True, help="File of users and titles that a publish writes.")
     parser.add_argument("--figures", help="Write the figures to this file as JSON.")
-    parser.add_argument("--rate", type=float, default=500.0, help="Requests a second of all users together.")
+    parser.add_argument("--rate", type=float, default=500.0, help="Requests per second of all users together.")
     parser.add_argument("--page-share", type=float, default=0.5, help="Share of look-ups that ask for a page.")
     parser.add_argument("--page-titles", type=int, default=40, help="Titles on a page.")
     parser.add_argument("--scenario", choices=SCENARIOS, default="mixed", help="Who asks.")

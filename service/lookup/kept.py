@@ -9,10 +9,10 @@ import os
 import stat
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from bandit.errors import RowError
+from bandit.files import replace_file
 from bandit.snapshot import MAX_CATALOGUE_BYTES, decode_current, decode_meta, encode_json
 from service.lookup.catalogue import Serving, build_serving
 
@@ -25,22 +25,12 @@ def keep(path: Path, serving: Serving) -> None:
     """Replace the file whole: written beside it, synced, renamed.
 
     Raises:
-        OSError: the disk refused; the file is as it was.
+        SurroundingsError: the disk refused; the file is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = b"\n".join((encode_json(serving.current), encode_json(serving.meta), serving.packed))
-    # A name of its own for each writer: several processes may keep the same file.
-    with NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(_first_line(content))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with replace_file(path, mode=0o600) as temporary, temporary.open("wb") as file:
+        file.write(_first_line(content))
+        file.write(content)
 
 
 async def load_kept(path: Path) -> Serving | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from bandit.errors import RowError
+from bandit.errors import RowError, SurroundingsError
 from bandit.snapshot import CURRENT_KEY, MAX_CURRENT_BYTES, Current, decode_current
 from service.lookup.catalogue import Serving, load_serving, release
 from service.lookup.kept import keep, load_kept
@@ -101,7 +101,7 @@ class Poller:
             return
         try:
             await asyncio.to_thread(keep, self._kept, serving)
-        except OSError as error:
+        except SurroundingsError as error:
             trouble = f"catalogue not kept on disk: {error}"
             if self._health.keep_trouble != trouble:
                 logger.warning("catalogue_not_kept", error=str(error))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import N_TITLES, N_USERS, House, silent
+from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.demo.loop import Loop
@@ -19,7 +19,7 @@ from batch.workspace.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def learned() -> Iterator[LearnedWorkspace]:
     # A folder of its own directly under the temporary one: pytest's are too deep for comfort, and modules share nothing.
     root = Path(tempfile.mkdtemp(prefix="artwork-"))
     patch = pytest.MonkeyPatch()
@@ -29,7 +29,7 @@ def house() -> Iterator[House]:
         loop = Loop.of(Workspace(root), Config(seed=5))
         for day in range(6):
             loop.explore(day, silent)
-        yield House(loop, start_store(root).url)
+        yield LearnedWorkspace(loop, start_store(root).url)
     finally:
         stop_store(root)
         shutil.rmtree(root)
@@ -37,10 +37,10 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def address(house: House) -> Iterator[str]:
+def address(learned: LearnedWorkspace) -> Iterator[str]:
     """A running service that follows the store closely and, on a busy machine, waits for it."""
-    if not house.workspace.targets.exists():
-        house.loop.learn(house.url, silent)
+    if not learned.workspace.targets.exists():
+        learned.loop.learn(learned.url, silent)
     settings = {"ARTWORK_POLL_SECONDS": "0.05", "ARTWORK_STORE_DEADLINE_MS": "2000"}
-    with running_service(house.workspace.root, settings=settings) as found:
+    with running_service(learned.workspace.root, settings=settings) as found:
         yield found

@@ -6,7 +6,7 @@ from dataclasses import replace
 import naive
 import numpy as np
 import pytest
-from house import N_TITLES, N_USERS, House, silent
+from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
 
 from artwork.demo.answers import Answers
 from batch.workspace.generations import folder_of
@@ -15,23 +15,23 @@ SHARE = 0.3
 
 
 @pytest.fixture(scope="module")
-def generation(house: House) -> int:
-    config = replace(house.loop.config, posterior="shared", explore_share=SHARE)
-    loop = replace(house.loop, config=config)
-    return loop.learn(house.url, silent).trained.generation
+def generation(learned: LearnedWorkspace) -> int:
+    config = replace(learned.loop.config, posterior="shared", explore_share=SHARE)
+    loop = replace(learned.loop, config=config)
+    return loop.learn(learned.url, silent).trained.generation
 
 
 @pytest.fixture(scope="module")
-def answers(house: House, generation: int, address: str) -> Answers:
-    with closing(house.loop.client(address)) as client:
+def answers(learned: LearnedWorkspace, generation: int, address: str) -> Answers:
+    with closing(learned.loop.client(address)) as client:
         client.wait_for(generation)
-        return house.every_pick(client)
+        return learned.every_pick(client)
 
 
 @pytest.fixture(scope="module")
-def explores(house: House, generation: int) -> list[bool]:
+def explores(learned: LearnedWorkspace, generation: int) -> list[bool]:
     """Whether each user explores, computed independently."""
-    folder = folder_of(house.workspace, generation)
+    folder = folder_of(learned.workspace, generation)
     return [naive.explores(folder, user) for user in range(N_USERS)]
 
 
@@ -43,17 +43,17 @@ def test_some_users_explore_and_the_answer_names_their_policy(answers: Answers, 
 
 
 def test_the_propensity_of_whoever_explores_is_one_in_the_number_of_artworks(
-    house: House, answers: Answers, explores: list[bool]
+    learned: LearnedWorkspace, answers: Answers, explores: list[bool]
 ) -> None:
-    sizes = np.tile(np.diff(house.loop.catalogue.starts), N_USERS)
+    sizes = np.tile(np.diff(learned.loop.catalogue.starts), N_USERS)
     uniform = np.repeat(explores, N_TITLES)
     # Every artwork has more impressions than a new one by now, so that floors change nothing but the last unit.
     assert np.abs(answers.propensities[uniform] - 1 / sizes[uniform]).max() <= 1 / 65535
     assert np.abs(answers.propensities[~uniform] - 1 / sizes[~uniform]).max() > 0.1
 
 
-def test_every_propensity_is_the_independent_one(house: House, generation: int, answers: Answers) -> None:
-    folder = folder_of(house.workspace, generation)
+def test_every_propensity_is_the_independent_one(learned: LearnedWorkspace, generation: int, answers: Answers) -> None:
+    folder = folder_of(learned.workspace, generation)
     weights = [
         naive.weights_from_files(folder, user, title)[answers.arms[user * N_TITLES + title]]
         for user in range(0, N_USERS, 5)

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from aborting_client import AbortingClient
 from faults import Service, new_store, running_service, until
-from rude import RudeClient
 from visitors import Visitor
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=5000)
+GROUND = StoreFixture(users=5000)
 CLIENTS = 16
 
 
@@ -48,9 +48,9 @@ def test_every_answer_is_that_of_the_user_who_was_asked_for_however_many_clients
     assert service.total("artwork_row_errors_total") == 0
 
 
-def visit(address: str, requests: int, seed: int) -> RudeClient:
+def visit(address: str, requests: int, seed: int) -> AbortingClient:
     """What a client has seen when it has sent so many requests."""
-    client = RudeClient(address, GROUND, random.Random(seed))
+    client = AbortingClient(address, GROUND, random.Random(seed))
     while client.sent < requests:
         client.visit()
     client.hang_up()

@@ -11,9 +11,9 @@ import redis
 from faults import new_store, running_service, until
 from load import Load, visited
 
-from artwork.bench.testbed.checkable_generations import Ground, make_current, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, make_current, publish
 
-GROUND = Ground(users=200)
+GROUND = StoreFixture(users=200)
 CHANGES = 30
 
 

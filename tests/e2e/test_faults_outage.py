@@ -9,9 +9,9 @@ from faults import Service, new_store, running_service, until
 from load import visited
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=500)
+GROUND = StoreFixture(users=500)
 FROZEN_SECONDS = 10.0
 PAUSED_SECONDS = 2.0
 

@@ -9,9 +9,9 @@ from faults import new_store, running_service, until
 from load import visited
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=200)
+GROUND = StoreFixture(users=200)
 USER, RIGHT, WRONG = "service", "a-right-password", "a-wrong-password"
 
 

@@ -10,10 +10,10 @@ from faults import Service, new_store, running_service, until
 from visitors import Visitor
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, identity_of, make_current, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of, make_current, publish
 from bandit.snapshot import HEADER_BYTES, row_key
 
-GROUND = Ground(users=200)
+GROUND = StoreFixture(users=200)
 TITLES = [3, 0, 39]
 READ_PATIENTLY = {"store_deadline_ms": "2000"}
 """Only rows are wrong here, so nothing may be blamed on a busy machine."""

@@ -14,10 +14,10 @@ from faults import Service, new_store, running_service, until
 from wire import answers, request
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from service.logs import LINES
 
-GROUND = Ground(users=200, titles=10)
+GROUND = StoreFixture(users=200, titles=10)
 HANG_SECONDS = 30.0
 RESET = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST instead of FIN
 ALLOWED = {200, 400, 404, 405, 408, 413, 414, 422, 431, 503}

@@ -8,10 +8,10 @@ from faults import DEADLINE_MS, POLL_SECONDS, Service, new_store, running_servic
 from load import visited
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=200)
+GROUND = StoreFixture(users=200)
 SLOW_MS = DEADLINE_MS + 10.0
 DOWN_SECONDS = 2.0
 LATE_READS = 100

@@ -18,7 +18,7 @@ from faults import Service, new_store, running_service, until
 from visitors import Visitor
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import ARTWORKS, Ground, identity_of, make_current, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of, make_current, publish
 from bandit.snapshot import (
     CURRENT_KEY,
     PART_BYTES,
@@ -37,7 +37,7 @@ from bandit.snapshot import (
 
 pytestmark = pytest.mark.faults
 
-GROUND = Ground(users=60, titles=40)
+GROUND = StoreFixture(users=60, titles=40)
 TITLES = [3, 0, 39]
 PATIENT = {"store_deadline_ms": "2000"}
 GOOD = Current(1, identity_of(1), 1)
@@ -96,8 +96,8 @@ def parts(*values: bytes | None, digest: str = "c" * 32, **changes: Any) -> Atta
 
 def lines(*changed: dict[str, Any]) -> Attack:
     """Generation 2 is current, the first titles of its catalogue have other members; digest and sizes fit."""
-    artworks = tuple(GROUND.artwork_id(2, arm) for arm in range(ARTWORKS))
-    made = [asdict(CatalogueTitle(GROUND.title_id(n), artworks, 0, (65535, 0, 0, 0))) for n in range(GROUND.titles)]
+    names = [GROUND.title_id(n) for n in range(GROUND.titles)]
+    made = [asdict(CatalogueTitle(name, GROUND.artwork_ids(2, name), 0, (65535, 0, 0, 0))) for name in names]
     header = {"format": 1, "titles": len(made), "fallback_policy": "popularity", "segments": []}
     for title, changes in zip(made, changed, strict=False):
         title.update(changes)

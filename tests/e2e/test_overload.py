@@ -13,9 +13,9 @@ from faults import Service, new_store, running_service, until
 from visitors import HANG_SECONDS
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
-GROUND = Ground(users=10)
+GROUND = StoreFixture(users=10)
 WAITING = 3
 SINGLE = "/v1/users/u1/titles/t1/artwork"
 PAGE = "/v1/users/u1/artwork?title_id=t1&title_id=t2"

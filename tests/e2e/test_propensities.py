@@ -8,8 +8,8 @@ import naive
 import numpy as np
 import numpy.typing as npt
 import pytest
-from drawn import identity_of
-from house import House, silent
+from learned_workspace import LearnedWorkspace, silent
+from make_impressions import identity_of
 from scipy.stats import kstest
 
 from artwork.demo.answers import ServiceClient
@@ -26,33 +26,33 @@ F64 = npt.NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def generation(house: House) -> int:
+def generation(learned: LearnedWorkspace) -> int:
     """A trained and published generation of Thompson sampling."""
-    return house.loop.learn(house.url, silent).trained.generation
+    return learned.loop.learn(learned.url, silent).trained.generation
 
 
 @pytest.fixture(scope="module")
-def true_weights(house: House, generation: int) -> list[list[int]]:
+def true_weights(learned: LearnedWorkspace, generation: int) -> list[list[int]]:
     """The weight vector of every (user, title), computed independently from the generation's posterior and contexts."""
-    folder = folder_of(house.workspace, generation)
-    n_users, n_titles = house.loop.tables.users.height, house.loop.tables.titles.height
+    folder = folder_of(learned.workspace, generation)
+    n_users, n_titles = learned.loop.tables.users.height, learned.loop.tables.titles.height
     return [naive.weights_from_files(folder, user, title) for user in range(n_users) for title in range(n_titles)]
 
 
 @pytest.fixture(scope="module")
-def served(house: House, generation: int, address: str) -> list[I64]:
+def served(learned: LearnedWorkspace, generation: int, address: str) -> list[I64]:
     """The arms that the service answered for every (user, title): one array a seed, all from the same posterior."""
-    with closing(house.loop.client(address)) as client:
-        return [_serve_with_seed(house, generation, seed, client) for seed in range(SEEDS)]
+    with closing(learned.loop.client(address)) as client:
+        return [_serve_with_seed(learned, generation, seed, client) for seed in range(SEEDS)]
 
 
 def test_every_stored_weight_is_the_independent_one_within_a_unit(
-    house: House, generation: int, true_weights: list[list[int]]
+    learned: LearnedWorkspace, generation: int, true_weights: list[list[int]]
 ) -> None:
-    users = house.loop.tables.users["user_id"].to_list()
-    n_titles = house.loop.tables.titles.height
-    identity = identity_of(house.workspace, generation)
-    with connect(house.url) as client:
+    users = learned.loop.tables.users["user_id"].to_list()
+    n_titles = learned.loop.tables.titles.height
+    identity = identity_of(learned.workspace, generation)
+    with connect(learned.url) as client:
         rows = [client.get(row_key(generation, user)) for user in users]
     off = []
     for place, (user, raw) in enumerate(zip(users, rows, strict=True)):
@@ -82,28 +82,28 @@ def test_the_same_check_finds_weights_that_are_shifted_by_five_percent(
     assert kstest(_p_values(served, [_shifted(weights) for weights in true_weights]), "uniform").pvalue < 1e-6
 
 
-def _serve_with_seed(house: House, generation: int, seed: int, client: ServiceClient) -> I64:
-    number = _reseeded(house, generation, seed)
-    precompute(house.workspace, number, SerialExecutor(), silent, shard_size=1)
-    with connect(house.url) as store:
-        publish(house.workspace, number, store, house.url, silent)
+def _serve_with_seed(learned: LearnedWorkspace, generation: int, seed: int, client: ServiceClient) -> I64:
+    number = _reseeded(learned, generation, seed)
+    precompute(learned.workspace, number, SerialExecutor(), silent, shard_size=1)
+    with connect(learned.url) as store:
+        publish(learned.workspace, number, store, learned.url, silent)
     client.wait_for(number)
-    answers = house.every_pick(client)
+    answers = learned.every_pick(client)
     assert set(answers.sources) == {"personalized"}
     assert set(answers.generations.tolist()) == {number}
     return answers.arms
 
 
-def _reseeded(house: House, generation: int, seed: int) -> int:
+def _reseeded(learned: LearnedWorkspace, generation: int, seed: int) -> int:
     """A new trained generation with the posterior of another and a seed of its own."""
-    manifest = read_manifest(house.workspace, generation)
-    number = claim(house.workspace)
-    source, target = folder_of(house.workspace, generation), folder_of(house.workspace, number)
+    manifest = read_manifest(learned.workspace, generation)
+    number = claim(learned.workspace)
+    source, target = folder_of(learned.workspace, generation), folder_of(learned.workspace, number)
     shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("picks", "manifest.json"))
     checksums = {name: digest for name, digest in manifest.checksums.items() if not name.startswith("picks")}
     config = replace(manifest.config, seed=seed)
     write_manifest(
-        house.workspace, replace(manifest, generation=number, config=config, checksums=checksums, stage="trained")
+        learned.workspace, replace(manifest, generation=number, config=config, checksums=checksums, stage="trained")
     )
     return number
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-from house import House, silent
+from learned_workspace import LearnedWorkspace, silent
 from prometheus_client.parser import text_string_to_metric_families
 
 OPEN = build_opener(ProxyHandler({})).open
@@ -46,22 +46,24 @@ class Visitor:
 
 
 @pytest.fixture
-def page(house: House, address: str) -> str:
-    user = house.loop.tables.users["user_id"][0]
+def page(learned: LearnedWorkspace, address: str) -> str:
+    user = learned.loop.tables.users["user_id"][0]
     return f"{address}/v1/users/{user}/artwork?" + "&".join(
-        f"title_id={title}" for title in house.loop.catalogue.title_ids
+        f"title_id={title}" for title in learned.loop.catalogue.title_ids
     )
 
 
-def test_a_rollback_is_served_within_two_polls_without_a_failed_request(house: House, address: str, page: str) -> None:
-    before = house.loop.learn(house.url, silent).trained.generation
-    after = house.loop.learn(house.url, silent).trained.generation
-    with closing(house.loop.client(address)) as client:
+def test_a_rollback_is_served_within_two_polls_without_a_failed_request(
+    learned: LearnedWorkspace, address: str, page: str
+) -> None:
+    before = learned.loop.learn(learned.url, silent).trained.generation
+    after = learned.loop.learn(learned.url, silent).trained.generation
+    with closing(learned.loop.client(address)) as client:
         client.wait_for(after)
     visitor = Visitor(page)
     with visitor.visiting():
         _wait_for_polls(address, 2)
-        flipped = _artwork("generations", "rollback", "--workspace", str(house.workspace.root), "--json")
+        flipped = _artwork("generations", "rollback", "--workspace", str(learned.workspace.root), "--json")
         _wait_for_polls(address, 2)
         with OPEN(f"{address}/readyz", timeout=30) as response:
             served = json.load(response)["generation"]

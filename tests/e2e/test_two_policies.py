@@ -7,7 +7,7 @@ import naive
 import numpy as np
 import polars as pl
 import pytest
-from house import N_TITLES, N_USERS, House, silent
+from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
 
 from artwork.demo.answers import Answers
 from batch.workspace.generations import folder_of
@@ -16,28 +16,30 @@ OTHER = "epsilon_greedy:epsilon=0.4"
 
 
 @pytest.fixture(scope="module")
-def generations(house: House) -> list[int]:
+def generations(learned: LearnedWorkspace) -> list[int]:
     """Two nights."""
-    config = replace(house.loop.config, other_policy=OTHER, explore_share=0.2)
-    loop = replace(house.loop, config=config)
-    return [loop.learn(house.url, silent).trained.generation for _ in range(2)]
+    config = replace(learned.loop.config, other_policy=OTHER, explore_share=0.2)
+    loop = replace(learned.loop, config=config)
+    return [loop.learn(learned.url, silent).trained.generation for _ in range(2)]
 
 
 @pytest.fixture(scope="module")
-def answers(house: House, generations: list[int], address: str) -> Answers:
-    with closing(house.loop.client(address)) as client:
+def answers(learned: LearnedWorkspace, generations: list[int], address: str) -> Answers:
+    with closing(learned.loop.client(address)) as client:
         client.wait_for(generations[-1])
-        return house.every_pick(client)
+        return learned.every_pick(client)
 
 
-def words_of(house: House, generation: int) -> list[str]:
+def words_of(learned: LearnedWorkspace, generation: int) -> list[str]:
     """The policy of each user, found out independently."""
-    folder = folder_of(house.workspace, generation)
+    folder = folder_of(learned.workspace, generation)
     return [naive.word_of(folder, user) for user in range(N_USERS)]
 
 
-def test_every_answer_names_the_policy_of_its_user(house: House, generations: list[int], answers: Answers) -> None:
-    words = words_of(house, generations[-1])
+def test_every_answer_names_the_policy_of_its_user(
+    learned: LearnedWorkspace, generations: list[int], answers: Answers
+) -> None:
+    words = words_of(learned, generations[-1])
     assert {word: words.count(word) > N_USERS / 10 for word in words} == dict.fromkeys(
         ("thompson", OTHER, "uniform"), True
     )
@@ -46,10 +48,10 @@ def test_every_answer_names_the_policy_of_its_user(house: House, generations: li
     assert set(answers.sources) == {"personalized"}
 
 
-def test_nobody_changes_sides_overnight_but_for_exploring(house: House, generations: list[int]) -> None:
+def test_nobody_changes_sides_overnight_but_for_exploring(learned: LearnedWorkspace, generations: list[int]) -> None:
     nights = []
     for generation in generations:
-        picks = pl.read_parquet(folder_of(house.workspace, generation) / "picks" / "*.parquet")
+        picks = pl.read_parquet(folder_of(learned.workspace, generation) / "picks" / "*.parquet")
         nights.append(picks.group_by("user_id").agg(pl.col("policy").cast(pl.String).unique()).explode("policy"))
     both = nights[0].join(nights[1], on="user_id", suffix="_later")
     assert both.height == N_USERS
@@ -59,9 +61,9 @@ def test_nobody_changes_sides_overnight_but_for_exploring(house: House, generati
 
 
 def test_every_propensity_is_the_independent_one_of_the_policy_that_is_named(
-    house: House, generations: list[int], answers: Answers
+    learned: LearnedWorkspace, generations: list[int], answers: Answers
 ) -> None:
-    folder = folder_of(house.workspace, generations[-1])
+    folder = folder_of(learned.workspace, generations[-1])
     weights = [
         naive.weights_from_files(folder, user, title)[answers.arms[user * N_TITLES + title]]
         for user in range(0, N_USERS, 5)

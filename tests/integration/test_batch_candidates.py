@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
+from make_impressions import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
 
 from bandit.errors import InputError
 from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row

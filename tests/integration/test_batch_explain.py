@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from drawn import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, shorten
 from scipy.special import expit
 from scipy.stats import norm
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from drawn import Served, make_generation, served, silent
+from make_impressions import Served, make_generation, served, silent
 
 from bandit.errors import InputError
 from bandit.snapshot import part_key, row_key

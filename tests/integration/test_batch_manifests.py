@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from drawn import ALL_BLOCKS, make_generation, silent
+from make_impressions import ALL_BLOCKS, make_generation, silent
 from shell import call
 
 from bandit.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import make_generation, silent, stored_rows
+from make_impressions import make_generation, silent, stored_rows
 
 from batch.publishing.publish import publish
 from batch.store.embedded import start_store, stop_store, store_pid

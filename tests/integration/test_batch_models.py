@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, log_days, shorten, silent
+from make_impressions import FIRST_DAY, log_days, shorten, silent
 
 from bandit.posterior import LinearPosterior
 from bandit.posterior.laplace import Laplace, fit_laplace

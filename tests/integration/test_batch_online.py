@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days, make_generation, shorten
-from live import log_live_day
+from log_live_day import log_live_day
+from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation, shorten
 from naive_evaluation import clustered_error
 
 from bandit.evaluation import Settings

@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 import pytest
 import redis
-from drawn import Served, identity_of, make_generation, served, silent, stored_rows
+from make_impressions import Served, identity_of, make_generation, served, silent, stored_rows
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import (

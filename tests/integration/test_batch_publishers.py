@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from drawn import Served, make_generation, served, silent, stored_rows
+from make_impressions import Served, make_generation, served, silent, stored_rows
 from shell import artwork_started, environment
 
 from bandit.errors import InputError, RowError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from drawn import make_generation, silent, stored_rows
+from make_impressions import make_generation, silent, stored_rows
 from shell import artwork, assert_refused, call, runtime_folder
 
 from bandit.errors import SurroundingsError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import redis
-from drawn import log_days, make_generation, shorten, silent, stored_rows
+from make_impressions import log_days, make_generation, shorten, silent, stored_rows
 
 from batch.config import Config
 from batch.datasets import synthetic

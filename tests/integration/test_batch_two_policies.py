@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import identity_of, log_days, make_generation, shorten
+from make_impressions import identity_of, log_days, make_generation, shorten
 
 from bandit.hashing import hash_ids
 from bandit.snapshot import decode_row, keyed_hash

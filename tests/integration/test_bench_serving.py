@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from shell import call
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import agreement, contenders, driving, wrk
-from artwork.bench.serving.asked import Asked
+from artwork.bench.serving.contenders import Asked
+from artwork.bench.serving.plan import ARTWORKS, GENERATION
 from artwork.bench.serving.servers import COMMANDS, NAIVE, OURS, WEBDIS, Running, is_installed, running
-from artwork.bench.testbed.made_generation import GENERATION, Ground, publish
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.pinned_store import Store, running_store
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from bandit.errors import SurroundingsError
 from bandit.snapshot import row_key
 
-GROUND = Ground(200, 100, 100)
+GROUND = StoreFixture(200, 100, artworks=ARTWORKS)
 Servers = dict[str, Running]
 
 
@@ -32,7 +33,7 @@ def bench_store() -> Iterator[Store]:
 def servers(bench_store: Store) -> Iterator[Servers]:
     """Every server that is installed, on one store."""
     with bench_store.client() as client:
-        publish(client, GROUND)
+        publish(client, GROUND, GENERATION, flip=1)
     with ExitStack() as stack:
         yield {name: stack.enter_context(running(name, bench_store, None)) for name in COMMANDS if is_installed(name)}
 
@@ -42,7 +43,7 @@ def test_all_servers_give_the_answers_that_the_rows_say(servers: Servers) -> Non
 
 
 def test_a_server_that_answers_otherwise_is_found_out(servers: Servers, bench_store: Store) -> None:
-    rows = dict(GROUND.rows())
+    rows = dict(GROUND.rows(GENERATION))
     key = row_key(GENERATION, "u3")
     with bench_store.client() as client:
         client.delete(key)

@@ -278,8 +278,8 @@ IN_A_ROOM = ["unshare", "--mount", "sh", "-c"]
 def test_kernels_are_kept_where_they_may_be_or_compiled_anew_and_one_line_says_so(spoilt: bool, tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     if spoilt:
-        (tmp_path / f"artwork-kernels-{os.getuid()}").mkdir()
-        (tmp_path / f"artwork-kernels-{os.getuid()}").chmod(0o777)
+        (tmp_path / f"bandit-kernels-{os.getuid()}").mkdir()
+        (tmp_path / f"bandit-kernels-{os.getuid()}").chmod(0o777)
     program = "from bandit.boundary import run\nrun(lambda: __import__('bandit.kernels.hashing') and (lambda: None))"
     line = f'mount --bind {root} {root} && mount -o remount,ro,bind {root} && exec "$0" -P -c "$1"'
     homeless = {"HOME": "/proc/none", "TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import silent
+from make_impressions import silent
 from shell import assert_refused, call
 
 from artwork.compare.tasks import repeat
@@ -48,11 +48,11 @@ def test_a_seed_repeats_the_table_and_another_one_does_not() -> None:
     assert first != other
 
 
-def test_at_full_size_what_is_found_wanting_is_said_and_ends_with_1() -> None:
+def test_at_full_size_what_failed_is_said_and_ends_with_1() -> None:
     # With two repetitions and delays this near to each other nothing rises beyond chance.
     answer = call("compare", "--world", "chapelle-li", "--repetitions", "2", "--delays", "1,2")
     assert answer.code == 1
-    assert "found wanting: " in answer.out
+    assert "failed: " in answer.out
     assert "24,145" in answer.out
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, log_days, make_generation, shorten
-from live import log_live_day
+from log_live_day import log_live_day
+from make_impressions import FIRST_DAY, log_days, make_generation, shorten
 from shell import Called, assert_refused, call
 
 from batch.workspace.workspace import Workspace

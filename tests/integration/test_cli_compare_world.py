@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn import silent
+from make_impressions import silent
 from seasons import contender, scene, season
 from shell import assert_refused, call
 

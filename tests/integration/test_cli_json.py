@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from drawn import log_days, make_generation
+from make_impressions import log_days, make_generation
 from shell import call, runtime_folder
 
 from batch.workspace.workspace import Workspace

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import FIRST_DAY, draw_impressions, make_generation
+from make_impressions import FIRST_DAY, draw_impressions, make_generation
 from shell import artwork, assert_refused, call, listing, runtime_folder
 
 from batch.workspace.impressions import append_impressions

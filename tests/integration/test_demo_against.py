@@ -5,37 +5,24 @@ from typing import cast
 
 import numpy as np
 import pytest
-from drawn import make_generation
-from house import silent
+from learned_workspace import silent
+from make_impressions import make_generation
+from on_disk import OnDisk
 
 from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
-from artwork.demo.answers import Answers, ServiceClient, read_picks
-from artwork.demo.days import DayResult
+from artwork.demo.answers import ServiceClient
+from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import Loop
 from artwork.demo.table import rates_line
-from artwork.demo.verdict import judge_policy
-from artwork.demo.visits import Visits
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation
 from bandit.snapshot import keyed_hash
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.executors import Progress
 from batch.workspace.workspace import Workspace
 
 CONFIG = Config(seed=3, other_policy="greedy")
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """Answers as the service would, from a generation's files."""
-
-    workspace: Workspace
-    generation: int
-
-    def ask(self, visits: Visits, report: Progress) -> Answers:  # noqa: ARG002 - nothing takes long
-        return read_picks(self.workspace, self.generation, visits)
 
 
 @dataclass(frozen=True)

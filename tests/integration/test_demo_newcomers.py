@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from house import silent
+from learned_workspace import silent
 
 from artwork.demo.answers import Answers, read_picks
 from artwork.demo.ground import prepare_ground

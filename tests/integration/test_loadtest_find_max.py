@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from scripted import Answering, Writer, scripted, whole
 
-from loadtest.asking import Asking, load_of
-from loadtest.find_max import FIRST_RATE, FoundMax, find_max
+from loadtest.find_max import FIRST_RATE, Search, find_max
+from loadtest.look_ups import LookUps, make_load
 from loadtest.targets import make_targets
 
 TARGETS = make_targets(tuple(f"u{number}" for number in range(50)), ("m1", "m2"))
@@ -25,10 +25,10 @@ async def right(number: int, path: str, writer: Writer) -> None:
     writer.write(whole(body(path)))
 
 
-def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> FoundMax:
+def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> Search:
     with scripted(answering) as port:
-        host, asking = f"http://127.0.0.1:{port}", Asking()
-        return find_max(host, load_of(host, TARGETS, asking, None, seconds), slo_p99_ms, seconds, asking)
+        host, look_ups = f"http://127.0.0.1:{port}", LookUps()
+        return find_max(host, make_load(host, TARGETS, look_ups, None, seconds), slo_p99_ms, seconds, look_ups)
 
 
 def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> None:
@@ -83,7 +83,7 @@ def loadtest(folder: Path, port: int, *flags: str) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_refused_key_is_found_wanting_with_the_status(tmp_path: Path) -> None:
+def test_a_refused_key_fails_with_the_status(tmp_path: Path) -> None:
     async def locked(number: int, path: str, writer: Writer) -> None:
         writer.write(whole(b"ready") if path == "/readyz" else whole(b"", 401))
 

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from scripted import Answering, Writer, scripted, whole
 
-from loadtest.driver.ceiling import ceiling
-from loadtest.driver.null_server import null_server
+from loadtest.boundary import RunError
+from loadtest.driver.ceiling import ceiling, null_server
 from loadtest.driver.open_loop import Drive, Load, drive
-from loadtest.errors import RunError
 
 USERS = [f"u{number}" for number in range(50)]
 REQUESTS = [f"GET /{user} HTTP/1.1\r\nHost: here\r\n\r\n".encode() for user in USERS]
@@ -338,3 +337,27 @@ def test_the_driver_ends_early_at_an_interrupt() -> None:
         os.kill(process.pid, 2)
         said, _ = process.communicate(timeout=60)
     assert said.endswith("interrupted\n")
+
+
+@pytest.mark.parametrize(("module", "entry"), [("loop", "run_loop"), ("null_server", "answer_all")])
+def test_whatever_is_compiled_stands_in_the_file_of_its_one_cached_entry_which_numba_watches(
+    module: str, entry: str
+) -> None:
+    program = (
+        f"import loadtest.driver.{module} as module\n"
+        "from numba.core.caching import NullCache\n"
+        "from numba.core.dispatcher import Dispatcher\n"
+        "compiled = [it for it in vars(module).values() if isinstance(it, Dispatcher)]\n"
+        "print(*{it.py_func.__module__ for it in compiled})\n"
+        "print(*(it.__name__ for it in compiled if not isinstance(it._cache, NullCache)))\n"
+        "print(*sorted(name for name, it in vars(module.libc).items() if isinstance(it, Dispatcher)))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.split("\n") == [f"loadtest.driver.{module}", entry, "", ""]
+
+
+def test_reading_the_flags_does_not_load_the_compiler() -> None:
+    program = "import sys, loadtest.command; print('numba' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )

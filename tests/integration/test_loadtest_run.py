@@ -182,7 +182,7 @@ def test_the_html_report_is_there_and_needs_no_other_file(good: Ended) -> None:
     assert 'src="http' not in html
 
 
-def test_slow_pages_are_found_wanting_with_the_budget_named(loadtest: LoadTest) -> None:
+def test_slow_pages_fail_with_the_budget_named(loadtest: LoadTest) -> None:
     with serving(SlowPages) as host:
         ended = loadtest(host, *GENEROUS, "--page-p99-ms", "100")
     assert ended.code == 1, ended.err
@@ -190,7 +190,7 @@ def test_slow_pages_are_found_wanting_with_the_budget_named(loadtest: LoadTest) 
     assert "MISSED  p99 of page, ms" in ended.out
 
 
-def test_wrong_content_is_found_wanting_with_the_fault_and_an_address(loadtest: LoadTest) -> None:
+def test_wrong_content_fails_with_the_fault_and_an_address(loadtest: LoadTest) -> None:
     with serving(WrongOrder) as host:
         ended = loadtest(host, *GENEROUS, "--page-share", "1")
     assert ended.code == 1, ended.err

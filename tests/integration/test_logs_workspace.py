@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days, make_generation
+from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation
 
 from bandit.errors import InputError
 from batch.logs.workspace_log import read_workspace

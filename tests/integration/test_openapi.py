@@ -10,7 +10,7 @@ import pytest
 from faults import Service, new_store, running_service
 from redis import Redis
 
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from service.keys import entry_text, new_key
 
 HANG_SECONDS = 120
@@ -35,7 +35,7 @@ tell from right ones, such as ``title_id=false``, the boolean."""
 def store() -> Iterator[str]:
     with new_store() as store:
         with Redis.from_url(store.url) as client:
-            publish(client, Ground(users=20, titles=4), 1, flip=1)
+            publish(client, StoreFixture(users=20, titles=4), 1, flip=1)
         yield store.url
 
 

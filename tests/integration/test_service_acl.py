@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis
 from debian_redis import needs_redis_server, redis_server
-from drawn import make_generation
 from faults import running_service, short_folder, until
+from make_impressions import make_generation
 from shell import call
 
-from artwork.bench.testbed.checkable_generations import Ground, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from bandit.errors import InputError
 from batch.publishing.flips import flip
 from batch.workspace.workspace import Workspace
@@ -68,7 +68,7 @@ def used(admin: redis.Redis) -> set[str]:
 def test_the_service_needs_every_command_of_its_user_and_no_other(
     admin: redis.Redis, folder: Path, tmp_path: Path
 ) -> None:
-    publish(admin, Ground(users=4, titles=2), 1, flip=1)
+    publish(admin, StoreFixture(users=4, titles=2), 1, flip=1)
     admin.config_resetstat()
     with running_service(tmp_path, url_of(folder, "artwork-service"), store_deadline_ms="5000") as service:
         until(lambda: service.get("/readyz").status_code == 200, "ready")

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import redis
-from drawn import Served, identity_of, make_generation, served, silent, stored_rows
 from faults import Service, running_service, until
+from make_impressions import Served, identity_of, make_generation, served, silent, stored_rows
 from shell import call
 
 from bandit.errors import InputError

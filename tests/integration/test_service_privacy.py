@@ -8,7 +8,7 @@ import httpx
 from faults import Service, new_store, running_service, until
 from redis import Redis
 
-from artwork.bench.testbed.checkable_generations import Ground, identity_of, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of, publish
 from bandit.snapshot import encode_row, row_key
 from service.keys import entry_text, new_key
 
@@ -53,7 +53,7 @@ def test_no_user_and_no_key_is_in_log_or_metrics_whatever_is_asked_and_whatever_
     (tmp_path / "keys.toml").write_text(entry_text(ENTRY))
     with new_store() as store:
         with Redis.from_url(store.url) as client:
-            ground = Ground(users=4, titles=2)
+            ground = StoreFixture(users=4, titles=2)
             publish(client, ground, 1, flip=1)
             crossed = {
                 row_key(1, f"{NAME}-crossed"): ground.row(1, 1),

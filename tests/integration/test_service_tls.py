@@ -12,8 +12,8 @@ from faults import running_service, until
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from artwork.bench.testbed.checkable_generations import Ground, publish
 from artwork.bench.testbed.service_process import free_port
+from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
 pytestmark = needs_redis_server
 
@@ -95,7 +95,7 @@ def port(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iter
     ]
     url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={authority.certificate}"
     with redis_server(tmp_path_factory.mktemp("redis"), url, options) as admin:
-        publish(admin, Ground(users=4, titles=2), 1, flip=1)
+        publish(admin, StoreFixture(users=4, titles=2), 1, flip=1)
         yield port
 
 

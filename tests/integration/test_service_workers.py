@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from crew import HANG_SECONDS, Client, Crew, serving, until
 from shell import artwork, assert_refused
+from worker_processes import HANG_SECONDS, Client, WorkerProcesses, serving, until
 
 from bandit.errors import SurroundingsError
 from service.listening import bind
@@ -26,18 +26,18 @@ ANSWERED = "artwork_request_seconds_count"
 
 
 @pytest.fixture(scope="module")
-def four() -> Iterator[Crew]:
-    with serving(workers=4) as crew:
-        yield crew
+def four() -> Iterator[WorkerProcesses]:
+    with serving(workers=4) as service:
+        yield service
 
 
 @pytest.fixture
-def two() -> Iterator[Crew]:
-    with serving(workers=2) as crew:
-        yield crew
+def two() -> Iterator[WorkerProcesses]:
+    with serving(workers=2) as service:
+        yield service
 
 
-def test_of_256_connections_the_busiest_worker_has_at_most_half_more_than_the_mean(four: Crew) -> None:
+def test_of_256_connections_the_busiest_worker_has_at_most_half_more_than_the_mean(four: WorkerProcesses) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(Client(four.port)) for _ in range(256)]
         assert all(connection.get("/livez") for connection in connections)
@@ -46,7 +46,7 @@ def test_of_256_connections_the_busiest_worker_has_at_most_half_more_than_the_me
         assert max(spread.values()) <= 1.5 * 256 / 4, spread
 
 
-def test_whichever_worker_is_scraped_the_sum_is_what_was_asked_of_all(four: Crew) -> None:
+def test_whichever_worker_is_scraped_the_sum_is_what_was_asked_of_all(four: WorkerProcesses) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(Client(four.port)) for _ in range(40)]
         before = connections[0].total(ANSWERED, route=ROUTE)
@@ -57,7 +57,7 @@ def test_whichever_worker_is_scraped_the_sum_is_what_was_asked_of_all(four: Crew
         assert {connection.total(ANSWERED, route=ROUTE) for connection in connections} == {before + 120}
 
 
-def test_the_counts_of_a_killed_worker_stay_and_its_successor_goes_on(two: Crew) -> None:
+def test_the_counts_of_a_killed_worker_stay_and_its_successor_goes_on(two: WorkerProcesses) -> None:
     with Client(two.port) as connection:
         for _ in range(30):
             assert connection.get(LOOK_UP)
@@ -71,12 +71,12 @@ def test_the_counts_of_a_killed_worker_stay_and_its_successor_goes_on(two: Crew)
         assert {connection.total(ANSWERED, route=ROUTE) for connection in connections} == {50}
 
 
-def started(crew: Crew) -> float:
-    with Client(crew.port) as connection:
+def started(service: WorkerProcesses) -> float:
+    with Client(service.port) as connection:
         return connection.total("artwork_worker_starts_total")
 
 
-def test_workers_end_with_a_supervisor_that_was_killed(two: Crew) -> None:
+def test_workers_end_with_a_supervisor_that_was_killed(two: WorkerProcesses) -> None:
     workers = two.workers()
     assert len(workers) == 2
     two.process.kill()
@@ -91,7 +91,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def test_an_interrupt_ends_all_workers_and_is_passed_on(two: Crew) -> None:
+def test_an_interrupt_ends_all_workers_and_is_passed_on(two: WorkerProcesses) -> None:
     workers = two.workers()
     two.process.send_signal(signal.SIGINT)
     assert two.process.wait(HANG_SECONDS) == 130
@@ -111,7 +111,7 @@ def test_a_port_in_use_ends_the_start_even_if_its_owner_would_share_it(workers: 
     assert_refused(answer, 3, f"port {port}", "in use", "--port")
 
 
-def test_a_port_that_several_workers_share_is_in_use_for_everybody_else(four: Crew) -> None:
+def test_a_port_that_several_workers_share_is_in_use_for_everybody_else(four: WorkerProcesses) -> None:
     for workers in (1, 2):
         answer = artwork("serve", "--port", str(four.port), "--workers", str(workers))
         assert_refused(answer, 3, "in use")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 import uvloop
-from crew import HANG_SECONDS, Client, serving, until
 from starlette.types import Receive, Scope, Send
+from worker_processes import HANG_SECONDS, Client, serving, until
 
 from service.http.protocol import Connection
 from service.listening import bind
@@ -35,16 +35,16 @@ class Seen:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_under_load_every_request_on_a_connection_not_announced_to_close_is_answered(workers: int) -> None:
     seen = [Seen() for _ in range(16)]
-    with serving(workers) as crew:
-        threads = [threading.Thread(target=ask_until_gone, args=(crew.port, one)) for one in seen]
+    with serving(workers) as service:
+        threads = [threading.Thread(target=ask_until_gone, args=(service.port, one)) for one in seen]
         for thread in threads:
             thread.start()
         until(lambda: min(one.answered for one in seen) > 50, "everybody was answered for a while")
-        crew.process.send_signal(signal.SIGTERM)
+        service.process.send_signal(signal.SIGTERM)
         for thread in threads:
             thread.join(HANG_SECONDS)
         assert not any(thread.is_alive() for thread in threads)
-        assert crew.process.wait(HANG_SECONDS) == 143
+        assert service.process.wait(HANG_SECONDS) == 143
     assert [one.lost for one in seen if one.lost] == []
     assert all(one.farewells for one in seen)
 
@@ -81,10 +81,10 @@ def ask_until_farewell(connection: Client, seen: Seen) -> bool:
 
 
 def test_an_idle_connection_does_not_keep_a_service_from_ending() -> None:
-    with serving(workers=1) as crew, Client(crew.port) as idle:
+    with serving(workers=1) as service, Client(service.port) as idle:
         assert idle.get("/livez")
-        crew.process.send_signal(signal.SIGTERM)
-        assert crew.process.wait(HANG_SECONDS) == 143
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(HANG_SECONDS) == 143
         assert idle.closed()
 
 

@@ -330,7 +330,7 @@ def test_whole_numbers_stay_the_labels_that_they_are() -> None:
         (["a", float("-inf"), "b"], "row 1 of the clusters is -inf, expected ids as integers or text"),
         (["a", ("b", 1), "c"], "clusters makes no array"),
         (["a", {"b": 1}, "c"], "row 1 of the clusters is {'b': 1} (dict), expected a number or text"),
-        (["a", "b"], "clusters are (2,) object, expected (3,) numbers or text: one an impression"),
+        (["a", "b"], "clusters are (2,) object, expected (3,) numbers or text: one per impression"),
         ([True, False, True], "clusters are (3,) bool, expected (3,) numbers or text"),
         ([["a"], ["b"], ["c"]], "clusters are (3, 1) object"),
         ([1j, 2j, 3j], "row 0 of the clusters is 1j (complex), expected a number or text"),

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions
+from make_impressions import FIRST_DAY, draw_impressions
 
 from bandit.rewards import parse_reward
 from batch.config import LOGGED

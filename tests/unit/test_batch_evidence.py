@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from drawn import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, silent
+from make_impressions import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, silent
 
 from bandit.errors import InputError
 from batch.config import Config

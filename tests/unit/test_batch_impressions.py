@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from drawn import FIRST_DAY, draw_impressions, log_days, silent
+from make_impressions import FIRST_DAY, draw_impressions, log_days, silent
 from shell import listing
 
 from bandit.errors import InputError

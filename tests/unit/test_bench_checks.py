@@ -6,11 +6,18 @@ from functools import partial
 import numpy as np
 import pytest
 
-from artwork.bench.checks import WrongAnswerError, check_decisions, check_moments, check_sums
+from artwork.bench.kernels.checks import (
+    check_decisions,
+    check_frequencies,
+    check_joint,
+    check_mode,
+    check_moments,
+    check_sums,
+    check_wins,
+)
 from artwork.bench.kernels.data import Log, Size, learned, make_contexts, make_log
-from artwork.bench.kernels.fit_checks import check_joint, check_mode
-from artwork.bench.kernels.win_checks import check_frequencies, check_wins
 from artwork.bench.kernels.winning import make_draws, make_rates, make_scores
+from artwork.bench.targets import WrongAnswerError
 from bandit.hashing import hash_ids
 from bandit.policies import ThompsonSampling, decide
 from bandit.posterior import Laplace, LinearEvidence, SharedPosterior, fit_laplace

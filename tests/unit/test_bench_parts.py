@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from samplers import Sampler
 
-from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, weighing, winning
+from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, winning
 from artwork.bench.kernels.data import Size
+from artwork.bench.kernels.results import Row, report
 from artwork.bench.kernels.run import PARTS
 from artwork.bench.kernels.setting import Setting
-from artwork.bench.results import Row, report, this_machine
+from artwork.bench.machine import this_machine
 from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
 from artwork.bench.timing import Pace
 from bandit.errors import SurroundingsError
@@ -72,15 +73,15 @@ def test_win_probabilities_state_the_largest_error_of_each_case() -> None:
 
 
 def test_the_other_parts_are_shown_alone() -> None:
-    for part, count in ((weighing, 2), (fitting, 3), (packing, 4)):
-        rows = list(part.measure(SETTING))
+    for measure, count in ((winning.measure_weights, 2), (fitting.measure, 3), (packing.measure, 4)):
+        rows = list(measure(SETTING))
         assert len(rows) == count
         assert all(row.rival is None and row.ours.lowest > 0 for row in rows)
 
 
 def test_every_part_is_run() -> None:
-    modules = (decisions, winning, observing, scoring, weighing, fitting, packing)
-    assert set(PARTS) == {module.measure for module in modules}
+    modules = (decisions, winning, observing, scoring, fitting, packing)
+    assert set(PARTS) == {*(module.measure for module in modules), winning.measure_weights}
 
 
 def test_every_rival_is_looked_for() -> None:

@@ -7,48 +7,48 @@ from math import nan
 
 import pytest
 
-from artwork.bench.serving import asked
+from artwork.bench.serving.contenders import ask_page, ask_row, ask_single, questions
 from artwork.bench.serving.highest import bisect
-from artwork.bench.serving.targets import SATURATED, Judged, Limit
-from artwork.bench.targets import MISSED, Target
+from artwork.bench.serving.plan import ARTWORKS, GENERATION
+from artwork.bench.targets import MISSED, SATURATED, Judged, Limit, Target
 from artwork.bench.testbed.cores import find_cores, on_core
-from artwork.bench.testbed.made_generation import ARTWORKS, GENERATION, IDENTITY, Ground
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
-DENSE, LISTED = Ground(30, 100, 100), Ground(30, 1000, 100)
+DENSE, LISTED = StoreFixture(30, 100, artworks=ARTWORKS), StoreFixture(30, 1000, 100, ARTWORKS)
 
 
 @pytest.mark.parametrize("ground", [DENSE, LISTED], ids=["dense", "listed"])
-def test_the_row_of_a_user_has_a_pick_for_exactly_the_titles_that_are_asked_for(ground: Ground) -> None:
-    for user, (user_id, raw) in enumerate(ground.rows()):
-        row = decode_row(raw, user_id, GENERATION, IDENTITY)
+def test_the_row_of_a_user_has_a_pick_for_exactly_the_titles_that_are_asked_for(ground: StoreFixture) -> None:
+    for user, (user_id, raw) in enumerate(ground.rows(GENERATION)):
+        row = decode_row(raw, user_id, GENERATION, identity_of(GENERATION))
         picked = [title for title in range(ground.titles) if row.pick(title) is not None]
         assert picked == list(ground.titles_of(user))
         assert all((pick := row.pick(title)) and pick.arm < ARTWORKS for title in picked)
 
 
 def test_neighbours_have_different_picks() -> None:
-    bodies = {raw[16:] for _, raw in DENSE.rows()}
+    bodies = {raw[16:] for _, raw in DENSE.rows(GENERATION)}
     assert len(bodies) == DENSE.users
 
 
 def test_the_fallback_weights_of_every_title_add_up() -> None:
-    assert {sum(title.weights) for title in DENSE.catalogue().titles} == {TOTAL_WEIGHT}
+    assert {sum(title.weights) for title in DENSE.catalogue(GENERATION).titles} == {TOTAL_WEIGHT}
 
 
 def test_every_server_is_asked_for_the_same_users_in_the_same_order() -> None:
     users = [
-        [question.path.split("/")[3].partition("?")[0] for question in asked.make(DENSE, asking)]
-        for asking in (asked.single, asked.page)
+        [question.path.split("/")[3].partition("?")[0] for question in questions(DENSE, asking)]
+        for asking in (ask_single, ask_page)
     ]
-    keys = [question.path.removesuffix("}.bin").rpartition("{")[2] for question in asked.make(DENSE, asked.row)]
+    keys = [question.path.removesuffix("}.bin").rpartition("{")[2] for question in questions(DENSE, ask_row)]
     assert len(set(keys)) == DENSE.users
     # The users are drawn first, so what is asked of each does not move them.
     assert users[0] == users[1] == keys
 
 
 def test_a_page_asks_for_40_different_titles_of_the_user() -> None:
-    path = asked.page(LISTED, 7, random.Random(0)).path
+    path = ask_page(LISTED, 7, random.Random(0)).path
     titles = [int(part.partition("=t")[2]) for part in path.partition("?")[2].split("&")]
     assert len(set(titles)) == 40
     assert set(titles) <= set(LISTED.titles_of(7))

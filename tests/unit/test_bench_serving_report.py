@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from artwork.bench.results import Machine
+from artwork.bench.machine import Machine
 from artwork.bench.serving.contenders import MODEL, NAIVELY, PAGES, RAW, SINGLE
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.html import rendered, repeat
@@ -13,8 +13,7 @@ from artwork.bench.serving.judging import judge
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Closed, Overload, Report, Setup, Start, Steady
 from artwork.bench.serving.table import render
-from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
-from artwork.bench.targets import MISSED
+from artwork.bench.targets import MISSED, SATURATED, UNCONFIRMED
 from artwork.bench.timing import Spread
 
 

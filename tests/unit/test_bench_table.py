@@ -2,8 +2,9 @@
 
 import pytest
 
+from artwork.bench.kernels.results import Row, report
 from artwork.bench.kernels.table import render
-from artwork.bench.results import Machine, Row, report
+from artwork.bench.machine import Machine
 from artwork.bench.rivals import INSTALL
 from artwork.bench.targets import Target
 from artwork.bench.timing import Pace, Spread

@@ -3,7 +3,7 @@
 import naive
 import polars as pl
 import pytest
-from drawn import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
 from batch.workspace.generations import folder_of

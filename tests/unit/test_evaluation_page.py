@@ -71,14 +71,20 @@ def test_the_class_of_the_page_shows_eligible_arms_alone_also_where_rewards_are_
     eligible = np.array(
         [[True, True, True], [True, True, False], [False, True, True], [False, False, True], [True, True, True]]
     )
-    log = ImpressionLog(np.ones((5, 1)), arms, rewards, np.full(5, 0.5), 6, starts=[0, 3, 6], eligible=None)
+    log = ImpressionLog(np.ones((5, 1)), arms, rewards, np.full(5, 0.5), 6, starts=np.array([0, 3, 6]), eligible=None)
     best = best_of_the_page()
     best.fit(log)
     assert best.probabilities(log, 0, np.arange(2)).tolist() == [[1, 0, 0]] * 2
     assert best.probabilities(log, 1, np.arange(4, 5)).tolist() == [[1, 0, 0]]
 
     shown = ImpressionLog(
-        np.ones((5, 1)), np.array([0, 1, 1, 2, 3]), rewards, np.full(5, 0.5), 6, starts=[0, 3, 6], eligible=eligible
+        np.ones((5, 1)),
+        np.array([0, 1, 1, 2, 3]),
+        rewards,
+        np.full(5, 0.5),
+        6,
+        starts=np.array([0, 3, 6]),
+        eligible=eligible,
     )
     assert best.probabilities(shown, 0, np.arange(4)).tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
 

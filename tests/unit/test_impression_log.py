@@ -61,6 +61,6 @@ def test_users_stay_beside_their_impressions() -> None:
 
 def test_users_are_one_integer_an_impression() -> None:
     with pytest.raises(
-        InputError, match=re.escape("users are (2,) int64, expected (3,) numbers or text: one an impression")
+        InputError, match=re.escape("users are (2,) int64, expected (3,) numbers or text: one per impression")
     ):
         ImpressionLog(**GOOD, users=np.array([7, 3]))

@@ -4,8 +4,8 @@ import pytest
 from odd_urls import SAID, SECRET, SHOWN
 
 from loadtest.address import WrongAddressError, hide_secrets, read_host, read_key, show_host
-from loadtest.errors import InputError
-from loadtest.options import make_parser
+from loadtest.boundary import InputError
+from loadtest.command import make_parser
 
 
 @pytest.mark.parametrize(("url", "shown"), SHOWN.items())

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.answers import Checked
-from loadtest.errors import RunError
+from loadtest.boundary import RunError
 from loadtest.figures import (
     Fault,
     Figures,

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
 from loadtest.targets import Targets, draw_page, draw_title, draw_user, make_targets, read_targets
 
 DRAWS = 40_000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.errors import InputError
+from loadtest.boundary import InputError
 from loadtest.figures import Fault, Figures, ScenarioFigures
 from loadtest.report import as_json, as_text
 from loadtest.verdict import DEFAULT_BUDGETS, Budgets, judge, read_budgets
@@ -38,15 +38,15 @@ def test_a_percentile_at_its_budget_passes() -> None:
     assert missed(replace(GOOD, scenarios=(SINGLE, replace(PAGE, p99_ms=5.0)))) == []
 
 
-def test_a_percentile_a_hundredth_over_its_budget_is_found_wanting() -> None:
+def test_a_percentile_a_hundredth_over_its_budget_fails() -> None:
     assert missed(replace(GOOD, scenarios=(SINGLE, replace(PAGE, p99_ms=5.01)))) == ["p99 of page, ms"]
 
 
-def test_one_failed_request_is_found_wanting() -> None:
+def test_one_failed_request_fails() -> None:
     assert missed(replace(GOOD, scenarios=(replace(SINGLE, failures=1), PAGE))) == ["failed requests, share"]
 
 
-def test_a_rate_that_was_not_reached_is_found_wanting() -> None:
+def test_a_rate_that_was_not_reached_fails() -> None:
     assert missed(replace(GOOD, asked_rate=112.0)) == ["rate reached, share"]
 
 
@@ -71,24 +71,24 @@ def test_a_saturated_client_is_said_to_be(busy: dict[str, float]) -> None:
 
 def test_times_missed_by_a_saturated_client_are_the_clients_and_no_verdict_on_the_service() -> None:
     slow = replace(GOOD, client_cpu_share=0.95, scenarios=(replace(SINGLE, p99_ms=7.0), PAGE))
-    assert judge(slow, BUDGETS).is_the_clients
+    assert judge(slow, BUDGETS).client_is_to_blame
     assert as_text(judge(slow, BUDGETS)).splitlines()[-1].startswith("client saturated, no verdict")
 
 
-def test_wrong_answers_are_found_wanting_however_busy_the_client_was() -> None:
+def test_wrong_answers_fail_however_busy_the_client_was() -> None:
     wrong = replace(GOOD, client_cpu_share=0.95, scenarios=(replace(SINGLE, failures=1), PAGE))
-    assert not judge(wrong, BUDGETS).is_the_clients
+    assert not judge(wrong, BUDGETS).client_is_to_blame
 
 
 def test_a_saturated_client_that_measured_times_within_budgets_has_judged() -> None:
-    assert not judge(replace(GOOD, client_cpu_share=0.95), BUDGETS).is_the_clients
+    assert not judge(replace(GOOD, client_cpu_share=0.95), BUDGETS).client_is_to_blame
 
 
 def test_the_text_names_the_budget_that_was_missed_with_both_numbers() -> None:
     slow = replace(GOOD, scenarios=(replace(SINGLE, p99_ms=7.21), PAGE))
     text = as_text(judge(slow, BUDGETS))
     assert "MISSED  p99 of single, ms: 7.21 (budget 5)" in text
-    assert text.endswith("found wanting")
+    assert text.endswith("failed")
 
 
 def test_the_text_shows_faults_and_sources() -> None:

@@ -139,7 +139,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "context_words": (frame().with_columns(context_age=pl.lit(["a"])), "lists of context_age are not of numbers"),
     "arms_listed": (
         frame().with_columns(action=pl.lit(["a", "b"])),
-        "column action is List(String), expected one name or number a row",
+        "column action is List(String), expected one name or number per row",
     ),
     "eligible_null": (frame().with_columns(eligible=pl.lit([10, None])), "row 0 has None among its eligible arms"),
     "eligible_empty": (

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from loadtest.boundary import InputError
 from loadtest.driver.latency import latency
 from loadtest.driver.load import Load, schedule
-from loadtest.errors import InputError
 
 
 def test_requests_are_due_as_often_as_asked_and_before_the_end() -> None:

@@ -135,7 +135,7 @@ def test_a_temperature_that_is_not_above_0_is_refused(temperature: float) -> Non
 
 @pytest.mark.parametrize("alpha", [-0.1, float("nan"), float("inf")])
 def test_an_alpha_that_is_no_number_of_deviations_is_refused(alpha: float) -> None:
-    with pytest.raises(InputError, match=f"alpha is {alpha}, expected a number of deviations, at least 0"):
+    with pytest.raises(InputError, match=f"alpha is {alpha}, expected a number of standard deviations, at least 0"):
         LinUCB(alpha)
 
 

@@ -147,7 +147,7 @@ def test_wrong_impressions_are_refused_and_change_nothing(arms: Any, rewards: An
         ([0], (1, 1, 1, -1), "there are -1 segments"),
         ([0], (1, 1, 1, 0, 0.0), "pessimism is 0.0, expected above 0 and at most 1"),
         ([0], (1, 1, 1, 0, 1.5), "pessimism is 1.5"),
-        ([0], (1, 1, 1, 0, 1.0, [0.5, 0.5]), "prior_rates have the shape (2,), expected (1,): one an arm"),
+        ([0], (1, 1, 1, 0, 1.0, [0.5, 0.5]), "prior_rates have the shape (2,), expected (1,): one per arm"),
         ([0, 0], (1, 1, 1, 0, 1.0, [0.5, 1.0]), "arm 1 has the prior rate 1.0, expected between 0 and 1"),
         ([0], (1, 1, 1, 0, 1.0, [float("nan")]), "arm 0 has the prior rate nan"),
     ],

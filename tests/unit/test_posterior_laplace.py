@@ -145,7 +145,7 @@ ROWS: dict[str, Any] = {
         ({"contexts": np.full((4, 2), np.nan)}, "row 0 of the contexts has a feature that is not finite"),
         ({"rewards": np.ones(1)}, "rewards have the shape (1,), expected (4,)"),
         ({"rewards": np.full(4, 2.0)}, "row 0 has the reward 2.0"),
-        ({"weights": np.ones(1)}, "weights have the shape (1,), expected (4,): one an impression"),
+        ({"weights": np.ones(1)}, "weights have the shape (1,), expected (4,): one per impression"),
         (
             {"weights": np.array([1.0, -1.0, 1.0, 1.0])},
             "row 1 has the weight -1.0, expected a finite number of at least 0",

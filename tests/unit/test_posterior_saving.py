@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandit.errors import ArtworkError, InputError, SurroundingsError
+from bandit.errors import BanditError, InputError, SurroundingsError
 from bandit.posterior import BetaPosterior, LinearPosterior, LogisticPosterior, SharedPosterior
 
 KINDS: dict[str, Callable[[], Any]] = {
@@ -63,7 +63,7 @@ def test_a_path_that_will_not_do_is_told_on_one_line(
     tmp_path: Path, kind: str, what: str, made_of: Callable[[Path], Any], on_save: str, on_load: str
 ) -> None:
     made, path = KINDS[kind](), made_of(tmp_path / "here")
-    with pytest.raises(ArtworkError, match=on_save) as saved:
+    with pytest.raises(BanditError, match=on_save) as saved:
         made.save(path)
     with pytest.raises(InputError, match=on_load) as loaded:
         type(made).load(path)

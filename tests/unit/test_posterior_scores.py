@@ -51,7 +51,7 @@ def test_a_deviation_of_0_is_allowed() -> None:
             "means is an array of complex128, expected real numbers",
         ),
         ([["0.1"]], np.ones((1, 1)), "row 0 of the means, column 0, is '0.1' (str), expected real numbers"),
-        (ONES, with_value(-0.5), "a deviation is -0.5, expected at least 0"),
+        (ONES, with_value(-0.5), "a standard deviation is -0.5, expected at least 0"),
     ],
 )
 def test_wrong_moments_are_refused(means: F64, deviations: F64, said: str) -> None:

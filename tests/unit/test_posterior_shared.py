@@ -237,7 +237,7 @@ def test_wrong_impressions_are_refused_and_change_nothing(contexts: Any, arms: A
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"features": np.ones(3)}, "features have the shape (3,), expected (A, f): one row an artwork"),
+        ({"features": np.ones(3)}, "features have the shape (3,), expected (A, f): one row per artwork"),
         ({"features": [[1.0], [np.nan]]}, "row 1 of the features has a value that is not finite"),
         ({"features": np.empty((0, 2))}, "a posterior of 0 arms and 2 features"),
         ({"n_features": 0}, "a posterior of 2 arms and 0 features"),
@@ -265,7 +265,7 @@ def test_wrong_settings_are_refused_with_their_value(settings: dict[str, Any], s
 
 
 def test_features_of_other_arms_than_the_evidence_are_refused() -> None:
-    with pytest.raises(InputError, match="features of 6 artworks and evidence of 5 arms, expected one row an arm"):
+    with pytest.raises(InputError, match="features of 6 artworks and evidence of 5 arms, expected one row per arm"):
         SharedPosterior.of(LinearEvidence.empty(5, FEATURES), Z)
 
 

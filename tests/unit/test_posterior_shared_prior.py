@@ -99,7 +99,12 @@ def test_a_first_day_without_takes_leaves_an_arm_of_five_impressions_a_chance() 
 
 
 WRONG: dict[str, tuple[Any, Any, SharedPrior, str]] = {
-    "features": (np.ones((4, 1)), 0.0, START, "features of 4 artworks and evidence of 5 arms, expected one row an arm"),
+    "features": (
+        np.ones((4, 1)),
+        0.0,
+        START,
+        "features of 4 artworks and evidence of 5 arms, expected one row per arm",
+    ),
     "mean": (np.ones((5, 1)), np.zeros(3), START, "intercept_mean has the shape (3,)"),
     "prior": (np.ones((5, 1)), 0.0, SharedPrior(0.0, 1.0, 1.0), "the prior precision is 0.0, expected a finite number"),
     "intercept": (np.ones((5, 1)), 0.0, SharedPrior(1.0, np.nan, 1.0), "the intercept precision is nan"),

@@ -144,13 +144,13 @@ def test_breaker_and_store_are_shown_as_they_are_now() -> None:
 
 def test_every_worker_shows_the_sum_over_all_and_the_state_of_each() -> None:
     values = [0.0] * (3 * BLOCK_SLOTS)
-    crew = [Metrics(values, worker) for worker in range(3)]
-    for number, metrics in enumerate(crew, start=1):
+    workers = [Metrics(values, worker) for worker in range(3)]
+    for number, metrics in enumerate(workers, start=1):
         metrics.took(number, number, "2026-01-01T00:00:00Z")
         metrics.picked("personalized", f"policy-{number % 2}", number)
         for _ in range(number):
             metrics.answered(SINGLE, 200, 0.001)
-    for metrics in crew:
+    for metrics in workers:
         assert value(metrics, "artwork_requests_total", route=SINGLE, status="200") == 6
         assert value(metrics, "artwork_request_seconds_count", route=SINGLE) == 6
         assert value(metrics, "artwork_picks_total", source="personalized", policy="policy-1") == 4

@@ -8,8 +8,9 @@ from scipy.stats import norm
 
 from artwork.reports.live_tables import agreement_line, online_lines, online_sheet
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
+from bandit.evaluation.live import LiveRate
 from bandit.evaluation.overlap import INSUFFICIENT, OK
-from batch.offline.online import OnlinePair, OnlineRate
+from batch.offline.online import OnlinePair
 from batch.offline.side_by_side import (
     ABSENT,
     AGREE,
@@ -30,8 +31,8 @@ def online(ends: Ends | None = (0.01, 0.03), against: str = AGAINST) -> OnlinePa
     lower, upper = ends or (None, None)
     difference = 0.02 if lower is None or upper is None else (lower + upper) / 2
     return OnlinePair(
-        OnlineRate(POLICY, 200, 9000, 0.1 + difference, 0.05, 0.2),
-        OnlineRate(against, 200, 9000, 0.1, 0.05, 0.2),
+        LiveRate(POLICY, 200, 9000, 0.1 + difference, 0.05, 0.2),
+        LiveRate(against, 200, 9000, 0.1, 0.05, 0.2),
         difference,
         lower,
         upper,
@@ -179,7 +180,7 @@ def test_a_log_that_holds_the_live_days_is_told_to_be_one() -> None:
     hint = "offline is judged with what came online: --until DAY judges by the days before"
     assert hint in online_lines([after])
     assert hint not in online_lines([both(UP)])
-    few = replace(online(None), against=OnlineRate(AGAINST, 12, 300, 0.1, None, None))
+    few = replace(online(None), against=LiveRate(AGAINST, 12, 300, 0.1, None, None))
     assert "online: a side has fewer than 30 users, too few for an interval" in online_lines(
         [beside(few, offline(), before=True)]
     )

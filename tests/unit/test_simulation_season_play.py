@@ -212,5 +212,5 @@ def test_a_posterior_that_needs_features_says_so_where_there_are_none() -> None:
 def test_a_scene_whose_contexts_are_not_its_users_is_refused() -> None:
     with pytest.raises(InputError, match=r"\(40, d\)"):
         Scene(scene().world, scene().contexts[:-1])
-    with pytest.raises(InputError, match="one row an artwork"):
+    with pytest.raises(InputError, match="one row per artwork"):
         Scene(scene().world, scene().contexts, np.ones((3, 2)))

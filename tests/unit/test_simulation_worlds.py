@@ -80,7 +80,7 @@ def test_a_walk_of_no_steps_is_refused(steps: Any) -> None:
 
 @pytest.mark.parametrize("deviation", [-0.1, np.nan, np.inf, "much", None])
 def test_a_walk_of_a_deviation_that_is_none_is_refused(deviation: Any) -> None:
-    with pytest.raises(InputError, match=f"the deviation is {deviation!r}, expected at least 0 and finite"):
+    with pytest.raises(InputError, match=f"the standard deviation is {deviation!r}, expected at least 0 and finite"):
         LinearWorld.walking(np.array(WEIGHTS), 10, deviation, np.random.default_rng(1))
 
 

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from bandit.errors import InputError, SurroundingsError
+from bandit.files import replace_file
 from batch.datasets import example
-from batch.workspace.files import replace_file, write_json, write_parquet
+from batch.workspace.files import write_json, write_parquet
 from batch.workspace.table_schemas import FLOATS, INSTANT
 from batch.workspace.tables import Tables, check, check_tables, read_tables, write_tables
 from batch.workspace.workspace import Workspace

@@ -184,7 +184,7 @@ def test_more_artworks_than_an_arm_can_name_are_refused(tmp_path: Path) -> None:
     one = frames["artworks"].filter(pl.col("title_id") == "t2")
     many = pl.concat([one.with_columns(artwork_id=pl.lit(f"b{number}")) for number in range(256)])
     frames["artworks"] = pl.concat([frames["artworks"], many])
-    with pytest.raises(InputError, match=r"row 259 .*at most 256 artworks a title"):
+    with pytest.raises(InputError, match=r"row 259 .*at most 256 artworks per title"):
         read_tables(write(tmp_path, frames))
 
 

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 import numpy as np
 
 from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
-from artwork.bench.results import Machine, this_machine
-from artwork.bench.serving.targets import Judged, Limit
+from artwork.bench.machine import Machine, this_machine
+from artwork.bench.targets import Judged, Limit
 from artwork.bench.timing import Spread
 from bandit.deploying import Floors
 from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time

@@ -3,7 +3,7 @@
 from math import isnan
 
 from artwork.bench.evaluation.run import EvaluationReport
-from artwork.bench.serving.targets import Judged
+from artwork.bench.targets import Judged
 from artwork.console.tables import Sheet, printed
 from bandit.simulation.studies.adaptive_coverage import AdaptiveCoverage
 from bandit.simulation.studies.coverage import Coverage
@@ -13,7 +13,6 @@ from bandit.simulation.studies.trust import TrustRow
 def render(report: EvaluationReport) -> str:
     """The machine, seconds and memory, a table a kind of log, and the verdict."""
     machine = report.machine
-    versions = ", ".join(f"{name} {found}" for name, found in machine.versions.items())
     seconds = Sheet(
         ("five policies, all estimators, 1,000 resamples", "seconds", "memory at most, GiB"),
         [
@@ -27,7 +26,7 @@ def render(report: EvaluationReport) -> str:
     )
     return "\n".join(
         (
-            f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {versions}",
+            f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {machine.installed}",
             printed(seconds),
             *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
             *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),

@@ -12,8 +12,8 @@ from typing import Final
 import redis
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, make_current, packed_rows
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
+from artwork.bench.testbed.store_fixture import StoreFixture, make_current
 from bandit.errors import InputError, SurroundingsError
 from batch.publishing.row_writer import write_rows
 
@@ -23,9 +23,9 @@ LOWEST_PRIORITY: Final = 19
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to break: generations 1 and 2 of a ground in a store, of which 1 is served, and a proxy before it."""
+    """What there is to break: generations 1 and 2 of a fixture in a store, of which 1 is served, and a proxy before it."""
 
-    ground: Ground
+    fixture: StoreFixture
     store: BreakableStore
     proxy: DelayingProxy
     seconds: float
@@ -93,7 +93,7 @@ def _full(scene: Scene) -> Iterator[None]:
 def _published(scene: Scene) -> Iterator[None]:
     """The rows of generation 2 are written over and over as a publisher writes them, then it is made current."""
     with scene.store.client() as client:
-        written = write_rows(client, 2, cycle(list(packed_rows(scene.ground, 2))), time.sleep)
+        written = write_rows(client, 2, cycle(list(scene.fixture.rows(2))), time.sleep)
         # What is measured is the store being written to: the writer gives way where it shares a core with store and client.
         with _repeated(lambda _number: next(written), niceness=LOWEST_PRIORITY):
             yield

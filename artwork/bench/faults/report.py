@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from artwork.bench.faults.outcomes import P99_LIMIT_MS, Outcome
-from artwork.bench.results import Machine
-from artwork.console.tables import as_text
+from artwork.bench.machine import Machine
+from artwork.console.tables import Sheet, printed
 
 _COLUMNS = (
     "requests",
@@ -40,17 +37,14 @@ class FaultsReport:
 
 def render(report: FaultsReport) -> str:
     """The machine, a line a fault, what the faults are, and what fell short."""
-    table = Table("fault", *_COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
-    for found in report.outcomes:
-        table.add_row(found.fault, *_cells(found))
-    return "\n".join((_head(report), as_text(table), *_legend(report), *_verdict(report)))
+    sheet = Sheet(("fault", *_COLUMNS), [(outcome.fault, *_cells(outcome)) for outcome in report.outcomes])
+    return "\n".join((_head(report), printed(sheet), *_legend(report), *_verdict(report)))
 
 
 def _head(report: FaultsReport) -> str:
     machine = report.machine
-    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
     return (
-        f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {versions}\n"
+        f"{machine.processor}, {machine.cores} cores; Python {machine.python}; {machine.installed}\n"
         f"single look-ups at {report.rate:g}/s, one worker, each fault for {report.seconds:g} s; milliseconds from the intended"
         f" moment of sending to the last byte; the client itself sent up to {report.driver_lag_ms:.2f} ms late (p99)"
     )

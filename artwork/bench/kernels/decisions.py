@@ -5,14 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from artwork.bench.checks import check_decisions, check_moments
+from artwork.bench.kernels.checks import check_decisions, check_moments, check_wins
 from artwork.bench.kernels.data import APART, CLOSE, Log, learned, make_contexts, make_log
+from artwork.bench.kernels.results import DECISIONS, JUDGED_RATIO, TARGETS, Row
 from artwork.bench.kernels.setting import Measured, Setting
-from artwork.bench.kernels.win_checks import check_wins
-from artwork.bench.results import Row
 from artwork.bench.rivals.agreement import compare_beliefs
 from artwork.bench.rivals.base import Rival
-from artwork.bench.targets import DECISIONS, JUDGED_RATIO, TARGETS
 from artwork.bench.timing import Side, Work
 from bandit.arrays import F64, U64
 from bandit.hashing import hash_ids, hash_title, hash_users

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from artwork.bench.kernels.checks import check_joint, check_mode
 from artwork.bench.kernels.data import BLOCK, Log, Size, make_log
-from artwork.bench.kernels.fit_checks import check_joint, check_mode
+from artwork.bench.kernels.results import Row
 from artwork.bench.kernels.setting import Measured, Setting
-from artwork.bench.results import Row
 from artwork.bench.timing import Side
 from bandit.posterior import Laplace, LinearEvidence, SharedPosterior, SharedWeights, fit_laplace
 

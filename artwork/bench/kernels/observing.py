@@ -6,12 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from artwork.bench.checks import check_sums
+from artwork.bench.kernels.checks import check_sums
 from artwork.bench.kernels.data import Log, learned, make_log
+from artwork.bench.kernels.results import OBSERVE, TARGETS, Row
 from artwork.bench.kernels.setting import Measured, Setting
-from artwork.bench.results import Row
 from artwork.bench.rivals.base import Rival
-from artwork.bench.targets import OBSERVE, TARGETS
 from artwork.bench.timing import Side, Work
 from bandit.posterior import LinearEvidence
 from bandit.posterior.linear import LinearScorer

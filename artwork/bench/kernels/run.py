@@ -2,25 +2,27 @@
 
 from collections.abc import Callable, Iterator
 
-from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, weighing, winning
+from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, winning
+from artwork.bench.kernels.results import Report, Row, report
 from artwork.bench.kernels.setting import Setting
-from artwork.bench.results import Report, Row, report, this_machine
+from artwork.bench.machine import this_machine
 from artwork.bench.rivals import LIBRARIES
 from artwork.bench.timing import one_core
 from bandit.kernels.warm import warm
+from batch.executors import Progress
 
 PARTS: tuple[Callable[[Setting], Iterator[Row]], ...] = (
     decisions.measure,
     winning.measure,
     observing.measure,
     scoring.measure,
-    weighing.measure,
+    winning.measure_weights,
     fitting.measure,
     packing.measure,
 )
 
 
-def run(setting: Setting, progress: Callable[[str, int, int], None]) -> Report:
+def run(setting: Setting, progress: Progress) -> Report:
     """Check and time every part on one core, with warm kernels.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from artwork.bench.kernels.data import Size
-from artwork.bench.results import Row
+from artwork.bench.kernels.results import Row
 from artwork.bench.rivals import INSTALL, Rivals
 from artwork.bench.rivals.base import Rival
 from artwork.bench.targets import Target

@@ -1,18 +1,14 @@
 """A report as text."""
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from artwork.bench.results import Report, Row
+from artwork.bench.kernels.results import Report, Row
 from artwork.bench.targets import MISSED
 from artwork.bench.timing import Spread
-from artwork.console.tables import as_text
+from artwork.console.tables import Sheet, printed
 
 
 def render(report: Report) -> str:
     """The machine, a table a part with notes below it, and the verdict."""
     machine = report.machine
-    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
     parts = list(dict.fromkeys(row.part for row in report.rows))
     method = (
         f"medians of {report.pace.repeats} runs of at least {report.pace.seconds:g} s (lowest–highest); beside a rival, runs"
@@ -20,7 +16,7 @@ def render(report: Report) -> str:
     )
     return "\n".join(
         (
-            f"{machine.processor}, one of {machine.cores} cores; Python {machine.python}; {machine.blas}; {versions}",
+            f"{machine.processor}, one of {machine.cores} cores; Python {machine.python}; {machine.blas}; {machine.installed}",
             method,
             *(_part([row for row in report.rows if row.part == part]) for part in parts),
             _verdict(report),
@@ -31,15 +27,18 @@ def render(report: Report) -> str:
 def _part(rows: list[Row]) -> str:
     """One part: a line a measurement, the case only where it changes; what is known of cases and rivals stands below."""
     rivals = any(row.rival for row in rows)
-    table = Table(rows[0].part, "unit", "ours", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("beside", "theirs", "ours / theirs", "at least (aim)") if rivals else ():
-        table.add_column(name)
-    before = ""
-    for row in rows:
-        case = "" if row.case == before else row.case
-        table.add_row(case, row.unit, _spread(row.ours), *(_beside(row) if rivals else ()))
-        before = row.case
-    return "\n".join((as_text(table), *_notes(rows)))
+    columns = (
+        rows[0].part,
+        "unit",
+        "ours",
+        *(("beside", "theirs", "ours / theirs", "at least (aim)") if rivals else ()),
+    )
+    before = ["", *(row.case for row in rows)]
+    lines = [
+        ("" if row.case == last else row.case, row.unit, _spread(row.ours), *(_beside(row) if rivals else ()))
+        for row, last in zip(rows, before, strict=False)
+    ]
+    return "\n".join((printed(Sheet(columns, lines)), *_notes(rows)))
 
 
 def _beside(row: Row) -> tuple[str, str, str, str]:

@@ -1,18 +1,20 @@
-"""Win probabilities alone, by kind of scores, number of arms and how much their deviations differ."""
+"""Win probabilities alone, by kind of scores, arms and how much deviations differ; floors, quantised weights and draws alone."""
 
 from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 
+from artwork.bench.kernels.checks import check_decisions, check_frequencies, check_wins
+from artwork.bench.kernels.results import Row
 from artwork.bench.kernels.setting import Measured, Setting
-from artwork.bench.kernels.win_checks import check_frequencies, check_wins
-from artwork.bench.results import Row
 from artwork.bench.timing import Side
-from bandit.policies import ThompsonSampling
+from bandit.hashing import hash_ids
+from bandit.policies import ThompsonSampling, decide
 from bandit.scores import BetaScores, Draws, Moments
 
 PART = "win probabilities"
+WEIGHTS = "weights and draws"
 CASES = [(k, ratio) for k in (10, 20) for ratio in (1.0, 5.0, 25.0, 100.0)] + [(k, 5.0) for k in (3, 50, 100)]
 SEGMENTS = (1, 64)  # rows of Beta scores: a title's popularity, or the most segments there can be
 _ARMS, _DRAWS, _BLOCK = 10, 256, 256
@@ -36,6 +38,20 @@ def measure(setting: Setting) -> Iterator[Row]:
     draws = make_draws(_DRAWS, _BLOCK, _ARMS)
     check_frequencies(draws, _THOMPSON.probabilities(draws))
     yield _timed(setting, f"{_ARMS} arms, {_DRAWS} joint draws", draws, "frequencies, equal to counting")
+
+
+def measure_weights(setting: Setting) -> Iterator[Row]:
+    """Decisions per second from ready probabilities.
+
+    Raises:
+        WrongAnswerError: weights or draws do not follow the probabilities.
+    """
+    for k in (10, 100):
+        p = ThompsonSampling().probabilities(make_scores(setting.size.users, k, 5.0))
+        hashes = hash_ids(f"u{row}" for row in range(len(p)))
+        check_decisions(p, decide(p, hashes))
+        work = Side(partial(decide, p, hashes), len(p))
+        yield Measured(WEIGHTS, f"{k} arms", "decisions/s", work).alone(setting.pace)
 
 
 def make_scores(users: int, arms: int, ratio: float) -> Moments:

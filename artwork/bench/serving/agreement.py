@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from artwork.bench.checks import WrongAnswerError
-from artwork.bench.serving import asked
+from artwork.bench.serving.contenders import ask_page, ask_row
+from artwork.bench.serving.plan import GENERATION
 from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
-from artwork.bench.testbed.made_generation import GENERATION, IDENTITY, POLICY, Ground
+from artwork.bench.targets import WrongAnswerError
+from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, identity_of
 from bandit.snapshot import TOTAL_WEIGHT, decode_row
 
 CHECKED_USERS = 100
@@ -17,47 +18,47 @@ _TRIES = 50
 _SHOWN = 300
 
 
-def check(ground: Ground, servers: Mapping[str, Running]) -> None:
+def check(fixture: StoreFixture, servers: Mapping[str, Running]) -> None:
     """Ask all running servers for the same users and titles.
 
     Raises:
         WrongAnswerError: an answer is not what the user's row says, or two servers differ.
     """
     drawn = random.Random(3)  # noqa: S311 - the same questions in every run
-    for user, (user_id, row) in enumerate(islice(ground.rows(), CHECKED_USERS)):
-        title = drawn.choice(ground.titles_of(user))
-        expected = _pick(row, user_id, title)
+    for user, (user_id, row) in enumerate(islice(fixture.rows(GENERATION), CHECKED_USERS)):
+        title = drawn.choice(fixture.titles_of(user))
+        expected = _pick(fixture, row, user_id, title)
         path = f"/v1/users/{user_id}/titles/t{title}/artwork"
         for name in (OURS, NAIVE):
             if name in servers:
                 _compare(f"{name} for {path}", _json(servers[name], path), expected)
-        _compare_page(ground, servers[OURS], user, row)
+        _compare_page(fixture, servers[OURS], user, row)
         if WEBDIS in servers:
-            _compare("webdis", servers[WEBDIS].get(asked.row(ground, user, drawn).path), (200, row))
+            _compare("webdis", servers[WEBDIS].get(ask_row(fixture, user, drawn).path), (200, row))
         if MODELLED in servers:
             _compare("fields of FastAPI's model", list(_json(servers[MODELLED], path)), list(expected))
 
 
-def _compare_page(ground: Ground, server: Running, user: int, row: bytes) -> None:
-    path = asked.page(ground, user, random.Random(user)).path  # noqa: S311
+def _compare_page(fixture: StoreFixture, server: Running, user: int, row: bytes) -> None:
+    path = ask_page(fixture, user, random.Random(user)).path  # noqa: S311
     titles = [int(part.partition("=t")[2]) for part in path.partition("?")[2].split("&")]
     expected = {
         "user_id": f"u{user}",
         "generation": GENERATION,
-        "picks": [_pick(row, f"u{user}", title) for title in titles],
+        "picks": [_pick(fixture, row, f"u{user}", title) for title in titles],
     }
     _compare(f"ours for {path}", _json(server, path), expected)
 
 
-def _pick(row: bytes, user_id: str, title: int) -> dict[str, Any]:
+def _pick(fixture: StoreFixture, row: bytes, user_id: str, title: int) -> dict[str, Any]:
     """What the row says, by the decoder that publisher and service share; rows are dense where answers are compared."""
-    pick = decode_row(row, user_id, GENERATION, IDENTITY).pick(title)
+    pick = decode_row(row, user_id, GENERATION, identity_of(GENERATION)).pick(title)
     if pick is None:
         raise WrongAnswerError(f"the row of {user_id} has no pick for title {title}")
     return {
         "user_id": user_id,
         "title_id": f"t{title}",
-        "artwork_id": f"t{title}-a{pick.arm}",
+        "artwork_id": fixture.artwork_ids(GENERATION, f"t{title}")[pick.arm],
         "source": "personalized",
         "policy": POLICY,
         "propensity": pick.weight / TOTAL_WEIGHT,

@@ -6,14 +6,15 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving import wrk
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.driving import ClosedRun, asked_by_driver, closed_by_driver, from_rows, is_saturated, load_of
 from artwork.bench.serving.highest import Highest, confirm, search
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Closed, Steady
+from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Spread
+from batch.executors import Progress
 from loadtest.driver.latency import histogram
 from loadtest.driver.open_loop import Drive
 
@@ -24,7 +25,6 @@ CURVE: Final = tuple(100 * (1 - 10 ** (-step / 8)) for step in range(33))
 """Percentiles, evenly spaced in nines, from 0 to 99.99."""
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
 
 
 def measure(

@@ -1,26 +1,75 @@
-"""A server and what it is asked: each is measured on its own."""
+"""What servers are asked, the same of each in the same order; a server and its requests are measured on their own."""
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from artwork.bench.serving import asked
-from artwork.bench.serving.asked import Asked, Asking
-from artwork.bench.serving.servers import HOST, MODELLED, NAIVE, OURS, WEBDIS, Running
-from artwork.bench.testbed.made_generation import Ground
+from artwork.bench.serving.plan import GENERATION
+from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.testbed.service_process import HOST
+from artwork.bench.testbed.store_fixture import StoreFixture
+from bandit.snapshot import row_key
+
+MOST_REQUESTS: Final = 50_000
+"""Different requests; then they begin again. Rows of so many users fit into no processor's cache."""
+PAGE: Final = 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: its path, and what the body of the right answer contains."""
+
+    path: str
+    expected: bytes
+
+
+Asking = Callable[[StoreFixture, int, random.Random], Asked]
+"""What to ask for a user."""
+
+
+def ask_single(fixture: StoreFixture, user: int, drawn: random.Random) -> Asked:
+    """A look-up of one title."""
+    path = f"/v1/users/u{user}/titles/t{drawn.choice(fixture.titles_of(user))}/artwork"
+    return Asked(path, b'"user_id":"u%d"' % user)
+
+
+def ask_page(fixture: StoreFixture, user: int, drawn: random.Random) -> Asked:
+    """A look-up of 40 different titles."""
+    titles = drawn.sample(fixture.titles_of(user), min(PAGE, fixture.picks_per_row))
+    query = "&".join(f"title_id=t{title}" for title in titles)
+    return Asked(f"/v1/users/u{user}/artwork?{query}", b'"user_id":"u%d"' % user)
+
+
+def ask_row(_fixture: StoreFixture, user: int, _drawn: random.Random) -> Asked:
+    """The bytes of a row under its key, from webdis: ``.bin`` hands them through as they are."""
+    return Asked(f"/GET/{row_key(GENERATION, f'u{user}')}.bin", b"AB")
+
+
+def questions(fixture: StoreFixture, asking: Asking) -> list[Asked]:
+    """Requests for different users in random order, at most ``MOST_REQUESTS``."""
+    drawn = random.Random(2)  # noqa: S311 - the same requests in every run
+    users = drawn.sample(range(fixture.users), min(fixture.users, MOST_REQUESTS))
+    return [asking(fixture, user, drawn) for user in users]
+
+
+def as_bytes(asked: Asked, host: str, port: int) -> bytes:
+    """The whole request, on a connection that is kept."""
+    return f"GET {asked.path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+
 
 SINGLE: Final = "ours, single"
-PAGES: Final = f"ours, page of {asked.PAGE}"
+PAGES: Final = f"ours, page of {PAGE}"
 NAIVELY: Final = "naive: FastAPI, model, redis-py"
 MODEL: Final = "FastAPI returning a model, no store"
 RAW: Final = "webdis, rows handed through"
 
 ASKED_OF: Final[Mapping[str, tuple[str, Asking, int]]] = {
-    SINGLE: (OURS, asked.single, 1),
-    NAIVELY: (NAIVE, asked.single, 1),
-    MODEL: (MODELLED, asked.single, 1),
-    RAW: (WEBDIS, asked.row, 1),
-    PAGES: (OURS, asked.page, asked.PAGE),
+    SINGLE: (OURS, ask_single, 1),
+    NAIVELY: (NAIVE, ask_single, 1),
+    MODEL: (MODELLED, ask_single, 1),
+    RAW: (WEBDIS, ask_row, 1),
+    PAGES: (OURS, ask_page, PAGE),
 }
 """Server, requests, and picks in an answer."""
 
@@ -42,16 +91,16 @@ class Contender:
         return self.name != RAW
 
 
-def make(ground: Ground, servers: Mapping[str, Running]) -> list[Contender]:
+def make(fixture: StoreFixture, servers: Mapping[str, Running]) -> list[Contender]:
     """Everything that the running servers can be asked, in the order of ``ASKED_OF``."""
     return [
-        _contender(name, ground, servers[server], asking, picks)
+        _contender(name, fixture, servers[server], asking, picks)
         for name, (server, asking, picks) in ASKED_OF.items()
         if server in servers
     ]
 
 
-def _contender(name: str, ground: Ground, server: Running, asking: Asking, picks: int) -> Contender:
-    questions = asked.make(ground, asking)
-    requests = [asked.as_bytes(question, HOST, server.port) for question in questions]
-    return Contender(name, server, picks, questions, requests, [question.expected for question in questions])
+def _contender(name: str, fixture: StoreFixture, server: Running, asking: Asking, picks: int) -> Contender:
+    own = questions(fixture, asking)
+    requests = [as_bytes(question, HOST, server.port) for question in own]
+    return Contender(name, server, picks, own, requests, [question.expected for question in own])

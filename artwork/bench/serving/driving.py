@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-from artwork.bench.checks import WrongAnswerError
 from artwork.bench.serving.contenders import Contender
-from artwork.bench.serving.servers import HOST
+from artwork.bench.targets import WrongAnswerError
+from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
+from loadtest.boundary import RunError
 from loadtest.driver import ceiling
-from loadtest.driver.null_server import null_server
+from loadtest.driver.ceiling import null_server
 from loadtest.driver.open_loop import Drive, Load, drive
-from loadtest.errors import RunError
 
 OPEN_CONNECTIONS: Final = 64
 PERSONALIZED: Final = '"source":"personalized"'

@@ -9,8 +9,7 @@ from artwork.bench.serving.highest import P99_MS
 from artwork.bench.serving.plan import Plan
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.serving.table import head, notes, sheets_of, verdict
-from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
-from artwork.bench.targets import MISSED
+from artwork.bench.targets import MISSED, SATURATED, UNCONFIRMED
 from artwork.console.tables import Sheet
 from artwork.reports import pages
 from artwork.reports.pages import chart, listing, page, table, write_page

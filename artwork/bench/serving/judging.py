@@ -1,16 +1,23 @@
 """The figures of a run beside what is required of them."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from artwork.bench.serving import targets
 from artwork.bench.serving.contenders import MODEL, NAIVELY, PAGES, RAW, SINGLE
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.plan import JUDGED_PICKS
 from artwork.bench.serving.results import Case, Overload, Start
-from artwork.bench.serving.targets import SATURATED, UNCONFIRMED, Judged
-from artwork.bench.targets import Target
+from artwork.bench.targets import SATURATED, UNCONFIRMED, Judged, Limit, Target
 
-BESIDE = {NAIVELY: targets.NAIVE, MODEL: targets.MODEL, RAW: targets.WEBDIS}
+PAGE_PICKS: Final = Target(8, 20)
+ACCEPTED: Final = Target(0.8, 1.0)
+SINGLE_P99_MS: Final = Limit(5, 2)
+PAGE_P99_MS: Final = Limit(5, 3)
+OVERLOAD_P99_MS: Final = Limit(5, 5)
+READY_SECONDS: Final = Limit(1.5, 0.8)
+RESIDENT_MEGABYTES: Final = Limit(150, 100)
+
+BESIDE: Final = {NAIVELY: Target(4, 5.5), MODEL: Target(2.5, 3.5), RAW: Target(0.35, 0.48)}
 
 
 def judge(cases: Sequence[Case], overload: Overload, start: Start) -> list[Judged]:
@@ -29,11 +36,9 @@ def _latencies(single: Case, page: Case) -> list[Judged]:
     picks = page.closed.times(single.closed) * page.picks
     at = "p99 at 60 % of the highest rate"
     return [
-        Judged.of(
-            f"single, {at}", single.steady.p99_ms.median, "ms", targets.SINGLE_P99_MS, _hindrance(single.highest)
-        ),
-        Judged.of("picks/s of pages, beside single look-ups", picks, "x", targets.PAGE_PICKS),
-        Judged.of(f"page, {at}", page.steady.p99_ms.median, "ms", targets.PAGE_P99_MS, _hindrance(page.highest)),
+        Judged.of(f"single, {at}", single.steady.p99_ms.median, "ms", SINGLE_P99_MS, _hindrance(single.highest)),
+        Judged.of("picks/s of pages, beside single look-ups", picks, "x", PAGE_PICKS),
+        Judged.of(f"page, {at}", page.steady.p99_ms.median, "ms", PAGE_P99_MS, _hindrance(page.highest)),
     ]
 
 
@@ -42,18 +47,18 @@ def _overload(overload: Overload, highest: Highest) -> list[Judged]:
     of_all = "at twice the highest rate"
     hindrance = _hindrance(highest)
     return [
-        Judged.of(f"accepted {of_all}, of that rate", share, "x", targets.ACCEPTED, hindrance),
-        Judged.of(f"p99 of the accepted {of_all}", p99, "ms", targets.OVERLOAD_P99_MS, hindrance),
+        Judged.of(f"accepted {of_all}, of that rate", share, "x", ACCEPTED, hindrance),
+        Judged.of(f"p99 of the accepted {of_all}", p99, "ms", OVERLOAD_P99_MS, hindrance),
     ]
 
 
 def _start(start: Start) -> list[Judged]:
     what = f"with {start.titles:,} titles x 10 artworks"
-    ready = Judged.of(f"start to ready, {what}", start.ready_seconds.median, "s", targets.READY_SECONDS)
+    ready = Judged.of(f"start to ready, {what}", start.ready_seconds.median, "s", READY_SECONDS)
     if start.resident_megabytes is None:
         return [ready]
     memory = start.resident_megabytes.median
-    return [ready, Judged.of(f"resident memory, {what}", memory, "MB", targets.RESIDENT_MEGABYTES)]
+    return [ready, Judged.of(f"resident memory, {what}", memory, "MB", RESIDENT_MEGABYTES)]
 
 
 def _hindrance(highest: Highest) -> str:

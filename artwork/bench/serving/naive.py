@@ -1,6 +1,6 @@
 """A look-up service as a good engineer would write it in an afternoon: FastAPI, a pydantic model, one GET a request.
 
-Started by uvicorn as ``artwork.bench.serving.naive:create_app``. It reads the catalogue once, at its start, and the store with
+Started by uvicorn, which calls ``create_app``. It reads the catalogue once, at its start, and the store with
 redis-py, whose hiredis parser is installed.
 """
 
@@ -92,5 +92,24 @@ def create_app() -> FastAPI:
     @app.get("/v1/users/{user_id}/titles/{title_id}/artwork")
     async def look_up(user_id: Id, title_id: Id) -> PickBody:
         return await rows.look_up(user_id, title_id)
+
+    return app
+
+
+def create_storeless_app() -> FastAPI:
+    """FastAPI that returns a model and asks no store: what the framework leaves to its users."""
+    app = FastAPI()
+
+    @app.get("/v1/users/{user_id}/titles/{title_id}/artwork")
+    async def look_up(user_id: Id, title_id: Id) -> PickBody:
+        return PickBody(
+            user_id=user_id,
+            title_id=title_id,
+            artwork_id=f"{title_id}-a0",
+            source="personalized",
+            policy="thompson",
+            propensity=0.5,
+            generation=1,
+        )
 
     return app

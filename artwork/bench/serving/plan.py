@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
-from artwork.bench.testbed.made_generation import Ground
+from artwork.bench.testbed.store_fixture import StoreFixture
+
+GENERATION: Final = 1
+ARTWORKS: Final = 10
+"""Per title."""
 
 JUDGED_PICKS: Final = 100
 """Rows of so many picks are judged, others only shown."""
@@ -53,14 +57,14 @@ class Plan:
             tries=2,
         )
 
-    def judged_ground(self) -> Ground:
+    def judged_fixture(self) -> StoreFixture:
         """Users with 100 picks each."""
-        return Ground(self.users, JUDGED_PICKS, JUDGED_PICKS)
+        return StoreFixture(self.users, JUDGED_PICKS, artworks=ARTWORKS)
 
-    def large_ground(self) -> Ground:
+    def large_fixture(self) -> StoreFixture:
         """Fewer users with long rows."""
-        return Ground(self.large_users, LARGE_CATALOGUE, LARGE_CATALOGUE)
+        return StoreFixture(self.large_users, LARGE_CATALOGUE, artworks=ARTWORKS)
 
-    def start_ground(self) -> Ground:
+    def start_fixture(self) -> StoreFixture:
         """A large catalogue of which every user has 100 titles: starts and memory."""
-        return Ground(self.start_users, START_CATALOGUE, JUDGED_PICKS)
+        return StoreFixture(self.start_users, START_CATALOGUE, JUDGED_PICKS, ARTWORKS)

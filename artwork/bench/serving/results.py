@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from statistics import median
 
-from artwork.bench.results import Machine
+from artwork.bench.machine import Machine
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.plan import Plan
-from artwork.bench.serving.targets import Judged
+from artwork.bench.targets import Judged
 from artwork.bench.timing import Spread
 
 
@@ -47,7 +47,7 @@ class Steady:
 
 @dataclass(frozen=True)
 class Case:
-    """One contender on one ground; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
+    """One contender on one fixture; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
 
     name: str
     row_picks: int

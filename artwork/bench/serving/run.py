@@ -1,23 +1,36 @@
 """All parts, one after the other, on one store."""
 
 import shutil
+import timeit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
-from artwork.bench.results import this_machine
-from artwork.bench.serving import agreement, cases, contenders, overload, starting, wrk
-from artwork.bench.serving.cases import Progress
+from artwork.bench.machine import this_machine
+from artwork.bench.serving import agreement, cases, contenders, wrk
 from artwork.bench.serving.contenders import SINGLE, Contender
-from artwork.bench.serving.driving import driver_ceiling
+from artwork.bench.serving.driving import asked_by_driver, closed_by_driver, driver_ceiling, load_of
 from artwork.bench.serving.judging import judge
-from artwork.bench.serving.plan import JUDGED_PICKS, LARGE_CATALOGUE, Plan
-from artwork.bench.serving.results import Case, Overload, Report, Setup
-from artwork.bench.serving.servers import COMMANDS, MODELLED, Running, is_installed, running
+from artwork.bench.serving.plan import GENERATION, JUDGED_PICKS, LARGE_CATALOGUE, Plan
+from artwork.bench.serving.results import Case, Overload, Report, Setup, Start
+from artwork.bench.serving.servers import COMMANDS, MODELLED, OURS, Running, is_installed, running
 from artwork.bench.testbed.cores import Cores, find_cores, on_core
-from artwork.bench.testbed.made_generation import Ground, publish
 from artwork.bench.testbed.pinned_store import Store, running_store
+from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, publish
+from artwork.bench.timing import Spread
+from batch.executors import Progress
+from loadtest.driver.latency import latency
+from service.metrics.metrics import ROUTES, Metrics
 
 LIBRARIES = ["fastapi", "pydantic", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "orjson", "numba"]
+_OVERLOAD: Final = 2.0
+_OVERLOAD_CONNECTIONS: Final = 256
+"""More than the service takes at a time, so that it is the service that has to refuse."""
+_OPENING_SECONDS: Final = 1.0
+"""Latencies are taken after the first second: in it the connections are opened, and what gathers meanwhile is worked off.
+Counts are of the whole time."""
+_CALLS: Final = 20_000
+_REPEATS: Final = 7
 
 
 def run(plan: Plan, progress: Progress) -> Report:
@@ -29,11 +42,11 @@ def run(plan: Plan, progress: Progress) -> Report:
     """
     cores = find_cores()
     with on_core(cores.rest), running_store() as store:
-        found, overloaded, ceiling = _judged_ground(store, plan, cores, progress)
+        found, overloaded, ceiling = _judged_fixture(store, plan, cores, progress)
         if plan.large_users:
-            found += _large_ground(store, plan, cores, progress)
+            found += _large_fixture(store, plan, cores, progress)
         progress("starts", 0, 1)
-        start = starting.measure(store, plan, cores.server)
+        start = measure_start(store, plan, cores.server)
         progress("starts", 1, 1)
         setup = Setup(
             server_core=cores.server,
@@ -46,37 +59,98 @@ def run(plan: Plan, progress: Progress) -> Report:
         )
     judged = judge(found, overloaded, start)
     passed = all(each.is_reached for each in judged) and not overloaded.wrong_statuses
-    metrics_ns = starting.metrics_ns()
+    metrics_ns = _metrics_ns()
     return Report(this_machine(LIBRARIES), setup, found, overloaded, start, metrics_ns, judged, passed)
 
 
-def _judged_ground(store: Store, plan: Plan, cores: Cores, progress: Progress) -> tuple[list[Case], Overload, float]:
-    with _contenders(store, plan.judged_ground(), cores, tuple(COMMANDS), progress) as made:
+def _judged_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> tuple[list[Case], Overload, float]:
+    with _contenders(store, plan.judged_fixture(), cores, tuple(COMMANDS), progress) as made:
         found = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
         at = next(i for i, each in enumerate(made) if each.name == SINGLE)
         ceiling = driver_ceiling(made[at], plan.closed_seconds, cores.server)
-        return found, overload.measure(made[at], found[at].highest.rate, plan.seconds), ceiling
+        return found, measure_overload(made[at], found[at].highest.rate, plan.seconds), ceiling
 
 
-def _large_ground(store: Store, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
+def _large_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
     """Shown, not judged; without the yardstick that reads no rows."""
     names = tuple(name for name in COMMANDS if name != MODELLED)
-    with _contenders(store, plan.large_ground(), cores, names, progress) as made:
+    with _contenders(store, plan.large_fixture(), cores, names, progress) as made:
         return cases.measure(made, LARGE_CATALOGUE, plan, cores.server, progress)
 
 
 @contextmanager
 def _contenders(
-    store: Store, ground: Ground, cores: Cores, names: tuple[str, ...], progress: Progress
+    store: Store, fixture: StoreFixture, cores: Cores, names: tuple[str, ...], progress: Progress
 ) -> Iterator[list[Contender]]:
-    """Servers that hold a ground and agree about it, and what they are asked."""
-    progress(f"rows of {ground.picks:,} picks, written and compared", 0, 1)
+    """Servers that hold a fixture and agree about it, and what they are asked."""
+    progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 0, 1)
     with store.client() as client:
-        publish(client, ground)
+        client.flushall()
+        publish(client, fixture, GENERATION, flip=1)
     with ExitStack() as stack:
         servers: dict[str, Running] = {
             name: stack.enter_context(running(name, store, cores.server)) for name in names if is_installed(name)
         }
-        agreement.check(ground, servers)
-        progress(f"rows of {ground.picks:,} picks, written and compared", 1, 1)
-        yield contenders.make(ground, servers)
+        agreement.check(fixture, servers)
+        progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 1, 1)
+        yield contenders.make(fixture, servers)
+
+
+def measure_overload(contender: Contender, highest_rate: float, seconds: float) -> Overload:
+    """One run; latencies of what was not refused.
+
+    Raises:
+        WrongAnswerError: an answer was not the one to its request.
+        SurroundingsError: the driver fails.
+    """
+    asked_rate = _OVERLOAD * highest_rate
+    found = asked_by_driver(load_of(contender, asked_rate, seconds, _OVERLOAD_CONNECTIONS), contender.name)
+    opened = _OPENING_SECONDS if seconds > 2 * _OPENING_SECONDS else 0.0
+    in_time = found.latencies_ms[(found.intended_seconds >= opened) & (found.status_each == 200)]
+    latencies = latency(in_time)
+    accepted = found.statuses.get(200, 0)
+    refused = found.statuses.get(503, 0)
+    return Overload(
+        asked_rate=asked_rate,
+        accepted_rate=accepted / found.seconds,
+        refused_rate=refused / found.seconds,
+        wrong_statuses=found.requests - accepted - refused,
+        accepted_p50_ms=latencies.p50_ms,
+        accepted_p99_ms=latencies.p99_ms,
+        share_of_highest=accepted / found.seconds / highest_rate,
+    )
+
+
+def measure_start(store: Store, plan: Plan, core: int | None) -> Start:
+    """Start the service some times, on a store that holds a large catalogue, and ask each for a while.
+
+    Raises:
+        SurroundingsError: it does not start.
+    """
+    fixture = plan.start_fixture()
+    with store.client() as client:
+        client.flushall()
+        publish(client, fixture, GENERATION, flip=1)
+    ready: list[float] = []
+    resident: list[float] = []
+    for _ in range(plan.starts):
+        with running(OURS, store, core) as server:
+            ready.append(server.ready_seconds)
+            [single] = [each for each in contenders.make(fixture, {OURS: server}) if each.name == SINGLE]
+            closed_by_driver(single, plan.search_seconds)
+            held = server.resident_bytes()
+        if held is not None:
+            resident.append(held / 1e6)
+    return Start(fixture.titles, Spread.of(ready), Spread.of(resident) if resident else None)
+
+
+def _metrics_ns() -> float:
+    """Nanoseconds a look-up that has a round trip for itself spends on counting: the most that one can."""
+    metrics = Metrics()
+
+    def count() -> None:
+        metrics.answered(ROUTES[0], 200, 0.001)
+        metrics.picked("personalized", POLICY)
+        metrics.round_trip(1)
+
+    return min(timeit.repeat(count, number=_CALLS, repeat=_REPEATS)) / _CALLS * 1e9

@@ -1,10 +1,8 @@
 """The servers that are measured, each a process of its own, one worker on the server's core."""
 
-import http.client
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,20 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final
+from typing import Final
 
 from artwork.bench.serving.naive import STORE_VARIABLE
-from artwork.bench.testbed.cores import on_core
 from artwork.bench.testbed.pinned_store import Store
-from artwork.bench.testbed.service_process import free_port
-from bandit.errors import SurroundingsError
+from artwork.bench.testbed.service_process import HOST, free_port, get, is_up, running_process, service_words
 
-HOST: Final = "127.0.0.1"
 OURS, NAIVE, MODELLED, WEBDIS = "ours", "naive", "modelled", "webdis"
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 20.0
-POLL_SECONDS: Final = 0.005
-_LOG_TAIL: Final = 2000
+_POLL_SECONDS: Final = 0.005
+_LOG_LINES: Final = 20
 WEBDIS_CONNECTIONS: Final = 4
 """To the store; of 4, 8, 16 and 32 this answered most."""
 
@@ -53,13 +46,7 @@ class Running:
         Raises:
             OSError, HTTPException: it does not answer.
         """
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        return get(self.port, path)
 
     def resident_bytes(self) -> int | None:
         """Its resident memory, shared pages included; None where the system does not say."""
@@ -72,18 +59,17 @@ class Running:
 
 def ours(store: Store, folder: Path, port: int) -> Command:
     """The service, as ``artwork serve`` starts it, with settings of nobody's but for the store."""
-    words = [sys.executable, "-P", "-m", "artwork.cli", "serve", "--host", HOST, "--port", str(port), "-w", str(folder)]
-    return Command(words, "/readyz", {"ARTWORK_REDIS_URL": store.url})
+    return Command(service_words(folder, port), "/readyz", {"ARTWORK_REDIS_URL": store.url})
 
 
 def naive(store: Store, _folder: Path, port: int) -> Command:
     """FastAPI, pydantic and redis-py; see the module of that name."""
-    return Command(_uvicorn("naive", port), "/v1/users/u0/titles/t0/artwork", {STORE_VARIABLE: store.url})
+    return Command(_uvicorn("create_app", port), "/v1/users/u0/titles/t0/artwork", {STORE_VARIABLE: store.url})
 
 
 def modelled(_store: Store, _folder: Path, port: int) -> Command:
-    """FastAPI that returns a model; see the module of that name."""
-    return Command(_uvicorn("modelled", port), "/v1/users/u0/titles/t0/artwork")
+    """FastAPI that returns a model; see the module ``naive``."""
+    return Command(_uvicorn("create_storeless_app", port), "/v1/users/u0/titles/t0/artwork")
 
 
 def webdis(store: Store, folder: Path, port: int) -> Command:
@@ -116,66 +102,24 @@ def running(name: str, store: Store, core: int | None) -> Iterator[Running]:
         SurroundingsError: it ends at its start, or does not answer in time; the message ends with what it wrote.
     """
     port = free_port()
-    with TemporaryDirectory() as folder, (Path(folder) / "log").open("w+b") as log:
+    with TemporaryDirectory() as folder:
         command = COMMANDS[name](store, Path(folder), port)
+        # Without settings of this shell: every run measures the same service.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTWORK_")}
         began = time.perf_counter()
-        with on_core(core):
-            process = _start(command, Path(folder), log)
-        try:
-            _wait_until_ready(name, Running(port, process.pid, 0.0), command, process, log)
+        with running_process(
+            name,
+            command.words,
+            lambda: is_up(port, command.ready_path),
+            environment | dict(command.variables),
+            core=core,
+            poll_seconds=_POLL_SECONDS,
+            log_lines=_LOG_LINES,
+        ) as process:
             yield Running(port, process.pid, time.perf_counter() - began)
-        finally:
-            _stop(process)
 
 
-def _uvicorn(module: str, port: int) -> list[str]:
+def _uvicorn(factory: str, port: int) -> list[str]:
     fast = ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
-    application = f"artwork.bench.serving.{module}:create_app"
+    application = f"artwork.bench.serving.naive:{factory}"
     return [sys.executable, "-P", "-m", "uvicorn", application, "--factory", "--host", HOST, "--port", str(port), *fast]
-
-
-def _start(command: Command, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # Without settings of this shell: every run measures the same service. A session of its own: Ctrl-C reaches the bench.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTWORK_")}
-    return subprocess.Popen(  # noqa: S603 - our own commands, no shell
-        command.words,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env=environment | dict(command.variables),
-        start_new_session=True,
-    )
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait_until_ready(
-    name: str, server: Running, command: Command, process: subprocess.Popen[bytes], log: IO[bytes]
-) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while not _answers(server, command.ready_path):
-        if process.poll() is not None:
-            raise SurroundingsError(f"{name} ended with code {process.returncode} at its start:\n{_tail(log)}")
-        if time.monotonic() > give_up:
-            raise SurroundingsError(f"{name} did not answer within {START_SECONDS:g} s:\n{_tail(log)}")
-        time.sleep(POLL_SECONDS)
-
-
-def _answers(server: Running, path: str) -> bool:
-    try:
-        return server.get(path)[0] < http.client.INTERNAL_SERVER_ERROR
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def _tail(log: IO[bytes]) -> str:
-    log.seek(0)
-    return log.read().decode(errors="replace")[-_LOG_TAIL:].strip()

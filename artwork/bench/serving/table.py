@@ -2,7 +2,7 @@
 
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
-from artwork.bench.serving.targets import SATURATED, UNCONFIRMED
+from artwork.bench.targets import SATURATED, UNCONFIRMED
 from artwork.bench.timing import Spread
 from artwork.console.tables import Sheet, printed
 
@@ -33,10 +33,10 @@ def sheets_of(report: Report) -> list[Sheet]:
 def head(report: Report) -> list[str]:
     """Machine, versions, and who did what on which core."""
     machine, setup, plan = report.machine, report.setup, report.setup.plan
-    versions = ", ".join(f"{name} {found or 'not installed'}" for name, found in machine.versions.items())
     closed = f"{setup.closed_by}, 32 connections, {plan.closed_rounds} runs of {plan.closed_seconds:g} s in turns"
+    processor = f"{machine.processor}, {machine.cores} cores"
     return [
-        f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {setup.store}; {versions}",
+        f"{processor}, {machine.system}; Python {machine.python}; {setup.store}; {machine.installed}",
         _cores(report),
         f"closed loop: {closed}; medians (lowest–highest); ratios are medians of the rounds' own",
         "open loop: Poisson arrivals on 64 connections, latency from the intended time",

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from artwork.bench.serving.asked import Asked
+from artwork.bench.serving.contenders import Asked
 from artwork.bench.serving.driving import CONNECTIONS, ClosedRun
-from artwork.bench.serving.servers import HOST
+from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
 
 _SCRIPT: Final = """

@@ -1,28 +1,30 @@
-"""A look-up service as a process of its own, for commands that need one for a while."""
+"""Servers as processes of their own, for commands and benches that need one for a while."""
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
-from urllib.request import ProxyHandler, build_opener
+from typing import IO, Final
 
+from artwork.bench.testbed.cores import on_core
 from bandit.errors import SurroundingsError
 
-START_SECONDS = 60
-STOP_SECONDS = 20
-POLL_SECONDS = 0.05
-LOG_TAIL = 2000
+HOST: Final = "127.0.0.1"
+START_SECONDS: Final = 60
+STOP_SECONDS: Final = 20
+POLL_SECONDS: Final = 0.05
+_LOG_BYTES: Final = 2000
 
 
 @contextmanager
 def running_service(
-    workspace: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+    workspace: Path, port: int | None = None, settings: Mapping[str, str] | None = None, core: int | None = None
 ) -> Iterator[str]:
     """The address of a look-up service of a workspace that lives as long as the context.
 
@@ -30,73 +32,108 @@ def running_service(
         workspace: whose store and kept catalogue it uses.
         port: to listen on; None takes a free one.
         settings: ``ARTWORK_*`` variables on top of the environment.
+        core: to run on; None for any.
+
+    Raises:
+        SurroundingsError: as ``running_process``.
+    """
+    port = port or free_port()
+    environment = dict(os.environ) | dict(settings or {})
+    with running_process(
+        "the service", service_words(workspace, port), lambda: is_up(port, "/readyz"), environment, core=core
+    ):
+        yield f"http://{HOST}:{port}"
+
+
+def service_words(workspace: Path, port: int) -> list[str]:
+    """The command that serves a workspace on a port of loopback."""
+    serve = ["serve", "--host", HOST, "--port", str(port), "-w", str(workspace)]
+    return [sys.executable, "-P", "-m", "artwork.cli", *serve]
+
+
+@contextmanager
+def running_process(
+    name: str,
+    words: Sequence[str],
+    is_ready: Callable[[], bool],
+    environment: Mapping[str, str],
+    *,
+    core: int | None = None,
+    poll_seconds: float = POLL_SECONDS,
+    log_lines: int = 1,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ready, and is stopped at the end of the block.
+
+    Args:
+        name: what messages call it.
+        words: of its command.
+        is_ready: asked until it is.
+        environment: of the process.
+        core: to run on; None for any.
+        poll_seconds: between two questions.
+        log_lines: how many of the last lines that it wrote a message has.
 
     Raises:
         SurroundingsError: it ends at its start, or is not ready in time; the message ends with what it wrote.
     """
-    wanted = str(port or free_port())
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "artwork.cli",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        wanted,
-        "-w",
-        str(workspace),
-    ]
-    with TemporaryFile() as log, _stopped_afterwards(command, log, dict(os.environ) | dict(settings or {})) as process:
-        address = f"http://127.0.0.1:{wanted}"
-        _wait_until_ready(address, process, log)
-        yield address
+    with TemporaryFile() as log:
+        with on_core(core):
+            # A session of its own: Ctrl-C reaches the command, which then stops its processes in their order.
+            process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        try:
+            give_up = time.monotonic() + START_SECONDS
+            while not is_ready():
+                if process.poll() is not None:
+                    raise SurroundingsError(
+                        f"{name} ended with code {process.returncode} at its start: {_tail(log, log_lines)}"
+                    )
+                if time.monotonic() > give_up:
+                    raise SurroundingsError(f"{name} was not ready within {START_SECONDS} s: {_tail(log, log_lines)}")
+                time.sleep(poll_seconds)
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of one answer, on a connection of its own.
+
+    Raises:
+        OSError, HTTPException: nothing answers.
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def is_up(port: int, path: str) -> bool:
+    """Whether a path is answered with less than 500."""
+    try:
+        return get(port, path)[0] < http.client.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def free_port() -> int:
     """A port on loopback that nothing listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def _stopped_afterwards(
-    command: list[str], log: IO[bytes], environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    # A session of its own: Ctrl-C reaches the command, which then stops the service in its order.
-    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)  # noqa: S603 - our own command, no shell
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _is_ready(address):
-        if process.poll() is not None:
-            raise SurroundingsError(f"the service ended with code {process.returncode} at its start: {_tail(log)}")
-        if time.monotonic() > deadline:
-            raise SurroundingsError(f"the service was not ready within {START_SECONDS} s: {_tail(log)}")
-        time.sleep(POLL_SECONDS)
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        build_opener(ProxyHandler({})).open(f"{address}/readyz", timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def _tail(log: IO[bytes]) -> str:
-    """The last line that it wrote, which says why it ended."""
+def _tail(log: IO[bytes], lines: int) -> str:
+    """The last lines that it wrote, which say why it ended."""
     log.seek(0)
-    return (log.read().decode(errors="replace")[-LOG_TAIL:].strip().splitlines() or ["it wrote nothing"])[-1]
+    written = log.read()[-_LOG_BYTES:].decode(errors="replace").strip().splitlines()
+    return "\n".join(written[-lines:] or ["it wrote nothing"])

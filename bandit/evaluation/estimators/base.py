@@ -1,4 +1,4 @@
-"""What every estimator is: numbers an impression, whose mean or ratio of sums is the value."""
+"""What every estimator is: numbers per impression, whose mean or ratio of sums is the value."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -118,10 +118,10 @@ class Estimator(ABC):
         """How it is called on the command line, with what differs from its defaults; ``slope`` where SLOPE chooses."""
         usual = {field.name: field.default for field in fields(self)}  # type: ignore[arg-type]
         set_ = {name: value for name, value in self.parameters.items() if value != usual[name]}
-        told = ",".join(
+        settings = ",".join(
             f"{name}={SLOPE if value is None else str(value).removesuffix('.0')}" for name, value in set_.items()
         )
-        return f"{self.name}:{told}" if told else self.name
+        return f"{self.name}:{settings}" if settings else self.name
 
 
 def check_positive(name: str, value: float | None) -> None:

@@ -12,7 +12,7 @@ from bandit.evaluation.estimators.replay import Replay
 from bandit.evaluation.estimators.sndr import SNDR
 from bandit.evaluation.estimators.snips import SNIPS
 from bandit.evaluation.estimators.switch_dr import SwitchDR
-from bandit.words import check_known, parse_word
+from bandit.parameters import check_parameters, parse_parameters
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     estimator.name: estimator for estimator in (Replay, IPS, SNIPS, DM, DR, SNDR, SwitchDR, DRos)
@@ -29,7 +29,7 @@ def make_estimator(name: str, **tuning: float | None) -> Estimator:
     if name not in ESTIMATORS:
         raise InputError(f"there is no estimator {name!r}; choose one of {', '.join(ESTIMATORS)}")
     kind = ESTIMATORS[name]
-    check_known(name, tuning, (field.name for field in fields(kind)))  # type: ignore[arg-type]
+    check_parameters(name, tuning, (field.name for field in fields(kind)))  # type: ignore[arg-type]
     return kind(**tuning)
 
 
@@ -45,4 +45,4 @@ def parse_estimator(text: str) -> Estimator:
     name, _, arguments = text.partition(":")
     chosen = [item.partition("=")[0] for item in arguments.split(",") if item.partition("=")[2] == SLOPE]
     kept = ",".join(item for item in arguments.split(",") if item.partition("=")[2] != SLOPE)
-    return make_estimator(name, **parse_word(f"{name}:{kept}").parameters, **dict.fromkeys(chosen))
+    return make_estimator(name, **parse_parameters(f"{name}:{kept}").parameters, **dict.fromkeys(chosen))

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64
+from bandit.checks import real_column
 from bandit.errors import InputError
 from bandit.evaluation.sample import Sample
 from bandit.kernels.sequences import mixture_bounds, running_sums
-from bandit.posterior.checks import real_column
 
 POINTS: Final = 500
 

@@ -48,5 +48,5 @@ class AgedTakes:
 
     @property
     def rates(self) -> list[float]:
-        """Expected takes an impression at each age; NaN where no impression was measured."""
+        """Expected takes per impression at each age; NaN where no impression was measured."""
         return (self.takes / self.impressions).tolist() if self.impressions else [float("nan")] * len(self.takes)

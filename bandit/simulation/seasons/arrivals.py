@@ -50,7 +50,7 @@ def hours_to_find(scene: Scene, season: Season, late: I64, users: I64, arms: I64
     """
     titles = scene.world.artwork_title[arms]
     came = periods >= season.arrival
-    return [_hours(scene, season, arm, *(each[came & (titles == title)] for each in (users, arms, periods)))
+    return [_hours(scene, season, arm, *(column[came & (titles == title)] for column in (users, arms, periods)))
             for arm, title in zip(late.tolist(), scene.world.artwork_title[late].tolist(), strict=True)]  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def _hours(scene: Scene, season: Season, arm: int, users: I64, arms: I64, period
     concerned = (scene.takes[title].argmax(axis=1) == arm - scene.starts[title])[users]
     visits = _over_a_day(periods[concerned], season)
     shown = _over_a_day(periods[concerned & (arms == arm)], season)
-    found = np.flatnonzero((visits > 0) & (shown >= FOUND_SHARE * visits))
-    return float(season.edges[season.arrival + found[0]] - HOURS_A_DAY * season.arrival_day) if len(found) else None
+    finds = np.flatnonzero((visits > 0) & (shown >= FOUND_SHARE * visits))
+    return float(season.edges[season.arrival + finds[0]] - HOURS_A_DAY * season.arrival_day) if len(finds) else None
 
 
 def _over_a_day(periods: I64, season: Season) -> I64:

@@ -12,6 +12,7 @@ from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
 from bandit.policies import Uniform
 from bandit.policies.base import share_of_eligible
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import there_at
 from bandit.simulation.seasons.contender import Contender
@@ -93,7 +94,7 @@ class Chooser:
 
     def _learned(self, refresh: int, log: ImpressionLog) -> Learned:
         # Before anything was shown no fit has anything to stand on: popularity's prior, the same for all, is what is known.
-        kind = self._contender.kind if len(log) else "beta"
+        kind = self._contender.kind if len(log) else WITHOUT_CONTEXT
         return learn(log, kind, self._scene.features, hash_base(JOINT, self._seed, refresh))
 
     def _probabilities(self, known: Known, title: int, users: I64, there: Bool) -> F64:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bandit.errors import InputError
-from bandit.evaluation.learning import LEARNERS
 from bandit.policies import Policy, Uniform
+from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Contender:
     @property
     def kind(self) -> str:
         """The posterior that scores come from: take rates where the policy looks at no user."""
-        return self.posterior or "beta"
+        return self.posterior or WITHOUT_CONTEXT
 
     def meets(self, other: "Contender") -> bool:
         """Whether the two are judged by each other's logs: they learn alike, or one of them looks at no user."""
@@ -48,10 +48,10 @@ def contenders_of(policies: Sequence[tuple[str, Policy]], posteriors: Sequence[s
     if not posteriors or len(set(posteriors)) < len(posteriors):
         raise InputError(f"the posteriors are {', '.join(posteriors) or 'none'}; expected at least one, and none twice")
     for posterior in posteriors:
-        if posterior not in LEARNERS:
-            raise InputError(f"there is no posterior {posterior!r}; choose one of {', '.join(LEARNERS)}")
-    found = [Contender(Uniform(), Uniform.name)]
+        registered(posterior)
+    contenders = [Contender(Uniform(), Uniform.name)]
     for word, policy in policies:
         if not isinstance(policy, Uniform):
-            found += [Contender(policy, word, each) for each in (posteriors if policy.contextual else (None,))]
-    return found
+            learned = posteriors if policy.contextual else (None,)
+            contenders += [Contender(policy, word, posterior) for posterior in learned]
+    return contenders

@@ -22,7 +22,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """An estimator on the logs of one contender, over all seeds, in takes an impression.
+    """An estimator on the logs of one contender, over all seeds, in takes per impression.
 
     ``target`` is who was judged, None for all together. ``judged`` counts estimates, ``refused`` is the share of them where the
     log could not tell. ``bias`` (estimate less truth; its error is over seeds) and ``root_mean_square`` are of the estimates that
@@ -51,34 +51,32 @@ class _Judged:
 
 def accuracies(runs: Sequence[Ran]) -> list[Accuracy]:
     """By logging contender and estimator, over all who were judged, and then of each of them."""
-    found: dict[tuple[str, str | None, str], list[_Judged]] = {}
+    judged: dict[tuple[str, str | None, str], list[_Judged]] = {}
     for run in runs:
         logging = run.policy if run.posterior is None else f"{run.policy} + {run.posterior}"
         for beside in run.judged:
             for target in (None, beside.target):
-                found.setdefault((logging, target, beside.estimator), []).append(_Judged(run.seed, beside))
-    order = sorted(found, key=lambda key: key[1] is not None)  # stable: as they came, all together first
-    return [_accuracy(*key, found[key]) for key in order]
+                judged.setdefault((logging, target, beside.estimator), []).append(_Judged(run.seed, beside))
+    order = sorted(judged, key=lambda key: key[1] is not None)  # stable: as they came, all together first
+    return [_accuracy(*key, judged[key]) for key in order]
 
 
 def _accuracy(logging: str, target: str | None, estimator: str, judged: Sequence[_Judged]) -> Accuracy:
-    kept = [each for each in judged if each.beside.value is not None]
-    errors = [(each.beside.value or 0.0) - each.beside.truth for each in kept]
-    withheld = [
-        each.beside.refused_value - each.beside.truth for each in judged if each.beside.refused_value is not None
-    ]
+    kept = [one for one in judged if one.beside.value is not None]
+    errors = [(one.beside.value or 0.0) - one.beside.truth for one in kept]
+    withheld = [one.beside.refused_value - one.beside.truth for one in judged if one.beside.refused_value is not None]
     return Accuracy(
         logging=logging,
         target=target,
         estimator=estimator,
         judged=len(judged),
         refused=1 - len(kept) / len(judged),
-        truth=float(np.mean([each.beside.truth for each in judged])),
-        bias=_bias([each.seed for each in kept], errors),
+        truth=float(np.mean([one.beside.truth for one in judged])),
+        bias=_bias([one.seed for one in kept], errors),
         root_mean_square=_root_mean_square(errors),
         refused_root_mean_square=_root_mean_square(withheld),
-        cautioned=sum(each.beside.cautioned for each in judged) / len(judged),
-        coverage=dict(_coverages([each.beside for each in kept if not each.beside.cautioned])),
+        cautioned=sum(one.beside.cautioned for one in judged) / len(judged),
+        coverage=dict(_coverages([one.beside for one in kept if not one.beside.cautioned])),
     )
 
 
@@ -96,8 +94,8 @@ def _root_mean_square(errors: Sequence[float]) -> float | None:
 
 
 def _coverages(kept: Sequence[Beside]) -> Iterator[tuple[str, Coverage]]:
-    kinds = dict.fromkeys(kind for each in kept for kind in each.intervals)
+    kinds = dict.fromkeys(kind for one in kept for kind in one.intervals)
     for kind in sorted(kinds):
-        ends: list[Ends] = [each.intervals[kind] for each in kept if kind in each.intervals]
-        widths = [each.upper - each.lower for each in ends]
-        yield kind, Coverage(len(ends), float(np.mean([each.covers for each in ends])), float(np.mean(widths)))
+        ends: list[Ends] = [one.intervals[kind] for one in kept if kind in one.intervals]
+        widths = [one.upper - one.lower for one in ends]
+        yield kind, Coverage(len(ends), float(np.mean([one.covers for one in ends])), float(np.mean(widths)))

@@ -48,7 +48,7 @@ class Ran:
     """What is kept of a run.
 
     ``periods`` are all, of which those from ``first_live`` on are under the policy. ``hours_to_find`` is of each title that got a
-    new best artwork, None where it was not found. ``aged`` are expected takes an impression at each of the season's ages.
+    new best artwork, None where it was not found. ``aged`` are expected takes per impression at each of the season's ages.
     """
 
     policy: str
@@ -92,8 +92,8 @@ def periods_of(played: Played) -> Periods:
     bait = played.scene.world.artwork_clickbait[shown.arms]
 
     def sums(values: F64) -> list[float]:
-        found: list[float] = np.bincount(played.periods, weights=values, minlength=size).tolist()
-        return found
+        by_period: list[float] = np.bincount(played.periods, weights=values, minlength=size).tolist()
+        return by_period
 
     return Periods(
         hours=played.season.edges[:-1].astype(np.float64).tolist(),

@@ -29,7 +29,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Aged:
-    """Expected takes an impression that picks of an age lose beside fresh ones, and their share of the fresh ones' lead.
+    """Expected takes per impression that picks of an age lose beside fresh ones, and their share of the fresh ones' lead.
 
     The lead is that over uniform choice on the same visits; ``share`` is None where there is none to speak of.
     """
@@ -58,7 +58,7 @@ class Standing:
     """A contender over all seeds; everything is of the live days.
 
     ``regret``: takes that an average user missed, Σ over impressions of the best expectation less that of what was shown.
-    ``behind``: that less the least regret of all contenders, seed by seed. ``closed``: share of the way from uniform to the true
+    ``behind``: that minus the least regret of all contenders, seed by seed. ``closed``: share of the way from uniform to the true
     best that expected takes have come. ``clickbait``: share of impressions. Of the ``arrived`` new best artworks of all seeds,
     ``found_hours`` is the median time to find, where one that is never found counts as infinite; None if that is half of them or
     more, or if none arrived. ``never`` is the share that is never found.
@@ -100,16 +100,16 @@ def standings(runs: Sequence[Ran], season: Season) -> list[Standing]:
 
 def _standing(runs: Sequence[Ran], regrets: F64, least: F64, season: Season) -> Standing:
     sums = [_live(run) for run in runs]
-    hours = [inf if each is None else each for run in runs for each in run.hours_to_find]
+    hours = [inf if time is None else time for run in runs for time in run.hours_to_find]
     middle = median(hours) if hours else inf
     return Standing(
         policy=runs[0].policy,
         posterior=runs[0].posterior,
         regret=Mean.of(regrets),
         behind=Mean.of(regrets - least),
-        take_rate=Mean.of([each["takes"].sum() / each["impressions"].sum() for each in sums]),
-        closed=Mean.of([float(_closed(*(each[name].sum() for name in _GAP))) for each in sums]),
-        clickbait=Mean.of([each["clickbait"].sum() / each["impressions"].sum() for each in sums]),
+        take_rate=Mean.of([of_run["takes"].sum() / of_run["impressions"].sum() for of_run in sums]),
+        closed=Mean.of([float(_closed(*(of_run[name].sum() for name in _GAP))) for of_run in sums]),
+        clickbait=Mean.of([of_run["clickbait"].sum() / of_run["impressions"].sum() for of_run in sums]),
         arrived=len(hours),
         found_hours=middle if isfinite(middle) else None,
         never=hours.count(inf) / len(hours) if hours else None,
@@ -119,7 +119,7 @@ def _standing(runs: Sequence[Ran], regrets: F64, least: F64, season: Season) -> 
 
 
 _GAP = ("expected", "uniform", "best")
-_SPEAKS_OF = 1e-4  # takes an impression: a hundredth of a percentage point
+_SPEAKS_OF = 1e-4  # takes per impression: a hundredth of a percentage point
 
 
 def _live(run: Ran) -> dict[str, F64]:
@@ -141,7 +141,7 @@ def _closed(expected: F64, uniform: F64, best: F64) -> F64:
 def _curve(runs: Sequence[Ran], sums: Sequence[dict[str, F64]], season: Season) -> Curve:
     regrets = np.stack([_regret(run) for run in runs])  # (seeds, p)
     errors = regrets.std(axis=0, ddof=1) / sqrt(len(runs)) if len(runs) > 1 else np.zeros(regrets.shape[1])
-    closed = _closed(*(np.sum([each[name] for each in sums], axis=0) for name in _GAP))
+    closed = _closed(*(np.sum([of_run[name] for of_run in sums], axis=0) for name in _GAP))
     ends = season.edges[season.first_live + 1 :] - season.edges[season.first_live]
     # A period may be so short that nobody comes in it: NaN has no place in JSON.
     return Curve(
@@ -155,11 +155,11 @@ def _ages(runs: Sequence[Ran], season: Season) -> list[Aged]:
     rates = np.array([run.aged for run in runs])  # (seeds, ages)
     fresh = rates[:, season.age_hours.index(0)]
     lead = float((fresh - [_uniform_rate(run.periods, season.first_aged) for run in runs]).mean())
-    found = []
+    aged = []
     for place, hours in enumerate(season.age_hours):
         lost = Mean.of(fresh - rates[:, place])
-        found.append(Aged(hours, lost, lost.mean / lead if lead > _SPEAKS_OF else None))
-    return found
+        aged.append(Aged(hours, lost, lost.mean / lead if lead > _SPEAKS_OF else None))
+    return aged
 
 
 def _uniform_rate(periods: Periods, first: int) -> float:

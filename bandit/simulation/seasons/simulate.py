@@ -152,8 +152,8 @@ class _Playing:
     def _so_far(self, refresh: int) -> ImpressionLog:
         """What was shown before a refresh, for learning."""
         count = int(self.cuts[refresh])
-        told = self.contexts[:count], self.shown.arms[:count], self.shown.rewards[:count]
-        return ImpressionLog(*told, propensities=None, n_arms=self.scene.n_arms, starts=self.scene.starts)
+        shown = self.contexts[:count], self.shown.arms[:count], self.shown.rewards[:count]
+        return ImpressionLog(*shown, propensities=None, n_arms=self.scene.n_arms, starts=self.scene.starts)
 
     def _rows(self, refresh: int) -> slice:
         return slice(*self.cuts[refresh : refresh + 2].tolist())

@@ -58,7 +58,7 @@ class Ends(NamedTuple):
 
 @dataclass(frozen=True)
 class Beside:
-    """One estimate of one contender's expected takes an impression, beside the truth.
+    """One estimate of one contender's expected takes per impression, beside the truth.
 
     ``value`` is None where the log cannot tell, and then ``refused_value`` has the number, which is None otherwise. ``intervals``
     are by kind, of an estimate that stands; ``cautioned`` says that they are not to be believed, for lack of rewards.
@@ -109,23 +109,25 @@ def judge(played: Played, others: Sequence[Contender], judging: Judging) -> list
     """
     first, second = split_in_time(played.log, judging.split)
     learned: dict[str, Learned] = {}
-    for kind in dict.fromkeys(each.kind for each in others):
+    for kind in dict.fromkeys(other.kind for other in others):
         learned[kind] = learn(first, kind, played.scene.features, played.seed)
     users, season = played.users_of(second), played.season
     targets = [
         Truthful(
-            PolicyTarget(each.policy, learned[each.kind], season.floors(each.policy), each.name), played.scene, users
+            PolicyTarget(other.policy, learned[other.kind], season.floors(other.policy), other.name),
+            played.scene,
+            users,
         )
-        for each in others
+        for other in others
     ]
     fitted = None if judging.model is None else cross_fit(judging.model, second, seed=judging.settings.seed)
     samples = dict(zip((target.name for target in targets), samples_of(second, targets, fitted), strict=True))
-    found = evaluate(samples, judging.settings, second.n_eligible, second.batches)
+    evaluated = evaluate(samples, judging.settings, second.n_eligible, second.batches)
     assert second.clusters is not None  # noqa: S101 - every log of a season has them
     once = np.unique(second.clusters, return_index=True)[1]  # a row of each decision, all of whose rows are alike
     return [
         beside
-        for target, result in zip(targets, found.results, strict=True)
+        for target, result in zip(targets, evaluated.results, strict=True)
         for beside in _beside(result, float(target.expected.mean()), float(target.expected[once].mean()))
     ]
 

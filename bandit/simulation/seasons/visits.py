@@ -16,7 +16,7 @@ PAGE_TITLES: Final = 40
 VISITS_A_USER: Final = 4
 """A day, on average."""
 
-_APPEAL: Final = 0.5  # log-odds of being on a page that a deviation of appeal adds
+_APPEAL: Final = 0.5  # log-odds of being on a page that a standard deviation of appeal adds
 
 
 @dataclass(frozen=True, eq=False)

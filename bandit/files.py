@@ -1,0 +1,57 @@
+"""Files that are whole or absent: each is written under a temporary name, synced, then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+from bandit.errors import SurroundingsError
+
+
+@contextmanager
+def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
+    """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path`` with its mode, synced.
+
+    When the block raises, the temporary file is removed and ``path`` stays as it was.
+
+    Args:
+        path: of the file; folders above it are made.
+        mode: of the file, whatever the umask: another user may have to read it. None leaves it to the umask.
+
+    Raises:
+        SurroundingsError: the folder cannot be made or written.
+    """
+    temporary = path.with_name(f".{path.name[:64]}.{token_hex(8)}.tmp")
+    try:
+        if path.exists() and not path.is_file():
+            raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
+        raise SurroundingsError(f"cannot write {path}: {error}; check the folder's permissions and the disk") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether the disk refused; libraries in Rust have errors of their own, with what the system said at their end."""
+    return isinstance(error, OSError) or "(os error " in str(error)
+
+
+def _sync(path: Path) -> None:
+    """A rename is on disk once its folder is."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
