@@ -97,8 +97,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
             if both is not None:
                 say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
             seconds = round(time.perf_counter() - began, 1)
-            say(f"the run took {seconds:.0f} s, a night {median(night.seconds for night in nights):.1f} s;")
-            say(f"everything it made lies in {root}")
+            say(f"the run took {seconds:.0f} s, {median(night.seconds for night in nights):.1f} s per night")
+            say(f"everything it made is in {root}")
             if not once:
                 _stay_up(loop, address, say)
     finally:

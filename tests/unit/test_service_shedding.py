@@ -1,7 +1,9 @@
 """What may be refused without being parsed: exactly one plain look-up on a connection that stays open."""
 
+import orjson
 import pytest
 
+from service.http.problems import overloaded
 from service.http.shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
 
 HEAD = b"GET /v1/users/u/titles/t/artwork HTTP/1.1\r\nHost: a\r\n"
@@ -76,3 +78,9 @@ def test_refusals_far_apart_are_bursts() -> None:
 
 def test_one_at_a_time_is_the_least() -> None:
     assert Pressure(1).low == 1
+
+
+@pytest.mark.parametrize("most", [1, 64, 1000])
+def test_a_refusal_names_the_bound_and_that_it_is_a_quarter_while_an_overload_lasts(most: int) -> None:
+    detail = orjson.loads(overloaded(most).body)["detail"]
+    assert f"at most {most}, a quarter of that while an overload lasts" in detail
