@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.http.shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
+from service.http.load_shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
 
 HEAD = b"GET /v1/users/u/titles/t/artwork HTTP/1.1\r\nHost: a\r\n"
 
