@@ -14,9 +14,9 @@ from samples import sample
 from structlog.testing import capture_logs
 
 from service.app import create_app
+from service.http.state import Service
 from service.metrics.exposition import exposition
 from service.settings import Settings
-from service.state import Service
 
 HANG_SECONDS = 20.0
 COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n")

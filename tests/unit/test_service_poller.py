@@ -23,7 +23,7 @@ from bandit.snapshot import (
     meta_key,
     part_key,
 )
-from service.lookup.kept import MAGIC, load_kept
+from service.lookup.kept_catalogue import MAGIC, load_kept
 from service.lookup.poller import Poller
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
