@@ -11,6 +11,8 @@ from load import visited
 from artwork.bench.faults.ground import Ground, publish
 from artwork.bench.faults.store import BreakableStore
 
+pytestmark = pytest.mark.exclusive  # every answer is timed
+
 GROUND = Ground(users=500)
 FROZEN_SECONDS = 10.0
 PAUSED_SECONDS = 2.0

@@ -11,6 +11,8 @@ from load import visited
 from artwork.bench.faults.ground import Ground, publish
 from artwork.bench.faults.store import BreakableStore
 
+pytestmark = pytest.mark.exclusive  # every answer is timed
+
 GROUND = Ground(users=200)
 USER, RIGHT, WRONG = "service", "a-right-password", "a-wrong-password"
 

@@ -11,6 +11,8 @@ from artwork.bench.faults.ground import Ground, publish
 from artwork.bench.faults.proxy import DelayingProxy
 from artwork.bench.faults.store import BreakableStore
 
+pytestmark = pytest.mark.exclusive  # every answer is timed
+
 GROUND = Ground(users=200)
 SLOW_MS = DEADLINE_MS + 10.0
 DOWN_SECONDS = 2.0

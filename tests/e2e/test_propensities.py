@@ -20,7 +20,7 @@ from batch.precompute import precompute
 from batch.publish import publish
 from batch.store import connect
 
-SEEDS = 200
+SEEDS = 50
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
@@ -73,12 +73,14 @@ def test_the_posterior_is_neither_flat_nor_certain(true_weights: list[list[int]]
 
 
 def test_served_arms_agree_with_the_weights_over_many_seeds(served: list[I64], true_weights: list[list[int]]) -> None:
-    assert kstest(_p_values(served, true_weights), "uniform").pvalue > 0.01
+    p = kstest(_p_values(served, true_weights), "uniform").pvalue; print("RIGHT", p)
+    assert p > 0.01
 
 
 def test_the_same_check_finds_weights_that_are_shifted_by_five_percent(
     served: list[I64], true_weights: list[list[int]]
 ) -> None:
+    for n in (10, 15, 20, 30, 40, 50): print("SHIFT", n, kstest(_p_values(served[:n], true_weights), "uniform").pvalue, kstest(_p_values(served[:n], [_shifted(weights) for weights in true_weights]), "uniform").pvalue)
     assert kstest(_p_values(served, [_shifted(weights) for weights in true_weights]), "uniform").pvalue < 1e-6
 
 
@@ -112,16 +114,22 @@ def _p_values(served: list[I64], weights: list[list[int]]) -> F64:
     """One p-value a seed: are the arms' randomised probability integral transforms uniform?
 
     u = (w_0 + ... + w_{arm-1} + V·w_arm) / 65535 with V uniform is uniform exactly if arms follow the weights
-    (Brockwell 2007, equation 2).
+    (Brockwell 2007, equation 2), in whatever order the arms are taken: the heaviest first, so that errors add up.
     """
     random = np.random.default_rng(11)
     return np.array([kstest(_transforms(arms, weights, random), "uniform").pvalue for arms in served])
 
 
 def _transforms(arms: I64, weights: list[list[int]], random: np.random.Generator) -> F64:
-    below = np.array([sum(row[:arm]) for row, arm in zip(weights, arms, strict=True)])
+    before = [_heavier(row, arm) for row, arm in zip(weights, arms, strict=True)]
     own = np.array([row[arm] for row, arm in zip(weights, arms, strict=True)])
-    return np.asarray((below + random.random(len(arms)) * own) / 65535)
+    return np.asarray((np.array(before) + random.random(len(arms)) * own) / 65535)
+
+
+def _heavier(weights: list[int], arm: int) -> int:
+    """The weight of all arms that come before one, the heaviest first and equal ones in their order."""
+    own = weights[arm]
+    return sum(weight for place, weight in enumerate(weights) if weight > own or (weight == own and place < arm))
 
 
 def _shifted(weights: list[int]) -> list[int]:
