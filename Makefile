@@ -18,16 +18,19 @@ setup: $(READY) ## Make the virtual environment .venv with the pinned requiremen
 demo: $(READY) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
 	@$(BIN)/artwork demo $(ARGS)
 
-SHORT := -m "not faults and not simulations"
+SHORT := not faults and not simulations
 
+# What times what it sees has the machine for itself at the end; all else shares two processes, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
-	$(BIN)/python -m bandit.kernels.warm
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py
+	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py || status=$$?; \
+	wait $$warming || status=$$?; exit $$status
 ifeq ($(ARGS),)
-	$(BIN)/pytest $(SHORT) -n 2 tests/unit bandit batch  # those that start servers come after them, by themselves
-	$(BIN)/pytest $(SHORT) tests/integration tests/e2e
+	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/e2e tests/integration tests/unit bandit batch
+	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
 else
-	$(BIN)/pytest $(SHORT) $(ARGS)
+	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
 faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
