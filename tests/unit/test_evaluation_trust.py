@@ -496,7 +496,7 @@ def test_an_answer_that_hangs_on_a_rare_arm_is_flagged_whether_its_rewards_came_
         "target_probabilities": np.tile([0.7, 0.3], (5000, 1)),
     }
     assert "too few rewards where weights are large" in estimate("snips", **data).caution
-    often = {name: np.repeat(value, 12, axis=0) for name, value in data.items()}
+    often: dict[str, Any] = {name: np.repeat(value, 12, axis=0) for name, value in data.items()}
     assert estimate("snips", **often).caution == ""
 
 

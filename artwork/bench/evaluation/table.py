@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from artwork.bench.evaluation.run import EvaluationReport
+from artwork.bench.evaluation.run import CONSERVATIVE, EvaluationReport
 from artwork.bench.serving.targets import Judged
 from artwork.sheets import Sheet, printed
 from bandit.simulation.adaptive_coverage import AdaptiveCoverage
@@ -32,7 +32,7 @@ def render(report: EvaluationReport) -> str:
             *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
             *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),
             *((printed(trust_sheet(report.trust)),) if report.trust else ()),
-            _verdict(report.judged),
+            verdict_line(report.judged),
         )
     )
 
@@ -98,6 +98,17 @@ def _title(coverage: Coverage) -> str:
     )
 
 
-def _verdict(judged: list[Judged]) -> str:
-    missed = [f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged if not each.is_reached]
-    return f"found wanting: {'; '.join(missed)}" if missed else "every target is reached"
+def verdict_line(judged: list[Judged]) -> str:
+    """What was missed, and apart from it what was missed on the safe side: intervals that are wider than they say."""
+    conservative = [each for each in judged if each.verdict == CONSERVATIVE]
+    missed = [each for each in judged if not each.is_reached]
+    told = [
+        f"{len(judged) - len(missed) - len(conservative)} of {len(judged)} targets are reached",
+        *([f"found wanting: {_listed(missed)}"] if missed else []),
+        *([f"conservative, held more often than the band says: {_listed(conservative)}"] if conservative else []),
+    ]
+    return "\n".join(told) if missed or conservative else "every target is reached"
+
+
+def _listed(judged: list[Judged]) -> str:
+    return "; ".join(f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged)
