@@ -39,7 +39,8 @@ def fragility(
     """Why an interval is not to be believed: what did not happen to come would have led out of it; empty if it would not.
 
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
-    tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was (and
+    tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the log
+    shows to have been possible (and
     ``more_users``, average ones who always earn the most, where users are known) must not move the value out of it, on either
     side: the largest possible reward upwards, the smallest one downwards. Where they did come, one or two of many users make
     up the error; so ``equal_units`` of them have to. Where the largest possible weight is known, the mass of the target there
@@ -56,7 +57,8 @@ def fragility(
         known_bound: the largest share that is known to have been possible; 0 where nothing is known.
     """
     low, high = _ends(sample)
-    middle = float(sample.weights @ sample.rewards) / max(float(sample.weights.sum()), 1e-300)
+    total = max(float(sample.weights.sum()), 1e-300)
+    middle = float(sample.weights @ sample.rewards) / total
     middle = min(max(middle, low), high)
     above, below = interval.upper - value, value - interval.lower
     gains, losses = np.maximum(shares, 0.0), np.maximum(-shares, 0.0)
@@ -64,6 +66,9 @@ def fragility(
     jumps = one.times(need.more_rewards)
     if jumps.up > above or jumps.down > below:
         return _told(f"{need.more_rewards:g} more rewards at the largest weight")
+    jumps = _jumps(sample.unseen_weight(need.more_rewards) / total, 0.0, low, middle, high)
+    if jumps.up > above or jumps.down > below:
+        return _told(f"{need.more_rewards:g} more rewards at a larger weight, which was possible and never came,")
     if sample.users is not None:
         user = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
         jumps = _jumps(*user, low, middle, high).times(need.more_users)
@@ -143,10 +148,11 @@ def _jumps(gain: float, loss: float, low: float, middle: float, high: float) -> 
 
 
 def _ends(sample: Sample) -> tuple[float, float]:
-    """What a reward can be, or else what rewards were."""
+    """What a reward can be, or else as far again beyond what rewards were: the largest that can be has seldom come."""
     if sample.reward_range is not None:
         return sample.reward_range
-    return float(sample.rewards.min()), float(sample.rewards.max())
+    low, high = float(sample.rewards.min()), float(sample.rewards.max())
+    return low - (high - low), high + (high - low)
 
 
 def _told(what: str) -> str:
