@@ -195,7 +195,7 @@ def test_a_handful_of_rewards_is_a_caution_and_no_refusal() -> None:
     result = compared(rare, "low").results[1]
     assert result.is_reliable
     assert result.caution.startswith("too few rewards: the answer rests on ")
-    lenient = compared(rare, "low", thresholds=Thresholds(effective_rewards=1)).results[1]
+    lenient = compared(rare, "low", thresholds=Thresholds(effective_rewards=1, equal_rewards=1)).results[1]
     assert lenient.caution == ""
 
 
