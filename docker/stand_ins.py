@@ -89,7 +89,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 volume_path = "{folder}/volumes"
-tmp_dir = "{folder}/tmp"
+tmp_dir = "{folder}/engine"
 [network]
 network_backend = "netavark"
 network_config_dir = "{folder}/networks"

