@@ -23,7 +23,7 @@ _Sets = _Set * 2
 
 @contextmanager
 def without_rights() -> Iterator[None]:
-    """This thread, and those that it starts, obey permissions until the end of the block; nothing changes for others than root."""
+    """This thread, and those that it starts, obey permissions until the end of the block, root or not."""
     if os.geteuid() != 0:
         yield
         return
