@@ -5,15 +5,22 @@ order, so a reply always belongs to the oldest, and a late reply is read and dro
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable
 from enum import Enum
 from typing import Any, Final, Protocol
 
+import structlog
+from hiredis import ReplyError
+
+from bandit.urls import hide_secrets, secrets_of
 from service.lookup.breaker import Breaker
 from service.lookup.store_link import StoreLink, Wire, packed
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
+
+logger = structlog.get_logger()
 
 MAX_IN_FLIGHT: Final = 8
 """Round trips that are sent and not answered, late ones included; at this many, the oldest of them late, reads fail at once."""
@@ -22,6 +29,11 @@ SILENCE_SECONDS: Final = 1.0
 """After so long without the answer to a round trip the connection is given up: a peer that vanished sends no end."""
 
 _CANCEL_AGAIN_SECONDS: Final = 0.1
+
+QUIET_SECONDS: Final = 10.0
+"""Between two lines about replies that are errors; metrics count each of them."""
+
+LONGEST_REASON: Final = 200
 
 
 class Unread(Enum):
@@ -81,6 +93,8 @@ class JoinedRows:
         self._unread: asyncio.Future[bytes | Unread | None] = self._loop.create_future()
         self._unread.set_result(UNREAD)
         self._breaker = Breaker()
+        self._secrets = secrets_of(url)
+        self._logged_at = -math.inf
         self._wire: Wire | None = None
         self._gathering: _RoundTrip | None = None
         self._in_flight: deque[_RoundTrip] = deque()
@@ -154,10 +168,24 @@ class JoinedRows:
                 trip.resolve(reply)
                 self._answered()
             else:
+                self._log_refusal(reply)
                 self._failed("reply", trip.give_up())
                 self._trip_failed()
         if self._gathering is not None:
             self._send()
+
+    def _log_refusal(self, reply: object) -> None:
+        now = self._loop.time()
+        if now - self._logged_at < QUIET_SECONDS:
+            return
+        self._logged_at = now
+        text = (
+            str(reply)
+            if isinstance(reply, ReplyError)
+            else f"expected as many rows as keys, got {type(reply).__name__}"
+        )
+        reason = hide_secrets(text, self._secrets)[:LONGEST_REASON] or "an error without a word"
+        logger.warning("store_refused_rows", error=reason)
 
     def _expire(self, trip: _RoundTrip) -> None:
         if trip is self._gathering:
