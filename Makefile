@@ -47,7 +47,7 @@ studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of ever
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
 
 compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five minutes; ARGS="--folder FOLDER" keeps images
-	$(BIN)/python docker/try_compose.py $(ARGS)
+	$(BIN)/python tests/containers/try_compose.py $(ARGS)
 
 unit: $(READY)
 	$(BIN)/python -m bandit.kernels.warm

@@ -7,12 +7,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from batch.publish import Published, publish
-from drawn import Served, make_generation, served, silent
 from failing_store import failing_store
+from make_impressions import Served, make_generation, served, silent
 from shell import artwork, assert_refused
 
 from bandit.errors import SurroundingsError
+from batch.publishing.publish import Published, publish
 from batch.store.client import URL_VARIABLE, connect, store_errors
 from batch.workspace.workspace import Workspace
 

@@ -24,7 +24,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from stand_ins import CommandFailedError, install_engine, make_engine, make_images, run
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "artwork-trial"
 SERVICE: Final = "http://127.0.0.1:8000"
 PORTS: Final = {"service": 8000, "prometheus": 9090}
@@ -212,7 +212,7 @@ class Trial:
             expect("the single look-up beside the page", artwork_of(user, pick["title_id"]), pick)
         expect("artwork that its title does not have", self._strangers(page["picks"]), [])
         unknown = artwork_of("nobody-knows-me", titles[0])
-        expect("source of an unknown user", unknown["source"] in ("popularity", "default"), True)  # noqa: FBT003
+        expect("source of an unknown user", unknown["source"] in ("popularity", "default"), True)
         expect("status of an unknown title", ask(f"/v1/users/{user}/titles/no-such-title/artwork")[0], 404)
 
     def _strangers(self, picks: list[dict[str, Any]]) -> list[list[str]]:
@@ -251,7 +251,7 @@ class Trial:
             expect(f"source of look-up {number} without a store", pick["source"], "popularity")
             expect("generation without a store", pick["generation"], before["generation"])
         wait_until("/readyz says what is degraded", lambda: "store" in str(ask("/readyz")[1]["degraded"]))
-        expect("`service` is healthy without its store", self._containers.is_healthy("service"), True)  # noqa: FBT003
+        expect("`service` is healthy without its store", self._containers.is_healthy("service"), True)
         self._containers.podman("start", store)
         wait_until("the pick is as before", lambda: artwork_of(user, title) == before)
         was = self._containers.state("valkey")
