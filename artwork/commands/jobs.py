@@ -59,8 +59,7 @@ VariantOption = Annotated[
         "--variant",
         help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
         " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of the"
-        " rest."
-        f" Repeat it, up to {MAX_VARIANTS} times.",
+        f" rest. Repeat it, up to {MAX_VARIANTS} times.",
     ),
 ]
 SaltOption = Annotated[
