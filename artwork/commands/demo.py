@@ -9,10 +9,10 @@ from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, say
-from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.play import Plan, play
+from artwork.demo.workspace import ALL_TITLES, DEFAULT_TITLES
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config

@@ -1,13 +1,13 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
 import re
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, with_options
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
@@ -30,7 +30,7 @@ _next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
 
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
-    int, typer.Option(min=1, help="Blocks a shard: of 256 users when choosing, of 64 titles when learning.")
+    int, typer.Option(min=1, help="Blocks per shard: of 256 users when choosing, of 64 titles when learning.")
 ]
 PolicyOption = Annotated[
     str,
@@ -40,36 +40,60 @@ PolicyOption = Annotated[
     ),
 ]
 PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
-RetentionOption = Annotated[
-    float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
-]
-RewardOption = Annotated[
-    str,
-    typer.Option(
-        help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
-        " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
-    ),
-]
-ExploreShareOption = Annotated[
-    float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
-]
-VariantOption = Annotated[
-    list[str],
-    typer.Option(
-        "--variant",
-        help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
-        " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of the"
-        f" rest. Repeat it, up to {MAX_VARIANTS} times.",
-    ),
-]
-SaltOption = Annotated[
-    str, typer.Option(help="Draws anew which users get which variant, who else are the same in every generation.")
-]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
 _VARIANT = Variant()
 _SHARD_SIZE = 4
+
+
+@dataclass(frozen=True)
+class ChoosingOptions:
+    """How artworks are learned of and chosen."""
+
+    policy: PolicyOption = _VARIANT.policy
+    posterior: PosteriorOption = _VARIANT.posterior
+    retention: Annotated[
+        float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
+    ] = _DEFAULTS.retention
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
+            " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
+        ),
+    ] = _VARIANT.reward
+    explore_share: Annotated[
+        float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
+    ] = _DEFAULTS.explore_share
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
+            " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
+            f" the rest. Repeat it, up to {MAX_VARIANTS} times."
+        ),
+    ] = None
+    salt: Annotated[
+        str,
+        typer.Option(help="Draws anew which users get which variant, who else are the same in every generation."),
+    ] = _DEFAULTS.salt
+    seed: SeedOption = _DEFAULTS.seed
+
+    def config(self) -> Config:
+        """The same as the job takes it.
+
+        Raises:
+            InputError: a value is not as it should be.
+        """
+        usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
+        return Config(
+            tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
+            seed=self.seed,
+            retention=self.retention,
+            explore_share=self.explore_share,
+            salt=self.salt,
+        )
 
 
 def register(app: typer.Typer) -> None:
@@ -80,16 +104,11 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run_command)
 
 
+@with_options
 def train_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _VARIANT.policy,
-    posterior: PosteriorOption = _VARIANT.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _VARIANT.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    variant: VariantOption = [],  # noqa: B006 - typer copies it
-    salt: SaltOption = _DEFAULTS.salt,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
@@ -100,11 +119,9 @@ def train_command(
 
     Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    usual = Variant(policy=policy, posterior=posterior, reward=reward)
-    variants = tuple(parse_variant(text, usual) for text in variant) or (usual,)
-    config = Config(variants, seed=seed, retention=retention, explore_share=explore_share, salt=salt)
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
+    config = choosing.config()
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = train(Workspace(workspace), config, shards, progress, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
 
 
@@ -119,8 +136,8 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = precompute(Workspace(workspace), generation, shards, report, shard_size=shard_size)
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = precompute(Workspace(workspace), generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
 
@@ -138,21 +155,16 @@ def publish_command(
     """
     number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
-    with progress_bars() as report:
-        made = publish(Workspace(workspace), number, connect(url), url, report, forward_only=not allow_older)
+    with progress_bars() as progress:
+        made = publish(Workspace(workspace), number, connect(url), url, progress, forward_only=not allow_older)
     emit(made, render_published, as_json=as_json)
 
 
+@with_options
 def run_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _VARIANT.policy,
-    posterior: PosteriorOption = _VARIANT.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _VARIANT.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    variant: VariantOption = [],  # noqa: B006 - typer copies it
-    salt: SaltOption = _DEFAULTS.salt,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
@@ -162,15 +174,13 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    usual = Variant(policy=policy, posterior=posterior, reward=reward)
-    variants = tuple(parse_variant(text, usual) for text in variant) or (usual,)
-    config = Config(variants, seed=seed, retention=retention, explore_share=explore_share, salt=salt)
+    config = choosing.config()
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:
         read_tables(Workspace(workspace))  # refused here, no store is started for them
-        with progress_bars() as report, open_executor(executor) as shards:
-            made = run(Workspace(workspace), config, shards, store_url(workspace), report, shard_size=shard_size)
+        with progress_bars() as progress, open_executor(executor) as shards:
+            made = run(Workspace(workspace), config, shards, store_url(workspace), progress, shard_size=shard_size)
         emit(made, render_ran, as_json=as_json)
 
     if seconds is None:
@@ -214,8 +224,8 @@ def prepare(workspace: Path) -> None:
     there = Workspace(workspace)
     if not there.users.exists():
         write(there, synthetic.build(n_users=2000, n_titles=200, seed=0))
-    with progress_bars() as report, open_executor("serial") as shards:
-        run(there, _DEFAULTS, shards, store_url(workspace), report, shard_size=_SHARD_SIZE)
+    with progress_bars() as progress, open_executor("serial") as shards:
+        run(there, _DEFAULTS, shards, store_url(workspace), progress, shard_size=_SHARD_SIZE)
 
 
 def render_trained(made: Trained) -> str:
@@ -245,7 +255,7 @@ def render_published(made: Published) -> str:
 
 
 def render_ran(made: Ran) -> str:
-    """The three stages, a line each."""
+    """The three stages, one line each."""
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )

@@ -39,7 +39,7 @@ def users_of_first(config: Config, tables: Tables) -> Bool:
     return np.equal(places, 0)
 
 
-def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Evaluation:
+def judge_offline(workspace: Workspace, config: Config, progress: Progress) -> Evaluation:
     """What the log so far says of both policies: learned from its first half, judged by the second."""
     first = config.variants[0]
     request = Request(
@@ -50,7 +50,7 @@ def judge_offline(workspace: Workspace, config: Config, report: Progress) -> Eva
         floors=config.floors[0],
         settings=_settings(config),
     )
-    return compare(request, report).evaluation
+    return compare(request, progress).evaluation
 
 
 def judge_online(workspace: Workspace, config: Config, offline: Evaluation) -> SideBySide:

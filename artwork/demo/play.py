@@ -12,10 +12,10 @@ from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
-from artwork.demo.ground import Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
+from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.job import Ran
@@ -76,15 +76,15 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     """
     began = time.perf_counter()
     config, first = plan.config, plan.config.variants[0]
-    with progress_bars() as report:
-        report("making the workspace", 0, 1)
-        ground = prepare_ground(root, plan.users, plan.titles, config.seed)
+    with progress_bars() as progress:
+        progress("making the workspace", 0, 1)
+        place = prepare_workspace(root, plan.users, plan.titles, config.seed)
     try:
         if plan.new_artworks:
-            hold_back(ground.workspace, plan.new_artworks, config.seed)
-        loop = Loop.of(ground.workspace, config)
+            hold_back(place.workspace, plan.new_artworks, config.seed)
+        loop = Loop.of(place.workspace, config)
         own = users_of_first(config, loop.tables)
-        say(_intro(loop, ground, terms if ground.is_movielens else ""))
+        say(_intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
         offline = _judge_offline(loop) if len(config.variants) > 1 else None
@@ -93,22 +93,22 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
             live = _live_days(loop, url, address, plan, nights, say)
             lead = judge_policy(live, own, config.seed)
             say(summary(live, lead, first.policy))
-            both = None if offline is None else judge_online(ground.workspace, config, offline)
+            both = None if offline is None else judge_online(place.workspace, config, offline)
             if both is not None:
-                say(lines_of(both, ground.workspace, config, EXPLORE_DAYS))
+                say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
             seconds = round(time.perf_counter() - began, 1)
-            say(f"the run took {seconds:.0f} s, a night {median(night.seconds for night in nights):.1f} s;")
-            say(f"everything it made lies in {root}")
+            say(f"the run took {seconds:.0f} s, {median(night.seconds for night in nights):.1f} s per night")
+            say(f"everything it made is in {root}")
             if not once:
                 _stay_up(loop, address, say)
     finally:
-        bring_back(ground.workspace)
+        bring_back(place.workspace)
         stop_store(root)
     outcome = Outcome(
         policy=first.policy,
         posterior=first.posterior,
         workspace=str(root),
-        origin=_origin(ground),
+        origin=_origin(place),
         days=[_plain(result) for result in [*results, *live]],
         nights=[night.seconds for night in nights],
         difference=lead.difference,
@@ -138,18 +138,18 @@ def _live_days(
 
 
 def _night(loop: Loop, url: str) -> Ran:
-    with progress_bars() as report:
-        return loop.learn(url, report)
+    with progress_bars() as progress:
+        return loop.learn(url, progress)
 
 
 def _judge_offline(loop: Loop) -> Evaluation:
-    with progress_bars() as report:
-        return judge_offline(loop.workspace, loop.config, report)
+    with progress_bars() as progress:
+        return judge_offline(loop.workspace, loop.config, progress)
 
 
 def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
-    with progress_bars() as report:
-        result = play_day(day, report=report)
+    with progress_bars() as progress:
+        result = play_day(day, progress=progress)
     say(line(result))
     if len(result.rates) > 1:
         say(rates_line(result.rates))
@@ -158,16 +158,16 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
     return result
 
 
-def _intro(loop: Loop, ground: Ground, terms: str) -> str:
+def _intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
     by = ", which by ".join(variant.policy for variant in loop.config.variants)
     halves = f"A hash of the user says which half is shown artworks by {by}." if len(loop.config.variants) > 1 else ""
-    lines = filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms, halves))
+    lines = filter(None, (f"{size} in {place.workspace.root}", _origin(place), terms, halves))
     return "\n".join(lines) + f"\n\n{HEADER}"
 
 
-def _origin(ground: Ground) -> str:
-    if ground.is_movielens:
+def _origin(place: DemoWorkspace) -> str:
+    if place.is_movielens:
         return "Users, titles and ratings are MovieLens-100K's; artworks and responses are simulated."
     return "Users and titles are the workspace's own; responses are simulated."
 
