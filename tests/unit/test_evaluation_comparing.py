@@ -408,6 +408,7 @@ def test_explore_data_of_a_refused_policy_find_the_lead_as_often_as_planned() ->
     assert hits / 400 == pytest.approx(0.8, abs=0.07)
 
 
+@pytest.mark.simulations
 def test_days_count_what_the_log_tells_already() -> None:
     logging, rates = np.array([0.4, 0.3, 0.2, 0.1]), np.full(K, 0.05)
     log = log_of(4000, logging=(0.4, 0.3, 0.2, 0.1))
