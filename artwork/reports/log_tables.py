@@ -249,13 +249,18 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
 
 
 def _days(plan: Plan, unit: Unit) -> str:
-    if plan.days is None or plan.difference is None or plan.explore_share is None:
+    """Days, and of which rows: a comparison of the grown log judges by all of them, old and new, and so do these."""
+    if plan.difference is None or plan.explore_share is None:
         return "-"
     lead = f"for a lead of {unit.text(plan.difference)}"
     if plan.detectable is not None and plan.detectable <= plan.difference:
         return f"none {lead}: this log shows it"
-    alone = ", judged by the explore data alone" if plan.detectable is None else ""
-    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}{alone}"
+    share, alone = f"at {plan.explore_share:.1%}", ""
+    if plan.days_alone is not None:
+        alone = f"; {whole_days(plan.days_alone):,} if the rows of the explore users are judged alone, against the other new ones"
+    if plan.days is None:
+        return f"never {share} {lead} by all rows, old and new{alone}" if alone else "-"
+    return f"{whole_days(plan.days):,} {share} {lead} by all rows, old and new{alone}"
 
 
 def _detectable(lead: float | None, unit: Unit) -> str:
