@@ -184,6 +184,13 @@ def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     assert PRIVATE_WORDS.findall(plain_words(text)) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_pip_is_told_to_install_is_in_the_repository_or_somebody_elses(page: Path) -> None:
+    for words in re.findall(r"pip install ([^`#\n]+)", page.read_text(encoding="utf-8")):
+        assert "artwork-bandit" not in words  # no index has it
+        assert all((ROOT / path).exists() for path in re.findall(r"-r (\S+)", words))
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_of_the_service_stands_in_its_table_with_its_default(name: str) -> None:
     page = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
