@@ -103,8 +103,8 @@ def _path(error: TyperException) -> str:
 
 def _guarded(command: Any) -> Any:
     """The command with every option behind the door of its values; so are those of the commands below it."""
-    for each in getattr(command, "commands", {}).values():
-        _guarded(each)
+    for below in getattr(command, "commands", {}).values():
+        _guarded(below)
     for parameter in command.params:
         parameter.callback = parameter.callback or _checked
     return command
@@ -116,14 +116,14 @@ def _checked(_context: Any, parameter: Any, value: Any) -> Any:
     Raises:
         InputError: names the option.
     """
-    for each in value if isinstance(value, list | tuple) else (value,):
+    for item in value if isinstance(value, list | tuple) else (value,):
         name = _name(parameter)
-        if isinstance(each, float) and not isfinite(each):
-            raise InputError(f"{name}: the {str(parameter.name).replace('_', ' ')} is {each}, expected a finite number")
-        if isinstance(each, int) and abs(each) > _LARGEST:
-            raise InputError(f"{name} has {len(str(each))} digits, expected a number of at most 18")
-        if isinstance(each, str) and not _is_utf8(each):
-            raise InputError(f"{name} is {each!a}, expected UTF-8")
+        if isinstance(item, float) and not isfinite(item):
+            raise InputError(f"{name}: the {str(parameter.name).replace('_', ' ')} is {item}, expected a finite number")
+        if isinstance(item, int) and abs(item) > _LARGEST:
+            raise InputError(f"{name} has {len(str(item))} digits, expected a number of at most 18")
+        if isinstance(item, str) and not _is_utf8(item):
+            raise InputError(f"{name} is {item!a}, expected UTF-8")
     return value
 
 

@@ -58,17 +58,17 @@ Check = Callable[[], tuple[str, str]]
 """Gives what was found and what to do about it."""
 
 
-def examine(workspace: Path, report: Callable[[str, int, int], object]) -> Examined:
+def examine(workspace: Path, progress: Callable[[str, int, int], object]) -> Examined:
     """Run every check; one that fails itself is a finding like the others.
 
     Args:
         workspace: the folder whose store and disk are looked at.
-        report: told of each check, which importing all libraries makes worth it.
+        progress: told of each check, which importing all libraries makes worth it.
     """
     checks = checks_of(workspace)
     findings: list[Finding] = []
     for name, check in checks.items():
-        report("looking", len(findings), len(checks))
+        progress("looking", len(findings), len(checks))
         findings.append(examine_one(name, check))
     return Examined(not any(finding.remedy for finding in findings), tuple(findings))
 
@@ -104,7 +104,7 @@ def examine_one(name: str, check: Check) -> Finding:
 
 
 def render(examined: Examined) -> str:
-    """A line a check."""
+    """A line per check."""
     width = max(len(item.check) for item in examined.findings)
     return "\n".join(
         f"{'WRONG' if item.remedy else 'ok':<6}{item.check:<{width}}  {'; '.join(filter(None, (item.found, item.remedy)))}"

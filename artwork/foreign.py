@@ -10,17 +10,15 @@ _OURS = b"Contextual bandits whose propensities are exact"
 
 def foreign_bandit() -> str | None:
     """What to do about a foreign package called ``bandit``, on one line, or None where ``import bandit`` finds ours."""
-    found = PathFinder.find_spec("bandit", sys.path)
+    spec = PathFinder.find_spec("bandit", sys.path)
     # None: an editable installation, whose own finder comes after the path.
-    if found is None or found.origin is None or _is_ours(Path(found.origin)):
+    if spec is None or spec.origin is None or _is_ours(Path(spec.origin)):
         return None
     name = _distribution()
     if name is None:
-        return (
-            f"{found.origin} stands in the way of our package bandit; rename it, or take its folder out of PYTHONPATH"
-        )
+        return f"{spec.origin} stands in the way of our package bandit; rename it, or take its folder out of PYTHONPATH"
     return (
-        f"the distribution {name} has a package called bandit too ({found.origin}), as the linter of that name has;"
+        f"the distribution {name} has a package called bandit too ({spec.origin}), as the linter of that name has;"
         f" run `{sys.executable} -m pip uninstall {name}`, install artwork-bandit again, and keep {name} in an environment of"
         " its own"
     )

@@ -23,7 +23,7 @@ class Machine:
     @property
     def installed(self) -> str:
         """The libraries with their versions, as a list in a sentence."""
-        return ", ".join(f"{name} {found or 'not installed'}" for name, found in self.versions.items())
+        return ", ".join(f"{name} {number or 'not installed'}" for name, number in self.versions.items())
 
 
 def this_machine(libraries: list[str]) -> Machine:

@@ -23,13 +23,22 @@ class Spread:
     highest: float
 
     def inverse(self) -> Self:
-        """Of the time a unit takes, where this is of units a second, and the other way round."""
+        """Of the time a unit takes, where this is of units per second, and the other way round."""
         return type(self)(1 / self.median, 1 / self.highest, 1 / self.lowest)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
         """The spread of at least one value."""
         return cls(median(values), min(values), max(values))
+
+
+def digits(value: float) -> str:
+    """A figure with three digits, as text.
+
+    >>> digits(1234.5), digits(12.345), digits(-0.0012345)
+    ('1,234', '12.3', '-0.00123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Compared:
-    """Units a second of both sides, and how many times the second is outdone by the first, from run to run."""
+    """Units per second of both sides, and how many times the second is outdone by the first, from run to run."""
 
     ours: Spread
     theirs: Spread
@@ -69,7 +78,7 @@ def compare(ours: Side, theirs: Side, pace: Pace) -> Compared:
 
 
 def alone(side: Side, pace: Pace) -> Spread:
-    """Units a second of one side, after a call that does not count."""
+    """Units per second of one side, after a call that does not count."""
     calls = _calls(side, pace.seconds)
     return Spread.of([_rate(side, calls) for _ in range(pace.repeats)])
 

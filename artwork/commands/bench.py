@@ -1,7 +1,9 @@
 """``artwork bench``: how fast this machine does it, beside other libraries."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -39,14 +41,10 @@ def kernels_command(
     Example: artwork bench kernels --repeats 5 --json
     """
     setting = Setting(pace=Pace(repeats, seconds), rivals=find_rivals())
-    try:
-        with progress_bars() as progress:
-            report = run(setting, progress)
-    except WrongAnswerError as error:
-        errors.print(f"failed, nothing more is timed: {error}", markup=False)
-        raise typer.Exit(EXIT_FAILED_CHECK) from None
+    with _right_answers(), progress_bars() as progress:
+        report = run(setting, progress)
     emit(report, render, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
+    _exit(report.passed)
 
 
 def faults_command(
@@ -72,7 +70,7 @@ def faults_command(
     with progress_bars() as progress:
         report = run_faults(Plan(rate, seconds), faults, progress)
     emit(report, render_faults, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
+    _exit(report.passed)
 
 
 def serving_command(
@@ -95,16 +93,12 @@ def serving_command(
     from artwork.bench.serving.run import run as run_serving  # noqa: PLC0415
     from artwork.bench.serving.table import render as render_serving  # noqa: PLC0415
 
-    try:
-        with progress_bars() as progress:
-            report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
-    except WrongAnswerError as error:
-        errors.print(f"failed, nothing more is timed: {error}", markup=False)
-        raise typer.Exit(EXIT_FAILED_CHECK) from None
+    with _right_answers(), progress_bars() as progress:
+        report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
     write(report, html)
     emit(report, render_serving, as_json=as_json)
     errors.print(f"curves and tables: {html}", markup=False)
-    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
+    _exit(report.passed)
 
 
 def evaluation_command(
@@ -128,4 +122,18 @@ def evaluation_command(
     with progress_bars() as progress:
         report = run_evaluation(replicates, repeats, progress)
     emit(report, render_evaluation, as_json=as_json)
-    raise typer.Exit(0 if report.passed else EXIT_FAILED_CHECK)
+    _exit(report.passed)
+
+
+@contextmanager
+def _right_answers() -> Iterator[None]:
+    """End the command where a part gives wrong answers."""
+    try:
+        yield
+    except WrongAnswerError as error:
+        errors.print(f"failed, nothing more is timed: {error}", markup=False)
+        raise typer.Exit(EXIT_FAILED_CHECK) from None
+
+
+def _exit(passed: bool) -> NoReturn:
+    raise typer.Exit(0 if passed else EXIT_FAILED_CHECK)

@@ -1,6 +1,6 @@
 """``artwork compare``: policies against each other, on a log or in a world with known truth."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +20,17 @@ from artwork.commands.compare_options import (
     world_request,
 )
 from artwork.compare.world import WorldRequest, compare_world
-from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, with_options
+from artwork.console.options import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    SeedOption,
+    WorkspaceOption,
+    command_line,
+    with_options,
+)
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
 from bandit.errors import InputError
-from batch.offline.compare import Request, compare
+from batch.offline.compare import USUAL_SPLIT, Request, compare
 
 
 def register(app: typer.Typer) -> None:
@@ -65,11 +72,13 @@ def compare_command(
     check_page(report)
     settings = settings_of(judging, on_log, seed)
     if world is None:
-        _compare_log(log_request(log, judging, on_log, workspace, settings), report, as_json)
+        request = log_request(log, judging, on_log, workspace, settings)
+        _compare_log(request, log, judging, on_log, report, as_json)
     elif world == CHAPELLE_LI:
         _compare_delays(delays, seed, as_json)
     else:
-        _compare_world(world_request(world, judging, seasons, settings), report, as_json)
+        again = command_line(("artwork", "compare", "--world", world), (judging, seasons), "--seed", str(seed))
+        _compare_world(world_request(world, judging, seasons, settings), again, report, as_json)
 
 
 def _refuse_unused(context: typer.Context, world: str | None) -> None:
@@ -84,7 +93,9 @@ def _refuse_unused(context: typer.Context, world: str | None) -> None:
             raise InputError(f"{parameter.opts[0]} has no effect on a comparison by {what}; leave it out")
 
 
-def _compare_log(request: Request, path: Path, as_json: bool) -> None:
+def _compare_log(
+    request: Request, log: LogOptions, judging: JudgingOptions, on_log: LogJudgingOptions, path: Path, as_json: bool
+) -> None:
     # Imported here: the simulated worlds do without.
     from artwork.reports.log_page import write  # noqa: PLC0415
     from artwork.reports.log_text import render  # noqa: PLC0415
@@ -92,21 +103,25 @@ def _compare_log(request: Request, path: Path, as_json: bool) -> None:
     with progress_bars() as progress:
         made = compare(request, progress)
     emit(made, render, as_json=as_json)  # before the page, which may find the disk full
-    write(made, request, path)
+    if made.split_at is not None:  # the log is cut where it was cut, also when it has grown
+        judging, on_log = replace(judging, split=USUAL_SPLIT), replace(on_log, split_at=str(made.split_at))
+    more = () if request.workspace == DEFAULT_WORKSPACE else ("--workspace", str(request.workspace))
+    again = command_line(("artwork", "compare"), (log, judging, on_log), *more, "--seed", str(request.settings.seed))
+    write(made, again, path)
     errors.print(f"values, differences and pictures: {path}", markup=False)
     others = made.evaluation.results[1:]
     if others and not any(result.is_reliable for result in others):
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
-def _compare_world(request: WorldRequest, path: Path, as_json: bool) -> None:
+def _compare_world(request: WorldRequest, again: str, path: Path, as_json: bool) -> None:
     from artwork.reports.world_page import write  # noqa: PLC0415
     from artwork.reports.world_tables import render  # noqa: PLC0415
 
     with progress_bars() as progress:
         made = compare_world(request, progress)
     emit(made, render, as_json=as_json)
-    write(made, request, path)
+    write(made, again, path)
     errors.print(f"curves, estimators and every figure: {path}", markup=False)
 
 

@@ -1,10 +1,10 @@
 """The options of ``artwork compare`` by what they have an effect on, and what they ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 
@@ -217,16 +217,13 @@ def settings_of(judging: JudgingOptions, on_log: LogJudgingOptions, seed: int) -
     Raises:
         InputError: a value is not as it should be.
     """
-    return Settings(
-        estimators=tuple(filter(None, (word.strip() for word in judging.estimators.split(",")))),
-        level=judging.level,
-        resamples=judging.resamples,
-        seed=seed,
-        weight_bound=judging.weight_bound,
-        population=on_log.population,
-        reward_range=None if on_log.reward_range is None else _range(on_log.reward_range),
-        thresholds=_thresholds(judging.threshold or []),
-    )
+    parsed = {
+        "estimators": tuple(filter(None, (word.strip() for word in judging.estimators.split(",")))),
+        "seed": seed,
+        "reward_range": None if on_log.reward_range is None else _range(on_log.reward_range),
+        "thresholds": _thresholds(judging.threshold or []),
+    }
+    return Settings(**_named(Settings, judging, on_log) | parsed)
 
 
 def log_request(
@@ -237,29 +234,16 @@ def log_request(
     Raises:
         InputError: a value is not as it should be.
     """
-    return Request(
-        log=log.log,
-        workspace=workspace,
-        source=log.source,
-        columns=parse_columns(log.columns),
-        time_format=log.time_format,
-        missing=log.missing,
-        cache=default_cache(),
-        policies=judging.policies,
-        posterior=judging.posterior,
-        reward=log.reward,
-        reward_model=judging.reward_model,
-        split=judging.split,
-        floors=Floors(judging.floor, judging.new_floor),
-        replay_batch=on_log.replay_batch,
-        planned=on_log.planned,
-        difference=on_log.difference,
-        explore_share=on_log.explore_share,
-        impressions_a_day=on_log.impressions_a_day,
-        settings=settings,
-        until=_day("--until", log.until),
-        split_at=_day("--split-at", on_log.split_at),
-    )
+    parsed = {
+        "workspace": workspace,
+        "columns": parse_columns(log.columns),
+        "cache": default_cache(),
+        "floors": Floors(judging.floor, judging.new_floor),
+        "settings": settings,
+        "until": _day("--until", log.until),
+        "split_at": _day("--split-at", on_log.split_at),
+    }
+    return Request(**_named(Request, log, judging, on_log) | parsed)
 
 
 def world_request(world: str, judging: JudgingOptions, asked: SeasonOptions, settings: Settings) -> WorldRequest:
@@ -269,29 +253,20 @@ def world_request(world: str, judging: JudgingOptions, asked: SeasonOptions, set
         InputError: a value is not as it should be.
     """
     days, explore_days, cadence = asked.days, asked.explore_days, asked.cadence_hours
-    season = Season(
-        days=days,
-        explore_days=explore_days,
-        cadence_hours=cadence,
-        sticky_hours=asked.sticky_hours,
-        age_hours=usual_ages(days, cadence) if asked.age_hours is None else parse_hours("--age-hours", asked.age_hours),
-        arrival_day=usual_arrival(days, explore_days) if asked.arrival_day is None else asked.arrival_day,
-        arrival_share=asked.arrival_share,
-        floor=judging.floor,
-        new_floor=judging.new_floor,
-    )
-    return WorldRequest(
-        world=world,
-        policies=judging.policies,
-        posterior=judging.posterior,
-        seeds=asked.seeds,
-        users=asked.users,
-        titles=asked.titles,
-        season=season,
-        split=judging.split,
-        reward_model=judging.reward_model,
-        settings=settings,
-    )
+    parsed = {
+        "age_hours": usual_ages(days, cadence)
+        if asked.age_hours is None
+        else parse_hours("--age-hours", asked.age_hours),
+        "arrival_day": usual_arrival(days, explore_days) if asked.arrival_day is None else asked.arrival_day,
+    }
+    season = Season(**_named(Season, judging, asked) | parsed)
+    return WorldRequest(world=world, season=season, settings=settings, **_named(WorldRequest, judging, asked))
+
+
+def _named(kind: type[Request | Season | Settings | WorldRequest], *options: object) -> dict[str, Any]:
+    """The values of options that a class has a field of the same name for."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for group in options for name, value in vars(group).items() if name in names}
 
 
 def _day(flag: str, text: str | None) -> date | None:

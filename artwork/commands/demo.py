@@ -9,10 +9,10 @@ from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, say
-from artwork.demo.ground import ALL_TITLES, DEFAULT_TITLES
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.play import Plan, play
+from artwork.demo.workspace import ALL_TITLES, DEFAULT_TITLES
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config
@@ -38,9 +38,7 @@ def demo_command(
     policy: PolicyOption = "thompson",
     against: Annotated[
         str,
-        typer.Option(
-            help="Another policy, any of them, that is live for half of the users; ends with offline beside online."
-        ),
+        typer.Option(help="A second variant: another policy for half of the users; ends with offline beside online."),
     ] = "",
     posterior: PosteriorOption = "linear",
     new_artworks: Annotated[
@@ -64,7 +62,7 @@ def demo_command(
 
     Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed, other_policy=against)
+    config = Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"

@@ -20,8 +20,8 @@ def doctor_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Json
 
     Example: artwork doctor --workspace workspace
     """
-    with progress_bars() as report:
-        examined = examine(workspace, report)
+    with progress_bars() as progress:
+        examined = examine(workspace, progress)
     emit(examined, render, as_json=as_json)
     if not examined.fit:
         raise typer.Exit(EXIT_UNFIT)

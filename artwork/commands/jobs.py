@@ -1,16 +1,18 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
+import re
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, with_options
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
 from batch.choosing.precompute import Precomputed, precompute
-from batch.config import Config
+from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
@@ -23,9 +25,12 @@ from batch.workspace.generations import resolve
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
+_FIELDS = tuple(item.name for item in fields(Variant) if item.name != "name")
+_next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
+
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
-    int, typer.Option(min=1, help="Blocks a shard: of 256 users when choosing, of 64 titles when learning.")
+    int, typer.Option(min=1, help="Blocks per shard: of 256 users when choosing, of 64 titles when learning.")
 ]
 PolicyOption = Annotated[
     str,
@@ -35,33 +40,60 @@ PolicyOption = Annotated[
     ),
 ]
 PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
-RetentionOption = Annotated[
-    float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
-]
-RewardOption = Annotated[
-    str,
-    typer.Option(
-        help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
-        " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
-    ),
-]
-ExploreShareOption = Annotated[
-    float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
-]
-OtherPolicyOption = Annotated[
-    str,
-    typer.Option(help="Another policy beside it, for a share of the users, from the same posterior: live comparison."),
-]
-OtherShareOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
-    ),
-]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
+_VARIANT = Variant()
 _SHARD_SIZE = 4
+
+
+@dataclass(frozen=True)
+class ChoosingOptions:
+    """How artworks are learned of and chosen."""
+
+    policy: PolicyOption = _VARIANT.policy
+    posterior: PosteriorOption = _VARIANT.posterior
+    retention: Annotated[
+        float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
+    ] = _DEFAULTS.retention
+    reward: Annotated[
+        str,
+        typer.Option(
+            help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
+            " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
+        ),
+    ] = _VARIANT.reward
+    explore_share: Annotated[
+        float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
+    ] = _DEFAULTS.explore_share
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
+            " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
+            f" the rest. Repeat it, up to {MAX_VARIANTS} times."
+        ),
+    ] = None
+    salt: Annotated[
+        str,
+        typer.Option(help="Draws anew which users get which variant, who else are the same in every generation."),
+    ] = _DEFAULTS.salt
+    seed: SeedOption = _DEFAULTS.seed
+
+    def config(self) -> Config:
+        """The same as the job takes it.
+
+        Raises:
+            InputError: a value is not as it should be.
+        """
+        usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
+        return Config(
+            tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
+            seed=self.seed,
+            retention=self.retention,
+            explore_share=self.explore_share,
+            salt=self.salt,
+        )
 
 
 def register(app: typer.Typer) -> None:
@@ -72,16 +104,11 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run_command)
 
 
+@with_options
 def train_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
@@ -90,20 +117,11 @@ def train_command(
 
     Example: artwork train --posterior shared --retention 0.98 --explore-share 0.01
 
-    Example: artwork train --other-policy epsilon_greedy:epsilon=0.1 --other-share 0.2
+    Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = train(Workspace(workspace), config, shards, report, shard_size=shard_size)
+    config = choosing.config()
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = train(Workspace(workspace), config, shards, progress, shard_size=shard_size)
     emit(made, render_trained, as_json=as_json)
 
 
@@ -118,8 +136,8 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    with progress_bars() as report, open_executor(executor) as shards:
-        made = precompute(Workspace(workspace), generation, shards, report, shard_size=shard_size)
+    with progress_bars() as progress, open_executor(executor) as shards:
+        made = precompute(Workspace(workspace), generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
 
@@ -137,21 +155,16 @@ def publish_command(
     """
     number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
-    with progress_bars() as report:
-        made = publish(Workspace(workspace), number, connect(url), url, report, forward_only=not allow_older)
+    with progress_bars() as progress:
+        made = publish(Workspace(workspace), number, connect(url), url, progress, forward_only=not allow_older)
     emit(made, render_published, as_json=as_json)
 
 
+@with_options
 def run_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    policy: PolicyOption = _DEFAULTS.policy,
-    posterior: PosteriorOption = _DEFAULTS.posterior,
-    retention: RetentionOption = _DEFAULTS.retention,
-    reward: RewardOption = _DEFAULTS.reward,
-    explore_share: ExploreShareOption = _DEFAULTS.explore_share,
-    other_policy: OtherPolicyOption = _DEFAULTS.other_policy,
-    other_share: OtherShareOption = None,
-    seed: SeedOption = _DEFAULTS.seed,
+    choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
@@ -161,22 +174,13 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = Config(
-        policy=policy,
-        posterior=posterior,
-        seed=seed,
-        retention=retention,
-        reward=reward,
-        explore_share=explore_share,
-        other_policy=other_policy,
-        other_share=_share_of_other(other_policy, other_share),
-    )
+    config = choosing.config()
     seconds = None if every is None else parse_duration(every)
 
     def cycle() -> None:
         read_tables(Workspace(workspace))  # refused here, no store is started for them
-        with progress_bars() as report, open_executor(executor) as shards:
-            made = run(Workspace(workspace), config, shards, store_url(workspace), report, shard_size=shard_size)
+        with progress_bars() as progress, open_executor(executor) as shards:
+            made = run(Workspace(workspace), config, shards, store_url(workspace), progress, shard_size=shard_size)
         emit(made, render_ran, as_json=as_json)
 
     if seconds is None:
@@ -187,10 +191,32 @@ def run_command(
         )
 
 
-def _share_of_other(policy: str, share: float | None) -> float:
-    if share is not None and not policy:
-        raise InputError(f"--other-share is {share} and no --other-policy is named; name one, or leave the share out")
-    return _DEFAULTS.other_share if share is None else share
+def parse_variant(text: str, usual: Variant) -> Variant:
+    """A variant of the command line, ``[NAME=]policy=...,share=...``; what it leaves out is that of ``usual``.
+
+    Raises:
+        InputError: a field is not known or is given twice, or a value makes no sense.
+
+    >>> parse_variant("bold=policy=epsilon_greedy:epsilon=0.3,halving=500,share=0.2", Variant()).policy
+    'epsilon_greedy:epsilon=0.3,halving=500'
+    """
+    name, _, rest = text.partition("=")
+    own, settings = ("", text) if name in _FIELDS else (name, rest)
+    values: dict[str, Any] = {}
+    for part in _next_field(settings):
+        key, _, value = part.partition("=")
+        if key not in _FIELDS or key in values:
+            wrong = f"has {key} twice" if key in values else f"has {part!r}"
+            raise InputError(
+                f"--variant {text} {wrong}, expected [NAME=]field=value,..., each of {', '.join(_FIELDS)} once at most"
+            )
+        values[key] = value
+    try:
+        for key in values.keys() & {"floor", "new_floor", "share"}:
+            values[key] = float(values[key])
+        return replace(usual, name=own, **values)
+    except ValueError as error:
+        raise InputError(f"--variant {text}: {error}") from None
 
 
 def prepare(workspace: Path) -> None:
@@ -198,15 +224,15 @@ def prepare(workspace: Path) -> None:
     there = Workspace(workspace)
     if not there.users.exists():
         write(there, synthetic.build(n_users=2000, n_titles=200, seed=0))
-    with progress_bars() as report, open_executor("serial") as shards:
-        run(there, _DEFAULTS, shards, store_url(workspace), report, shard_size=_SHARD_SIZE)
+    with progress_bars() as progress, open_executor("serial") as shards:
+        run(there, _DEFAULTS, shards, store_url(workspace), progress, shard_size=_SHARD_SIZE)
 
 
 def render_trained(made: Trained) -> str:
     """What was learned from, and where it lies."""
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
     return (
-        f"generation {made.generation} trained for {_policies(made)} from {made.impressions:,} impressions"
+        f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
     )
 
@@ -214,7 +240,7 @@ def render_trained(made: Trained) -> str:
 def render_precomputed(made: Precomputed) -> str:
     """How much was chosen, and where it lies."""
     return (
-        f"generation {made.generation}: {made.picks:,} picks of {_policies(made)} for {made.users:,} users"
+        f"generation {made.generation}: {made.picks:,} picks of {' and '.join(made.variants)} for {made.users:,} users"
         f" x {made.titles:,} titles: {made.folder / 'picks'}"
     )
 
@@ -229,11 +255,7 @@ def render_published(made: Published) -> str:
 
 
 def render_ran(made: Ran) -> str:
-    """The three stages, a line each."""
+    """The three stages, one line each."""
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )
-
-
-def _policies(made: Trained | Precomputed) -> str:
-    return f"{made.policy} and {made.other_policy}" if made.other_policy else made.policy

@@ -33,7 +33,7 @@ def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on (ARTWORK_HOST, else 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one (ARTWORK_PORT, else 8000).")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that answer, one a core (ARTWORK_WORKERS, else 1).")
+        int | None, typer.Option(help="Processes that answer, one per core (ARTWORK_WORKERS, else 1).")
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,

@@ -87,8 +87,8 @@ def rebuild_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Jso
     from batch.workspace.workspace import Workspace  # noqa: PLC0415
 
     _note_other_store()
-    with progress_bars() as report:
-        rebuilt = rebuild_store(Workspace(workspace), report)
+    with progress_bars() as progress:
+        rebuilt = rebuild_store(Workspace(workspace), progress)
     emit(rebuilt, _render_rebuilt, as_json=as_json)
 
 

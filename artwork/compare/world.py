@@ -90,9 +90,9 @@ def compare_world(request: WorldRequest, progress: Progress) -> ComparedWorld:
     seeds = range(request.settings.seed, request.settings.seed + request.seeds)
     scenes = make_scenes(request.world, seeds, request.users, request.titles, progress)
     tasks = [
-        _task(request, scene, seed, each, contenders)
+        _task(request, scene, seed, contender, contenders)
         for seed, scene in zip(seeds, scenes, strict=True)
-        for each in contenders
+        for contender in contenders
     ]
     impressions = request.season.days * VISITS_A_USER * request.users * min(PAGE_TITLES, request.titles)
     work = impressions + _IMPRESSIONS_A_TITLE * request.season.refreshes * request.titles
@@ -133,12 +133,12 @@ def _check(request: WorldRequest) -> None:
 def _task(request: WorldRequest, scene: Scene, seed: int, contender: Contender, contenders: list[Contender]) -> Run:
     model = parse_reward_model(request.reward_model, scene.features)
     judging = Judging(replace(request.settings, seed=seed), request.split, model)
-    others = tuple(each for each in contenders if contender.meets(each))
+    others = tuple(other for other in contenders if contender.meets(other))
     return Run(scene, request.season, contender, seed, others, judging)
 
 
 def make_scenes(world: str, seeds: range, users: int, titles: int, progress: Progress) -> list[Scene]:
-    """A scene a seed; the users and titles of ``movielens`` are those rated most at every seed, its artworks are drawn anew.
+    """A scene per seed; the users and titles of ``movielens`` are those rated most at every seed, its artworks are drawn anew.
 
     Raises:
         InputError: there is no such world, or it has fewer users or titles.
@@ -167,6 +167,8 @@ def scene_of(dataset: DataSet) -> Scene:
 
 def covered_share(pooled: Sequence[Accuracy], estimator: str, kind: str) -> float | None:
     """How often an estimator's intervals of a kind cover the truth, over all logs; None where there are none."""
-    coverages = [each.coverage[kind] for each in pooled if each.estimator == estimator and kind in each.coverage]
+    coverages = [
+        accuracy.coverage[kind] for accuracy in pooled if accuracy.estimator == estimator and kind in accuracy.coverage
+    ]
     total = sum(coverage.intervals for coverage in coverages)
     return sum(coverage.intervals * coverage.covered for coverage in coverages) / total if total else None

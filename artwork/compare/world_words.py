@@ -12,15 +12,15 @@ def parse_learners(text: str) -> list[tuple[str, Policy]]:
     Raises:
         InputError: a word is not known, or stands for what does not learn from the log of a world.
     """
-    found = []
+    learners = []
     for wanted in parse_policies(text):
         if wanted.policy is None:
             raise InputError(
                 f"--policies names {wanted.word}, which has probabilities of its own; in a world expected policies that turn"
                 " scores into probabilities: words as for artwork run, or module:Class of a bandit.policies.Policy"
             )
-        found.append((wanted.word, wanted.policy))
-    return found
+        learners.append((wanted.word, wanted.policy))
+    return learners
 
 
 def parse_words(option: str, text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Options that several commands share, and how options that belong together are declared as one class."""
 
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -45,6 +46,19 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     vars(flagged)["__signature__"] = signature.replace(parameters=parameters)
     return flagged
+
+
+def command_line(words: Sequence[str], options: Sequence[Any], *more: str) -> str:
+    """A command as a shell takes it, with a flag for each value of its classes of options that is not the default."""
+    given = list(words)
+    for group in options:
+        for flag in _flags(type(group)):
+            value, name = getattr(group, flag.name), flag.annotation.__metadata__[0].default
+            if value != flag.default:
+                name = name if isinstance(name, str) else f"--{flag.name.replace('_', '-')}"  # as typer takes names
+                values = value if isinstance(value, list) else [value]
+                given += [name] if value is True else [word for item in values for word in (name, str(item))]
+    return shlex.join([*given, *more])
 
 
 def _flags(kind: Any) -> list[Parameter]:

@@ -47,7 +47,7 @@ def check_page(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(f"--report {path} is a folder, expected a file such as {path / 'page.html'}")
-    if above := [each for each in path.parents if each.exists() and not each.is_dir()]:
+    if above := [parent for parent in path.parents if parent.exists() and not parent.is_dir()]:
         raise InputError(f"--report {path} is below {above[0]}, which is a file; expected a path below folders")
 
 
@@ -75,9 +75,9 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
-        def report(what: str, done: int, total: int) -> None:
+        def progress(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done, total=total)
 
-        yield report
+        yield progress

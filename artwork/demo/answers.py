@@ -30,7 +30,7 @@ class Answers:
     """What was shown on every place of every page of a day, m places.
 
     ``arms``, ``propensities`` and ``generations`` are (m,), as are ``policies`` and ``sources``. ``latencies`` holds microseconds
-    a page look-up took at the client.
+    per page look-up at the client.
     """
 
     arms: I64
@@ -73,8 +73,8 @@ class ServiceClient:
                 raise SurroundingsError(f"the service did not take up generation {generation} within {seconds:g} s")
             time.sleep(0.05)
 
-    def ask(self, visits: Visits, report: Progress) -> Answers:
-        """Look every page up, one request a page.
+    def ask(self, visits: Visits, progress: Progress) -> Answers:
+        """Look every page up, one request per page.
 
         Raises:
             SurroundingsError: a request fails, or is answered with an error.
@@ -88,7 +88,7 @@ class ServiceClient:
             latencies.record_value((time.perf_counter_ns() - began) // 1000)
             picks.extend(page["picks"])
             if place % 100 == 0:
-                report("asking the service", place, len(visits.users))
+                progress("asking the service", place, len(visits.users))
         return Answers(
             np.array([self._arms[str(p["title_id"]), str(p["artwork_id"])] for p in picks], dtype=np.int64),
             np.array([p["propensity"] for p in picks], dtype=np.float64),

@@ -68,7 +68,7 @@ def respond(
 def impressions_of(
     day: int, tables: Tables, catalogue: Catalogue, visits: Visits, answers: Answers, responses: Responses
 ) -> pl.DataFrame:
-    """The day's log: one row a place of a page, with the context that the choice was made from."""
+    """The day's log: one row per place of a page, with the context that the choice was made from."""
     users, titles = visits.flat_users, visits.flat_titles
     count = len(users)
     sizes = np.diff(catalogue.starts)

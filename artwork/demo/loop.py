@@ -69,20 +69,21 @@ class Loop:
         whole = Loop.of(self.workspace, self.config)
         return replace(whole, new=newcomers(whole.catalogue, self.catalogue))
 
-    def explore(self, day: int, report: Progress) -> DayResult:
+    def explore(self, day: int, progress: Progress) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
-        config = replace(self.config, policy="uniform", other_policy="")
-        made = train(self.workspace, config, self.executor, report, shard_size=_SHARD_SIZE)
-        precompute(self.workspace, made.generation, self.executor, report, shard_size=_SHARD_SIZE)
+        uniform = replace(self.config.variants[0], name="", policy="uniform", share=None)
+        config = replace(self.config, variants=(uniform,))
+        made = train(self.workspace, config, self.executor, progress, shard_size=_SHARD_SIZE)
+        precompute(self.workspace, made.generation, self.executor, progress, shard_size=_SHARD_SIZE)
         return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))
 
-    def learn(self, url: str, report: Progress) -> Ran:
+    def learn(self, url: str, progress: Progress) -> Ran:
         """A night: a generation from all impressions so far, published."""
-        return run(self.workspace, self.config, self.executor, url, report, shard_size=_SHARD_SIZE)
+        return run(self.workspace, self.config, self.executor, url, progress, shard_size=_SHARD_SIZE)
 
-    def live(self, day: int, client: ServiceClient, report: Progress) -> DayResult:
+    def live(self, day: int, client: ServiceClient, progress: Progress) -> DayResult:
         """A day of visits that ask the running service for every artwork."""
-        return self._day(day, lambda visits: client.ask(visits, report))
+        return self._day(day, lambda visits: client.ask(visits, progress))
 
     def client(self, address: str) -> ServiceClient:
         """A client of the service at an address."""

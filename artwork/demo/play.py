@@ -10,12 +10,12 @@ from statistics import median
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
-from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
+from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
-from artwork.demo.ground import Ground, prepare_ground
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
+from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.job import Ran
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutcomeOfTwo(Outcome):
-    """The same where two policies were live, the verdict being about the first one and its users; and both side by side."""
+    """The same where two variants were live, the verdict being about the users of the first; and both side by side."""
 
     against: SideBySide
 
@@ -75,40 +75,40 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         SurroundingsError: store, service or network failed.
     """
     began = time.perf_counter()
-    config = plan.config
-    with progress_bars() as report:
-        report("making the workspace", 0, 1)
-        ground = prepare_ground(root, plan.users, plan.titles, config.seed)
+    config, first = plan.config, plan.config.variants[0]
+    with progress_bars() as progress:
+        progress("making the workspace", 0, 1)
+        place = prepare_workspace(root, plan.users, plan.titles, config.seed)
     try:
         if plan.new_artworks:
-            hold_back(ground.workspace, plan.new_artworks, config.seed)
-        loop = Loop.of(ground.workspace, config)
-        own = own_side(config, loop.tables)
-        say(_intro(loop, ground, terms if ground.is_movielens else ""))
+            hold_back(place.workspace, plan.new_artworks, config.seed)
+        loop = Loop.of(place.workspace, config)
+        own = users_of_first(config, loop.tables)
+        say(_intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
-        offline = _judge_offline(loop) if config.other_policy else None
+        offline = _judge_offline(loop) if len(config.variants) > 1 else None
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
             lead = judge_policy(live, own, config.seed)
-            say(summary(live, lead, config.policy))
-            both = None if offline is None else judge_online(ground.workspace, config, offline)
+            say(summary(live, lead, first.policy))
+            both = None if offline is None else judge_online(place.workspace, config, offline)
             if both is not None:
-                say(lines_of(both, ground.workspace, config, EXPLORE_DAYS))
+                say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
             seconds = round(time.perf_counter() - began, 1)
             say(f"the run took {seconds:.0f} s, {median(night.seconds for night in nights):.1f} s per night")
             say(f"everything it made is in {root}")
             if not once:
                 _stay_up(loop, address, say)
     finally:
-        bring_back(ground.workspace)
+        bring_back(place.workspace)
         stop_store(root)
     outcome = Outcome(
-        policy=config.policy,
-        posterior=config.posterior,
+        policy=first.policy,
+        posterior=first.posterior,
         workspace=str(root),
-        origin=_origin(ground),
+        origin=_origin(place),
         days=[_plain(result) for result in [*results, *live]],
         nights=[night.seconds for night in nights],
         difference=lead.difference,
@@ -138,18 +138,18 @@ def _live_days(
 
 
 def _night(loop: Loop, url: str) -> Ran:
-    with progress_bars() as report:
-        return loop.learn(url, report)
+    with progress_bars() as progress:
+        return loop.learn(url, progress)
 
 
 def _judge_offline(loop: Loop) -> Evaluation:
-    with progress_bars() as report:
-        return judge_offline(loop.workspace, loop.config, report)
+    with progress_bars() as progress:
+        return judge_offline(loop.workspace, loop.config, progress)
 
 
 def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
-    with progress_bars() as report:
-        result = play_day(day, report=report)
+    with progress_bars() as progress:
+        result = play_day(day, progress=progress)
     say(line(result))
     if len(result.rates) > 1:
         say(rates_line(result.rates))
@@ -158,16 +158,16 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
     return result
 
 
-def _intro(loop: Loop, ground: Ground, terms: str) -> str:
+def _intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
-    policy, other = loop.config.policy, loop.config.other_policy
-    sides = f"A hash of the user says which half is shown artworks by {policy}, which by {other}." if other else ""
-    lines = filter(None, (f"{size} in {ground.workspace.root}", _origin(ground), terms, sides))
+    by = ", which by ".join(variant.policy for variant in loop.config.variants)
+    halves = f"A hash of the user says which half is shown artworks by {by}." if len(loop.config.variants) > 1 else ""
+    lines = filter(None, (f"{size} in {place.workspace.root}", _origin(place), terms, halves))
     return "\n".join(lines) + f"\n\n{HEADER}"
 
 
-def _origin(ground: Ground) -> str:
-    if ground.is_movielens:
+def _origin(place: DemoWorkspace) -> str:
+    if place.is_movielens:
         return "Users, titles and ratings are MovieLens-100K's; artworks and responses are simulated."
     return "Users and titles are the workspace's own; responses are simulated."
 

@@ -1,4 +1,4 @@
-"""The demo's table, a line a day as it ends, so that it reads the same on a terminal and in a file."""
+"""The demo's table, a line per day as it ends, so that it reads the same on a terminal and in a file."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

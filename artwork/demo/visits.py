@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.arrays import I64
+from bandit.simulation.seasons.visits import VISITS_A_USER, draw_titles
 from bandit.simulation.world import World
 from bandit.snapshot import SIMULATION, hash_base
-
-PAGE_TITLES = 40
-VISITS_A_USER = 4
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,7 @@ def day_random(seed: int, day: int) -> np.random.Generator:
 
 
 def draw_visits(world: World, random: np.random.Generator) -> Visits:
-    """Every user comes about ``VISITS_A_USER`` times; a page holds up to ``PAGE_TITLES`` titles, appealing ones more often."""
-    n_users, n_titles = len(world.tastes), len(world.title_appeal)
+    """Every user comes about ``VISITS_A_USER`` times, to a page of titles each."""
+    n_users = len(world.tastes)
     users = random.integers(n_users, size=VISITS_A_USER * n_users)
-    # The p largest of appeal plus Gumbel noise are p draws without replacement, weighted by exp(appeal).
-    keys = 0.5 * world.title_appeal + random.gumbel(size=(len(users), n_titles))
-    titles = np.argsort(-keys, axis=1, kind="stable")[:, : min(PAGE_TITLES, n_titles)]
-    return Visits(users, titles)
+    return Visits(users, draw_titles(world.title_appeal, len(users), random))

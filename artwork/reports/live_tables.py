@@ -1,9 +1,9 @@
-"""Policies that were live side by side, beside what the log said of them, as a table of texts and sentences."""
+"""Variants that were live side by side, beside what the log said of them, as a table of texts and sentences."""
 
 from collections.abc import Sequence
 
 from artwork.console.tables import Sheet
-from artwork.reports.log_tables import REFUSED, percent
+from artwork.reports.log_tables import REFUSED, SHARES
 from bandit.evaluation import Estimate
 from bandit.evaluation.live import LEAST_USERS, LiveRate
 from bandit.evaluation.results import USERS
@@ -20,7 +20,7 @@ from batch.offline.side_by_side import REFUSED as NOT_JUDGED
 
 
 def online_sheet(pairs: Sequence[SideBySide]) -> Sheet:
-    """Both policies and their difference, offline and online; there is at least one pair."""
+    """Both variants and their difference, offline and online; there is at least one pair."""
     interval = f"{pairs[0].online.level:.0%} interval"
     columns = ("live side by side", "offline", interval, "online", interval, "users", "impressions")
     return Sheet(columns, [row for pair in pairs for row in _rows(pair)])
@@ -55,23 +55,35 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     online, offline = pair.online, pair.offline
     difference = ("-", "-")
     if offline is not None:
-        found = offline.difference
-        difference = _signed(found.value), _signed_ends(found.lower, found.upper)
-        if found.value is None:
+        judged = offline.difference
+        difference = SHARES.signed(judged.value), SHARES.signed_span(judged.lower, judged.upper)
+        if judged.value is None:
             difference = REFUSED, "-"
     return [
         _row(online.policy, None if offline is None else offline.policy),
         _row(online.against, None if offline is None else offline.against),
-        ("difference", *difference, _signed(online.difference), _signed_ends(online.lower, online.upper), "", ""),
+        (
+            "difference",
+            *difference,
+            SHARES.signed(online.difference),
+            SHARES.signed_span(online.lower, online.upper),
+            "",
+            "",
+        ),
     ]
 
 
 def _row(online: LiveRate, offline: Estimate | None) -> tuple[str, ...]:
     value, interval = "-", "-"
     if offline is not None:
-        value = REFUSED if offline.value is None else percent(offline.value)
-        interval = _ends(offline.lower, offline.upper)
-    shown = percent(online.rate), _ends(online.lower, online.upper), f"{online.users:,}", f"{online.impressions:,}"
+        value = REFUSED if offline.value is None else SHARES.text(offline.value)
+        interval = SHARES.span(offline.lower, offline.upper)
+    shown = (
+        SHARES.text(online.rate),
+        SHARES.span(online.lower, online.upper),
+        f"{online.users:,}",
+        f"{online.impressions:,}",
+    )
     return (online.policy, value, interval, *shown)
 
 
@@ -93,7 +105,7 @@ def _online(pair: SideBySide) -> str:
 def _cautions(pair: SideBySide) -> list[str]:
     online, offline = pair.online, pair.offline
     few = min(online.policy.users, online.against.users) < LEAST_USERS
-    told = [f"online: a side has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
+    told = [f"online: a variant has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
     if offline is None:
         return told
     told += [f"offline: {offline.caution}"] if offline.caution else []
@@ -105,7 +117,7 @@ def _cautions(pair: SideBySide) -> list[str]:
 def _reach(pair: SideBySide) -> list[str]:
     """How small a difference offline and online can tell."""
     kinds = (("offline", pair.offline_detectable), ("online", pair.online_detectable))
-    told = [f"{percent(value)} {name}" for name, value in kinds if value is not None]
+    told = [f"{SHARES.text(value)} {name}" for name, value in kinds if value is not None]
     return [f"smallest difference that is told four times in five: {', '.join(told)}"] if told else []
 
 
@@ -128,15 +140,3 @@ def _offline_difference(pair: SideBySide) -> float | None:
 
 def _reason(offline: OfflinePair | None) -> str:
     return "" if offline is None else offline.difference.verdict
-
-
-def _ends(lower: float | None, upper: float | None) -> str:
-    return "-" if lower is None or upper is None else f"{percent(lower)} to {percent(upper)}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.3f}%"
-
-
-def _signed_ends(lower: float | None, upper: float | None) -> str:
-    return "-" if lower is None or upper is None else f"{_signed(lower)} to {_signed(upper)}"

@@ -25,10 +25,10 @@ from artwork.reports.log_tables import (
     values_sheet,
     verdict_line,
 )
-from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
 from bandit.evaluation import Difference, Evaluation
-from bandit.evaluation.results import ALL_ESTIMATORS, Curve, PolicyResult, Settings
-from batch.offline.compare import Compared, Request
+from bandit.evaluation.results import Curve, PolicyResult
+from batch.offline.compare import Compared
 from batch.offline.online import OnlinePair
 from batch.offline.side_by_side import SideBySide
 
@@ -52,12 +52,12 @@ If the logging policy kept learning, its decisions depend on each other from one
 """.strip().split("\n\n")
 
 
-def write(made: Compared, request: Request, path: Path) -> None:
-    """Write the page."""
-    write_page(path, rendered(made, request))
+def write(made: Compared, again: str, path: Path) -> None:
+    """Write the page; ``again`` is the command that makes the same."""
+    write_page(path, rendered(made, again))
 
 
-def rendered(made: Compared, request: Request) -> str:
+def rendered(made: Compared, again: str) -> str:
     """The whole page."""
     evaluation = made.evaluation
     refusals = refusal_lines(evaluation)
@@ -74,7 +74,7 @@ def rendered(made: Compared, request: Request) -> str:
         (
             "What was run",
             listing([*head_lines(made), *tuned_lines(evaluation)])
-            + f"<p>To repeat it: <code>{escape(repeat(made, request))}</code></p>",
+            + f"<p>To repeat it: <code>{escape(again)}</code></p>",
         ),
     ]
     parts = [
@@ -85,61 +85,31 @@ def rendered(made: Compared, request: Request) -> str:
     return page("artwork compare", parts)
 
 
-def repeat(made: Compared, request: Request) -> str:
-    """The command that compares the same, and cuts the log where it was cut also when it has grown."""
-    usual = Request()
-    low_high = request.settings.reward_range
-    words = ["artwork", "compare", "--log", request.log]
-    flags: dict[str, tuple[object, object]] = {
-        "--workspace": (request.workspace, usual.workspace),
-        "--until": (request.until, usual.until),
-        "--from": (request.source, usual.source),
-        "--policies": (request.policies, None),
-        "--posterior": (request.posterior, usual.posterior),
-        "--reward": (request.reward, usual.reward),
-        "--reward-model": (request.reward_model, usual.reward_model),
-        "--split": (request.split if made.split_at is None else usual.split, usual.split),
-        "--split-at": (made.split_at, None),
-        "--floor": (request.floors.floor, usual.floors.floor),
-        "--new-floor": (request.floors.new_floor, usual.floors.new_floor),
-        "--replay": (request.replay_batch, usual.replay_batch),
-        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
-        "--level": (request.settings.level, Settings().level),
-        "--resamples": (request.settings.resamples, Settings().resamples),
-        "--weight-bound": (request.settings.weight_bound, usual.settings.weight_bound),
-        "--population": (request.settings.population, usual.settings.population),
-        "--reward-range": (None if low_high is None else f"{low_high[0]:g},{low_high[1]:g}", None),
-        "--difference": (request.difference, usual.difference),
-        "--explore-share": (request.explore_share, usual.explore_share),
-        "--impressions-a-day": (request.impressions_a_day, usual.impressions_a_day),
-        "--seed": (request.settings.seed, None),
-        "--columns": (request.columns.text, ""),
-        "--time-format": (request.time_format, None),
-        "--missing": (request.missing, usual.missing),
-    }
-    plan = ["--plan"] if request.planned else []
-    return command_line(words, flags, request.settings.thresholds, *plan)
-
-
 def _table(sheet: Sheet) -> str:
     return table(sheet.columns, sheet.rows, _TEXTS, missed={REFUSED}) if sheet.rows else ""
 
 
 def _forest(evaluation: Evaluation) -> str:
-    """Values with intervals, a colour an estimator; refused policies have a line of their own without a point."""
+    """Values with intervals, a colour per estimator; refused policies have a line of their own without a point."""
     figure, unit = go.Figure(), unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
     for place, word in enumerate(words):
-        found = [(result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates]
-        kept = [(policy, each) for policy, each in found if each.value is not None and each.lower is not None]
+        estimates = [
+            (result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates
+        ]
+        kept = [
+            (policy, estimate)
+            for policy, estimate in estimates
+            if estimate.value is not None and estimate.lower is not None
+        ]
         figure.add_scatter(
-            x=[unit.factor * (each.value or 0) for _, each in kept],
+            x=[unit.factor * (estimate.value or 0) for _, estimate in kept],
             y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [unit.factor * ((each.upper or 0) - (each.value or 0)) for _, each in kept],
-                "arrayminus": [unit.factor * ((each.value or 0) - (each.lower or 0)) for _, each in kept],
+                "array": [unit.factor * ((estimate.upper or 0) - (estimate.value or 0)) for _, estimate in kept],
+                "arrayminus": [unit.factor * ((estimate.value or 0) - (estimate.lower or 0)) for _, estimate in kept],
                 "thickness": 1.5,
                 "width": 3,
             },
@@ -163,18 +133,18 @@ def _spread_out(evaluation: Evaluation, policy: str, place: int, count: int) -> 
 def _leads(evaluation: Evaluation) -> str:
     """Leads over the logging policy with their adjusted intervals."""
     first = evaluation.results[0].policy
-    leads = [each for each in evaluation.differences if each.against == first and each.value is not None]
+    leads = [lead for lead in evaluation.differences if lead.against == first and lead.value is not None]
     if not leads:
         return ""
     figure, unit = go.Figure(), unit_of(evaluation)
     figure.add_scatter(
-        x=[unit.factor * (each.value or 0) for each in leads],
-        y=[each.policy for each in leads],
+        x=[unit.factor * (lead.value or 0) for lead in leads],
+        y=[lead.policy for lead in leads],
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [unit.factor * ((each.adjusted_upper or 0) - (each.value or 0)) for each in leads],
-            "arrayminus": [unit.factor * ((each.value or 0) - (each.adjusted_lower or 0)) for each in leads],
+            "array": [unit.factor * ((lead.adjusted_upper or 0) - (lead.value or 0)) for lead in leads],
+            "arrayminus": [unit.factor * ((lead.value or 0) - (lead.adjusted_lower or 0)) for lead in leads],
         },
         mode="markers",
         marker={"size": 9, "color": colour_of(1)},
@@ -260,14 +230,14 @@ def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: 
 def _replay(made: Compared) -> str:
     """The value so far of each policy that learned by replay."""
     figure, unit = go.Figure(), unit_of(made.evaluation)
-    for place, each in enumerate(made.replayed, start=1):
+    for place, replayed in enumerate(made.replayed, start=1):
         kept, total, x, y = 0, 0.0, [], []
-        for count, value in zip(each.kept_by_batch, each.value_by_batch, strict=True):
+        for count, value in zip(replayed.kept_by_batch, replayed.value_by_batch, strict=True):
             kept, total = kept + count, total + count * (value or 0.0)
             if kept:
                 x.append(kept)
                 y.append(unit.factor * total / kept)
-        figure.add_scatter(x=x, y=y, mode="lines+markers", name=each.policy, line={"color": colour_of(place)})
+        figure.add_scatter(x=x, y=y, mode="lines+markers", name=replayed.policy, line={"color": colour_of(place)})
     figure.update_xaxes(title="impressions kept: shown to the policy that learns")
     figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
     return chart(figure)

@@ -42,8 +42,12 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
     """Each policy minus each before it; of refused ones only the lead over the first."""
     columns = ("policy", "minus", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
-    shown = [each for each in evaluation.differences if each.value is not None or each.against == first]
-    return Sheet(columns, [_difference(each, unit_of(evaluation)) for each in shown])
+    shown = [
+        difference
+        for difference in evaluation.differences
+        if difference.value is not None or difference.against == first
+    ]
+    return Sheet(columns, [_difference(difference, unit_of(evaluation)) for difference in shown])
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
@@ -56,7 +60,7 @@ def others_sheet(evaluation: Evaluation) -> Sheet:
             other.quantity,
             other.kind,
             unit.text(other.value),
-            f"{unit.text(other.lower)} to {unit.text(other.upper)}",
+            unit.span(other.lower, other.upper),
             _bound(other),
         )
         for result in evaluation.results
@@ -87,12 +91,12 @@ def plans_sheet(made: Compared) -> Sheet:
     cautious = {result.policy for result in made.evaluation.results if result.is_reliable and result.caution}
     rows = [
         (
-            each.policy,
-            _detectable(each.detectable, unit) + (f", {CAUTION}" if each.policy in cautious else ""),
-            f"{each.detectable_share:.0%}" if each.detectable and each.detectable_share is not None else "-",
-            _days(each, unit),
+            plan.policy,
+            _detectable(plan.detectable, unit) + (f", {CAUTION}" if plan.policy in cautious else ""),
+            f"{plan.detectable_share:.0%}" if plan.detectable and plan.detectable_share is not None else "-",
+            _days(plan, unit),
         )
-        for each in made.plans
+        for plan in made.plans
     ]
     return Sheet(columns, rows)
 
@@ -103,13 +107,13 @@ def replay_sheet(made: Compared) -> Sheet:
     columns = ("policy that learns", "kept of the log", "updates", "value", f"{made.evaluation.level:.0%} interval")
     rows = [
         (
-            each.policy,
-            f"{each.kept:,} of {each.offered:,}",
-            f"{len(each.kept_by_batch):,}",
-            unit.text(each.value),
-            "-" if each.lower is None else f"{unit.text(each.lower)} to {unit.text(each.upper)}",
+            replayed.policy,
+            f"{replayed.kept:,} of {replayed.offered:,}",
+            f"{len(replayed.kept_by_batch):,}",
+            unit.text(replayed.value),
+            unit.span(replayed.lower, replayed.upper),
         )
-        for each in made.replayed
+        for replayed in made.replayed
     ]
     return Sheet(columns, rows)
 
@@ -157,19 +161,21 @@ def tuned_lines(evaluation: Evaluation) -> list[str]:
 def refusal_lines(evaluation: Evaluation) -> list[str]:
     """Why policies are refused, and why intervals of others are not to be believed."""
     refused = [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
-    cautions = [f"{each.policy}: {each.caution}" for each in evaluation.results if each.is_reliable and each.caution]
+    cautions = [
+        f"{result.policy}: {result.caution}" for result in evaluation.results if result.is_reliable and result.caution
+    ]
     return [*refused, *cautions]
 
 
 def verdict_line(evaluation: Evaluation) -> str:
     """The ranking as far as the log tells it, in one sentence."""
-    leads = [each for each in evaluation.differences if each.against == evaluation.results[0].policy]
+    leads = [lead for lead in evaluation.differences if lead.against == evaluation.results[0].policy]
     refused = [result.policy for result in evaluation.results if not result.is_reliable]
     cautious = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
-    told = [each for each in leads if each.policy not in {*refused, *cautious}]
-    better = [each.policy for each in told if each.adjusted_lower is not None and each.adjusted_lower > 0]
-    worse = [each.policy for each in told if each.adjusted_upper is not None and each.adjusted_upper < 0]
-    open_ = [each.policy for each in told if each.policy not in {*better, *worse}]
+    told = [lead for lead in leads if lead.policy not in {*refused, *cautious}]
+    better = [lead.policy for lead in told if lead.adjusted_lower is not None and lead.adjusted_lower > 0]
+    worse = [lead.policy for lead in told if lead.adjusted_upper is not None and lead.adjusted_upper < 0]
+    open_ = [lead.policy for lead in told if lead.policy not in {*better, *worse}]
     parts = (
         (better, "would have done better than what was logged"),
         (worse, "would have done worse"),
@@ -195,6 +201,14 @@ class Unit(NamedTuple):
         """A difference."""
         return "-" if value is None else f"{self._number(value, '+')}{self.sign}"
 
+    def span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of values."""
+        return "-" if lower is None or upper is None else f"{self.text(lower)} to {self.text(upper)}"
+
+    def signed_span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of differences."""
+        return "-" if lower is None or upper is None else f"{self.signed(lower)} to {self.signed(upper)}"
+
     def _number(self, value: float, sign: str) -> str:
         return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
 
@@ -208,11 +222,6 @@ def unit_of(evaluation: Evaluation) -> Unit:
     return SHARES if evaluation.are_shares else PLAIN
 
 
-def percent(value: float | None) -> str:
-    """A reward an impression, in percent."""
-    return "-" if value is None else f"{100 * value:.3f}%"
-
-
 def _value(estimate: Estimate | None, unit: Unit) -> str:
     if estimate is None:
         return "-"
@@ -220,23 +229,21 @@ def _value(estimate: Estimate | None, unit: Unit) -> str:
 
 
 def _interval(estimate: Estimate | None, unit: Unit) -> str:
-    if estimate is None or estimate.lower is None:
-        return "-"
-    return f"{unit.text(estimate.lower)} to {unit.text(estimate.upper)}"
+    return "-" if estimate is None else unit.span(estimate.lower, estimate.upper)
 
 
 def _overlap(result: PolicyResult) -> tuple[str, ...]:
-    found = result.overlap
-    assert found is not None  # noqa: S101 - the caller looked
+    overlap = result.overlap
+    assert overlap is not None  # noqa: S101 - the caller looked
     return (
         result.policy,
-        f"{found.decisions:,}",
-        f"{found.effective_sample_size:,.0f}",
-        f"{found.max_weight:,.1f}",
-        f"{found.largest_share:.1%}",
-        f"{found.unsupported:.1%}",
-        f"{found.mean_weight:.3f} ± {found.mean_weight_error:.3f}",
-        f"{found.effective_rewards:,.0f}",
+        f"{overlap.decisions:,}",
+        f"{overlap.effective_sample_size:,.0f}",
+        f"{overlap.max_weight:,.1f}",
+        f"{overlap.largest_share:.1%}",
+        f"{overlap.unsupported:.1%}",
+        f"{overlap.mean_weight:.3f} ± {overlap.mean_weight_error:.3f}",
+        f"{overlap.effective_rewards:,.0f}",
         _verdict(result),
     )
 
@@ -257,17 +264,17 @@ def _detectable(lead: float | None, unit: Unit) -> str:
     return unit.text(lead) if lead else "none: it chose as the log did"
 
 
-def _difference(each: Difference, unit: Unit) -> tuple[str, ...]:
-    if each.value is None:
-        return (each.policy, each.against, REFUSED, "-", "-", "")
-    lower, upper = each.adjusted_lower or 0.0, each.adjusted_upper or 0.0
-    told = CAUTION if each.caution else _beyond(lower, upper)
+def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
+    if difference.value is None:
+        return (difference.policy, difference.against, REFUSED, "-", "-", "")
+    lower, upper = difference.adjusted_lower or 0.0, difference.adjusted_upper or 0.0
+    told = CAUTION if difference.caution else _beyond(lower, upper)
     return (
-        each.policy,
-        each.against,
-        unit.signed(each.value),
-        f"{unit.signed(each.lower or 0)} to {unit.signed(each.upper or 0)}",
-        f"{unit.signed(lower)} to {unit.signed(upper)}",
+        difference.policy,
+        difference.against,
+        unit.signed(difference.value),
+        unit.signed_span(difference.lower, difference.upper),
+        unit.signed_span(lower, upper),
         told,
     )
 

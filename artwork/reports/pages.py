@@ -1,7 +1,6 @@
 """Reports as one HTML file that needs no network: plotly's script is inside."""
 
-import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,6 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from bandit.errors import SurroundingsError
-from bandit.evaluation.overlap import Thresholds
 
 _COLOURS: Final = (
     "#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e", "#c2185b", "#9e9d24",
@@ -83,18 +81,6 @@ def listing(lines: Sequence[str]) -> str:
 def colour_of(place: int) -> str:
     """The colour of a line or bar by its place; they begin again after ten."""
     return _COLOURS[place % len(_COLOURS)]
-
-
-def command_line(
-    words: Sequence[str], flags: Mapping[str, tuple[object, object]], thresholds: Thresholds, *more: str
-) -> str:
-    """A command as a shell takes it, with each flag whose value is there and not the default: (value, default)."""
-    given = [
-        word for flag, (value, usual) in flags.items() if value not in (None, usual) for word in (flag, str(value))
-    ]
-    usual = vars(Thresholds())
-    changed = [f"{name}={value}" for name, value in vars(thresholds).items() if value != usual[name]]
-    return shlex.join((*words, *given, *(word for threshold in changed for word in ("--threshold", threshold)), *more))
 
 
 def _row(row: Sequence[str], left: set[int], is_missed: bool) -> str:

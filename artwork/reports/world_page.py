@@ -7,10 +7,9 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from artwork.compare.world import ComparedWorld, WorldRequest, covered_share
-from artwork.compare.world_words import usual_ages, usual_arrival
+from artwork.compare.world import ComparedWorld, covered_share
 from artwork.console.tables import Sheet
-from artwork.reports.pages import chart, colour_of, command_line, listing, page, table, verdict, write_page
+from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
 from artwork.reports.world_tables import (
     BESIDE,
     KINDS,
@@ -24,7 +23,6 @@ from artwork.reports.world_tables import (
     verdict_line,
     widths_sheet,
 )
-from bandit.evaluation.results import ALL_ESTIMATORS, Settings
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season import HOURS_A_DAY, Season
 
@@ -38,12 +36,12 @@ _NOT_TO_TRUST: Final = (
 )
 
 
-def write(made: ComparedWorld, request: WorldRequest, path: Path) -> None:
-    """Write the page."""
-    write_page(path, rendered(made, request))
+def write(made: ComparedWorld, again: str, path: Path) -> None:
+    """Write the page; ``again`` is the command that makes the same."""
+    write_page(path, rendered(made, again))
 
 
-def rendered(made: ComparedWorld, request: WorldRequest) -> str:
+def rendered(made: ComparedWorld, again: str) -> str:
     """The whole page."""
     sections = [
         ("Regret", f"<p>{escape(LEGEND)}.</p>" + _regrets(made) + _closed(made) + _table(standings_sheet(made))),
@@ -53,7 +51,7 @@ def rendered(made: ComparedWorld, request: WorldRequest) -> str:
         ),
         ("Estimators beside the truth", _estimators(made)),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
-        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(repeat(request))}</code></p>"),
+        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(again)}</code></p>"),
     ]
     parts = [
         f"<h1>Policies, compared in the world {escape(made.world)}</h1>",
@@ -63,53 +61,19 @@ def rendered(made: ComparedWorld, request: WorldRequest) -> str:
     return page("artwork compare", parts)
 
 
-def repeat(request: WorldRequest) -> str:
-    """The command that simulates the same."""
-    usual = WorldRequest(request.world, request.policies)
-    season = request.season
-    flags: dict[str, tuple[object, object]] = {
-        "--policies": (request.policies, None),
-        "--posterior": (request.posterior, usual.posterior),
-        "--seeds": (request.seeds, usual.seeds),
-        "--users": (request.users, usual.users),
-        "--titles": (request.titles, usual.titles),
-        "--days": (season.days, Season().days),
-        "--explore-days": (season.explore_days, Season().explore_days),
-        "--cadence-hours": (season.cadence_hours, Season().cadence_hours),
-        "--sticky-hours": (season.sticky_hours, Season().sticky_hours),
-        "--age-hours": (_hours(season.age_hours), _hours(usual_ages(season.days, season.cadence_hours))),
-        "--arrival-day": (season.arrival_day, usual_arrival(season.days, season.explore_days)),
-        "--arrival-share": (season.arrival_share, Season().arrival_share),
-        "--floor": (season.floor, Season().floor),
-        "--new-floor": (season.new_floor, Season().new_floor),
-        "--split": (request.split, usual.split),
-        "--reward-model": (request.reward_model, usual.reward_model),
-        "--estimators": (",".join(request.settings.estimators), ",".join(ALL_ESTIMATORS)),
-        "--level": (request.settings.level, Settings().level),
-        "--resamples": (request.settings.resamples, Settings().resamples),
-        "--seed": (request.settings.seed, None),
-    }
-    words = ["artwork", "compare", "--world", request.world]
-    return command_line(words, flags, request.settings.thresholds)
-
-
-def _hours(hours: Sequence[int]) -> str:
-    return ",".join(str(each) for each in hours)
-
-
 def _table(sheet: Sheet) -> str:
     return table(sheet.columns, sheet.rows, _TEXTS)
 
 
 def _days(hours: Sequence[float]) -> list[float]:
-    return [each / HOURS_A_DAY for each in hours]
+    return [hour / HOURS_A_DAY for hour in hours]
 
 
 def _regrets(made: ComparedWorld) -> str:
     """Regret of an average user, with a band of two standard errors."""
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
-        colour, curve = colour_of(place), each.curve
+    for place, standing in enumerate(made.standings):
+        colour, curve = colour_of(place), standing.curve
         x, y, error = [0.0, *_days(curve.hours)], [0.0, *curve.regret], [0.0, *curve.error]
         upper = [m + 2 * e for m, e in zip(y, error, strict=True)]
         lower = [m - 2 * e for m, e in zip(y, error, strict=True)]
@@ -122,9 +86,11 @@ def _regrets(made: ComparedWorld) -> str:
             line={"width": 0},
             hoverinfo="skip",
             showlegend=False,
-            legendgroup=each.name,
+            legendgroup=standing.name,
         )
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name, legendgroup=each.name)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": colour}, name=standing.name, legendgroup=standing.name
+        )
     _mark_arrival(figure, made.season)
     figure.update_xaxes(title="live days")
     figure.update_yaxes(title="takes missed by an average user, ± 2 standard errors", rangemode="tozero")
@@ -134,10 +100,10 @@ def _regrets(made: ComparedWorld) -> str:
 def _closed(made: ComparedWorld) -> str:
     """How far towards the true best each period came."""
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
+    for place, standing in enumerate(made.standings):
         colour = colour_of(place)
-        x, y = _days(each.curve.hours), [100 * share for share in each.curve.closed]
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=each.name)
+        x, y = _days(standing.curve.hours), [100 * share for share in standing.curve.closed]
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=standing.name)
     _mark_arrival(figure, made.season)
     figure.update_xaxes(title="live days")
     figure.update_yaxes(title="percent of the way from uniform to the true best")
@@ -152,14 +118,14 @@ def _mark_arrival(figure: go.Figure, season: Season) -> None:
 
 def _ages(made: ComparedWorld) -> str:
     figure = go.Figure()
-    for place, each in enumerate(made.standings):
+    for place, standing in enumerate(made.standings):
         figure.add_scatter(
-            x=[age.hours for age in each.ages],
-            y=[100 * age.lost.mean for age in each.ages],
-            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in each.ages], "thickness": 1},
+            x=[age.hours for age in standing.ages],
+            y=[100 * age.lost.mean for age in standing.ages],
+            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in standing.ages], "thickness": 1},
             mode="lines+markers",
             line={"color": colour_of(place)},
-            name=each.name,
+            name=standing.name,
         )
     figure.update_xaxes(title="hours since fresh picks could have been served")
     figure.update_yaxes(title="percentage points of the take rate lost, ± 2 standard errors")
@@ -169,7 +135,7 @@ def _ages(made: ComparedWorld) -> str:
 def _estimators(made: ComparedWorld) -> str:
     if not made.accuracies:
         return ""
-    pooled = [each for each in made.accuracies if each.target is None]
+    pooled = [accuracy for accuracy in made.accuracies if accuracy.target is None]
     return (
         f"<p>{escape(BESIDE)}.</p>"
         + _errors(pooled)
@@ -183,11 +149,13 @@ def _estimators(made: ComparedWorld) -> str:
 def _errors(pooled: Sequence[Accuracy]) -> str:
     """Root mean square errors of estimates that stand, by logging policy."""
     figure = go.Figure()
-    for place, estimator in enumerate(dict.fromkeys(each.estimator for each in pooled)):
-        own = [each for each in pooled if each.estimator == estimator and each.root_mean_square is not None]
+    for place, estimator in enumerate(dict.fromkeys(accuracy.estimator for accuracy in pooled)):
+        own = [
+            accuracy for accuracy in pooled if accuracy.estimator == estimator and accuracy.root_mean_square is not None
+        ]
         figure.add_bar(
-            x=[each.logging for each in own],
-            y=[100 * (each.root_mean_square or 0.0) for each in own],
+            x=[accuracy.logging for accuracy in own],
+            y=[100 * (accuracy.root_mean_square or 0.0) for accuracy in own],
             name=estimator,
             marker_color=colour_of(place),
         )
@@ -202,7 +170,7 @@ def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
     figure = go.Figure()
     for place, kind in enumerate(KINDS):
         words = [
-            each for each in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, each, kind) is not None
+            word for word in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, word, kind) is not None
         ]
         if words:
             y = [100 * (covered_share(pooled, word, kind) or 0.0) for word in words]

@@ -2,6 +2,7 @@
 
 from artwork.compare.world import MOVIELENS, ComparedWorld
 from artwork.console.tables import Sheet, printed
+from artwork.reports.log_tables import SHARES
 from bandit.simulation.seasons.estimator_table import Accuracy
 from bandit.simulation.seasons.season_table import Aged, Mean, Standing
 from bandit.simulation.seasons.truths import HALL
@@ -10,7 +11,7 @@ KINDS = (HALL, "normal", "batches", "bernstein", "sequence")
 """Of intervals, in the order in which they are shown."""
 
 LEGEND = (
-    "regret a user: takes that an average user missed on the live days, beside the best artwork each time;"
+    "regret per user: takes that an average user missed on the live days, beside the best artwork each time;"
     " ± is one standard error over seeds"
 )
 OLD = "what picks lose that are served so many hours after fresh ones could be, in percentage points of the take rate"
@@ -33,10 +34,10 @@ def render(made: ComparedWorld) -> str:
 def standings_sheet(made: ComparedWorld) -> Sheet:
     """Regret, takes, clickbait and new best artworks."""
     columns = (
-        "policy", "posterior", "regret a user", "behind the least", "take rate", "gap closed", "clickbait",
+        "policy", "posterior", "regret per user", "behind the least", "take rate", "gap closed", "clickbait",
         "new found after", "never",
     )  # fmt: skip
-    return Sheet(columns, [_standing(each) for each in made.standings])
+    return Sheet(columns, [_standing(standing) for standing in made.standings])
 
 
 def ages_sheet(made: ComparedWorld) -> Sheet:
@@ -44,18 +45,19 @@ def ages_sheet(made: ComparedWorld) -> Sheet:
     ages = [hours for hours in made.season.age_hours if hours]
     columns = ("policy", "posterior", *(f"picks {hours} h old lose" for hours in ages))
     rows = [
-        (each.policy, each.posterior or "-", *(_aged(age) for age in each.ages if age.hours)) for each in made.standings
+        (standing.policy, standing.posterior or "-", *(_aged(age) for age in standing.ages if age.hours))
+        for standing in made.standings
     ]
     return Sheet(columns, rows if ages else [])
 
 
 def accuracy_sheet(made: ComparedWorld) -> Sheet:
     """Estimators by logging policy, over all who were judged by its logs."""
-    pooled = [each for each in made.accuracies if each.target is None]
-    before = [None, *(each.logging for each in pooled)]
+    pooled = [accuracy for accuracy in made.accuracies if accuracy.target is None]
+    before = [None, *(accuracy.logging for accuracy in pooled)]
     rows = [
-        ("" if each.logging == last else each.logging, *_accuracy(each), *_covered(each))
-        for each, last in zip(pooled, before, strict=False)
+        ("" if accuracy.logging == last else accuracy.logging, *_accuracy(accuracy), *_covered(accuracy))
+        for accuracy, last in zip(pooled, before, strict=False)
     ]
     return Sheet(("logs of", *_ACCURACY, *KINDS), rows)
 
@@ -64,9 +66,9 @@ def targets_sheet(made: ComparedWorld) -> Sheet:
     """Estimators by logging and judged policy."""
     columns = ("logs of", "judged", "truth", *_ACCURACY, *KINDS)
     rows = [
-        (each.logging, each.target, percent(each.truth), *_accuracy(each), *_covered(each))
-        for each in made.accuracies
-        if each.target is not None
+        (accuracy.logging, accuracy.target, SHARES.text(accuracy.truth), *_accuracy(accuracy), *_covered(accuracy))
+        for accuracy in made.accuracies
+        if accuracy.target is not None
     ]
     return Sheet(columns, rows)
 
@@ -74,9 +76,14 @@ def targets_sheet(made: ComparedWorld) -> Sheet:
 def widths_sheet(made: ComparedWorld) -> Sheet:
     """Mean widths of intervals by logging policy and estimator, and how often they were not to be believed."""
     rows = [
-        (each.logging, each.estimator, *(points(_width(each, kind)) for kind in KINDS), f"{each.cautioned:.0%}")
-        for each in made.accuracies
-        if each.target is None
+        (
+            accuracy.logging,
+            accuracy.estimator,
+            *(points(_width(accuracy, kind)) for kind in KINDS),
+            f"{accuracy.cautioned:.0%}",
+        )
+        for accuracy in made.accuracies
+        if accuracy.target is None
     ]
     return Sheet(("logs of", "estimator", *KINDS, "caution"), rows)
 
@@ -108,19 +115,14 @@ def head_lines(made: ComparedWorld) -> list[str]:
 
 def verdict_line(made: ComparedWorld) -> str:
     """Who has the least regret, and of whom that is more than chance."""
-    best = min(made.standings, key=lambda each: each.regret.mean)
-    others = [each for each in made.standings if each is not best]
-    worse = [each.name for each in others if _is_beyond(each.behind)]
-    near = [each.name for each in others if not _is_beyond(each.behind)]
+    best = min(made.standings, key=lambda standing: standing.regret.mean)
+    others = [standing for standing in made.standings if standing is not best]
+    worse = [standing.name for standing in others if _is_beyond(standing.behind)]
+    near = [standing.name for standing in others if not _is_beyond(standing.behind)]
     sentence = f"{best.name} has the least regret: an average user misses {signed(best.regret, '{:.1f}')} takes on the live days"
     if near:
         sentence += f"; {', '.join(near)} cannot be told from it by {made.seeds} seeds"
     return sentence + (f"; behind it: {', '.join(worse)}" if worse else "")
-
-
-def percent(value: float | None) -> str:
-    """A rate an impression, in percent."""
-    return "-" if value is None else f"{100 * value:.3f}%"
 
 
 def signed(value: Mean, form: str, scale: float = 1.0) -> str:
@@ -133,17 +135,17 @@ def _is_beyond(difference: Mean) -> bool:
     return difference.error is not None and difference.mean > _BEYOND * difference.error
 
 
-def _standing(each: Standing) -> tuple[str, ...]:
+def _standing(standing: Standing) -> tuple[str, ...]:
     return (
-        each.policy,
-        each.posterior or "-",
-        signed(each.regret, "{:.2f}"),
-        signed(each.behind, "{:+.2f}"),
-        percent(each.take_rate.mean),
-        signed(each.closed, "{:.1f}%", 100),
-        f"{each.clickbait.mean:.1%}",
-        "-" if each.found_hours is None else f"{each.found_hours:.0f} h",
-        "-" if each.never is None else f"{each.never:.0%} of {each.arrived}",
+        standing.policy,
+        standing.posterior or "-",
+        signed(standing.regret, "{:.2f}"),
+        signed(standing.behind, "{:+.2f}"),
+        SHARES.text(standing.take_rate.mean),
+        signed(standing.closed, "{:.1f}%", 100),
+        f"{standing.clickbait.mean:.1%}",
+        "-" if standing.found_hours is None else f"{standing.found_hours:.0f} h",
+        "-" if standing.never is None else f"{standing.never:.0%} of {standing.arrived}",
     )
 
 
@@ -152,13 +154,13 @@ def _aged(age: Aged) -> str:
     return f"{signed(age.lost, '{:.4f}', 100)} points{share}"
 
 
-def _accuracy(each: Accuracy) -> tuple[str, ...]:
+def _accuracy(accuracy: Accuracy) -> tuple[str, ...]:
     return (
-        each.estimator,
-        "-" if each.bias is None else signed(each.bias, "{:+.3f}", 100),
-        points(each.root_mean_square),
-        f"{each.refused:.0%}",
-        points(each.refused_root_mean_square),
+        accuracy.estimator,
+        "-" if accuracy.bias is None else signed(accuracy.bias, "{:+.3f}", 100),
+        points(accuracy.root_mean_square),
+        f"{accuracy.refused:.0%}",
+        points(accuracy.refused_root_mean_square),
     )
 
 
@@ -167,11 +169,11 @@ def points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.3f}"
 
 
-def _covered(each: Accuracy) -> tuple[str, ...]:
-    found = [each.coverage.get(kind) for kind in KINDS]
-    return tuple("-" if coverage is None else f"{coverage.covered:.0%}" for coverage in found)
+def _covered(accuracy: Accuracy) -> tuple[str, ...]:
+    coverages = [accuracy.coverage.get(kind) for kind in KINDS]
+    return tuple("-" if coverage is None else f"{coverage.covered:.0%}" for coverage in coverages)
 
 
-def _width(each: Accuracy, kind: str) -> float | None:
-    found = each.coverage.get(kind)
-    return None if found is None else found.width
+def _width(accuracy: Accuracy, kind: str) -> float | None:
+    coverage = accuracy.coverage.get(kind)
+    return None if coverage is None else coverage.width

@@ -122,7 +122,7 @@ def test_the_page_works_offline_and_says_how_to_repeat_it(here: Path) -> None:
     outside_scripts = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"<script[^>]+src=", page)
     assert not re.search(r"http|<link|@import", outside_scripts)
-    assert "artwork compare --log uniform.parquet --policies uniform,thompson --resamples 100 --seed 3 --plan" in page
+    assert "artwork compare --log uniform.parquet --policies uniform,thompson --resamples 100 --plan --seed 3" in page
     for title in (
         "Values",
         "Differences",
@@ -512,7 +512,7 @@ def live(workspace: Workspace) -> Workspace:
     """Two explore days, then two on which one policy is live beside another."""
     shorten(workspace)
     log_days(workspace, 2, 3000)
-    generation = make_generation(workspace, "thompson", other_policy="popularity", other_share=0.4)
+    generation = make_generation(workspace, "thompson", "popularity", share=0.4)
     for number in (2, 3):
         log_live_day(workspace, FIRST_DAY + timedelta(days=number), generation, 1500)
     return workspace

@@ -9,10 +9,10 @@ import pytest
 from learned_workspace import silent
 
 from artwork.demo.answers import Answers, read_picks
-from artwork.demo.ground import prepare_ground
 from artwork.demo.loop import Loop
 from artwork.demo.newcomers import bring_back, hold_back, judge_newcomers, world_of
 from artwork.demo.visits import Visits
+from artwork.demo.workspace import prepare_workspace
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.config import Config
@@ -141,5 +141,5 @@ def test_a_demo_that_was_killed_leaves_the_next_one_whole_tables(workspace: Work
 
     before = workspace.artworks.read_bytes()
     hold_back(workspace, SHARE, seed=3)
-    ground = prepare_ground(tmp_path, None, None, seed=3)
+    ground = prepare_workspace(tmp_path, None, None, seed=3)
     assert ground.workspace.artworks.read_bytes() == before

@@ -62,14 +62,14 @@ class Outcome:
     @property
     def shortcomings(self) -> list[str]:
         """What was promised and not kept; empty if nothing."""
-        found = {
+        short_of = {
             f"{self.refused} answers of 5xx": self.refused,
             f"{self.unanswered} requests without an answer": self.unanswered,
             f"{self.wrong} answers for another user": self.wrong,
             f"p99 {self.p99_ms:.2f} ms, expected under {P99_LIMIT_MS:g}": self.p99_ms >= P99_LIMIT_MS,
             "picks did not come back": self.recovered_seconds is None,
         }
-        return [text for text, is_short in found.items() if is_short]
+        return [text for text, is_short in short_of.items() if is_short]
 
 
 def outcome(fault: str, about: str, asked: Asked, window: Window) -> Outcome:

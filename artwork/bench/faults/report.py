@@ -36,7 +36,7 @@ class FaultsReport:
 
 
 def render(report: FaultsReport) -> str:
-    """The machine, a line a fault, what the faults are, and what fell short."""
+    """The machine, a line per fault, what the faults are, and what fell short."""
     sheet = Sheet(("fault", *_COLUMNS), [(outcome.fault, *_cells(outcome)) for outcome in report.outcomes])
     return "\n".join((_head(report), printed(sheet), *_legend(report), *_verdict(report)))
 
@@ -50,17 +50,17 @@ def _head(report: FaultsReport) -> str:
     )
 
 
-def _cells(found: Outcome) -> list[str]:
-    counts = (found.requests, found.personalized, found.popularity, found.refused, found.unanswered)
-    times = (found.p50_ms, found.p99_ms, found.p999_ms, found.worst_ms)
-    again = "never" if found.recovered_seconds is None else f"after {found.recovered_seconds:.2f} s"
+def _cells(outcome: Outcome) -> list[str]:
+    counts = (outcome.requests, outcome.personalized, outcome.popularity, outcome.refused, outcome.unanswered)
+    times = (outcome.p50_ms, outcome.p99_ms, outcome.p999_ms, outcome.worst_ms)
+    again = "never" if outcome.recovered_seconds is None else f"after {outcome.recovered_seconds:.2f} s"
     return [*(f"{value:,}" for value in counts), *(f"{value:.2f}" for value in times), again]
 
 
 def _legend(report: FaultsReport) -> list[str]:
-    return [f"  {found.fault}: {found.about}" for found in report.outcomes]
+    return [f"  {outcome.fault}: {outcome.about}" for outcome in report.outcomes]
 
 
 def _verdict(report: FaultsReport) -> list[str]:
-    short = [f"failed: {found.fault}: {text}" for found in report.outcomes for text in found.shortcomings]
+    short = [f"failed: {outcome.fault}: {text}" for outcome in report.outcomes for text in outcome.shortcomings]
     return short or [f"nothing was lost, and p99 stayed under {P99_LIMIT_MS:g} ms, whatever was broken"]

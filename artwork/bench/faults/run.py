@@ -65,14 +65,14 @@ def run(plan: Plan, faults: Sequence[Fault], progress: Progress) -> FaultsReport
         # A short folder: the path of a socket has 108 bytes at most.
         with TemporaryDirectory(prefix="faults-") as folder:
             measured.append(_measure(fault, plan, Path(folder)))
-    outcomes = [found.outcome for found in measured]
+    outcomes = [result.outcome for result in measured]
     return FaultsReport(
         machine=this_machine(list(LIBRARIES)),
         rate=plan.rate,
         seconds=plan.seconds,
-        driver_lag_ms=max(found.lag_ms for found in measured),
+        driver_lag_ms=max(result.lag_ms for result in measured),
         outcomes=outcomes,
-        passed=not any(found.shortcomings for found in outcomes),
+        passed=not any(result.shortcomings for result in outcomes),
     )
 
 
@@ -140,11 +140,11 @@ def ask(load: Load) -> Answered:
         SurroundingsError: the client cannot run here, or nothing answers.
     """
     try:
-        found = drive(load)
+        driven = drive(load)
     except RunError as error:
         raise SurroundingsError(str(error)) from error
-    asked = Asked(found.intended_seconds, found.latencies_ms, found.status_each, found.mark_each, found.wrong)
-    return Answered(asked, found.began, found.lag_p99_ms)
+    asked = Asked(driven.intended_seconds, driven.latencies_ms, driven.status_each, driven.mark_each, driven.wrong)
+    return Answered(asked, driven.began, driven.lag_p99_ms)
 
 
 def _request(fixture: StoreFixture, user: int, title: int) -> bytes:

@@ -36,7 +36,7 @@ def check_moments(scores: Moments, log: Log, contexts: F64) -> None:
 
 
 def check_sums(evidence: LinearEvidence, log: Log) -> None:
-    """All sums of the evidence against one matrix product or plain sum an arm.
+    """All sums of the evidence against one matrix product or plain sum per arm.
 
     Raises:
         WrongAnswerError: they differ by more than 1e-6 of the larger.
@@ -202,6 +202,6 @@ def check_joint(posterior: SharedPosterior, log: Log) -> None:
 
 
 def _joint_design(contexts: F64, arms: I64, z: F64) -> F64:
-    """X ⊗ z_a and one column an arm for its intercept."""
+    """X ⊗ z_a and one column per arm for its intercept."""
     crossed = (contexts[:, :, None] * z[arms][:, None, :]).reshape(len(arms), -1)
     return np.concatenate([crossed, np.eye(len(z))[arms]], axis=1)

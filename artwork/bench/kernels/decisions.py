@@ -24,7 +24,7 @@ _CHECKED = 16  # contexts whose choices are compared with a rival's
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Decisions a second where the arms' deviations differ by each ratio.
+    """Decisions per second where the arms' deviations differ by each ratio.
 
     Ours are moments, win probabilities, hashes, floors, weights and draws. Each side gets all contexts in one call. A
     rival's beliefs and choices are compared with ours first. Once more for arms that lie apart, where most cannot win.

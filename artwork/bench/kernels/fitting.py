@@ -18,7 +18,7 @@ _TITLE, _DRAWS = 8, 256  # arms scored together; joint draws
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Impressions a second through a logistic fit, seconds of a shared fit, and scores a second from its joint draws.
+    """Impressions per second through a logistic fit, seconds of a shared fit, and scores per second from its joint draws.
 
     Raises:
         WrongAnswerError: the logistic fit is not at a mode, or the shared one is not that of the dense normal equations.
@@ -45,8 +45,8 @@ def _shared(setting: Setting) -> Iterator[Row]:
     evidence = _evidence(log)
     about = f"{size.catalogue:,} arms of {size.artwork_features} features, d = {size.catalogue_features}"
     solving = Side(partial(_fit, evidence, size.artwork_features), 1)
-    found = Measured(PART, "shared, all arms", "s a fit", solving, about).alone(setting.pace)
-    yield replace(found, ours=found.ours.inverse())
+    fit = Measured(PART, "shared, all arms", "s per fit", solving, about).alone(setting.pace)
+    yield replace(fit, ours=fit.ours.inverse())
     scorer = _fit(evidence, size.artwork_features).scorer(np.arange(_TITLE))
     scoring = Side(partial(scorer.scores, log.contexts[:BLOCK]), BLOCK * _TITLE)
     about = f"blocks of {BLOCK} users, {_TITLE} arms, {_DRAWS} draws"

@@ -17,10 +17,10 @@ from bandit.posterior.linear import LinearScorer
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Impressions a second into a fresh posterior, arms in order of arrival; and into sums alone, as 32-bit floats.
+    """Impressions per second into a fresh posterior, arms in order of arrival; and into sums alone, as 32-bit floats.
 
     Raises:
-        WrongAnswerError: the sums differ from one matrix product an arm.
+        WrongAnswerError: the sums differ from one matrix product per arm.
     """
     log = make_log(setting.size)
     narrow = replace(log, contexts=log.contexts.astype(np.float32))

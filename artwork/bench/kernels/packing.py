@@ -14,7 +14,7 @@ _USER, _GENERATION, _IDENTITY = "u1", 17, "0" * 32
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Rows a second, of 100 titles and of the 1,682 of MovieLens.
+    """Rows per second, of 100 titles and of the 1,682 of MovieLens.
 
     Raises:
         WrongAnswerError: a pick is not read as it was written.

@@ -20,7 +20,7 @@ _SIDE = 768  # of the square matrices: three of 4.5 MiB in double precision, lar
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Scores a second, and the whitening product's operations a second beside the core's rate.
+    """Scores per second, and the whitening product's operations per second beside the core's rate.
 
     Raises:
         WrongAnswerError: the moments differ from the normal equations'.

@@ -36,8 +36,10 @@ class Measured:
 
     def beside(self, name: str, theirs: Side, pace: Pace) -> Row:
         """A row with another side, timed in turn with ours."""
-        found = compare(self.ours, theirs, pace)
-        return Row(self.part, self.case, self.unit, found.ours, name, found.theirs, found.ratio, about=self.about)
+        compared = compare(self.ours, theirs, pace)
+        return Row(
+            self.part, self.case, self.unit, compared.ours, name, compared.theirs, compared.ratio, about=self.about
+        )
 
     def beside_rivals(
         self,

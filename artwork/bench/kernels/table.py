@@ -2,12 +2,12 @@
 
 from artwork.bench.kernels.results import Report, Row
 from artwork.bench.targets import MISSED
-from artwork.bench.timing import Spread
+from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
 
 def render(report: Report) -> str:
-    """The machine, a table a part with notes below it, and the verdict."""
+    """The machine, a table per part with notes below it, and the verdict."""
     machine = report.machine
     parts = list(dict.fromkeys(row.part for row in report.rows))
     method = (
@@ -25,7 +25,7 @@ def render(report: Report) -> str:
 
 
 def _part(rows: list[Row]) -> str:
-    """One part: a line a measurement, the case only where it changes; what is known of cases and rivals stands below."""
+    """One part: a line per measurement, the case only where it changes; what is known of cases and rivals stands below."""
     rivals = any(row.rival for row in rows)
     columns = (
         rows[0].part,
@@ -70,12 +70,8 @@ def _spread(spread: Spread | None) -> str:
     size, letter = next(
         ((size, letter) for size, letter in ((1e6, " M"), (1e3, " k")) if spread.median >= size), (1, "")
     )
-    middle, low, high = (_digits(value / size) for value in (spread.median, spread.lowest, spread.highest))
+    middle, low, high = (digits(value / size) for value in (spread.median, spread.lowest, spread.highest))
     return f"{middle}{letter} ({low}–{high})"
-
-
-def _digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _verdict(report: Report) -> str:

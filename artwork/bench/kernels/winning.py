@@ -18,13 +18,13 @@ WEIGHTS = "weights and draws"
 CASES = [(k, ratio) for k in (10, 20) for ratio in (1.0, 5.0, 25.0, 100.0)] + [(k, 5.0) for k in (3, 50, 100)]
 SEGMENTS = (1, 64)  # rows of Beta scores: a title's popularity, or the most segments there can be
 _ARMS, _DRAWS, _BLOCK = 10, 256, 256
-_CHECKED = 8  # rows against adaptive quadrature, which takes a tenth of a second a row at 100 arms
+_CHECKED = 8  # rows against adaptive quadrature, which takes a tenth of a second per row at 100 arms
 
 _THOMPSON = ThompsonSampling()
 
 
 def measure(setting: Setting) -> Iterator[Row]:
-    """Rows a second: Gaussian scores whose deviations are log-uniform over each ratio, Beta scores, joint draws.
+    """Rows per second: Gaussian scores whose deviations are log-uniform over each ratio, Beta scores, joint draws.
 
     Raises:
         WrongAnswerError: an error is above 1e-6, or a frequency is not the share of draws won.
@@ -34,7 +34,7 @@ def measure(setting: Setting) -> Iterator[Row]:
         yield _timed(setting, f"{k} Gaussian arms, deviations differ by {ratio:g} x", scores, _error(scores))
     for rows in SEGMENTS:
         rates = make_rates(rows, _ARMS)
-        yield _timed(setting, f"{_ARMS} Beta arms, {rows} a call", rates, _error(rates))
+        yield _timed(setting, f"{_ARMS} Beta arms, {rows} per call", rates, _error(rates))
     draws = make_draws(_DRAWS, _BLOCK, _ARMS)
     check_frequencies(draws, _THOMPSON.probabilities(draws))
     yield _timed(setting, f"{_ARMS} arms, {_DRAWS} joint draws", draws, "frequencies, equal to counting")
@@ -62,7 +62,7 @@ def make_scores(users: int, arms: int, ratio: float) -> Moments:
 
 
 def make_rates(rows: int, arms: int) -> BetaScores:
-    """Take rates near 0.3 after 20 to 20,000 impressions an arm."""
+    """Take rates near 0.3 after 20 to 20,000 impressions per arm."""
     random = np.random.default_rng(6)
     impressions = np.exp(random.uniform(np.log(20), np.log(20_000), size=(rows, arms)))
     rates = random.uniform(0.25, 0.35, size=(rows, arms))

@@ -36,9 +36,9 @@ def _found(module: str, kind: str) -> type[Rival] | None:
     if find_spec(module) is None:
         return None
     try:
-        found: type[Rival] = getattr(import_module(f"{__name__}.{module}"), kind)
+        rival: type[Rival] = getattr(import_module(f"{__name__}.{module}"), kind)
     except ImportError as error:
         raise SurroundingsError(
             f"{module} is installed and does not import ({error}); install it again, or uninstall it to do without"
         ) from error
-    return found
+    return rival

@@ -32,16 +32,16 @@ class Agreement:
 
     def sentence(self) -> str:
         """What differs beyond chance; empty if nothing does."""
-        found = []
+        differences = []
         if self.mean_error > _FALSE_ALARM and self.deviation_error <= _FALSE_ALARM:
-            found.append(f"its means are off by {self.mean_error:.0f} standard errors")
+            differences.append(f"its means are off by {self.mean_error:.0f} standard errors")
         if self.deviation_error > _FALSE_ALARM:
-            found.append(f"its draws deviate {self.deviation_ratio:,.2g} x what the posterior does")
+            differences.append(f"its draws deviate {self.deviation_ratio:,.2g} x what the posterior does")
         if self.correlation > 0.5:
-            found.append(f"its arms share random numbers (correlation {self.correlation:.2f})")
+            differences.append(f"its arms share random numbers (correlation {self.correlation:.2f})")
         if self.choice_p < _LEVEL:
-            found.append(f"its choices are off the win probabilities by up to {self.choice_error:.2f}")
-        return ", ".join(found)
+            differences.append(f"its choices are off the win probabilities by up to {self.choice_error:.2f}")
+        return ", ".join(differences)
 
 
 def compare_beliefs(rival: Rival, contexts: F64, scores: Moments, wins: F64, count: int = 1000) -> Agreement:

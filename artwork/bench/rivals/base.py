@@ -12,7 +12,7 @@ from bandit.arrays import F64
 
 
 class Rival(ABC):
-    """A Thompson sampler over one Gaussian linear model an arm, prior and noise precision 1.
+    """A Thompson sampler over one Gaussian linear model per arm, prior and noise precision 1.
 
     ``calls`` names what is timed. ``aside`` says what a reader of its figures should know. None of them gives propensities.
     """

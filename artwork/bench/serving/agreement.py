@@ -79,7 +79,7 @@ def _json(server: Running, path: str) -> Any:
     raise WrongAnswerError(f"{path} is answered {_TRIES} times without the user's row: {body[:200]!r}")
 
 
-def _compare(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        shown = (repr(value)[:_SHOWN] for value in (found, expected))
+def _compare(what: str, answer: object, expected: object) -> None:
+    if answer != expected:
+        shown = (repr(value)[:_SHOWN] for value in (answer, expected))
         raise WrongAnswerError("{}: the answer is {}, expected {}".format(what[:_SHOWN], *shown))

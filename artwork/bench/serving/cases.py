@@ -41,7 +41,8 @@ def measure(
     highest = turns.highest(closed, core)
     steady = turns.steady(highest)
     return [
-        Case(each.name, row_picks, each.picks, closed[i], highest[i], steady[i]) for i, each in enumerate(contenders)
+        Case(contender.name, row_picks, contender.picks, closed[i], highest[i], steady[i])
+        for i, contender in enumerate(contenders)
     ]
 
 
@@ -55,7 +56,9 @@ class _Turns:
         self._what = what
 
     def closed(self) -> list[Closed]:
-        shares = [closed_by_driver(each, self._plan.closed_seconds)[1] for each in self._contenders]  # warms up, too
+        shares = [
+            closed_by_driver(contender, self._plan.closed_seconds)[1] for contender in self._contenders
+        ]  # warms up, too
         runs = self._taken(
             "closed loop",
             lambda i, _: _closed_run(self._contenders[i], self._plan.closed_seconds),
@@ -64,16 +67,16 @@ class _Turns:
         return [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
 
     def highest(self, closed: Sequence[Closed], core: int | None) -> list[Highest]:
-        found = self._taken(
+        rates = self._taken(
             "highest rate",
             lambda i, _: search(self._contenders[i], closed[i].rate.median, self._plan),
             self._plan.rounds,
         )
         highest = []
-        for i, each in enumerate(self._contenders):
+        for i, contender in enumerate(self._contenders):
             self._progress(f"{self._what}, highest rate held", i, len(self._contenders))
-            held = confirm(each, median(found[i]), self._plan)
-            saturated = is_saturated(each, held.rate, self._plan.search_seconds, core)
+            held = confirm(contender, median(rates[i]), self._plan)
+            saturated = is_saturated(contender, held.rate, self._plan.search_seconds, core)
             highest.append(Highest(held.rate, held.seconds, held.confirmed, saturated))
         self._progress(f"{self._what}, highest rate held", len(self._contenders), len(self._contenders))
         return highest
@@ -88,7 +91,10 @@ class _Turns:
             ),
             self._plan.rounds,
         )
-        return [_steady(each, STEADY_SHARE * highest[i].rate, drives[i]) for i, each in enumerate(self._contenders)]
+        return [
+            _steady(contender, STEADY_SHARE * highest[i].rate, drives[i])
+            for i, contender in enumerate(self._contenders)
+        ]
 
     def _taken(self, what: str, take: Callable[[int, int], T], rounds: int) -> list[list[T]]:
         """All runs of each contender, taken in turns."""
@@ -127,14 +133,14 @@ def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
 
 
 def _steady(contender: Contender, rate: float, drives: Sequence[Drive]) -> Steady:
-    together = histogram(np.concatenate([found.latencies_ms for found in drives]))
+    together = histogram(np.concatenate([driven.latencies_ms for driven in drives]))
     return Steady(
         rate=rate,
-        p50_ms=Spread.of([found.latency.p50_ms for found in drives]),
-        p90_ms=Spread.of([found.latency.p90_ms for found in drives]),
-        p99_ms=Spread.of([found.latency.p99_ms for found in drives]),
-        p99_9_ms=Spread.of([found.latency.p999_ms for found in drives]),
-        max_ms=Spread.of([found.latency.max_ms for found in drives]),
-        from_rows=min(from_rows(contender, found) for found in drives),
+        p50_ms=Spread.of([driven.latency.p50_ms for driven in drives]),
+        p90_ms=Spread.of([driven.latency.p90_ms for driven in drives]),
+        p99_ms=Spread.of([driven.latency.p99_ms for driven in drives]),
+        p99_9_ms=Spread.of([driven.latency.p999_ms for driven in drives]),
+        max_ms=Spread.of([driven.latency.max_ms for driven in drives]),
+        from_rows=min(from_rows(contender, driven) for driven in drives),
         curve=[(percent, together.get_value_at_percentile(percent) / 1000) for percent in CURVE],
     )

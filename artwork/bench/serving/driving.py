@@ -56,31 +56,33 @@ def asked_by_driver(load: Load, name: str) -> Drive:
         SurroundingsError: the driver cannot drive it.
     """
     try:
-        found = drive(load)
+        driven = drive(load)
     except RunError as error:
         raise SurroundingsError(f"{name} cannot be measured: {error}") from error
-    if found.wrong:
-        raise WrongAnswerError(f"{name}: {found.wrong} of {found.requests} answers belong to no request that was made")
-    return found
+    if driven.wrong:
+        raise WrongAnswerError(
+            f"{name}: {driven.wrong} of {driven.requests} answers belong to no request that was made"
+        )
+    return driven
 
 
-def from_rows(contender: Contender, found: Drive) -> float:
+def from_rows(contender: Contender, driven: Drive) -> float:
     """The share of requests that were answered, and from the user's row where the answer says so."""
-    right = found.marks[PERSONALIZED] if contender.says_source else found.statuses.get(200, 0)
-    return right / found.requests if found.requests else 0.0
+    right = driven.marks[PERSONALIZED] if contender.says_source else driven.statuses.get(200, 0)
+    return right / driven.requests if driven.requests else 0.0
 
 
 def closed_by_driver(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
     """A closed loop, and the share of it that was answered from rows."""
-    found = asked_by_driver(load_of(contender, None, seconds, CONNECTIONS), contender.name)
-    at = found.latency
-    failed = found.requests - found.statuses.get(200, 0)
-    run = ClosedRun(found.rate, failed, at.p50_ms, at.p90_ms, at.p99_ms, at.p999_ms, at.max_ms)
-    return run, from_rows(contender, found)
+    driven = asked_by_driver(load_of(contender, None, seconds, CONNECTIONS), contender.name)
+    at = driven.latency
+    failed = driven.requests - driven.statuses.get(200, 0)
+    run = ClosedRun(driven.rate, failed, at.p50_ms, at.p90_ms, at.p99_ms, at.p999_ms, at.max_ms)
+    return run, from_rows(contender, driven)
 
 
 def driver_ceiling(contender: Contender, seconds: float, core: int | None) -> float:
-    """Requests a second that the driver gets through against a server that does nothing.
+    """Requests per second that the driver gets through against a server that does nothing.
 
     Raises:
         SurroundingsError: the server that does nothing does not start.

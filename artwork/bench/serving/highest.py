@@ -29,10 +29,10 @@ class Highest:
     saturated: bool = False
 
 
-def holds(contender: Contender, found: Drive) -> bool:
+def holds(contender: Contender, driven: Drive) -> bool:
     """Whether a run was within the bounds that define the highest rate."""
-    share = min(found.rate_share, from_rows(contender, found))
-    return share >= HELD_SHARE and found.latency.p99_ms < P99_MS
+    share = min(driven.rate_share, from_rows(contender, driven))
+    return share >= HELD_SHARE and driven.latency.p99_ms < P99_MS
 
 
 def bisect(held: Callable[[float], bool], low: float, high: float, precision: float) -> float:

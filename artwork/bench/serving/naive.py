@@ -1,4 +1,4 @@
-"""A look-up service as a good engineer would write it in an afternoon: FastAPI, a pydantic model, one GET a request.
+"""A look-up service as a good engineer would write it in an afternoon: FastAPI, a pydantic model, one GET per request.
 
 Started by uvicorn, which calls ``create_app``. It reads the catalogue once, at its start, and the store with
 redis-py, whose hiredis parser is installed.

@@ -12,7 +12,7 @@ from artwork.bench.timing import Spread
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed loop of 32 connections: answers a second, latencies of the runs; ``rates`` are those of each round.
+    """A closed loop of 32 connections: answers per second, latencies of the runs; ``rates`` are those of each round.
 
     ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
     """

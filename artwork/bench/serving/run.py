@@ -42,9 +42,9 @@ def run(plan: Plan, progress: Progress) -> Report:
     """
     cores = find_cores()
     with on_core(cores.rest), running_store() as store:
-        found, overloaded, ceiling = _judged_fixture(store, plan, cores, progress)
+        measured, overloaded, ceiling = _judged_fixture(store, plan, cores, progress)
         if plan.large_users:
-            found += _large_fixture(store, plan, cores, progress)
+            measured += _large_fixture(store, plan, cores, progress)
         progress("starts", 0, 1)
         start = measure_start(store, plan, cores.server)
         progress("starts", 1, 1)
@@ -57,18 +57,18 @@ def run(plan: Plan, progress: Progress) -> Report:
             missing=[] if shutil.which("webdis") else ["webdis is not installed (Debian: apt-get install webdis)"],
             plan=plan,
         )
-    judged = judge(found, overloaded, start)
-    passed = all(each.is_reached for each in judged) and not overloaded.wrong_statuses
+    judged = judge(measured, overloaded, start)
+    passed = all(target.is_reached for target in judged) and not overloaded.wrong_statuses
     metrics_ns = _metrics_ns()
-    return Report(this_machine(LIBRARIES), setup, found, overloaded, start, metrics_ns, judged, passed)
+    return Report(this_machine(LIBRARIES), setup, measured, overloaded, start, metrics_ns, judged, passed)
 
 
 def _judged_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> tuple[list[Case], Overload, float]:
     with _contenders(store, plan.judged_fixture(), cores, tuple(COMMANDS), progress) as made:
-        found = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
-        at = next(i for i, each in enumerate(made) if each.name == SINGLE)
+        measured = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
+        at = next(i for i, contender in enumerate(made) if contender.name == SINGLE)
         ceiling = driver_ceiling(made[at], plan.closed_seconds, cores.server)
-        return found, measure_overload(made[at], found[at].highest.rate, plan.seconds), ceiling
+        return measured, measure_overload(made[at], measured[at].highest.rate, plan.seconds), ceiling
 
 
 def _large_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
@@ -104,20 +104,20 @@ def measure_overload(contender: Contender, highest_rate: float, seconds: float) 
         SurroundingsError: the driver fails.
     """
     asked_rate = _OVERLOAD * highest_rate
-    found = asked_by_driver(load_of(contender, asked_rate, seconds, _OVERLOAD_CONNECTIONS), contender.name)
+    driven = asked_by_driver(load_of(contender, asked_rate, seconds, _OVERLOAD_CONNECTIONS), contender.name)
     opened = _OPENING_SECONDS if seconds > 2 * _OPENING_SECONDS else 0.0
-    in_time = found.latencies_ms[(found.intended_seconds >= opened) & (found.status_each == 200)]
+    in_time = driven.latencies_ms[(driven.intended_seconds >= opened) & (driven.status_each == 200)]
     latencies = latency(in_time)
-    accepted = found.statuses.get(200, 0)
-    refused = found.statuses.get(503, 0)
+    accepted = driven.statuses.get(200, 0)
+    refused = driven.statuses.get(503, 0)
     return Overload(
         asked_rate=asked_rate,
-        accepted_rate=accepted / found.seconds,
-        refused_rate=refused / found.seconds,
-        wrong_statuses=found.requests - accepted - refused,
+        accepted_rate=accepted / driven.seconds,
+        refused_rate=refused / driven.seconds,
+        wrong_statuses=driven.requests - accepted - refused,
         accepted_p50_ms=latencies.p50_ms,
         accepted_p99_ms=latencies.p99_ms,
-        share_of_highest=accepted / found.seconds / highest_rate,
+        share_of_highest=accepted / driven.seconds / highest_rate,
     )
 
 
@@ -136,7 +136,7 @@ def measure_start(store: Store, plan: Plan, core: int | None) -> Start:
     for _ in range(plan.starts):
         with running(OURS, store, core) as server:
             ready.append(server.ready_seconds)
-            [single] = [each for each in contenders.make(fixture, {OURS: server}) if each.name == SINGLE]
+            [single] = [contender for contender in contenders.make(fixture, {OURS: server}) if contender.name == SINGLE]
             closed_by_driver(single, plan.search_seconds)
             held = server.resident_bytes()
         if held is not None:
@@ -145,7 +145,7 @@ def measure_start(store: Store, plan: Plan, core: int | None) -> Start:
 
 
 def _metrics_ns() -> float:
-    """Nanoseconds a look-up that has a round trip for itself spends on counting: the most that one can."""
+    """Nanoseconds per look-up that has a round trip for itself spends on counting: the most that one can."""
     metrics = Metrics()
 
     def count() -> None:

@@ -3,7 +3,7 @@
 from artwork.bench.serving.highest import Highest
 from artwork.bench.serving.results import Case, Report
 from artwork.bench.targets import SATURATED, UNCONFIRMED
-from artwork.bench.timing import Spread
+from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
 CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
@@ -20,8 +20,8 @@ def render(report: Report) -> str:
 def sheets_of(report: Report) -> list[Sheet]:
     """Closed loop, open loop, targets."""
     judged = [
-        (each.what, f"{number(each.found)} {each.unit}", each.required, each.aim, each.verdict)
-        for each in report.judged
+        (target.what, f"{digits(target.found)} {target.unit}", target.required, target.aim, target.verdict)
+        for target in report.judged
     ]
     return [
         Sheet(CLOSED, [_closed(case) for case in report.cases]),
@@ -33,10 +33,10 @@ def sheets_of(report: Report) -> list[Sheet]:
 def head(report: Report) -> list[str]:
     """Machine, versions, and who did what on which core."""
     machine, setup, plan = report.machine, report.setup, report.setup.plan
+    versions = f"{setup.store}; {machine.installed}"
     closed = f"{setup.closed_by}, 32 connections, {plan.closed_rounds} runs of {plan.closed_seconds:g} s in turns"
-    processor = f"{machine.processor}, {machine.cores} cores"
     return [
-        f"{processor}, {machine.system}; Python {machine.python}; {setup.store}; {machine.installed}",
+        f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {versions}",
         _cores(report),
         f"closed loop: {closed}; medians (lowest–highest); ratios are medians of the rounds' own",
         "open loop: Poisson arrivals on 64 connections, latency from the intended time",
@@ -49,29 +49,24 @@ def head(report: Report) -> list[str]:
 def notes(report: Report) -> list[str]:
     """Figures that fill no table."""
     over, start = report.overload, report.start
-    accepted = f"p50 {number(over.accepted_p50_ms)} ms, p99 {number(over.accepted_p99_ms)} ms"
+    accepted = f"p50 {digits(over.accepted_p50_ms)} ms, p99 {digits(over.accepted_p99_ms)} ms"
     refused = f"refused {over.refused_rate:,.0f}/s; answers other than 200 and 503: {over.wrong_statuses}"
     memory = start.resident_megabytes
     resident = "" if memory is None else f", resident {_spread(memory)} MB after look-ups"
     return [
         f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}",
         f"start to ready with {start.titles:,} titles: {_spread(start.ready_seconds)} s{resident}",
-        f"metrics: {report.metrics_ns:,.0f} ns a look-up",
+        f"metrics: {report.metrics_ns:,.0f} ns per look-up",
         f"driver: {report.setup.driver_ceiling:,.0f} requests/s against a server that does nothing",
     ]
 
 
 def verdict(report: Report) -> str:
     """Which targets are missed, or that none is."""
-    missed = [f"{each.what} ({each.verdict})" for each in report.judged if not each.is_reached]
+    missed = [f"{target.what} ({target.verdict})" for target in report.judged if not target.is_reached]
     if report.overload.wrong_statuses:
         missed.append("overload was answered with other statuses than 200 and 503")
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
-
-
-def number(value: float) -> str:
-    """Three digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _cores(report: Report) -> str:
@@ -84,26 +79,26 @@ def _cores(report: Report) -> str:
 
 
 def _closed(case: Case) -> tuple[str, ...]:
-    found = case.closed
-    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
-    picks = f"{found.rate.median * case.picks:,.0f}"
-    return (*_who(case), _rate(found.rate), picks, *(number(time.median) for time in times), f"{found.from_rows:.1%}")
+    closed = case.closed
+    times = (closed.p50_ms, closed.p90_ms, closed.p99_ms, closed.p99_9_ms, closed.max_ms)
+    picks = f"{closed.rate.median * case.picks:,.0f}"
+    return (*_who(case), _rate(closed.rate), picks, *(digits(time.median) for time in times), f"{closed.from_rows:.1%}")
 
 
 def _open(case: Case) -> tuple[str, ...]:
-    found = case.steady
-    times = (found.p50_ms, found.p90_ms, found.p99_ms, found.p99_9_ms, found.max_ms)
-    rates = (_highest(case.highest), f"{found.rate:,.0f}")
-    return (*_who(case), *rates, *(_spread(time) for time in times), f"{found.from_rows:.1%}")
+    steady = case.steady
+    times = (steady.p50_ms, steady.p90_ms, steady.p99_ms, steady.p99_9_ms, steady.max_ms)
+    rates = (_highest(case.highest), f"{steady.rate:,.0f}")
+    return (*_who(case), *rates, *(_spread(time) for time in times), f"{steady.from_rows:.1%}")
 
 
 def _who(case: Case) -> tuple[str, str]:
     return f"{case.row_picks:,}", case.name
 
 
-def _highest(found: Highest) -> str:
-    doubts = ((found.saturated, SATURATED), (not found.confirmed, UNCONFIRMED))
-    return ", ".join((f"{found.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
+def _highest(highest: Highest) -> str:
+    doubts = ((highest.saturated, SATURATED), (not highest.confirmed, UNCONFIRMED))
+    return ", ".join((f"{highest.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
 
 
 def _rate(spread: Spread) -> str:
@@ -112,5 +107,5 @@ def _rate(spread: Spread) -> str:
 
 def _spread(spread: Spread) -> str:
     if spread.lowest == spread.highest:
-        return number(spread.median)
-    return f"{number(spread.median)} ({number(spread.lowest)}–{number(spread.highest)})"
+        return digits(spread.median)
+    return f"{digits(spread.median)} ({digits(spread.lowest)}–{digits(spread.highest)})"

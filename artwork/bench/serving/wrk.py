@@ -42,8 +42,8 @@ def is_installed() -> bool:
 def version() -> str:
     """What wrk calls itself."""
     said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)  # noqa: S607 - found on the path
-    found = re.search(r"wrk \S*?(\d[\w.+-]*)", said.stdout + said.stderr)
-    return found[1] if found else "of unknown version"
+    match = re.search(r"wrk \S*?(\d[\w.+-]*)", said.stdout + said.stderr)
+    return match[1] if match else "of unknown version"
 
 
 def run(port: int, requests: Sequence[Asked], seconds: float) -> ClosedRun:
@@ -65,9 +65,9 @@ def run(port: int, requests: Sequence[Asked], seconds: float) -> ClosedRun:
             check=False,
             timeout=whole + _GRACE_SECONDS,
         )
-    found = _FOUND.search(done.stdout)
-    if done.returncode or found is None:
+    match = _FOUND.search(done.stdout)
+    if done.returncode or match is None:
         raise SurroundingsError(f"wrk ended with code {done.returncode}: {(done.stderr or done.stdout)[-500:].strip()}")
-    answered, microseconds, failed, *latencies = (int(number) for number in found.groups())
+    answered, microseconds, failed, *latencies = (int(number) for number in match.groups())
     p50, p90, p99, p99_9, most = (latency / 1000 for latency in latencies)
     return ClosedRun(answered / microseconds * 1e6, failed, p50, p90, p99, p99_9, most)

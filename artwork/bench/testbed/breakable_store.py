@@ -69,8 +69,8 @@ class BreakableStore:
     def info(self, section: str) -> dict[str, Any]:
         """One section of INFO."""
         with self.client() as client:
-            found: Any = client.info(section)
-        return dict(found)
+            reply: Any = client.info(section)
+        return dict(reply)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

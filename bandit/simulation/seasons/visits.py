@@ -44,9 +44,7 @@ class Visits:
 def draw_visits(appeal: F64, n_users: int, days: int, seed: int) -> Visits:
     """Every user comes about ``VISITS_A_USER`` times a day, at any hour; a page holds up to ``PAGE_TITLES`` titles.
 
-    Appealing titles come more often: the p largest of half the appeal plus Gumbel noise are p draws without replacement, weighted
-    by exp(appeal / 2) (Yellott 1977; Kool, van Hoof and Welling 2019). A day depends on its number and the seed alone, so that
-    seasons of other lengths, cadences or policies have the same visits.
+    A day depends on its number and the seed alone, so that seasons of other lengths, cadences or policies have the same visits.
 
     Args:
         appeal: of each title, (t,), z-scores.
@@ -58,12 +56,22 @@ def draw_visits(appeal: F64, n_users: int, days: int, seed: int) -> Visits:
     return Visits(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
 
 
+def draw_titles(appeal: F64, pages: int, random: np.random.Generator) -> I64:
+    """The titles of some pages, (pages, p), appealing ones more often.
+
+    The p largest of half the appeal plus Gumbel noise are p draws without replacement, weighted by exp(appeal / 2) (Yellott 1977;
+    Kool, van Hoof and Welling 2019).
+    """
+    keys = _APPEAL * appeal + random.gumbel(size=(pages, len(appeal)))
+    return np.argsort(-keys, axis=1, kind="stable")[:, :PAGE_TITLES]
+
+
 def _day(appeal: F64, n_users: int, day: int, seed: int) -> tuple[I64, I64, F64, F64]:
     random = np.random.Generator(np.random.Philox(hash_base(PURPOSE, seed, day)))
-    count, size = VISITS_A_USER * n_users, min(PAGE_TITLES, len(appeal))
+    count = VISITS_A_USER * n_users
     users = random.integers(n_users, size=count)
     hours = HOURS_A_DAY * (day + np.sort(random.random(count)))
-    keys = _APPEAL * appeal + random.gumbel(size=(count, len(appeal)))
-    titles = np.argsort(-keys, axis=1, kind="stable")[:, :size]
+    titles = draw_titles(appeal, count, random)
+    size = titles.shape[1]
     uniforms = random.uniform(np.finfo(np.float64).tiny, 1.0, size=(count * size, 2))
     return np.repeat(users, size), titles.ravel(), np.repeat(hours, size), uniforms

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from service.http.load_shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
 from service.http.problems import overloaded
-from service.http.shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
 
 HEAD = b"GET /v1/users/u/titles/t/artwork HTTP/1.1\r\nHost: a\r\n"
 
@@ -81,6 +81,6 @@ def test_one_at_a_time_is_the_least() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 64, 1000])
-def test_a_refusal_names_the_bound_and_that_it_is_a_quarter_while_an_overload_lasts(most: int) -> None:
+def test_a_refusal_names_the_bound_that_it_was_refused_by(most: int) -> None:
     detail = orjson.loads(overloaded(most).body)["detail"]
-    assert f"at most {most}, a quarter of that while an overload lasts" in detail
+    assert f"takes {most} requests at a time" in detail

@@ -22,14 +22,14 @@ _MADE_BY_RUNS = ("impressions", "evidence", "generations", "service", "store", "
 
 
 @dataclass(frozen=True)
-class Ground:
+class DemoWorkspace:
     """The workspace to play in, and whether its users, titles and ratings are those of MovieLens."""
 
     workspace: Workspace
     is_movielens: bool
 
 
-def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int) -> Ground:
+def prepare_workspace(root: Path, users: int | None, titles: int | None, seed: int) -> DemoWorkspace:
     """A workspace with tables and a simulated world, and without any impressions or generations.
 
     A folder that is new or was made by an earlier demo gets MovieLens-100K. A folder that the user filled by ``artwork data``
@@ -57,7 +57,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
             )
         _clear(root)
         write_json(root / MARKER, {"tables": "user"})
-        return Ground(workspace, is_movielens=False)
+        return DemoWorkspace(workspace, is_movielens=False)
     if owner is None and root.exists() and any(root.iterdir()):
         raise InputError(
             f"{root} holds something that no demo made, which the demo would mix with simulated days;"
@@ -68,7 +68,7 @@ def prepare_ground(root: Path, users: int | None, titles: int | None, seed: int)
     _clear(root)
     write_json(root / MARKER, {"tables": "demo"})
     write(workspace, dataset, overwrite=True)
-    return Ground(workspace, is_movielens=True)
+    return DemoWorkspace(workspace, is_movielens=True)
 
 
 def _ratings(root: Path) -> Ratings:
