@@ -5,29 +5,34 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+RUNTIME := $(VENV)/ready-runtime
+CI := $(VENV)/ready-ci
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults simulations studies lint bench loadtest pictures lock
+.PHONY: help setup demo test faults simulations studies compose unit pythons lint bench loadtest pictures lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-setup: $(READY) ## Make the virtual environment .venv with the pinned requirements and the project
+setup: $(READY) ## Make the virtual environment .venv with the pinned requirements, those of the tests too, and the project
 
-demo: $(READY) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
+demo: $(RUNTIME) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
 	@$(BIN)/artwork demo $(ARGS)
 
-SHORT := -m "not faults and not simulations"
+SHORT := not faults and not simulations
 
+# What times what it sees has the machine for itself at the end; all else shares two processes, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
-	$(BIN)/python -m bandit.kernels.warm
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider tests/unit/test_kernels_*.py
+	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider -m "not compiled" tests/unit/test_kernels_*.py || status=$$?; \
+	wait $$warming || status=$$?; exit $$status
 ifeq ($(ARGS),)
-	$(BIN)/pytest $(SHORT) -n 2 tests/unit bandit batch  # those that start servers come after them, by themselves
-	$(BIN)/pytest $(SHORT) tests/integration tests/e2e
+	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/e2e tests/integration tests/unit bandit batch
+	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
 else
-	$(BIN)/pytest $(SHORT) $(ARGS)
+	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
 faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
@@ -37,9 +42,26 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/pytest -m simulations $(ARGS)
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
+studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
+
+compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five minutes; ARGS="--folder FOLDER" keeps images
+	$(BIN)/python tests/containers/try_compose.py $(ARGS)
+
+unit: $(READY)
+	$(BIN)/python -m bandit.kernels.warm
+	$(BIN)/pytest $(SHORT) -n 2 tests/unit
+
+OTHERS := 3.12 3.13
+
+pythons: ## Run the unit tests on Python 3.12 and 3.13, where they are installed, in environments of their own
+	@for version in $(OTHERS); do \
+		python=$$(for p in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python; do \
+			"$$p" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$$version'.split('.'))))" 2>/dev/null \
+			&& echo "$$p" && break; done); \
+		if [ -z "$$python" ]; then echo "Python $$version is not installed here: left out"; continue; fi; \
+		$(MAKE) --no-print-directory unit VENV=.venv-$$version PYTHON="$$python" || exit 1; done
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -47,10 +69,10 @@ lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Time the bandit library on this machine; ARGS="--json" is handed on
+bench: $(RUNTIME) ## Time the bandit library on this machine; ARGS="--json" is handed on
 	@$(BIN)/artwork bench kernels $(ARGS)
 
-loadtest: $(READY) ## Load the service and judge it against budgets; ARGS="--duration 10s" is handed on
+loadtest: $(RUNTIME) ## Load the service and judge it against budgets; ARGS="--duration 10s" is handed on
 	@$(BIN)/artwork loadtest $(ARGS)
 
 pictures: $(READY) ## Draw the picture of the README from a run of the demo; two minutes
@@ -62,13 +84,24 @@ lock: $(READY) ## Pin the newest requirements that fit, with hashes and without 
 	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)
 	uv pip compile pyproject.toml -o requirements/dev.txt --extra dev $(LOCK)
 	uv pip compile pyproject.toml -o requirements/bench.txt --extra bench $(LOCK)
+	uv pip compile --group ci -o requirements/ci.txt -c requirements/dev.txt $(LOCK)
 
 LOCK := --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	-c requirements/constraints.txt
 
-$(READY): requirements/dev.txt pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 was found; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	$(PIP) --require-hashes -r requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY): $(RUNTIME) requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(CI): $(READY) requirements/ci.txt
+	$(PIP) --require-hashes -r requirements/ci.txt
+	@touch $@

@@ -7,9 +7,9 @@ from typing import Final
 
 from service.http import documentation, probes, problems
 from service.http.application import Application
-from service.http.body_limit import BodyLimit
-from service.http.middleware import RequestMetrics
+from service.http.middleware import BodyLimit, RequestMetrics
 from service.http.routes import look_up_routes
+from service.http.state import LifespanState, Service
 from service.keys import Keys, load_keys
 from service.logs import loop_trouble
 from service.lookup.look_up import LookUp
@@ -19,13 +19,12 @@ from service.lookup.store import MemoryStore, RedisStore, Store
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
 from service.settings import Settings
-from service.state import LifespanState, Service
 
 POLL_DEADLINE_MS: Final = 1000.0
-"""Polls are patient where requests are not: a catalogue is larger than a row, and nobody waits for it."""
+"""Longer than the deadline of rows: a catalogue is larger, and no request waits for it."""
 
 FIRST_CONNECTION_SECONDS: Final = 0.5
-"""How long a start waits for the row reads' connection, once a generation is known."""
+"""How long a start waits for the connection of the row reads, once a generation is known."""
 
 DESCRIPTION = "Which artwork of a title to show to a user, from picks computed ahead."
 
@@ -34,9 +33,9 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
     """The service as an ASGI application.
 
     Args:
-        settings: what it allows, and where its store is.
-        store: replaces the one behind ``settings.redis_url``.
-        metrics: counts where several workers share them.
+        settings: its limits, and where its store is.
+        store: used in place of the one behind ``settings.redis_url``.
+        metrics: those of several workers, where there are any.
 
     Raises:
         InputError: the file of keys is wrong.
@@ -50,7 +49,7 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False,  # it would lead to wherever the Host field says
+        redirect_slashes=False,  # a redirect would lead to wherever the Host field says
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestMetrics, metrics=counts)
@@ -67,7 +66,7 @@ async def _lifespan(
 ) -> AsyncIterator[LifespanState]:
     health = Health()
     async with AsyncExitStack() as stack:
-        stack.enter_context(_reported(asyncio.get_running_loop()))
+        stack.enter_context(_loop_reports_logged(asyncio.get_running_loop()))
         polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
         stack.push_async_callback(polls.close)
         poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
@@ -98,8 +97,8 @@ async def _lifespan(
 
 
 @contextmanager
-def _reported(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Have what the event loop reports written as lines of the log."""
+def _loop_reports_logged(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Log what the event loop reports."""
     earlier = loop.get_exception_handler()
     loop.set_exception_handler(loop_trouble)
     try:

@@ -1,12 +1,12 @@
-"""Bearer keys: who may call what.
+"""Bearer keys: which client may make which calls.
 
-    python -m service.keys web --scope lookup     makes a key and the entry for the file
+    python -m service.keys web --scope lookup     makes a key and its entry for the file
 
 The file (``ARTWORK_KEYS_FILE``, TOML) holds no key, only its SHA-256. A plain hash is right here: a key is 256 random bits,
-so there is nothing to guess that salt or a slow hash would have to protect, and a look-up has no 100 ms to spend on one.
+so a salt or a slow hash, which make guessing harder, would protect nothing, and a look-up has no 100 ms for one.
 """
 
-if __name__ == "__main__":  # first of all: what goes wrong while the rest is imported ends at the boundary as well
+if __name__ == "__main__":  # before the imports, so that their errors end at the boundary too
     from importlib import import_module
 
     from bandit.boundary import run
@@ -39,7 +39,7 @@ _BEARER: Final = b"bearer "
 
 
 class Entry(BaseModel):
-    """One key of the file. A wrong value is never shown: it may be a key that somebody put in place of its hash."""
+    """One key of the file. Wrong values are never shown: somebody may have put a key in place of its hash."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -61,16 +61,16 @@ class Keys:
         self._entries = tuple((bytes.fromhex(entry.sha256), entry.scopes) for entry in entries)
 
     def check(self, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> int:
-        """0 where the headers' key may do what ``scope`` says, else the status to refuse with; takes about a microsecond.
+        """0 if the headers' key has the scope, else the status of the refusal; takes about a microsecond.
 
-        401: no key, two, or one that is not known. 403: the key is known and lacks the scope. ``headers`` are ASGI's.
+        401: there is no key, more than one, or an unknown one. 403: the key lacks the scope. ``headers`` are ASGI's.
         """
         given = [value for name, value in headers if name == b"authorization"]
         if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
             return UNKNOWN
         digest = sha256(given[0][len(_BEARER) :].strip()).digest()
         scopes = None
-        for known, allowed in self._entries:  # to the end, so that the time does not tell which entry it was
+        for known, allowed in self._entries:  # through all entries, so that the time does not show which one it was
             if hmac.compare_digest(known, digest):
                 scopes = allowed
         if scopes is None:
@@ -86,7 +86,7 @@ def load_keys(path: Path) -> Keys:
     """
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"ARTWORK_KEYS_FILE is {path}, which is no file; name one that can be read")
+            raise InputError(f"ARTWORK_KEYS_FILE is {path}, which is not a file; name one that can be read")
         entries = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).key
     except OSError as error:
         raise InputError(f"ARTWORK_KEYS_FILE is {path}: {error.strerror}; name a file that can be read") from error
@@ -119,19 +119,19 @@ def _refuse_doubles(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def new_key(name: str, scopes: Iterable[Scope]) -> tuple[str, Entry]:
-    """A fresh key and what the file keeps of it."""
+    """A new key and its entry."""
     key = secrets.token_urlsafe(KEY_BYTES)
     return key, Entry(name=name, scopes=frozenset(scopes), sha256=sha256(key.encode()).hexdigest())
 
 
 def entry_text(entry: Entry) -> str:
-    """An entry as the file wants it."""
+    """An entry as the file has it."""
     scopes = ", ".join(f'"{scope}"' for scope in sorted(entry.scopes))
     return f'[[key]]\nname = "{entry.name}"\nscopes = [{scopes}]\nsha256 = "{entry.sha256}"\n'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: the key alone on standard output, to be piped where it belongs; the entry on standard error."""
+    """The command: writes the key alone to standard output, to be piped to its user, and the entry to standard error."""
     parser = _Parser(
         prog="python -m service.keys",
         description="Make a bearer key: the key goes to standard output, once, its entry for the file to standard error.",

@@ -1,4 +1,4 @@
-"""Ports: taken before anything else is done, alone or shared by the workers of one service."""
+"""Listening sockets: of one process, or of workers that share a port."""
 
 import resource
 import socket
@@ -9,14 +9,14 @@ from bandit.errors import SurroundingsError
 
 BACKLOG: Final = 2048
 OTHER_FILES: Final = 256
-"""Descriptors that a worker has open besides its connections, and those that it is about to refuse, with some to spare."""
+"""More descriptors than a worker has open besides its connections and those that it is about to refuse."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; taken first, so that a port in use ends a start before it has done anything.
+    """A listening socket; made first, so that a port in use ends a start before it has done anything.
 
     Raises:
-        SurroundingsError: the address is in use or cannot be had.
+        SurroundingsError: the address is in use or not available.
     """
     bound = _bound(host, port, share=False)
     try:
@@ -28,12 +28,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def reserve(host: str, port: int) -> socket.socket:
-    """A bound socket that never listens: it keeps the port for the workers, each of which calls ``share`` on it.
+    """A bound socket that never listens: it reserves the port for the workers, which call ``share``.
 
-    The port is first taken alone: SO_REUSEPORT would silently share it with another server that sets it as well.
+    The port is bound without SO_REUSEPORT first, which would silently share it with another server that sets it as well.
 
     Raises:
-        SurroundingsError: the address is in use or cannot be had.
+        SurroundingsError: the address is in use or not available.
     """
     with closing(_bound(host, port, share=False)) as alone:
         port = alone.getsockname()[1]
@@ -41,18 +41,18 @@ def reserve(host: str, port: int) -> socket.socket:
 
 
 def share(host: str, port: int) -> socket.socket:
-    """A socket of one worker's own on a reserved port; it gets connections once it listens, which its server does.
+    """One worker's own socket on a reserved port; the worker's server makes it listen.
 
     Raises:
-        SurroundingsError: the address cannot be had.
+        SurroundingsError: the address is not available.
     """
     return _bound(host, port, share=True)
 
 
 def room_for(connections: int) -> int:
-    """How many of so many connections this process may have open; it is allowed as many as the system lets it have.
+    """How many of so many connections this process can have open; raises its limit of descriptors as far as it may.
 
-    A process without a descriptor left accepts nobody, and cannot reach its store either.
+    A process without a free descriptor accepts no connection, and cannot reach its store either.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
@@ -65,7 +65,7 @@ def room_for(connections: int) -> int:
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL that a listener is reached under."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
@@ -75,7 +75,7 @@ def _bound(host: str, port: int, *, share: bool) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
-            # REUSEADDR: connections of a server that has just ended do not hold its port. It shares with no listener.
+            # REUSEADDR: binds although connections of an ended server linger, but never shares with a listener.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if share else socket.SO_REUSEADDR, 1)
             bound.bind(address)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on standard error, whoever writes it; of each kind so many lines a minute."""
+"""Logs: one JSON object per line on standard error, also of libraries, and a bounded number of lines per minute and kind."""
 
 import asyncio
 import logging
@@ -13,18 +13,18 @@ import structlog
 
 LEVELS = logging.getLevelNamesMapping()
 LINES: Final = 10
-"""Of one kind within ``WINDOW_SECONDS``: enough to see what it is. Counters tell how often."""
+"""Of one kind within ``WINDOW_SECONDS``: enough to see what it is. Metrics show how often it happens."""
 WINDOW_SECONDS: Final = 60.0
 MAX_KINDS: Final = 256
-"""More share one, so that nobody can make kinds without end."""
+"""Further kinds share one, which bounds the memory."""
 
 logger = structlog.get_logger()
 
 
 def configure_logs(level: str) -> None:
-    """Set up logs for the whole process; called once, by whoever runs the server."""
+    """Set up logs for the whole process; called once, before the server runs."""
     structlog.configure(
-        processors=[Seldom(), *_stamps(), structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[RateLimit(), *_stamps(), structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -35,7 +35,7 @@ def configure_logs(level: str) -> None:
 
 
 def server_log_config(level: str) -> dict[str, Any]:
-    """A ``logging`` configuration that gives the lines of all libraries, the server among them, the same form."""
+    """A ``logging`` configuration that gives the lines of all libraries, the server included, the same form."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": [*_stamps(), _left_out, structlog.processors.format_exc_info],
@@ -51,22 +51,22 @@ def server_log_config(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": formatter},
-        "filters": {"seldom": {"()": Seldom}},
+        "filters": {"seldom": {"()": RateLimit}},
         "handlers": {"stderr": handler},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"uvicorn": {"handlers": ["stderr"], "level": level.upper(), "propagate": False}},
     }
 
 
-class Seldom:
-    """Lets ``LINES`` lines of a kind pass within ``WINDOW_SECONDS``; the next one to pass tells how many did not: ``left_out``.
+class RateLimit:
+    """Lets ``LINES`` lines of a kind pass within ``WINDOW_SECONDS``; ``left_out`` of the next says how many did not pass.
 
-    A processor of structlog, where an event is a kind, and a filter of ``logging``, where a message without its values is.
+    It is a processor of structlog, whose kinds are events, and a filter of ``logging``, whose kinds are messages without values.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: dict[str, list[float]] = {}  # when it began, lines that passed, lines that did not
+        self._windows: dict[str, list[float]] = {}  # its beginning, lines that passed, lines that did not
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The event, unless it is left out."""
@@ -84,7 +84,7 @@ class Seldom:
         return before is not None
 
     def left_out(self, kind: str) -> int | None:
-        """How many lines of a kind were left out before this one; None where it is to be left out itself."""
+        """How many lines of a kind were left out before this one; None if this one is left out."""
         now = self._clock()
         if kind not in self._windows and len(self._windows) >= MAX_KINDS:
             kind = "other"
@@ -100,9 +100,9 @@ class Seldom:
 
 
 def loop_trouble(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """What the event loop reports because nobody else could: a line, and a traceback only where there may be a bug.
+    """Log what only the event loop could report; with a traceback only where there may be a bug.
 
-    A client or store that hangs up is neither.
+    A client or a store that hangs up is not worth a line.
     """
     error = context.get("exception")
     if isinstance(error, (ConnectionError, TimeoutError)):
@@ -119,13 +119,13 @@ def _left_out(_logger: object, _method: str, event: dict[str, Any]) -> dict[str,
 
 
 def _hook_in() -> None:
-    """Have Python's own reports written as lines too, where nobody else has taken them over."""
+    """Log Python's own reports too, unless their hooks are taken."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = lambda _kind, error, _place: _report("uncaught_exception", error)
     if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = lambda told: _report("uncaught_exception", told.exc_value)
+        threading.excepthook = lambda thread: _report("uncaught_exception", thread.exc_value)
     if sys.unraisablehook is sys.__unraisablehook__:
-        sys.unraisablehook = lambda told: _report("unraisable_exception", told.exc_value)
+        sys.unraisablehook = lambda ignored: _report("unraisable_exception", ignored.exc_value)
 
 
 def _report(event: str, error: BaseException | None) -> None:

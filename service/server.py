@@ -10,7 +10,7 @@ from typing import Final, cast
 import uvicorn
 
 from service.app import create_app
-from service.http.protocol import Connection, Departure
+from service.http.connection import Connection, Departure
 from service.listening import BACKLOG, address_of, bind, room_for
 from service.logs import configure_logs, server_log_config
 from service.metrics.metrics import Metrics
@@ -19,11 +19,11 @@ from service.settings import Settings
 __all__ = ["address_of", "bind", "serve"]
 
 PARTING_SECONDS: Final = 1.0
-"""How long a stopping server still answers on kept connections. Who sends nothing in that time finds its connection closed."""
+"""How long a stopping server still answers on kept connections; then it closes those that are idle."""
 GRACE_SECONDS: Final = 5
-"""How long requests in progress may then take to end."""
+"""How long requests in progress may take after that."""
 KEEP_ALIVE_SECONDS: Final = 75
-"""Longer than load balancers keep their connections (60 s is usual): who closes an idle one first must be the client."""
+"""Longer than load balancers keep idle connections (60 s is usual), so that the client is the first to close."""
 
 
 def serve(
@@ -32,7 +32,7 @@ def serve(
     on_ready: Callable[[], None] = lambda: None,
     metrics: Metrics | None = None,
 ) -> None:
-    """Answer until told to stop by SIGINT or SIGTERM; ``on_ready`` is called once requests are answered."""
+    """Answer until SIGINT or SIGTERM; ``on_ready`` is called once requests are answered."""
     configure_logs(settings.log_level)
     settings = settings.model_copy(update={"max_connections": room_for(settings.max_connections)})
     config = uvicorn.Config(
@@ -53,7 +53,7 @@ def serve(
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with a start that leaves nothing to the first requests and an end that loses none."""
+    """uvicorn's server, with a start that does not slow the first requests and an end that loses none."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
@@ -61,30 +61,30 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
 
     def connections(self) -> "set[Connection]":
-        """Those that are open."""
+        """The open connections."""
         return cast("set[Connection]", self._departure.connections)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer from now on."""
         await super().startup(sockets)
-        # What is there by now stays: without it, each full collection would look at all of it, which takes milliseconds.
+        # Objects of the start stay for good: unfrozen, all of them would be looked at by each full collection, for milliseconds.
         gc.collect()
         gc.freeze()
-        await asyncio.to_thread(self._on_ready)  # it may ask the store, which must not hold up the first look-ups
+        await asyncio.to_thread(self._on_ready)  # it may read the store, which must not delay the first look-ups
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Part from the clients, then end as uvicorn does: idle connections are closed, requests in progress waited for."""
+        """Let clients finish, then end as uvicorn does: it closes idle connections and waits for requests in progress."""
         queued = self._stopped_listening(sockets or [])
         self._departure.leaving = True
         for connection in self.connections():
             connection.announce()
         for accepted in queued:
-            await asyncio.get_running_loop().connect_accepted_socket(self._parting, accepted)
-        await self._parted()
+            await asyncio.get_running_loop().connect_accepted_socket(self._announced_connection, accepted)
+        await self._clients_gone()
         await super().shutdown(sockets)
 
     def _stopped_listening(self, listeners: list[socket.socket]) -> list[socket.socket]:
-        """Close the listeners and return what is queued on them: the kernel has accepted that, and would reset it."""
+        """Close the listeners and return the connections queued on them, which the kernel would reset."""
         accepted: list[socket.socket] = []
         for server, listener in zip(self.servers, listeners, strict=True):
             with suppress(OSError):  # the queue is empty
@@ -95,13 +95,13 @@ class Server(uvicorn.Server):
             connection.setblocking(False)  # noqa: FBT003 - positional only
         return accepted
 
-    def _parting(self) -> Connection:
+    def _announced_connection(self) -> Connection:
         connection = Connection(self.config, self.server_state, self.lifespan.state)
         connection.announce()
         return connection
 
-    async def _parted(self) -> None:
-        """Wait until every client has left that sends anything."""
+    async def _clients_gone(self) -> None:
+        """Wait until all clients have closed, ``PARTING_SECONDS`` at most."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PARTING_SECONDS
         while self.connections() and loop.time() < end and not self.force_exit:

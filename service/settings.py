@@ -1,4 +1,4 @@
-"""What the service can be told, by ``ARTWORK_*`` variables or by keyword."""
+"""The settings of the service, from ``ARTWORK_*`` variables or keywords."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bandit.errors import InputError
 from bandit.urls import URL_VARIABLE, read_store_url
-from service.http.limits import (
+from service.keys import load_keys
+from service.limits import (
     MAX_BODY_BYTES,
     MAX_CLIENT_CONNECTIONS,
     MAX_CONNECTIONS,
@@ -16,7 +17,6 @@ from service.http.limits import (
     MAX_QUERY_BYTES,
     MAX_TITLES,
 )
-from service.keys import load_keys
 
 PREFIX = "ARTWORK_"
 
@@ -43,18 +43,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
     store_deadline_ms: float = Field(default=3.0, ge=1, le=60_000)
-    """Budget of one row read, from the request that asks for it to its reply; in whole milliseconds. No second try."""
+    """Budget of one row read, from its request to its reply, in whole milliseconds. There is no second try."""
     max_waiting: int = Field(default=64, ge=1, le=1_000_000)
-    """Requests of a worker in progress; one more is refused at once."""
+    """Requests of a worker in progress; one more is refused at once. While refusals go on, a quarter of it for plain look-ups."""
     max_connections: int = Field(default=MAX_CONNECTIONS, ge=1)
-    """Open connections of a worker; one more is 503, or cut off."""
+    """Open connections of a worker; one more is refused with 503, or cut off."""
     max_client_connections: int = Field(default=MAX_CLIENT_CONNECTIONS, ge=1)
-    """Of one client's address, at a worker."""
+    """Open connections of one client's address at a worker."""
     poll_seconds: float = Field(default=1.0, gt=0, le=3600)
     kept_catalogue: Path | None = None
     """File of the last good catalogue; without one, a start without a store answers 503."""
     keys_file: Annotated[Path, AfterValidator(_keys_file)] | None = None
-    """Bearer keys and what each may do; without it everybody may ask."""
+    """Bearer keys and their scopes; without it every client may look up."""
     max_titles: int = Field(default=MAX_TITLES, ge=1, le=1_000_000)
     max_query_bytes: int = Field(default=MAX_QUERY_BYTES, ge=1, le=MAX_HEAD_BYTES)
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1, le=2**30)
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Settings from keywords (None stands for not given), then from the environment, then the defaults.
+    """Settings from keywords (None means not given), then from the environment, then the defaults.
 
     Raises:
         InputError: names every variable that is wrong and what was expected.
@@ -75,10 +75,9 @@ def load_settings(**given: Any) -> Settings:
 
 def _complaint(item: dict[str, Any]) -> str:
     name = PREFIX + "_".join(str(part) for part in item["loc"]).upper()
-    if isinstance(
-        told := item.get("ctx", {}).get("error"), InputError
-    ):  # a door of ours, which says all there is to say
-        return str(told) if name in str(told) else f"{name} is refused: {told}"
-    # A URL may hold a password, also one that pydantic refused before the door saw it.
+    error = item.get("ctx", {}).get("error")
+    if isinstance(error, InputError):  # of our own check, which names everything
+        return str(error) if name in str(error) else f"{name} is refused: {error}"
+    # A URL may hold a password, also one that pydantic refused before our own check.
     value = "no text" if name == URL_VARIABLE else repr(item["input"])
     return f"{name} is {value}: {item['msg']}; correct the variable or the flag of that name"

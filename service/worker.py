@@ -1,4 +1,4 @@
-"""One of several workers: ``python -m service.worker``, started by ``service.workers`` and of no use without it."""
+"""One of several workers: ``python -m service.worker``, which only ``service.workers`` starts."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ READY: Final = "ready\n"
 
 
 def main() -> None:
-    """Answer until told to stop, or until the supervisor is gone.
+    """Answer until SIGTERM, or until the supervisor is gone.
 
     Raises:
-        InputError: nobody gave an order.
-        SurroundingsError: the port cannot be had.
+        InputError: no order came on standard input.
+        SurroundingsError: the port is not available.
     """
     try:
         order = Order.of(sys.stdin.readline())
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _stop_with_supervisor() -> None:
-    """Standard input ends when the supervisor does, however it ends: nobody would stop an orphan."""
+    """Stop when standard input ends, as it does with the supervisor however that ends."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

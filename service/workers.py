@@ -1,7 +1,7 @@
-"""Several workers of one service: processes that share a port and the memory of their metrics, and one that minds them.
+"""Several workers of one service: processes that share a port and the memory of their metrics, and their supervisor.
 
 Each worker binds a socket of its own to the port (SO_REUSEPORT): the kernel spreads connections by their hash. On one
-socket for all, the worker that wakes up first would take most of them.
+shared socket, the worker that wakes up first would take most of them.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ from service.settings import Settings
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
-"""Pauses before a worker that ended is started again: doubled each time that it did not live for ``STEADY_SECONDS``."""
+"""Pauses before an ended worker is started again: doubled each time that it did not live for ``STEADY_SECONDS``."""
 STEADY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
-"""Longer than a worker takes at most: it parts from its clients for one second and waits for requests for five."""
+"""Longer than a worker takes to stop: one second for its clients to close, five for requests in progress."""
 
 logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told in a line on its standard input, which then stays open as long as the supervisor lives.
+    """What a worker has to do: a line on its standard input, which then stays open as long as the supervisor lives.
 
-    Not by variables or flags, which other processes can read: settings may hold the store's password.
+    Variables or flags could be read by other processes, and settings may hold the store's password.
     """
 
     worker: int
@@ -59,7 +59,7 @@ class Order:
 
 
 def serve_workers(settings: Settings, reserved: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Answer with ``settings.workers`` processes until told to stop by SIGINT or SIGTERM, which then takes its ordinary course.
+    """Answer with ``settings.workers`` processes until SIGINT or SIGTERM, which is then raised anew.
 
     Args:
         settings: of each worker.
@@ -72,59 +72,59 @@ def serve_workers(settings: Settings, reserved: socket.socket, on_ready: Callabl
     configure_logs(settings.log_level)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        told = asyncio.run(_Supervisor(_crew(settings, reserved)).run(on_ready))
+        received = asyncio.run(_Supervisor(_workers(settings, reserved)).run(on_ready))
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    signal.raise_signal(told)
+    signal.raise_signal(received)
 
 
-def _crew(settings: Settings, reserved: socket.socket) -> "list[_Worker]":
-    told = settings.model_dump(mode="json") | {"port": reserved.getsockname()[1]}
+def _workers(settings: Settings, reserved: socket.socket) -> "list[_Worker]":
+    values = settings.model_dump(mode="json") | {"port": reserved.getsockname()[1]}
     memory = shared_memory(settings.workers * BLOCK_SLOTS)
-    return [_Worker(Order(number, memory, told)) for number in range(settings.workers)]
+    return [_Worker(Order(number, memory, values)) for number in range(settings.workers)]
 
 
 class _Supervisor:
-    """Starts workers, minds them, and ends them all when it is told to, or when one of them cannot start."""
+    """Starts workers, restarts those that end, and stops all at a signal, or when one of them cannot start."""
 
-    def __init__(self, crew: "Sequence[_Worker]") -> None:
-        self._crew = crew
-        self._told = signal.SIGTERM
+    def __init__(self, workers: "Sequence[_Worker]") -> None:
+        self._workers = workers
+        self._signal = signal.SIGTERM
 
     async def run(self, on_ready: Callable[[], None]) -> signal.Signals:
-        """Until a signal, which is returned."""
+        """Run until a signal, which is returned."""
         task = cast("asyncio.Task[object]", asyncio.current_task())
         for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._tell, number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, self._stop_at, number, task.cancel)
         try:
-            await asyncio.gather(*(worker.start() for worker in self._crew))
+            await asyncio.gather(*(worker.start() for worker in self._workers))
             await asyncio.to_thread(on_ready)
-            await asyncio.gather(*(worker.mind() for worker in self._crew))
+            await asyncio.gather(*(worker.keep_running() for worker in self._workers))
         except asyncio.CancelledError:
             pass
         finally:
             await self._stop()
-        return self._told
+        return self._signal
 
-    def _tell(self, number: signal.Signals, cancel: Callable[[], object]) -> None:
-        self._told = number
+    def _stop_at(self, number: signal.Signals, cancel: Callable[[], object]) -> None:
+        self._signal = number
         cancel()
 
     async def _stop(self) -> None:
         """Gracefully; at once after the longest time that this takes, or after a second signal."""
-        for worker in self._crew:
+        for worker in self._workers:
             worker.terminate()
-        endings = [asyncio.create_task(worker.ended()) for worker in self._crew]
+        endings = [asyncio.create_task(worker.ended()) for worker in self._workers]
         with suppress(asyncio.CancelledError):
             await asyncio.wait(endings, timeout=STOP_SECONDS)
-        for worker in self._crew:
+        for worker in self._workers:
             worker.kill()
         await asyncio.wait(endings)
 
 
 class _Worker:
-    """One place in the crew, and the process that fills it."""
+    """One of the workers, and the process that does its work at the moment."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -134,7 +134,7 @@ class _Worker:
         """Start the process and wait until it answers.
 
         Raises:
-            SurroundingsError: it ended before.
+            SurroundingsError: it ended before that.
         """
         process = await self._spawned()
         if await cast("StreamReader", process.stdout).readline() == b"":
@@ -143,8 +143,8 @@ class _Worker:
                 f"worker {self._order.worker} ended with code {code} at its start; see its log above"
             )
 
-    async def mind(self) -> None:
-        """Start it again whenever it has ended; its place in the memory of the metrics goes on."""
+    async def keep_running(self) -> None:
+        """Start it again whenever it has ended; its metrics go on."""
         pause_seconds = FIRST_PAUSE_SECONDS
         while True:
             since = time.monotonic()
@@ -156,15 +156,15 @@ class _Worker:
             await self._spawned()
 
     async def ended(self) -> int | None:
-        """The code with which it ended, once it has; None where none was started."""
+        """Wait until it has ended, for its exit code; None if it was never started."""
         return None if self._process is None else await self._process.wait()
 
     def terminate(self) -> None:
-        """Tell it to stop."""
+        """Ask it to stop."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """End it at once."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -173,7 +173,7 @@ class _Worker:
                 self._process.send_signal(number)
 
     async def _spawned(self) -> Process:
-        # A process group of its own: Ctrl-C reaches the supervisor, which then stops the workers in its order.
+        # A process group of its own: Ctrl-C reaches the supervisor alone, which then stops the workers.
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "service.worker"),
             stdin=PIPE,

@@ -22,9 +22,9 @@ from bandit.snapshot import (
     row_key,
 )
 from service.app import create_app
+from service.http.state import Service
 from service.lookup.store import MemoryStore
 from service.settings import Settings
-from service.state import Service
 
 SETTINGS = Settings(poll_seconds=3600)
 IDENTITY = "5" * 32

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import require_all
 from hypothesis import settings
 from shared_store import SharedStore
 
@@ -19,6 +20,11 @@ from batch.workspace.workspace import Workspace
 # The same examples in every run: a change is judged by what it changes. HYPOTHESIS_PROFILE=default looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Doctests of the product lie outside of this folder: a plugin sees them, a hook in this file would not."""
+    config.pluginmanager.register(require_all)
 
 
 @pytest.fixture(scope="session")

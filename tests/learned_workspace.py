@@ -1,5 +1,6 @@
 """A workspace with a simulated world for tests of the whole loop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class LearnedWorkspace:
     def workspace(self) -> Workspace:
         return self.loop.workspace
 
-    def every_pick(self, client: ServiceClient) -> Answers:
+    def every_pick(self, client: ServiceClient, users: Sequence[int] = range(N_USERS)) -> Answers:
         """One look-up of each (user, title), in this order."""
-        titles = np.tile(np.arange(N_TITLES), (N_USERS, 1))
-        return client.ask(Visits(np.arange(N_USERS), titles), silent)
+        titles = np.tile(np.arange(N_TITLES), (len(users), 1))
+        return client.ask(Visits(np.array(users), titles), silent)

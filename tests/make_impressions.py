@@ -41,20 +41,21 @@ def draw_impressions(workspace: Workspace, day: date, count: int, seed: int = 1)
     clicked = random.random(count) < 0.3 + 0.3 * preferred
     watched = np.where(clicked, random.random(count), 0.0)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    every_arm = pl.Series([list(range(size)) for size in np.diff(catalogue.starts).tolist()], dtype=pl.List(pl.Int64))
     return pl.DataFrame(
         {
             "event_id": [f"{day:%j}-{number:06d}" for number in range(count)],
-            "shown_at": [start + timedelta(seconds=number) for number in range(count)],
+            "shown_at": pl.select(start + pl.duration(seconds=pl.int_range(count))).to_series(),
             "user_id": tables.users["user_id"].gather(users),
             "title_id": tables.titles["title_id"].gather(titles),
             "artwork_id": catalogue.frame["artwork_id"].gather(catalogue.starts[titles] + arms),
             "arm": arms,
-            "eligible": [list(range(size)) for size in sizes.tolist()],
+            "eligible": every_arm.gather(titles),
             "generation": np.ones(count, dtype=np.int64),
             "revision": np.zeros(count, dtype=np.int64),
-            "policy": ["uniform"] * count,
-            "source": ["personalized"] * count,
-            "segment": pl.Series([None] * count, dtype=pl.String),
+            "policy": pl.repeat("uniform", count, eager=True),
+            "source": pl.repeat("personalized", count, eager=True),
+            "segment": pl.repeat(None, count, dtype=pl.String, eager=True),
             "propensity": 1 / sizes,
             "context": tables.users["context"].gather(users),
             "clicked": clicked,
@@ -83,15 +84,16 @@ def log_days(workspace: Workspace, days: int, count: int) -> None:
 
 def make_generation(
     workspace: Workspace,
-    policy: str = "uniform",
-    *,
+    *policies: str,
+    config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings`` are those of ``Config``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
     shards = executor or SerialExecutor()
-    made = train(workspace, Config(policy=policy, **settings), shards, silent, shard_size=shard_size)
+    config = config or Config.of(*(policies or ("uniform",)), **settings)
+    made = train(workspace, config, shards, silent, shard_size=shard_size)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

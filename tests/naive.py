@@ -554,11 +554,11 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
 
     Files are read once: those of a generation never change.
     """
-    config = _manifest(generation_folder)["config"]
+    config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row)
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, user_row, arms, impressions)
-    return quantise(p, None, new, config["floor"], config["new_floor"])
+    return quantise(p, None, new, variant["floor"], variant["new_floor"])
 
 
 def explores(generation_folder: Path, user_row: int) -> bool:
@@ -570,15 +570,25 @@ def explores(generation_folder: Path, user_row: int) -> bool:
     return Fraction(drawn, 2**64) < Fraction(config["explore_share"])
 
 
+def variant_of(generation_folder: Path, user_row: int) -> dict[str, Any]:
+    """The variant that a user's picks are drawn under; for explore data the floors are the first one's."""
+    config = _manifest(generation_folder)["config"]
+    if explores(generation_folder, user_row):
+        live = [variant for variant in config["variants"] if variant["name"] == "uniform"]
+        return dict(live[0] if live else config["variants"][0] | {"name": "uniform", "policy": "uniform"})
+    user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
+    drawn = Fraction(keyed_hash("other", config["seed"], 0, user, config["salt"]), 2**64)  # of all generations alike
+    upper = Fraction(0)
+    for variant in reversed(config["variants"][1:]):
+        upper += Fraction(variant["share"])
+        if drawn < upper:
+            return dict(variant)
+    return dict(config["variants"][0])
+
+
 def word_of(generation_folder: Path, user_row: int) -> str:
     """The policy that a user's picks are drawn under, as a word of the command line."""
-    if explores(generation_folder, user_row):
-        return "uniform"
-    config = _manifest(generation_folder)["config"]
-    user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
-    drawn = keyed_hash("other", config["seed"], 0, user, "")  # of all generations alike
-    other = config["other_policy"] and Fraction(drawn, 2**64) < Fraction(config["other_share"])
-    word: str = config["other_policy" if other else "policy"]
+    word: str = variant_of(generation_folder, user_row)["policy"]
     return word
 
 
@@ -589,15 +599,17 @@ def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
 
 
 def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
-    config = _manifest(folder)["config"]
-    name, _, text = word_of(folder, user_row).partition(":")
+    variant = variant_of(folder, user_row)
+    rewards = list(dict.fromkeys(live["reward"] for live in _manifest(folder)["config"]["variants"]))
+    nth = "" if variant["reward"] == rewards[0] else f"-{1 + rewards.index(variant['reward'])}"  # as files are named
+    name, _, text = variant["policy"].partition(":")
     settings = {key: float(value) for key, _, value in (item.partition("=") for item in text.split(",") if item)}
     k = len(arms)
     if name == "uniform":
         return [1 / k] * k
     if name == "popularity":
-        return share_of_best(_beta_from_files(folder, arms).means)
-    scores = _FROM_FILES[config["posterior"]](folder, user_row, arms)
+        return share_of_best(_beta_from_files(folder, arms, nth).means)
+    scores = _FROM_FILES[variant["posterior"]](folder, user_row, arms, nth)
     epsilon = settings.get("epsilon", 0.1)
     epsilon /= 1 + sum(impressions[a] for a in arms) / settings.get("halving", float("inf"))
     epsilon /= 1 + sum(impressions) / settings.get("total_halving", float("inf"))
@@ -631,11 +643,11 @@ def _softmax(scores: FileScores, temperature: float) -> list[float]:
     return [share / sum(shares) for share in shares]
 
 
-def _beta_from_files(folder: Path, arms: list[int]) -> FileScores:
-    kept = _arrays(folder / "posterior" / "beta.npz")
+def _beta_from_files(folder: Path, arms: list[int], nth: str) -> FileScores:
+    kept = _arrays(folder / "posterior" / f"beta{nth}.npz")
     titles, takes, shown = (kept[name].tolist() for name in ("titles", "takes", "impressions"))
     strengths = kept["strengths"].tolist()
-    rates = _all_rates(folder)
+    rates = _all_rates(folder, nth)
     # An arm's Beta counts its impressions and the title's strength; its mean is the shrunk rate.
     sizes = [shown[a] + strengths[0] for a in arms]
     assert len(titles) == len(takes) == len(rates)
@@ -645,15 +657,15 @@ def _beta_from_files(folder: Path, arms: list[int]) -> FileScores:
 
 
 @lru_cache(maxsize=8)
-def _all_rates(folder: Path) -> list[float]:
-    kept = _arrays(folder / "posterior" / "beta.npz")
+def _all_rates(folder: Path, nth: str) -> list[float]:
+    kept = _arrays(folder / "posterior" / f"beta{nth}.npz")
     return beta_rates(
         *(kept[name].tolist() for name in ("titles", "takes", "impressions")), *kept["strengths"].tolist()
     )
 
 
-def _linear_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
-    context, kept = _context_from_files(folder, user_row), _arrays(folder / "posterior" / "linear.npz")
+def _linear_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
+    context, kept = _context_from_files(folder, user_row), _arrays(folder / "posterior" / f"linear{nth}.npz")
     precisions = np.array([np.diag(kept["prior_precision"])] * len(arms))
     means = np.zeros((len(arms), len(context)))
     for place, a in enumerate(arms):
@@ -663,16 +675,16 @@ def _linear_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScor
     return FileScores(*moments(Weights(means, precisions), context, range(len(arms))))
 
 
-def _logistic_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
-    kept = _arrays(folder / "posterior" / "logistic.npz")
+def _logistic_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
+    kept = _arrays(folder / "posterior" / f"logistic{nth}.npz")
     weights = Weights(kept["means"], kept["precisions"])
     return FileScores(*moments(weights, _context_from_files(folder, user_row), arms), link="logit")
 
 
-def _shared_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScores:
+def _shared_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
     """Draw by draw: W = mean + root · noise, and an intercept an arm given W: levels - pulls · W z + its own noise."""
-    kept, context = _arrays(folder / "posterior" / "shared.npz"), _context_from_files(folder, user_row)
-    seed, drawn = _shared_draws(folder)
+    kept, context = _arrays(folder / "posterior" / f"shared{nth}.npz"), _context_from_files(folder, user_row)
+    seed, drawn = _shared_draws(folder, nth)
     draws, means = np.empty((len(drawn), len(arms))), []
     for place, a in enumerate(arms):
         moved, along = context - kept["pulls"][a], np.append(1.0, kept["features"][a])
@@ -684,8 +696,8 @@ def _shared_from_files(folder: Path, user_row: int, arms: list[int]) -> FileScor
 
 
 @lru_cache(maxsize=8)
-def _shared_draws(folder: Path) -> tuple[int, list[F64]]:
-    kept = _arrays(folder / "posterior" / "shared.npz")
+def _shared_draws(folder: Path, nth: str) -> tuple[int, list[F64]]:
+    kept = _arrays(folder / "posterior" / f"shared{nth}.npz")
     manifest = _manifest(folder)
     seed = 0
     for word in (_word("joint"), manifest["config"]["seed"], manifest["generation"]):
@@ -701,7 +713,7 @@ def _philox(seed: int, stream: int, arm: int, count: int) -> F64:
 
 
 _FROM_FILES = {
-    "beta": lambda folder, _, arms: _beta_from_files(folder, arms),
+    "beta": lambda folder, _, arms, nth: _beta_from_files(folder, arms, nth),
     "linear": _linear_from_files,
     "logistic": _logistic_from_files,
     "shared": _shared_from_files,

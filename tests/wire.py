@@ -14,10 +14,10 @@ from asgi import published
 
 from service.app import create_app
 from service.http.application import Application
-from service.http.protocol import Connection, Departure
+from service.http.connection import Connection, Departure
+from service.http.state import Service
 from service.lookup.store import MemoryStore
 from service.settings import Settings
-from service.state import Service
 
 HANG_SECONDS = 20.0
 LOOK_UP = "/v1/users/ann/titles/t0/artwork"

@@ -38,9 +38,7 @@ def demo_command(
     policy: PolicyOption = "thompson",
     against: Annotated[
         str,
-        typer.Option(
-            help="Another policy, any of them, that is live for half of the users; ends with offline beside online."
-        ),
+        typer.Option(help="A second variant: another policy for half of the users; ends with offline beside online."),
     ] = "",
     posterior: PosteriorOption = "linear",
     new_artworks: Annotated[
@@ -64,7 +62,7 @@ def demo_command(
 
     Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
     """
-    config = Config(policy=policy, posterior=posterior, seed=seed, other_policy=against)
+    config = Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"

@@ -75,7 +75,7 @@ def _headline(made: Explanation) -> str:
     elif made.explores:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
     else:
-        how = f"is shown {made.shown}, drawn by {made.policy} over the {made.posterior} posterior"
+        how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior"
     served = {None: "no store runs, or it serves none of this workspace", made.generation: "which is served"}.get(
         made.current, f"while {made.current} is served"
     )

@@ -106,7 +106,7 @@ def _listed(number: int, manifest: Manifest | None, in_store: bool, served: tupl
         generation=number,
         stage="(not here)" if manifest is None else manifest.stage,
         created_at="" if manifest is None else manifest.created_at,
-        policy="" if manifest is None else " and ".join(manifest.config.live_policies),
+        policy="" if manifest is None else " and ".join(variant.label for variant in manifest.config.variants),
         impressions=0 if manifest is None else sum(manifest.rows.values()),
         picks=0 if manifest is None else manifest.counts.get("picks", 0),
         in_store=in_store,

@@ -1,8 +1,9 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,7 @@ from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
 from batch.choosing.precompute import Precomputed, precompute
-from batch.config import Config
+from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
@@ -23,6 +24,9 @@ from batch.store.embedded import store_url
 from batch.workspace.generations import resolve
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
+
+_FIELDS = tuple(item.name for item in fields(Variant) if item.name != "name")
+_next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
 
 ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
@@ -39,6 +43,7 @@ PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies le
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
+_VARIANT = Variant()
 _SHARD_SIZE = 4
 
 
@@ -46,8 +51,8 @@ _SHARD_SIZE = 4
 class ChoosingOptions:
     """How artworks are learned of and chosen."""
 
-    policy: PolicyOption = _DEFAULTS.policy
-    posterior: PosteriorOption = _DEFAULTS.posterior
+    policy: PolicyOption = _VARIANT.policy
+    posterior: PosteriorOption = _VARIANT.posterior
     retention: Annotated[
         float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
     ] = _DEFAULTS.retention
@@ -57,22 +62,22 @@ class ChoosingOptions:
             help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
             " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
         ),
-    ] = _DEFAULTS.reward
+    ] = _VARIANT.reward
     explore_share: Annotated[
         float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
     ] = _DEFAULTS.explore_share
-    other_policy: Annotated[
-        str,
+    variant: Annotated[
+        list[str] | None,
         typer.Option(
-            help="Another policy beside it, for a share of the users, from the same posterior: live comparison."
-        ),
-    ] = _DEFAULTS.other_policy
-    other_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of users for whom --other-policy chooses, the same ones in every generation; 0.5 by default."
+            help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
+            " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
+            f" the rest. Repeat it, up to {MAX_VARIANTS} times."
         ),
     ] = None
+    salt: Annotated[
+        str,
+        typer.Option(help="Draws anew which users get which variant, who else are the same in every generation."),
+    ] = _DEFAULTS.salt
     seed: SeedOption = _DEFAULTS.seed
 
     def config(self) -> Config:
@@ -81,12 +86,14 @@ class ChoosingOptions:
         Raises:
             InputError: a value is not as it should be.
         """
-        share = self.other_share
-        if share is not None and not self.other_policy:
-            raise InputError(
-                f"--other-share is {share} and no --other-policy is named; name one, or leave the share out"
-            )
-        return Config(**vars(self) | {"other_share": _DEFAULTS.other_share if share is None else share})
+        usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
+        return Config(
+            tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
+            seed=self.seed,
+            retention=self.retention,
+            explore_share=self.explore_share,
+            salt=self.salt,
+        )
 
 
 def register(app: typer.Typer) -> None:
@@ -110,7 +117,7 @@ def train_command(
 
     Example: artwork train --posterior shared --retention 0.98 --explore-share 0.01
 
-    Example: artwork train --other-policy epsilon_greedy:epsilon=0.1 --other-share 0.2
+    Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
     config = choosing.config()
     with progress_bars() as progress, open_executor(executor) as shards:
@@ -184,6 +191,34 @@ def run_command(
         )
 
 
+def parse_variant(text: str, usual: Variant) -> Variant:
+    """A variant of the command line, ``[NAME=]policy=...,share=...``; what it leaves out is that of ``usual``.
+
+    Raises:
+        InputError: a field is not known or is given twice, or a value makes no sense.
+
+    >>> parse_variant("bold=policy=epsilon_greedy:epsilon=0.3,halving=500,share=0.2", Variant()).policy
+    'epsilon_greedy:epsilon=0.3,halving=500'
+    """
+    name, _, rest = text.partition("=")
+    own, settings = ("", text) if name in _FIELDS else (name, rest)
+    values: dict[str, Any] = {}
+    for part in _next_field(settings):
+        key, _, value = part.partition("=")
+        if key not in _FIELDS or key in values:
+            wrong = f"has {key} twice" if key in values else f"has {part!r}"
+            raise InputError(
+                f"--variant {text} {wrong}, expected [NAME=]field=value,..., each of {', '.join(_FIELDS)} once at most"
+            )
+        values[key] = value
+    try:
+        for key in values.keys() & {"floor", "new_floor", "share"}:
+            values[key] = float(values[key])
+        return replace(usual, name=own, **values)
+    except ValueError as error:
+        raise InputError(f"--variant {text}: {error}") from None
+
+
 def prepare(workspace: Path) -> None:
     """Give a workspace what serving needs: synthetic tables if it has none, and a published generation."""
     there = Workspace(workspace)
@@ -197,7 +232,7 @@ def render_trained(made: Trained) -> str:
     """What was learned from, and where it lies."""
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
     return (
-        f"generation {made.generation} trained for {_policies(made)} from {made.impressions:,} impressions"
+        f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
     )
 
@@ -205,7 +240,7 @@ def render_trained(made: Trained) -> str:
 def render_precomputed(made: Precomputed) -> str:
     """How much was chosen, and where it lies."""
     return (
-        f"generation {made.generation}: {made.picks:,} picks of {_policies(made)} for {made.users:,} users"
+        f"generation {made.generation}: {made.picks:,} picks of {' and '.join(made.variants)} for {made.users:,} users"
         f" x {made.titles:,} titles: {made.folder / 'picks'}"
     )
 
@@ -224,7 +259,3 @@ def render_ran(made: Ran) -> str:
     return "\n".join(
         (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
     )
-
-
-def _policies(made: Trained | Precomputed) -> str:
-    return f"{made.policy} and {made.other_policy}" if made.other_policy else made.policy

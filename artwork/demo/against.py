@@ -1,4 +1,4 @@
-"""Two policies live in the demo: what the explore days say of them beforehand, and what each came to."""
+"""Two variants live in the demo: what the explore days say of them beforehand, and what each came to."""
 
 import shlex
 from datetime import timedelta
@@ -9,11 +9,10 @@ from artwork.console.tables import printed
 from artwork.demo.days import FIRST_DAY
 from artwork.reports.live_tables import online_lines, online_sheet
 from bandit.arrays import Bool
-from bandit.deploying import Floors
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation, Settings
 from bandit.hashing import hash_ids
-from batch.choosing.variants import on_other_side
+from batch.choosing.variants import variants_of
 from batch.config import Config
 from batch.executors import Progress
 from batch.offline.compare import Request, compare
@@ -25,28 +24,30 @@ from batch.workspace.workspace import Workspace
 _ESTIMATOR = "dr"
 
 
-def own_side(config: Config, tables: Tables) -> Bool:
-    """Whether each user of the tables, (n,), is one of those for whom the first policy chooses.
+def users_of_first(config: Config, tables: Tables) -> Bool:
+    """Whether each user of the tables, (n,), is one of those who have the first variant.
 
     Raises:
-        InputError: there are two policies, and all users are on one side.
+        InputError: a variant has no users.
     """
-    other = on_other_side(config, hash_ids(tables.users["user_id"]))
-    if config.other_policy and (other.all() or not other.any()):
+    places = variants_of(config, hash_ids(tables.users["user_id"]))
+    if len(np.unique(places)) < len(config.variants):
         raise InputError(
-            f"all {len(other)} users are on one side of --against, which the seed draws; play with more, or another --seed"
+            f"all {len(places)} users are of one variant of --against, which the seed draws;"
+            " play with more, or another --seed"
         )
-    return np.logical_not(other)
+    return np.equal(places, 0)
 
 
 def judge_offline(workspace: Workspace, config: Config, progress: Progress) -> Evaluation:
     """What the log so far says of both policies: learned from its first half, judged by the second."""
+    first = config.variants[0]
     request = Request(
         workspace=workspace.root,
         policies=_words(config),
-        posterior=config.posterior,
-        reward=config.reward,
-        floors=Floors(config.floor, config.new_floor, config.new_arm_impressions),
+        posterior=first.posterior,
+        reward=first.reward,
+        floors=config.floors[0],
         settings=_settings(config),
     )
     return compare(request, progress).evaluation
@@ -56,12 +57,12 @@ def judge_online(workspace: Workspace, config: Config, offline: Evaluation) -> S
     """What both policies came to, beside what was said of them before they went live.
 
     Raises:
-        SurroundingsError: the service answered one side from the fallback alone.
+        SurroundingsError: the service answered one variant from the fallback alone.
     """
-    pairs = online_pairs(workspace, config.reward, _settings(config))
+    pairs = online_pairs(workspace, config.variants[0].reward, _settings(config))
     if not pairs:
         raise SurroundingsError(
-            "one side had no answer from its picks on any day; was the store too slow for the service?"
+            "one variant had no answer from its picks on any day; was the store too slow for the service?"
         )
     return beside(pairs[0], offline, before=True)
 
@@ -80,7 +81,8 @@ def lines_of(both: SideBySide, workspace: Workspace, config: Config, explore_day
         _words(config),
     ]
     words += ["--seed", str(config.seed)]
-    words += [] if config.posterior == Request().posterior else ["--posterior", config.posterior]
+    posterior = config.variants[0].posterior
+    words += [] if posterior == Request().posterior else ["--posterior", posterior]
     return "\n".join(
         (
             printed(online_sheet([both])),
@@ -92,7 +94,7 @@ def lines_of(both: SideBySide, workspace: Workspace, config: Config, explore_day
 
 
 def _words(config: Config) -> str:
-    return ",".join(config.live_policies)
+    return ",".join(variant.policy for variant in config.variants)
 
 
 def _settings(config: Config) -> Settings:

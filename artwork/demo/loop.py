@@ -71,7 +71,8 @@ class Loop:
 
     def explore(self, day: int, progress: Progress) -> DayResult:
         """A day of visits that are shown uniform picks, taken from a generation that is not published."""
-        config = replace(self.config, policy="uniform", other_policy="")
+        uniform = replace(self.config.variants[0], name="", policy="uniform", share=None)
+        config = replace(self.config, variants=(uniform,))
         made = train(self.workspace, config, self.executor, progress, shard_size=_SHARD_SIZE)
         precompute(self.workspace, made.generation, self.executor, progress, shard_size=_SHARD_SIZE)
         return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))

@@ -10,7 +10,7 @@ from statistics import median
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
-from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
+from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutcomeOfTwo(Outcome):
-    """The same where two policies were live, the verdict being about the first one and its users; and both side by side."""
+    """The same where two variants were live, the verdict being about the users of the first; and both side by side."""
 
     against: SideBySide
 
@@ -75,7 +75,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         SurroundingsError: store, service or network failed.
     """
     began = time.perf_counter()
-    config = plan.config
+    config, first = plan.config, plan.config.variants[0]
     with progress_bars() as progress:
         progress("making the workspace", 0, 1)
         place = prepare_workspace(root, plan.users, plan.titles, config.seed)
@@ -83,30 +83,30 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         if plan.new_artworks:
             hold_back(place.workspace, plan.new_artworks, config.seed)
         loop = Loop.of(place.workspace, config)
-        own = own_side(config, loop.tables)
+        own = users_of_first(config, loop.tables)
         say(_intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
-        offline = _judge_offline(loop) if config.other_policy else None
+        offline = _judge_offline(loop) if len(config.variants) > 1 else None
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
             lead = judge_policy(live, own, config.seed)
-            say(summary(live, lead, config.policy))
+            say(summary(live, lead, first.policy))
             both = None if offline is None else judge_online(place.workspace, config, offline)
             if both is not None:
                 say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
             seconds = round(time.perf_counter() - began, 1)
-            say(f"the run took {seconds:.0f} s, a night {median(night.seconds for night in nights):.1f} s;")
-            say(f"everything it made lies in {root}")
+            say(f"the run took {seconds:.0f} s, {median(night.seconds for night in nights):.1f} s per night")
+            say(f"everything it made is in {root}")
             if not once:
                 _stay_up(loop, address, say)
     finally:
         bring_back(place.workspace)
         stop_store(root)
     outcome = Outcome(
-        policy=config.policy,
-        posterior=config.posterior,
+        policy=first.policy,
+        posterior=first.posterior,
         workspace=str(root),
         origin=_origin(place),
         days=[_plain(result) for result in [*results, *live]],
@@ -160,9 +160,9 @@ def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], No
 
 def _intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
-    policy, other = loop.config.policy, loop.config.other_policy
-    sides = f"A hash of the user says which half is shown artworks by {policy}, which by {other}." if other else ""
-    lines = filter(None, (f"{size} in {place.workspace.root}", _origin(place), terms, sides))
+    by = ", which by ".join(variant.policy for variant in loop.config.variants)
+    halves = f"A hash of the user says which half is shown artworks by {by}." if len(loop.config.variants) > 1 else ""
+    lines = filter(None, (f"{size} in {place.workspace.root}", _origin(place), terms, halves))
     return "\n".join(lines) + f"\n\n{HEADER}"
 
 

@@ -1,4 +1,4 @@
-"""Policies that were live side by side, beside what the log said of them, as a table of texts and sentences."""
+"""Variants that were live side by side, beside what the log said of them, as a table of texts and sentences."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from batch.offline.side_by_side import REFUSED as NOT_JUDGED
 
 
 def online_sheet(pairs: Sequence[SideBySide]) -> Sheet:
-    """Both policies and their difference, offline and online; there is at least one pair."""
+    """Both variants and their difference, offline and online; there is at least one pair."""
     interval = f"{pairs[0].online.level:.0%} interval"
     columns = ("live side by side", "offline", interval, "online", interval, "users", "impressions")
     return Sheet(columns, [row for pair in pairs for row in _rows(pair)])
@@ -105,7 +105,7 @@ def _online(pair: SideBySide) -> str:
 def _cautions(pair: SideBySide) -> list[str]:
     online, offline = pair.online, pair.offline
     few = min(online.policy.users, online.against.users) < LEAST_USERS
-    lines = [f"online: a side has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
+    lines = [f"online: a variant has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
     if offline is None:
         return lines
     lines += [f"offline: {offline.caution}"] if offline.caution else []

@@ -10,11 +10,11 @@ import numpy as np
 from bandit.arrays import F64
 from bandit.evaluation.calibration import unsupported_share
 from bandit.evaluation.estimators import Terms
-from bandit.evaluation.fragility import fragility
+from bandit.evaluation.fragility import equal_rewards, fragility
 from bandit.evaluation.intervals.bootstrap import resampled_sums
 from bandit.evaluation.intervals.hall import hall_interval
 from bandit.evaluation.intervals.normal import Interval, influences
-from bandit.evaluation.overlap import effective_rewards, few_rewards, is_refused
+from bandit.evaluation.overlap import effective_rewards, few_equal_rewards, few_rewards, is_refused
 from bandit.evaluation.results import Difference, Settings
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
@@ -167,7 +167,7 @@ def _difference(
         max(value + width + unseen, upper),
         policy.verdict,
         None,
-        _caution(against, policy, interval, settings),
+        _caution(against, policy, interval, found, settings),
     )
 
 
@@ -187,7 +187,7 @@ def _unseen(against: Judged, policy: Judged) -> float:
     return (high - low) * sum(unsupported_share(each.sample) for each in (against, policy) if each.policy != LOGGING)
 
 
-def _caution(against: Judged, policy: Judged, interval: Interval, settings: Settings) -> str:
+def _caution(against: Judged, policy: Judged, interval: Interval, found: _Pair, settings: Settings) -> str:
     """The cautions of both, and where the difference itself rests on too few rewards."""
     told = [*dict.fromkeys(filter(None, (policy.caution, against.caution)))]
     sample, need = policy.sample, settings.thresholds
@@ -196,6 +196,8 @@ def _caution(against: Judged, policy: Judged, interval: Interval, settings: Sett
     shares = _normalised(policy) - _normalised(against)
     if (rewards := effective_rewards(sample, shares)) < need.effective_rewards:
         return f"of the difference: {few_rewards(rewards, need)}"
+    if (equal := equal_rewards(sample, shares)) < need.equal_rewards:
+        return f"of the difference: {few_equal_rewards(equal, need)}"
     value = policy.terms.value - against.terms.value
-    fragile = fragility(sample, shares, value, interval, need.more_rewards) if need.more_rewards else ""
+    fragile = fragility(sample, shares, value, interval, found.influences, need)
     return f"of the difference: {fragile}" if fragile else ""

@@ -168,17 +168,13 @@ def fragility_of(sample: Sample, terms: Terms, interval: Interval, thresholds: T
 
     ``known_bound`` is the largest weight that is known to have been possible, 0 where nothing is known.
     """
-    if (
-        sample.propensities is None
-        or terms.numerator is None
-        or not (thresholds.more_rewards and isfinite(terms.value))
-    ):
+    if sample.propensities is None or terms.numerator is None or not isfinite(terms.value):
         return ""
     total = float(sample.weights.sum())
     if total == 0 or not isfinite(interval.lower):
         return ""
     shares = sample.weights / total
-    return fragility(sample, shares, terms.value, interval, thresholds.more_rewards, known_bound / total)
+    return fragility(sample, shares, terms.value, interval, influences(sample, terms), thresholds, known_bound / total)
 
 
 def usual_interval(sample: Sample, terms: Terms, level: float) -> Interval:

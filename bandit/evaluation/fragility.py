@@ -1,15 +1,18 @@
-"""What an interval cannot know: whether a reward or two more, where weights are largest, would have led out of it."""
+"""What an interval cannot know: how skewed the answer was to be expected, and what a reward more would have done to it."""
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from bandit.arrays import F64
+from bandit.evaluation.intervals.hall import effective_count
 from bandit.evaluation.intervals.normal import Interval
 from bandit.evaluation.sample import Sample
 
-FEW_UNITS: Final = 200
-"""With as many users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for."""
+if TYPE_CHECKING:
+    from bandit.evaluation.overlap import Thresholds
+
+_MOST_HALVINGS: Final = 64
 
 UNSEEN_WIDTHS: Final = 3.0
 """Half-widths by which what nobody saw, at the largest weight that is known to have been possible, may move an answer."""
@@ -26,42 +29,117 @@ class _Jumps(NamedTuple):
 
 
 def fragility(
-    sample: Sample, shares: F64, value: float, interval: Interval, more: float, known_bound: float = 0.0
+    sample: Sample,
+    shares: F64,
+    value: float,
+    interval: Interval,
+    influences: F64,
+    need: "Thresholds",
+    known_bound: float = 0.0,
 ) -> str:
     """Why an interval is not to be believed: what did not happen to come would have led out of it; empty if it would not.
 
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
-    tell nothing of them, and the interval is narrow. So ``more`` rewards at the largest weight that there was (and as
-    many average users who always earn the most, where fewer than 200 are known) must not move the value out of it, on either
-    side: the largest possible reward upwards, the smallest one downwards. Where the largest possible weight is known, the
-    mass of the target there may have gone unseen although it is up to ``more`` over so many weights; it must not move the
-    value by more than three half-widths.
+    tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the log
+    shows to have been possible (and
+    ``more_users``, average ones who always earn the most, where users are known) must not move the value out of it, on either
+    side: the largest possible reward upwards, the smallest one downwards. Where they did come, one or two of many users make
+    up the error; so ``equal_units`` of them have to. Where the largest possible weight is known, the mass of the target there
+    may have gone unseen although it is up to ``more_rewards`` over so many weights; it must not move the value by more than
+    three half-widths.
 
     Args:
         sample: with propensities.
         shares: what each impression counts in the estimate, (m,): w / Σ w, or the difference of two such.
         value: of the estimate, or its difference.
         interval: around it.
-        more: rewards more.
+        influences: what each unit adds to its error, (U,).
+        need: how much more, and of how many.
         known_bound: the largest share that is known to have been possible; 0 where nothing is known.
     """
     low, high = _ends(sample)
-    middle = float(sample.weights @ sample.rewards) / max(float(sample.weights.sum()), 1e-300)
+    total = max(float(sample.weights.sum()), 1e-300)
+    middle = float(sample.weights @ sample.rewards) / total
     middle = min(max(middle, low), high)
     above, below = interval.upper - value, value - interval.lower
     gains, losses = np.maximum(shares, 0.0), np.maximum(-shares, 0.0)
-    jumps = _jumps(float(gains.max(initial=0.0)), float(losses.max(initial=0.0)), low, middle, high).times(more)
+    one = _jumps(float(gains.max(initial=0.0)), float(losses.max(initial=0.0)), low, middle, high)
+    jumps = one.times(need.more_rewards)
     if jumps.up > above or jumps.down > below:
-        return _told(f"{more:g} more rewards at the largest weight")
-    if sample.users is not None and sample.n_units < FEW_UNITS:
-        one = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
-        jumps = _jumps(*one, low, middle, high).times(more)
+        return _told(f"{need.more_rewards:g} more rewards at the largest weight")
+    jumps = _jumps(sample.unseen_weight(need.more_rewards) / total, 0.0, low, middle, high)
+    if jumps.up > above or jumps.down > below:
+        return _told(f"{need.more_rewards:g} more rewards at a larger weight, which was possible and never came,")
+    if sample.users is not None:
+        user = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
+        jumps = _jumps(*user, low, middle, high).times(need.more_users)
         if jumps.up > above or jumps.down > below:
-            return _told(f"{more:g} more users unlike the others")
-    unseen = _jumps(known_bound, known_bound if losses.any() else 0.0, low, middle, high).times(more)
+            return _told(f"{need.more_users:g} more users unlike the others")
+    if sample.units is not None and (alike := effective_count(influences)) < need.equal_units:
+        return (
+            f"too few rewards: the error is that of {alike:.1f} users, or decisions where no user is known, expected at least"
+            f" {need.equal_units:g}"
+        )
+    unseen = _jumps(known_bound, known_bound if losses.any() else 0.0, low, middle, high).times(need.more_rewards)
     if unseen.up > UNSEEN_WIDTHS * above or unseen.down > UNSEEN_WIDTHS * below:
         return _told("what may have gone unseen at the largest weight that was possible")
     return ""
+
+
+def equal_rewards(sample: Sample, shares: F64) -> float:
+    """How many equal rewards would make an answer as skewed as this one is to be expected; infinite if it is not skewed.
+
+    The skewness of K rare rewards of one weight is 1 / √K. That of Σ s r, shares s and rewards r independent, is Σ s³ κ₃ / (Σ
+    s² κ₂)^1.5, κ₂ and κ₃ the central moments of r; K is one over its square. What was to be expected, and not what came: where
+    three rewards were to be expected at the largest weights, one log in twenty has none, looks like many small ones, and is
+    wrong. So moments at a weight are those of all rewards at weights at least as large (by powers of two), and those of the
+    whole log for as many impressions more as have one reward on average.
+
+    Args:
+        sample: whose rewards.
+        shares: what each impression counts, (m,), as for ``fragility``.
+    """
+    size = np.abs(shares)
+    largest = float(size.max(initial=0.0))
+    if largest == 0:
+        return float("inf")
+    rewards, apiece = _scaled_rewards(sample)
+    if not np.isfinite(apiece):
+        return 0.0
+    scaled = shares / largest
+    halvings = np.clip(
+        -np.frexp(size / largest)[1], 0, _MOST_HALVINGS - 1
+    )  # (m,): 0 of shares of half the largest or more
+    halvings[size == 0] = _MOST_HALVINGS - 1
+    powers = rewards ** np.arange(4)[:, None]  # (4, m)
+    above = np.stack([_by(halvings, power).cumsum() for power in powers])  # (4, H), of shares as large or larger
+    above += apiece * powers.mean(axis=1)[:, None]
+    first, second, third = above[1:] / above[0]
+    square = float(_by(halvings, scaled**2) @ np.maximum(second - first**2, 0.0))
+    cube = float(_by(halvings, scaled**3) @ (third - 3 * first * second + 2 * first**3))
+    if square == 0:
+        return 0.0
+    return square**3 / cube**2 if cube else float("inf")
+
+
+def _scaled_rewards(sample: Sample) -> tuple[F64, float]:
+    """Rewards, (m,), with what they can be from 0 to 1, or else around 0; and how many impressions have one of them.
+
+    That is by the rarer of what came and what is missing from the largest possible reward; infinite where nothing differs.
+    """
+    if sample.reward_range is None:
+        centred = sample.rewards - sample.rewards.mean()
+        scaled = centred / max(float(np.abs(centred).max(initial=0.0)), 1e-300)
+        count = effective_count(scaled)
+        return scaled, len(scaled) / count if count > 0 else float("inf")
+    low, high = sample.reward_range
+    scaled = (sample.rewards - low) / (high - low)
+    sums = [(float(part.sum()), float(part @ part)) for part in (scaled, 1 - scaled)]
+    return scaled, max(len(scaled) * square / total**2 if total > 0 else float("inf") for total, square in sums)
+
+
+def _by(halvings: "np.ndarray[tuple[int], np.dtype[np.intp]]", values: F64) -> F64:
+    return np.bincount(halvings, weights=values, minlength=_MOST_HALVINGS).astype(np.float64, copy=False)
 
 
 def _jumps(gain: float, loss: float, low: float, middle: float, high: float) -> _Jumps:
@@ -71,10 +149,11 @@ def _jumps(gain: float, loss: float, low: float, middle: float, high: float) -> 
 
 
 def _ends(sample: Sample) -> tuple[float, float]:
-    """What a reward can be, or else what rewards were."""
+    """What a reward can be, or else as far again beyond what rewards were: the largest that can be has seldom come."""
     if sample.reward_range is not None:
         return sample.reward_range
-    return float(sample.rewards.min()), float(sample.rewards.max())
+    low, high = float(sample.rewards.min()), float(sample.rewards.max())
+    return low - (high - low), high + (high - low)
 
 
 def _told(what: str) -> str:

@@ -16,6 +16,7 @@ from bandit.evaluation.calibration import (
     worst_context,
     worst_shown_arm,
 )
+from bandit.evaluation.fragility import equal_rewards
 from bandit.evaluation.intervals.hall import effective_count
 from bandit.evaluation.sample import Sample
 
@@ -45,7 +46,12 @@ class Thresholds:
             missing from the largest possible one.
         units: at least, users that intervals are to hold for the like of, or else decisions; with fewer, intervals are too
             narrow (Cameron, Gelbach and Miller 2008), and the caution is as for rewards.
-        more_rewards: so many at the largest weight, or of few users as many more, must not lead out of an interval; 0: no check.
+        equal_rewards: at least; fewer equal ones would make an answer as skewed as it is to be expected. It hangs on few
+            rewards at large weights then, and on whether they came.
+        equal_units: at least, of the users (or decisions, where those are repeated) that make up the error.
+        more_rewards: so many at the largest weight must not lead out of an interval; 0: no check.
+        more_users: so many unlike all others must not either: one log in ten has none of a kind that makes up 2.3 of its users
+            on average; 0: no check.
 
     Raises:
         InputError: a threshold is not a number of at least 0.
@@ -61,7 +67,10 @@ class Thresholds:
     context_shift: float = 0.1
     effective_rewards: float = 10.0
     units: float = 50.0
-    more_rewards: float = 2.0
+    equal_rewards: float = 6.0
+    equal_units: float = 4.0
+    more_rewards: float = 1.5
+    more_users: float = 2.3
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -83,6 +92,7 @@ class Overlap:
     ``context_shift`` standard deviations and ``context_shift_errors`` standard errors; None where there was nothing to test.
     ``effective_rewards`` are the target's own, as ``effective_rewards`` of this module counts them. ``effective_units`` are
     the users (or else decisions) that make up the log, by how much they were shown and by their weights, whichever is fewer.
+    ``equal_rewards`` are so many as would make the answer as skewed as it is to be expected (``fragility.equal_rewards``).
     """
 
     decisions: int
@@ -106,6 +116,7 @@ class Overlap:
     context_shift_errors: float
     effective_rewards: float
     effective_units: float
+    equal_rewards: float
 
     def reasons(self, thresholds: Thresholds, arm_names: Sequence[str] = ()) -> list[str]:
         """Why the log cannot tell; empty if it can. Arms go by their names, or else by their numbers."""
@@ -147,6 +158,8 @@ class Overlap:
         told = []
         if self.effective_rewards < thresholds.effective_rewards:
             told.append(few_rewards(self.effective_rewards, thresholds))
+        elif self.equal_rewards < thresholds.equal_rewards:
+            told.append(few_equal_rewards(self.equal_rewards, thresholds))
         if self.effective_units < thresholds.units:
             told.append(
                 f"too few users, or decisions where no user is known: the log is as good as {self.effective_units:,.0f} of them,"
@@ -209,6 +222,7 @@ def overlap_of(sample: Sample, thresholds: Thresholds, known_bound: float = 0.0)
         context_shift_errors=context.errors,
         effective_rewards=effective_rewards(sample, sample.weights),
         effective_units=min(kish(sample.unit_sizes), kish(sample.unit_sums(sample.weights))),
+        equal_rewards=equal_rewards(sample, sample.weights),
     )
 
 
@@ -248,6 +262,14 @@ def few_rewards(found: float, thresholds: Thresholds) -> str:
     return (
         f"too few rewards: the answer rests on {found:.1f} of them (or of what is missing from the largest), expected at least"
         f" {thresholds.effective_rewards:g}; intervals are too narrow"
+    )
+
+
+def few_equal_rewards(found: float, thresholds: Thresholds) -> str:
+    """The caution that an interval hangs on a few rewards at large weights."""
+    return (
+        f"too few rewards where weights are large: the answer is as skewed as one of {found:.1f} equal rewards, expected at least"
+        f" {thresholds.equal_rewards:g}; whether they came decides what it is"
     )
 
 

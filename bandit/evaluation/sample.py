@@ -13,6 +13,8 @@ from bandit.checks import check_finite, checked_contexts, real_column
 from bandit.errors import InputError
 from bandit.impressions import checked_propensities
 
+_ROUNDING = 1e-9
+
 _REALS = (
     "rewards", "target", "unsupported", "propensities", "logged_estimates", "target_estimates", "expected_arms",
     "expected_squares", "shown_arms", "shown_squares", "target_squares",
@@ -171,10 +173,26 @@ class Sample:
 
         Where the shown arm has p and π, some other arm has a weight of at least (1 - π) / (1 - p).
         """
+        return max(float(self.weights.max(initial=0.0)), float(self._others[0].max(initial=0.0)))
+
+    def unseen_weight(self, count: float) -> float:
+        """The weight of so many impressions at the largest weight that was possible, where that is larger than all there are.
+
+        It is at most what the target shows of arms with such weights, as far as the log tells: 0 where the largest was seen.
+        """
+        weights, shown = self._others
+        unseen = weights > float(self.weights.max(initial=0.0)) * (1 + _ROUNDING)
+        if not unseen.any():
+            return 0.0
+        return min(count * float(weights[unseen].max()), float(shown[unseen].sum()))
+
+    @cached_property
+    def _others(self) -> tuple[F64, F64]:
+        """Least weights of arms that were not shown where another was, and how often the target shows them there."""
         assert self.propensities is not None  # noqa: S101 - as for weights
-        others = self.propensities < 1
-        rest = (1 - self.target[others] - self.unsupported[others]) / (1 - self.propensities[others])
-        return max(float(self.weights.max(initial=0.0)), float(rest.max(initial=0.0)))
+        chosen = self.propensities < 1
+        shown = np.maximum(1 - self.target[chosen] - self.unsupported[chosen], 0.0)
+        return shown / (1 - self.propensities[chosen]), shown
 
 
 def _codes(labels: I64) -> I64:

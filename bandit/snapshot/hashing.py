@@ -14,7 +14,9 @@ TOTAL_WEIGHT: Final = 65535
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
 EXPLORE: Final = "explore"
-OTHER: Final = "other"
+VARIANT: Final = "other"
+"""The purpose under which users are assigned to variants; its text is that of the first generations that had two."""
+
 JOINT: Final = "joint"
 SIMULATION: Final = "simulation"
 

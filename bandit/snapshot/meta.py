@@ -40,7 +40,7 @@ class Current:
 
 @dataclass(frozen=True)
 class Meta:
-    """Value of ``art:g:<generation>:meta``; ``variants`` is what a row's variant indexes: the names of their policies.
+    """Value of ``art:g:<generation>:meta``; ``variants`` are the names that a row's variant indexes and answers give.
 
     ``identity`` is the digest of what decides the generation's picks; ``manifest_digest`` is for information. ``users`` counts
     rows; ``titles``, ``artworks`` and ``segments`` are those of the catalogue, which bound its size.

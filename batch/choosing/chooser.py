@@ -9,9 +9,9 @@ from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, quantise
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
-from batch.choosing.variants import Scoring, Side, places_of
+from batch.choosing.variants import LiveVariant, Scoring, places_of
 from batch.config import Config
-from batch.learning.posteriors import load_model, model_of
+from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest
@@ -31,7 +31,7 @@ class Picks(NamedTuple):
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once a process; ``sides`` has its live policies in their order."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are the live ones in order."""
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
@@ -42,13 +42,11 @@ class Chooser:
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         self.new = self.impressions < self.config.new_arm_impressions  # (a,)
         of_titles = np.bincount(self.catalogue.titles, weights=self.impressions).astype(np.float64, copy=False)  # (t,)
-        words = self.config.live_policies
-        names = [model_of(self.config, word) for word in words]
         scorings = {
-            name: Scoring(name, load_model(folder, self.manifest, name), self.catalogue)
-            for name in dict.fromkeys(names)
+            key: Scoring(key.posterior, load_model(folder, self.manifest, key), self.catalogue)
+            for key in dict.fromkeys(variant.model for variant in self.config.variants)
         }
-        self.sides = [Side(word, scorings[name], of_titles) for word, name in zip(words, names, strict=True)]
+        self.variants = [LiveVariant(live.policy, scorings[live.model], of_titles) for live in self.config.variants]
 
     @property
     def config(self) -> Config:
@@ -56,25 +54,29 @@ class Chooser:
         return self.manifest.config
 
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
-        """The probability of each artwork before floors, (n, k): each user's (n, d) under the policy of their place (n,)."""
+        """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
         arms = len(self.catalogue.arms(title))
         out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
-        known: dict[str, Scores] = {}
-        for place, side in enumerate(self.sides):
+        known: dict[Scoring, Scores] = {}
+        for place, variant in enumerate(self.variants):
             own = places == place
             if not own.any():
                 continue
-            scoring = side.scoring
-            if scoring.knows_contexts and scoring.name not in known:  # scored once for both policies
-                known[scoring.name] = scoring.scores(title, contexts)
-            found = side.probabilities(title, known.get(scoring.name))
-            out[own] = np.broadcast_to(found, out.shape)[own]
+            scoring = variant.scoring
+            if scoring.knows_contexts and scoring not in known:  # scored once for all variants that look at it
+                known[scoring] = scoring.scores(title, contexts)
+            out[own] = np.broadcast_to(variant.probabilities(title, known.get(scoring)), out.shape)[own]
         return out
 
-    def weights(self, title: int, probabilities: F64) -> U16:
-        """Probabilities with floors, quantised, (n, k)."""
+    def weights(self, title: int, probabilities: F64, places: U32) -> U16:
+        """Probabilities with the floors of each user's place (n,), quantised, (n, k)."""
         new = self.new[self.catalogue.arms(title)]
-        return quantise(probabilities, None, new, self.config.floor, self.config.new_floor)
+        usual, *others = self.config.floors
+        out = quantise(probabilities, None, new, usual.floor, usual.new_floor)
+        for place, floors in enumerate(others, start=1):
+            if floors != usual and (own := places == place).any():
+                out[own] = quantise(probabilities[own], None, new, floors.floor, floors.new_floor)
+        return out
 
     def choose(self, first: int, count: int) -> Picks:
         """The picks of ``count`` users from user ``first`` on, which starts a block.
@@ -90,7 +92,7 @@ class Chooser:
             drawn = hash_title(states, hashed)
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
-                weights = self.weights(title, self.probabilities(title, contexts[block], places[block]))
+                weights = self.weights(title, self.probabilities(title, contexts[block], places[block]), places[block])
                 picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
         return picks
 
@@ -103,6 +105,6 @@ class Chooser:
         return np.pad(known, ((0, -count % USERS_A_BLOCK), (0, 0)))
 
     def padded_places(self, first: int, count: int) -> U32:
-        """The place of the policy that each of the same users' picks are drawn under; of padding it is 0."""
+        """The place of what each of the same users' picks are drawn under; of padding it is 0."""
         users = hash_ids(self.users["user_id"][first : first + count])
         return np.pad(places_of(self.config, self.manifest.generation, users), (0, -count % USERS_A_BLOCK))

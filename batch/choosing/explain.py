@@ -60,10 +60,10 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
     explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
-    side = chooser.sides[0 if explores else places[own]]
-    scoring, policy = side.scoring, side.policies[title]
+    place = 0 if explores else int(places[own])
+    scoring, policy = chooser.variants[place].scoring, chooser.variants[place].policies[title]
     probabilities = chooser.probabilities(title, contexts, places)
-    weights = chooser.weights(title, probabilities)
+    weights = chooser.weights(title, probabilities, places)
     scores = _row(scoring.scores(title, contexts), own)
     # LinUCB chose by the deviation of the draws, and that one is shown; else the exact one, where draws give that of 256 numbers.
     if isinstance(scoring.model, SharedWeights) and not isinstance(policy, LinUCB):
@@ -76,6 +76,7 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         generation=chooser.manifest.generation,
         source="personalized",
         policy=pick.policy,
+        variant=pick.policy if explores else chooser.config.variants[place].label,
         posterior=scoring.name,
         link=scores.link,
         explores=explores,
@@ -100,6 +101,7 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, user_id: str, title: 
         generation=generation,
         source="popularity",
         policy=Popularity.name,
+        variant=Popularity.name,
         posterior=BetaPosterior.name,
         link="identity",
         explores=False,

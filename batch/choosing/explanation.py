@@ -45,9 +45,10 @@ class ExplainedArtwork:
 class Explanation:
     """Why this user sees this artwork of this title.
 
-    ``source`` is personalized, or popularity for a user or title without a pick. ``posterior`` and ``link`` name the model and
-    the scale of its scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of
-    this and other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
+    ``source`` is personalized, or popularity for a user or title without a pick. ``policy`` is what answers and
+    impressions name, ``variant`` says what that is. ``posterior`` and ``link`` name the model and the scale of its
+    scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of this and
+    other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
     """
 
     user_id: str
@@ -55,6 +56,7 @@ class Explanation:
     generation: int
     source: str
     policy: str
+    variant: str
     posterior: str
     link: str
     explores: bool

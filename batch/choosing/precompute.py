@@ -28,16 +28,15 @@ from batch.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Precomputed:
-    """What precomputing made."""
+    """What precomputing made; ``variants`` are the labels of the live ones."""
 
     generation: int
     folder: Path
-    policy: str
+    variants: tuple[str, ...]
     users: int
     titles: int
     picks: int
     shards: int
-    other_policy: str = ""
 
 
 def precompute(
@@ -67,10 +66,8 @@ def precompute(
         rows += written.rows
         report("choosing artworks", done + 1, len(shards))
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
-    config, counts = manifest.config, manifest.counts
-    return Precomputed(
-        number, folder, config.policy, counts["users"], counts["titles"], picks, len(shards), config.other_policy
-    )
+    counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
+    return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
 
 
 def _check_row_size(folder: Path, manifest: Manifest) -> None:
@@ -115,7 +112,7 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Writt
 
 def _frame(chooser: Chooser, user_ids: pl.Series, picks: Picks) -> pl.DataFrame:
     users, titles = np.indices(picks.arms.shape, dtype=np.uint32)
-    title_ids, policies = pl.Enum(chooser.catalogue.title_ids), pl.Enum(chooser.config.policies)
+    title_ids, policies = pl.Enum(chooser.catalogue.title_ids), pl.Enum(chooser.config.names)
     return pl.DataFrame(
         {
             "user_id": user_ids.gather(users.ravel()),

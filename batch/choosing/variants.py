@@ -1,4 +1,4 @@
-"""The policies that a generation's picks are drawn under, and which user's picks under which."""
+"""The variants that a generation's picks are drawn under, and which user's picks under which."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from bandit.policies import Policy, Uniform, parse_policy
 from bandit.posterior.base import Model
 from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.scores import Scores
-from bandit.snapshot import EXPLORE, OTHER, id64
+from bandit.snapshot import EXPLORE, MASK64, VARIANT, id64
 from batch.config import Config
 from batch.workspace.catalogue import Catalogue
 
@@ -35,8 +35,8 @@ class Scoring:
         return self._scorer(title).scores(contexts)
 
 
-class Side:
-    """A live policy, and the model that it looks at.
+class LiveVariant:
+    """A variant's policy, and the model that it looks at.
 
     Args:
         word: of the policy.
@@ -62,17 +62,17 @@ class Side:
 
 
 def places_of(config: Config, generation: int, users: U64) -> U32:
-    """The place among ``config.policies`` of the one that each user's picks are drawn under, (n,).
+    """The place among ``config.names`` of what each user's picks are drawn under, (n,).
 
     Args:
         config: of the generation.
         generation: its number.
         users: by ``hash_ids``.
     """
-    found = on_other_side(config, users).astype(np.uint32)
+    places = variants_of(config, users)
     if config.explore_share > 0:
-        found[explore(config, generation, users)] = config.policies.index(Uniform.name)
-    return found
+        places[explore(config, generation, users)] = config.names.index(Uniform.name)
+    return places
 
 
 def explore(config: Config, generation: int, users: U64) -> Bool:
@@ -80,17 +80,26 @@ def explore(config: Config, generation: int, users: U64) -> Bool:
 
     The share is drawn anew for every generation: explore data come from everybody, and nobody is left with it.
     """
-    return _drawn(EXPLORE, config.seed, generation, users, config.explore_share)
+    return _hashed(EXPLORE, config.seed, generation, users, "") < _threshold(config.explore_share)
 
 
-def on_other_side(config: Config, users: U64) -> Bool:
-    """Whether each user, given by ``hash_ids``, is one of those for whom the other policy chooses, (n,).
+def variants_of(config: Config, users: U64) -> U32:
+    """The place among ``config.variants`` of the one that each user, given by ``hash_ids``, is assigned to, (n,).
 
-    They are drawn once for all generations of a seed: what a user sees, day after day, is the work of one policy.
+    Users are assigned once for all generations of a seed and a salt: what a user sees, day after day, is the work of
+    one variant. A variant has the users whose hash lies between the sums of the shares after it, without and with its
+    own; the first has the rest. So shares that change move only the users between an old sum and the new one, which
+    is as few as possible where neighbours change.
     """
-    return _drawn(OTHER, config.seed, 0, users, config.other_share if config.other_policy else 0.0)
+    shares = [variant.share or 0.0 for variant in reversed(config.variants[1:])]
+    bounds = np.array([_threshold(share) for share in np.cumsum(shares).tolist()], dtype=np.uint64)
+    after = np.searchsorted(bounds, _hashed(VARIANT, config.seed, 0, users, config.salt), side="right")
+    return (len(shares) - after).astype(np.uint32)
 
 
-def _drawn(purpose: str, seed: int, generation: int, users: U64, share: float) -> Bool:
-    hashed = hash_title(hash_users(purpose, seed, generation, users), np.uint64(id64("")))
-    return hashed < np.uint64(int(share * 2.0**64))
+def _hashed(purpose: str, seed: int, generation: int, users: U64, salt: str) -> U64:
+    return hash_title(hash_users(purpose, seed, generation, users), np.uint64(id64(salt)))
+
+
+def _threshold(share: float) -> np.uint64:
+    return np.uint64(min(int(share * 2.0**64), MASK64))

@@ -19,13 +19,17 @@ _FORMAT = 2  # of what is kept of a day; files of another format are made again
 
 
 class DaySource(NamedTuple):
-    """What a day is learned from: what was made of it stays valid while this is the same."""
+    """What a day is learned from: what was made of it stays valid while this is the same.
+
+    ``nth`` is the place of the reward among those that a generation learns from, whose files lie side by side.
+    """
 
     workspace: Workspace
     day: date
     catalogue: Catalogue
     n_features: int
     reward: str
+    nth: int = 0
 
     @property
     def digest(self) -> str:
@@ -35,7 +39,12 @@ class DaySource(NamedTuple):
 
     def path(self, kind: str, suffix: str) -> Path:
         """Where a kind of evidence of the day is kept."""
-        return self.workspace.evidence / kind / f"{self.day.isoformat()}{suffix}"
+        return self.workspace.evidence / kind / f"{self.day.isoformat()}{nth_reward(self.nth)}{suffix}"
+
+
+def nth_reward(place: int) -> str:
+    """What the files of what is learned from several rewards end with, by the reward's place among them."""
+    return f"-{place + 1}" if place else ""
 
 
 class DayRows(NamedTuple):

@@ -53,26 +53,27 @@ def learn(
     catalogue: Catalogue,
     n_features: int,
     config: Config,
+    reward: str,
     executor: Executor,
     report: Progress,
     *,
     shard_size: int,
 ) -> Learned:
-    """Add up the evidence of all days: Σ_day retention^age · evidence_day, with ages in days from the newest day.
+    """Add up what all days teach of a reward: Σ_day retention^age · evidence_day, with ages from the newest day.
 
     Raises:
         InputError: the impressions, or what is kept of them, are not as they should be.
         SurroundingsError: the disk does not take it.
     """
     wanted = days(workspace)
-    kinds = {POSTERIORS[config.posterior].evidence.kind} if config.is_contextual else set()
+    kinds = {POSTERIORS[key.posterior].evidence.kind for key in config.models if key.reward == reward}
     total = Learned(
         BetaEvidence.empty(catalogue.n_artworks),
         BetaEvidence.empty(catalogue.n_artworks),
         LinearEvidence.empty(catalogue.n_artworks, n_features) if LINEAR in kinds else None,
     )
     for place, day in enumerate(wanted):
-        source = DaySource(workspace, day, catalogue, n_features, config.reward)
+        source = DaySource(workspace, day, catalogue, n_features, reward, config.rewards.index(reward))
         sums = day_sums(source, kinds, executor, shard_size)
         weight = weight_of(config.retention, day, wanted[-1])
         add(total.seen, sums.beta, sums.artworks, 1.0)

@@ -1,5 +1,6 @@
 """The first stage of a generation: posteriors from all impressions so far, and the catalogue with its fallback."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import polars as pl
 from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
-from batch.config import Config
+from bandit.posterior.base import Model
+from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned, learn
-from batch.learning.fitting import Fitted, Fitting
-from batch.learning.posteriors import fit_model, model_name, model_path
+from batch.learning.fitting import Fitting
+from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_parquet
 from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
@@ -23,19 +25,26 @@ from batch.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
+class TrainedModel:
+    """A posterior that was fitted to a reward, and the precisions that were estimated for it."""
+
+    posterior: str
+    reward: str
+    prior_precision: tuple[float, ...]
+    noise_precision: float | None
+
+
+@dataclass(frozen=True)
 class Trained:
-    """What training made."""
+    """What training made; ``variants`` are the labels of the live ones."""
 
     generation: int
     folder: Path
-    policy: str
-    posterior: str
+    variants: tuple[str, ...]
+    models: tuple[TrainedModel, ...]
     days: int
     impressions: int
     unknown: int
-    prior_precision: tuple[float, ...]
-    noise_precision: float | None
-    other_policy: str = ""
 
 
 def train(workspace: Workspace, config: Config, executor: Executor, report: Progress, *, shard_size: int) -> Trained:
@@ -54,24 +63,32 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
     """
     tables = read_tables(workspace)
     catalogue = Catalogue.of(tables)
-    learned = learn(workspace, catalogue, tables.n_features, config, executor, report, shard_size=shard_size)
-    beta = BetaPosterior(catalogue.titles)
-    beta.merge(learned.beta)
-    fitted = fit_model(config, Fitting(learned, beta, tables, catalogue, executor, report, shard_size))
+    models: dict[ModelKey, Model] = {}
+    trained: list[TrainedModel] = []
+    for reward in config.rewards:
+        learned = learn(
+            workspace, catalogue, tables.n_features, config, reward, executor, report, shard_size=shard_size
+        )
+        beta = BetaPosterior(catalogue.titles)
+        beta.merge(learned.beta)
+        if not models:
+            published = _with_popularity(catalogue, learned, beta, config)
+        fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size)
+        for key in [key for key in config.models if key.reward == reward]:
+            fitted = fit_model(key.posterior, fitting)
+            models[key] = fitted.model
+            trained.append(TrainedModel(*key, *fitted.estimated))
     parent = max(claimed(workspace), default=None)
     manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
-    _write(workspace, manifest, tables, _with_popularity(catalogue, learned, beta, config), beta, fitted)
+    _write(workspace, manifest, tables, published, models)
     return Trained(
         generation=manifest.generation,
         folder=folder_of(workspace, manifest.generation),
-        policy=config.policy,
-        posterior=model_name(config),
+        variants=tuple(variant.label for variant in config.variants),
+        models=tuple(trained),
         days=len(learned.days),
         impressions=learned.impressions,
         unknown=learned.unknown,
-        prior_precision=fitted.estimated.prior_precision,
-        noise_precision=fitted.estimated.noise_precision,
-        other_policy=config.other_policy,
     )
 
 
@@ -91,29 +108,26 @@ def fallback_weights(
     beta: BetaPosterior, catalogue: Catalogue, new: npt.NDArray[np.bool_], config: Config
 ) -> npt.NDArray[np.uint16]:
     """The weights of every artwork in the popularity fallback of its title, (a,); ``new`` (a,) have few impressions."""
-    weights = np.empty(catalogue.n_artworks, dtype=np.uint16)
+    weights, floors = np.empty(catalogue.n_artworks, dtype=np.uint16), config.floors[0]
     scores = beta.scores(
         None, np.arange(catalogue.n_artworks)
     )  # (1, a); by title they would be as slow as there are titles
     for title in range(len(catalogue.title_ids)):
         arms = catalogue.arms(title)
         probabilities = Popularity().probabilities(BetaScores(scores.successes[:, arms], scores.failures[:, arms]))
-        weights[arms] = quantise(probabilities, None, new[arms], config.floor, config.new_floor)[0]
+        weights[arms] = quantise(probabilities, None, new[arms], floors.floor, floors.new_floor)[0]
     return weights
 
 
 def _write(
-    workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, beta: BetaPosterior, fitted: Fitted
+    workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, models: Mapping[ModelKey, Model]
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
-    models = {
-        model_path(folder, BetaPosterior.name): beta,
-        model_path(folder, model_name(manifest.config)): fitted.model,
-    }
-    for path, model in models.items():
+    written = [model_path(folder, manifest.config, key) for key in models]
+    for path, model in zip(written, models.values(), strict=True):
         with replace_file(path) as temporary:
             model.save(temporary)
-    written = [*models, folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
+    written += [folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
     write_parquet(written[-2], catalogue.frame)
     write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"))
     if tables.candidates is not None:

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.kernels.deciding import MAX_NEW_SHARE
-from bandit.policies import Uniform, quantise
+from bandit.policies import Uniform, parse_policy, quantise
 from bandit.snapshot import TOTAL_WEIGHT
-from batch.config import Config
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import Manifest, folder_of, read_manifest
 from batch.workspace.workspace import Workspace
@@ -51,8 +51,12 @@ def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, 
     if manifest is None or not path.is_file():
         return None
     config = manifest.config
-    if source == _PERSONALIZED and policy not in config.policies:
+    if source == _PERSONALIZED and policy not in config.names:
         return None
+    place = config.names.index(policy) if source == _PERSONALIZED else 0
+    floors = config.floors[place]
+    words = [*(variant.policy for variant in config.variants), Uniform.name]
+    is_uniform = source == _PERSONALIZED and isinstance(parse_policy(words[place]), Uniform)
     catalogue = (
         Catalogue.read(path)
         .frame.group_by("title_id")
@@ -61,13 +65,12 @@ def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, 
     known = titles.join(catalogue.with_columns(pl.col("title_id").cast(pl.String)), on="title_id", how="left")
     if known["arms"].null_count() or (known["eligible"] > known["arms"]).any():
         return None
-    is_uniform = source == _PERSONALIZED and policy.partition(":")[0] == Uniform.name
     least = 1.0
     for new, shown in known.select("new", "propensity").iter_rows():
         if is_uniform:
-            bound = _uniform(tuple(new), config.floor, config.new_floor)
+            bound = _uniform(tuple(new), floors)
         else:
-            bound = 0.0 if source == _DEFAULT and len(new) > 1 else _floored(tuple(new), config)
+            bound = 0.0 if source == _DEFAULT and len(new) > 1 else _floored(tuple(new), floors)
         if not 0 < bound <= shown * (1 + _ROUNDING):
             return None  # no floor; or what was logged is not what this generation drew
         least = min(least, bound, shown)  # which may differ in its last bit
@@ -81,7 +84,7 @@ def _manifest(workspace: Workspace, generation: int) -> Manifest | None:
         return None
 
 
-def _floored(new: tuple[bool, ...], config: Config) -> float:
+def _floored(new: tuple[bool, ...], floors: Floors) -> float:
     """The share w / T of an arm without any probability of its own, as ``quantise`` makes it; 0 where it has no floor.
 
     Some get a unit more as a remainder, which is not counted. New arms help where all are new: else the least is not.
@@ -89,13 +92,13 @@ def _floored(new: tuple[bool, ...], config: Config) -> float:
     arms = len(new)
     if arms == 1:
         return 1.0
-    extra = 1 if config.floor > 0 else 0
-    share_new = min(arms * config.new_floor, MAX_NEW_SHARE) / arms if all(new) else 0.0
-    return (extra + floor((config.floor / arms + share_new) * (TOTAL_WEIGHT - arms * extra))) / TOTAL_WEIGHT
+    extra = 1 if floors.floor > 0 else 0
+    share_new = min(arms * floors.new_floor, MAX_NEW_SHARE) / arms if all(new) else 0.0
+    return (extra + floor((floors.floor / arms + share_new) * (TOTAL_WEIGHT - arms * extra))) / TOTAL_WEIGHT
 
 
 @cache
-def _uniform(new: tuple[bool, ...], share: float, new_share: float) -> float:
+def _uniform(new: tuple[bool, ...], floors: Floors) -> float:
     """W / T of the arm that gets least under the uniform policy; new arms take from the others."""
     even = np.full((1, len(new)), 1 / len(new))
-    return int(quantise(even, None, np.array(new), share, new_share).min()) / TOTAL_WEIGHT
+    return int(quantise(even, None, np.array(new), floors.floor, floors.new_floor).min()) / TOTAL_WEIGHT

@@ -1,4 +1,4 @@
-"""What policies that were live side by side came to: the take rate of each, and their difference, by users."""
+"""What variants that were live side by side came to: the take rate of each, and their difference, by users."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,27 +24,35 @@ _PERSONALIZED = "personalized"
 
 @dataclass(frozen=True)
 class OnlinePair(RateDifference):
-    """Two policies that were live side by side, for some users each.
+    """Two variants that were live side by side, for some users each, by their labels.
 
     ``days`` between ``first_day`` and ``last_day`` (as YYYY-MM-DD) have impressions of ``generations`` that drew picks under
-    both. Only these count, and each counts for both policies alike.
+    both. Only these count, and each counts for both variants alike. ``words`` are those of the variants' policies.
     """
 
+    words: tuple[str, str]
     generations: int
     days: int
     first_day: str
     last_day: str
 
 
-class _Live(NamedTuple):
-    """A policy of a generation: its word, and the name that impressions are logged with."""
+class _Variant(NamedTuple):
+    """A variant by the word of its policy and its label, which are the same in every generation that counts for it."""
 
-    word: str
+    policy: str
+    label: str
+
+
+class _Live(NamedTuple):
+    """A variant of a generation, and the name that impressions are logged with."""
+
+    variant: _Variant
     name: str
 
 
 def online_pairs(workspace: Workspace, reward: str, settings: Settings) -> list[OnlinePair]:
-    """Every two policies that were live in the same generations; answers of the fallback and explore data are left out.
+    """Every two variants that were live in the same generations; answers of the fallback and explore data are left out.
 
     Args:
         workspace: with tables, impressions and the manifests of its generations.
@@ -54,17 +62,17 @@ def online_pairs(workspace: Workspace, reward: str, settings: Settings) -> list[
     Raises:
         InputError: the impressions are not as they should be.
     """
-    shown_under: dict[tuple[str, str], list[pl.DataFrame]] = {}
+    shown_under: dict[tuple[_Variant, _Variant], list[pl.DataFrame]] = {}
     n_features = read_tables(workspace).n_features
     for day in days(workspace):
         shown = _shown(workspace, day, n_features, reward)
         for generation, names in shown.group_by("generation").agg(pl.col("policy").unique()).sort("generation").rows():
             for one, other in combinations(_live_in(workspace, generation, names), 2):
-                is_swapped = (other.word, one.word) in shown_under  # they have changed places since
+                is_swapped = (other.variant, one.variant) in shown_under  # they have changed places since
                 first, second = (other, one) if is_swapped else (one, other)
                 rows = _rows(shown, generation, first, second)
-                shown_under.setdefault((first.word, second.word), []).append(rows)
-    return [_pair(words, pl.concat(frames), settings) for words, frames in shown_under.items()]
+                shown_under.setdefault((first.variant, second.variant), []).append(rows)
+    return [_pair(variants, pl.concat(frames), settings) for variants, frames in shown_under.items()]
 
 
 def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.DataFrame:
@@ -76,14 +84,13 @@ def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.
 
 
 def _live_in(workspace: Workspace, generation: int, names: Iterable[str]) -> list[_Live]:
-    """The policies of a generation that impressions name; explore data are none of them."""
+    """The variants of a generation that impressions name; explore data are none of them."""
     logged = set(names)
     try:
         config = read_manifest(workspace, generation).config
     except InputError:  # made elsewhere: all that its impressions tell are names
-        return [_Live(name, name) for name in sorted(logged - {Uniform.name})]
-    live = map(_Live, config.live_policies, config.policies)
-    return [policy for policy in live if policy.name in logged]
+        return [_Live(_Variant(name, name), name) for name in sorted(logged - {Uniform.name})]
+    return [_Live(_Variant(live.policy, live.label), live.name) for live in config.variants if live.name in logged]
 
 
 def _rows(shown: pl.DataFrame, generation: int, one: _Live, other: _Live) -> pl.DataFrame:
@@ -91,9 +98,10 @@ def _rows(shown: pl.DataFrame, generation: int, one: _Live, other: _Live) -> pl.
     return own.select("user_id", "generation", "day", "reward", is_first=pl.col("policy") == one.name)
 
 
-def _pair(words: tuple[str, str], rows: pl.DataFrame, settings: Settings) -> OnlinePair:
+def _pair(variants: tuple[_Variant, _Variant], rows: pl.DataFrame, settings: Settings) -> OnlinePair:
+    one, other = variants
     difference = compare_rates(
-        words,
+        (one.label, other.label),
         rows["reward"].to_numpy(),
         numbered(rows["user_id"].cast(pl.Categorical).to_physical().to_numpy()),
         rows["is_first"].to_numpy(),
@@ -102,6 +110,7 @@ def _pair(words: tuple[str, str], rows: pl.DataFrame, settings: Settings) -> Onl
     )
     return OnlinePair(
         **vars(difference),
+        words=(one.policy, other.policy),
         generations=rows["generation"].n_unique(),
         days=rows["day"].n_unique(),
         first_day=str(rows["day"].min()),

@@ -1,4 +1,4 @@
-"""What a log said of two policies beside what they came to live."""
+"""What a log said of the policies of two variants beside what they came to live."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -38,8 +38,9 @@ class OfflinePair:
 class SideBySide:
     """A pair online, what was said of it offline (None where it was not compared), and whether both say the same.
 
-    ``outcome`` is a word of this module. A side can tell where the interval of its difference is clear of 0.
-    ``..._detectable`` is the smallest difference that such data would show four times in five; None where there is no interval.
+    ``outcome`` is a word of this module. Online and offline can each tell where the interval of its difference is
+    clear of 0. ``..._detectable`` is the smallest difference that such data would show four times in five; None where
+    there is no interval.
     """
 
     online: OnlinePair
@@ -50,7 +51,7 @@ class SideBySide:
 
 
 def beside(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> SideBySide:
-    """A pair beside a comparison on a log, which is looked through for both policies.
+    """A pair beside a comparison on a log, which is looked through for the policies of both.
 
     Args:
         pair: what was live.
@@ -68,8 +69,8 @@ def beside(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> SideByS
 
 
 def _offline(pair: OnlinePair, evaluation: Evaluation, *, before: bool) -> OfflinePair | None:
-    policy, against = (_result(evaluation, word) for word in (pair.policy.policy, pair.against.policy))
-    if policy is None or against is None:
+    policy, against = (_result(evaluation, word) for word in pair.words)
+    if policy is None or against is None or policy is against:  # variants of one policy are no two policies to a log
         return None
     word = evaluation.estimator
     cautions = [f"{result.policy}: {result.caution}" for result in (policy, against) if result.caution]

@@ -135,7 +135,7 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
         users=manifest.counts["rows"],
         titles=published.counts.titles,
         artworks=published.counts.artworks,
-        variants=manifest.config.policies,
+        variants=manifest.config.names,
         created_at=manifest.created_at,
     )
     claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)

@@ -51,8 +51,8 @@ def _rows_of_part(
     picks = packed.tobytes()
     indices = _title_indices(frame, catalogue).astype("<u2").tobytes() if is_shortlist else b""
     stops = [*starts[1:].tolist(), frame.height]
-    # All picks of a user are drawn under one policy; the variant in the header is its place among those of meta.
-    variants = [manifest.config.policies.index(name) for name in frame["policy"].gather(starts)]
+    # All picks of a user are drawn under one variant; the header has its place among those of meta.
+    variants = [manifest.config.names.index(name) for name in frame["policy"].gather(starts)]
     generation, identity = manifest.generation, manifest.identity
     for user_id, variant, start, stop in zip(
         users.gather(starts).to_list(), variants, starts.tolist(), stops, strict=True

@@ -1,11 +1,13 @@
 """The store, named by its URL: connecting to it, and one boundary for its errors."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import AskError
 from redis.retry import Retry
 
 from bandit.errors import RowError, SurroundingsError
@@ -56,12 +58,32 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        # Hidden: an old server repeats a command that it does not know, such as the one with the password.
-        said = hide_secrets(str(error), secrets_of(url))
-        raise SurroundingsError(
-            f"the store at {show_url(url)} failed: {said}; check {URL_VARIABLE}, or run `artwork store start`"
-        ) from error
+        raise _unavailable(url, _said(error)) from error
     except RowError as error:
         raise SurroundingsError(
             f"the store at {show_url(url)} holds what no publisher wrote: {error}; empty it, then publish again"
         ) from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        if not _is_from_client(error):
+            raise
+        raise _unavailable(url, f"it answers as no store does: {error}") from error
+
+
+def _unavailable(url: str, said: str) -> SurroundingsError:
+    # Hidden: an old server repeats a command that it does not know, such as the one with the password.
+    said = hide_secrets(said, secrets_of(url))
+    return SurroundingsError(
+        f"the store at {show_url(url)} failed: {said}; check {URL_VARIABLE}, or run `artwork store start`"
+    )
+
+
+def _said(error: redis.RedisError) -> str:
+    if isinstance(error, AskError):  # MOVED as well
+        return f"it is a node of a cluster, which sent {error} as the address of another node"
+    return str(error) or "it answered with an error without a word"
+
+
+def _is_from_client(error: Exception) -> bool:
+    """Whether redis-py stumbled over a reply: an address in an error that is none, a number that is none."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("redis", "hiredis")

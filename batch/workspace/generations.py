@@ -8,13 +8,14 @@ from functools import lru_cache
 from hashlib import blake2b, file_digest
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, TypeAdapter, ValidationError
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, tagged_union_schema
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import MAX_GENERATION, shown
-from batch.config import Config
+from batch.config import Config, TwoPolicies, Variant
 from batch.workspace.files import write_json
 from batch.workspace.workspace import Workspace
 
@@ -26,7 +27,8 @@ CONTEXTS: Final = "contexts/part-000000.parquet"
 CANDIDATES: Final = "candidates.parquet"
 """There only where users have shortlists."""
 _PICKS: Final = "picks/"
-_DEFAULTS: Final = asdict(Config())
+_DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
+_FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
     "claimed": set[str](),
     "trained": {"users", "titles", "artworks"},
@@ -44,6 +46,13 @@ FileName = Annotated[
 """A plain name below the folder of the generation: no part of it is empty or starts with a dot."""
 
 
+def _either_form(source: type[Config], handler: GetCoreSchemaHandler) -> CoreSchema:
+    """How settings are read: with variants, or as they were written before there were any."""
+    before = no_info_after_validator_function(TwoPolicies.config, handler.generate_schema(TwoPolicies))
+    forms = dict(zip(_FORMS, (handler(source), before), strict=True))
+    return tagged_union_schema(forms, lambda plain: _FORMS[isinstance(plain, dict) and "variants" not in plain])
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
@@ -55,7 +64,7 @@ class Manifest:
     parent: Number | None
     created_at: Text
     code_version: Text
-    config: Config
+    config: Annotated[Config, GetPydanticSchema(_either_form)]
     rows: dict[Day, Count] = field(default_factory=dict)
     counts: dict[Text, Count] = field(default_factory=dict)
     checksums: dict[FileName, Digest] = field(default_factory=dict)
@@ -74,10 +83,9 @@ class Manifest:
         It is known once the generation is trained, and free of times and paths: the same input is the same identity. Settings at
         their default are left out, so that a setting that is new changes no identity of before.
         """
-        settings = {name: value for name, value in asdict(self.config).items() if value != _DEFAULTS[name]}
         plain = {
             "generation": self.generation,
-            "settings": {name: type(_DEFAULTS[name])(value) for name, value in settings.items()},  # 1 is 1.0
+            "settings": _changed(_settings(self.config)),
             "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_PICKS)},
         }
         return _digest_of(plain)
@@ -85,8 +93,10 @@ class Manifest:
     @property
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
-        plain = asdict(self)
-        if not self.config.other_policy:  # as before there were two policies: the store's copies keep their digest
+        plain = asdict(self) | {"config": _settings(self.config)}
+        if not plain["config"].get(
+            "other_policy", True
+        ):  # as before there were two: the store's copies keep their digest
             del plain["config"]["other_policy"], plain["config"]["other_share"]
         return _digest_of(plain)
 
@@ -238,6 +248,18 @@ def _digest_inside(folder: Path, name: str) -> str | None:
         return None
 
 
+def _settings(config: Config) -> dict[str, Any]:
+    """A configuration as plain values, in the form of before where that can say it: digests stay what they were."""
+    return asdict(TwoPolicies.of(config) or config)
+
+
+def _changed(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are not at their default, those of each variant too."""
+    kept = {name: value for name, value in settings.items() if value != _DEFAULTS[name] and name != "variants"}
+    plain = {name: type(_DEFAULTS[name])(value) for name, value in kept.items()}  # 1 is 1.0
+    return plain | {name: list(map(_changed, settings[name])) for name in settings if name == "variants"}
+
+
 def _digest_of(plain: dict[str, object]) -> str:
     return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -252,7 +274,7 @@ def _read(workspace: Workspace, generation: int) -> Manifest | None:
         wrong = _disagreement(manifest, generation)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(shown(part) for part in first["loc"])
+        where = ".".join(shown(part) for part in first["loc"] if part not in _FORMS)
         wrong = f"{where}: {first['msg']}" if where else first["msg"]
     except OSError as error:
         wrong = f"it cannot be read: {error.strerror or error}"

@@ -88,7 +88,7 @@ def _command(plan: Plan, figures: Path) -> list[str]:
 
 
 def _run_locust(command: list[str], folder: str, timeout_seconds: int, key: str | None, *, live: bool) -> None:
-    heard = sys.stderr if live else subprocess.PIPE
+    output = sys.stderr if live else subprocess.PIPE
     nothing = subprocess.DEVNULL
     environment = dict(os.environ) | ({KEY_VARIABLE: key} if key else {})  # a command line is there for all to see
     try:
@@ -96,8 +96,8 @@ def _run_locust(command: list[str], folder: str, timeout_seconds: int, key: str 
             command,
             cwd=folder,  # locust runs what lies in the current folder, and reads its own options from there
             stdin=nothing,
-            stdout=heard,
-            stderr=heard,
+            stdout=output,
+            stderr=output,
             encoding="utf-8",
             errors="replace",
             check=False,

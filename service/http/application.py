@@ -1,7 +1,8 @@
-"""The application with its front door: what every call of the interface passes before FastAPI sees it.
+"""The application: every call of the interface passes its checks before FastAPI sees it.
 
-In this order: the bound on requests in progress, the key, the length of the query; then the fast path of a look-up
-(``service.http.hot_path``), and FastAPI for everything else. FastAPI's own stack costs more than a look-up does.
+They are, in this order, the bound on requests in progress, the key and the length of the query. Then a plain look-up takes the
+fast path (``service.http.fast_path``), which skips FastAPI's stack; that alone costs more than a look-up. Everything else takes
+the slow path, FastAPI's routes.
 """
 
 from time import perf_counter
@@ -13,22 +14,22 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.http.hot_path import plain_answer, route_of
+from service.http.fast_path import fast_answer, route_of
 from service.http.problems import key_refused, overloaded, query_too_long, unexpected
+from service.http.state import Service
 from service.keys import LOOKUP
 from service.metrics.metrics import UNMATCHED
-from service.state import Service
 
 logger = structlog.get_logger()
 
 INTERFACE: Final = "/v1/"
 _PERCENT: Final = ord("%")
-"""A number: Python looks for a byte that is given as bytes eight times as long."""
+"""A number, because Python takes eight times as long to look for a byte that is given as bytes."""
 _JSON: Final = (b"content-type", b"application/json")
 
 
 class Application(FastAPI):
-    """FastAPI behind the door."""
+    """FastAPI behind these checks."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -38,7 +39,7 @@ class Application(FastAPI):
         if _PERCENT in scope["raw_path"]:
             scope["path"] = path_of(scope["raw_path"])
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server sends no body, which it sees in the scope of its own
+            scope = {**scope, "method": "GET"}  # the server drops the body, as its own scope says HEAD
         if not scope["path"].startswith(INTERFACE):
             await super().__call__(scope, receive, send)
             return
@@ -50,14 +51,14 @@ class Application(FastAPI):
             return
         service.in_progress += 1
         try:
-            if not await _answered_plainly(service, scope, receive, send):
+            if not await _answered_fast(service, scope, receive, send):
                 await super().__call__(scope, receive, send)
         finally:
             service.in_progress -= 1
 
 
 def path_of(raw_path: bytes) -> str:
-    """The path without percent-encoding, but for slashes: what was sent as one segment stays one, and names one id."""
+    """The path without percent-encoding, except of slashes: one segment stays one segment, and names one id."""
     return "/".join(unquote(segment).replace("/", "%2F") for segment in raw_path.decode("ascii").split("/"))
 
 
@@ -72,21 +73,21 @@ def _refusal(service: Service, scope: Scope) -> Response | None:
 
 
 def _states_body(scope: Scope) -> bool:
-    """Whether the request says that it has a body, which only the slow path measures."""
+    """Whether the request has a body by its head; only the slow path bounds bodies."""
     for name, _ in scope["headers"]:  # noqa: SIM110 - any() takes three times as long, for every look-up
         if name == b"content-length":
             return True
     return False
 
 
-async def _answered_plainly(service: Service, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Take the fast path, if the request qualifies; FastAPI counts and times the others."""
+async def _answered_fast(service: Service, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Answer on the fast path where the request allows it; the slow path has its own metrics."""
     serving = service.poller.serving
     if serving is None or scope["method"] != "GET" or _states_body(scope):
         return False
     started = perf_counter()
     try:
-        answer = await plain_answer(service.look_up, serving, scope, service.max_titles)
+        answer = await fast_answer(service.look_up, serving, scope, service.max_titles)
     except Exception:
         logger.exception("look_up_failed")
         await unexpected()(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The page of the documentation. All of it comes from this service: Swagger UI out of an installed package, no other host."""
+"""The documentation page: Swagger UI out of an installed package, so that the page asks no other host."""
 
 from importlib import resources
 from typing import Final
@@ -18,7 +18,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'"
 )
-"""The browser, too, asks nobody else. Swagger UI's start and styles are inline; its signs are data in its style sheet."""
+"""Keeps the browser from asking any other host. Swagger UI starts by inline script; its icons are data in its style sheet."""
 
 router = APIRouter(prefix="/docs", include_in_schema=False)
 
@@ -33,7 +33,9 @@ async def page(request: Request) -> Response:
         swagger_js_url=script,
         swagger_css_url=style,
         swagger_favicon_url=icon,
-        swagger_ui_parameters={"validatorUrl": None},  # it would be sent the document's address
+        swagger_ui_parameters={
+            "validatorUrl": None
+        },  # else Swagger UI would send the document's address to its validator
     )
     html.headers["Content-Security-Policy"] = POLICY
     return html
@@ -41,7 +43,7 @@ async def page(request: Request) -> Response:
 
 @router.get("/{name}")
 async def file(name: str) -> Response:
-    """A file of the page, read each time: it is seldom asked for, and too large to be kept."""
+    """A file of the page, read from disk every time: it is seldom asked for, and too large to keep in memory."""
     media_type = FILES.get(name)
     if media_type is None:
         raise HTTPException(404)

@@ -1,14 +1,44 @@
-"""The bodies of the HTTP interface, for its documentation. Answers are put together by ``service.lookup.answers``."""
+"""What a look-up takes and what it answers, as FastAPI checks and OpenAPI documents them.
 
-from typing import Any, Literal
+The bodies are for the document alone: answers are put together from ready bytes (``service.lookup.answers``).
+"""
 
-from fastapi import Security
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Path, Query, Security
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
-from service.http.limits import MAX_HEAD_BYTES
-from service.http.request_head import MAX_TARGET_BYTES
+from bandit.snapshot import ID_PATTERN
+from service.limits import MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from service.settings import Settings
+
+MAX_SIGNAL_CHARS: Final = 64
+LAST_HOUR: Final = 23
+
+DOTS: Final = (".", "..")
+"""Ids that no path can name: clients and proxies take them for steps through the path, and remove them."""
+
+_ID = f"^{ID_PATTERN}$"
+
+
+def _not_dots(path_id: str) -> str:
+    if path_id in DOTS:
+        raise PydanticCustomError(
+            "dots", "A path cannot name an id of one or two dots; clients and proxies remove them"
+        )
+    return path_id
+
+
+PathId = Annotated[
+    str,
+    Path(pattern=_ID, description="an id of 1 to 64 letters, digits, . _ ~ and -, but not . or .. alone"),
+    AfterValidator(_not_dots),
+]
+ListedId = Annotated[str, Field(pattern=_ID)]
+Signal = Annotated[str | None, Query(min_length=1, max_length=MAX_SIGNAL_CHARS)]
+Hour = Annotated[int | None, Query(ge=0, le=LAST_HOUR, description="hour of the day at the user's place")]
 
 
 class PickBody(BaseModel):
@@ -26,7 +56,7 @@ class PickBody(BaseModel):
 
 
 class PageBody(BaseModel):
-    """One pick a title, in the order asked; a title asked twice is answered twice."""
+    """One pick per title, in the order asked; a title that is asked for twice is answered twice."""
 
     user_id: str
     generation: int
@@ -52,19 +82,19 @@ class Problem(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether look-ups are answered, and what is not as it should be."""
+    """Whether look-ups are answered, and what is degraded."""
 
     status: Literal["ready", "degraded"]
     generation: int
     identity: str = Field(
-        description="digest of what decided the generation's picks; a number may be used by two workspaces"
+        description="digest of what decided the generation's picks; two workspaces may use the same number"
     )
     flip: int
     degraded: list[str]
 
 
 def _problem_schema() -> dict[str, Any]:
-    """The schema of ``Problem``, whole in itself: a reference would have to point into the document around it."""
+    """The schema of ``Problem`` without references, which would have to point into the document around it."""
     schema = Problem.model_json_schema()
     schema["properties"]["errors"]["items"] = schema.pop("$defs")[FieldError.__name__]
     return schema
@@ -79,18 +109,18 @@ def refusals(**details: str) -> dict[int | str, dict[str, Any]]:
 
 
 def look_up_refusals(settings: Settings) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI entries of what every look-up may be refused with."""
+    """OpenAPI entries of the refusals that every look-up may get."""
     keyed = refusals(status_401="no key, or one that is not known", status_403="the key may not look up")
     return (keyed if settings.keys_file else {}) | refusals(
         status_413=f"the body has more than {settings.max_body_bytes} bytes",
         status_414=f"the query has more than {settings.max_query_bytes} bytes, or path and query more than {MAX_TARGET_BYTES}",
         status_422="a field is wrong; it is named with its limit",
         status_431=f"request line and header fields have more than {MAX_HEAD_BYTES} bytes",
-        status_503="no catalogue is known yet, or there are more requests or connections than allowed; ask again in a second",
+        status_503="no catalogue is known yet, or the worker has all the requests or connections that it takes: ask again",
     )
 
 
 def look_up_security(settings: Settings) -> list[Any]:
-    """The dependency that tells OpenAPI of keys, where there are any. It refuses nothing: the door has done so."""
+    """The dependency that documents keys, where there are any. It refuses nothing: ``Application`` has done so before."""
     bearer = HTTPBearer(scheme_name="key", description="a key with the scope lookup", auto_error=False)
     return [Security(bearer)] if settings.keys_file else []

@@ -1,4 +1,4 @@
-"""Alive, ready, and how much of everything."""
+"""What operators ask: whether the process is alive, whether it is ready, and its metrics."""
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -6,21 +6,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from service.http.models import Readiness, refusals
+from service.http.state import service_of
 from service.metrics.exposition import exposition
-from service.state import service_of
 
 router = APIRouter(tags=["operations"])
 
 
 @router.get("/livez", response_class=PlainTextResponse)
 async def livez() -> str:
-    """The process answers. Never asks the store: restarting a service does not mend one."""
+    """Whether the process answers. It never asks the store: restarting the service would not mend that."""
     return "alive"
 
 
 @router.get("/readyz", responses=refusals(status_503="no catalogue is known yet"))
 async def readyz(request: Request) -> Readiness:
-    """Look-ups are answered; with a store in trouble that is so from the catalogue alone."""
+    """Whether look-ups are answered; while the store is in trouble, they are answered from the catalogue alone."""
     service = service_of(request)
     degraded = service.health.degraded()
     serving = service.serving(degraded)
@@ -35,5 +35,5 @@ async def readyz(request: Request) -> Readiness:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Prometheus' text format."""
+    """The metrics of all workers in Prometheus' text format."""
     return Response(exposition(service_of(request).metrics.blocks), media_type=CONTENT_TYPE_LATEST)

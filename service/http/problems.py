@@ -14,15 +14,15 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
 CLOSING = (413, 431)
-"""Refused before all of it was read: what follows on the connection is no request."""
+"""Refused before all of the request was read: what follows on the connection is not a request."""
 ALLOWED = "GET, HEAD"
-"""The methods of what is only looked up; whoever answers GET answers HEAD."""
+"""The methods of every call so far; each that answers GET answers HEAD."""
 LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
-"""Where the validator's context names the limit that was passed."""
+"""Keys of the validator's context that hold the limit that was passed."""
 
 
 class ProblemError(Exception):
-    """A refusal with its status, the kind of problem (the end of its type URI), what to say, and of which field."""
+    """A refusal: its status, the kind of problem (the end of its type URI), the sentence for the client, the field if any."""
 
     def __init__(
         self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None, field: str = ""
@@ -55,7 +55,7 @@ def problem(
 
 
 def over_limit(status: int, kind: str, field: str, limit: float, detail: str) -> Response:
-    """A request that is larger than it may be in one of its parts; the connection ends with it where it has more to send."""
+    """A request of which one part is too large or slow; the connection closes where more of the request may come."""
     headers = {"Connection": "close"} if status in CLOSING else None
     return problem(status, detail, kind, [{"field": field, "detail": detail, "limit": limit}], headers)
 
@@ -90,13 +90,13 @@ def too_slow(part: str, seconds: float) -> Response:
 
 
 def bad_request(field: str, detail: str, limit: int | str | None = None) -> Response:
-    """400 for what is no request, naming the part that is wrong."""
+    """400 for a request that is malformed, naming the part that is wrong."""
     error = {"field": field, "detail": detail} | ({} if limit is None else {"limit": limit})
     return problem(400, detail, "malformed-request", [error])
 
 
 def unreadable(field: str, reason: str) -> Response:
-    """400 for what the parser cannot read; its reason holds nothing of what was sent."""
+    """400 for bytes that the parser cannot read; its reason quotes none of them."""
     return bad_request(field, f"The {field} of the request cannot be read as HTTP/1.1{reason and f': {reason}'}.")
 
 
@@ -106,14 +106,14 @@ def cut_short(field: str) -> Response:
 
 
 def method_not_allowed(allowed: str = ALLOWED) -> Response:
-    """405 with the methods that there are."""
+    """405 with the methods that are allowed."""
     detail = f"This can be asked with {allowed}."
     errors = [{"field": "method", "detail": detail, "limit": allowed}]
     return problem(405, detail, "method-not-allowed", errors, {"Allow": allowed})
 
 
 def no_such_call() -> Response:
-    """404 for a path that nothing is called by."""
+    """404 for a path that is no call."""
     detail = (
         "Nothing is called by this path; a slash too many or too few makes another one. See /docs for what there is."
     )
@@ -121,7 +121,7 @@ def no_such_call() -> Response:
 
 
 def too_many_connections(of: str, limit: int) -> Response:
-    """503 for a connection beyond the ``limit`` of those that this worker keeps, or keeps for one client."""
+    """503 for a connection beyond the ``limit`` of this worker, or of one client at this worker."""
     detail = f"This worker keeps {limit} connections{of} and has as many. Close some, or try again in a second."
     errors = [{"field": "connections", "detail": detail, "limit": limit}]
     return problem(503, detail, "too-many-connections", errors, {"Retry-After": "1"})
@@ -137,11 +137,8 @@ def key_refused(status: int, scope: str) -> Response:
 
 
 def overloaded(limit: int) -> Response:
-    """503 for a request that a worker refuses because of those in progress: ``limit`` at most, a quarter while it refuses."""
-    detail = (
-        f"This worker has as many requests in progress as it takes: at most {limit}, a quarter of that while an overload"
-        " lasts. Ask again in a second."
-    )
+    """503 for a request beyond the ``limit`` of those in progress, which is lower in a lasting overload."""
+    detail = f"This worker now takes {limit} requests at a time and has no fewer in progress. Ask again in a second."
     return problem(503, detail, "overloaded", headers={"Retry-After": "1"})
 
 
@@ -151,13 +148,13 @@ def unexpected() -> Response:
 
 
 def invalid_request(errors: Sequence[Mapping[str, Any]]) -> Response:
-    """422 with one entry of ``field``, ``detail`` and, where there is one, ``limit`` for everything that is wrong."""
+    """422 with an entry per wrong field: ``field``, ``detail`` and, where there is one, ``limit``."""
     fields = ", ".join(dict.fromkeys(str(item["field"]) for item in errors))
     return problem(422, f"The request is wrong in: {fields}.", "invalid-request", errors)
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Answer every error of the application with a problem document."""
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -177,8 +174,8 @@ def _field_error(item: Mapping[str, Any]) -> dict[str, Any]:
     """Field, sentence and limit of one complaint; a list's item is named by its list."""
     names = [part for part in item["loc"][1:] if isinstance(part, str)]
     limit = next((value for name, value in item.get("ctx", {}).items() if name in LIMITS), None)
-    found = {"field": ".".join(names) or str(item["loc"][0]), "detail": item["msg"]}
-    return found if limit is None else found | {"limit": limit}
+    error = {"field": ".".join(names) or str(item["loc"][0]), "detail": item["msg"]}
+    return error if limit is None else error | {"limit": limit}
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The two look-ups as FastAPI knows them: what OpenAPI tells, and the slow path for whatever is not plain."""
+"""The two look-ups as FastAPI routes: what OpenAPI documents, and the slow path of requests that are not plain."""
 
 from typing import Annotated
 
@@ -7,15 +7,24 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.http.limits import Hour, ListedId, PathId, Signal
-from service.http.models import PageBody, PickBody, look_up_refusals, look_up_security, refusals
+from service.http.models import (
+    Hour,
+    ListedId,
+    PageBody,
+    PathId,
+    PickBody,
+    Signal,
+    look_up_refusals,
+    look_up_security,
+    refusals,
+)
 from service.http.problems import ProblemError
+from service.http.state import service_of
 from service.settings import Settings
-from service.state import service_of
 
 
 class Segment(StringConvertor):
-    """One segment of a path, which may be empty: a missing id is refused by name, like a wrong one."""
+    """One segment of a path, which may be empty: a missing id is refused with its name, as a wrong one is."""
 
     regex = "[^/]*"
 
@@ -23,7 +32,7 @@ class Segment(StringConvertor):
 async def sign_up_signals(
     country: Signal = None, device: Signal = None, campaign: Signal = None, hour: Hour = None
 ) -> None:
-    """What is known of a user without picks; checked, and not used as long as there are no segments.
+    """What is known of a user without picks: checked, but not used until there are segments.
 
     ``async`` though it awaits nothing: FastAPI runs a plain function in a thread.
     """
@@ -56,7 +65,7 @@ def look_up_routes(settings: Settings) -> APIRouter:
     ) -> Response:
         """Which artworks to show to one user for a page of titles, from one generation and one read of the store."""
         service = service_of(request)
-        title_ids = [each.encode() for each in title_id]
+        title_ids = [title.encode() for title in title_id]
         return _json(await service.look_up.page(service.serving(), user_id.encode(), title_ids))
 
     return router

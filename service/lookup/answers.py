@@ -1,7 +1,7 @@
 """The bytes of an answer, put together from ready pieces.
 
-Every id is of ``[A-Za-z0-9._~-]``, which JSON takes as it is, so a user's id goes in as it came. The rest is written by
-orjson when a generation is taken. Building a dictionary a pick and having it written takes four times as long.
+Ids consist of ``[A-Za-z0-9._~-]``, which JSON needs not escape, so a user's id is copied as it came. Everything else is
+written by orjson when a generation is loaded. Writing a dictionary per pick takes four times as long.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ NO_REVISION = 0
 
 @dataclass(frozen=True)
 class Phrases:
-    """What the picks of one generation say alike.
+    """The pieces that picks of one generation share.
 
     A pick is ``{"user_id":"…",`` then a title's piece, then a phrase by source and policy, then the propensity, then
     ``tail``.
@@ -49,7 +49,7 @@ def _phrase(source: str, policy: str) -> bytes:
 
 
 class PropensityTexts(dict[int, bytes]):
-    """The propensity of a weight as JSON, each written when it is first needed: 65,535 at most, some 9 MB."""
+    """The propensity of each weight as JSON, written when it is first needed: 65,535 at most, some 9 MB."""
 
     def __missing__(self, weight: int) -> bytes:
         """Write it."""
@@ -59,12 +59,12 @@ class PropensityTexts(dict[int, bytes]):
 
 
 def piece(title_id: str, artwork_id: str) -> bytes:
-    """The two members of a pick that its title and arm decide, without braces."""
+    """The members ``title_id`` and ``artwork_id`` of a pick, without braces."""
     return orjson.dumps({"title_id": title_id, "artwork_id": artwork_id})[1:-1]
 
 
 def unknown(title_id: bytes) -> bytes:
-    """All of a pick between user and tail, for a title that the catalogue does not know."""
+    """A pick's bytes between user and tail for a title that the catalogue does not know."""
     return b'"title_id":"%b","artwork_id":null,"source":null,"policy":null,"propensity":null' % title_id
 
 

@@ -1,19 +1,19 @@
-"""The circuit breaker of the row reads."""
+"""The circuit breaker of the row reads: while the store keeps failing, it is asked seldom."""
 
 from typing import Final
 
 FAILURES_TO_OPEN: Final = 10
-"""Round trips in a row without a usable answer. More than can be in flight at once: a stall of this process lets
-everything in flight miss its deadline together, and that alone says nothing of the store."""
+"""Round trips in a row without a usable answer. More than can be in flight at once: when this process stalls, all of those
+miss their deadline together, which says nothing about the store."""
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 1.0
 
 
 class Breaker:
-    """Closed, reads go to the store. Open, none does for a pause; then one is let through to try.
+    """Closed, it lets all reads through. Open, it lets none through for a pause, then one as a trial.
 
-    What is tried and fails doubles the pause, what succeeds closes the breaker. The caller brings the clock, in seconds.
+    A trial that fails doubles the pause, one that succeeds closes the breaker. Callers pass the time, in seconds.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """The store is being spared."""
+        """Whether reads are kept from the store."""
         return self._pause_seconds > 0.0
 
     def allows(self, now: float) -> bool:
-        """Whether a read may be sent; letting one through while open starts the next pause, so that it is one only."""
+        """Whether a read may be sent; a trial starts the next pause, so that it is the only one."""
         if not self._pause_seconds:
             return True
         if now < self._try_at:
@@ -36,12 +36,12 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """A round trip brought its rows in time."""
+        """A round trip was answered in time."""
         self._failures = 0
         self._pause_seconds = 0.0
 
     def failed(self, now: float) -> None:
-        """A round trip did not."""
+        """A round trip was not answered in time."""
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN:
             self._pause_seconds = min(2 * self._pause_seconds or FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""A look-up worth trying: a user and a title that the store really has."""
+"""An example look-up for the start of the service: a user and a title that the store really has."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,21 +23,21 @@ from bandit.urls import read_store_url
 
 PATIENCE_SECONDS: Final = 1.0
 MOST_PARTS: Final = 64
-"""A larger catalogue is not read for an example."""
+"""Of a catalogue; a larger one is not read for an example."""
 TRIES: Final = 50
 """Random keys looked at: most of a store's keys are rows, about half of them of the current generation."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A user and a title; place holders where the store does not quickly tell."""
+    """A user and a title; placeholders if the store does not answer quickly."""
 
     user_id: str = "USER_ID"
     title_id: str = "TITLE_ID"
 
 
 def find_example(url: str) -> Example:
-    """Look into the store behind a URL; never fails, because an example is not worth a failed start."""
+    """An example from the store behind a URL; never fails, because an example is not worth a failed start."""
     # Any: the client's types allow for a coroutine and for text, and this one gives neither.
     options = read_store_url(url).client_options
     store: Any = Redis(**options, socket_timeout=PATIENCE_SECONDS, retry=Retry(NoBackoff(), 0))
@@ -56,6 +56,6 @@ def _example(store: Any) -> Example:
     keys = [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
     parts = [store.getrange(key, 0, PART_BYTES) for key in keys]
     title = next(open_catalogue(parts, meta.catalogue_digest, meta.counts).titles)
-    found = (parse_key((store.randomkey() or b"").decode("ascii", "replace")) for _ in range(TRIES))
-    users = (key.user_id for key in found if key is not None and (key.generation, key.kind) == (generation, "row"))
+    keys_seen = (parse_key((store.randomkey() or b"").decode("ascii", "replace")) for _ in range(TRIES))
+    users = (key.user_id for key in keys_seen if key is not None and (key.generation, key.kind) == (generation, "row"))
     return Example(next(users, Example.user_id), title.title_id)

@@ -1,7 +1,7 @@
-"""The fallback chain: personalized, popularity, default. Knows nothing of HTTP.
+"""The look-up with its fallback chain: personalized, popularity, default. Knows nothing of HTTP.
 
-A look-up reads one row at most, whatever number of titles it asks for, and never fails: whatever is wrong with the row
-or the store moves the answer one rung down and a counter up.
+A look-up reads at most one row, however many titles it asks for, and never fails: if the row or the store cannot be used,
+the answer comes from the next step of the chain, and a counter rises.
 """
 
 from bisect import bisect_right
@@ -10,29 +10,29 @@ from collections.abc import Sequence
 from bandit.errors import RowError
 from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
-from service.lookup.catalogue import ServedTitle, Serving
 from service.lookup.rows import Rows
+from service.lookup.served_generation import ServedGeneration, ServedTitle
 from service.metrics.metrics import Metrics
 
 _ROW_END = ROW_END.encode()
 
 
 class LookUp:
-    """The chain with what it reads from and reports to. Ids come as they stand in a URL, and are known to be ids."""
+    """Answers look-ups from rows and a generation. Ids are passed as they stand in a URL, and have been checked."""
 
     def __init__(self, rows: Rows, metrics: Metrics) -> None:
         self._rows = rows
         self._metrics = metrics
         self._texts = PropensityTexts()
 
-    async def single(self, serving: Serving, user_id: bytes, title: ServedTitle) -> bytes:
+    async def single(self, serving: ServedGeneration, user_id: bytes, title: ServedTitle) -> bytes:
         """The body of one pick."""
         row = await self._row(serving, user_id)
         [middle] = self._middles(serving, user_id, row, (title,))
         return single_body(user_id, middle, serving.phrases)
 
-    async def page(self, serving: Serving, user_id: bytes, title_ids: Sequence[bytes]) -> bytes:
-        """The body of one pick a title, in the order asked; one of nulls for a title that the catalogue does not know."""
+    async def page(self, serving: ServedGeneration, user_id: bytes, title_ids: Sequence[bytes]) -> bytes:
+        """The body of one pick per title, in the order asked; of nulls for a title that the catalogue does not know."""
         titles = [serving.titles.get(title_id) for title_id in title_ids]
         known = [title for title in titles if title is not None]
         row = await self._row(serving, user_id) if known else None
@@ -42,9 +42,9 @@ class LookUp:
             middles = [unknown(title_id) if title is None else next(answered) for title_id, title in asked]
         return page_body(user_id, middles, serving.phrases)
 
-    async def _row(self, serving: Serving, user_id: bytes) -> Row | None:
+    async def _row(self, serving: ServedGeneration, user_id: bytes) -> Row | None:
         raw = await self._rows.read(serving.row_prefix + user_id + _ROW_END)
-        if not isinstance(raw, bytes):  # there is none, or the store did not say in time
+        if not isinstance(raw, bytes):  # there is none, or the store did not answer in time
             return None
         try:
             row = decode_row(raw, user_id.decode(), serving.generation, serving.identity)
@@ -55,7 +55,9 @@ class LookUp:
             return None
         return row
 
-    def _middles(self, serving: Serving, user_id: bytes, row: Row | None, titles: Sequence[ServedTitle]) -> list[bytes]:
+    def _middles(
+        self, serving: ServedGeneration, user_id: bytes, row: Row | None, titles: Sequence[ServedTitle]
+    ) -> list[bytes]:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
@@ -74,10 +76,10 @@ class LookUp:
         rest = iter(self._fallbacks(serving, user_id, lacking))
         return [middle or next(rest) for middle in drawn]
 
-    def _fallbacks(self, serving: Serving, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
+    def _fallbacks(self, serving: ServedGeneration, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
         """A draw from each title's popularity weights; the title's default artwork only where it has none.
 
-        Drawn again for the same user, title and generation, it is the same artwork.
+        For the same user, title and generation the draw is always the same.
         """
         state = absorb64(serving.fallback_base, id64(user_id.decode()))
         weighted = sum(1 for title in titles if title.cumulated)
@@ -87,11 +89,11 @@ class LookUp:
             self._metrics.picked(DEFAULT, DEFAULT, len(titles) - weighted)
         return [self._popular(serving, title, absorb64(state, title.hashed)) for title in titles]
 
-    def _popular(self, serving: Serving, title: ServedTitle, hashed: int) -> bytes:
+    def _popular(self, serving: ServedGeneration, title: ServedTitle, hashed: int) -> bytes:
         cumulated = title.cumulated
         if not cumulated:
             return title.pieces[title.default] + serving.phrases.default + self._texts[TOTAL_WEIGHT]
-        # The smallest arm whose cumulated weight lies above the point, as bandit.snapshot.draw has it.
+        # The smallest arm whose cumulated weight exceeds the drawn point, as bandit.snapshot.draw defines it.
         arm = bisect_right(cumulated, (hashed * TOTAL_WEIGHT) >> 64)
         weight = cumulated[arm] - (cumulated[arm - 1] if arm else 0)
         return title.pieces[arm] + serving.phrases.popularity + self._texts[weight]

@@ -1,4 +1,4 @@
-"""Follows ``art:current`` off the request path and swaps in what it names."""
+"""The poller: follows ``art:current``, apart from requests, and loads the generation that it names."""
 
 import asyncio
 import secrets
@@ -9,8 +9,8 @@ import structlog
 
 from bandit.errors import RowError, SurroundingsError
 from bandit.snapshot import CURRENT_KEY, MAX_CURRENT_BYTES, Current, decode_current
-from service.lookup.catalogue import Serving, load_serving, release
-from service.lookup.kept import keep, load_kept
+from service.lookup.kept_catalogue import keep, load_kept
+from service.lookup.served_generation import ServedGeneration, load_generation, release
 from service.lookup.store import Store, StoreUnavailableError
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -18,16 +18,16 @@ from service.metrics.metrics import Metrics
 logger = structlog.get_logger()
 
 LOAD_SECONDS: Final = 30.0
-"""For all of a generation: its meta, its catalogue, decoding. A store may answer each read in time and still never end."""
+"""To load a whole generation. A store may answer each read in time, and so slowly that all of them take for ever."""
 
 
 class Poller:
-    """Holds what is served. ``serving`` changes by one assignment; nothing is ever changed inside it."""
+    """Holds the generation that is served. ``serving`` is replaced by one assignment; the object itself never changes."""
 
     def __init__(
         self, store: Store, metrics: Metrics, health: Health, *, kept: Path | None, load_seconds: float = LOAD_SECONDS
     ) -> None:
-        self.serving: Serving | None = None
+        self.serving: ServedGeneration | None = None
         self._store = store
         self._metrics = metrics
         self._health = health
@@ -37,18 +37,18 @@ class Poller:
         self._releasing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take the catalogue on disk, then what the store has: whichever there is answers the first request."""
+        """Load the catalogue on disk, then the store's generation: either can answer the first request."""
         await self._start_from_disk()
         await self.poll()
 
     async def run(self, poll_seconds: float) -> None:
-        """Poll until cancelled, every ``poll_seconds`` give or take 10 %, so that many processes do not ask as one."""
+        """Poll until cancelled, every ``poll_seconds`` ± 10 %, so that many processes do not ask at the same moment."""
         while True:
             await asyncio.sleep(poll_seconds * (0.9 + secrets.randbelow(2001) / 10_000))
             await self.poll()
 
     async def poll(self) -> None:
-        """Follow the store one step. Whatever goes wrong, what was served before stays."""
+        """Load a new generation if there is one. Whatever goes wrong, the old one stays."""
         try:
             await self._follow()
         except StoreUnavailableError as error:
@@ -56,7 +56,7 @@ class Poller:
         except RowError as error:
             self._refused(error.reason, str(error))
         except Exception:
-            # A poller that dies would freeze the generation for good; the bug is told, the service goes on.
+            # A poller that dies would freeze the generation for ever; the bug is logged, the service goes on.
             logger.exception("poll_failed")
             self._refused("unexpected", "the generation could not be loaded; see the log")
         else:
@@ -79,7 +79,7 @@ class Poller:
             return
         try:
             async with asyncio.timeout(self._load_seconds):
-                serving = await load_serving(self._store, current, self.serving)
+                serving = await load_generation(self._store, current, self.serving)
         except TimeoutError as error:
             raise RowError(
                 "deadline",
@@ -87,7 +87,7 @@ class Poller:
             ) from error
         self._take(serving)
 
-    def _take(self, serving: Serving) -> None:
+    def _take(self, serving: ServedGeneration) -> None:
         before, self.serving = self.serving, serving
         self._metrics.took(serving.generation, serving.current.flip, serving.meta.created_at)
         logger.info("generation_taken", generation=serving.generation, flip=serving.current.flip)
@@ -95,7 +95,7 @@ class Poller:
             self._releasing = asyncio.create_task(release(before.titles), name="release of a catalogue")
 
     async def _keep(self) -> None:
-        """Keep what is served, unless it is kept; a disk that refuses is asked again with the next poll."""
+        """Write the generation to disk unless it is there; a disk that refuses is asked again with the next poll."""
         serving = self.serving
         if self._kept is None or serving is None or serving.current == self._kept_current:
             return
@@ -122,7 +122,7 @@ class Poller:
             logger.warning("kept_catalogue_refused", error=str(error))
             self._metrics.load_refused("kept")
         except Exception:
-            # A file never stops a start; the bug is told, and the store asked.
+            # A file never stops a start; the bug is logged, and the store is asked.
             logger.exception("kept_catalogue_failed")
             self._metrics.load_refused("kept")
 

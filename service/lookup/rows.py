@@ -1,31 +1,43 @@
 """Row reads of one worker: joined into few round trips on one connection, each within a deadline.
 
-Every read that is asked for within one turn of the event loop goes into one MGET. Several round trips may be in flight;
-the store answers them in order, so a reply always belongs to the oldest, and one that comes too late is drained.
+All reads of one turn of the event loop go into one MGET. Several round trips may be in flight; the store answers them in
+order, so a reply always belongs to the oldest, and a late reply is read and dropped.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable
 from enum import Enum
 from typing import Any, Final, Protocol
 
+import structlog
+from hiredis import ReplyError
+
+from bandit.urls import hide_secrets, secrets_of
 from service.lookup.breaker import Breaker
-from service.lookup.link import StoreLink, Wire, packed
+from service.lookup.store_link import StoreLink, Wire, packed
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
 
+logger = structlog.get_logger()
+
 MAX_IN_FLIGHT: Final = 8
-"""Round trips sent and not yet answered, late ones included. When all of them are late, reads fail at once."""
+"""Round trips that are sent and not answered, late ones included; at this many, the oldest of them late, reads fail at once."""
 
 SILENCE_SECONDS: Final = 1.0
-"""A connection that left a round trip unanswered for so long is given up: a peer that vanished never says so."""
+"""After so long without the answer to a round trip the connection is given up: a peer that vanished sends no end."""
 
 _CANCEL_AGAIN_SECONDS: Final = 0.1
 
+QUIET_SECONDS: Final = 10.0
+"""Between two lines about replies that are errors; metrics count each of them."""
+
+LONGEST_REASON: Final = 200
+
 
 class Unread(Enum):
-    """What a read yields that the store did not answer in time; a row that is not there is None."""
+    """The result of a read that the store did not answer in time; of a row that does not exist it is None."""
 
     UNREAD = 0
 
@@ -34,14 +46,14 @@ UNREAD: Final = Unread.UNREAD
 
 
 class Rows(Protocol):
-    """What a look-up needs of the store."""
+    """What look-ups need of the store."""
 
     def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
-        """The row under a key, None where there is none, ``UNREAD`` where the store did not say in time; never raises."""
+        """The row under a key, None if there is none, ``UNREAD`` if the store did not answer in time; never raises."""
 
 
 class _RoundTrip:
-    """Reads that go together. ``late``: nobody waits any more."""
+    """Reads that go to the store together. ``late``: its deadline has passed."""
 
     __slots__ = ("deadline", "futures", "keys", "late", "opened_at")
 
@@ -55,11 +67,11 @@ class _RoundTrip:
     def resolve(self, rows: list[bytes | None]) -> None:
         self.deadline.cancel()
         for future, row in zip(self.futures, rows, strict=True):
-            if not future.done():  # its caller may be gone
+            if not future.done():  # its caller may have been cancelled
                 future.set_result(row)
 
     def give_up(self) -> int:
-        """Let everybody go without a row; the number of reads."""
+        """End all reads without a row; the number of them."""
         self.deadline.cancel()
         self.late = True
         for future in self.futures:
@@ -81,6 +93,8 @@ class JoinedRows:
         self._unread: asyncio.Future[bytes | Unread | None] = self._loop.create_future()
         self._unread.set_result(UNREAD)
         self._breaker = Breaker()
+        self._secrets = secrets_of(url)
+        self._logged_at = -math.inf
         self._wire: Wire | None = None
         self._gathering: _RoundTrip | None = None
         self._in_flight: deque[_RoundTrip] = deque()
@@ -89,7 +103,7 @@ class JoinedRows:
         self._keeper = self._loop.create_task(self._link.keep(), name="store link")
 
     async def wait_ready(self, seconds: float) -> None:
-        """Until there is a connection, or some seconds have passed: a start need not begin with popularity answers."""
+        """Wait for a connection, at most some seconds, so that a start does not begin with popularity answers."""
         try:
             async with asyncio.timeout(seconds):
                 await self._ready.wait()
@@ -97,7 +111,7 @@ class JoinedRows:
             return
 
     async def close(self) -> None:
-        """Give up the connection and whatever is in flight."""
+        """Give up the connection and the reads in flight."""
         await end(self._keeper)
         self._down()
 
@@ -114,7 +128,7 @@ class JoinedRows:
         return future
 
     def _gather(self) -> _RoundTrip | None:
-        """A new round trip, or None where it is known that it would fail."""
+        """A new round trip, or None if it would certainly fail."""
         now = self._loop.time()
         if self._wire is None:
             self._failed("connection", 1)
@@ -138,14 +152,14 @@ class JoinedRows:
     def _send(self) -> None:
         trip = self._gathering
         if trip is None or self._wire is None or len(self._in_flight) >= MAX_IN_FLIGHT:
-            return  # lost, or it waits for a place: the next reply sends it
+            return  # lost, or too many are in flight: the next reply sends it
         self._gathering = None
         self._in_flight.append(trip)
         self._metrics.round_trip(len(trip.keys))
         self._wire.send(packed("MGET", *trip.keys))
 
     def _received(self, reply: object) -> None:
-        if not self._in_flight:  # not a store, or not ours: nothing that follows could be told apart
+        if not self._in_flight:  # a reply to no command: later replies could not be matched
             self._hang_up()
             return
         trip = self._in_flight.popleft()
@@ -154,10 +168,24 @@ class JoinedRows:
                 trip.resolve(reply)
                 self._answered()
             else:
+                self._log_refusal(reply)
                 self._failed("reply", trip.give_up())
                 self._trip_failed()
         if self._gathering is not None:
             self._send()
+
+    def _log_refusal(self, reply: object) -> None:
+        now = self._loop.time()
+        if now - self._logged_at < QUIET_SECONDS:
+            return
+        self._logged_at = now
+        text = (
+            str(reply)
+            if isinstance(reply, ReplyError)
+            else f"expected as many rows as keys, got {type(reply).__name__}"
+        )
+        reason = hide_secrets(text, self._secrets)[:LONGEST_REASON] or "an error without a word"
+        logger.warning("store_refused_rows", error=reason)
 
     def _expire(self, trip: _RoundTrip) -> None:
         if trip is self._gathering:
@@ -176,7 +204,7 @@ class JoinedRows:
             self._wire.abort()
 
     def _down(self) -> None:
-        """Nothing in flight will be answered."""
+        """End the reads in flight: none of them will be answered."""
         self._wire = None
         trips = [trip for trip in (*self._in_flight, self._gathering) if trip is not None and not trip.late]
         self._in_flight.clear()
@@ -200,10 +228,10 @@ class JoinedRows:
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it has ended; whatever it ended with is not raised.
+    """Cancel a task until it has ended; its exception is not raised.
 
-    Once is not always enough: a cancellation that arrives while a library cleans up after a reply or a timeout can be lost
-    there, and a task that loops would then be waited for without end.
+    Once is not always enough: a library that cleans up after a reply or a timeout can lose a cancellation, and a task that
+    loops would then never end.
     """
     while not task.done():
         task.cancel()

@@ -1,6 +1,7 @@
-"""The store as the service sees it: bytes by key, within a deadline, or one kind of error.
+"""The store as the poller reads it: bytes by key, within a deadline, or one kind of error.
 
-Everything that a Redis client, a socket or a clock can raise is translated here and nowhere else.
+Everything that a Redis client, a socket or a clock can raise is translated here and nowhere else. Rows are read by
+``service.lookup.rows``.
 """
 
 import asyncio
@@ -29,10 +30,10 @@ class StoreUnavailableError(SurroundingsError):
 
 
 class Store(Protocol):
-    """What the service needs of a store."""
+    """What the poller needs of a store."""
 
     async def get(self, key: str, max_bytes: int) -> bytes | None:
-        """The value of a key, or None where there is none; of one that is too long, a byte more than ``max_bytes``.
+        """The value of a key, None if there is none; of a longer value, the first ``max_bytes`` + 1 bytes.
 
         Raises:
             StoreUnavailableError: the store failed or was too slow.
@@ -40,11 +41,11 @@ class Store(Protocol):
         """
 
     async def close(self) -> None:
-        """Give up the connections; never raises."""
+        """Close the connections; never raises."""
 
 
 class MemoryStore:
-    """A store in a dictionary. ``available = False`` plays a store that is down."""
+    """A store in a dictionary. ``available = False`` makes it fail like a store that is down."""
 
     def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
         self.values = dict(values or {})
@@ -52,23 +53,23 @@ class MemoryStore:
         self.reads = 0
 
     async def get(self, key: str, max_bytes: int) -> bytes | None:
-        """The value of a key, as of ``Store``."""
+        """See ``Store``."""
         self.reads += 1
         if not self.available:
-            raise StoreUnavailableError("connection", "the store in memory plays dead; set available")
+            raise StoreUnavailableError("connection", "the store in memory was made unavailable; set available")
         return self.values.get(key, b"")[: max_bytes + 1] or None
 
     async def read(self, key: bytes) -> bytes | Unread | None:
-        """The same for a row; see ``service.lookup.rows``."""
+        """A row; see ``service.lookup.rows.Rows``."""
         self.reads += 1
         return self.values.get(key.decode()) if self.available else UNREAD
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 class RedisStore:
-    """Redis or Valkey behind a URL, read on one connection by one reader, the poller; rows are read by ``service.lookup.rows``.
+    """Redis or Valkey behind a URL, read on one connection by one reader.
 
     A read that is cancelled, by its deadline or by its caller, drops its connection (redis-py disconnects on any
     ``BaseException`` while it reads), so no reply is left behind for the next one. The client speaks RESP2 and does not
@@ -90,7 +91,7 @@ class RedisStore:
         )
 
     async def get(self, key: str, max_bytes: int) -> bytes | None:
-        """The value of a key, as of ``Store``. GETRANGE: whatever stands there, no more of it is sent.
+        """See ``Store``. GETRANGE bounds what is sent, however long the value is.
 
         Raises:
             StoreUnavailableError: no answer within the deadline, or an answer that is an error.
@@ -98,27 +99,27 @@ class RedisStore:
         """
         try:
             async with asyncio.timeout(self._deadline_ms / 1000):
-                found: object = await self._client.getrange(key, 0, max_bytes)
+                value: object = await self._client.getrange(key, 0, max_bytes)
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
         except (OSError, RedisConnectionError) as error:
-            raise StoreUnavailableError("connection", f"the store cannot be reached: {self._told(error)}") from error
+            raise StoreUnavailableError("connection", f"the store cannot be reached: {self._reason(error)}") from error
         except RedisError as error:
             if str(error).startswith("WRONGTYPE"):
                 raise RowError("type", f"the key {key} holds no string; remove it, then publish again") from error
-            raise StoreUnavailableError("reply", f"the store answered with an error: {self._told(error)}") from error
+            raise StoreUnavailableError("reply", f"the store answered with an error: {self._reason(error)}") from error
         except (RuntimeError, ValueError) as error:
             # What redis-py does not translate: uvloop's refusal to write after a hang-up, an error reply of another form.
             await self.close()  # the next read connects anew
-            raise StoreUnavailableError("connection", "the store hung up, or answers as no store does") from error
-        if not isinstance(found, bytes):
-            raise StoreUnavailableError("reply", f"the store answered with {type(found).__name__}, expected bytes")
-        return found or None
+            raise StoreUnavailableError("connection", "the store hung up, or is not Redis or Valkey") from error
+        if not isinstance(value, bytes):
+            raise StoreUnavailableError("reply", f"the store answered with {type(value).__name__}, expected bytes")
+        return value or None
 
-    def _told(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         return hide_secrets(str(error), self._secrets)
 
     async def close(self) -> None:
-        """Close every connection; a server that does not follow is left to the operating system."""
+        """Close the connection; one that the server does not close is left to the operating system."""
         with suppress(RedisError, OSError):
             await self._client.aclose()

@@ -1,1 +1,1 @@
-"""What is counted, how it is told, and what is not as it should be."""
+"""Counts and how they are shown, and what is degraded."""

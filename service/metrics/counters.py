@@ -1,10 +1,10 @@
-"""Numbers that the workers of one service share: each adds in a block of its own, any of them reads all blocks.
+"""Counts in memory that the workers of one service share: each worker adds in a block of its own, and any can read all.
 
 A block is a run of doubles. Where there are several workers the blocks lie in one piece of shared memory, so that
 
 * adding is ``values[slot] += 1``, without a lock, because a block has one writer: the event loop of its worker;
 * a sum over the blocks is exact whichever worker makes it, and at any moment;
-* the counts of a worker that died stay, and its successor goes on from them.
+* the counts of a worker that died remain, and its successor goes on from them.
 
 Doubles count exactly up to 2^53.
 """
@@ -39,7 +39,7 @@ class Values(Protocol):
 def shared_memory(doubles: int) -> int:
     """The file descriptor of zeroed memory for ``doubles``, to be handed to the workers (Linux).
 
-    In memory, never a file on a disk: the kernel holds up a writer of a mapped page while it is written back.
+    It is never a file on a disk: the kernel holds up writers of a mapped page while it is written back.
     """
     descriptor = os.memfd_create("artwork-metrics")
     os.ftruncate(descriptor, doubles * DOUBLE_BYTES)
@@ -52,7 +52,7 @@ def mapped(descriptor: int) -> Values:
 
 
 class Histogram:
-    """Counts by upper bound, and their sum. ``bounds`` are inclusive; what is above the last has a bucket of its own."""
+    """Counts by upper bound, and the sum. ``bounds`` are inclusive; values above the last have a bucket of their own."""
 
     def __init__(self, values: Values, first: int, bounds: Sequence[float]) -> None:
         self._values, self._first, self._bounds = values, first, bounds
@@ -60,7 +60,7 @@ class Histogram:
 
     @staticmethod
     def slots(bounds: Sequence[float]) -> int:
-        """Doubles that it takes."""
+        """Doubles that one takes."""
         return len(bounds) + 2
 
     def observe(self, value: float) -> None:
@@ -69,18 +69,18 @@ class Histogram:
         self._values[self._sum] += value
 
     def counts(self) -> list[float]:
-        """One count a bucket, the last one of what is above all bounds; not cumulated."""
+        """One count per bucket, not cumulated; the last is of values above all bounds."""
         return [self._values[slot] for slot in range(self._first, self._sum)]
 
     def total(self) -> float:
-        """The sum of what was observed."""
+        """The sum of the observed values."""
         return self._values[self._sum]
 
 
 class NamedCounts:
-    """Counts by labels that are not known ahead: a name takes a free slot with its first count.
+    """Counts by labels that are not known in advance: a name takes a free slot with its first count.
 
-    Names are bounded in number: once ``capacity`` is used up, everything unknown counts as "other".
+    The number of names is bounded: once ``capacity`` is used up, every new name counts as "other".
     """
 
     def __init__(self, values: Values, first: int, capacity: int, labels: int = 1) -> None:
@@ -90,7 +90,7 @@ class NamedCounts:
 
     @staticmethod
     def slots(capacity: int) -> int:
-        """Doubles that it takes."""
+        """Doubles that one takes."""
         return capacity * NAMED_SLOTS
 
     def add(self, name: tuple[str, ...], count: float = 1) -> None:
@@ -101,7 +101,7 @@ class NamedCounts:
         self._values[slot] += count
 
     def counts(self) -> dict[tuple[str, ...], float]:
-        """Every name that was counted, by whichever process, with its count."""
+        """Every name that any process has counted, with its count."""
         counts: dict[tuple[str, ...], float] = {}
         for name, slot in self._named():
             counts[name] = counts.get(name, 0.0) + self._values[slot]
@@ -117,7 +117,7 @@ class NamedCounts:
             yield tuple(name.decode(errors="replace").split("\n", self._labels - 1)), start + NAMED_SLOTS - 1
 
     def _take(self, name: tuple[str, ...]) -> int:
-        """The slot of a name that has none yet: a free one, or that of "other", for which the last one is reserved."""
+        """A slot for a new name: a free one, or that of "other", for which the last is reserved."""
         other = (OTHER,) * self._labels
         if len(self._slots) < len(self._starts) - 1:
             return self._write(name)

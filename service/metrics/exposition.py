@@ -19,18 +19,18 @@ CONNECTION_REASONS: Final = ("worker", "client")
 
 
 def exposition(blocks: Sequence[Block]) -> bytes:
-    """Sums over the blocks; what is the state of one worker, by worker."""
+    """Counters and histograms summed over the blocks; gauges with a label for their worker."""
     return generate_latest(_Sums(blocks))
 
 
 class _Sums(Collector):
-    """Stands in for a registry, which would collect once more when it is made."""
+    """Used in place of a registry, which would collect once more when it is made."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = blocks
 
     def collect(self) -> Iterator[Metric]:
-        """Every family, in the order of a request's way through the service."""
+        """Every family, in the order in which a request passes the service."""
         yield from self._requests()
         yield self._named("artwork_picks", "Picks answered.", ["source", "policy"], lambda block: block.picks)
         yield self._named("artwork_row_errors", "Rows not usable.", ["reason"], lambda block: block.row_errors)

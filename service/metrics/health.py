@@ -1,4 +1,4 @@
-"""What is not as it should be right now, as ``/readyz`` tells it."""
+"""What is degraded at the moment, for ``/readyz``."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 @dataclass
 class Health:
-    """Troubles of one process.
+    """The troubles of one process.
 
-    The poller judges the store, requests judge row reads: a store that is merely slow answers the poller's patient
-    reads and still costs every request its row.
+    The poller reports on the store, requests report on row reads: a store that is merely slow answers the poller, which waits
+    longer, while every request goes without its row.
     """
 
     store_down_since: datetime | None = None
@@ -22,7 +22,7 @@ class Health:
         self.store_down_since = self.store_down_since or datetime.now(UTC)
 
     def store_answered(self) -> None:
-        """A poll got an answer; after an outage, rows get the benefit of the doubt until the next request."""
+        """A poll got an answer; after an outage, row reads count as working until the next one fails."""
         if self.store_down_since is not None:
             self.store_down_since = self.rows_failing_since = None
 
@@ -31,11 +31,11 @@ class Health:
         self.rows_failing_since = self.rows_failing_since or datetime.now(UTC)
 
     def rows_answered(self) -> None:
-        """A request got its row, or heard that there is none."""
+        """A request got its row, or the answer that there is none."""
         self.rows_failing_since = None
 
     def degraded(self) -> list[str]:
-        """One sentence a trouble; empty when all is well."""
+        """One sentence per trouble; empty when there is none."""
         troubles = (
             _since("store unreachable", self.store_down_since),
             _since("row reads failing", self.rows_failing_since),

@@ -17,19 +17,29 @@ from batch.store.client import URL_VARIABLE
 from batch.store.embedded import start_store, stop_store
 from batch.workspace.workspace import Workspace
 
+EXPLORED_DAYS = 6
+
+
+@pytest.fixture(scope="session")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``learned`` copies; nobody else writes to it."""
+    root = tmp_path_factory.mktemp("explored")
+    write(Workspace(root), synthetic.build(N_USERS, N_TITLES, seed=5))
+    loop = Loop.of(Workspace(root), Config(seed=5))
+    for day in range(EXPLORED_DAYS):
+        loop.explore(day, silent)
+    return root
+
 
 @pytest.fixture(scope="module")
-def learned() -> Iterator[LearnedWorkspace]:
+def learned(explored: Path) -> Iterator[LearnedWorkspace]:
     # A folder of its own directly under the temporary one: pytest's are too deep for comfort, and modules share nothing.
     root = Path(tempfile.mkdtemp(prefix="artwork-"))
     patch = pytest.MonkeyPatch()
     patch.delenv(URL_VARIABLE, raising=False)
     try:
-        write(Workspace(root), synthetic.build(N_USERS, N_TITLES, seed=5))
-        loop = Loop.of(Workspace(root), Config(seed=5))
-        for day in range(6):
-            loop.explore(day, silent)
-        yield LearnedWorkspace(loop, start_store(root).url)
+        shutil.copytree(explored, root, dirs_exist_ok=True)
+        yield LearnedWorkspace(Loop.of(Workspace(root), Config(seed=5)), start_store(root).url)
     finally:
         stop_store(root)
         shutil.rmtree(root)

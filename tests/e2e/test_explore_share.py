@@ -9,6 +9,7 @@ import pytest
 from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
 
 from artwork.demo.answers import Answers
+from batch.config import Config
 from batch.workspace.generations import folder_of
 
 SHARE = 0.3
@@ -16,7 +17,7 @@ SHARE = 0.3
 
 @pytest.fixture(scope="module")
 def generation(learned: LearnedWorkspace) -> int:
-    config = replace(learned.loop.config, posterior="shared", explore_share=SHARE)
+    config = Config.of(posterior="shared", explore_share=SHARE, seed=learned.loop.config.seed)
     loop = replace(learned.loop, config=config)
     return loop.learn(learned.url, silent).trained.generation
 

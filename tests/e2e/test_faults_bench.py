@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from shell import Called, assert_refused, call
 
+pytestmark = pytest.mark.exclusive  # the bench loads a service at a rate
+
 
 @pytest.fixture(scope="module")
 def measured() -> Called:

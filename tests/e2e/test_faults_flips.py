@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from itertools import count, pairwise
 from pathlib import Path
 
+import pytest
 import redis
 from faults import new_store, running_service, until
 from load import Load, visited
 
 from artwork.bench.testbed.store_fixture import StoreFixture, make_current, publish
+
+pytestmark = pytest.mark.exclusive  # every answer is timed
 
 GROUND = StoreFixture(users=200)
 CHANGES = 30

@@ -11,6 +11,8 @@ from load import visited
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
+pytestmark = pytest.mark.exclusive  # every answer is timed
+
 GROUND = StoreFixture(users=500)
 FROZEN_SECONDS = 10.0
 PAUSED_SECONDS = 2.0

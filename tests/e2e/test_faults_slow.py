@@ -11,6 +11,8 @@ from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
 
+pytestmark = pytest.mark.exclusive  # every answer is timed
+
 GROUND = StoreFixture(users=200)
 SLOW_MS = DEADLINE_MS + 10.0
 DOWN_SECONDS = 2.0

@@ -106,7 +106,7 @@ def test_a_shard_of_users_without_candidates_is_published_as_nothing(
 def large_catalogue(root: Path, n_titles: int) -> Workspace:
     made = Workspace(root)
     write(made, synthetic.build(n_users=3, n_titles=n_titles, seed=3))
-    train(made, Config(policy="uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
+    train(made, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     return made
 
 

@@ -140,7 +140,7 @@ def test_where_the_deviations_of_the_draws_decided_they_are_told(make: Make, wor
         block = row // USERS_A_BLOCK * USERS_A_BLOCK
         contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, len(chooser.users) - block))
         title = chooser.catalogue.title_ids.index(made.title_id)
-        drawn = chooser.sides[0].scoring.scores(title, contexts).deviations[row - block]
+        drawn = chooser.variants[0].scoring.scores(title, contexts).deviations[row - block]
         assert [artwork.deviation for artwork in made.artworks] == pytest.approx(drawn, rel=1e-12)
 
 

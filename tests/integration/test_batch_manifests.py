@@ -80,7 +80,7 @@ def test_picks_are_not_drawn_from_files_that_changed_since_they_were_made(worksp
 def test_shortlists_that_the_manifest_does_not_name_are_not_looked_at(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
-    train(workspace, Config(policy="uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
+    train(workspace, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     (folder_of(workspace, 1) / "candidates.parquet").write_bytes(b"not even a table")
     precompute(workspace, 1, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     assert publish(workspace, 1, client, store, silent).rows == 600

@@ -48,7 +48,7 @@ def tables(workspace: Workspace) -> Tables:
 
 
 def trained(workspace: Workspace, posterior: str) -> Trained:
-    config = Config(posterior=posterior, retention=RETENTION)
+    config = Config.of(posterior=posterior, retention=RETENTION)
     return train(workspace, config, SerialExecutor(), silent, shard_size=1)
 
 
@@ -79,7 +79,7 @@ def test_the_logistic_posterior_is_fitted_to_the_weighted_rows_of_all_days(
 ) -> None:
     made, rows = trained(workspace, "logistic"), AllRows(workspace, tables)
     kept = Laplace.load(folder_of(workspace, made.generation) / "posterior" / "logistic.npz")
-    n_artworks, precision = rows.catalogue.n_artworks, np.array(made.prior_precision)
+    n_artworks, precision = rows.catalogue.n_artworks, np.array(made.models[-1].prior_precision)
     mean = logit_mean(title_rates(rows), tables.n_features)
     expected = fit_laplace(rows.contexts, rows.artworks, rows.rewards, rows.weights, n_artworks, precision, mean)
     assert np.allclose(kept.means, expected.means, rtol=1e-6)
@@ -92,8 +92,8 @@ def test_the_shared_posterior_is_that_of_the_artworks_features_and_the_weighted_
     made, rows = trained(workspace, "shared"), AllRows(workspace, tables)
     kept = SharedWeights.load(folder_of(workspace, made.generation) / "posterior" / "shared.npz")
     features = np.array(tables.artworks["features"].to_list())
-    precision, intercept_precision = made.prior_precision
-    noise = made.noise_precision
+    precision, intercept_precision = made.models[-1].prior_precision
+    noise = made.models[-1].noise_precision
     assert noise is not None
     posterior = SharedPosterior(
         features, tables.n_features, precision, intercept_precision, noise, intercept_mean=title_rates(rows)
@@ -112,5 +112,5 @@ def test_the_shared_posterior_is_that_of_the_artworks_features_and_the_weighted_
 @pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])
 def test_a_generation_without_any_impressions_has_a_posterior(workspace: Workspace, posterior: str) -> None:
     shorten(workspace)
-    made = train(workspace, Config(posterior=posterior), SerialExecutor(), silent, shard_size=1)
+    made = train(workspace, Config.of(posterior=posterior), SerialExecutor(), silent, shard_size=1)
     assert (folder_of(workspace, made.generation) / "posterior" / f"{posterior}.npz").is_file()

@@ -8,11 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 from log_live_day import log_live_day
-from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation, shorten
+from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation, shorten, silent
 from naive_evaluation import clustered_error
 
+from artwork.reports.live_tables import agreement_line
 from bandit.evaluation import Settings
-from batch.config import Config
+from batch.config import Config, Variant
+from batch.offline.compare import Request, compare
 from batch.offline.online import OnlinePair, online_pairs
 from batch.workspace.generations import Manifest, claim, write_manifest
 from batch.workspace.impressions import append_impressions
@@ -30,10 +32,10 @@ def pairs(workspace: Workspace, reward: str = "take") -> list[OnlinePair]:
     return online_pairs(workspace, reward, SETTINGS)
 
 
-def claimed(workspace: Workspace, **settings: Any) -> int:
+def claimed(workspace: Workspace, *policies: str, **settings: Any) -> int:
     """A generation of which there is a manifest and no more."""
     generation = claim(workspace)
-    write_manifest(workspace, Manifest.new(generation, None, Config(**settings)))
+    write_manifest(workspace, Manifest.new(generation, None, Config.of(*policies, **settings)))
     return generation
 
 
@@ -51,7 +53,7 @@ def logged_under(workspace: Workspace, number: int, generation: int, policies: l
 def test_each_policy_came_to_its_takes_over_its_impressions(workspace: Workspace) -> None:
     shorten(workspace)
     log_days(workspace, 2, COUNT)
-    generation = make_generation(workspace, "thompson", other_policy="greedy", explore_share=0.2, seed=3)
+    generation = make_generation(workspace, "thompson", "greedy", explore_share=0.2, seed=3)
     frame = pl.concat(log_live_day(workspace, day(number), generation, 2000) for number in (2, 3))
     [pair] = pairs(workspace)
     rewards = pl.col("watch_fraction") >= 0.7
@@ -68,13 +70,13 @@ def test_each_policy_came_to_its_takes_over_its_impressions(workspace: Workspace
 
 
 def test_other_rewards_count_where_they_are_asked_for(workspace: Workspace) -> None:
-    logged_under(workspace, 0, claimed(workspace, other_policy="greedy"), ["thompson", "greedy"])
+    logged_under(workspace, 0, claimed(workspace, "thompson", "greedy"), ["thompson", "greedy"])
     [takes], [clicks] = pairs(workspace), pairs(workspace, "click")
     assert clicks.policy.rate > 2 * takes.policy.rate
 
 
 def test_intervals_are_as_wide_as_the_error_that_knows_users(workspace: Workspace) -> None:
-    logged_under(workspace, 0, claimed(workspace, other_policy="greedy"), ["thompson", "greedy"])
+    logged_under(workspace, 0, claimed(workspace, "thompson", "greedy"), ["thompson", "greedy"])
     [pair] = pairs(workspace)
     frame = draw_impressions(workspace, day(0), COUNT)
     codes = {user: place for place, user in enumerate(pl.read_parquet(workspace.users)["user_id"])}
@@ -97,7 +99,7 @@ def test_a_share_that_was_raised_while_both_got_better_makes_no_lead(workspace: 
         taken = 1.0 if number else 0.0
         policy = pl.col("user_id").replace_strict(on_first, return_dtype=pl.Boolean)
         frame = frame.with_columns(
-            generation=pl.lit(claimed(workspace, other_policy="greedy", other_share=1 - first_of_ten / 10)),
+            generation=pl.lit(claimed(workspace, "thompson", "greedy", share=1 - first_of_ten / 10)),
             policy=pl.when(policy).then(pl.lit("thompson")).otherwise(pl.lit("greedy")),
             clicked=pl.lit(value=True),
             watch_fraction=pl.lit(taken),
@@ -110,8 +112,8 @@ def test_a_share_that_was_raised_while_both_got_better_makes_no_lead(workspace: 
 
 
 def test_explore_data_and_answers_of_the_fallback_are_left_out(workspace: Workspace) -> None:
-    """The fallback is named as the other policy is, and answers users of both sides."""
-    generation = claimed(workspace, other_policy="popularity", explore_share=0.3)
+    """The fallback is named as the second policy is, and answers users of both variants."""
+    generation = claimed(workspace, "thompson", "popularity", explore_share=0.3)
     logged_under(workspace, 0, generation, ["thompson", "popularity", "uniform"])
     [without] = pairs(workspace)
     fallback = draw_impressions(workspace, day(0), COUNT, seed=2).with_columns(
@@ -127,8 +129,8 @@ def test_explore_data_and_answers_of_the_fallback_are_left_out(workspace: Worksp
 
 
 def test_uniform_counts_where_it_is_live_and_not_on_the_explore_days_before(workspace: Workspace) -> None:
-    logged_under(workspace, 0, claimed(workspace, policy="uniform"), ["uniform"])
-    logged_under(workspace, 1, claimed(workspace, other_policy="uniform"), ["thompson", "uniform"])
+    logged_under(workspace, 0, claimed(workspace, "uniform"), ["uniform"])
+    logged_under(workspace, 1, claimed(workspace, "thompson", "uniform"), ["thompson", "uniform"])
     [pair] = pairs(workspace)
     assert pair.against.policy == "uniform"
     assert (pair.days, pair.first_day) == (1, str(day(1)))
@@ -138,15 +140,15 @@ def test_uniform_counts_where_it_is_live_and_not_on_the_explore_days_before(work
 def test_policies_of_two_generations_are_not_side_by_side(workspace: Workspace) -> None:
     logged_under(workspace, 0, claimed(workspace), ["thompson"])
     frame = draw_impressions(workspace, day(1), COUNT, seed=2)
-    greedy = claimed(workspace, policy="greedy")
+    greedy = claimed(workspace, "greedy")
     append_impressions(workspace, day(1), frame.with_columns(generation=pl.lit(greedy), policy=pl.lit("greedy")))
     assert pairs(workspace) == []
 
 
 def test_policies_that_changed_places_are_one_pair(workspace: Workspace) -> None:
     both = ["thompson", "greedy"]
-    logged_under(workspace, 0, claimed(workspace, policy="thompson", other_policy="greedy"), both)
-    logged_under(workspace, 1, claimed(workspace, policy="greedy", other_policy="thompson"), both)
+    logged_under(workspace, 0, claimed(workspace, "thompson", "greedy"), both)
+    logged_under(workspace, 1, claimed(workspace, "greedy", "thompson"), both)
     [pair] = pairs(workspace)
     assert (pair.policy.policy, pair.against.policy) == ("thompson", "greedy")
     assert (pair.generations, pair.days) == (2, 2)
@@ -156,10 +158,25 @@ def test_policies_that_changed_places_are_one_pair(workspace: Workspace) -> None
 def test_two_settings_of_one_policy_after_each_other_are_two_pairs(workspace: Workspace) -> None:
     both = ["thompson", "epsilon_greedy"]
     for number, epsilon in enumerate((0.1, 0.3)):
-        generation = claimed(workspace, other_policy=f"epsilon_greedy:epsilon={epsilon}")
+        generation = claimed(workspace, "thompson", f"epsilon_greedy:epsilon={epsilon}")
         logged_under(workspace, number, generation, both)
     names = [(pair.policy.policy, pair.against.policy) for pair in pairs(workspace)]
     assert names == [("thompson", "epsilon_greedy:epsilon=0.1"), ("thompson", "epsilon_greedy:epsilon=0.3")]
+
+
+def test_every_two_of_several_variants_are_a_pair_told_by_names_where_they_have_some(workspace: Workspace) -> None:
+    variants = (Variant("flat", posterior="linear"), Variant("deep", posterior="shared"), Variant(policy="greedy"))
+    generation = claim(workspace)
+    write_manifest(workspace, Manifest.new(generation, None, Config(variants)))
+    logged_under(workspace, 0, generation, ["flat", "deep", "greedy"])
+    told = [(pair.policy.policy, pair.against.policy) for pair in pairs(workspace)]
+    flat, deep = "flat (thompson)", "deep (thompson)"
+    assert told == [(flat, deep), (flat, "greedy"), (deep, "greedy")]
+    compared = compare(Request(workspace=workspace.root, policies="uniform,thompson,greedy"), silent)
+    assert [pair.offline is None for pair in compared.online] == [True, False, False]
+    assert agreement_line(compared.online[0]).startswith(
+        "flat (thompson) and deep (thompson) were not both judged offline"
+    )
 
 
 def test_of_generations_that_were_made_elsewhere_the_log_tells_the_names(workspace: Workspace) -> None:
@@ -168,9 +185,9 @@ def test_of_generations_that_were_made_elsewhere_the_log_tells_the_names(workspa
     assert (pair.policy.policy, pair.against.policy) == ("mine", "yours")
 
 
-def test_a_side_of_few_users_has_no_interval(workspace: Workspace) -> None:
+def test_a_variant_of_few_users_has_no_interval(workspace: Workspace) -> None:
     users = pl.read_parquet(workspace.users)["user_id"].to_list()
-    generation = claimed(workspace, other_policy="greedy")
+    generation = claimed(workspace, "thompson", "greedy")
     frame = draw_impressions(workspace, day(0), COUNT).with_columns(
         generation=pl.lit(generation),
         policy=pl.when(pl.col("user_id").is_in(users[:29])).then(pl.lit("greedy")).otherwise(pl.lit("thompson")),
@@ -183,7 +200,7 @@ def test_a_side_of_few_users_has_no_interval(workspace: Workspace) -> None:
 
 
 def test_a_seed_repeats_the_interval(workspace: Workspace) -> None:
-    logged_under(workspace, 0, claimed(workspace, other_policy="greedy"), ["thompson", "greedy"])
+    logged_under(workspace, 0, claimed(workspace, "thompson", "greedy"), ["thompson", "greedy"])
     [one], [other] = pairs(workspace), online_pairs(workspace, "take", replace(SETTINGS, seed=3))
     assert pairs(workspace) == [one]
     assert other.difference == one.difference

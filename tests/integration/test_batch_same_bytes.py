@@ -165,7 +165,7 @@ def test_evidence_and_posteriors_are_the_same_bits(
 def learned(workspace: Workspace, posterior: str, executor: str, shard_size: int) -> Arrays:
     """Every array that training left in evidence/ and posterior/, by file and name."""
     with open_executor(executor, workers=2) as shards:
-        train(workspace, Config(posterior=posterior, retention=0.9), shards, silent, shard_size=shard_size)
+        train(workspace, Config.of(posterior=posterior, retention=0.9), shards, silent, shard_size=shard_size)
     found: Arrays = {}
     for path in [*workspace.evidence.rglob("*.npz"), *workspace.generations.rglob("*.npz")]:
         with np.load(path, allow_pickle=False) as file:

@@ -18,8 +18,8 @@ from bandit.errors import SurroundingsError
 from batch.store.client import URL_VARIABLE, connect
 from batch.store.embedded import running_store, start_store, stop_store, store_pid, store_url
 from batch.store.server import is_held, socket_of, store_folder
-from service.lookup.link import StoreLink
 from service.lookup.store import RedisStore
+from service.lookup.store_link import StoreLink
 
 
 @pytest.fixture(autouse=True)

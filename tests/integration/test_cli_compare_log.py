@@ -512,7 +512,7 @@ def live(workspace: Workspace) -> Workspace:
     """Two explore days, then two on which one policy is live beside another."""
     shorten(workspace)
     log_days(workspace, 2, 3000)
-    generation = make_generation(workspace, "thompson", other_policy="popularity", other_share=0.4)
+    generation = make_generation(workspace, "thompson", "popularity", share=0.4)
     for number in (2, 3):
         log_live_day(workspace, FIRST_DAY + timedelta(days=number), generation, 1500)
     return workspace

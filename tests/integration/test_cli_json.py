@@ -8,6 +8,8 @@ import pytest
 from make_impressions import log_days, make_generation
 from shell import call, runtime_folder
 
+from batch.config import Config, Variant
+from batch.workspace.generations import read_manifest
 from batch.workspace.workspace import Workspace
 
 Ask = Callable[..., Any]
@@ -54,6 +56,31 @@ def test_generations_are_listed_as_they_are_on_disk_and_in_the_store(ask: Ask, w
     assert [item["in_store"] for item in listed] == [True, True, False, False]
     assert [item["current"] for item in listed] == [False, True, False, False]
     assert [item["previous"] for item in listed] == [True, False, False, False]
+
+
+def test_variants_are_made_as_the_command_line_names_them(ask: Ask, workspace: Workspace) -> None:
+    words = (
+        "policy=epsilon_greedy:epsilon=0.2,halving=500,share=0.3",
+        "bold=posterior=shared,floor=0,share=0.1",
+        "clicks=reward=click",
+    )
+    made = ask(
+        "run", "--policy", "popularity", "--salt", "s", *(word for text in words for word in ("--variant", text))
+    )
+    labels = ["epsilon_greedy:epsilon=0.2,halving=500", "bold (popularity)", "clicks (popularity)"]
+    assert made["trained"]["variants"] == made["precomputed"]["variants"] == labels
+    models = [(model["posterior"], model["reward"]) for model in made["trained"]["models"]]
+    take = "take:engaged_fraction=0.7"
+    assert models == [("beta", take), ("linear", take), ("beta", "click")]
+    assert [item["policy"] for item in ask("generations", "list")] == [" and ".join(labels)]
+    assert read_manifest(workspace, 1).config == Config(
+        (
+            Variant("epsilon_greedy", labels[0], share=0.3),
+            Variant("bold", "popularity", "shared", floor=0.0, share=0.1),
+            Variant("clicks", "popularity", reward="click"),
+        ),
+        salt="s",
+    )
 
 
 def test_a_workspace_without_generations_lists_none(ask: Ask) -> None:

@@ -9,7 +9,7 @@ from learned_workspace import silent
 from make_impressions import make_generation
 from on_disk import OnDisk
 
-from artwork.demo.against import judge_offline, judge_online, lines_of, own_side
+from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.answers import ServiceClient
 from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import Loop
@@ -22,7 +22,7 @@ from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.workspace.workspace import Workspace
 
-CONFIG = Config(seed=3, other_policy="greedy")
+CONFIG = Config.of("thompson", "greedy", seed=3)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     loop = Loop.of(workspace, CONFIG)
     explored = [loop.explore(number, silent) for number in range(2)]
     offline = judge_offline(workspace, CONFIG, silent)
-    generation = make_generation(workspace, "thompson", seed=3, other_policy="greedy")
+    generation = make_generation(workspace, "thompson", "greedy", seed=3)
     client = cast("ServiceClient", OnDisk(workspace, generation))
     return Played(loop, explored, offline, loop.live(2, client, silent))
 
@@ -58,7 +58,7 @@ def test_a_live_day_tells_what_the_users_of_each_policy_took(played: Played) -> 
 
 
 def test_the_verdict_over_uniform_is_of_the_first_policys_users_alone(played: Played) -> None:
-    own = own_side(CONFIG, played.loop.tables)
+    own = users_of_first(CONFIG, played.loop.tables)
     users = played.loop.tables.users["user_id"]
     assert own.tolist() == [keyed_hash("other", 3, 0, user, "") >= 2**63 for user in users]
     lead, shown = played.live.lead[own], played.live.shown[own]
@@ -79,18 +79,18 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
         assert part in told
     command = f"artwork compare --workspace {workspace.root} --until 2026-01-02 --policies thompson,greedy --seed 3"
     assert told.splitlines()[-1] == f"look closer: {command}"
-    shared = lines_of(both, workspace, replace(CONFIG, posterior="shared"), explore_days=2)
+    shared = lines_of(both, workspace, Config.of("thompson", "greedy", posterior="shared", seed=3), explore_days=2)
     assert shared.splitlines()[-1] == f"look closer: {command} --posterior shared"
 
 
 def test_before_anything_was_live_there_is_nothing_to_judge(workspace: Workspace) -> None:
     Loop.of(workspace, CONFIG).explore(0, silent)
-    with pytest.raises(SurroundingsError, match="one side had no answer from its picks"):
+    with pytest.raises(SurroundingsError, match="one variant had no answer from its picks"):
         judge_online(workspace, CONFIG, Evaluation(0, 0, 0.95, 1, "dr", 0.0, [], []))
 
 
-def test_users_who_are_all_on_one_side_are_refused(workspace: Workspace) -> None:
+def test_users_who_are_all_of_one_variant_are_refused(workspace: Workspace) -> None:
     tables = Loop.of(workspace, CONFIG).tables
-    with pytest.raises(InputError, match="all 1 users are on one side of --against"):
-        own_side(CONFIG, replace(tables, users=tables.users.head(1)))
-    assert own_side(replace(CONFIG, other_policy=""), tables).all()
+    with pytest.raises(InputError, match="all 1 users are of one variant of --against"):
+        users_of_first(CONFIG, replace(tables, users=tables.users.head(1)))
+    assert users_of_first(Config(seed=3), tables).all()

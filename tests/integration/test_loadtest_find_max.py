@@ -31,6 +31,7 @@ def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> S
         return find_max(host, make_load(host, TARGETS, look_ups, None, seconds), slo_p99_ms, seconds, look_ups)
 
 
+@pytest.mark.exclusive
 def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> None:
     turn = asyncio.Lock()
 
@@ -102,7 +103,7 @@ def test_the_key_of_the_environment_is_sent_by_locust_too(tmp_path: Path, monkey
         await right(number, path, writer)
 
     with scripted(noted, heads=heads) as port:
-        loadtest(tmp_path, port, "--rate", "50", "--page-share", "0")
+        loadtest(tmp_path, port, "--rate", "50", "--page-share", "0", "--duration", "2s")
     asked = [head for head in heads if b"/v1/users/" in head]
     assert asked
     assert all(b"Authorization: Bearer secret\r\n" in head for head in asked)

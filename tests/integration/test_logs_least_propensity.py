@@ -12,6 +12,7 @@ from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generat
 
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.choosing.chooser import Chooser
+from batch.config import Config, Variant
 from batch.logs.workspace_log import read_workspace
 from batch.workspace.generations import folder_of
 from batch.workspace.impressions import append_impressions
@@ -25,15 +26,17 @@ def drawn_weights(workspace: Workspace, generation: int) -> float:
     chooser = Chooser(workspace, generation)
     contexts, places = chooser.padded_contexts(0, 256), chooser.padded_places(0, 256)
     titles = range(len(chooser.catalogue.title_ids))
-    least = min(int(chooser.weights(each, chooser.probabilities(each, contexts, places)).min()) for each in titles)
+    least = min(
+        int(chooser.weights(each, chooser.probabilities(each, contexts, places), places).min()) for each in titles
+    )
     return least / TOTAL_WEIGHT
 
 
-def live_only(workspace: Workspace, policy: str, **settings: Any) -> int:
+def live_only(workspace: Workspace, *policies: str, **settings: Any) -> int:
     """A workspace with impressions of one generation alone, which is returned."""
     shorten(workspace)
     log_days(workspace, 1, 3000)
-    generation = make_generation(workspace, policy, **settings)
+    generation = make_generation(workspace, *policies, **settings)
     for path in workspace.impressions.rglob("*.parquet"):
         path.unlink()
     log_live_day(workspace, NEXT, generation, 1000)
@@ -76,6 +79,25 @@ def test_without_a_floor_an_arm_may_have_no_chance_and_nothing_is_known(workspac
     assert read_workspace(workspace).least_propensity is None
 
 
+def test_every_variant_counts_with_the_floors_of_its_own(workspace: Workspace) -> None:
+    variants = (
+        Variant("a", "greedy", floor=0.2),
+        Variant("b", "greedy", floor=0.05),
+        Variant("c", "uniform", floor=0.0),
+    )
+    generation = live_only(workspace, config=Config(variants, new_arm_impressions=0))
+    least, drawn = read_workspace(workspace).least_propensity, drawn_weights(workspace, generation)
+    assert least is not None
+    assert 0 <= drawn - least <= 1.01 / TOTAL_WEIGHT
+    assert least < 0.05 / 3
+
+
+def test_a_variant_without_a_floor_leaves_nothing_known(workspace: Workspace) -> None:
+    variants = (Variant("a", "greedy", floor=0.2), Variant("b", "greedy", floor=0.0))
+    live_only(workspace, config=Config(variants, new_arm_impressions=0))
+    assert read_workspace(workspace).least_propensity is None
+
+
 def test_explore_users_do_not_hide_the_floor_of_the_others(workspace: Workspace) -> None:
     generation = live_only(workspace, "greedy", explore_share=0.3, new_arm_impressions=0)
     data = read_workspace(workspace)
@@ -99,7 +121,7 @@ def test_a_manifest_that_says_otherwise_than_the_log_is_not_believed(workspace: 
     generation = live_only(workspace, "greedy")
     path = folder_of(workspace, generation) / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["config"]["floor"] = 0.5
+    manifest["config"]["variants"][0]["floor"] = 0.5
     path.write_text(json.dumps(manifest))
     assert read_workspace(workspace).least_propensity is None
 

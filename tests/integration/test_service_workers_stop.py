@@ -15,7 +15,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 from worker_processes import HANG_SECONDS, Client, serving, until
 
-from service.http.protocol import Connection
+from service.http.connection import Connection
 from service.listening import bind
 from service.metrics.metrics import Metrics
 from service.server import Server

@@ -1,6 +1,7 @@
 """Evidence of a day: made once, kept while the day's files stay, made again when they change."""
 
 import shutil
+from dataclasses import astuple
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 from make_impressions import ALL_BLOCKS, FIRST_DAY, draw_impressions, log_days, shorten, silent
+from shell import listing
 
 from bandit.errors import InputError
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.executors import SerialExecutor
 from batch.learning.train import Trained, train
 from batch.workspace.generations import claimed, read_manifest
@@ -93,7 +95,7 @@ def test_evidence_is_made_again_when_the_reward_changes(workspace: Workspace) ->
     log_days(workspace, 1, COUNT)
     train_once(workspace)
     before = changes(workspace, FIRST_DAY)
-    train_once(workspace, Config(reward="click"))
+    train_once(workspace, Config.of(reward="click"))
     assert changes(workspace, FIRST_DAY) != before
     takes, clicks = (arrays_of(workspace, generation, "beta")["takes"].sum() for generation in (1, 2))
     logged = pl.read_parquet(workspace.impressions / "*" / "*.parquet")
@@ -103,10 +105,10 @@ def test_evidence_is_made_again_when_the_reward_changes(workspace: Workspace) ->
 @pytest.mark.parametrize(
     ("config", "files"),
     [
-        (Config(policy="popularity"), ["beta/2026-01-01.npz"]),
-        (Config(posterior="beta"), ["beta/2026-01-01.npz"]),
-        (Config(posterior="logistic"), ["beta/2026-01-01.npz", "logistic/2026-01-01.parquet"]),
-        (Config(posterior="shared"), ["beta/2026-01-01.npz", "linear/2026-01-01.npz"]),
+        (Config.of("popularity"), ["beta/2026-01-01.npz"]),
+        (Config.of(posterior="beta"), ["beta/2026-01-01.npz"]),
+        (Config.of(posterior="logistic"), ["beta/2026-01-01.npz", "logistic/2026-01-01.parquet"]),
+        (Config.of(posterior="shared"), ["beta/2026-01-01.npz", "linear/2026-01-01.npz"]),
     ],
 )
 def test_only_the_evidence_that_a_posterior_needs_is_kept(
@@ -117,6 +119,31 @@ def test_only_the_evidence_that_a_posterior_needs_is_kept(
     train_once(workspace, config)
     kept = [path for path in workspace.evidence.rglob("*") if path.is_file()]
     assert sorted(str(path.relative_to(workspace.evidence)) for path in kept) == files
+
+
+def test_several_rewards_are_learned_side_by_side_each_as_alone(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 2, COUNT)
+    rewards = ("take:engaged_fraction=0.7", "click", "weighted_sum:take=0.5,take.engaged_fraction=0.7,click=0.5")
+    posteriors = ("linear", "logistic", "logistic")
+    both = zip(posteriors, rewards, strict=True)
+    config = Config(tuple(Variant(f"v{reward[0]}", posterior=posterior, reward=reward) for posterior, reward in both))
+    made = train_once(workspace, config)
+    assert [model[:2] for model in map(astuple, made.models)] == [
+        ("beta", rewards[0]),
+        *zip(posteriors, rewards, strict=True),
+    ]
+    kept = sorted(str(path.relative_to(workspace.evidence)) for path in workspace.evidence.rglob("*2026-01-01*"))
+    sums = ["beta/2026-01-01-2.npz", "beta/2026-01-01-3.npz", "beta/2026-01-01.npz", "linear/2026-01-01.npz"]
+    assert kept == [*sums, "logistic/2026-01-01-2.parquet", "logistic/2026-01-01-3.parquet"]
+    before = listing(workspace.evidence)
+    train_once(workspace, config)
+    assert listing(workspace.evidence) == before
+    for nth, posterior, reward in zip(("", "-2", "-3"), posteriors, rewards, strict=True):
+        alone = train_once(workspace, Config.of(posterior=posterior, reward=reward)).generation
+        expected, arrays = arrays_of(workspace, alone, posterior), arrays_of(workspace, 1, f"{posterior}{nth}")
+        assert expected.keys() == arrays.keys()
+        assert all((arrays[name] == expected[name]).all() for name in expected)
 
 
 def test_kept_evidence_holds_only_the_artworks_that_a_day_showed(workspace: Workspace) -> None:
@@ -150,7 +177,7 @@ def test_the_catalogue_counts_impressions_of_all_ages_alike(workspace: Workspace
 def test_days_so_old_that_nothing_is_left_of_them_are_as_if_they_had_not_been(
     posterior: str, workspace: Workspace
 ) -> None:
-    config = Config(retention=1e-10, posterior=posterior)
+    config = Config.of(retention=1e-10, posterior=posterior)
     append_impressions(workspace, NEXT_DAY, draw_impressions(workspace, NEXT_DAY, COUNT))
     train_once(workspace, config)
     ancient = FIRST_DAY - timedelta(days=400)
@@ -208,10 +235,10 @@ def test_damaged_rows_are_refused_with_their_path_and_no_generation_is_claimed(
     damage: bytes, workspace: Workspace
 ) -> None:
     log_days(workspace, 1, COUNT)
-    train_once(workspace, Config(posterior="logistic"))
+    train_once(workspace, Config.of(posterior="logistic"))
     (workspace.evidence / "logistic" / "2026-01-01.parquet").write_bytes(damage)
     with pytest.raises(InputError, match=r"2026-01-01\.parquet cannot be read .*; delete it, it is made again"):
-        train_once(workspace, Config(posterior="logistic"))
+        train_once(workspace, Config.of(posterior="logistic"))
     assert claimed(workspace) == [1]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from bandit.errors import InputError
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.executors import open_executor
 from batch.workspace.generations import (
     Manifest,
@@ -61,7 +61,7 @@ def test_processes_that_claim_at_once_get_different_numbers(tmp_path: Path) -> N
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     generation = claim(workspace)
-    config = Config(policy="epsilon_greedy:epsilon=0.05", seed=11, floor=0.01)
+    config = Config.of("epsilon_greedy:epsilon=0.05", seed=11, floor=0.01)
     manifest = Manifest.new(generation, 4, config)
     written = replace(manifest, rows={"2026-01-01": 7}, counts=COUNTS, checksums=FILES, stage="trained")
     write_manifest(workspace, written)
@@ -239,28 +239,44 @@ def test_a_folder_whose_name_is_no_number_of_a_generation_is_none(name: str, tmp
     assert claim(workspace) == 2
 
 
-def made_with(generation: int = 1, files: dict[str, str] = FILES, **settings: Any) -> Manifest:
-    return Manifest(generation, None, "now", "1", Config(**settings), checksums=files)
+def made_with(*policies: str, generation: int = 1, files: dict[str, str] = FILES, **settings: Any) -> Manifest:
+    return Manifest(generation, None, "now", "1", Config.of(*policies, **settings), checksums=files)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        made_with(2),
-        made_with(seed=1),
-        made_with(policy="greedy"),
-        made_with(floor=0.03),
-        made_with(explore_share=0.1),
-        made_with(other_policy="greedy"),
-        made_with(other_policy="greedy", other_share=0.2),
-        made_with(files=FILES | {"posterior/beta.npz": "f" * 32}),
-        made_with(files=FILES | {"catalogue.parquet": "f" * 32}),
-        made_with(files=FILES | {"contexts/part-000000.parquet": "f" * 32}),
-        made_with(files=FILES | {"candidates.parquet": DIGEST}),
-    ],
-)
-def test_generations_whose_picks_may_differ_have_different_identities(other: Manifest) -> None:
-    assert other.identity != made_with().identity
+def made_of(*variants: Variant) -> Manifest:
+    return replace(made_with(), config=Config(variants))
+
+
+OTHERS = [
+    made_with(generation=2),
+    made_with(seed=1),
+    made_with("greedy"),
+    made_with(floor=0.03),
+    made_with(explore_share=0.1),
+    made_with("thompson", "greedy"),
+    made_with("thompson", "greedy", share=0.2),
+    made_with("thompson", "greedy", "softmax"),
+    made_with("thompson", "greedy", salt="s"),
+    made_with(salt="s"),
+    made_of(Variant("a")),
+    made_of(Variant("b")),
+    made_of(Variant("a"), Variant("b", posterior="shared")),
+    made_of(Variant("a"), Variant("b", reward="click")),
+    made_of(Variant("a"), Variant("b", floor=0.03)),
+    made_of(Variant("a"), Variant("b", new_floor=0.03)),
+    made_of(Variant("a"), Variant("b")),
+    made_of(Variant("b"), Variant("a")),
+    made_of(Variant("a"), Variant("b", share=0.4)),
+    made_with(files=FILES | {"posterior/beta.npz": "f" * 32}),
+    made_with(files=FILES | {"catalogue.parquet": "f" * 32}),
+    made_with(files=FILES | {"contexts/part-000000.parquet": "f" * 32}),
+    made_with(files=FILES | {"candidates.parquet": DIGEST}),
+]
+
+
+def test_generations_whose_picks_may_differ_have_different_identities_and_digests() -> None:
+    everyone = [made_with(), *OTHERS]
+    assert len({made.identity for made in everyone}) == len({made.digest for made in everyone}) == len(everyone)
 
 
 def test_times_versions_parents_and_the_picks_themselves_are_not_in_the_identity() -> None:
@@ -274,22 +290,57 @@ def test_times_versions_parents_and_the_picks_themselves_are_not_in_the_identity
 
 
 def test_the_identity_of_a_known_generation_never_changes() -> None:
-    assert made_with(17, seed=7, floor=0.03, other_policy="greedy").identity == "3c79e7a10d64693aa516bf58979eaedb"
+    assert (
+        made_with("thompson", "greedy", generation=17, seed=7, floor=0.03).identity
+        == "3c79e7a10d64693aa516bf58979eaedb"
+    )
 
 
 def test_a_number_that_is_written_as_whole_or_not_is_one_identity() -> None:
     assert made_with(floor=0, retention=1).identity == made_with(floor=0.0, retention=1.0).identity
 
 
-def test_a_manifest_of_before_has_the_identity_of_the_same_settings_today(tmp_path: Path) -> None:
+def as_before(path: Path, **settings: object) -> None:
+    """Write a manifest's settings as they were written before there were variants."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"config": settings}))
+
+
+SINCE: list[tuple[dict[str, object], Config]] = [
+    ({}, Config()),
+    (
+        {"policy": "greedy", "posterior": "beta", "seed": 3, "floor": 0.1},
+        Config.of("greedy", posterior="beta", seed=3, floor=0.1),
+    ),
+    ({"floor": 0, "reward": "take"}, Config.of(floor=0.0)),
+    (
+        {"reward": "click", "retention": 0.5, "explore_share": 0.1},
+        Config.of(reward="click", retention=0.5, explore_share=0.1),
+    ),
+    ({"other_policy": "", "other_share": 0.5}, Config()),
+    ({"other_policy": "greedy"}, Config.of("thompson", "greedy")),
+    ({"other_policy": "greedy", "other_share": 0.3}, Config.of("thompson", "greedy", share=0.3)),
+    (
+        {"policy": "softmax:temperature=0.1", "other_policy": "softmax", "posterior": "shared"},
+        Config.of("softmax:temperature=0.1", "softmax", posterior="shared"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "config"), SINCE)
+def test_a_manifest_of_before_there_were_variants_is_read_as_them_with_its_identity(
+    settings: dict[str, object], config: Config, tmp_path: Path
+) -> None:
     workspace = Workspace(tmp_path)
     path = folder_of(workspace, write_stage(workspace, "precomputed")) / "manifest.json"
-    today = read_manifest(workspace, 1).identity
-    manifest = json.loads(path.read_text())
-    for name in ("retention", "reward", "explore_share", "other_policy", "other_share"):
-        del manifest["config"][name]
-    path.write_text(json.dumps(manifest))
-    assert read_manifest(workspace, 1).identity == today
+    as_before(path, **settings)
+    content = path.read_bytes()
+    manifest = read_manifest(workspace, 1)
+    assert manifest.config == config
+    write_manifest(workspace, replace(manifest, config=config))
+    assert json.loads(path.read_text())["config"].keys() >= {"variants", "salt"}
+    again = read_manifest(workspace, 1)
+    assert (again.identity, again.digest) == (manifest.identity, manifest.digest)
+    assert path.read_bytes() != content
 
 
 def link_the_folder(path: Path, outside: Path) -> None:
@@ -331,61 +382,83 @@ def test_a_link_inside_the_folder_and_a_workspace_behind_a_link_are_as_good_as_f
     verify_files(workspace, Manifest.new(1, None, Config()).with_files(folder, paths, stage="trained"))
 
 
-def test_a_manifest_of_before_there_were_rewards_and_retention_is_read_with_the_defaults(tmp_path: Path) -> None:
+def test_the_digest_of_a_manifest_of_before_is_what_the_store_knows(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    for name in ("retention", "reward", "explore_share", "other_policy", "other_share"):
-        del manifest["config"][name]
-    path.write_text(json.dumps(manifest))
-    assert read_manifest(workspace, 1).config == Config()
+    for two in ({}, {"other_policy": "greedy", "other_share": 0.4}):
+        as_before(
+            path, policy="thompson", posterior="linear", seed=0, floor=0.02, new_floor=0.05, new_arm_impressions=100,
+            retention=1.0, reward="take:engaged_fraction=0.7", explore_share=0.0, **two,
+        )  # fmt: skip
+        then = blake2b(json.dumps(json.loads(path.read_text()), sort_keys=True).encode(), digest_size=16).hexdigest()
+        assert read_manifest(workspace, 1).digest == then
 
 
-def test_a_manifest_of_before_there_were_two_policies_keeps_the_digest_that_the_store_knows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (5, "config: Input should be an object"),
+        ("variants", "config: Input should be an object"),
+        ({"policy": 3}, "config.policy: "),
+        ({"policy": "magic"}, "config: .*no policy 'magic'"),
+        ({"other_policy": None}, "config.other_policy: "),
+        ({"other_policy": "thompson"}, "config: .*are the same"),
+        ({"other_policy": "greedy", "other_share": 1.0}, "config: .*leave nothing"),
+        ({"colour": 1}, "config.colour: "),
+        ({"variants": []}, "config: .*there are 0 variants, expected 1 to 255"),
+        ({"variants": {}}, "config.variants: "),
+        ({"variants": [], "policy": "thompson"}, "config.policy: "),
+        ({"variants": [{"name": "a", "colour": 1}]}, "config.variants.0.colour: "),
+        ({"variants": [{"name": "a", "share": 0}, {"name": "b"}]}, "config.variants.0: .*share of variant .* is 0"),
+        ({"variants": [{"name": "a", "share": True}]}, "config.variants.0.share: "),
+        ({"variants": [{"name": "a b"}]}, "config.variants.0: .*name is 'a b'"),
+        ({"variants": [{"name": "a"}] * 2}, "config: .*two variants have the name a"),
+        ({"variants": [{}], "salt": "\n"}, r"config: .*the salt is '\\n'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_with_the_manifest_and_their_place(
+    config: object, named: str, tmp_path: Path
+) -> None:
     workspace = Workspace(tmp_path)
     path = folder_of(workspace, write_stage(workspace, "trained")) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    for name in ("other_policy", "other_share"):
-        del manifest["config"][name]
-    path.write_text(json.dumps(manifest))
-    then = blake2b(json.dumps(manifest, sort_keys=True).encode(), digest_size=16).hexdigest()
-    assert read_manifest(workspace, 1).digest == then
-
-
-def test_two_generations_that_differ_in_the_other_policy_have_two_digests() -> None:
-    one, two, third = (
-        Manifest(1, None, "now", "1", config)
-        for config in (Config(), Config(other_policy="greedy"), Config(other_policy="greedy", other_share=0.2))
-    )
-    assert len({one.digest, two.digest, third.digest}) == 3
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"config": config}))
+    with pytest.raises(InputError, match=rf"manifest\.json is not a manifest \({named}"):
+        read_manifest(workspace, 1)
 
 
 def test_two_texts_of_one_reward_are_one_configuration() -> None:
     spelt_out = "weighted_sum:take=0.75,take.engaged_fraction=0.7,click=0.25"
-    assert Config(reward="weighted_sum:take=0.75,click=0.25") == Config(reward=spelt_out)
-    assert Config(reward="take:engaged_fraction=0.7") == Config()
+    assert Config.of(reward="weighted_sum:take=0.75,click=0.25") == Config.of(reward=spelt_out)
+    assert Config.of(reward="take:engaged_fraction=0.7") == Config()
 
 
 @pytest.mark.parametrize(
-    ("settings", "names"),
+    ("policies", "explore_share", "names"),
     [
-        ({}, ("thompson",)),
-        ({"policy": "softmax:temperature=0.1", "explore_share": 0.01}, ("softmax", "uniform")),
-        ({"policy": "uniform", "explore_share": 0.01}, ("uniform",)),
-        ({"other_policy": "softmax:temperature=0.1"}, ("thompson", "softmax")),
-        ({"other_policy": "greedy", "explore_share": 0.01}, ("thompson", "greedy", "uniform")),
-        ({"other_policy": "uniform", "explore_share": 0.01}, ("thompson", "uniform")),
-        ({"policy": "uniform", "other_policy": "greedy", "explore_share": 0.01}, ("uniform", "greedy")),
-        (
-            {"policy": "epsilon_greedy", "other_policy": "epsilon_greedy:epsilon=0.3"},
-            ("epsilon_greedy", "epsilon_greedy:epsilon=0.3"),
-        ),
+        ((), 0.0, ("thompson",)),
+        (("softmax:temperature=0.1",), 0.01, ("softmax", "uniform")),
+        (("uniform",), 0.01, ("uniform",)),
+        (("thompson", "softmax:temperature=0.1"), 0.0, ("thompson", "softmax")),
+        (("thompson", "greedy"), 0.01, ("thompson", "greedy", "uniform")),
+        (("thompson", "uniform"), 0.01, ("thompson", "uniform")),
+        (("uniform", "greedy"), 0.01, ("uniform", "greedy")),
+        (("epsilon_greedy", "epsilon_greedy:epsilon=0.3"), 0.0, ("epsilon_greedy", "epsilon_greedy:epsilon=0.3")),
     ],
 )
-def test_the_policies_of_a_generation_are_its_own_and_that_of_explore_data(
-    settings: dict[str, Any], names: tuple[str, ...]
+def test_what_rows_name_are_the_variants_and_explore_data(
+    policies: tuple[str, ...], explore_share: float, names: tuple[str, ...]
 ) -> None:
-    assert Config(**settings).policies == names
+    assert Config.of(*policies, explore_share=explore_share).names == names
+
+
+def test_shares_that_are_left_out_are_equal_parts_of_the_rest() -> None:
+    variants = (Variant("a"), Variant("b", share=0.4), Variant("c"))
+    assert [variant.share for variant in Config(variants).variants] == pytest.approx([0.3, 0.4, 0.3])
+    assert [variant.share for variant in Config().variants] == [1.0]
+
+
+def test_variants_that_are_alike_may_be_compared_under_names_of_their_own() -> None:
+    assert Config((Variant("a"), Variant("b"))).names == ("a", "b")
 
 
 @pytest.mark.parametrize("change", ["removed", "other bytes"])
@@ -421,16 +494,41 @@ def test_a_file_that_changed_since_it_was_made_is_refused_with_its_path(change: 
         ({"explore_share": 1.0}, r"explore_share is 1\.0, expected a share from 0 to below 1; .*--policy uniform"),
         ({"explore_share": -0.1}, r"explore_share is -0\.1"),
         ({"explore_share": float("nan")}, "explore_share is nan"),
-        ({"other_policy": "magic"}, "magic"),
-        (
-            {"policy": "epsilon_greedy", "other_policy": "epsilon_greedy:epsilon=0.1"},
-            "is the policy epsilon_greedy itself",
-        ),
-        ({"other_policy": "greedy", "other_share": 0.0}, r"other_share is 0\.0, expected a share between 0 and 1"),
-        ({"other_policy": "greedy", "other_share": 1.0}, r"other_share is 1\.0"),
-        ({"other_policy": "greedy", "other_share": float("nan")}, "other_share is nan"),
+        ({"salt": "a b"}, "the salt is 'a b'"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str, object], named: str) -> None:
+def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
-        Config(**settings)  # type: ignore[arg-type]
+        Config.of(*[settings.pop("policy")] if "policy" in settings else [], **settings)
+
+
+@pytest.mark.parametrize(
+    ("variants", "named"),
+    [
+        ([{"policy": "magic"}], "no policy 'magic'"),
+        (
+            [{"policy": "epsilon_greedy"}, {"policy": "epsilon_greedy:epsilon=0.1"}],
+            "variants epsilon_greedy, .* are the same",
+        ),
+        ([{"policy": "greedy"}, {"posterior": "shared"}, {"policy": "greedy"}], "are the same"),
+        ([{}, {"posterior": "shared"}], "two variants have the name thompson"),
+        ([{"name": "a"}, {"name": "a", "policy": "greedy"}], "two variants have the name a"),
+        ([{"name": "thompson", "policy": "greedy"}, {}], "two variants have the name thompson"),
+        ([{"name": "a/b"}], "name is 'a/b', expected up to 64 letters"),
+        ([{"name": "a" * 65}], "expected up to 64 letters"),
+        ([{"name": "greedy:"}], "name is 'greedy:'"),
+        ([{"name": "uniform"}], "uniform is that of explore data"),
+        ([{"share": 0.0}], "share of variant thompson is 0"),
+        ([{"name": "a", "share": -0.5}, {"name": "b"}], r"share of variant a \(thompson\) is -0\.5, expected above 0"),
+        ([{"share": float("nan")}], "is nan"),
+        ([{"share": 1.5}], r"is 1\.5"),
+        ([{"share": 0.5}], r"add up to 0\.5, expected 1"),
+        ([{"name": "a", "share": 0.5}, {"name": "b", "share": 0.4}], r"add up to 0\.9, expected 1"),
+        ([{"name": "a", "share": 1.0}, {"name": "b"}], "add up to 1 and leave nothing"),
+        ([], "there are 0 variants"),
+        ([{"name": f"v{number}"} for number in range(256)], "there are 256 variants, expected 1 to 255"),
+    ],
+)
+def test_variants_that_make_no_sense_are_refused(variants: list[dict[str, Any]], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        Config(tuple(Variant(**settings) for settings in variants))

@@ -212,7 +212,7 @@ def test_impressions_that_lie_elsewhere_are_refused_by_every_reader(
         days,
         check,
         read_workspace,
-        lambda there: train(there, Config(posterior="beta"), SerialExecutor(), silent, shard_size=1),
+        lambda there: train(there, Config.of(posterior="beta"), SerialExecutor(), silent, shard_size=1),
         lambda there: online_pairs(there, "take", Settings()),
     )
     for reader in readers:

@@ -1,6 +1,6 @@
 """Drawn arms follow their weights: for every policy, and over users whose weights all differ."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ U64 = npt.NDArray[np.uint64]
 USERS, ARMS, SEEDS = 2000, 6, 100
 
 
+@cache
 def decided() -> tuple[list[I64], I64]:
     """The arms of every user under many seeds, and the weights that they were drawn with, (n, k)."""
     random = np.random.default_rng(3)
@@ -103,13 +104,14 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-@lru_cache(maxsize=1)
+@cache
 def pinned_hashes() -> U64:
     """One keyed hash a decision, the decisions of a seed after each other, (seeds · decisions,)."""
     users, title = hash_ids(f"u{n}" for n in range(DECISIONS)), hash_ids(["t"])[0]
     return np.concatenate([hash_title(hash_users("draw", seed, 1, users), title) for seed in range(SEEDS)])
 
 
+@cache  # two tests ask for each
 def decided_by(name: str, kind: str) -> tuple[list[I64], I64]:
     """The arms of each seed's decisions, and the weights (1, k) that a policy drew them with; the last arm is new."""
     p = POLICIES[name]().probabilities(SCORES[kind])

@@ -1,11 +1,14 @@
 """Picks on disk are those of the naive twin, computed from the generation's posterior and context files alone."""
 
+from collections.abc import Iterable
+
 import naive
 import polars as pl
 import pytest
 from make_impressions import log_days, make_generation, shorten
 
 from bandit.snapshot import keyed_hash
+from batch.config import Config, Variant
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
@@ -22,12 +25,12 @@ POLICIES = [
 ]
 
 
-def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int) -> None:
+def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, users: Iterable[int] = USERS) -> None:
     folder = folder_of(workspace, generation)
     n_titles = pl.read_parquet(workspace.titles).height
     picks = pl.read_parquet(folder / "picks" / "part-000000.parquet")
-    for user in USERS:
-        name = naive.word_of(folder, user).partition(":")[0]
+    for user in users:
+        name = naive.variant_of(folder, user)["name"]
         for title in range(user % 2, n_titles, 2):
             pick = picks.row(user * n_titles + title, named=True)
             weights = naive.weights_from_files(folder, user, title)
@@ -79,14 +82,31 @@ def test_users_who_explore_are_drawn_for_with_uniform_weights(workspace: Workspa
         ("uniform", "popularity", "linear"),
     ],
 )
-def test_both_sides_are_drawn_for_with_the_naive_weights_of_their_policy(
+def test_both_variants_are_drawn_for_with_the_naive_weights_of_their_policy(
     workspace: Workspace, policy: str, other: str, posterior: str
 ) -> None:
     shorten(workspace)
     log_days(workspace, 2, 4000)
-    generation = make_generation(
-        workspace, policy, posterior=posterior, seed=SEED, other_policy=other, other_share=0.4, explore_share=0.2
-    )
+    generation = make_generation(workspace, policy, other, posterior=posterior, seed=SEED, share=0.4, explore_share=0.2)
     folder = folder_of(workspace, generation)
     assert {naive.word_of(folder, user) for user in USERS} == {policy, other, "uniform"}
     assert_picks_are_the_naive_ones(workspace, generation)
+
+
+def test_variants_of_other_posteriors_rewards_and_floors_are_drawn_for_with_their_own(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 2, 4000)
+    variants = (
+        Variant("usual", share=0.3),
+        Variant("clicks", reward="click", floor=0.1, new_floor=0.0, share=0.2),
+        Variant("bold", "linucb:alpha=2", "shared", share=0.2),
+        Variant("popular-clicks", "popularity", reward="click", floor=0.0, share=0.1),
+        Variant("logits", "softmax:temperature=0.05", "logistic", "weighted_sum:take=0.5,click=0.5", new_floor=0.2),
+    )
+    config = Config(variants, seed=SEED, explore_share=0.25, salt="autumn", new_arm_impressions=350)
+    folder = folder_of(workspace, make_generation(workspace, config=config))
+    names = {naive.variant_of(folder, user)["name"] for user in range(0, 600, 30)}
+    assert names == {*(variant.name for variant in variants), "uniform"}
+    assert_picks_are_the_naive_ones(workspace, 1, range(0, 600, 30))
+    files = ["beta", "beta-2", "linear", "linear-2", "logistic-3", "shared"]
+    assert sorted(path.stem for path in (folder / "posterior").iterdir()) == files

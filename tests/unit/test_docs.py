@@ -13,7 +13,8 @@ import pytest
 from typer.main import get_command
 
 from artwork.app import app
-from artwork.cli import FAMILIES
+from service.http.load_shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,6 +30,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OTHERS_FLAGS = {"--no-deps", "--h1", "--rps", "--build", "--profile", "--rm", "--port", "--targets"}
 """Of pip, h2load, docker compose, redis-server and locust; those of redis-server beside them begin with --tls."""
 NAMES = re.compile(r"\b(?:ARTWORK_[A-Z_]+[A-Z]|artwork_[a-z_]+[a-z]|test_[a-z_]+[a-z])\b")
+FUTURE = re.compile(r"^What comes .*?\n\n", re.DOTALL | re.MULTILINE)
+"""The paragraph of the architecture about folders that have no code yet."""
 MAKE = re.compile(r"(?:^    |`)make ([a-z]+)", re.MULTILINE)
 
 
@@ -159,7 +162,7 @@ def test_variables_metrics_and_tests_that_are_named_exist(page: Path, sources: s
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_that_are_named_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = FUTURE.sub("", page.read_text(encoding="utf-8"))
     paths = re.findall(r"`((?:artwork|bandit|batch|docker|docs|loadtest|requirements|service|tests)/[\w./*-]*)`", text)
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
 
@@ -176,8 +179,30 @@ def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     assert PRIVATE_WORDS.findall(plain_words(text)) == []
 
 
-def test_every_command_of_the_readme_has_a_family() -> None:
-    assert {line.split()[1] for line in command_lines(ROOT / "README.md") if " " in line} <= set(FAMILIES)
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_of_the_service_stands_in_its_table_with_its_default(name: str) -> None:
+    page = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\|[^|]*`ARTWORK_{name.upper()}`[^|]*\|([^|]*)\|", page, flags=re.MULTILINE)
+    assert row is not None
+    default = Settings.model_fields[name].default
+    if isinstance(default, int | float):
+        assert f"{default:g}" in re.findall(r"[\d.]+", row[1]) or str(default) in re.findall(r"[\d.]+", row[1])
+
+
+def test_the_page_of_the_service_has_the_bounds_that_refusals_go_by() -> None:
+    page = (
+        (ROOT / "docs" / "service.md")
+        .read_text(encoding="utf-8")
+        .partition("## Requests in progress")[2]
+        .partition("## ")[0]
+    )
+    bound = Settings.model_fields["max_waiting"].default
+    low = Pressure(bound).low
+    assert bound == 4 * low
+    assert f"({bound} by default)" in page
+    assert f"a quarter ({low})" in " ".join(page.split())
+    assert f"{LASTING_SECONDS * 1000:g} ms" in page
+    assert QUIET_SECONDS == LASTING_SECONDS
 
 
 def test_the_names_in_the_table_of_symbols_exist(sources: str) -> None:

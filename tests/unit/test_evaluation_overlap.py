@@ -259,8 +259,9 @@ def test_arms_that_were_hardly_shown_are_not_tested() -> None:
 
 def test_a_verdict_has_all_reasons() -> None:
     poor = Overlap(
-        100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, None, 0.0, 0.0, 2, False, 0.4, 9.0, 50.0, 100.0
-    )
+        100, 2.0, 21739.0, 0.9, 0.5, 3.0, 0.1, 20.0, 3.0, 20.0, 7, 12.0, None, 0.0, 0.0, 2, False, 0.4, 9.0, 50.0, 100.0,
+        50.0,
+    )  # fmt: skip
     told = poor.verdict(USUAL)
     assert told.startswith("insufficient overlap: effective sample size 2 of 100 decisions, expected at least 200; ")
     assert told.count(";") == 7  # six reasons, two of which ask a question

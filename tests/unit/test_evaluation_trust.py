@@ -24,11 +24,11 @@ from bandit.evaluation import (
     split_at,
 )
 from bandit.evaluation.estimators import Terms
-from bandit.evaluation.fragility import fragility
+from bandit.evaluation.fragility import equal_rewards, fragility
 from bandit.evaluation.intervals.batches import stabilised
 from bandit.evaluation.intervals.hall import effective_count, hall_interval
 from bandit.evaluation.intervals.normal import Interval, standard_error
-from bandit.evaluation.overlap import effective_rewards
+from bandit.evaluation.overlap import Thresholds, effective_rewards
 from bandit.evaluation.reward_models import PosteriorModel
 from bandit.evaluation.targets import Target
 from bandit.impressions import ImpressionLog
@@ -433,31 +433,97 @@ def test_one_sentence_says_what_a_sequence_covers() -> None:
 # --- what did not come -------------------------------------------------------------------------------------------------
 
 
+def told_of(sample: Sample, shares: F64, value: float, interval: Interval, bound: float = 0.0, **need: float) -> str:
+    influences = sample.unit_sums(shares * (sample.rewards - value))
+    return fragility(sample, shares, value, interval, influences, Thresholds(**need), bound)
+
+
 def test_a_reward_more_where_weights_are_large_must_not_lead_out_of_an_interval() -> None:
     weights = np.repeat([0.8 / 0.98, 10.0], [1960, 40])
     rewards = (np.arange(2000) % 50 == 0).astype(float)
     earned = Sample(rewards * (weights < 5), weights * 0.01, np.zeros(2000), np.full(2000, 0.01))
-    found = fragility(earned, weights / weights.sum(), 0.02, Interval(0.015, 0.028), 2.0)
-    assert found.startswith("too few rewards where weights are large: 2 more rewards at the largest weight")
-    assert fragility(earned, weights / weights.sum(), 0.02, Interval(0.0, 0.04), 2.0) == ""
+    shares = weights / weights.sum()
+    found = told_of(earned, shares, 0.02, Interval(0.015, 0.026))
+    assert found.startswith("too few rewards where weights are large: 1.5 more rewards at the largest weight")
+    assert told_of(earned, shares, 0.02, Interval(0.0, 0.04)) == ""
+    assert told_of(earned, shares, 0.02, Interval(0.015, 0.026), more_rewards=0) == ""
     mirrored = replace(earned, rewards=1 - earned.rewards)
-    assert fragility(mirrored, weights / weights.sum(), 0.98, Interval(0.972, 0.985), 2.0)
-    assert fragility(mirrored, weights / weights.sum(), 0.98, Interval(0.96, 1.0), 2.0) == ""
+    assert told_of(mirrored, shares, 0.98, Interval(0.974, 0.985))
+    assert told_of(mirrored, shares, 0.98, Interval(0.96, 1.0)) == ""
 
 
-def test_a_user_unlike_the_others_must_not_lead_out_of_an_interval_for_users_like_them() -> None:
-    sample = Sample(np.tile([1.0, 0.0], 500), np.full(1000, 0.5), np.zeros(1000), np.full(1000, 0.5))
-    shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
-    assert fragility(sample, shares, 0.5, interval, 2.0) == ""
-    often = replace(sample, users=np.arange(1000) // 200)  # five users
-    assert "2 more users unlike the others" in fragility(often, shares, 0.5, interval, 2.0)
+@pytest.mark.parametrize("count", [1000, 100_000])  # however many impressions, it is users that are looked at
+def test_a_user_unlike_the_others_must_not_lead_out_of_an_interval_for_users_like_them(count: int) -> None:
+    sample = Sample(np.tile([1.0, 0.0], count // 2), np.full(count, 0.5), np.zeros(count), np.full(count, 0.5))
+    shares, interval = np.full(count, 1 / count), Interval(0.45, 0.55)
+    assert told_of(sample, shares, 0.5, interval) == ""
+    for users, is_told in ((5, True), (20, True), (400, False)):
+        often = replace(sample, users=np.arange(count) * users // count)
+        assert ("2.3 more users unlike the others" in told_of(often, shares, 0.5, interval, equal_units=0)) == is_told
+
+
+def test_an_error_that_one_user_makes_up_is_flagged() -> None:
+    users = np.repeat(np.arange(300), 10)
+    rewards = ((np.arange(3000) + users) % 20 == 0).astype(float)  # every user earns once in twenty times
+    sample = Sample(rewards, np.full(3000, 0.5), np.zeros(3000), np.full(3000, 0.5), users=users)
+    shares, interval = np.full(3000, 1 / 3000), Interval(0.0, 0.2)
+    assert told_of(sample, shares, 0.05, interval) == ""
+    loving = replace(sample, rewards=np.where(users == 0, 1.0, rewards))
+    assert "the error is that of " in told_of(loving, shares, 0.053, interval)
+    assert told_of(replace(loving, users=None), shares, 0.053, interval) == ""
 
 
 def test_what_was_possible_and_unseen_must_not_move_an_answer_by_three_half_widths() -> None:
     sample = Sample(np.tile([1.0, 0.0], 500), np.full(1000, 0.5), np.zeros(1000), np.full(1000, 0.5))
     shares, interval = np.full(1000, 1e-3), Interval(0.45, 0.55)
-    assert fragility(sample, shares, 0.5, interval, 2.0, known_bound=0.1) == ""
-    assert "gone unseen" in fragility(sample, shares, 0.5, interval, 2.0, known_bound=0.2)
+    assert told_of(sample, shares, 0.5, interval, bound=0.15) == ""
+    assert "gone unseen" in told_of(sample, shares, 0.5, interval, bound=0.25)
+
+
+@pytest.mark.parametrize("came", [0, 1, 2, 5])
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_an_answer_that_hangs_on_a_rare_arm_is_flagged_whether_its_rewards_came_or_not(
+    came: int, is_mirrored: bool
+) -> None:
+    arms = np.repeat([0, 1], [4900, 100])
+    rewards = (np.arange(5000) % 50 == 0).astype(float)  # 98 of them at small weights
+    rewards[4900:] = 0
+    rewards[4900 : 4900 + came] = 1  # two were to be expected at a weight of 15
+    data: dict[str, Any] = {
+        "rewards": 1 - rewards if is_mirrored else rewards,
+        "arms": arms,
+        "propensities": np.where(arms == 1, 0.02, 0.98),
+        "target_probabilities": np.tile([0.7, 0.3], (5000, 1)),
+    }
+    assert "too few rewards where weights are large" in estimate("snips", **data).caution
+    often: dict[str, Any] = {name: np.repeat(value, 12, axis=0) for name, value in data.items()}
+    assert estimate("snips", **often).caution == ""
+
+
+def test_rewards_of_one_weight_are_as_skewed_as_they_are_many() -> None:
+    for count in (10, 40):
+        rewards = (np.arange(100_000) < count).astype(float)
+        sample = Sample(rewards, np.full(100_000, 0.5), np.zeros(100_000), np.full(100_000, 0.5))
+        assert equal_rewards(sample, sample.weights) == pytest.approx(count, rel=0.01)
+        assert equal_rewards(replace(sample, rewards=1 - rewards), sample.weights) == pytest.approx(count, rel=0.01)
+        money = replace(sample, rewards=30 * rewards, reward_range=None)
+        assert equal_rewards(money, sample.weights) == pytest.approx(count, rel=0.01)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e150])
+def test_how_skewed_an_answer_is_does_not_depend_on_the_unit_of_shares_or_rewards(unit: float) -> None:
+    random = np.random.default_rng(12)
+    weights = np.exp(random.normal(size=1000))
+    rewards = (random.random(1000) < 0.1).astype(float)
+    sample = Sample(rewards, weights * 1e-3, np.zeros(1000), np.full(1000, 1e-3))
+    usual = equal_rewards(sample, weights)
+    assert equal_rewards(sample, unit * weights) == pytest.approx(usual)
+    scaled = replace(sample, rewards=unit * rewards, reward_range=(0.0, unit))
+    assert equal_rewards(scaled, weights) == pytest.approx(usual)
+    assert equal_rewards(sample, -weights) == pytest.approx(usual)
+    assert equal_rewards(sample, np.concatenate([weights[:500], np.zeros(500)])) > 0
+    assert equal_rewards(sample, np.zeros(1000)) == float("inf")
+    assert equal_rewards(replace(sample, rewards=np.zeros(1000)), weights) == 0
 
 
 def test_what_has_no_support_widens_an_interval_by_what_it_may_earn() -> None:

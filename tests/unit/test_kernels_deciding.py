@@ -15,7 +15,7 @@ U16 = npt.NDArray[np.uint16]
 U64 = npt.NDArray[np.uint64]
 
 COUNT = 1_000 if numba.config.DISABLE_JIT else 1_000_000
-COMPILED = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="Python raises where compiled code goes on")
+COMPILED = pytest.mark.compiled  # Python raises where compiled code goes on
 
 
 def quantised(p: F64, eligible: Bool, new: Bool, floor: float, new_floor: float) -> U16:

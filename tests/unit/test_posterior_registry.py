@@ -31,7 +31,7 @@ def a_log(count: int = 400) -> ImpressionLog:
 
 @every_posterior
 def test_every_posterior_is_known_wherever_one_is_named(name: str) -> None:
-    assert Config(posterior=name).posterior == name
+    assert Config.of(posterior=name).variants[0].posterior == name
     assert contenders_of([("thompson", ThompsonSampling())], [name])[1].kind == name
     assert parse_reward_model(name, FEATURES) == PosteriorModel(name, FEATURES)
     assert type(learn(a_log(), name, FEATURES).posterior) is registered(name).posterior
@@ -57,7 +57,7 @@ def test_a_posterior_learns_from_the_evidence_that_it_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "deep", "LINEAR", "linear "])
 def test_a_posterior_that_is_not_in_the_list_is_refused_alike_by_all(name: str) -> None:
     said = []
-    for use in (registered, lambda word: Config(posterior=word), lambda word: learn(a_log(), word)):
+    for use in (registered, lambda word: Config.of(posterior=word), lambda word: learn(a_log(), word)):
         with pytest.raises(
             InputError, match=r"there is no posterior .*; choose one of beta, linear, logistic, shared"
         ) as refused:

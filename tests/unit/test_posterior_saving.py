@@ -1,6 +1,5 @@
 """Posteriors are written whole or not at all, and what stands in the way is told on one line."""
 
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from without_rights import without_rights
 
 from bandit.errors import BanditError, InputError, SurroundingsError
 from bandit.posterior import BetaPosterior, LinearPosterior, LogisticPosterior, SharedPosterior
@@ -21,7 +21,6 @@ KINDS: dict[str, Callable[[], Any]] = {
     "shared weights": lambda: SharedPosterior([[1.0], [2.0]], 1, n_draws=2).fitted,
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
-needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 
 
 @every_kind
@@ -70,7 +69,6 @@ def test_a_path_that_will_not_do_is_told_on_one_line(
     assert "\n" not in f"{saved.value}{loaded.value}"
 
 
-@needs_permissions
 @every_kind
 def test_a_folder_that_may_not_be_written_is_told_and_keeps_the_old_file(tmp_path: Path, kind: str) -> None:
     made, path = KINDS[kind](), tmp_path / "kept.npz"
@@ -78,20 +76,19 @@ def test_a_folder_that_may_not_be_written_is_told_and_keeps_the_old_file(tmp_pat
     before = path.read_bytes()
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(SurroundingsError, match=r"cannot write .*Permission denied"):
+        with without_rights(), pytest.raises(SurroundingsError, match=r"cannot write .*Permission denied"):
             made.save(path)
     finally:
         tmp_path.chmod(0o700)
     assert path.read_bytes() == before
 
 
-@needs_permissions
 @every_kind
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, kind: str) -> None:
     made, path = KINDS[kind](), tmp_path / "kept.npz"
     made.save(path)
     path.chmod(0)
-    with pytest.raises(InputError, match="may not be read"):
+    with without_rights(), pytest.raises(InputError, match="may not be read"):
         type(made).load(path)
 
 

@@ -7,7 +7,7 @@ SERVES_EVERY_PROPENSITY = """
 import asyncio, os, struct
 from pathlib import Path
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue, encode_row, row_key
-from service.lookup.catalogue import build_serving
+from service.lookup.served_generation import build_generation
 from service.lookup.look_up import LookUp
 from service.metrics.metrics import Metrics
 from service.lookup.store import MemoryStore
@@ -28,7 +28,7 @@ store = MemoryStore({
 })
 
 async def serve():
-    serving = await build_serving(Current(1, IDENTITY, 1), Meta(1, IDENTITY, 7, *described), b"".join(parts))
+    serving = await build_generation(Current(1, IDENTITY, 1), Meta(1, IDENTITY, 7, *described), b"".join(parts))
     look_up = LookUp(store, Metrics())
     asked = [f"t{n}".encode() for n in range(TITLES)]
     warm = await look_up.page(serving, b"nobody", asked)

@@ -11,8 +11,7 @@ from asgi import published
 from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
-from service.http.connection_limit import client_of
-from service.http.protocol import Connection
+from service.http.connection import Connection, client_of
 from service.lookup.rows import Unread
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition

@@ -20,16 +20,16 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.app import create_app
-from service.http.body_limit import BodyLimit
+from service.http.connection import Connection, Departure
 from service.http.head_limit import HeadLimit
-from service.http.one_write import close
-from service.http.protocol import Connection, Departure
-from service.http.write_limit import WriteLimit
+from service.http.load_shedding import LASTING_SECONDS
+from service.http.middleware import BodyLimit
+from service.http.state import Service
+from service.http.writing import close
 from service.keys import entry_text, new_key
 from service.lookup.rows import Unread
 from service.lookup.store import MemoryStore
 from service.settings import Settings
-from service.state import Service
 
 HANG_SECONDS = 20.0
 HEAD_BYTES = 1000
@@ -76,7 +76,7 @@ class Brief(HeadLimit):
         self.timeout_keep_alive = 1
 
 
-class QuickReaders(WriteLimit, HeadLimit):
+class QuickReaders(HeadLimit):
     """Answers have to be read at once."""
 
     write_seconds = 0.05
@@ -603,6 +603,29 @@ def overload(scenario: Callable[[Connect], Awaitable[None]]) -> None:
             answer = await first.answer()
             assert answer is not None
             assert answer.status == 200
+
+    asyncio.run(all_of_it())
+
+
+def test_a_refusal_in_a_lasting_overload_names_the_lower_bound_that_holds_then() -> None:
+    async def all_of_it() -> None:
+        store = SlowStore()
+        app = create_app(Settings(poll_seconds=3600, max_waiting=8), store)
+        async with app.router.lifespan_context(app) as lifespan:
+            state: dict[str, Any] = dict(lifespan or {})
+            async with serving(app, Connection, state) as connect:
+                clients = [await connect(), await connect()]
+                for client in clients:
+                    await client.send(LOOK_UP)
+                while state["service"].in_progress < len(clients):
+                    await asyncio.sleep(0)
+                later = asyncio.get_running_loop().time() + 3600
+                for step in range(5):
+                    state["pressure"].refused(later + step * LASTING_SECONDS / 2)
+                refused = await (await connect()).ask(LOOK_UP)
+                store.answers.set()
+                assert refused.status == 503
+                assert refused.problem["detail"].startswith("This worker now takes 2 requests at a time")
 
     asyncio.run(all_of_it())
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import structlog
 
-from service.logs import LINES, MAX_KINDS, WINDOW_SECONDS, Seldom
+from service.logs import LINES, MAX_KINDS, WINDOW_SECONDS, RateLimit
 
 WRITES = """
 import asyncio, logging, sys, threading, warnings
@@ -78,7 +78,7 @@ class Clock:
 
 def test_of_one_kind_so_many_lines_pass_within_the_window_and_the_next_says_how_many_did_not() -> None:
     clock = Clock()
-    seldom = Seldom(clock)
+    seldom = RateLimit(clock)
     passed = [seldom.left_out("refused") for _ in range(LINES + 7)]
     assert passed == [0] * LINES + [None] * 7
     assert seldom.left_out("another") == 0
@@ -87,14 +87,14 @@ def test_of_one_kind_so_many_lines_pass_within_the_window_and_the_next_says_how_
 
 
 def test_kinds_without_end_share_one() -> None:
-    seldom = Seldom(Clock())
+    seldom = RateLimit(Clock())
     passed = [seldom.left_out(f"kind {number}") for number in range(10 * MAX_KINDS)]
     assert passed.count(0) <= MAX_KINDS + LINES
 
 
 def test_a_line_that_passes_tells_how_many_did_not_in_both_kinds_of_log() -> None:
     clock = Clock()
-    seldom = Seldom(clock)
+    seldom = RateLimit(clock)
     for _ in range(LINES + 2):
         record = logging.LogRecord("anybody", logging.WARNING, "", 0, "x %s", ("y",), None)
         seldom.filter(record)

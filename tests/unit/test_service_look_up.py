@@ -28,8 +28,8 @@ from bandit.snapshot import (
     keyed_hash,
     row_key,
 )
-from service.lookup.catalogue import Serving, build_serving
 from service.lookup.look_up import LookUp
+from service.lookup.served_generation import ServedGeneration, build_generation
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
 from service.metrics.metrics import Metrics
@@ -42,11 +42,11 @@ TITLES = (
 )
 
 
-def serving_of(titles: tuple[CatalogueTitle, ...] = TITLES) -> Serving:
+def serving_of(titles: tuple[CatalogueTitle, ...] = TITLES) -> ServedGeneration:
     digest, parts = encode_catalogue(Catalogue(titles, "beta"))
     described = (1, len(titles), 3 * len(titles), ("thompson", "uniform"), "2026-01-01T00:00:00Z")
     meta = Meta(5, IDENTITY, 7, "manifest", digest, len(parts), *described)
-    return asyncio.run(build_serving(Current(5, IDENTITY, 9), meta, b"".join(parts)))
+    return asyncio.run(build_generation(Current(5, IDENTITY, 9), meta, b"".join(parts)))
 
 
 def row(user_id: str, *picks: tuple[int, int], variant: int = 0, identity: str = IDENTITY) -> bytes:
@@ -58,7 +58,7 @@ def page_of(
     rows: dict[str, bytes] | None = None,
     metrics: Metrics | None = None,
     user_id: str = "ann",
-    serving: Serving | None = None,
+    serving: ServedGeneration | None = None,
 ) -> list[dict[str, Any]]:
     """The picks of a page, the row of each user given by their id."""
     store = MemoryStore({row_key(5, user): raw for user, raw in (rows or {}).items()})
@@ -236,10 +236,10 @@ def test_fallback_draws_over_users_agree_with_the_weights() -> None:
     assert chisquare([drawn[f"d{arm}"] for arm in range(3)], expected).pvalue > 0.001
 
 
-async def _bodies(look_up: LookUp, serving: Serving, user_ids: Sequence[bytes]) -> list[bytes]:
+async def _bodies(look_up: LookUp, serving: ServedGeneration, user_ids: Sequence[bytes]) -> list[bytes]:
     return [await look_up.single(serving, user_id, serving.titles[b"drawn"]) for user_id in user_ids]
 
 
-def _drawn(serving: Serving, user_id: str) -> str:
+def _drawn(serving: ServedGeneration, user_id: str) -> str:
     [body] = asyncio.run(_bodies(LookUp(MemoryStore(), Metrics()), serving, [user_id.encode()]))
     return str(json.loads(body)["artwork_id"])

@@ -38,6 +38,7 @@ def online(ends: Ends | None = (0.01, 0.03), against: str = AGAINST) -> OnlinePa
         upper,
         level=0.95,
         resamples=100,
+        words=(POLICY, against),
         generations=3,
         days=3,
         first_day="2026-01-05",
@@ -181,6 +182,6 @@ def test_a_log_that_holds_the_live_days_is_told_to_be_one() -> None:
     assert hint in online_lines([after])
     assert hint not in online_lines([both(UP)])
     few = replace(online(None), against=LiveRate(AGAINST, 12, 300, 0.1, None, None))
-    assert "online: a side has fewer than 30 users, too few for an interval" in online_lines(
+    assert "online: a variant has fewer than 30 users, too few for an interval" in online_lines(
         [beside(few, offline(), before=True)]
     )

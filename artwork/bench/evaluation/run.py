@@ -11,7 +11,7 @@ import numpy as np
 
 from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
 from artwork.bench.machine import Machine, this_machine
-from artwork.bench.targets import Judged, Limit
+from artwork.bench.targets import MISSED, Judged, Limit
 from artwork.bench.timing import Spread
 from bandit.deploying import Floors
 from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time
@@ -41,6 +41,8 @@ _COVERAGE = (0.93, 0.97)
 _AT_LEAST = 0.95
 MOST_WRONG: Final = 0.05
 MOST_WRONG_RANKINGS: Final = 0.06
+CONSERVATIVE: Final = "conservative"
+"""Of intervals that hold the truth more often than they say."""
 _HELD, _MOSTLY = (0.93, 0.98), 0.5
 _WARM_IMPRESSIONS = 2000
 
@@ -60,7 +62,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What was found on a machine; ``passed`` if every target was reached."""
+    """What was found on a machine; ``passed`` if every target was reached, or missed on the safe side alone."""
 
     machine: Machine
     timed: list[Timed]
@@ -90,7 +92,7 @@ def run(replicates: int, repeats: int, progress: Progress) -> EvaluationReport:
         *_judge_times(timed),
         *(each for coverage in coverages for each in _judge_coverage(coverage)),
         *(each for coverage in learning for each in _judge_adaptive(coverage)),
-        *(each for row in tried for each in _judge_trust(row)),
+        *(each for row in tried for each in judge_trust(row)),
     ]
     passed = all(each.is_reached for each in judged)
     return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, tried, judged, passed)
@@ -204,31 +206,20 @@ def _judge_adaptive(coverage: AdaptiveCoverage) -> list[Judged]:
     ]
 
 
-def _judge_trust(row: TrustRow) -> list[Judged]:
-    """Wrong and unflagged is bounded in every world; where most answers are unflagged, intervals hold as often as they say."""
+def judge_trust(row: TrustRow) -> list[Judged]:
+    """Wrong and unflagged is bounded in every world; where most answers are unflagged, intervals hold as often as they say.
+
+    Those that hold it more often are too wide, which misleads nobody: the band is missed, and the run does not fail by it.
+    """
     most = MOST_WRONG_RANKINGS if row.what == "ranking" else MOST_WRONG
-    is_met = row.wrong_unflagged <= most
-    found = [
-        Judged(
-            f"{row.what}, {row.world}: wrong and unflagged",
-            row.wrong_unflagged,
-            "",
-            f"≤ {most:g}",
-            "≤ 0.03",
-            _word(is_met),
-        )
-    ]
+    what, wrong = f"{row.what}, {row.world}", row.wrong_unflagged
+    verdict = "met" if wrong <= most else MISSED
+    found = [Judged(f"{what}: wrong and unflagged", wrong, "", f"≤ {most:g}", "≤ 0.03", verdict)]
     if row.what != "ranking" and row.unflagged >= _MOSTLY:
         low, high = _HELD
-        is_met = low <= row.held <= high
-        found.append(
-            Judged(f"{row.what}, {row.world}: held", row.held, "", f"{low:g} to {high:g}", "0.95", _word(is_met))
-        )
+        verdict = MISSED if not row.held >= low else CONSERVATIVE if row.held > high else "met"
+        found.append(Judged(f"{what}: held", row.held, "", f"{low:g} to {high:g}", "0.95", verdict))
     return found
-
-
-def _word(is_met: bool) -> str:
-    return "met" if is_met else "missed"
 
 
 def _within(what: str, held: float) -> Judged:

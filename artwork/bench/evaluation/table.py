@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from artwork.bench.evaluation.run import EvaluationReport
+from artwork.bench.evaluation.run import CONSERVATIVE, EvaluationReport
 from artwork.bench.targets import Judged
 from artwork.console.tables import Sheet, printed
 from bandit.simulation.studies.adaptive_coverage import AdaptiveCoverage
@@ -31,7 +31,7 @@ def render(report: EvaluationReport) -> str:
             *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
             *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),
             *((printed(trust_sheet(report.trust)),) if report.trust else ()),
-            _verdict(report.judged),
+            verdict_line(report.judged),
         )
     )
 
@@ -97,6 +97,17 @@ def _title(coverage: Coverage) -> str:
     )
 
 
-def _verdict(judged: list[Judged]) -> str:
-    missed = [f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged if not each.is_reached]
-    return f"failed: {'; '.join(missed)}" if missed else "every target is reached"
+def verdict_line(judged: list[Judged]) -> str:
+    """What was missed, and apart from it what was missed on the safe side: intervals that are wider than they say."""
+    conservative = [each for each in judged if each.verdict == CONSERVATIVE]
+    missed = [each for each in judged if not each.is_reached]
+    told = [
+        f"{len(judged) - len(missed) - len(conservative)} of {len(judged)} targets are reached",
+        *([f"failed: {_listed(missed)}"] if missed else []),
+        *([f"conservative, held more often than the band says: {_listed(conservative)}"] if conservative else []),
+    ]
+    return "\n".join(told) if missed or conservative else "every target is reached"
+
+
+def _listed(judged: list[Judged]) -> str:
+    return "; ".join(f"{each.what}: {each.found:.3g} {each.unit}".strip() for each in judged)

@@ -1,8 +1,8 @@
-"""What a connection sends: the head of a response together with its body, and an end that loses no answer.
+"""How a connection writes: head and body of a response at once, an end that loses no answer, no patience without end.
 
 uvicorn writes head and body one after the other, and uvloop sends each at once; the second write is a seventh of a look-up's
-time. And it closes where more of a request may still come: the system answers that with a reset, and the client, who is still
-sending, may never see why.
+time. uvicorn also closes where more of a request may still come: the system answers that with a reset, and a client that is
+still sending may never read why. And it waits for ever for a client that does not read its answers.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.limits import LINGER_SECONDS, WRITE_SECONDS
+from service.limits import LINGER_SECONDS, WRITE_SECONDS
 
 
 class HeldHead:
@@ -29,11 +29,11 @@ class HeldHead:
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else a transport can do."""
+        """Everything else that a transport can do."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send, unless it is a head alone. An interim response (100 Continue) is waited for, and goes at once."""
+        """Send, unless it is a head alone. An interim response (100 Continue) goes at once: the client waits for it."""
         if self.is_closing():
             return  # the client is gone; uvloop would raise, and blame the application
         if self._held:
@@ -63,19 +63,19 @@ def _always() -> bool:
 
 
 def close(transport: asyncio.Transport, seconds: float = WRITE_SECONDS) -> None:
-    """Close, which waits until all is sent; for a client who does not read, no longer than this."""
+    """Close once all is sent; a client that does not read is cut off after so many seconds."""
     transport.close()
     if transport.get_write_buffer_size():
         asyncio.get_running_loop().call_later(seconds, transport.abort)
 
 
 class Lingering(asyncio.Protocol):
-    """What is left of a connection that has said its last: it hears the client out, for a while, and then closes.
+    """What is left of a connection that has sent its last byte: it drops what the client still sends, then closes.
 
     Args:
         transport: of the connection.
-        connection: hears of whatever does not concern what the client still sends.
-        seconds: how long it listens at most.
+        connection: its other callbacks still go there.
+        seconds: how long it waits at most for the client to close.
     """
 
     def __init__(self, transport: asyncio.Transport, connection: HttpToolsProtocol, seconds: float) -> None:
@@ -85,11 +85,11 @@ class Lingering(asyncio.Protocol):
         transport.write_eof()
 
     def pause_writing(self) -> None:
-        """The client does not read what is left to send."""
+        """The client does not read."""
         self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """It does."""
+        """The client reads again."""
         self._connection.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -98,27 +98,56 @@ class Lingering(asyncio.Protocol):
         self._connection.connection_lost(exc)
 
 
-class OneWrite(HttpToolsProtocol):
-    """A connection that answers in one piece, and does not cut off who is still sending."""
+class WritingConnection(HttpToolsProtocol):
+    """A connection that sends each response in one piece and does not cut off a client that is still sending.
+
+    It is cut once its client has read nothing of the answers that wait for it for ``write_seconds``. An answer waits where
+    socket and buffer are full: a client that reads at all, or that waits for one answer before it asks again, does not get there.
+    """
 
     linger_seconds = LINGER_SECONDS
+    write_seconds = WRITE_SECONDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the holding transport in front."""
+        """Put a transport in front that holds heads back."""
         super().connection_made(HeldHead(transport, self._lingers))  # type: ignore[arg-type]  # in all that is asked of it
 
     def on_response_complete(self) -> None:
-        """Nothing more comes."""
+        """Send a head that had no body, then go on as uvicorn does."""
         self.transport.let_go()  # type: ignore[attr-defined]
         super().on_response_complete()
 
-    def is_still_sent_to(self) -> bool:
-        """Whether the client may be in the midst of sending something."""
+    def is_receiving(self) -> bool:
+        """Whether the client may still be sending a request."""
         return False
 
     def _lingers(self, transport: asyncio.Transport) -> bool:
-        if not self.is_still_sent_to():
+        if not self.is_receiving():
             return False
         self.flow.resume_reading()
         Lingering(transport, self, self.linger_seconds)
         return True
+
+    def pause_writing(self) -> None:
+        """The buffer is full: the client has ``write_seconds`` to empty it."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer."""
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

@@ -1,4 +1,4 @@
-"""What the lifespan makes and every request finds."""
+"""The running service, which the lifespan makes and every request uses."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,19 +9,18 @@ from starlette.requests import HTTPConnection
 
 from service.http.problems import ProblemError
 from service.keys import Keys
-from service.lookup.catalogue import Serving
 from service.lookup.look_up import LookUp
 from service.lookup.poller import Poller
+from service.lookup.served_generation import ServedGeneration
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
 
 
 @dataclass
 class Service:
-    """The parts of one running application, and what it allows.
+    """The parts of one running application, and its limits.
 
-    ``clients`` counts the open connections by client, ``in_progress`` the requests of the interface that this worker has begun
-    and not yet answered.
+    ``clients`` counts open connections by client, ``in_progress`` the look-ups that this worker has begun and not yet answered.
     """
 
     look_up: LookUp
@@ -37,11 +36,11 @@ class Service:
     clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
 
-    def serving(self, troubles: Sequence[str] = ()) -> Serving:
-        """The generation served at this moment; ask once a request.
+    def serving(self, troubles: Sequence[str] = ()) -> ServedGeneration:
+        """The generation that is served at this moment; to be called once per request.
 
         Args:
-            troubles: why there may be none, for those who are told.
+            troubles: reasons to add to the refusal.
 
         Raises:
             ProblemError: 503, no catalogue is known yet.
@@ -58,7 +57,7 @@ class Service:
 
 
 class LifespanState(TypedDict):
-    """What the lifespan yields."""
+    """What the lifespan yields to each request."""
 
     service: Service
 

@@ -1,4 +1,4 @@
-"""Generations whose picks are drawn under two policies, some users' under each."""
+"""Generations whose picks are drawn under several variants, some users\' under each."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from make_impressions import identity_of, log_days, make_generation, shorten
 from bandit.hashing import hash_ids
 from bandit.snapshot import decode_row, keyed_hash
 from batch.choosing.explain import explain
-from batch.choosing.variants import on_other_side
+from batch.choosing.variants import variants_of
 from batch.executors import open_executor
 from batch.publishing.rows import encoded_rows
 from batch.workspace.catalogue import Catalogue
@@ -29,11 +29,11 @@ def logged(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def picks_of(workspace: Workspace, to: Path, policy: str, **settings: Any) -> pl.DataFrame:
+def picks_of(workspace: Workspace, to: Path, *policies: str, **settings: Any) -> pl.DataFrame:
     """The picks of the first generation of a copy of the workspace."""
     copy = Workspace(to)
     shutil.copytree(workspace.root, to)
-    generation = make_generation(copy, policy, seed=SEED, **settings)
+    generation = make_generation(copy, *policies, seed=SEED, **settings)
     frame = pl.read_parquet(folder_of(copy, generation) / "picks" / "*.parquet").select(COLUMNS)
     return frame.with_columns(pl.col("title_id", "policy").cast(pl.String))
 
@@ -46,25 +46,25 @@ def picks_of(workspace: Workspace, to: Path, policy: str, **settings: Any) -> pl
         ("popularity", "thompson", "logistic"),
     ],
 )
-def test_each_side_gets_the_very_picks_of_its_policy_alone(
+def test_each_variant_gets_the_very_picks_of_its_policy_alone(
     logged: Workspace, tmp_path: Path, policy: str, other: str, posterior: str
 ) -> None:
-    both = picks_of(logged, tmp_path / "both", policy, other_policy=other, other_share=0.3, posterior=posterior)
+    both = picks_of(logged, tmp_path / "both", policy, other, share=0.3, posterior=posterior)
     alone = [
         picks_of(logged, tmp_path / str(place), word, posterior=posterior) for place, word in enumerate((policy, other))
     ]
     users = pl.read_parquet(logged.users)["user_id"]
     on_other = [keyed_hash("other", SEED, 0, user, "") < 0.3 * 2**64 for user in users]
     assert 100 < sum(on_other) < 250
-    for side, frame in zip((False, True), alone, strict=True):
-        own = pl.col("user_id").is_in([user for user, other in zip(users, on_other, strict=True) if other == side])
+    for is_other, frame in zip((False, True), alone, strict=True):
+        own = pl.col("user_id").is_in([user for user, other in zip(users, on_other, strict=True) if other == is_other])
         assert both.filter(own).equals(frame.filter(own))
         assert not both.filter(~own).equals(frame.filter(~own))
 
 
 def test_two_settings_of_one_policy_are_told_apart_by_their_words(logged: Workspace, tmp_path: Path) -> None:
     words = ("epsilon_greedy:epsilon=0.1", "epsilon_greedy:epsilon=0.6,halving=300")
-    picks = picks_of(logged, tmp_path / "both", words[0], other_policy=words[1])
+    picks = picks_of(logged, tmp_path / "both", *words)
     assert set(picks["policy"]) == set(words)
     means = dict(picks.group_by("policy").agg(pl.col("weight").mean()).rows())
     assert means[words[0]] > means[words[1]]
@@ -77,9 +77,9 @@ def rows_of(workspace: Workspace, to: Path, executor: str, shard_size: int) -> d
         generation = make_generation(
             copy,
             "thompson",
+            "popularity",
             seed=SEED,
             posterior="shared",
-            other_policy="popularity",
             explore_share=0.2,
             executor=shards,
             shard_size=shard_size,
@@ -97,17 +97,17 @@ def test_the_rows_are_the_same_bytes_wherever_they_are_made(logged: Workspace, t
     assert one == three
 
 
-def test_the_header_of_a_row_names_the_policy_of_its_user(logged: Workspace) -> None:
-    generation = make_generation(logged, "thompson", seed=SEED, other_policy="popularity", explore_share=0.2)
+def test_the_header_of_a_row_names_the_variant_of_its_user(logged: Workspace) -> None:
+    generation = make_generation(logged, "thompson", "popularity", seed=SEED, explore_share=0.2)
     config, identity = read_manifest(logged, generation).config, identity_of(logged, generation)
     catalogue = Catalogue.read(folder_of(logged, generation) / "catalogue.parquet")
     rows = dict(encoded_rows(logged, generation, catalogue))
     users = pl.read_parquet(logged.users)["user_id"].to_list()
     expected = []
-    for user, other in zip(users, on_other_side(config, hash_ids(users)).tolist(), strict=True):
+    for user, place in zip(users, variants_of(config, hash_ids(users)).tolist(), strict=True):
         exploring = keyed_hash("explore", SEED, generation, user, "") < 0.2 * 2**64
-        expected.append("uniform" if exploring else "popularity" if other else "thompson")
-    named = [config.policies[decode_row(rows[user], user, generation, identity).variant] for user in users]
+        expected.append("uniform" if exploring else config.names[place])
+    named = [config.names[decode_row(rows[user], user, generation, identity).variant] for user in users]
     assert set(named) == {"thompson", "popularity", "uniform"}
     assert named == expected
 
@@ -120,10 +120,10 @@ def test_the_header_of_a_row_names_the_policy_of_its_user(logged: Workspace) -> 
         ("linucb:alpha=1", "thompson", "shared", ("shared", "shared")),
     ],
 )
-def test_a_user_is_explained_by_the_policy_of_his_side(
+def test_a_user_is_explained_by_the_policy_of_their_variant(
     logged: Workspace, policy: str, other: str, posterior: str, models: tuple[str, str]
 ) -> None:
-    generation = make_generation(logged, policy, seed=SEED, posterior=posterior, other_policy=other, explore_share=0.2)
+    generation = make_generation(logged, policy, other, seed=SEED, posterior=posterior, explore_share=0.2)
     picks = pl.read_parquet(folder_of(logged, generation) / "picks" / "*.parquet")
     seen = set()
     for user in [f"u{number:04d}" for number in range(1, 13)]:

@@ -1,8 +1,10 @@
 """What may be refused without being parsed: exactly one plain look-up on a connection that stays open."""
 
+import orjson
 import pytest
 
-from service.http.shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
+from service.http.load_shedding import LASTING_SECONDS, QUIET_SECONDS, Pressure, is_plain
+from service.http.problems import overloaded
 
 HEAD = b"GET /v1/users/u/titles/t/artwork HTTP/1.1\r\nHost: a\r\n"
 
@@ -76,3 +78,9 @@ def test_refusals_far_apart_are_bursts() -> None:
 
 def test_one_at_a_time_is_the_least() -> None:
     assert Pressure(1).low == 1
+
+
+@pytest.mark.parametrize("most", [1, 64, 1000])
+def test_a_refusal_names_the_bound_that_it_was_refused_by(most: int) -> None:
+    detail = orjson.loads(overloaded(most).body)["detail"]
+    assert f"takes {most} requests at a time" in detail

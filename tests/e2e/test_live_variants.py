@@ -1,4 +1,4 @@
-"""Two policies are live, each for its users, and the service says which."""
+"""Two variants are live, each for its users, and the service says which."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +10,7 @@ import pytest
 from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
 
 from artwork.demo.answers import Answers
+from batch.config import Config
 from batch.workspace.generations import folder_of
 
 OTHER = "epsilon_greedy:epsilon=0.4"
@@ -18,7 +19,7 @@ OTHER = "epsilon_greedy:epsilon=0.4"
 @pytest.fixture(scope="module")
 def generations(learned: LearnedWorkspace) -> list[int]:
     """Two nights."""
-    config = replace(learned.loop.config, other_policy=OTHER, explore_share=0.2)
+    config = Config.of("thompson", OTHER, explore_share=0.2, seed=learned.loop.config.seed)
     loop = replace(learned.loop, config=config)
     return [loop.learn(learned.url, silent).trained.generation for _ in range(2)]
 

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
-from service.lookup.catalogue import Serving, build_serving, release
+from service.lookup.served_generation import ServedGeneration, build_generation, release
 
 IDENTITY = "1" * 32
 N_TITLES = 4000
@@ -14,12 +14,12 @@ ARTWORKS = tuple(f"artwork-{number}" for number in range(10))
 WEIGHTS = (65535 - 9 * 6000, *[6000] * 9)
 
 
-def building() -> Coroutine[Any, Any, Serving]:
+def building() -> Coroutine[Any, Any, ServedGeneration]:
     titles = tuple(CatalogueTitle(f"t{number}", ARTWORKS, 0, WEIGHTS) for number in range(N_TITLES))
     digest, parts = encode_catalogue(Catalogue(titles, "beta"))
     described = (1, N_TITLES, N_TITLES * len(ARTWORKS), ("thompson",), "2026-01-01T00:00:00Z")
     meta = Meta(1, IDENTITY, 7, "manifest", digest, len(parts), *described)
-    return build_serving(Current(1, IDENTITY, 1), meta, b"".join(parts))
+    return build_generation(Current(1, IDENTITY, 1), meta, b"".join(parts))
 
 
 async def turns_beside(work: Coroutine[Any, Any, Any]) -> int:

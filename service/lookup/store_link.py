@@ -1,6 +1,6 @@
-"""The one connection to the store that row reads share: made, kept, and made again when it breaks.
+"""The one connection to the store that all row reads share: opened, kept, and opened again when it breaks.
 
-One attempt at a time, and never on behalf of a request: while there is no connection a read fails at once.
+There is one attempt at a time, and requests never wait for it: without a connection a read fails at once.
 """
 
 import asyncio
@@ -20,22 +20,22 @@ from bandit.urls import StoreUrl, hide_secrets, read_store_url, secrets_of
 logger = structlog.get_logger()
 
 CONNECT_SECONDS: Final = 1.0
-"""For the socket, TLS, and one reply a command of the introduction."""
+"""For the socket, TLS, and the replies to the first commands."""
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
 SETTLED_SECONDS: Final = 1.0
-"""A connection that lived shorter is followed by a pause like a failed attempt, so that a store which accepts and hangs up
+"""A connection that ended sooner is followed by a pause like a failed attempt, so that a store which accepts and hangs up
 is not asked in a loop."""
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
-"""Of a reply that is not whole yet: 8,000 of the largest rows. What is longer is no answer of ours, and is not kept."""
+"""Limit of a reply that is not whole yet, 8,000 of the largest rows; a longer one is not an answer to a row read."""
 
 _RANDOM: Final = SystemRandom()
 
 
 class Wire(asyncio.Protocol):
-    """One connection: commands out, replies in their order."""
+    """One connection: it sends commands and hands on their replies in order."""
 
     def __init__(self) -> None:
         self.on_reply: Callable[[object], None] = lambda _reply: None
@@ -49,7 +49,7 @@ class Wire(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # a stream's transport is one for both ways
 
     def data_received(self, data: bytes) -> None:
-        """Hand on every reply that is whole."""
+        """Hand on every whole reply."""
         self._reader.feed(data)
         self._unread_bytes += len(data)
         try:
@@ -70,19 +70,19 @@ class Wire(asyncio.Protocol):
             self.lost.set_result(None)
 
     def send(self, command: bytes) -> None:
-        """Send a packed command; its reply comes to ``on_reply``, after those of the commands before."""
+        """Send a packed command; ``on_reply`` is called with its reply, after those of earlier commands."""
         if (
             self._transport is not None and not self._transport.is_closing()
         ):  # uvloop raises where the store has hung up
             self._transport.write(command)
 
     def abort(self) -> None:
-        """Hang up at once; what is in flight is lost."""
+        """Hang up at once; replies in flight are lost."""
         if self._transport is not None:
             self._transport.abort()
 
     async def introduce(self, commands: list[bytes]) -> None:
-        """Send commands one by one, before anything else.
+        """Send the first commands, one by one.
 
         Raises:
             ReplyError: the store refused one.
@@ -99,19 +99,19 @@ class Wire(asyncio.Protocol):
                 raise reply
 
     def _introduced(self, answered: "asyncio.Future[object]", reply: object) -> None:
-        if answered.done():  # two replies to one command: nothing that follows could be told apart
+        if answered.done():  # two replies to one command: later replies could not be matched
             self.abort()
         else:
             answered.set_result(reply)
 
 
 class StoreLink:
-    """Keeps a wire to the store behind a URL.
+    """Keeps a connection to the store behind a URL.
 
     Args:
         url: as ``bandit.urls`` reads it: ``redis://``, ``rediss://`` or ``unix://``, user, password, database, TLS options.
-        on_up: called with a wire that is ready.
-        on_down: called when that wire is lost.
+        on_up: called with a connection that is ready.
+        on_down: called when that connection is lost.
     """
 
     def __init__(self, url: str, on_up: Callable[[Wire], None], on_down: Callable[[], None]) -> None:
@@ -125,15 +125,15 @@ class StoreLink:
 
     async def keep(self) -> None:
         """Connect, and connect again, until cancelled."""
-        pause_seconds, complaint = 0.0, ""
+        pause_seconds, last_error = 0.0, ""
         try:
             while True:
                 started = monotonic()
-                heard = await self._once()
-                if heard != complaint and heard:
-                    logger.warning("store_not_connected", error=heard)
-                complaint = heard
-                settled = monotonic() - started > SETTLED_SECONDS and not heard
+                error = await self._once()
+                if error and error != last_error:
+                    logger.warning("store_not_connected", error=error)
+                last_error = error
+                settled = monotonic() - started > SETTLED_SECONDS and not error
                 pause_seconds = (
                     0.0 if settled else min(max(2 * pause_seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
                 )
@@ -143,7 +143,7 @@ class StoreLink:
                 self._wire.abort()
 
     async def _once(self) -> str:
-        """One connection from its first byte to its end; what went wrong if it never became ready."""
+        """One connection from its first byte to its end; the error if it never became ready, else an empty text."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 self._wire = await self._connected()
@@ -176,7 +176,7 @@ class StoreLink:
 
 def packed(*words: str | bytes) -> bytes:
     """A command as it goes over the wire."""
-    command: bytes = pack_command(words)  # type: ignore[arg-type]  # its stubs say a tuple of one
+    command: bytes = pack_command(words)  # type: ignore[arg-type]  # its stubs allow one word only
     return command
 
 
@@ -189,9 +189,9 @@ def _ssl_context(url: StoreUrl) -> ssl.SSLContext | None:
 
 
 def _introduction(url: StoreUrl) -> list[bytes]:
-    """AUTH and SELECT where the URL asks for them; then PING, because a kernel accepts for a store that is frozen."""
+    """AUTH and SELECT where the URL asks for them; then PING, because the kernel accepts connections for a frozen store."""
     commands: list[tuple[str, ...]] = []
-    if url.username is not None:  # which may need no password
+    if url.username is not None:  # who may need no password
         commands.append(("AUTH", url.username, url.password or ""))
     elif url.password is not None:
         commands.append(("AUTH", url.password))

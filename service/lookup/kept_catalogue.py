@@ -1,7 +1,7 @@
-"""The last good catalogue on disk: what a service starts from when the store is away.
+"""The last good catalogue on disk, from which a service starts while the store is unreachable.
 
 The file is a line with the digest of all that follows, then ``art:current`` as a JSON line, the generation's meta as a JSON line,
-and the compressed catalogue. Whatever is wrong with it is refused, never fatal: it is written again with the next generation.
+and the compressed catalogue. A file that is wrong is refused and never stops a start; the next generation replaces it.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from typing import Final
 from bandit.errors import RowError
 from bandit.files import replace_file
 from bandit.snapshot import MAX_CATALOGUE_BYTES, decode_current, decode_meta, encode_json
-from service.lookup.catalogue import Serving, build_serving
+from service.lookup.served_generation import ServedGeneration, build_generation
 
 MAGIC: Final = b"artwork catalogue 2 "
 MAX_KEPT_BYTES: Final = MAX_CATALOGUE_BYTES + 2**20
-"""What a catalogue may be without compression; the lines before it, and what compression may add, are far within the rest."""
+"""The limit of an uncompressed catalogue, and far more than the lines before it and compression can add."""
 
 
-def keep(path: Path, serving: Serving) -> None:
-    """Replace the file whole: written beside it, synced, renamed.
+def keep(path: Path, serving: ServedGeneration) -> None:
+    """Write the file: under another name, synced, then renamed.
 
     Raises:
         SurroundingsError: the disk refused; the file is as it was.
@@ -33,23 +33,23 @@ def keep(path: Path, serving: Serving) -> None:
         file.write(content)
 
 
-async def load_kept(path: Path) -> Serving | None:
+async def load_kept(path: Path) -> ServedGeneration | None:
     """What ``keep`` wrote, or None where there is no file.
 
     Raises:
         OSError: the file cannot be read.
-        RowError: it is no file, or damaged.
+        RowError: it is not a regular file, or is damaged.
     """
     content = await asyncio.to_thread(_read, path)
     if content is None:
         return None
     first, _, rest = content.partition(b"\n")
     if first + b"\n" != _first_line(rest):
-        raise RowError("kept", f"{path} is damaged, or of another version: its digest is not that of its content")
+        raise RowError("kept", f"{path} is damaged, or of another version: its digest does not match its content")
     lines = rest.split(b"\n", 2)
     if len(lines) != 3:
         raise RowError("kept", f"{path} has {len(lines)} of 3 parts")
-    return await build_serving(decode_current(lines[0]), decode_meta(lines[1]), lines[2])
+    return await build_generation(decode_current(lines[0]), decode_meta(lines[1]), lines[2])
 
 
 def _first_line(content: bytes) -> bytes:
@@ -57,7 +57,7 @@ def _first_line(content: bytes) -> bytes:
 
 
 def _read(path: Path) -> bytes | None:
-    """What a regular file holds: of a pipe nobody may ever write the end."""
+    """The content of a regular file; reading a pipe might never end."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def _read(path: Path) -> bytes | None:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_KEPT_BYTES:
-            raise RowError("kept", f"{path} is no file of at most {MAX_KEPT_BYTES:,} bytes")
+            raise RowError("kept", f"{path} is not a file of at most {MAX_KEPT_BYTES:,} bytes")
         with open(handle, "rb", closefd=False) as file:
             return file.read(MAX_KEPT_BYTES)
     finally:

@@ -1,18 +1,18 @@
 """The fast path of a look-up through the application.
 
-A look-up that is written plainly (no percent-encoding, every id and parameter in order, a title that is known) is answered
-here, before FastAPI's middleware, routing, dependencies and models. Whatever else comes takes the slow path
-(``service.http.routes``), which checks it, names what is wrong and answers what is right with the same ``LookUp``. So there is
-one set of limits, the declared one, and the fast path only has to accept no more than they allow.
+A look-up that is plain (no percent-encoding, ids and parameters as they should be, a known title) is answered here, without
+FastAPI's middleware, routing, dependencies and models. Every other request takes the slow path (``service.http.routes``), which
+checks it, names what is wrong and answers what is right with the same ``LookUp``. So the limits are declared once, there, and
+the fast path only has to take no more than they allow.
 """
 
 import re
 from typing import Any, Final
 
 from bandit.snapshot import ID_PATTERN
-from service.http.limits import DOTS, LAST_HOUR
-from service.lookup.catalogue import Serving
+from service.http.models import DOTS, LAST_HOUR
 from service.lookup.look_up import LookUp
+from service.lookup.served_generation import ServedGeneration
 from service.metrics.metrics import UNMATCHED
 
 SINGLE: Final = "/v1/users/{user_id}/titles/{title_id}/artwork"
@@ -27,8 +27,10 @@ _SIGNALS: Final = frozenset((b"country", b"device", b"campaign"))
 _HOURS: Final = frozenset(b"%d" % hour for hour in range(LAST_HOUR + 1))
 
 
-async def plain_answer(look_up: LookUp, serving: Serving, scope: Any, max_titles: int) -> tuple[str, bytes] | None:
-    """Route and body of a look-up that is plain and right, or None for everything else."""
+async def fast_answer(
+    look_up: LookUp, serving: ServedGeneration, scope: Any, max_titles: int
+) -> tuple[str, bytes] | None:
+    """Route and body of a look-up that is plain and right; None for every other request."""
     query = scope["query_string"]
     match scope["raw_path"].split(b"/"):
         case [b"", b"v1", b"users", user_id, b"titles", title_id, b"artwork"]:
@@ -47,7 +49,7 @@ async def plain_answer(look_up: LookUp, serving: Serving, scope: Any, max_titles
 
 
 def route_of(raw_path: bytes) -> str:
-    """The look-up that a path asks for, whether its ids are right or not; ``UNMATCHED`` where it asks for none."""
+    """The route that a path asks for, whether its ids are right or not; ``UNMATCHED`` if none."""
     match raw_path.split(b"/"):
         case [b"", b"v1", b"users", _, b"titles", _, b"artwork"]:
             return SINGLE
@@ -57,15 +59,15 @@ def route_of(raw_path: bytes) -> str:
 
 
 def plain_titles(query: bytes) -> list[bytes] | None:
-    """The titles of a query, not yet checked, or None where it holds anything but titles and plain sign-up signals."""
+    """The titles of a query, not yet checked; None where it has anything but titles and plain sign-up signals."""
     if query.startswith(_TITLE):
         title_ids = query[len(_TITLE) :].split(_NEXT_TITLE)
         if query.count(b"&") == len(title_ids) - 1:
             return title_ids
-    return _picked_out(query)
+    return _titles_among_signals(query)
 
 
-def _picked_out(query: bytes) -> list[bytes] | None:
+def _titles_among_signals(query: bytes) -> list[bytes] | None:
     title_ids = []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")

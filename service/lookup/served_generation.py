@@ -1,4 +1,4 @@
-"""One generation as it is served, and how it is read from the store."""
+"""A generation as it is served, everything of it but its rows, and how it is read from the store."""
 
 import asyncio
 import gc
@@ -32,14 +32,14 @@ SLICE_SECONDS: Final = 0.0004
 """How long decoding may hold the event loop at a time: a fraction of the millisecond that look-ups would notice."""
 
 REST_SECONDS: Final = 0.001
-"""Between two slices of a reload, for look-ups: decoding then takes about a third of the loop."""
+"""Pause for look-ups between two slices of a reload: decoding then takes about a third of the loop's time."""
 
 RELEASE_AFTER_SECONDS: Final = 2.0
-"""Far beyond any deadline of a request."""
+"""Far longer than any request takes."""
 
 
 class ServedTitle(NamedTuple):
-    """A title as look-ups need it.
+    """A title in the form that look-ups need.
 
     ``place`` is its position in the catalogue, which dense rows follow. ``pieces`` holds the JSON members ``"title_id":…,
     "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
@@ -54,7 +54,7 @@ class ServedTitle(NamedTuple):
 
 
 def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
-    """A title of the catalogue made ready."""
+    """The served form of a title of the catalogue."""
     return ServedTitle(
         place,
         tuple(piece(title.title_id, artwork_id) for artwork_id in title.artworks),
@@ -65,12 +65,11 @@ def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
 
 
 @dataclass(frozen=True)
-class Serving:
-    """Everything of one generation but its rows. Never changed: a poll replaces the whole object.
+class ServedGeneration:
+    """Everything of one generation but its rows. It never changes: a poll replaces the whole object.
 
-    A request takes the object once, so no answer mixes two generations. ``titles`` is keyed by id as it stands in a URL.
-    ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is what every look-up of the
-    generation needs, made once: see ``serve``.
+    A request takes the object once, so no answer mixes two generations. ``titles`` has as keys the ids as they stand in a URL.
+    ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is made once for all look-ups.
     """
 
     current: Current
@@ -89,14 +88,14 @@ class Serving:
 
     @property
     def identity(self) -> str:
-        """Of the generation: what the checksums of its rows are seeded with."""
+        """The generation's identity, which seeds the checksums of its rows."""
         return self.meta.identity
 
 
-def serve(
+def served_generation(
     current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
-) -> Serving:
-    """A generation ready to be served.
+) -> ServedGeneration:
+    """A generation, ready to be served.
 
     Raises:
         RowError: current and meta do not belong together.
@@ -107,7 +106,7 @@ def serve(
             f"art:current names generation {current.generation} with the identity {current.identity}, its meta is of"
             f" {meta.generation} with {meta.identity}; publish again",
         )
-    return Serving(
+    return ServedGeneration(
         current,
         meta,
         titles,
@@ -119,11 +118,11 @@ def serve(
     )
 
 
-async def load_serving(store: Store, current: Current, known: Serving | None) -> Serving:
+async def load_generation(store: Store, current: Current, known: ServedGeneration | None) -> ServedGeneration:
     """Read the generation that ``current`` names; the catalogue of ``known`` is kept where the digest is the same.
 
     Raises:
-        StoreUnavailableError: the store failed in between.
+        StoreUnavailableError: the store failed.
         RowError: meta or a part is missing or damaged.
     """
     raw = await store.get(meta_key(current.generation), MAX_META_BYTES)
@@ -131,9 +130,9 @@ async def load_serving(store: Store, current: Current, known: Serving | None) ->
         raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
     meta = decode_meta(raw)
     if known is not None and (known.meta.catalogue_digest, known.meta.counts) == (meta.catalogue_digest, meta.counts):
-        return serve(current, meta, known.titles, known.fallback_policy, known.packed)
+        return served_generation(current, meta, known.titles, known.fallback_policy, known.packed)
     packed = await _packed_catalogue(store, meta)
-    return await build_serving(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
+    return await build_generation(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
 
 
 async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
@@ -147,11 +146,11 @@ async def _packed_catalogue(store: Store, meta: Meta) -> bytes:
     return b"".join(parts)
 
 
-async def build_serving(current: Current, meta: Meta, packed: bytes, rest_seconds: float = 0.0) -> Serving:
+async def build_generation(current: Current, meta: Meta, packed: bytes, rest_seconds: float = 0.0) -> ServedGeneration:
     """Decode and check a catalogue, a slice at a time, with a rest between slices.
 
     The garbage collector is off meanwhile, and what was made is frozen: the collector would walk through a growing
-    catalogue again and again, which holds the loop for longer than all slices, and find nothing, for it has no cycles.
+    catalogue again and again, which takes longer than all slices together, and find nothing, because it has no cycles.
 
     Raises:
         RowError: the catalogue is damaged, or meta, current and catalogue do not belong together.
@@ -165,7 +164,7 @@ async def build_serving(current: Current, meta: Meta, packed: bytes, rest_second
     finally:
         if was_enabled:
             gc.enable()
-    return serve(current, meta, titles, catalogue.fallback_policy, packed)
+    return served_generation(current, meta, titles, catalogue.fallback_policy, packed)
 
 
 async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dict[bytes, ServedTitle]:
@@ -180,9 +179,9 @@ async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dic
 
 
 async def release(titles: dict[bytes, ServedTitle], after_seconds: float = RELEASE_AFTER_SECONDS) -> None:
-    """Take apart a catalogue that is no longer served, a slice at a time: freeing it at once would hold the loop.
+    """Free a catalogue that is no longer served, a slice at a time: freeing it at once would hold up the loop.
 
-    Requests that started before the swap may still read it, and have long been answered when this begins.
+    Requests that started before the swap may still read it; they are answered long before this begins.
     """
     await asyncio.sleep(after_seconds)
     until = perf_counter() + SLICE_SECONDS

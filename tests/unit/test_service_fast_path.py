@@ -10,9 +10,9 @@ from asgi import SETTINGS, Client, problem_of, published
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.http.hot_path import plain_answer, plain_titles
+from service.http.fast_path import fast_answer, plain_titles
+from service.http.state import Service
 from service.lookup.store import MemoryStore
-from service.state import Service
 
 PLAIN = (
     "/v1/users/ann/titles/t0/artwork",
@@ -61,11 +61,11 @@ def client() -> Iterator[Client]:
 
 
 def taken(service: Service, url: str) -> bytes | None:
-    """The body that the fast path gives, or None where it hands the request on."""
+    """The body that the fast path gives, or None where it leaves the request to the slow path."""
     path, _, query = url.partition("?")
     scope: Any = {"raw_path": path.encode(), "query_string": query.encode()}
     assert service.poller.serving is not None
-    answer = asyncio.run(plain_answer(service.look_up, service.poller.serving, scope, SETTINGS.max_titles))
+    answer = asyncio.run(fast_answer(service.look_up, service.poller.serving, scope, SETTINGS.max_titles))
     return None if answer is None else answer[1]
 
 

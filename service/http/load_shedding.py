@@ -1,41 +1,42 @@
-"""Refuses look-ups beyond a bound at the price of a read and a write.
+"""Load shedding: an overloaded worker refuses look-ups at the price of a read and a write.
 
-A worker that is asked for more than it can do has to spend next to nothing on what it refuses, or the refusals eat what it could
-have answered. Parsing a request, making a task for it and having it refused by the application costs more than half a look-up.
+A worker that is asked for more than it can do has to spend next to nothing on refusals, or they take the time of its answers.
+Parsing a request, making a task for it and refusing it in the application costs more than half a look-up.
 """
 
 from functools import cache, lru_cache
 from math import inf
 from typing import Any, Final
 
+from service.http.fast_path import PAGE, SINGLE
 from service.http.head_limit import HeadLimit
-from service.http.hot_path import PAGE, SINGLE
 from service.http.problems import overloaded
-from service.http.refusing import response_bytes
+from service.http.refusing_connection import response_bytes
+from service.http.state import Service
 from service.metrics.metrics import UNMATCHED
-from service.state import Service
 
 _START: Final = b"GET /v1/users/"
 _TITLES_WITHIN: Final = len(_START) + 64 + len(b"/titles/")
 _VERSION: Final = b" HTTP/1.1\r\n"
-_NEWLINE: Final = ord("\n")  # a number: Python looks for a byte that is given as bytes eight times as long
+_NEWLINE: Final = ord(
+    "\n"
+)  # a number, because Python takes eight times as long to look for a byte that is given as bytes
 _END: Final = b"\r\n\r\n"
-_TELLING: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
-"""What may make a request more than a head that asks for something and leaves the connection open."""
-
+_NOT_PLAIN: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
+"""Text of a head with a body, of another protocol, or of one that closes its connection."""
 
 LASTING_SECONDS: Final = 0.05
-"""Refusals that go on for so long are no burst any more."""
+"""Refusals that go on for longer are an overload and not a burst."""
 
 QUIET_SECONDS: Final = 0.05
-"""Without a refusal for so long, it is over."""
+"""After so long without a refusal, burst or overload is over."""
 
 
 class Pressure:
-    """How many requests one worker may have in progress: all that are allowed, and while refusals go on, a quarter.
+    """How many requests one worker may have in progress: ``max_waiting``, and while refusals go on, a quarter of that.
 
-    The whole bound takes a burst in without refusing. Held for longer it fills the worker: answers wait in line behind others,
-    and nothing is left to work off what gathered while the worker stood still. The caller brings the clock, in seconds.
+    The whole bound takes a burst without refusing. In a lasting overload it would keep the worker full: every answer would wait
+    for many others, and requests that queued during a pause would never be worked off. Callers pass the time, in seconds.
     """
 
     def __init__(self, max_waiting: int) -> None:
@@ -56,11 +57,11 @@ class Pressure:
             self._low_until = now + QUIET_SECONDS
 
 
-class Shedding(HeadLimit):
-    """A connection that, while as many requests as allowed are in progress, refuses the next plain look-up unparsed.
+class LoadShedding(HeadLimit):
+    """A connection that, while as many requests as allowed are in progress, refuses plain look-ups unparsed.
 
-    Requests in progress are those that have a task, begun or not: of what one turn of the event loop reads from many
-    connections, only as many as the bound become tasks. What is not plain is parsed, and refused by the application.
+    Requests in progress are those that have a task, begun or not: of the requests that one turn of the event loop reads from
+    many connections, only as many as the bound become tasks. Those that are not plain are parsed, and refused by the application.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,27 +69,28 @@ class Shedding(HeadLimit):
         service: Service = self.app_state["service"]
         self.max_query_bytes = service.max_query_bytes
         self._metrics = service.metrics
-        self._max_waiting = service.max_waiting
-        self._pressure: Pressure = self.app_state.setdefault("pressure", Pressure(service.max_waiting))  # of the worker
+        self._pressure: Pressure = self.app_state.setdefault(
+            "pressure", Pressure(service.max_waiting)
+        )  # one per worker
         self._may_shed = True
         self._asked_since = False
 
     def data_received(self, data: bytes) -> None:
-        """Refuse, or go on."""
+        """Refuse the look-up, or read on."""
         waiting = len(self.tasks)
         if (
-            waiting >= self._pressure.low  # hardly ever, so that the rest costs nothing
-            and waiting >= self._pressure.bound(self.loop.time())
+            waiting >= self._pressure.low  # seldom so, which makes the rest free
+            and waiting >= (bound := self._pressure.bound(self.loop.time()))
             and self._may_shed
             and self._is_between_requests()
             and is_plain(data)
         ):
-            self._shed(data)
+            self._shed(data, bound)
         else:
             super().data_received(data)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close, unless something was refused since the timer started: that neither stops it nor starts it anew."""
+        """Close, unless a look-up was refused since the timer started, which a refusal neither stops nor restarts."""
         if self._asked_since:
             self._asked_since = False
             self._keep_alive()
@@ -96,7 +98,7 @@ class Shedding(HeadLimit):
             super().timeout_keep_alive_handler()
 
     def _is_between_requests(self) -> bool:
-        """Whether the next byte begins a request, and its refusal would not pile up behind answers that nobody reads.
+        """Whether the next byte begins a request and the client reads its answers.
 
         A request may be answered before all of its body is there, and that body may look like a request.
         """
@@ -104,23 +106,23 @@ class Shedding(HeadLimit):
         return is_over and not self.flow.write_paused
 
     def count(self, status: int) -> None:
-        """Count a refusal that the application does not see."""
+        """Count a refusal that does not pass the application."""
         self._metrics.refused(UNMATCHED, status)
 
-    def _shed(self, data: bytes) -> None:
-        self.transport.write(refusal_bytes(self._max_waiting))
+    def _shed(self, data: bytes, bound: int) -> None:
+        self.transport.write(refusal_bytes(bound))
         self._metrics.refused(SINGLE if data.find(b"/titles/", 0, _TITLES_WITHIN) > 0 else PAGE, 503)
         self._pressure.refused(self.loop.time())
         self._asked_since = True
-        if self.timeout_keep_alive_task is None:  # its first request; later ones leave the timer of the last answer
+        if self.timeout_keep_alive_task is None:  # its first request: after others, the timer of the last answer runs
             self._stop_timer()
             self._keep_alive()
 
 
 @cache
-def refusal_bytes(max_waiting: int) -> bytes:
-    """A whole response, the same for everybody."""
-    return response_bytes(overloaded(max_waiting))
+def refusal_bytes(bound: int) -> bytes:
+    """The whole refusal, made once for each of the two bounds."""
+    return response_bytes(overloaded(bound))
 
 
 def is_plain(data: bytes) -> bool:
@@ -129,8 +131,8 @@ def is_plain(data: bytes) -> bool:
     return line.startswith(_START) and _NEWLINE not in line and _are_plain(fields)
 
 
-@lru_cache(maxsize=64)  # clients repeat their fields: looking them up takes a tenth of reading them
+@lru_cache(maxsize=64)  # clients repeat their fields, and the cache takes a tenth of the time
 def _are_plain(fields: bytes) -> bool:
     lower = b"\n" + fields.lower()
     ends_once = lower.endswith(_END) and lower.count(_END) == 1
-    return ends_once and not any(telling in lower for telling in _TELLING)
+    return ends_once and not any(text in lower for text in _NOT_PLAIN)
