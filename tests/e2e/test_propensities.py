@@ -51,7 +51,7 @@ def served(learned: LearnedWorkspace, generation: int, address: str) -> list[I64
 def test_every_stored_weight_is_the_independent_one_within_a_unit(
     learned: LearnedWorkspace, generation: int, true_weights: list[list[int]]
 ) -> None:
-    users = learned.loop.tables.users["user_id"].gather(USERS).to_list()
+    users = learned.loop.tables.users["user_id"].gather(list(USERS)).to_list()
     identity = identity_of(learned.workspace, generation)
     with connect(learned.url) as client:
         rows = [client.get(row_key(generation, user)) for user in users]
