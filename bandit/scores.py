@@ -158,9 +158,8 @@ class Draws:
         most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
         if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
             return np.asarray(values.std(axis=0))
-        exponents = np.frexp(most)[
-            1
-        ]  # squares of these numbers overflow or vanish, of shares of the largest they do not
+        # Squares of these numbers overflow or vanish, of shares of the largest they do not.
+        exponents = np.frexp(most)[1]
         return np.asarray(np.ldexp(np.ldexp(values, -exponents).std(axis=0), exponents))
 
 

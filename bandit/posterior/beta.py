@@ -11,17 +11,15 @@ import numpy.typing as npt
 
 from bandit.arrays import F64, I64, integer_array, is_number, real_array
 from bandit.checks import (
-    check_merged,
     checked_arms,
     checked_choice,
-    checked_retention,
     checked_segments,
     checked_takes,
     own_sums,
 )
 from bandit.errors import InputError
 from bandit.objects import count_of
-from bandit.posterior.base import Arms, Posterior
+from bandit.posterior.base import Arms, Evidence, Posterior
 from bandit.posterior.files import opened, read, save_arrays
 from bandit.scores import BetaScores
 
@@ -38,10 +36,11 @@ _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a 
 
 
 @dataclass(repr=False)
-class BetaEvidence:
+class BetaEvidence(Evidence):
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
     kind: ClassVar[str] = "beta"
+    axes: ClassVar[str] = "segments, arms"
     takes: F64
     impressions: F64
 
@@ -73,26 +72,7 @@ class BetaEvidence:
         cells = rows if segments is None else segments * n_arms + rows
         self.takes += np.bincount(cells, weights=r, minlength=self.takes.size).reshape(self.takes.shape)
         self.impressions += np.bincount(cells, minlength=self.takes.size).reshape(self.takes.shape)
-
-    def merge(self, other: BetaEvidence) -> None:
-        """Add another evidence of the same segments and arms.
-
-        Raises:
-            InputError: it is of another kind, or has another number of either.
-        """
-        check_merged(self, other, "segments, arms")
-        self.takes += other.takes
-        self.impressions += other.impressions
-
-    def forget(self, retention: float) -> None:
-        """Discount all sums.
-
-        Raises:
-            InputError: ``retention`` is outside (0, 1].
-        """
-        kept = checked_retention(retention)
-        self.takes *= kept
-        self.impressions *= kept
+        self._changed()
 
     def check(self) -> None:
         """Refuse sums that no impressions have.
@@ -112,9 +92,6 @@ class BetaEvidence:
         segments, arms = self.shape
         sizes = [count_of(arms, "arm"), count_of(segments, "segment")] if segments else [count_of(arms, "arm")]
         return ", ".join([*sizes, count_of(float(self.impressions.sum()), "impression")])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.described()})"
 
     def over_segments(self) -> BetaEvidence:
         """The same sums over all segments, both (k,)."""

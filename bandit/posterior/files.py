@@ -103,12 +103,3 @@ def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     if not finite.all():
         raise InputError(f"{name} has the value {array[~finite][0]}, expected finite numbers; train again")
     return array
-
-
-def read_number(file: NpzFile, name: str) -> float:
-    """One number.
-
-    Raises:
-        InputError: it is an array, or not finite.
-    """
-    return float(read(file, name))
