@@ -18,11 +18,6 @@ class AgedTakes:
     takes: F64
     impressions: int = 0
 
-    @classmethod
-    def empty(cls, ages: int) -> "AgedTakes":
-        """Nothing measured yet."""
-        return cls(np.zeros(ages))
-
     def add(
         self, scene: Scene, season: Season, chooser: Chooser, title: int, users: I64, visits: I64, refresh: int
     ) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bandit.arrays import F64, I64, U16
 from bandit.impressions import ImpressionLog
 from bandit.rewards import EngagedTake
-from bandit.simulation.scene import Scene, by_title
+from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.ages import AgedTakes
 from bandit.simulation.seasons.arrivals import late_arms
 from bandit.simulation.seasons.chooser import Chooser
@@ -17,6 +17,7 @@ from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.picks import Picks
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.visits import Visits, draw_visits
+from bandit.simulation.world import by_title
 from bandit.snapshot import TOTAL_WEIGHT
 
 _SECONDS_AN_HOUR = 3600
@@ -34,12 +35,6 @@ class Shown:
     weights: U16
     drawn: I64
     rewards: F64
-
-    @classmethod
-    def empty(cls, count: int) -> "Shown":
-        """Room for so many."""
-        integers = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.int64)
-        return cls(*integers, np.zeros(count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +130,11 @@ class _Playing:
         self.visits = draw_visits(scene.world.title_appeal, scene.n_users, season.days, seed)
         self.cuts = self.visits.cut(season.edges)
         self.contexts = scene.contexts[self.visits.users]  # (m, d)
-        self.shown = Shown.empty(len(self.visits))
+        m = len(self.visits)
+        self.shown = Shown(np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m))
         self.chooser = Chooser(scene, season, contender, seed, self.late)
         self.picks = Picks(scene, season, self.chooser, seed)
-        self.aged = AgedTakes.empty(len(season.ages))
+        self.aged = AgedTakes(np.zeros(len(season.ages)))
         self.reward = EngagedTake(scene.world.constants.engaged_fraction)
 
     def to_the_end(self) -> Played:
