@@ -80,20 +80,7 @@ async def _lifespan(
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)
         await stack.enter_async_context(_running(poller, settings.poll_seconds))
-        yield {
-            "service": Service(
-                LookUp(rows, metrics),
-                poller,
-                health,
-                metrics,
-                keys,
-                max_waiting=settings.max_waiting,
-                max_query_bytes=settings.max_query_bytes,
-                max_titles=settings.max_titles,
-                max_connections=settings.max_connections,
-                max_client_connections=settings.max_client_connections,
-            )
-        }
+        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, settings)}
 
 
 @contextmanager
