@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bandit.arrays import F64, I64
 from bandit.checks import checked_retention
 from bandit.errors import InputError
+from bandit.posterior.files import Saved
 from bandit.scores import Scores
 
 
@@ -154,7 +155,7 @@ class Estimated(NamedTuple):
 Kind = TypeVar("Kind", bound=Evidence)
 
 
-class Posterior(ABC, Generic[Kind]):
+class Posterior(Saved, Generic[Kind]):
     """What is believed of each arm: a prior, and the evidence on top of it.
 
     ``name`` is the posterior's word on the command line and in manifests.
@@ -209,20 +210,6 @@ class Posterior(ABC, Generic[Kind]):
     @abstractmethod
     def scorer(self, arms: npt.ArrayLike) -> Scorer:
         """What scoring many blocks of users for the same arms (k,) needs, computed once."""
-
-    @abstractmethod
-    def save(self, path: Path | str) -> None:
-        """Write evidence and prior to a ``.npz``, whole or not at all; nothing in it needs pickle.
-
-        Raises:
-            InputError: the path is a folder, or its folder does not exist.
-            SurroundingsError: the file cannot be written.
-        """
-
-    @classmethod
-    @abstractmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote."""
 
 
 Fitted = TypeVar("Fitted", bound=Model)

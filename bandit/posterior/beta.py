@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64, integer_array, is_number, real_array
 from bandit.checks import (
@@ -20,8 +21,9 @@ from bandit.checks import (
 from bandit.errors import InputError
 from bandit.objects import count_of
 from bandit.posterior.base import Arms, Evidence, Posterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import read
 from bandit.scores import BetaScores
+from bandit.snapshot import MAX_SEGMENTS
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -30,7 +32,6 @@ PESSIMISM = 0.8
 """Where popularity answers for new users and the evidence comes from Thompson sampling, 0.8 costs 0.1 to 0.2 % of takes if
 newcomers are as good as others, and saves 0.1 % if they are worse by 30 %; 0.5 costs 0.3 to 0.5 % and saves no more. Where
 popularity is all that explores, 1 is best, for hope is what tries newcomers: it loses 11 % of takes, 0.75 loses 14 %."""
-MAX_SEGMENTS = 64
 _ROUNDING = 1e-9  # of sums that were discounted many times
 _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a take rate of 5 %
 
@@ -216,33 +217,25 @@ class BetaPosterior(Posterior[BetaEvidence]):
         """Popularity, the same for every user."""
         return Rates(self)
 
-    def save(self, path: Path | str) -> None:
-        """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
-        arrays = {
+        return {
             "titles": self.titles,
             "takes": self.evidence.takes,
             "impressions": self.evidence.impressions,
             "strengths": np.array(strengths),
             "prior_rates": np.empty(0) if self.explicit is None else self.explicit,
         }
-        save_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
-        """
-        with opened(path) as file:
-            title, catalogue, arm, pessimism = read(file, "strengths", 4).tolist()
-            explicit = file["prior_rates"] if file["prior_rates"].size else None
-            segments = (len(file["takes"]),) if file["takes"].ndim == 2 else ()
-            posterior = cls(file["titles"], title, catalogue, arm, *(segments or (0,)), pessimism, explicit)
-            sizes = (*segments, len(posterior.titles))
-            posterior.evidence = BetaEvidence(read(file, "takes", *sizes), read(file, "impressions", *sizes))
-            posterior.evidence.check()
+    def _read(cls, file: NpzFile) -> Self:
+        title, catalogue, arm, pessimism = read(file, "strengths", 4).tolist()
+        explicit = file["prior_rates"] if file["prior_rates"].size else None
+        segments = (len(file["takes"]),) if file["takes"].ndim == 2 else ()
+        posterior = cls(file["titles"], title, catalogue, arm, *(segments or (0,)), pessimism, explicit)
+        sizes = (*segments, len(posterior.titles))
+        posterior.evidence = BetaEvidence(read(file, "takes", *sizes), read(file, "impressions", *sizes))
+        posterior.evidence.check()
         return posterior
 
     def _by_title(self, values: F64) -> F64:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64, real_array
 from bandit.checks import checked_choice, checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
 from bandit.objects import count_of
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import Saved, read
 from bandit.posterior.linear import LinearScorer
 from bandit.posterior.whitening import whitenings
 
@@ -31,7 +31,7 @@ _LONGER, _SHORTER = 4.0, 0.25
 
 
 @dataclass(frozen=True, repr=False)
-class Laplace:
+class Laplace(Saved):
     """Gaussians at the modes: ``means`` (k, d) and ``precisions`` (k, d, d), prior included; all that scoring needs."""
 
     means: F64
@@ -46,20 +46,13 @@ class Laplace:
         rows = checked_choice(arms, len(self.means))
         return LinearScorer.of(self.means[rows], whitenings(self.precisions[rows]), link="logit")
 
-    def save(self, path: Path | str) -> None:
-        """Write means and precisions to a ``.npz``; nothing in it needs pickle."""
-        save_arrays(path, {"means": self.means, "precisions": self.precisions})
+    def _arrays(self) -> dict[str, Any]:
+        return {"means": self.means, "precisions": self.precisions}
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            means = read(file, "means", None, None)
-            return cls(means, read(file, "precisions", *means.shape, means.shape[1]))
+    def _read(cls, file: NpzFile) -> Self:
+        means = read(file, "means", None, None)
+        return cls(means, read(file, "precisions", *means.shape, means.shape[1]))
 
 
 def checked_weights(weights: npt.ArrayLike, count: int) -> F64:

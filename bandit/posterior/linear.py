@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
 from bandit.objects import count_of
 from bandit.posterior.base import Estimated, Evidence, Posterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import read
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
@@ -170,27 +169,20 @@ class LinearPosterior(Posterior[LinearEvidence]):
         """One precision per feature, and that of the noise."""
         return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
 
-    def save(self, path: Path | str) -> None:
-        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         prior = {
             "prior_precision": self.prior_precision,
             "prior_mean": self.prior_mean,
             "noise_precision": np.float64(self.noise_precision),
         }
-        save_arrays(path, vars(self.evidence) | prior)
+        return vars(self.evidence) | prior
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            evidence = LinearEvidence.read(file)
-            posterior = cls(
-                *evidence.shape, file["prior_precision"], float(read(file, "noise_precision")), file["prior_mean"]
-            )
+    def _read(cls, file: NpzFile) -> Self:
+        evidence = LinearEvidence.read(file)
+        posterior = cls(
+            *evidence.shape, file["prior_precision"], float(read(file, "noise_precision")), file["prior_mean"]
+        )
         posterior.evidence = evidence
         return posterior
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from bandit.checks import checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.objects import count_of
 from bandit.posterior.base import Estimated, Evidence, RefittedPosterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import read
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 
 
@@ -160,21 +159,14 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
         """One precision per feature."""
         return Estimated(tuple(self.prior_precision.tolist()))
 
-    def save(self, path: Path | str) -> None:
-        """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         prior = {"prior_precision": self.prior_precision, "prior_mean": self.prior_mean}
-        save_arrays(path, self.evidence.rows._asdict() | prior)
+        return self.evidence.rows._asdict() | prior
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
-        """
-        with opened(path) as file:
-            mean = read(file, "prior_mean", None, None)
-            n_arms, n_features = mean.shape
-            posterior = cls(n_arms, n_features, file["prior_precision"], mean)
-            posterior.evidence = LogisticEvidence.read(file, n_arms, n_features)
+    def _read(cls, file: NpzFile) -> Self:
+        mean = read(file, "prior_mean", None, None)
+        n_arms, n_features = mean.shape
+        posterior = cls(n_arms, n_features, file["prior_precision"], mean)
+        posterior.evidence = LogisticEvidence.read(file, n_arms, n_features)
         return posterior
