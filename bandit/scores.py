@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from bandit.arrays import F64, real_array
 from bandit.errors import InputError
@@ -164,6 +165,12 @@ class Draws:
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws
+
+
+def expected_rewards(scores: Scores) -> F64:
+    """The expected reward of each arm, (n, k), off the link: at the mean, where scores are on one."""
+    on_logit = isinstance(scores, Moments) and scores.link == "logit"
+    return np.asarray(scipy.special.expit(scores.expected) if on_logit else scores.expected, dtype=np.float64)
 
 
 def _make_real(scores: Moments | BetaScores | Draws, *names: str) -> None:
