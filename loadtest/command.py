@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def _check_report(path: Path) -> None:
     """Refuse a report that cannot be written, before the minutes that it is about."""
     for written in (path, path.with_suffix(".json")):
         if written.exists() and not written.is_file():
-            raise InputError(f"--report {path}: {written} is no file; name one such as reports/loadtest.html")
+            raise InputError(f"--report {path}: {written} is not a file; name one such as reports/loadtest.html")
     if above := [parent for parent in path.parents if parent.exists() and not parent.is_dir()]:
         raise InputError(f"--report {path} is below {above[0]}, which is a file; name a path below folders")
 
@@ -63,17 +63,18 @@ def _judged(options: argparse.Namespace) -> Outcome:
     flags = {name: getattr(options, name) for name in Budgets.model_fields if getattr(options, name) is not None}
     budgets = read_budgets(options.budgets, flags)
     read_targets(options.targets)  # refuse a wrong file before anything is started
-    verdict = judge(run(_plan(options), live=sys.stderr.isatty()), budgets)
+    plan = Plan(**{part.name: getattr(options, part.name) for part in fields(Plan)})
+    verdict = judge(run(plan, live=sys.stderr.isatty()), budgets)
     code = 3 if verdict.client_is_to_blame else 0 if verdict.passed else 1
     return Outcome(asdict(verdict), as_text(verdict), code)
 
 
 def _searched(options: argparse.Namespace) -> Outcome:
     look_ups = LookUps(options.scenario, options.page_share, options.page_titles, options.key, options.seed)
-    load = make_load(options.host, read_targets(options.targets), look_ups, None, options.duration)
+    load = make_load(options.host, read_targets(options.targets), look_ups, None, options.seconds)
     check_ready(options.host)
     on_step = (lambda step: print(step_text(step), file=sys.stderr)) if sys.stderr.isatty() else lambda _: None  # noqa: T201
-    search = find_max(options.host, load, options.slo_p99_ms, options.duration, look_ups, on_step)
+    search = find_max(options.host, load, options.slo_p99_ms, options.seconds, look_ups, on_step)
     return Outcome(asdict(search) | {"rate": search.rate}, search_text(search), 0 if search.highest else 1)
 
 
@@ -84,29 +85,15 @@ def _compared(before: dict[str, Any], outcome: Outcome) -> Outcome:
     return Outcome(outcome.value | {"comparison": asdict(comparison)}, text, code)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    return Plan(
-        host=options.host,
-        targets=options.targets,
-        report=options.report,
-        seconds=options.duration,
-        users=options.users,
-        rate=options.rate,
-        page_share=options.page_share,
-        page_titles=options.page_titles,
-        scenario=options.scenario,
-        key=options.key,
-        seed=options.seed,
-    )
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The flags, each checked as it is read."""
     parser = Parser("python -m loadtest", description=DESCRIPTION, epilog=EXAMPLE, allow_abbrev=False)
     add = parser.add_argument
     add("--host", required=True, type=read_host, help="Address of the service.")
     add("--targets", required=True, type=Path, help="File of users and titles that a publish writes.")
-    add("--duration", default="30s", type=_seconds, help="How long: 30s, 5m, 1h. Default 30s.")
+    add(
+        "--duration", dest="seconds", metavar="DURATION", default="30s", type=_seconds, help="30s, 5m, 1h. Default 30s."
+    )
     add("--users", default=16, type=_count, help="Users, each with a connection of its own. Default 16.")
     add("--rate", default=500.0, type=_rate, help="Requests per second of all users together. Default 500.")
     add("--page-share", default=0.5, type=_share, help="Share of look-ups that ask for a page. Default 0.5.")

@@ -35,8 +35,8 @@ def kernels_command(
 ) -> None:
     """Time choosing and learning on one core: exit 0 if the required ratios are reached, 1 if one is missed.
 
-    Every answer is checked against an independent one before it is timed. Other libraries (pip install
-    'artwork-bandit[bench]') get the same impressions and contexts, run in turn with ours; none of them gives propensities.
+    Every answer is checked against an independent one before it is timed. Other libraries (pip install -r
+    requirements/bench.txt) get the same impressions and contexts, run in turn with ours; none of them gives propensities.
 
     Example: artwork bench kernels --repeats 5 --json
     """

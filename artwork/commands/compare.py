@@ -71,6 +71,7 @@ def compare_command(
     _refuse_unused(context, world)
     check_page(report)
     settings = settings_of(judging, on_log, seed)
+    judging = replace(judging, estimators=",".join(settings.estimators))  # as the page's command has them
     if world is None:
         request = log_request(log, judging, on_log, workspace, settings)
         _compare_log(request, log, judging, on_log, report, as_json)

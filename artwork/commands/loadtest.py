@@ -61,16 +61,16 @@ def loadtest_command(
     key = _door("--key", read_key, key) if key else None
     targets = workspace / "loadtest.json"
     _check_targets(targets, may_prepare=address is None)
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "--targets": targets,
         "--duration": duration,
         "--users": users,
         "--rate": rate,
         "--report": report,
     }
-    told |= {"--scenario": scenario, "--slo-p99-ms": slo_p99_ms} | ({"--compare": compare} if compare else {})
+    values |= {"--scenario": scenario, "--slo-p99-ms": slo_p99_ms} | ({"--compare": compare} if compare else {})
     switches = ["--find-max"] * find_max + ["--json"] * as_json
-    flags = [str(word) for pair in told.items() for word in pair] + switches + context.args
+    flags = [str(word) for pair in values.items() for word in pair] + switches + context.args
     with running_service(workspace) if address is None else nullcontext(address) as asked:
         raise typer.Exit(_loadtest(["--host", asked, *flags], key))
 

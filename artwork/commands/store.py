@@ -118,8 +118,8 @@ def _note_other_store() -> None:
 
 def _render_started(store: EmbeddedStore) -> str:
     how = "started" if store.started else "runs already"
-    told = f"the store {how}: {store.url} (process {store.pid}, data in {store.folder})"
-    return f"{told}\n{store.note}" if store.note else told
+    line = f"the store {how}: {store.url} (process {store.pid}, data in {store.folder})"
+    return f"{line}\n{store.note}" if store.note else line
 
 
 def _render_stopped(stopped: Stopped) -> str:

@@ -188,7 +188,7 @@ def _stay_up(loop: Loop, address: str, say: Callable[[str], None]) -> None:
 
 
 def _plain(result: DayResult) -> dict[str, object]:
-    told = {"lead", "shown"} if len(result.rates) > 1 else {"lead", "shown", "rates"}
-    kept = {name: value for name, value in vars(result).items() if name not in told}
+    left_out = {"lead", "shown"} if len(result.rates) > 1 else {"lead", "shown", "rates"}
+    kept = {name: value for name, value in vars(result).items() if name not in left_out}
     late = result.newcomers and vars(result.newcomers) | {"closed": result.newcomers.closed}
     return kept | {"closed": result.closed, "sources": dict(result.sources), "newcomers": late}

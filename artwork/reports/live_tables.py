@@ -105,20 +105,20 @@ def _online(pair: SideBySide) -> str:
 def _cautions(pair: SideBySide) -> list[str]:
     online, offline = pair.online, pair.offline
     few = min(online.policy.users, online.against.users) < LEAST_USERS
-    told = [f"online: a variant has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
+    lines = [f"online: a variant has fewer than {LEAST_USERS} users, too few for an interval"] if few else []
     if offline is None:
-        return told
-    told += [f"offline: {offline.caution}"] if offline.caution else []
+        return lines
+    lines += [f"offline: {offline.caution}"] if offline.caution else []
     if not offline.before:
-        told.append("offline is judged with what came online: --until DAY judges by the days before")
-    return told
+        lines.append("offline is judged with what came online: --until DAY judges by the days before")
+    return lines
 
 
 def _reach(pair: SideBySide) -> list[str]:
     """How small a difference offline and online can tell."""
     kinds = (("offline", pair.offline_detectable), ("online", pair.online_detectable))
-    told = [f"{SHARES.text(value)} {name}" for name, value in kinds if value is not None]
-    return [f"smallest difference that is told four times in five: {', '.join(told)}"] if told else []
+    shown = [f"{SHARES.text(value)} {name}" for name, value in kinds if value is not None]
+    return [f"smallest difference that is told four times in five: {', '.join(shown)}"] if shown else []
 
 
 def _signs(pair: SideBySide) -> str:

@@ -172,10 +172,10 @@ def verdict_line(evaluation: Evaluation) -> str:
     leads = [lead for lead in evaluation.differences if lead.against == evaluation.results[0].policy]
     refused = [result.policy for result in evaluation.results if not result.is_reliable]
     cautious = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
-    told = [lead for lead in leads if lead.policy not in {*refused, *cautious}]
-    better = [lead.policy for lead in told if lead.adjusted_lower is not None and lead.adjusted_lower > 0]
-    worse = [lead.policy for lead in told if lead.adjusted_upper is not None and lead.adjusted_upper < 0]
-    open_ = [lead.policy for lead in told if lead.policy not in {*better, *worse}]
+    ranked = [lead for lead in leads if lead.policy not in {*refused, *cautious}]
+    better = [lead.policy for lead in ranked if lead.adjusted_lower is not None and lead.adjusted_lower > 0]
+    worse = [lead.policy for lead in ranked if lead.adjusted_upper is not None and lead.adjusted_upper < 0]
+    open_ = [lead.policy for lead in ranked if lead.policy not in {*better, *worse}]
     parts = (
         (better, "would have done better than what was logged"),
         (worse, "would have done worse"),
@@ -249,13 +249,18 @@ def _overlap(result: PolicyResult) -> tuple[str, ...]:
 
 
 def _days(plan: Plan, unit: Unit) -> str:
-    if plan.days is None or plan.difference is None or plan.explore_share is None:
+    """Days, and of which rows: a comparison of the grown log judges by all of them, old and new, and so do these."""
+    if plan.difference is None or plan.explore_share is None:
         return "-"
     lead = f"for a lead of {unit.text(plan.difference)}"
     if plan.detectable is not None and plan.detectable <= plan.difference:
         return f"none {lead}: this log shows it"
-    alone = ", judged by the explore data alone" if plan.detectable is None else ""
-    return f"{whole_days(plan.days):,} at {plan.explore_share:.1%} {lead}{alone}"
+    share, alone = f"at {plan.explore_share:.1%}", ""
+    if plan.days_alone is not None:
+        alone = f"; {whole_days(plan.days_alone):,} if the rows of the explore users are judged alone, against the other new ones"
+    if plan.days is None:
+        return f"never {share} {lead} by all rows, old and new{alone}" if alone else "-"
+    return f"{whole_days(plan.days):,} {share} {lead} by all rows, old and new{alone}"
 
 
 def _detectable(lead: float | None, unit: Unit) -> str:
@@ -268,14 +273,14 @@ def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
     if difference.value is None:
         return (difference.policy, difference.against, REFUSED, "-", "-", "")
     lower, upper = difference.adjusted_lower or 0.0, difference.adjusted_upper or 0.0
-    told = CAUTION if difference.caution else _beyond(lower, upper)
+    outcome = CAUTION if difference.caution else _beyond(lower, upper)
     return (
         difference.policy,
         difference.against,
         unit.signed(difference.value),
         unit.signed_span(difference.lower, difference.upper),
         unit.signed_span(lower, upper),
-        told,
+        outcome,
     )
 
 

@@ -41,12 +41,11 @@ def fragility(
 
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
     tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the log
-    shows to have been possible (and
-    ``more_users``, average ones who always earn the most, where users are known) must not move the value out of it, on either
-    side: the largest possible reward upwards, the smallest one downwards. Where they did come, one or two of many users make
-    up the error; so ``equal_units`` of them have to. Where the largest possible weight is known, the mass of the target there
-    may have gone unseen although it is up to ``more_rewards`` over so many weights; it must not move the value by more than
-    three half-widths.
+    shows to have been possible, must not move the value out of it, on either side: the largest possible reward upwards, the
+    smallest one downwards. Nor must ``more_users`` who always earn the most, where users are known, each with as much of the log
+    as the user of an average impression. Where they did come, one or two of many users make up the error; so ``equal_units`` of
+    them have to. Where the largest possible weight is known, the mass of the target there may have gone unseen although it is up
+    to ``more_rewards`` over so many weights; it must not move the value by more than three half-widths.
 
     Args:
         sample: with propensities.
@@ -71,7 +70,8 @@ def fragility(
     if jumps.up > above or jumps.down > below:
         return _told(f"{need.more_rewards:g} more rewards at a larger weight, which was possible and never came,")
     if sample.users is not None:
-        user = float(gains.sum()) / sample.n_units, float(losses.sum()) / sample.n_units
+        users = float(sample.unit_sizes.sum()) ** 2 / float(sample.unit_sizes @ sample.unit_sizes)  # alike: Kish (1965)
+        user = float(gains.sum()) / users, float(losses.sum()) / users
         jumps = _jumps(*user, low, middle, high).times(need.more_users)
         if jumps.up > above or jumps.down > below:
             return _told(f"{need.more_users:g} more users unlike the others")
@@ -111,12 +111,14 @@ def equal_rewards(sample: Sample, shares: F64) -> float:
         -np.frexp(size / largest)[1], 0, _MOST_HALVINGS - 1
     )  # (m,): 0 of shares of half the largest or more
     halvings[size == 0] = _MOST_HALVINGS - 1
-    powers = rewards ** np.arange(4)[:, None]  # (4, m)
-    above = np.stack([_by(halvings, power).cumsum() for power in powers])  # (4, H), of shares as large or larger
-    above += apiece * powers.mean(axis=1)[:, None]
+    squares = rewards * rewards
+    powers = (np.ones(len(rewards)), rewards, squares, squares * rewards)
+    above = np.stack(
+        [_by(halvings, power).cumsum() + apiece * power.mean() for power in powers]
+    )  # (4, H), as large or larger
     first, second, third = above[1:] / above[0]
-    square = float(_by(halvings, scaled**2) @ np.maximum(second - first**2, 0.0))
-    cube = float(_by(halvings, scaled**3) @ (third - 3 * first * second + 2 * first**3))
+    square = float(_by(halvings, scaled * scaled) @ np.maximum(second - first**2, 0.0))
+    cube = float(_by(halvings, scaled * scaled * scaled) @ (third - 3 * first * second + 2 * first**3))
     if square == 0:
         return 0.0
     return square**3 / cube**2 if cube else float("inf")

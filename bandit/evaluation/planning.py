@@ -10,9 +10,12 @@ import scipy
 
 from bandit.arrays import F64, I64, is_number
 from bandit.errors import InputError
+from bandit.evaluation.calibration import unsupported_share
 from bandit.evaluation.differences import lead_errors
 from bandit.evaluation.estimators import parse_estimator
+from bandit.evaluation.fragility import equal_rewards
 from bandit.evaluation.intervals.hall import MOST_FREEDOM
+from bandit.evaluation.overlap import Thresholds, effective_rewards
 from bandit.evaluation.results import Evaluation
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
@@ -29,9 +32,11 @@ class Plan:
 
     ``detectable``: the smallest lead that ``power`` of such logs would show, adjusted for all differences of the comparison;
     None where the log cannot judge the policy. ``detectable_share``: by the logging policy's value. ``days``: of explore data
-    until ``difference`` is detectable; None where it was not asked for. Both are of a world in which the policy leads because
-    the arms that it shows more often than the log did earn rewards more often; a lead that comes otherwise has another
-    variance.
+    until ``power`` of the comparisons of this log and the new days together, made as this one was, find ``difference`` without a
+    caution; None where it was not asked for, or where they never do. ``days_alone``: the same where the log cannot judge the
+    policy and the explore data are judged by themselves, against the rest of the new days. All are of a world in which the
+    policy leads because the arms that it shows more often than the log did earn rewards more often; a lead that comes
+    otherwise has another variance.
     """
 
     policy: str
@@ -43,6 +48,7 @@ class Plan:
     explore_share: float | None
     impressions_a_day: float | None
     days: float | None
+    days_alone: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ def plan(
     choices: I64,
     gathering: Gathering | None = None,
     power: float = POWER,
+    need: Thresholds | None = None,
 ) -> Plan:
     """Power analysis of a policy's lead over the logging policy (Cohen 1988).
 
@@ -84,11 +91,13 @@ def plan(
     frequent that the lead is δ (``_World``). Where there is no such reward, arms are taken to earn as the log did.
 
     Explore data: N d impressions of d days, the share e of them under uniform with w_u = k π(a|x), the rest as they were
-    logged. Where this log can judge the policy, its m impressions judge too: σ² = (m V + N d (e V_u + (1 - e) V)) / (m + N
-    d)², V and V_u the variance of an impression's part in the lead as logged and under uniform. Where it cannot, the new data
-    judge alone, the policy by the share under uniform and the logging policy by the rest: σ² = (Var_u(w_u r) / e + Var(r) /
-    (1 - e)) D / (N d), D ≥ 1 how much wider errors are for the impressions of a user, or else a decision, hanging together
-    (Kish 1965). E_u[w_u² | x] = k Σ_a π(a|x)² is known of the policy, whatever was logged.
+    logged. They are judged together with the m impressions of this log, as a comparison of the grown log would: σ² = (m V + N
+    d (e V_u + (1 - e) V)) / (m + N d)², V and V_u the variance of an impression's part in the lead as logged and under uniform.
+    E_u[w_u² | x] = k Σ_a π(a|x)² is known of the policy, whatever was logged. Where this log cannot judge the policy, its
+    weights may be missing what is rare, and E[w² | x] is taken as at least π² / p + (1 - π)² / (1 - p) of what was shown.
+
+    A lead that is found with a caution is not found: leads and days are also so large that the rewards to be expected are
+    enough in ``power`` of the logs, and that the log judges the policy at all.
 
     Args:
         policy: one of the evaluation.
@@ -97,6 +106,7 @@ def plan(
         choices: arms that each decision could choose from, (m,).
         gathering: what is to be gathered; None leaves the days out.
         power: probability of finding a lead that is there.
+        need: what an answer without a caution needs.
     """
     lead = next(each for each in evaluation.differences if (each.policy, each.against) == (policy, LOGGING))
     value = float(sample.rewards.mean())
@@ -108,13 +118,15 @@ def plan(
         raise InputError("a plan needs propensities, and there are none; log them with every choice")
     can_tell = lead.value is not None and lead.lower is not None and bool(sample.rewards.any())
     world = _World.of(sample, evaluation.estimator) if can_tell else None
-    detectable = None if world is None else _detectable(world, width)
-    days = None
-    if gathering is not None:
-        if world is None:
-            days = _days_alone(sample, choices, gathering, width)
-        else:
-            days = _days_together(world, sample, choices, gathering, width)
+    enough = _Enough.of(Thresholds() if need is None else need, power)
+    detectable = None if world is None else max(_detectable(world, width), _unflagged(world, sample, enough))
+    days, alone_days = None, None
+    if gathering is not None and world is not None:
+        days = _days_together(world, sample, choices, gathering, width)
+        days = None if days is None else max(days, _unflagged_days(world, sample, gathering, enough))
+    elif gathering is not None and sample.rewards.any():
+        days = _days_of_refused(sample, choices, gathering, width, enough)
+        alone_days = _days_alone(sample, choices, gathering, width)
     return Plan(
         policy,
         detectable,
@@ -125,7 +137,49 @@ def plan(
         None if gathering is None else gathering.explore_share,
         None if gathering is None else gathering.impressions_a_day,
         days,
+        alone_days,
     )
+
+
+class _Enough(NamedTuple):
+    """What a log needs, counts of rewards as they have to be expected for ``power`` of the logs to have as many."""
+
+    need: Thresholds
+    effective_rewards: float
+    equal_rewards: float
+
+    @classmethod
+    def of(cls, need: Thresholds, power: float) -> "_Enough":
+        reserve = float(scipy.special.ndtri(power))
+        return cls(need, *(least + reserve * sqrt(least) for least in (need.effective_rewards, need.equal_rewards)))
+
+    def times(self, sample: Sample) -> float:
+        """How many times as many rewards as a log has it needs, for the policy and for its lead."""
+        shares = sample.weights / float(sample.weights.sum())
+        found = [
+            (effective_rewards(sample, each), equal_rewards(sample, each))
+            for each in (shares, shares - 1 / len(sample))
+        ]
+        pairs = [
+            pair for each in found for pair in zip((self.effective_rewards, self.equal_rewards), each, strict=True)
+        ]
+        return max(least / count if count > 0 else np.inf for least, count in pairs)
+
+
+def _unflagged(world: "_World", sample: Sample, enough: _Enough) -> float:
+    """The least lead that has enough rewards."""
+    if world.is_exact:
+        return 0.0
+    times = enough.times(sample)
+    return world.lead(times) if 1 < times < np.inf else 0.0
+
+
+def _unflagged_days(world: "_World", sample: Sample, gathering: Gathering, enough: _Enough) -> float:
+    """Days until there are enough rewards at a lead."""
+    if world.is_exact:
+        return 0.0
+    more = enough.times(sample) / max(world.times(gathering.difference), 1e-9) - 1
+    return max(more, 0.0) * len(sample) / gathering.impressions_a_day if np.isfinite(more) else 0.0
 
 
 class _World(NamedTuple):
@@ -172,6 +226,10 @@ class _World(NamedTuple):
         """How many times as frequent the rewards at w > 1 have to be for a lead."""
         gained = float((self.excess * self.often).mean())
         return max((lead - float((self.excess * self.seldom).mean())) / gained, 0.0) if gained > 0 else 1.0
+
+    def lead(self, times: float) -> float:
+        """The lead if the rewards at w > 1 are so many times as frequent; inverse of ``times``."""
+        return times * float((self.excess * self.often).mean()) + float((self.excess * self.seldom).mean())
 
     def sigma(self, lead: float) -> float:
         """The standard error that adjusted intervals would have at a lead."""
@@ -258,6 +316,11 @@ def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathe
         over_mixture = lead - share * gathered / total * shift
         return width * sqrt(count * logged + gathered * new) / total - over_mixture
 
+    return _first_day(missing)
+
+
+def _first_day(missing: Callable[[float], float]) -> float | None:
+    """The days from which on nothing is missing (at most 0); None if that is never."""
     if missing(0.0) <= 0:
         return 0.0
     most = 1.0
@@ -268,13 +331,62 @@ def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathe
     return float(scipy.optimize.brentq(missing, 0.0, most))
 
 
-def _days_alone(sample: Sample, choices: I64, gathering: Gathering, width: float) -> float | None:
-    """Days until the explore data alone show the lead, judged by themselves; None without a reward to go by.
+def _days_of_refused(sample: Sample, choices: I64, gathering: Gathering, width: float, enough: _Enough) -> float | None:
+    """Days until this log and the new data, all of them judged together, show the lead of a policy that the log cannot judge.
+
+    Rewards of the arms that the policy shows are as logged, and so many times as frequent as makes it lead, whatever the
+    weight. None if they never do: what the live policy never shows stays without support, however long one waits.
+    """
+    lead, share, count, mean = gathering.difference, gathering.explore_share, len(sample), float(sample.rewards.mean())
+    value, times = mean + lead, 1 + lead / mean if mean > 0 else 1.0
+    square = float((sample.rewards**2).mean())
+    scatter = max(square * times - value**2, 0.0)
+    apiece = square * times / value**2 if value else np.inf  # impressions with one reward
+    logged, uniform = _logged_moments(sample), _uniform_moments(sample, choices)
+    design, support, need = _design_effect(sample), unsupported_share(sample), enough.need
+
+    def missing(days: float) -> float:
+        total = count + gathering.impressions_a_day * days
+        explored = share * (1 - count / total)
+        second, third = (explored * new + (1 - explored) * old for new, old in zip(uniform, logged, strict=True))
+        variance = max((second - 2) * scatter + square - mean**2, 0.0) * design / total
+        over_mixture = lead * (1 - explored / uniform[0])
+        return max(
+            width * sqrt(variance) / over_mixture,
+            need.effective_sample_size * second / total,
+            sample.possible_weight / total / need.weight_share if need.weight_share else 0.0,
+            support * (1 - explored) / need.unsupported if support and need.unsupported else 0.0,
+            enough.effective_rewards * second * apiece / total,
+            enough.equal_rewards * third**2 / second**3 * apiece / total,
+        ) - 1  # fmt: skip
+
+    return _first_day(missing)
+
+
+def _logged_moments(sample: Sample) -> tuple[float, float]:
+    """E[w²] and E[w³] as logged: as seen, and at least what the arm that was shown and all others together come to."""
+    assert sample.propensities is not None  # noqa: S101 - the caller looked
+    weights, shown, other = sample.weights, sample.propensities, 1 - sample.propensities
+    rest = np.maximum(1 - sample.target - sample.unsupported, 0.0)
+    others = np.divide(rest, other, out=np.zeros(len(sample)), where=other > 0)
+    return (
+        max(float((weights**2).mean()), float((weights**2 * shown + others**2 * other).mean())),
+        max(float((weights**3).mean()), float((weights**3 * shown + others**3 * other).mean())),
+    )
+
+
+def _uniform_moments(sample: Sample, choices: I64) -> tuple[float, float]:
+    """E_u[w_u²], and the most that E_u[w_u³] can be: Σ π³ ≤ (Σ π²)^1.5."""
+    assert sample.target_squares is not None  # noqa: S101 - samples of a log have them
+    squares = sample.target_squares
+    return float((choices * squares).mean()), float((choices**2 * squares**1.5).mean())
+
+
+def _days_alone(sample: Sample, choices: I64, gathering: Gathering, width: float) -> float:
+    """Days until the explore data alone show the lead, judged by themselves, over the rest of the new days.
 
     Rewards are as logged, and so many times as frequent as makes the policy lead.
     """
-    if not sample.rewards.any():
-        return None
     mean, squares = float(sample.rewards.mean()), sample.rewards**2
     lead, share = gathering.difference, gathering.explore_share
     times = 1 + lead / mean if mean > 0 else 1.0

@@ -176,9 +176,9 @@ class Sample:
         return max(float(self.weights.max(initial=0.0)), float(self._others[0].max(initial=0.0)))
 
     def unseen_weight(self, count: float) -> float:
-        """The weight of so many impressions at the largest weight that was possible, where that is larger than all there are.
+        """The weight of so many impressions at the largest weight that was possible; 0 where one as large is there.
 
-        It is at most what the target shows of arms with such weights, as far as the log tells: 0 where the largest was seen.
+        It is at most what the target shows of arms with such weights, as far as the log tells.
         """
         weights, shown = self._others
         unseen = weights > float(self.weights.max(initial=0.0)) * (1 + _ROUNDING)

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bandit.arrays import F64, U8, U16, U32
+from bandit.deploying import Deployed
 from bandit.hashing import hash_ids, hash_title, hash_users
-from bandit.policies import draw_arms, quantise
+from bandit.policies import draw_arms, parse_policy
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
 from batch.choosing.variants import LiveVariant, Scoring, places_of
@@ -31,7 +32,7 @@ class Picks(NamedTuple):
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once per process; ``variants`` are the live ones in order."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``."""
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
@@ -40,13 +41,17 @@ class Chooser:
         self.users = read_parquet(folder / "contexts" / "part-000000.parquet")
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
-        self.new = self.impressions < self.config.new_arm_impressions  # (a,)
-        of_titles = np.bincount(self.catalogue.titles, weights=self.impressions).astype(np.float64, copy=False)  # (t,)
+        starts = self.catalogue.starts.tolist()
+        live = [(variant.policy, variant.model) for variant in self.config.variants]
+        live += [(name, self.config.models[0]) for name in self.config.names[len(live) :]]  # that of explore data
         scorings = {
             key: Scoring(key.posterior, load_model(folder, self.manifest, key), self.catalogue)
-            for key in dict.fromkeys(variant.model for variant in self.config.variants)
+            for key in dict.fromkeys(key for _, key in live)
         }
-        self.variants = [LiveVariant(live.policy, scorings[live.model], of_titles) for live in self.config.variants]
+        self.variants = [
+            LiveVariant(Deployed(parse_policy(policy), self.impressions, starts, floors), scorings[key])
+            for (policy, key), floors in zip(live, self.config.floors, strict=True)
+        ]
 
     @property
     def config(self) -> Config:
@@ -55,8 +60,7 @@ class Chooser:
 
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
         """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
-        arms = len(self.catalogue.arms(title))
-        out = np.full((len(contexts), arms), 1 / arms)  # (n, k), which explore data keep
+        out = np.empty((len(contexts), len(self.catalogue.arms(title))))  # (n, k)
         known: dict[Scoring, Scores] = {}
         for place, variant in enumerate(self.variants):
             own = places == place
@@ -70,12 +74,10 @@ class Chooser:
 
     def weights(self, title: int, probabilities: F64, places: U32) -> U16:
         """Probabilities with the floors of each user's place (n,), quantised, (n, k)."""
-        new = self.new[self.catalogue.arms(title)]
-        usual, *others = self.config.floors
-        out = quantise(probabilities, None, new, usual.floor, usual.new_floor)
-        for place, floors in enumerate(others, start=1):
-            if floors != usual and (own := places == place).any():
-                out[own] = quantise(probabilities[own], None, new, floors.floor, floors.new_floor)
+        out = np.empty(probabilities.shape, dtype=np.uint16)
+        for place, variant in enumerate(self.variants):
+            if (own := places == place).any():
+                out[own] = variant.deployed.quantised(title, probabilities[own])
         return out
 
     def choose(self, first: int, count: int) -> Picks:

@@ -61,7 +61,7 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     own = row - first
     explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
     place = 0 if explores else int(places[own])
-    scoring, policy = chooser.variants[place].scoring, chooser.variants[place].policies[title]
+    scoring, policy = chooser.variants[place].scoring, chooser.variants[place].deployed.policy(title)
     probabilities = chooser.probabilities(title, contexts, places)
     weights = chooser.weights(title, probabilities, places)
     scores = _row(scoring.scores(title, contexts), own)
@@ -147,14 +147,14 @@ def _artworks(
     weights: npt.NDArray[np.uint16],
     parts: list[tuple[float, list[Contribution]]],
 ) -> list[ExplainedArtwork]:
-    rows = chooser.catalogue.arms(title).tolist()
+    rows, new = chooser.catalogue.arms(title).tolist(), chooser.variants[0].deployed.new(title)
     ids = chooser.catalogue.frame["artwork_id"]
     return [
         ExplainedArtwork(
             artwork_id=ids[row],
             arm=arm,
             impressions=int(chooser.impressions[row]),
-            new=bool(chooser.new[row]),
+            new=bool(new[arm]),
             mean=float(scores.mean[arm]),
             deviation=float(scores.deviation[arm]),
             score=float(scores.score[arm]),

@@ -5,8 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from bandit.arrays import F64, U32, U64, Bool
+from bandit.deploying import Deployed
 from bandit.hashing import hash_title, hash_users
-from bandit.policies import Policy, Uniform, parse_policy
+from bandit.policies import Uniform
 from bandit.posterior.base import Model
 from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.scores import Scores
@@ -36,29 +37,17 @@ class Scoring:
 
 
 class LiveVariant:
-    """A variant's policy, and the model that it looks at.
+    """A variant as it is deployed, and the model that it looks at."""
 
-    Args:
-        word: of the policy.
-        scoring: the model.
-        impressions: of each title, (t,).
-    """
-
-    def __init__(self, word: str, scoring: Scoring, impressions: F64) -> None:
-        policy = parse_policy(word)
-        total = impressions.sum()
-        self.scoring = scoring
-        self.policies: list[Policy] = [policy.for_title(count, total) for count in impressions.tolist()]
+    def __init__(self, deployed: Deployed, scoring: Scoring) -> None:
+        self.deployed, self.scoring = deployed, scoring
         self._for_everybody = lru_cache(maxsize=None)(
-            lambda title: self._of(title, scoring.scores(title, _NO_CONTEXTS))
+            lambda title: deployed.probabilities(title, scoring.scores(title, _NO_CONTEXTS))
         )
 
     def probabilities(self, title: int, scores: Scores | None) -> F64:
         """The probability of each artwork before floors, (n, k); of users alike (1, k), and then without scores."""
-        return self._for_everybody(title) if scores is None else self._of(title, scores)
-
-    def _of(self, title: int, scores: Scores) -> F64:
-        return self.policies[title].probabilities(scores)
+        return self._for_everybody(title) if scores is None else self.deployed.probabilities(title, scores)
 
 
 def places_of(config: Config, generation: int, users: U64) -> U32:

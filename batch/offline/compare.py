@@ -188,7 +188,7 @@ def compare(request: Request, report: Progress) -> Compared:
     report("estimating", steps, steps)
     gathering = _gathering(request, data)
     plans = [
-        plan(name, evaluation, sample, judged_by.n_eligible, gathering)
+        plan(name, evaluation, sample, judged_by.n_eligible, gathering, need=settings.thresholds)
         for name, sample in samples.items()
         if (request.planned or gathering) and sample.propensities is not None and name != targets[0].name
     ]

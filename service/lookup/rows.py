@@ -16,7 +16,7 @@ from hiredis import ReplyError
 
 from bandit.urls import hide_secrets, secrets_of
 from service.lookup.breaker import Breaker
-from service.lookup.store_link import StoreLink, Wire, packed
+from service.lookup.store_link import StoreConnection, StoreLink, packed
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
 
@@ -95,7 +95,7 @@ class JoinedRows:
         self._breaker = Breaker()
         self._secrets = secrets_of(url)
         self._logged_at = -math.inf
-        self._wire: Wire | None = None
+        self._connection: StoreConnection | None = None
         self._gathering: _RoundTrip | None = None
         self._in_flight: deque[_RoundTrip] = deque()
         self._link = StoreLink(url, self._up, self._down)
@@ -130,7 +130,7 @@ class JoinedRows:
     def _gather(self) -> _RoundTrip | None:
         """A new round trip, or None if it would certainly fail."""
         now = self._loop.time()
-        if self._wire is None:
+        if self._connection is None:
             self._failed("connection", 1)
             return None
         if self._is_stuck(now) or not self._breaker.allows(now):
@@ -151,12 +151,12 @@ class JoinedRows:
 
     def _send(self) -> None:
         trip = self._gathering
-        if trip is None or self._wire is None or len(self._in_flight) >= MAX_IN_FLIGHT:
+        if trip is None or self._connection is None or len(self._in_flight) >= MAX_IN_FLIGHT:
             return  # lost, or too many are in flight: the next reply sends it
         self._gathering = None
         self._in_flight.append(trip)
         self._metrics.round_trip(len(trip.keys))
-        self._wire.send(packed("MGET", *trip.keys))
+        self._connection.send(packed("MGET", *trip.keys))
 
     def _received(self, reply: object) -> None:
         if not self._in_flight:  # a reply to no command: later replies could not be matched
@@ -193,19 +193,19 @@ class JoinedRows:
         self._failed("timeout", trip.give_up())
         self._trip_failed()
 
-    def _up(self, wire: Wire) -> None:
+    def _up(self, connection: StoreConnection) -> None:
         self._metrics.connected()
-        wire.on_reply = self._received
-        self._wire = wire
+        connection.on_reply = self._received
+        self._connection = connection
         self._ready.set()
 
     def _hang_up(self) -> None:
-        if self._wire is not None:
-            self._wire.abort()
+        if self._connection is not None:
+            self._connection.abort()
 
     def _down(self) -> None:
         """End the reads in flight: none of them will be answered."""
-        self._wire = None
+        self._connection = None
         trips = [trip for trip in (*self._in_flight, self._gathering) if trip is not None and not trip.late]
         self._in_flight.clear()
         self._gathering = None

@@ -34,7 +34,7 @@ MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 _RANDOM: Final = SystemRandom()
 
 
-class Wire(asyncio.Protocol):
+class StoreConnection(asyncio.Protocol):
     """One connection: it sends commands and hands on their replies in order."""
 
     def __init__(self) -> None:
@@ -114,14 +114,14 @@ class StoreLink:
         on_down: called when that connection is lost.
     """
 
-    def __init__(self, url: str, on_up: Callable[[Wire], None], on_down: Callable[[], None]) -> None:
+    def __init__(self, url: str, on_up: Callable[[StoreConnection], None], on_down: Callable[[], None]) -> None:
         self._url = read_store_url(url)
         self._secrets = secrets_of(url)
         self._ssl = _ssl_context(self._url)
         self._introduction = _introduction(self._url)
         self._on_up = on_up
         self._on_down = on_down
-        self._wire: Wire | None = None
+        self._connection: StoreConnection | None = None
 
     async def keep(self) -> None:
         """Connect, and connect again, until cancelled."""
@@ -139,39 +139,39 @@ class StoreLink:
                 )
                 await asyncio.sleep(pause_seconds * _RANDOM.uniform(0.75, 1.25))
         finally:
-            if self._wire is not None:
-                self._wire.abort()
+            if self._connection is not None:
+                self._connection.abort()
 
     async def _once(self) -> str:
         """One connection from its first byte to its end; the error if it never became ready, else an empty text."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                self._wire = await self._connected()
-                await self._wire.introduce(self._introduction)
+                self._connection = await self._connected()
+                await self._connection.introduce(self._introduction)
         except TimeoutError:
             self._hang_up()
             return f"no answer within {CONNECT_SECONDS:g} s"
         except (OSError, ReplyError) as error:
             self._hang_up()
             return hide_secrets(str(error), self._secrets) or type(error).__name__
-        self._on_up(self._wire)
-        await self._wire.lost
-        self._wire = None
+        self._on_up(self._connection)
+        await self._connection.lost
+        self._connection = None
         self._on_down()
         return ""
 
     def _hang_up(self) -> None:
-        if self._wire is not None:
-            self._wire.abort()
-            self._wire = None
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
 
-    async def _connected(self) -> Wire:
+    async def _connected(self) -> StoreConnection:
         loop = asyncio.get_running_loop()
         if self._url.scheme == "unix":
-            _, wire = await loop.create_unix_connection(Wire, self._url.path)
+            _, connection = await loop.create_unix_connection(StoreConnection, self._url.path)
         else:
-            _, wire = await loop.create_connection(Wire, self._url.host, self._url.port, ssl=self._ssl)
-        return wire
+            _, connection = await loop.create_connection(StoreConnection, self._url.host, self._url.port, ssl=self._ssl)
+        return connection
 
 
 def packed(*words: str | bytes) -> bytes:

@@ -23,6 +23,7 @@ PACKAGES: Final = (
 PYTHON: Final = "docker.io/library/python:3.12-slim"
 VALKEY: Final = "docker.io/valkey/valkey:9.1-alpine"
 PROMETHEUS: Final = "docker.io/prom/prometheus:v3.5.0"
+IMAGES: Final = (PYTHON, VALKEY, PROMETHEUS)
 CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # The official image is compiled without protected mode, which refuses everybody but this machine; Debian's and ours are not.

@@ -42,14 +42,16 @@ class WrongError(Exception):
 class Containers:
     """The services of docker-compose.yml, with the monitoring, under an engine of their own."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], *, keeps_layers: bool) -> None:
         self.env = env
+        # A layer for each step of the Dockerfile serves the next build alone, and takes as long as a step.
+        self._build_flags = f"--podman-build-args=--network=host --layers={str(keeps_layers).lower()}"
 
     def compose(self, *words: str, seconds: float = 120) -> str:
         """Run podman-compose."""
         file = ("--file", str(ROOT / "docker-compose.yml"), "--project-name", PROJECT, "--profile", "monitoring")
         command = Path(sys.executable).with_name("podman-compose")
-        return run(command, *file, "--podman-build-args=--network=host", *words, env=self.env, seconds=seconds)
+        return run(command, *file, self._build_flags, *words, env=self.env, seconds=seconds)
 
     def podman(self, *words: str, seconds: float = 60) -> str:
         """Run podman."""
@@ -340,10 +342,10 @@ def unmount(folder: Path) -> None:
             run("umount", "--lazy", mount)
 
 
-def try_all(folder: Path) -> int:
+def try_all(folder: Path, *, keeps_layers: bool) -> int:
     """Run every step; the exit code."""
     begun = time.monotonic()
-    name, containers = FIRST_STEP, Containers(make_engine(folder))
+    name, containers = FIRST_STEP, Containers(make_engine(folder), keeps_layers=keeps_layers)
     try:
         say(begun, name)
         install_engine()
@@ -380,7 +382,7 @@ def main() -> int:
         return 3
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is removed
     with own_folder(kept) as folder:
-        return try_all(folder)
+        return try_all(folder, keeps_layers=kept is not None)
 
 
 if __name__ == "__main__":

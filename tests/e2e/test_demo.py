@@ -134,7 +134,8 @@ def test_a_second_demo_begins_anew_and_the_service_answers_what_is_on_disk(
 
 
 @pytest.mark.parametrize(
-    ("against", "said"), [("thompson", "is the policy thompson itself"), ("magic", "there is no policy 'magic'")]
+    ("against", "said"),
+    [("thompson", "variants thompson, thompson are the same"), ("magic", "there is no policy 'magic'")],
 )
 def test_a_second_policy_that_cannot_be_is_refused(against: str, said: str, tmp_path: Path) -> None:
     refused = call("demo", "--once", "--against", against, "--workspace", str(tmp_path / "new"))

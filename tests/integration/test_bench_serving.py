@@ -76,7 +76,7 @@ def test_wrk_cycles_through_the_paths_and_counts_what_failed(servers: Servers) -
     found = wrk.run(servers[OURS].port, paths, 1)
     assert found.rate > 0
     assert found.failed == pytest.approx(found.rate / 2, rel=0.2)
-    assert found.p50_ms <= found.p99_ms <= found.max_ms
+    assert found.latency.p50_ms <= found.latency.p99_ms <= found.latency.max_ms
 
 
 def test_a_server_that_cannot_start_says_what_it_wrote(servers: Servers) -> None:

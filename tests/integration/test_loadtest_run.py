@@ -210,7 +210,7 @@ def test_wrong_content_fails_with_the_fault_and_an_address(loadtest: LoadTest) -
 
 def test_an_answer_that_breaks_off_is_a_failed_request(loadtest: LoadTest) -> None:
     with serving(BrokenOff) as host:
-        ended = loadtest(host, *GENEROUS, "--page-share", "1")
+        ended = loadtest(host, *GENEROUS, "--page-share", "1", "--duration", "3s")
     assert ended.code == 1, ended.err
     figures = ended.verdict["figures"]
     assert (
@@ -282,7 +282,7 @@ def artwork_loadtest(workspace: Path, *flags: str) -> subprocess.CompletedProces
 def test_the_command_loads_a_running_service_and_hands_further_flags_and_the_exit_code_on(workspace: Path) -> None:
     with serving(SlowPages) as host:
         done = artwork_loadtest(
-            workspace, "--host", host, "--duration", "2s", "--rate", "100", *GENEROUS, "--page-p99-ms", "100", "--json"
+            workspace, "--host", host, "--duration", "3s", "--rate", "100", *GENEROUS, "--page-p99-ms", "100", "--json"
         )
     assert done.returncode == 1, done.stderr
     assert [each["name"] for each in json.loads(done.stdout)["checks"] if not each["kept"]] == ["p99 of page, ms"]

@@ -30,7 +30,7 @@ ALWAYS_ALLOWED = {"auth", "hello"}
 
 def documented() -> dict[str, str]:
     """The rules of each user in the page's ACL file."""
-    lines = re.findall(r"^ *user (\S+) (.*)$", OPERATIONS.read_text(), re.MULTILINE)
+    lines = re.findall(r"^    user (\S+) (.*)$", OPERATIONS.read_text(), re.MULTILINE)
     return {name: rules.replace("PASSWORD", PASSWORD) for name, rules in lines}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it comes without types
 import pytest
+import stand_ins
 import yaml
 
 from loadtest.command import make_parser
@@ -133,3 +134,12 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert all((ROOT / source).exists() for source in copied())
     assert {Path(source).parts[0] for source in copied()} == kept
+
+
+def test_there_is_a_stand_in_for_every_image_but_grafanas_under_its_very_name() -> None:
+    ours = {SERVICES["service"]["image"]}
+    named = {service["image"] for service in SERVICES.values()} - ours
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    made = {image.removeprefix("docker.io/").removeprefix("library/") for image in stand_ins.IMAGES}
+    assert (named | bases) - made == {SERVICES["grafana"]["image"]}
+    assert made <= named | bases

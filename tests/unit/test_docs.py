@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -105,14 +106,20 @@ def test_commands_exist_and_take_what_they_are_shown_with(page: Path, line: str)
 def test_flags_in_sentences_are_flags_of_some_command(page: Path) -> None:
     text = "\n".join(re.findall(r"`[^`\n]*`", page.read_text(encoding="utf-8")))
     flags = {flag for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text) if not flag.startswith("--tls")}
-    assert flags - OTHERS_FLAGS - known_flags(get_command(app)) == set()
+    assert flags - OTHERS_FLAGS - all_flags() == set()
+
+
+@cache
+def all_flags() -> set[str]:
+    """Flags of any command, and of what is started as ``python -m``."""
+    return known_flags(get_command(app)) | {"--help", "--debug"} | set(module_flags())
 
 
 def known_flags(command: Any) -> set[str]:
     own = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     names = command.list_commands(None) if hasattr(command, "list_commands") else []
     below = [known_flags(command.get_command(None, each)) for each in names]
-    return own.union(*below) | {"--help", "--debug"} | set(module_flags())
+    return own.union(*below)
 
 
 def module_flags() -> list[str]:
@@ -167,9 +174,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
     assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
 
 
-@pytest.mark.parametrize(
-    "page", [*(page for page in PAGES if page.name != "architecture.md"), ROOT / UNRELEASED], ids=name
-)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / UNRELEASED], ids=name)
 def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name == UNRELEASED:
@@ -177,6 +182,13 @@ def test_prose_keeps_to_its_columns_and_to_plain_words(page: Path) -> None:
     lines = dict(prose(text))
     assert {number: line for number, line in lines.items() if len(line) > PROSE_COLUMNS} == {}
     assert PRIVATE_WORDS.findall(plain_words(text)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_pip_is_told_to_install_is_in_the_repository_or_somebody_elses(page: Path) -> None:
+    for words in re.findall(r"pip install ([^`#\n]+)", page.read_text(encoding="utf-8")):
+        assert "artwork-bandit" not in words  # no index has it
+        assert all((ROOT / path).exists() for path in re.findall(r"-r (\S+)", words))
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

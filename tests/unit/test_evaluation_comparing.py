@@ -389,13 +389,13 @@ def test_a_refused_policy_has_days_to_gather_and_no_lead_to_be_found() -> None:
     assert found.days is not None
 
 
-def test_explore_data_of_a_refused_policy_find_the_lead_as_often_as_planned() -> None:
+def test_explore_data_of_a_refused_policy_judged_alone_find_the_lead_as_often_as_planned() -> None:
     log = log_of(3000, logging=(0.97, 0.01, 0.01, 0.01))
     gathering = Gathering(explore_share=0.2, impressions_a_day=1000, difference=0.02)
     found = plan("even", judged(log, "even"), samples(log, "even")["even"], log.n_eligible, gathering)
     assert found.detectable is None
-    assert found.days is not None
-    days = whole_days(found.days)
+    assert found.days_alone is not None
+    days = whole_days(found.days_alone)
     random = np.random.default_rng(6)
     logged_rate = float(log.rewards.mean())
     hits = 0
@@ -408,6 +408,7 @@ def test_explore_data_of_a_refused_policy_find_the_lead_as_often_as_planned() ->
     assert hits / 400 == pytest.approx(0.8, abs=0.07)
 
 
+@pytest.mark.simulations
 def test_days_count_what_the_log_tells_already() -> None:
     logging, rates = np.array([0.4, 0.3, 0.2, 0.1]), np.full(K, 0.05)
     log = log_of(4000, logging=(0.4, 0.3, 0.2, 0.1))

@@ -53,11 +53,11 @@ def _beside(row: Row) -> tuple[str, str, str, str]:
 def _notes(rows: list[Row]) -> list[str]:
     """What to know of cases and rivals; once, where it holds for every case of the rival."""
     notes = dict.fromkeys(f"  {row.case}: {row.about}" for row in rows if row.about)
-    told: dict[tuple[str, str], list[str]] = {}
+    cases_of: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.theirs is not None and row.note:
-            told.setdefault((row.rival or "", row.note), []).append(row.case)
-    for (rival, note), cases in told.items():
+            cases_of.setdefault((row.rival or "", row.note), []).append(row.case)
+    for (rival, note), cases in cases_of.items():
         everywhere = cases == [row.case for row in rows if row.rival == rival]
         notes[f"  {rival}{'' if everywhere else ', ' + '; '.join(cases)}: {note}"] = None
     return list(notes)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from artwork.bench.rivals.base import Rival
 from bandit.errors import SurroundingsError
 
-INSTALL = "not installed: pip install 'artwork-bandit[bench]'"
+INSTALL = "not installed: pip install -r requirements/bench.txt"
 
 RIVALS = {
     "mabwiser": "mabwiser.MabWiser",

@@ -15,7 +15,7 @@ from artwork.bench.serving.results import Case, Closed, Steady
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Spread
 from batch.executors import Progress
-from loadtest.driver.latency import histogram
+from loadtest.driver.latency import Latency, histogram
 from loadtest.driver.open_loop import Drive
 
 STEADY_SHARE: Final = 0.6
@@ -120,27 +120,26 @@ def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
 
 
 def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
-    return Closed(
-        rate=Spread.of([run.rate for run in runs]),
-        p50_ms=Spread.of([run.p50_ms for run in runs]),
-        p90_ms=Spread.of([run.p90_ms for run in runs]),
-        p99_ms=Spread.of([run.p99_ms for run in runs]),
-        p99_9_ms=Spread.of([run.p99_9_ms for run in runs]),
-        max_ms=Spread.of([run.max_ms for run in runs]),
-        from_rows=share,
-        rates=[run.rate for run in runs],
-    )
+    rates = [run.rate for run in runs]
+    return Closed(Spread.of(rates), *_spreads([run.latency for run in runs]), from_rows=share, rates=rates)
 
 
 def _steady(contender: Contender, rate: float, drives: Sequence[Drive]) -> Steady:
     together = histogram(np.concatenate([driven.latencies_ms for driven in drives]))
     return Steady(
-        rate=rate,
-        p50_ms=Spread.of([driven.latency.p50_ms for driven in drives]),
-        p90_ms=Spread.of([driven.latency.p90_ms for driven in drives]),
-        p99_ms=Spread.of([driven.latency.p99_ms for driven in drives]),
-        p99_9_ms=Spread.of([driven.latency.p999_ms for driven in drives]),
-        max_ms=Spread.of([driven.latency.max_ms for driven in drives]),
+        rate,
+        *_spreads([driven.latency for driven in drives]),
         from_rows=min(from_rows(contender, driven) for driven in drives),
         curve=[(percent, together.get_value_at_percentile(percent) / 1000) for percent in CURVE],
+    )
+
+
+def _spreads(latencies: Sequence[Latency]) -> tuple[Spread, Spread, Spread, Spread, Spread]:
+    """Of each percentile that is shown, and of the longest."""
+    return (
+        Spread.of([latency.p50_ms for latency in latencies]),
+        Spread.of([latency.p90_ms for latency in latencies]),
+        Spread.of([latency.p99_ms for latency in latencies]),
+        Spread.of([latency.p999_ms for latency in latencies]),
+        Spread.of([latency.max_ms for latency in latencies]),
     )

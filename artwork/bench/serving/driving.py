@@ -10,6 +10,7 @@ from bandit.errors import SurroundingsError
 from loadtest.boundary import RunError
 from loadtest.driver import ceiling
 from loadtest.driver.ceiling import null_server
+from loadtest.driver.latency import Latency
 from loadtest.driver.open_loop import Drive, Load, drive
 
 OPEN_CONNECTIONS: Final = 64
@@ -21,15 +22,11 @@ CONNECTIONS: Final = 32
 
 @dataclass(frozen=True)
 class ClosedRun:
-    """Answers per second of a closed loop, answers that failed, and latencies in milliseconds from request to answer."""
+    """Answers per second of a closed loop, answers that failed, and the latency from request to answer."""
 
     rate: float
     failed: int
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    p99_9_ms: float
-    max_ms: float
+    latency: Latency
 
 
 def load_of(
@@ -75,10 +72,8 @@ def from_rows(contender: Contender, driven: Drive) -> float:
 def closed_by_driver(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
     """A closed loop, and the share of it that was answered from rows."""
     driven = asked_by_driver(load_of(contender, None, seconds, CONNECTIONS), contender.name)
-    at = driven.latency
     failed = driven.requests - driven.statuses.get(200, 0)
-    run = ClosedRun(driven.rate, failed, at.p50_ms, at.p90_ms, at.p99_ms, at.p999_ms, at.max_ms)
-    return run, from_rows(contender, driven)
+    return ClosedRun(driven.rate, failed, driven.latency), from_rows(contender, driven)
 
 
 def driver_ceiling(contender: Contender, seconds: float, core: int | None) -> float:

@@ -58,7 +58,7 @@ class Running:
 
 
 def ours(store: Store, folder: Path, port: int) -> Command:
-    """The service, as ``artwork serve`` starts it, with settings of nobody's but for the store."""
+    """The service, as ``artwork serve`` starts it, without settings but for the store."""
     return Command(service_words(folder, port), "/readyz", {"ARTWORK_REDIS_URL": store.url})
 
 
@@ -74,10 +74,10 @@ def modelled(_store: Store, _folder: Path, port: int) -> Command:
 
 def webdis(store: Store, folder: Path, port: int) -> Command:
     """The store's own protocol over HTTP, in C, one thread, over TCP."""
-    told = {"redis_host": HOST, "redis_port": store.port, "http_host": HOST, "http_port": port, "daemonize": False}
-    told |= {"threads": 1, "pool_size": WEBDIS_CONNECTIONS, "verbosity": 0, "logfile": str(folder / "webdis.log")}
+    settings = {"redis_host": HOST, "redis_port": store.port, "http_host": HOST, "http_port": port, "daemonize": False}
+    settings |= {"threads": 1, "pool_size": WEBDIS_CONNECTIONS, "verbosity": 0, "logfile": str(folder / "webdis.log")}
     configuration = folder / "webdis.json"
-    configuration.write_text(json.dumps(told), encoding="utf-8")
+    configuration.write_text(json.dumps(settings), encoding="utf-8")
     return Command(["webdis", str(configuration)], "/PING")
 
 

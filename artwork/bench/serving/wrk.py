@@ -12,6 +12,7 @@ from artwork.bench.serving.contenders import Asked
 from artwork.bench.serving.driving import CONNECTIONS, ClosedRun
 from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
+from loadtest.driver.latency import Latency
 
 _SCRIPT: Final = """
 local requests = {}
@@ -69,5 +70,6 @@ def run(port: int, requests: Sequence[Asked], seconds: float) -> ClosedRun:
     if done.returncode or match is None:
         raise SurroundingsError(f"wrk ended with code {done.returncode}: {(done.stderr or done.stdout)[-500:].strip()}")
     answered, microseconds, failed, *latencies = (int(number) for number in match.groups())
-    p50, p90, p99, p99_9, most = (latency / 1000 for latency in latencies)
-    return ClosedRun(answered / microseconds * 1e6, failed, p50, p90, p99, p99_9, most)
+    return ClosedRun(
+        answered / microseconds * 1e6, failed, Latency(answered, *(latency / 1000 for latency in latencies))
+    )

@@ -7,7 +7,8 @@ import numpy as np
 
 from bandit.arrays import F64, I64, numbered
 from bandit.evaluation.estimators.base import Terms
-from bandit.evaluation.intervals.normal import NONE, Interval, normal_interval
+from bandit.evaluation.intervals.hall import hall_interval
+from bandit.evaluation.intervals.normal import NONE, Interval
 from bandit.evaluation.sample import Sample
 
 LEAST_EFFECTIVE: Final = 50.0
@@ -35,6 +36,9 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
     The deviation that h is made of is that of the weights alone, as a ratio: a batch's own rewards, or how often it happened to
     show what the target would, would have unlucky batches count more, and bias the estimate down.
 
+    The interval is Hall's, as elsewhere: users who come back are in all batches, and their number, not that of the batches,
+    says how surely the scatter is known. With 200 or 500 of them normal intervals of 95 % missed 7 and 6 % of the time.
+
     Args:
         sample: of the terms.
         terms: a mean (``ips``, ``dr``): a ratio within a batch is biased, and the bias does not average out.
@@ -55,8 +59,7 @@ def stabilised(sample: Sample, terms: Terms, batches: I64, level: float) -> Batc
     sums = sample.unit_sums(off)  # a user who comes back is in several batches
     if len(sums) < 2:
         return BatchEstimate(value, NONE)
-    error = sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums))
-    return BatchEstimate(value, normal_interval(value, error, level))
+    return BatchEstimate(value, hall_interval(value, sums, 1.0, level))
 
 
 def _joined(sample: Sample, batches: I64) -> list[I64]:

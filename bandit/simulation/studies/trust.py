@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import expit, logit
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from bandit.evaluation import Evaluation, Settings, evaluate
 from bandit.evaluation.sample import Sample
 from bandit.evaluation.targets import LOGGING
@@ -99,13 +99,15 @@ def _draw_tail(rate: float, sigma: float, count: int, random: np.random.Generato
     )
 
 
-def _draw_users(users: int, showings: int, rate: float, taste: float, random: np.random.Generator) -> Drawn:
-    """Users who come back, each with a level and a taste for one of two arms of their own.
-
-    They come ``showings`` times; where that is negative, so many on average, some far more often than others.
-    """
+def _showings(users: int, showings: int, random: np.random.Generator) -> I64:
+    """The user of each impression: ``showings`` each; where that is negative, so many on average, some far more than others."""
     times = random.geometric(1 / abs(showings), users) if showings < 0 else np.full(users, showings)
-    who = np.repeat(np.arange(users), times)
+    return np.repeat(np.arange(users), times)
+
+
+def _draw_users(users: int, showings: int, rate: float, taste: float, random: np.random.Generator) -> Drawn:
+    """Users who come back, each with a level and a taste for one of two arms of their own."""
+    who = _showings(users, showings, random)
     level, own = random.normal(size=users), taste * random.normal(size=users)
     arm = random.integers(0, 2, len(who))
     rewards = (random.random(len(who)) < expit(logit(rate) + level[who] + own[who] * (2 * arm - 1))).astype(np.float64)
@@ -132,9 +134,9 @@ def _draw_jackpot(chance: float, count: int, random: np.random.Generator) -> Dra
     return Drawn(samples, {LOGGING: truth, "policy": truth}, 2)
 
 
-def _draw_lovers(users: int, share: float, random: np.random.Generator) -> Drawn:
-    """A few users love the target's arm; each comes twenty times."""
-    who = np.repeat(np.arange(users), 20)
+def _draw_lovers(users: int, showings: int, share: float, random: np.random.Generator) -> Drawn:
+    """A few users love the target's arm."""
+    who = _showings(users, showings, random)
     loves = (random.random(users) < share)[who]
     arm = random.integers(0, 2, len(who))
     rewards = (random.random(len(who)) < np.where(loves & (arm == 1), 0.9, 0.06)).astype(np.float64)
@@ -143,6 +145,19 @@ def _draw_lovers(users: int, share: float, random: np.random.Generator) -> Drawn
     truth = 0.06 + share * 0.84
     samples = {LOGGING: logged, "policy": replace(logged, target=(arm == 1).astype(np.float64))}
     return Drawn(samples, {LOGGING: 0.06 + share * 0.42, "policy": truth}, 2)
+
+
+def _draw_floor(share: float, floor: float, count: int, random: np.random.Generator) -> Drawn:
+    """A few users like what the log hardly ever shows them, and the target always does; of the others nobody cares."""
+    few = random.random(count) < share
+    first = np.where(few, floor, 0.5)
+    is_first = random.random(count) < first
+    rewards = (random.random(count) < np.where(few & is_first, 0.6, 0.1)).astype(np.float64)
+    target = np.where(few, 1.0, 0.7)
+    propensities = np.where(is_first, first, 1 - first)
+    logged = Sample(rewards, propensities, np.zeros(count), propensities)
+    samples = {LOGGING: logged, "policy": replace(logged, target=np.where(is_first, target, 1 - target))}
+    return Drawn(samples, {LOGGING: 0.1 + share * floor * 0.5, "policy": 0.1 + share * 0.5}, 2)
 
 
 def _draw_adaptive(rates: tuple[float, float], size: int, floor: float, random: np.random.Generator) -> Drawn:
@@ -172,9 +187,12 @@ def _tail(rate: float, sigma: float, count: int) -> World:
 
 
 def _users(users: int, showings: int, rate: float, taste: float) -> World:
-    often = f"about {-showings}" if showings < 0 else f"{showings}"
-    name = f"{users} users {often} times, rewards of {rate:.0%}, taste {taste:g}"
+    name = f"{users} users {_often(showings)} times, rewards of {rate:.0%}, taste {taste:g}"
     return World(name, partial(_draw_users, users, showings, rate, taste))
+
+
+def _often(showings: int) -> str:
+    return f"about {-showings}" if showings < 0 else f"{showings}"
 
 
 def _adaptive(rates: tuple[float, float], size: int, floor: float) -> World:
@@ -198,9 +216,13 @@ WORLDS: Final[tuple[World, ...]] = (
     World("a rare arm of large weight, both arms of 0.4 %", _arms([0.004, 0.004], [31 / 32, 1 / 32], [[0.5, 0.5]], 10_000)),
     World("an arm shown once in 2,000 times", _arms([0.05, 0.5], [0.9995, 0.0005], [[0.96, 0.04]], 2000)),
     World("rewards of a hundredth, and rarely of one", partial(_draw_jackpot, 0.0005, 2000)),
+    World("a kind of 3 % whom the log shows the target's arm at 0.02", partial(_draw_floor, 0.03, 0.02, 4000)),
     *(
-        World(f"{users} users, {share:.0%} of whom love the target's arm", partial(_draw_lovers, users, share))
-        for users, share in ((60, 0.03), (100, 0.02))
+        World(
+            f"{users} users {_often(showings)} times, {share:.0%} of whom love the target's arm",
+            partial(_draw_lovers, users, showings, share),
+        )
+        for users, showings, share in ((60, 20, 0.03), (100, 20, 0.02), (200, 20, 0.01), (300, -10, 0.01))
     ),
     World(
         "three policies with a rare and excellent arm each",
