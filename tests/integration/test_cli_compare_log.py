@@ -459,7 +459,8 @@ def test_a_table_names_arms_as_the_log_does(here: Path) -> None:
 
 @pytest.mark.parametrize("model", ["beta", "ridge", "gradient_boosting", "sklearn.tree:DecisionTreeRegressor"])
 def test_reward_models_are_named(here: Path, model: str) -> None:
-    made = as_json("--policies", "uniform", "--estimators", "dm,dr", "--reward-model", model)
+    pl.read_parquet(here / "uniform.parquet").head(2000).write_parquet(here / "short.parquet")
+    made = as_json("--policies", "uniform", "--estimators", "dm,dr", "--reward-model", model, log="short.parquet")
     value = made["evaluation"]["results"][1]["estimates"]["dr"]["value"]
     assert value == pytest.approx(0.25, abs=0.03)
     assert made["reward_model"] == model
@@ -492,6 +493,7 @@ def test_a_log_without_propensities_is_judged_by_the_direct_method_alone(here: P
 
 
 def test_the_workspaces_own_log_is_the_default(workspace: Workspace, tmp_path: Path) -> None:
+    shorten(workspace)
     log_days(workspace, 3, 2000)
     words = (
         "compare",
