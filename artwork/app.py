@@ -31,10 +31,8 @@ class Families(TyperGroup):
         """The command of a name, or None."""
         if cmd_name not in FAMILIES:
             return None
-        family = typer.Typer(rich_markup_mode="rich")
-        family.callback()(lambda: None)  # keeps a family of one command a group
-        import_module(f"artwork.commands.{FAMILIES[cmd_name]}").register(family)
-        return _guarded(get_group(family).get_command(ctx, cmd_name))
+        family = get_group(import_module(f"artwork.commands.{FAMILIES[cmd_name]}").app)
+        return _guarded(family.get_command(ctx, cmd_name) or family)
 
 
 app = typer.Typer(

@@ -27,9 +27,9 @@ EXECUTORS = ("serial", "processes")
 
 
 class Executor(Protocol):
-    """Runs a task on every shard and gives the results in the shards' order."""
+    """Runs a task on every shard and gives the results in the shards' order; a pool of processes is one."""
 
-    def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
+    def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard], /) -> Iterator[Result]:
         """The result of each shard, in order. Tasks know nothing of each other, so the order of running is free."""
         ...
 
@@ -43,17 +43,6 @@ class SerialExecutor:
             with threadpool_limits(limits=1, user_api="blas"):
                 result = task(shard)
             yield result
-
-
-class ProcessExecutor:
-    """Shards spread over processes that share nothing."""
-
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
-        self._pool = pool
-
-    def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
-        """The result of each shard, in order."""
-        return self._pool.map(task, shards)
 
 
 @contextmanager
@@ -77,7 +66,7 @@ def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
     _start_fork_server()
     try:
         with _pool(workers or _cores()) as pool:
-            yield ProcessExecutor(pool)
+            yield pool
     except BrokenExecutor as error:
         raise SurroundingsError(
             "a worker process died at its work, perhaps for lack of memory; try a smaller --shard-size, or --executor serial"

@@ -1,7 +1,6 @@
 """Paired runs on one core: what a moment of noise slows, it slows on both sides."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from statistics import median
 from typing import Self, TypeAlias
 
 from threadpoolctl import threadpool_limits
+
+from artwork.bench.testbed.cores import find_cores, on_core
 
 Work: TypeAlias = Callable[[], object]
 
@@ -86,15 +87,8 @@ def alone(side: Side, pace: Pace) -> Spread:
 @contextmanager
 def one_core() -> Iterator[None]:
     """One core for this process, where the system allows to pin it, and one thread for every numerical library."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
-    if allowed is not None:
-        os.sched_setaffinity(0, {max(allowed)})  # the last core: interrupts are mostly served by the first
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        if allowed is not None:
-            os.sched_setaffinity(0, allowed)
+    with on_core(find_cores().server), threadpool_limits(limits=1):
+        yield
 
 
 def _calls(side: Side, seconds: float) -> int:

@@ -16,18 +16,15 @@ from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, progress_bars
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``bench`` on the application."""
-    group = typer.Typer(no_args_is_help=True, help="Measure the parts on this machine, beside other libraries.")
-    group.callback()(lambda: None)  # keeps a group of one command a group
-    group.command("kernels")(kernels_command)
-    group.command("faults")(faults_command)
-    group.command("serving")(serving_command)
-    group.command("evaluation")(evaluation_command)
-    app.add_typer(group, name="bench")
+app = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Measure the parts on this machine, beside other libraries.",
+)
 
 
+@app.command("kernels")
 def kernels_command(
     repeats: Annotated[int, typer.Option(min=1, help="Pairs of runs per figure; the median is shown.")] = Pace.repeats,
     seconds: Annotated[float, typer.Option(min=0.001, help="How long each run lasts at least.")] = Pace.seconds,
@@ -47,6 +44,7 @@ def kernels_command(
     _exit(report.passed)
 
 
+@app.command("faults")
 def faults_command(
     fault: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
     rate: Annotated[float, typer.Option(min=1, help="Single look-ups per second.")] = 2000,
@@ -73,6 +71,7 @@ def faults_command(
     _exit(report.passed)
 
 
+@app.command("serving")
 def serving_command(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of all servers; medians are shown.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 30,
@@ -88,19 +87,21 @@ def serving_command(
     Example: artwork bench serving --rounds 1 --seconds 10
     """
     # Imported here: the other benches do without servers and reports.
-    from artwork.bench.serving.html import write  # noqa: PLC0415
+    from artwork.bench.serving.html import rendered  # noqa: PLC0415
     from artwork.bench.serving.plan import Plan  # noqa: PLC0415
     from artwork.bench.serving.run import run as run_serving  # noqa: PLC0415
     from artwork.bench.serving.table import render as render_serving  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
 
     with _right_answers(), progress_bars() as progress:
         report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
-    write(report, html)
+    write_page(html, rendered(report))
     emit(report, render_serving, as_json=as_json)
     errors.print(f"curves and tables: {html}", markup=False)
     _exit(report.passed)
 
 
+@app.command("evaluation")
 def evaluation_command(
     replicates: Annotated[
         int, typer.Option(min=0, help="Simulated logs of each kind that intervals are tried on; 0 times alone.")

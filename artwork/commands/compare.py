@@ -32,12 +32,10 @@ from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, 
 from bandit.errors import InputError
 from batch.offline.compare import USUAL_SPLIT, Request, compare
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``artwork compare`` on the application."""
-    app.command("compare")(compare_command)
+app = typer.Typer(rich_markup_mode="rich")
 
 
+@app.command("compare")
 @with_options
 def compare_command(
     context: typer.Context,
@@ -98,8 +96,9 @@ def _compare_log(
     request: Request, log: LogOptions, judging: JudgingOptions, on_log: LogJudgingOptions, path: Path, as_json: bool
 ) -> None:
     # Imported here: the simulated worlds do without.
-    from artwork.reports.log_page import write  # noqa: PLC0415
+    from artwork.reports.log_page import rendered  # noqa: PLC0415
     from artwork.reports.log_text import render  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
 
     with progress_bars() as progress:
         made = compare(request, progress)
@@ -108,7 +107,7 @@ def _compare_log(
         judging, on_log = replace(judging, split=USUAL_SPLIT), replace(on_log, split_at=str(made.split_at))
     more = () if request.workspace == DEFAULT_WORKSPACE else ("--workspace", str(request.workspace))
     again = command_line(("artwork", "compare"), (log, judging, on_log), *more, "--seed", str(request.settings.seed))
-    write(made, again, path)
+    write_page(path, rendered(made, again))
     errors.print(f"values, differences and pictures: {path}", markup=False)
     others = made.evaluation.results[1:]
     if others and not any(result.is_reliable for result in others):
@@ -116,13 +115,14 @@ def _compare_log(
 
 
 def _compare_world(request: WorldRequest, again: str, path: Path, as_json: bool) -> None:
-    from artwork.reports.world_page import write  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
+    from artwork.reports.world_page import rendered  # noqa: PLC0415
     from artwork.reports.world_tables import render  # noqa: PLC0415
 
     with progress_bars() as progress:
         made = compare_world(request, progress)
     emit(made, render, as_json=as_json)
-    write(made, again, path)
+    write_page(path, rendered(made, again))
     errors.print(f"curves, estimators and every figure: {path}", markup=False)
 
 

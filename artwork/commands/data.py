@@ -39,15 +39,10 @@ class Made:
     terms: str | None = None
 
 
-data = typer.Typer(name="data", help="Make a workspace, or check one.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(name="data", help="Make a workspace, or check one.", no_args_is_help=True, rich_markup_mode="rich")
 
 
-def register(app: typer.Typer) -> None:
-    """Put ``artwork data`` on the application."""
-    app.add_typer(data)
-
-
-@data.command("movielens", epilog="Example: artwork data movielens --titles 200 --workspace workspace")
+@app.command("movielens", epilog="Example: artwork data movielens --titles 200 --workspace workspace")
 def movielens_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     users: Annotated[
@@ -72,7 +67,7 @@ def movielens_command(
     emit(Made(check(place), files, MOVIELENS_TRUTH, GROUPLENS_TERMS), render_made, as_json=as_json)
 
 
-@data.command("synthetic", epilog="Example: artwork data synthetic --users 1000 --titles 200 --seed 7")
+@app.command("synthetic", epilog="Example: artwork data synthetic --users 1000 --titles 200 --seed 7")
 def synthetic_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     users: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many users.")] = 1000,
@@ -87,7 +82,7 @@ def synthetic_command(
     emit(Made(check(place), files, SYNTHETIC_TRUTH), render_made, as_json=as_json)
 
 
-@data.command("example", epilog="Example: artwork data example --workspace example")
+@app.command("example", epilog="Example: artwork data example --workspace example")
 def example_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE, overwrite: OverwriteOption = False, as_json: JsonOption = False
 ) -> None:
@@ -97,7 +92,7 @@ def example_command(
     emit(Made(check(place), files, SYNTHETIC_TRUTH), render_made, as_json=as_json)
 
 
-@data.command("check", epilog="Example: artwork data check workspace")
+@app.command("check", epilog="Example: artwork data check workspace")
 def check_command(
     path: Annotated[Path, typer.Argument(help="Folder that holds the tables.")] = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,

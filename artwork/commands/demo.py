@@ -19,12 +19,10 @@ from batch.config import Config
 
 DEFAULT_ROOT = Path("workspace/demo")
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``demo`` on the application."""
-    app.command("demo")(demo_command)
+app = typer.Typer(rich_markup_mode="rich")
 
 
+@app.command("demo")
 def demo_command(
     once: Annotated[
         bool,

@@ -6,12 +6,10 @@ from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOpti
 from artwork.console.output import emit, progress_bars
 from artwork.doctor import EXIT_UNFIT, examine, render
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``doctor`` on the application."""
-    app.command("doctor")(doctor_command)
+app = typer.Typer(rich_markup_mode="rich")
 
 
+@app.command("doctor")
 def doctor_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Tell in ten lines whether this machine is fit: what is wrong, and what to do; exit 0 if nothing is, else 1.
 

@@ -21,12 +21,10 @@ from batch.workspace.workspace import Workspace
 
 _SMALLEST = 5e-5  # of a contribution that is told: smaller ones would read +0.0000
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``explain`` on the application."""
-    app.command("explain")(explain_command)
+app = typer.Typer(rich_markup_mode="rich")
 
 
+@app.command("explain")
 def explain_command(
     user: Annotated[str, typer.Option("--user", help="A user_id of users.parquet.")],
     title: Annotated[str, typer.Option("--title", help="A title_id of titles.parquet.")],

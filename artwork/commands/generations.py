@@ -14,8 +14,15 @@ from batch.publishing.flips import Flipped, activate, published_current, rollbac
 from batch.publishing.sweep import generations_in_store
 from batch.store.client import connect, store_errors
 from batch.store.embedded import store_url
-from batch.workspace.generations import Manifest, claimed, read_manifest
+from batch.workspace.generations import Manifest, claimed, find_manifest
 from batch.workspace.workspace import Workspace
+
+app = typer.Typer(
+    name="generations",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="List generations, and choose which one is served.",
+)
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,7 @@ class Listed:
     previous: bool
 
 
-def register(app: typer.Typer) -> None:
-    """Put ``generations`` on the application."""
-    group = typer.Typer(no_args_is_help=True, help="List generations, and choose which one is served.")
-    group.command("list")(list_command)
-    group.command("activate")(activate_command)
-    group.command("rollback")(rollback_command)
-    app.add_typer(group, name="generations")
-
-
+@app.command("list")
 def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Show every generation: how it was made, and whether the store holds and serves it.
 
@@ -50,6 +49,7 @@ def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOp
     emit(list_generations(workspace), _render_list, as_json=as_json)
 
 
+@app.command("activate")
 def activate_command(
     generation: Annotated[int, typer.Argument(min=1, help="A generation that the store holds.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -65,6 +65,7 @@ def activate_command(
     emit(flipped, _render_flipped, as_json=as_json)
 
 
+@app.command("rollback")
 def rollback_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Serve the generation that was served before; services follow at their next poll.
 
@@ -93,7 +94,7 @@ def list_generations(root: Path) -> list[Listed]:
     served = (now.generation, now.previous) if now is not None and now.identity else (None, None)
     listed = []
     for number in sorted({*claimed(workspace), *stored}):
-        manifest = _manifest(workspace, number)
+        manifest = find_manifest(workspace, number)  # None: published from elsewhere, or of a job that died before it
         is_own = manifest is None or stored.get(number) == manifest.identity  # a number may be used by two workspaces
         listed.append(_listed(number, manifest, is_own and number in stored, served if is_own else (None, None)))
         if not is_own and number in stored:
@@ -113,13 +114,6 @@ def _listed(number: int, manifest: Manifest | None, in_store: bool, served: tupl
         current=number == served[0],
         previous=number == served[1],
     )
-
-
-def _manifest(workspace: Workspace, number: int) -> Manifest | None:
-    try:
-        return read_manifest(workspace, number)
-    except InputError:  # published from elsewhere, or a job that died before its manifest
-        return None
 
 
 def _render_list(listed: list[Listed]) -> str:

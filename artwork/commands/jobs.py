@@ -46,6 +46,8 @@ _DEFAULTS = Config()
 _VARIANT = Variant()
 _SHARD_SIZE = 4
 
+app = typer.Typer(rich_markup_mode="rich")
+
 
 @dataclass(frozen=True)
 class ChoosingOptions:
@@ -96,14 +98,7 @@ class ChoosingOptions:
         )
 
 
-def register(app: typer.Typer) -> None:
-    """Put the stages on the application."""
-    app.command("train")(train_command)
-    app.command("precompute")(precompute_command)
-    app.command("publish")(publish_command)
-    app.command("run")(run_command)
-
-
+@app.command("train")
 @with_options
 def train_command(
     *,
@@ -125,6 +120,7 @@ def train_command(
     emit(made, render_trained, as_json=as_json)
 
 
+@app.command("precompute")
 def precompute_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
@@ -141,6 +137,7 @@ def precompute_command(
     emit(made, render_precomputed, as_json=as_json)
 
 
+@app.command("publish")
 def publish_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
@@ -160,6 +157,7 @@ def publish_command(
     emit(made, render_published, as_json=as_json)
 
 
+@app.command("run")
 @with_options
 def run_command(
     *,

@@ -16,13 +16,10 @@ from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOpti
 from bandit.errors import InputError
 from loadtest.address import WrongAddressError, read_host, read_key
 
-
-def register(app: typer.Typer) -> None:
-    """Put ``loadtest`` on the application."""
-    handed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
-    app.command("loadtest", context_settings=handed_on)(loadtest_command)
+app = typer.Typer(rich_markup_mode="rich")
 
 
+@app.command("loadtest", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def loadtest_command(
     context: typer.Context,
     *,

@@ -13,6 +13,8 @@ from artwork.console.output import emit
 from bandit.errors import SurroundingsError
 from bandit.urls import show_url
 
+app = typer.Typer(rich_markup_mode="rich")
+
 
 @dataclass(frozen=True)
 class ServiceUp:
@@ -24,11 +26,7 @@ class ServiceUp:
     title_id: str
 
 
-def register(app: typer.Typer) -> None:
-    """Put ``serve`` on the application."""
-    app.command("serve")(serve_command)
-
-
+@app.command("serve")
 def serve_command(
     host: Annotated[str | None, typer.Option(help="Address to listen on (ARTWORK_HOST, else 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port, 0 for any free one (ARTWORK_PORT, else 8000).")] = None,

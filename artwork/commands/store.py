@@ -17,6 +17,13 @@ from batch.store.server import store_folder
 if TYPE_CHECKING:  # which loads polars
     from batch.publishing.rebuild import Rebuilt
 
+app = typer.Typer(
+    name="store",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Start, stop, look at or rebuild the embedded Valkey of a workspace.",
+)
+
 
 @dataclass(frozen=True)
 class Stopped:
@@ -38,18 +45,7 @@ class Status:
     trouble: str | None = None
 
 
-def register(app: typer.Typer) -> None:
-    """Put ``store`` on the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Start, stop, look at or rebuild the embedded Valkey of a workspace."
-    )
-    group.command("start")(start_command)
-    group.command("stop")(stop_command)
-    group.command("status")(status_command)
-    group.command("rebuild")(rebuild_command)
-    app.add_typer(group, name="store")
-
-
+@app.command("start")
 def start_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Start the embedded Valkey; it stays up after this command, and keeps its data in the workspace.
 
@@ -59,6 +55,7 @@ def start_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonO
     emit(start_store(workspace), _render_started, as_json=as_json)
 
 
+@app.command("stop")
 def stop_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Stop the embedded Valkey of a workspace; its data stays.
 
@@ -67,6 +64,7 @@ def stop_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOp
     emit(Stopped(stop_store(workspace)), _render_stopped, as_json=as_json)
 
 
+@app.command("status")
 def status_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Tell whether the embedded Valkey of a workspace runs, where, and what it serves; starts nothing.
 
@@ -76,6 +74,7 @@ def status_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Json
     emit(read_status(workspace), _render_status, as_json=as_json)
 
 
+@app.command("rebuild")
 def rebuild_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
     """Put a damaged append-only file aside, start an empty store, and publish again what was served.
 

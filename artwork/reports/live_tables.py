@@ -56,7 +56,7 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     difference = ("-", "-")
     if offline is not None:
         judged = offline.difference
-        difference = SHARES.signed(judged.value), SHARES.signed_span(judged.lower, judged.upper)
+        difference = SHARES.text(judged.value, "+"), SHARES.span(judged.lower, judged.upper, "+")
         if judged.value is None:
             difference = REFUSED, "-"
     return [
@@ -65,8 +65,8 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
         (
             "difference",
             *difference,
-            SHARES.signed(online.difference),
-            SHARES.signed_span(online.lower, online.upper),
+            SHARES.text(online.difference, "+"),
+            SHARES.span(online.lower, online.upper, "+"),
             "",
             "",
         ),

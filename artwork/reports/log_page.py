@@ -1,9 +1,7 @@
 """A comparison on a log as one page that works offline."""
 
 from collections.abc import Sequence
-from html import escape
 from math import log10
-from pathlib import Path
 from typing import Final
 
 import plotly.graph_objects as go
@@ -12,7 +10,6 @@ from artwork.console.tables import Sheet
 from artwork.reports.live_tables import online_lines, online_sheet
 from artwork.reports.log_tables import (
     REFUSED,
-    Unit,
     differences_sheet,
     head_lines,
     others_sheet,
@@ -25,9 +22,9 @@ from artwork.reports.log_tables import (
     values_sheet,
     verdict_line,
 )
-from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
+from artwork.reports.pages import DOTTED, add_intervals, chart, colour_of, comparison, listing, table
 from bandit.evaluation import Difference, Evaluation
-from bandit.evaluation.results import Curve, PolicyResult
+from bandit.evaluation.results import Curve
 from batch.offline.compare import Compared
 from batch.offline.online import OnlinePair
 from batch.offline.side_by_side import SideBySide
@@ -52,13 +49,8 @@ If the logging policy kept learning, its decisions depend on each other from one
 """.strip().split("\n\n")
 
 
-def write(made: Compared, again: str, path: Path) -> None:
-    """Write the page; ``again`` is the command that makes the same."""
-    write_page(path, rendered(made, again))
-
-
 def rendered(made: Compared, again: str) -> str:
-    """The whole page."""
+    """The whole page; ``again`` is the command that makes the same."""
     evaluation = made.evaluation
     refusals = refusal_lines(evaluation)
     sections = [
@@ -71,18 +63,9 @@ def rendered(made: Compared, again: str) -> str:
         ("Learning by replay", _replay(made) + _table(replay_sheet(made)) if made.replayed else ""),
         ("What more data would tell", _table(plans_sheet(made)) if made.plans else ""),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
-        (
-            "What was run",
-            listing([*head_lines(made), *tuned_lines(evaluation)])
-            + f"<p>To repeat it: <code>{escape(again)}</code></p>",
-        ),
+        ("What was run", listing([*head_lines(made), *tuned_lines(evaluation)])),
     ]
-    parts = [
-        "<h1>Policies, compared offline</h1>",
-        verdict(verdict_line(evaluation), missed=bool(refusals)),
-        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
-    ]
-    return page("artwork compare", parts)
+    return comparison("Policies, compared offline", verdict_line(evaluation), sections, again, missed=bool(refusals))
 
 
 def _table(sheet: Sheet) -> str:
@@ -94,29 +77,21 @@ def _forest(evaluation: Evaluation) -> str:
     figure, unit = go.Figure(), unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
     for place, word in enumerate(words):
-        estimates = [
-            (result.policy, result.estimates[word]) for result in evaluation.results if word in result.estimates
-        ]
-        kept = [
-            (policy, estimate)
-            for policy, estimate in estimates
-            if estimate.value is not None and estimate.lower is not None
-        ]
-        figure.add_scatter(
-            x=[unit.factor * (estimate.value or 0) for _, estimate in kept],
-            y=[_spread_out(evaluation, policy, place, len(words)) for policy, _ in kept],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [unit.factor * ((estimate.upper or 0) - (estimate.value or 0)) for _, estimate in kept],
-                "arrayminus": [unit.factor * ((estimate.value or 0) - (estimate.lower or 0)) for _, estimate in kept],
-                "thickness": 1.5,
-                "width": 3,
-            },
-            mode="markers",
+        shift = 0.7 * ((place + 0.5) / len(words) - 0.5)
+        marks, policies = [], []
+        for row, result in enumerate(evaluation.results):
+            estimate = result.estimates.get(word)
+            if estimate is not None and estimate.value is not None and estimate.lower is not None:
+                marks.append((row + shift, estimate.value, estimate.lower, estimate.upper or 0.0))
+                policies.append(result.policy)
+        add_intervals(
+            figure,
+            marks,
+            unit.factor,
+            {"thickness": 1.5, "width": 3},
             marker={"color": colour_of(place), "size": 7},
             name=word,
-            customdata=[policy for policy, _ in kept],
+            customdata=policies,
             hovertemplate="%{customdata}: %{x:.4g} ",
         )
     labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
@@ -125,38 +100,25 @@ def _forest(evaluation: Evaluation) -> str:
     return chart(figure, height=max(360, 90 * len(labels) + 140))
 
 
-def _spread_out(evaluation: Evaluation, policy: str, place: int, count: int) -> float:
-    row = next(at for at, result in enumerate(evaluation.results) if result.policy == policy)
-    return row + 0.7 * ((place + 0.5) / count - 0.5)
-
-
 def _leads(evaluation: Evaluation) -> str:
     """Leads over the logging policy with their adjusted intervals."""
     first = evaluation.results[0].policy
-    leads = [lead for lead in evaluation.differences if lead.against == first and lead.value is not None]
-    if not leads:
+    marks = [
+        (lead.policy, lead.value, lead.adjusted_lower or 0.0, lead.adjusted_upper or 0.0)
+        for lead in evaluation.differences
+        if lead.against == first and lead.value is not None
+    ]
+    if not marks:
         return ""
     figure, unit = go.Figure(), unit_of(evaluation)
-    figure.add_scatter(
-        x=[unit.factor * (lead.value or 0) for lead in leads],
-        y=[lead.policy for lead in leads],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [unit.factor * ((lead.adjusted_upper or 0) - (lead.value or 0)) for lead in leads],
-            "arrayminus": [unit.factor * ((lead.value or 0) - (lead.adjusted_lower or 0)) for lead in leads],
-        },
-        mode="markers",
-        marker={"size": 9, "color": colour_of(1)},
-        hovertemplate="%{y}: %{x:+.4g}",
-        showlegend=False,
-    )
-    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    marker = {"size": 9, "color": colour_of(1)}
+    add_intervals(figure, marks, unit.factor, marker=marker, hovertemplate="%{y}: %{x:+.4g}", showlegend=False)
+    figure.add_vline(x=0, line=DOTTED)
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(
         title=f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
     )
-    return chart(figure, height=max(260, 60 * len(leads) + 140))
+    return chart(figure, height=max(260, 60 * len(marks) + 140))
 
 
 def _overlap(evaluation: Evaluation) -> str:
@@ -173,7 +135,7 @@ def _overlap(evaluation: Evaluation) -> str:
             )
     if not figure.data:
         return ""
-    figure.add_hline(y=1, line={"dash": "dot", "color": "#888"})
+    figure.add_hline(y=1, line=DOTTED)
     figure.update_xaxes(title="share of impressions with a weight of at most", type="category")
     figure.update_yaxes(title="weight: target's probability / propensity", type="log")
     return chart(figure)
@@ -181,20 +143,26 @@ def _overlap(evaluation: Evaluation) -> str:
 
 def _sequences(evaluation: Evaluation) -> str:
     """Leads over the logging policy as they would have been seen day after day."""
-    shown = [result for result in evaluation.results if result.lead_curve is not None]
-    if not shown:
+    curves = [(result.policy, result.lead_curve) for result in evaluation.results if result.lead_curve is not None]
+    if not curves:
         return ""
     figure, unit = go.Figure(), unit_of(evaluation)
-    for place, result in enumerate(shown, start=1):
-        _band(figure, result, result.lead_curve, colour_of(place), unit)
-    figure.add_hline(y=0, line={"dash": "dot", "color": "#888"})
-    last = max(result.lead_curve.decisions[-1] for result in shown if result.lead_curve)
+    for place, (policy, curve) in enumerate(curves, start=1):
+        for ends, name in ((curve.lower, policy), (curve.upper, None)):
+            figure.add_scatter(
+                x=curve.decisions,
+                y=[unit.factor * end for end in ends],
+                mode="lines",
+                line={"color": colour_of(place)},
+                name=name,
+                legendgroup=policy,
+                showlegend=name is not None,
+            )
+    figure.add_hline(y=0, line=DOTTED)
+    last = max(curve.decisions[-1] for _, curve in curves)
     figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
-    widest = max(abs(end) for result in shown for end in _ends(result.lead_curve))
-    figure.update_yaxes(
-        title=f"lead over {evaluation.results[0].policy}, {unit.word}",
-        range=[-unit.factor * widest, unit.factor * widest],
-    )
+    widest = unit.factor * max(abs(end) for _, curve in curves for end in _late_ends(curve))
+    figure.update_yaxes(title=f"lead over {evaluation.results[0].policy}, {unit.word}", range=[-widest, widest])
     text = (
         "<p>Confidence sequences of the lead by ips: with probability"
         f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
@@ -203,28 +171,11 @@ def _sequences(evaluation: Evaluation) -> str:
     return text + chart(figure)
 
 
-def _ends(curve: Curve | None) -> list[float]:
+def _late_ends(curve: Curve) -> list[float]:
     """Both ends over the later part, which the picture is scaled to."""
-    if curve is None:
-        return []
     pairs = zip(curve.decisions, curve.lower, curve.upper, strict=True)
     late = [(lower, upper) for decisions, lower, upper in pairs if decisions >= curve.decisions[-1] / _SCALED_TO]
     return [end for pair in late for end in pair]
-
-
-def _band(figure: go.Figure, result: PolicyResult, curve: Curve | None, colour: str, unit: Unit) -> None:
-    if curve is None:
-        return
-    for ends, name in ((curve.lower, result.policy), (curve.upper, None)):
-        figure.add_scatter(
-            x=curve.decisions,
-            y=[unit.factor * end for end in ends],
-            mode="lines",
-            line={"color": colour},
-            name=name,
-            legendgroup=result.policy,
-            showlegend=name is not None,
-        )
 
 
 def _replay(made: Compared) -> str:
@@ -252,7 +203,7 @@ def _online(pairs: Sequence[SideBySide]) -> str:
         if pair.offline is not None:
             judged = pair.offline.difference
             _difference(figure, f"offline: {names}", judged.value, judged, colour_of(1))
-    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
+    figure.add_vline(x=0, line=DOTTED)
     figure.update_xaxes(title=f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself")
     height = max(260, 100 * len(pairs) + 140)
     drawn = chart(figure, height=height) if figure.data else ""
@@ -260,19 +211,7 @@ def _online(pairs: Sequence[SideBySide]) -> str:
 
 
 def _difference(figure: go.Figure, name: str, value: float | None, ends: Difference | OnlinePair, colour: str) -> None:
-    if value is None or ends.lower is None or ends.upper is None:
-        return
-    figure.add_scatter(
-        x=[100 * value],
-        y=[name],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (ends.upper - value)],
-            "arrayminus": [100 * (value - ends.lower)],
-        },
-        mode="markers",
-        marker={"size": 9, "color": colour},
-        hovertemplate="%{y}: %{x:+.3f} %<extra></extra>",
-        showlegend=False,
-    )
+    if value is not None and ends.lower is not None and ends.upper is not None:
+        marks, marker = [(name, value, ends.lower, ends.upper)], {"size": 9, "color": colour}
+        template = "%{y}: %{x:+.3f} %<extra></extra>"
+        add_intervals(figure, marks, 100, marker=marker, hovertemplate=template, showlegend=False)

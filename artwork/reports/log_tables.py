@@ -193,24 +193,16 @@ class Unit(NamedTuple):
     sign: str
     word: str
 
-    def text(self, value: float | None) -> str:
-        """A value."""
-        return "-" if value is None else f"{self._number(value, '')}{self.sign}"
+    def text(self, value: float | None, sign: str = "") -> str:
+        """A value; a difference with the sign "+"."""
+        if value is None:
+            return "-"
+        number = f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
+        return number + self.sign
 
-    def signed(self, value: float | None) -> str:
-        """A difference."""
-        return "-" if value is None else f"{self._number(value, '+')}{self.sign}"
-
-    def span(self, lower: float | None, upper: float | None) -> str:
-        """An interval of values."""
-        return "-" if lower is None or upper is None else f"{self.text(lower)} to {self.text(upper)}"
-
-    def signed_span(self, lower: float | None, upper: float | None) -> str:
-        """An interval of differences."""
-        return "-" if lower is None or upper is None else f"{self.signed(lower)} to {self.signed(upper)}"
-
-    def _number(self, value: float, sign: str) -> str:
-        return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
+    def span(self, lower: float | None, upper: float | None, sign: str = "") -> str:
+        """An interval of values, or of differences."""
+        return "-" if lower is None or upper is None else f"{self.text(lower, sign)} to {self.text(upper, sign)}"
 
 
 SHARES = Unit(100, "%", "percent")
@@ -277,9 +269,9 @@ def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
     return (
         difference.policy,
         difference.against,
-        unit.signed(difference.value),
-        unit.signed_span(difference.lower, difference.upper),
-        unit.signed_span(lower, upper),
+        unit.text(difference.value, "+"),
+        unit.span(difference.lower, difference.upper, "+"),
+        unit.span(lower, upper, "+"),
         outcome,
     )
 

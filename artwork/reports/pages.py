@@ -1,9 +1,10 @@
 """Reports as one HTML file that needs no network: plotly's script is inside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -13,6 +14,9 @@ from bandit.errors import SurroundingsError
 _COLOURS: Final = (
     "#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e", "#c2185b", "#9e9d24",
 )  # fmt: skip
+DOTTED: Final = {"dash": "dot", "color": "#888"}
+"""A line that others are seen beside."""
+
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1c1e21 }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 14px }
@@ -50,6 +54,20 @@ def page(title: str, parts: Sequence[str]) -> str:
     )
 
 
+def comparison(heading: str, found: str, sections: Sequence[tuple[str, str]], again: str, *, missed: bool) -> str:
+    """A page of ``artwork compare``: a heading, what was found in one sentence, sections, and the command that repeats it.
+
+    Sections are titles and HTML; those without any are left out.
+    """
+    parts = [
+        f"<h1>{escape(heading)}</h1>",
+        verdict(found, missed=missed),
+        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
+        f"<p>To repeat it: <code>{escape(again)}</code></p>",
+    ]
+    return page("artwork compare", parts)
+
+
 def verdict(text: str, *, missed: bool) -> str:
     """A sentence that stands out."""
     kind = "verdict missed" if missed else "verdict"
@@ -61,6 +79,29 @@ def chart(figure: go.Figure, height: int = 480) -> str:
     margin = {"t": 60 if figure.layout.title.text else 20, "b": 40, "l": 40, "r": 20}
     figure.update_layout(template="plotly_white", height=height, legend={"orientation": "h", "y": -0.2}, margin=margin)
     return str(figure.to_html(full_html=False, include_plotlyjs=False))
+
+
+def add_intervals(
+    figure: go.Figure,
+    marks: Sequence[tuple[float | str, float, float, float]],
+    factor: float,
+    whiskers: Mapping[str, float] = MappingProxyType({}),
+    **style: Any,
+) -> None:
+    """Points with a whisker to both ends of their interval: place, value, lower and upper end each, times a factor."""
+    figure.add_scatter(
+        x=[factor * value for _, value, _, _ in marks],
+        y=[place for place, _, _, _ in marks],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [factor * (upper - value) for _, value, _, upper in marks],
+            "arrayminus": [factor * (value - lower) for _, value, lower, _ in marks],
+            **whiskers,
+        },
+        mode="markers",
+        **style,
+    )
 
 
 def table(

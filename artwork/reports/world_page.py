@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Final
 
 import plotly.graph_objects as go
 
 from artwork.compare.world import ComparedWorld, covered_share
 from artwork.console.tables import Sheet
-from artwork.reports.pages import chart, colour_of, listing, page, table, verdict, write_page
+from artwork.reports.pages import DOTTED, chart, colour_of, comparison, listing, table
 from artwork.reports.world_tables import (
     BESIDE,
     KINDS,
@@ -36,29 +35,19 @@ _NOT_TO_TRUST: Final = (
 )
 
 
-def write(made: ComparedWorld, again: str, path: Path) -> None:
-    """Write the page; ``again`` is the command that makes the same."""
-    write_page(path, rendered(made, again))
-
-
 def rendered(made: ComparedWorld, again: str) -> str:
-    """The whole page."""
+    """The whole page; ``again`` is the command that makes the same."""
+    ages = ages_sheet(made)
     sections = [
         ("Regret", f"<p>{escape(LEGEND)}.</p>" + _regrets(made) + _closed(made) + _table(standings_sheet(made))),
-        (
-            "Old picks",
-            f"<p>{escape(OLD)}.</p>" + _ages(made) + _table(ages_sheet(made)) if ages_sheet(made).rows else "",
-        ),
+        ("Old picks", f"<p>{escape(OLD)}.</p>" + _ages(made) + _table(ages) if ages.rows else ""),
         ("Estimators beside the truth", _estimators(made)),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
-        ("What was run", listing(head_lines(made)) + f"<p>To repeat it: <code>{escape(again)}</code></p>"),
+        ("What was run", listing(head_lines(made))),
     ]
-    parts = [
-        f"<h1>Policies, compared in the world {escape(made.world)}</h1>",
-        verdict(verdict_line(made), missed=False),
-        *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
-    ]
-    return page("artwork compare", parts)
+    return comparison(
+        f"Policies, compared in the world {made.world}", verdict_line(made), sections, again, missed=False
+    )
 
 
 def _table(sheet: Sheet) -> str:
@@ -112,8 +101,7 @@ def _closed(made: ComparedWorld) -> str:
 
 def _mark_arrival(figure: go.Figure, season: Season) -> None:
     if season.arrival_share:
-        line = {"dash": "dot", "color": "#888"}
-        figure.add_vline(x=season.arrival_day - season.explore_days, line=line, annotation_text="new best artworks")
+        figure.add_vline(x=season.arrival_day - season.explore_days, line=DOTTED, annotation_text="new best artworks")
 
 
 def _ages(made: ComparedWorld) -> str:
@@ -176,7 +164,7 @@ def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
             y = [100 * (covered_share(pooled, word, kind) or 0.0) for word in words]
             colour = colour_of(place)
             figure.add_scatter(x=words, y=y, mode="markers", name=kind, marker={"size": 10, "color": colour})
-    figure.add_hline(y=100 * level, line={"dash": "dot", "color": "#888"})
+    figure.add_hline(y=100 * level, line=DOTTED)
     figure.update_layout(scattermode="group")
     figure.update_yaxes(title="percent of intervals that cover the truth")
     return chart(figure)

@@ -1,6 +1,5 @@
 """Why a user sees an artwork: what the posterior says, what the policy makes of it, what floors add, what was drawn."""
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -64,10 +63,11 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     scoring, policy = chooser.variants[place].scoring, chooser.variants[place].deployed.policy(title)
     probabilities = chooser.probabilities(title, contexts, places)
     weights = chooser.weights(title, probabilities, places)
-    scores = _row(scoring.scores(title, contexts), own)
+    scores = scoring.scores(title, contexts)
+    moments = _moments(scores, own)
     # LinUCB chose by the deviation of the draws, and that one is shown; else the exact one, where draws give that of 256 numbers.
     if isinstance(scoring.model, SharedWeights) and not isinstance(policy, LinUCB):
-        scores = _row(scoring.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
+        moments = _moments(scoring.model.moments(contexts[own : own + 1], chooser.catalogue.arms(title)), 0)
     names = feature_names(workspace, contexts.shape[1])
     parts = contributions(chooser, scoring, title, contexts[own], names)
     return Explanation(
@@ -78,11 +78,11 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         policy=pick.policy,
         variant=pick.policy if explores else chooser.config.variants[place].label,
         posterior=scoring.name,
-        link=scores.link,
+        link=_link(scores),
         explores=explores,
         shown=pick.artwork_id,
         recorded=pick.weight,
-        artworks=_artworks(chooser, title, scores, probabilities[own], weights[own], parts),
+        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], parts),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
     )
 
@@ -107,28 +107,21 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, user_id: str, title: 
         explores=False,
         shown=chooser.catalogue.frame["artwork_id"][int(arms[drawn])],
         recorded=None,
-        artworks=_artworks(chooser, title, _row(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
+        artworks=_artworks(chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
         earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
     )
 
 
-@dataclass(frozen=True)
-class _RowOfScores:
+def _link(scores: Scores) -> str:
+    return scores.link if isinstance(scores, Moments) else "identity"
+
+
+def _moments(scores: Scores, row: int) -> dict[str, F64]:
     """Mean and deviation of each artwork (k,), on the posterior's scale and on that of rewards."""
-
-    link: str
-    score: F64
-    score_deviation: F64
-    mean: F64
-    deviation: F64
-
-
-def _row(scores: Scores, row: int) -> _RowOfScores:
     row = min(row, scores.shape[0] - 1)  # popularity has one row for all users
     score, spread = scores.expected[row], scores.deviations[row]
-    link = scores.link if isinstance(scores, Moments) else "identity"
-    mean, deviation = _logistic_moments(score, spread) if link == "logit" else (score, spread)
-    return _RowOfScores(link, score, spread, mean, deviation)
+    mean, deviation = _logistic_moments(score, spread) if _link(scores) == "logit" else (score, spread)
+    return {"mean": mean, "deviation": deviation, "score": score, "score_deviation": spread}
 
 
 def _logistic_moments(means: F64, deviations: F64) -> tuple[F64, F64]:
@@ -142,7 +135,7 @@ def _logistic_moments(means: F64, deviations: F64) -> tuple[F64, F64]:
 def _artworks(
     chooser: Chooser,
     title: int,
-    scores: _RowOfScores,
+    moments: dict[str, F64],
     probabilities: F64,
     weights: npt.NDArray[np.uint16],
     parts: list[tuple[float, list[Contribution]]],
@@ -155,10 +148,7 @@ def _artworks(
             arm=arm,
             impressions=int(chooser.impressions[row]),
             new=bool(new[arm]),
-            mean=float(scores.mean[arm]),
-            deviation=float(scores.deviation[arm]),
-            score=float(scores.score[arm]),
-            score_deviation=float(scores.score_deviation[arm]),
+            **{name: float(values[arm]) for name, values in moments.items()},
             probability=float(probabilities[arm]),
             floor=float(weights[arm] / TOTAL_WEIGHT - probabilities[arm]),
             weight=int(weights[arm]),

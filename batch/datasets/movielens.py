@@ -4,7 +4,6 @@ from pathlib import Path
 
 import polars as pl
 
-from bandit.simulation.world import World
 from batch.datasets.artworks import make_artworks
 from batch.datasets.contexts import as_lists, contexts, cut_time, history_before, sessions_before
 from batch.datasets.dataset import DataSet, most_rated
@@ -46,16 +45,12 @@ def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int
         InputError: there are fewer users or titles than asked for.
     """
     selected = most_rated(ratings, n_users, n_titles)
-    artworks, truth = make_artworks(ratings.titles, seed)
-    world = World(
+    artworks, world = make_artworks(
+        ratings.titles,
+        seed,
         tastes=standardise(genre_affinities(ratings)),
         user_bias=user_bias(ratings),
         title_appeal=title_appeal(ratings),
-        title_genres=ratings.genres,
-        artwork_title=truth.title,
-        artwork_theme=truth.theme,
-        artwork_quality=truth.quality,
-        artwork_clickbait=truth.clickbait,
     )
     tables = Tables(user_table(ratings, cut_time(ratings), seed), ratings.titles, artworks)
     return DataSet(tables, world).select(*selected)

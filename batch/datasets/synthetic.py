@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.simulation.world import World
 from batch.datasets.artworks import make_artworks
 from batch.datasets.contexts import History, as_lists, contexts
 from batch.datasets.dataset import DataSet
-from batch.datasets.ratings import GENRES, genre_flags
+from batch.datasets.ratings import GENRES
 from batch.datasets.signals import make_signals
 from batch.datasets.tastes import SHRINKAGE, standardise
 from batch.workspace.tables import Tables
@@ -42,17 +41,8 @@ def build(n_users: int, n_titles: int, seed: int) -> DataSet:
     random = np.random.Generator(np.random.Philox(seed))
     titles = _titles(n_titles, random)
     users = _users(n_users, random)
-    artworks, truth = make_artworks(titles, seed)
-    world = World(
-        tastes=users.tastes,
-        user_bias=users.bias,
-        title_appeal=standardise(random.standard_normal(n_titles)),
-        title_genres=genre_flags(titles),
-        artwork_title=truth.title,
-        artwork_theme=truth.theme,
-        artwork_quality=truth.quality,
-        artwork_clickbait=truth.clickbait,
-    )
+    appeal = standardise(random.standard_normal(n_titles))
+    artworks, world = make_artworks(titles, seed, tastes=users.tastes, user_bias=users.bias, title_appeal=appeal)
     return DataSet(Tables(_user_table(users, random, seed), titles, artworks), world)
 
 

@@ -62,19 +62,8 @@ def _check(path: Path, expected: str) -> None:
 
 
 def _pip_download(wheel: Wheel, folder: Path, instead: str) -> None:
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "pip",
-        "download",
-        *quiet,
-        "--no-deps",
-        "--dest",
-        str(folder),
-        wheel.requirement,
-    ]
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--dest", str(folder)]
+    command = [sys.executable, "-P", "-m", "pip", "download", *options, wheel.requirement]
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=_DOWNLOAD_SECONDS, check=False

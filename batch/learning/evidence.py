@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,26 +38,11 @@ class DaySums:
     unknown: int = 0
 
 
-class ArtworkRange(NamedTuple):
-    """Catalogue rows ``first`` to ``stop`` - 1: the artworks of one shard of titles."""
-
-    first: int
-    stop: int
-
-
-class _Shard(NamedTuple):
-    """A day's rows of the artworks of some titles."""
-
-    frame: pl.DataFrame
-    n_artworks: int
-    n_features: int
-
-
-def title_shards(catalogue: Catalogue, shard_size: int) -> list[ArtworkRange]:
-    """The artworks of each shard of ``shard_size`` blocks of titles."""
+def title_shards(catalogue: Catalogue, shard_size: int) -> list[range]:
+    """The artworks of each shard of ``shard_size`` blocks of titles, as catalogue rows."""
     step = shard_size * TITLES_A_BLOCK
     cuts = [*catalogue.starts[:-1:step].tolist(), catalogue.n_artworks]
-    return [ArtworkRange(*pair) for pair in pairwise(cuts)]
+    return [range(*pair) for pair in pairwise(cuts)]
 
 
 def day_sums(source: DaySource, kinds: Iterable[str], executor: Executor, shard_size: int) -> DaySums:
@@ -93,11 +78,10 @@ def rows_path(source: DaySource) -> Path:
 
 
 def _sum_day(rows: DayRows, source: DaySource, executor: Executor, shard_size: int, *, with_linear: bool) -> DaySums:
-    shards = [
-        _Shard(frame, source.catalogue.n_artworks, source.n_features)
-        for frame in _split(rows.frame, title_shards(source.catalogue, shard_size))
-    ]
-    parts = list(executor.map(partial(_sum_shard, with_linear=with_linear), shards))
+    frames = _split(rows.frame, title_shards(source.catalogue, shard_size))
+    n_artworks, n_features = source.catalogue.n_artworks, source.n_features
+    sum_shard = partial(_sum_shard, n_artworks=n_artworks, n_features=n_features, with_linear=with_linear)
+    parts = list(executor.map(sum_shard, frames))
     return DaySums(
         np.concatenate([part.artworks for part in parts]),
         joined([part.beta for part in parts]),
@@ -107,19 +91,19 @@ def _sum_day(rows: DayRows, source: DaySource, executor: Executor, shard_size: i
     )
 
 
-def _split(frame: pl.DataFrame, ranges: list[ArtworkRange]) -> list[pl.DataFrame]:
+def _split(frame: pl.DataFrame, ranges: list[range]) -> list[pl.DataFrame]:
     """The rows of each range; a range without any is left out, unless all are."""
-    cuts = np.searchsorted(frame["artwork_index"].to_numpy(), [ranges[0].first, *(item.stop for item in ranges)])
+    cuts = np.searchsorted(frame["artwork_index"].to_numpy(), [ranges[0].start, *(item.stop for item in ranges)])
     pairs = [(start, stop) for start, stop in pairwise(cuts) if stop > start]
     return [frame[start:stop] for start, stop in pairs] or [frame]
 
 
-def _sum_shard(shard: _Shard, *, with_linear: bool) -> DaySums:
-    log = as_log(shard.frame, shard.n_artworks, shard.n_features)
+def _sum_shard(frame: pl.DataFrame, n_artworks: int, n_features: int, *, with_linear: bool) -> DaySums:
+    log = as_log(frame, n_artworks, n_features)
     artworks, places = np.unique(log.arms, return_inverse=True)
     beta = BetaEvidence.empty(len(artworks))
     beta.observe(None, places, log.rewards)
-    linear = LinearEvidence.empty(len(artworks), shard.n_features) if with_linear else None
+    linear = LinearEvidence.empty(len(artworks), n_features) if with_linear else None
     if linear is not None:
         linear.observe(log.contexts, places, log.rewards)
     return DaySums(artworks, beta, linear)

@@ -1,5 +1,7 @@
 """Evidence on disk: one file per day and kind, each with the digest of what it was made from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -22,14 +24,11 @@ def load_sums(path: Path, digest: str) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    try:
-        # Opened here, because np.load leaves a damaged archive open.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["source"]) != digest:
-                return None
-            return {name: file[name] for name in file.files if name != "source"}
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-        raise _unreadable(path, error) from error
+    # Opened here, because np.load leaves a damaged archive open.
+    with _made_again(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        if str(file["source"]) != digest:
+            return None
+        return {name: file[name] for name in file.files if name != "source"}
 
 
 def write_sums(path: Path, arrays: dict[str, Any], digest: str) -> None:
@@ -46,11 +45,8 @@ def has_rows(path: Path, digest: str) -> bool:
     """
     if not path.is_file():
         return False
-    try:
-        with reading(path):
-            return pl.read_parquet_metadata(path).get("source") == digest
-    except InputError as error:
-        raise _unreadable(path, error) from error
+    with _made_again(path), reading(path):
+        return pl.read_parquet_metadata(path).get("source") == digest
 
 
 def write_rows(path: Path, frame: pl.DataFrame, digest: str) -> None:
@@ -65,12 +61,16 @@ def read_rows(path: Path, wanted: pl.Expr) -> pl.DataFrame:
     Raises:
         InputError: the file is damaged.
     """
+    with _made_again(path), reading(path):
+        return pl.scan_parquet(path).filter(wanted).collect()
+
+
+@contextmanager
+def _made_again(path: Path) -> Iterator[None]:
+    """Say of a damaged file that it can be deleted."""
     try:
-        with reading(path):
-            return pl.scan_parquet(path).filter(wanted).collect()
-    except InputError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read ({error}); delete it, it is made again from the impressions")
+        yield
+    except (InputError, ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); delete it, it is made again from the impressions"
+        ) from error

@@ -12,7 +12,7 @@ from bandit.posterior.base import Estimated
 from bandit.posterior.laplace import Laplace, fit_laplace
 from bandit.posterior.logistic import Rows
 from bandit.posterior.logistic_prior import PRIOR_PRECISION, PRIOR_ROWS, estimate_prior_precision, level_mean
-from batch.learning.evidence import ArtworkRange, title_shards
+from batch.learning.evidence import title_shards
 from batch.learning.evidence_files import read_rows
 from batch.learning.evidence_sums import WeightedRows
 from batch.learning.fitting import Fitted, Fitting
@@ -21,7 +21,7 @@ from batch.learning.fitting import Fitted, Fitting
 class _Shard(NamedTuple):
     """The artworks of some titles, and the prior mean of their weights, (k, d)."""
 
-    artworks: ArtworkRange
+    artworks: range
     prior_mean: F64
 
 
@@ -30,7 +30,7 @@ def fit_by_shards(fitting: Fitting) -> Fitted:
     rows, mean = tuple(fitting.learned.rows), level_mean(fitting, fitting.shape)
     precision = _prior_precision(fitting, rows, mean)
     shards = [
-        _Shard(artworks, mean[artworks.first : artworks.stop])
+        _Shard(artworks, mean[artworks.start : artworks.stop])
         for artworks in title_shards(fitting.catalogue, fitting.shard_size)
     ]
     parts = []
@@ -59,7 +59,7 @@ def _sample(fitting: Fitting) -> I64:
 
 
 def _fit_shard(shard: _Shard, rows: Sequence[WeightedRows], prior_precision: F64) -> Laplace:
-    first, stop = shard.artworks
+    first, stop = shard.artworks.start, shard.artworks.stop
     wanted = pl.col("artwork_index").is_between(first, stop, closed="left")
     own = _rows_of(rows, wanted, shard.prior_mean.shape)
     return fit_laplace(

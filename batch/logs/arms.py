@@ -70,13 +70,12 @@ def _index(keys: pl.DataFrame, arms: pl.DataFrame) -> I64:
 def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.DataFrame:
     """row, title and arm of everything that was eligible; arms as ``shown`` has them."""
     values = table.frame[column]
-    if missing := first_of(values.is_null()):
-        raise InputError(f"{table.at(missing[0])} has no {column}; fill it or leave the row out")
+    if (row := first_of(values.is_null())) is not None:
+        raise InputError(f"{table.at(row)} has no {column}; fill it or leave the row out")
     if values.dtype.is_numeric():
         values = names(table, column)  # a file in which every decision had one choice
     if is_text(values.dtype):
-        if bracketed := first_of(values.cast(pl.String).str.contains(r"^\s*[\[{(]")):
-            [row] = bracketed
+        if (row := first_of(values.cast(pl.String).str.contains(r"^\s*[\[{(]"))) is not None:
             raise InputError(
                 f"{table.at(row)} has {values[row]!r} as {column}, expected names with {BETWEEN} between, such as a1{BETWEEN}a2"
             )
@@ -87,8 +86,8 @@ def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.D
         raise InputError(
             f"{table.path}: column {column} is {values.dtype}, expected lists of arms, or text such as a1{BETWEEN}a2"
         )
-    if empty := first_of(lists.list.len() == 0):
-        raise InputError(f"{table.at(empty[0])} has no eligible arms, expected at least the one that was shown")
+    if (row := first_of(lists.list.len() == 0)) is not None:
+        raise InputError(f"{table.at(row)} has no eligible arms, expected at least the one that was shown")
     pieces = shown.select("title").with_row_index("row").with_columns(arm=lists).explode("arm")
     listed, rows = pieces["arm"], pieces["row"]
     where = f"{table.path}: column {column}"
@@ -97,8 +96,7 @@ def _listed(table: Table, column: str, action: str, shown: pl.DataFrame) -> pl.D
     except PolarsError as error:
         raise InputError(f"{where} has lists of {listed.dtype}, expected arms") from error
     arms = _like_shown(arms, table.frame[action])
-    if wrong := first_of(is_missing(arms)):
-        [piece] = wrong
+    if (piece := first_of(is_missing(arms))) is not None:
         raise InputError(
             f"{table.at(int(rows[piece]))} has {listed[piece]!r} among its eligible arms, expected the name of one, as in the"
             f" column of what was shown ({table.frame[action].dtype})"

@@ -56,8 +56,7 @@ def names(table: Table, column: str) -> pl.Series:
     if is_list(values.dtype):
         raise InputError(f"{table.path}: column {column} is {values.dtype}, expected one name or number per row")
     series = as_names(values, table.at, f"{table.path}: column {column}")
-    if missing := first_of(is_missing(series)):
-        [row] = missing
+    if (row := first_of(is_missing(series))) is not None:
         raise InputError(_no_name(table, column, row, values[row]))
     if is_text(values.dtype):
         _refuse_alike(table, column, series)
@@ -85,8 +84,7 @@ def as_names(values: pl.Series, at: Callable[[int], str], where: str) -> pl.Seri
     if not dtype.is_float():
         raise InputError(f"{where} is {dtype}, expected names: text, numbers or dates")
     exact = 2**11 if dtype == pl.Float16() else 2**24 if dtype == pl.Float32() else EXACT
-    if large := first_of((values.abs() >= exact) & values.is_finite()):
-        [row] = large
+    if (row := first_of((values.abs() >= exact) & values.is_finite())) is not None:
         raise InputError(
             f"{at(row)} has {values[row]!r}: {where.rpartition(': ')[2]} is {dtype}, which cannot tell integers of this size"
             " apart; write it as integers or text"
@@ -135,9 +133,9 @@ def is_list(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.List | pl.Array)
 
 
-def first_of(wrong: pl.Series) -> list[int]:
-    """The first row that is wrong, if there is one."""
-    return [int(wrong.arg_max() or 0)] if wrong.any() else []
+def first_of(wrong: pl.Series) -> int | None:
+    """The first row that is wrong; None where none is."""
+    return int(wrong.arg_max() or 0) if wrong.any() else None
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------------
@@ -159,8 +157,8 @@ def numbers(table: Table, column: str) -> F64:
     if are_truths(text.filter(~missing)):
         parsed = (text.str.to_lowercase() == _TRUTHS[0]).cast(pl.Float64)
     else:
-        if wrong := first_of(~(missing | is_number(text) | text.str.contains(_INFINITE).fill_null(value=False))):
-            [row] = wrong
+        is_one = is_number(text) | text.str.contains(_INFINITE).fill_null(value=False)
+        if (row := first_of(~(missing | is_one))) is not None:
             raise InputError(
                 f"{table.at(row)} has {values[row]!r}: column {column} is {values.dtype}, expected numbers{how(str(text[row]))}"
             )
@@ -229,18 +227,16 @@ def times(table: Table, column: str, time_format: str | None) -> tuple[I64, bool
 
 
 def _refuse_missing(table: Table, column: str, missing: pl.Series) -> None:
-    if place := first_of(missing):
-        raise InputError(f"{table.at(place[0])} has no {column}; fill it or leave the row out")
+    if (row := first_of(missing)) is not None:
+        raise InputError(f"{table.at(row)} has no {column}; fill it or leave the row out")
 
 
 def _of_iso(table: Table, column: str, text: pl.Series) -> I64:
     times, has_offset = iso_times(text)
     said = "column {} is text that is no time of ISO 8601, such as 2026-01-05T20:15:00Z; say how it is written by --time-format"
-    if wrong := first_of(times.is_null()):
-        [row] = wrong
+    if (row := first_of(times.is_null())) is not None:
         raise InputError(f"{table.at(row)} has {text[row]!r}: {said.format(column)}, such as %d.%m.%Y")
-    if other := first_of(has_offset != has_offset[0]):
-        [row] = other
+    if (row := first_of(has_offset != has_offset[0])) is not None:
         raise InputError(
             f"{table.at(row)} has {text[row]!r} as {column}, and row 0 of all {text[0]!r}: one says its time zone and the other"
             " does not; write them alike"
@@ -279,8 +275,7 @@ def _by_format(table: Table, column: str, text: pl.Series, time_format: str) -> 
         times = text.str.to_datetime(known, time_unit="us", strict=False)
     except PolarsError as error:
         raise InputError(f"--time-format {time_format!r} is no format: {str(error).splitlines()[0]}") from error
-    if wrong := first_of(times.is_null()):
-        [row] = wrong
+    if (row := first_of(times.is_null())) is not None:
         raise InputError(
             f"{table.at(row)} has {text[row]!r} as {column}, which is not written as --time-format {time_format!r}"
         )

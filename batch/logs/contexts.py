@@ -237,8 +237,7 @@ def _are_numbers(table: Table, name: str, text: pl.Series, missing: pl.Series) -
     )
     others = there & ~is_one
     mostly = int((is_one | with_comma).sum()) >= _MOSTLY * int(there.sum())
-    if mostly and (wrong := first_of(others)):
-        [row] = wrong
+    if mostly and (row := first_of(others)) is not None:
         hint = how(str(text[row])) or "; write a number there, or words in every row"
         raise InputError(f"{table.at(row)} has {text[row]!r} as {name}, where other rows have numbers{hint}")
     return not others.any()

@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 
 from bandit.deploying import Floors
-from bandit.errors import InputError
 from bandit.kernels.deciding import MAX_NEW_SHARE
 from bandit.policies import Uniform, parse_policy, quantise
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import Manifest, folder_of, read_manifest
+from batch.workspace.generations import find_manifest, folder_of
 from batch.workspace.workspace import Workspace
 
 _PERSONALIZED: Final = "personalized"
@@ -46,7 +45,7 @@ def least_propensity(workspace: Workspace, frame: pl.DataFrame) -> float | None:
 
 def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, titles: pl.DataFrame) -> float | None:
     """The bound over some titles of a generation that one policy and source chose for."""
-    manifest = _manifest(workspace, generation)
+    manifest = find_manifest(workspace, generation)
     path = folder_of(workspace, generation) / "catalogue.parquet"
     if manifest is None or not path.is_file():
         return None
@@ -75,13 +74,6 @@ def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, 
             return None  # no floor; or what was logged is not what this generation drew
         least = min(least, bound, shown)  # which may differ in its last bit
     return least
-
-
-def _manifest(workspace: Workspace, generation: int) -> Manifest | None:
-    try:
-        return read_manifest(workspace, generation)
-    except InputError:  # gone, or never made here
-        return None
 
 
 def _floored(new: tuple[bool, ...], floors: Floors) -> float:

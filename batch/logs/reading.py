@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import has_magic
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -120,7 +121,7 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
             content = f"; it has {_some(left_out)}" if left_out else ", it is empty"
             raise InputError(f"{path} is a folder without a file of a log{content}; expected {EXPECTED}")
     elif is_glob(str(path)):
-        root = Path(*_before_magic(path.parts))
+        root = _before_magic(path)
         matched = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file())
         if not matched:
             raise InputError(f"no file is like {path}; expected {EXPECTED}")
@@ -369,7 +370,7 @@ def _with_partitions(frame: pl.DataFrame, path: Path, asked: Path) -> pl.DataFra
     """The frame with a column of each folder ``column=value`` between what was asked for and the file."""
     if path == asked:
         return frame
-    root = asked if asked.is_dir() else Path(*_before_magic(asked.parts))
+    root = asked if asked.is_dir() else _before_magic(asked)
     between = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
     partitions = dict(part.split("=", 1) for part in between if "=" in part)
     for name, value in partitions.items():
@@ -387,13 +388,8 @@ def _with_partitions(frame: pl.DataFrame, path: Path, asked: Path) -> pl.DataFra
     )
 
 
-def _before_magic(parts: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    for part in parts:
-        if has_magic(part):
-            break
-        kept.append(part)
-    return kept
+def _before_magic(path: Path) -> Path:
+    return Path(*takewhile(lambda part: not has_magic(part), path.parts))
 
 
 def _joined(files: Sequence[Path], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

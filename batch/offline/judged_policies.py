@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -87,18 +87,10 @@ def _made(word: str) -> Any:
     return made
 
 
-class Own(Protocol):
-    """What a class of one's own has to have; ``fit(log)`` beside it is called with the first part of the log."""
-
-    def probabilities(self, log: ImpressionLog, title: int, rows: npt.NDArray[np.int64]) -> npt.ArrayLike:
-        """The probability of each arm of a title (k,) at some of its impressions, (n, k)."""
-        ...
-
-
 class _OwnTarget:
-    """Somebody's class as a target; what it raises is told with its name."""
+    """An object of somebody's class as a target; what it raises is told with its name."""
 
-    def __init__(self, word: str, made: Own) -> None:
+    def __init__(self, word: str, made: Any) -> None:
         self.name = word
         self._made = made
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import polars as pl
 
 from bandit.arrays import numbered
-from bandit.errors import InputError
 from bandit.evaluation import Settings
 from bandit.evaluation.live import RateDifference, compare_rates
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
-from batch.workspace.generations import read_manifest
+from batch.workspace.generations import find_manifest
 from batch.workspace.impressions import days, read_day
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
@@ -86,11 +85,12 @@ def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.
 def _live_in(workspace: Workspace, generation: int, names: Iterable[str]) -> list[_Live]:
     """The variants of a generation that impressions name; explore data are none of them."""
     logged = set(names)
-    try:
-        config = read_manifest(workspace, generation).config
-    except InputError:  # made elsewhere: all that its impressions tell are names
+    manifest = find_manifest(workspace, generation)
+    if manifest is None:  # made elsewhere: all that its impressions tell are names
         return [_Live(_Variant(name, name), name) for name in sorted(logged - {Uniform.name})]
-    return [_Live(_Variant(live.policy, live.label), live.name) for live in config.variants if live.name in logged]
+    return [
+        _Live(_Variant(live.policy, live.label), live.name) for live in manifest.config.variants if live.name in logged
+    ]
 
 
 def _rows(shown: pl.DataFrame, generation: int, one: _Live, other: _Live) -> pl.DataFrame:

@@ -58,8 +58,11 @@ def rebuild_store(workspace: Workspace, report: Progress) -> Rebuilt:
             f"another command started the store of {workspace.root} meanwhile, and nothing was put aside; end it and run"
             " `artwork store rebuild` again"
         )
+    published = None
     try:
-        published = None if generation is None else _publish(workspace, generation, store.url, report)
+        if generation is not None:
+            with connect(store.url) as client:
+                published = publish(workspace, generation, client, store.url, report, forward_only=False)
     except (InputError, SurroundingsError) as error:
         raise SurroundingsError(
             f"{aside[0] or 'nothing'} was put aside and the store started empty, but generation {generation} could not be"
@@ -67,11 +70,6 @@ def rebuild_store(workspace: Workspace, report: Progress) -> Rebuilt:
         ) from error
     served = None if current is None else current.generation
     return Rebuilt(store.url, store.pid, stopped, aside[0], served, published)
-
-
-def _publish(workspace: Workspace, generation: int, url: str, report: Progress) -> Published:
-    with connect(url) as client:
-        return publish(workspace, generation, client, url, report, forward_only=False)
 
 
 def _served(root: Path, folder: Path) -> Current | None:

@@ -19,7 +19,6 @@ from batch.store.append_only import check_append_only, damaged
 from batch.store.client import URL_VARIABLE, checked_url, store_errors
 from batch.store.private import make_runtime, open_private
 from batch.store.server import (
-    Record,
     Server,
     asked,
     client_of,
@@ -174,7 +173,8 @@ def _spawn(folder: Path, lock: int, seconds: float) -> Server:
     check_append_only(folder)
     process = _started(socket, folder, lock)
     try:
-        write_record(folder, Record(process.pid, socket))
+        server = Server(process.pid, socket)
+        write_record(folder, server)
         # A server answers while it still reads its append-only file, which is waited for where no lock is held.
         complaint = f"the embedded store did not come up within {seconds:.0f} s; see {folder / _LOG}"
         _wait(lambda: process.poll() is not None or asked(socket, folder) == process.pid, complaint, seconds)
@@ -186,7 +186,7 @@ def _spawn(folder: Path, lock: int, seconds: float) -> Server:
         raise
     # The server outlives this command on purpose, so nobody waits for it.
     process.returncode = 0
-    return Server(process.pid, socket)
+    return server
 
 
 def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:

@@ -34,14 +34,7 @@ _ASIDE = ".damaged-"
 
 
 class Server(NamedTuple):
-    """A server that answers: its process and its socket."""
-
-    pid: int
-    socket: Path
-
-
-class Record(NamedTuple):
-    """What the command that started a server wrote down: a hint where to ask, never more."""
+    """A process and its socket. As a record it is what the command that started a server wrote down: a hint, never more."""
 
     pid: int
     socket: Path
@@ -84,7 +77,7 @@ def asked(socket: Path, folder: Path) -> int | None:
             pid = peer.pid or int(client.info("server").get("process_id", 0))
             reply = client.execute_command("CONFIG", "GET", "dir")
         except redis.TimeoutError as error:
-            raise SurroundingsError(_silent(Record(peer.pid or 0, socket), folder, error)) from error
+            raise SurroundingsError(_silent(Server(peer.pid or 0, socket), folder, error)) from error
         except redis.ConnectionError:
             return None
     value = reply[1] if isinstance(reply, list) and len(reply) == 2 else b""
@@ -96,26 +89,26 @@ def client_of(socket: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(socket), protocol=2, socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
 
 
-def read_record(folder: Path) -> Record | None:
-    """The record of a store's folder; None if it is missing or damaged."""
+def read_record(folder: Path) -> Server | None:
+    """The record in a store's folder; None if it is missing or damaged."""
     # The runtime folder follows XDG_RUNTIME_DIR, which a login shell and a cron job see differently; the record does not.
     try:
         with os.fdopen(open_private(folder / _RECORD, os.O_RDONLY, only_to_look=True), "rb") as file:
             value: Any = json.loads(file.read(_RECORD_BYTES))
         pid, socket = value["pid"], Path(value["socket"])
         is_process = isinstance(pid, int) and not isinstance(pid, bool) and 1 < pid < 2**31
-        return Record(pid, socket) if is_process and _is_runtime(socket) else None
+        return Server(pid, socket) if is_process and _is_runtime(socket) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SurroundingsError):
         return None
 
 
-def write_record(folder: Path, record: Record) -> None:
+def write_record(folder: Path, record: Server) -> None:
     """Write down which server was started in a store's folder."""
     value = {"pid": record.pid, "socket": str(record.socket), "folder": str(folder)}
     write_json(folder / _RECORD, value, mode=0o600)
 
 
-def is_server(record: Record | None, folder: Path) -> bool:
+def is_server(record: Server | None, folder: Path) -> bool:
     """Whether the recorded process is a Valkey of this user that works in the folder; False where there is no /proc."""
     if record is None:
         return False
@@ -247,7 +240,7 @@ def socket_of(folder: Path) -> Path:
     )
 
 
-def _silent(record: Record, folder: Path, error: Exception) -> str:
+def _silent(record: Server, folder: Path, error: Exception) -> str:
     who = f"process {record.pid}" if is_server(record, folder) else "it"
     end = f", or end it with `kill -9 {record.pid}`" if is_server(record, folder) else ""
     return (

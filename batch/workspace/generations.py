@@ -148,15 +148,8 @@ def finished(workspace: Workspace, stage: str) -> list[int]:
     """The generations that have reached a stage, in order."""
     order = ("claimed", "trained", "precomputed")
     reached = order[order.index(stage) :]
-    return [g for g in claimed(workspace) if _stage(workspace, g) in reached]
-
-
-def _stage(workspace: Workspace, generation: int) -> str | None:
-    try:
-        manifest = _read(workspace, generation)
-    except InputError:  # it is told to whoever asks for this generation; the others are none the worse for it
-        return None
-    return None if manifest is None else manifest.stage
+    manifests = (find_manifest(workspace, number) for number in claimed(workspace))
+    return [manifest.generation for manifest in manifests if manifest is not None and manifest.stage in reached]
 
 
 def resolve(workspace: Workspace, generation: int | None, stage: str) -> int:
@@ -194,6 +187,14 @@ def read_manifest(workspace: Workspace, generation: int) -> Manifest:
             f"generation {generation} is not in {workspace.generations}; there are {have}; see `artwork generations list`"
         )
     return manifest
+
+
+def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
+    """The manifest of a generation; None where there is none here, or what is there is none."""
+    try:
+        return _read(workspace, generation)
+    except InputError:  # it is told to whoever has to have this generation
+        return None
 
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:

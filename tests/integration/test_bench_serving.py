@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from artwork.bench.serving.contenders import Asked
 from artwork.bench.serving.plan import ARTWORKS, GENERATION
 from artwork.bench.serving.servers import COMMANDS, NAIVE, OURS, WEBDIS, Running, is_installed, running
 from artwork.bench.targets import WrongAnswerError
-from artwork.bench.testbed.pinned_store import Store, running_store
+from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from bandit.errors import SurroundingsError
 from bandit.snapshot import row_key
@@ -24,13 +25,13 @@ Servers = dict[str, Running]
 
 
 @pytest.fixture(scope="module")
-def bench_store() -> Iterator[Store]:
-    with running_store() as store:
+def bench_store() -> Iterator[BreakableStore]:
+    with TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
         yield store
 
 
 @pytest.fixture(scope="module")
-def servers(bench_store: Store) -> Iterator[Servers]:
+def servers(bench_store: BreakableStore) -> Iterator[Servers]:
     """Every server that is installed, on one store."""
     with bench_store.client() as client:
         publish(client, GROUND, GENERATION, flip=1)
@@ -42,7 +43,7 @@ def test_all_servers_give_the_answers_that_the_rows_say(servers: Servers) -> Non
     agreement.check(GROUND, servers)
 
 
-def test_a_server_that_answers_otherwise_is_found_out(servers: Servers, bench_store: Store) -> None:
+def test_a_server_that_answers_otherwise_is_found_out(servers: Servers, bench_store: BreakableStore) -> None:
     rows = dict(GROUND.rows(GENERATION))
     key = row_key(GENERATION, "u3")
     with bench_store.client() as client:
@@ -79,8 +80,8 @@ def test_wrk_cycles_through_the_paths_and_counts_what_failed(servers: Servers) -
     assert found.latency.p50_ms <= found.latency.p99_ms <= found.latency.max_ms
 
 
-def test_a_server_that_cannot_start_says_what_it_wrote(servers: Servers) -> None:
-    nowhere = Store("unix:///nowhere/s", 1, "")
+def test_a_server_that_cannot_start_says_what_it_wrote(servers: Servers, tmp_path: Path) -> None:
+    nowhere = BreakableStore(tmp_path / "nowhere")
     with (
         pytest.raises(SurroundingsError, match=r"(?s)naive ended with code .* at its start:.*nowhere"),
         running(NAIVE, nowhere, None),

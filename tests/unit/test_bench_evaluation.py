@@ -45,6 +45,6 @@ def test_the_last_lines_tell_what_is_too_narrow_from_what_is_too_wide() -> None:
     ]
     assert verdict_line([*fine, *wide, *narrow]).splitlines() == [
         "3 of 6 targets are reached",
-        "found wanting: lead, narrow: wrong and unflagged: 0.09; lead, narrow: held: 0.9",
+        "failed: lead, narrow: wrong and unflagged: 0.09; lead, narrow: held: 0.9",
         "conservative, held more often than the band says: value, wide: held: 0.991",
     ]

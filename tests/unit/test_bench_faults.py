@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from artwork.bench.faults.outcomes import Asked, Outcome, Window, outcome
+from artwork.bench.faults.outcomes import Asked, Outcome, Window, judge
 
 RATE = 1000
 FAULT = Window(2.0, 4.0)
@@ -15,7 +15,7 @@ def run(seconds: float = 8.0) -> Asked:
 
 
 def judged(asked: Asked) -> Outcome:
-    return outcome("killed", "", asked, FAULT)
+    return judge("killed", "", asked, FAULT)
 
 
 def between(asked: Asked, start: float, end: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from artwork.commands.data import GROUPLENS_TERMS, Made, register, render_made
+from artwork.commands.data import GROUPLENS_TERMS, Made, app, render_made
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.workspace.tables import check, read_tables
@@ -15,9 +14,7 @@ from batch.workspace.workspace import Workspace
 
 
 def run(*arguments: str) -> Result:
-    app = typer.Typer()
-    register(app)
-    return CliRunner().invoke(app, ["data", *arguments])
+    return CliRunner().invoke(app, list(arguments))
 
 
 @pytest.mark.parametrize("command", ["movielens", "synthetic", "example", "check"])

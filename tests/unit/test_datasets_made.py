@@ -33,9 +33,10 @@ def test_every_title_has_one_artwork_for_each_genre_and_general_ones(dataset: Da
 
 def test_a_title_without_genres_has_general_artworks_alone() -> None:
     titles = pl.DataFrame({"title_id": ["t1"], "genres": [[]]}, schema_overrides={"genres": pl.List(pl.String)})
-    frame, truth = make_artworks(titles, seed=1)
+    no_users, appeal = np.empty((0, len(GENRES))), np.zeros(1)
+    frame, world = make_artworks(titles, seed=1, tastes=no_users, user_bias=no_users[:, 0], title_appeal=appeal)
     assert frame["theme"].unique().to_list() == ["general"]
-    assert (truth.theme == GENERAL).all()
+    assert (world.artwork_theme == GENERAL).all()
     assert frame["is_default"].to_list() == [True] + [False] * (frame.height - 1)
 
 

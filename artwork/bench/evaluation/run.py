@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-import numpy as np
-
 from artwork.bench.evaluation.logs import LARGE, SMALL, LogSize, draw_log
 from artwork.bench.machine import Machine, this_machine
 from artwork.bench.targets import MISSED, Judged, Limit
 from artwork.bench.timing import Spread
+from artwork.compare.tasks import repeat
 from bandit.deploying import Floors
 from bandit.evaluation import Settings, cross_fit, evaluate, samples_of, split_in_time
 from bandit.evaluation.reward_models import PosteriorModel
@@ -21,13 +20,12 @@ from bandit.simulation.studies import adaptive_coverage, trust
 from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
 from bandit.simulation.studies.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
 from bandit.simulation.studies.trust import WORLDS, TrustReplicates, TrustRow
-from batch.executors import open_executor
+from batch.executors import Progress, open_executor
 from batch.logs.logged import LoggedData
 from batch.offline.judged_policies import parse_policies, targets_of
 
 POLICIES: Final = "uniform,popularity,epsilon_greedy:epsilon=0.1,thompson,linucb"
 RESAMPLES: Final = 1000
-REPEATS: Final = 3
 DECISIONS: Final = 1000
 ADAPTIVE: Final = (10, 1000)
 """Batches, and impressions of each."""
@@ -46,7 +44,6 @@ CONSERVATIVE: Final = "conservative"
 _HELD, _MOSTLY = (0.93, 0.98), 0.5
 _WARM_IMPRESSIONS = 2000
 
-Progress = Callable[[str, int, int], None]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -90,66 +87,48 @@ def run(replicates: int, repeats: int, progress: Progress) -> EvaluationReport:
     tried = try_answers(replicates, progress) if replicates else []
     judged = [
         *_judge_times(timed),
-        *(each for coverage in coverages for each in _judge_coverage(coverage)),
-        *(each for coverage in learning for each in _judge_adaptive(coverage)),
-        *(each for row in tried for each in judge_trust(row)),
+        *(target for coverage in coverages for target in _judge_coverage(coverage)),
+        *(target for coverage in learning for target in _judge_adaptive(coverage)),
+        *(target for row in tried for target in judge_trust(row)),
     ]
-    passed = all(each.is_reached for each in judged)
+    passed = all(target.is_reached for target in judged)
     return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, tried, judged, passed)
 
 
 def cover(replicates: int, progress: Progress) -> list[Coverage]:
     """Coverage on every kind of log."""
-    kinds = [(log, showings) for log in LOGS for showings in SHOWINGS]
-    tasks = [
-        [
-            Replicates(log, DECISIONS, showings, first, min(first + REPLICATES_A_TASK, replicates))
-            for first in range(0, replicates, REPLICATES_A_TASK)
-        ]
-        for log, showings in kinds
-    ]
-    found = _mapped(replicate, tasks, "coverage", progress)
-    return [coverage_of(each, own) for each, own in zip(found, tasks, strict=True)]
+    kinds = [partial(Replicates, log, DECISIONS, showings) for log in LOGS for showings in SHOWINGS]
+    results = _replicated(replicate, kinds, replicates, "coverage", progress)
+    return [coverage_of(coverages, tasks) for coverages, tasks in results]
 
 
 def cover_adaptive(replicates: int, progress: Progress) -> list[AdaptiveCoverage]:
     """Coverage on logs of a policy that learns."""
-    tasks = [
-        [
-            AdaptiveReplicates(rates, *ADAPTIVE, first, min(first + REPLICATES_A_TASK, replicates))
-            for first in range(0, replicates, REPLICATES_A_TASK)
-        ]
-        for rates in RATES
-    ]
-    found = _mapped(adaptive_coverage.replicate, tasks, "coverage of adaptive logs", progress)
-    return [adaptive_coverage.coverage_of(each, own) for each, own in zip(found, tasks, strict=True)]
+    kinds = [partial(AdaptiveReplicates, rates, *ADAPTIVE) for rates in RATES]
+    results = _replicated(adaptive_coverage.replicate, kinds, replicates, "coverage of adaptive logs", progress)
+    return [adaptive_coverage.coverage_of(coverages, tasks) for coverages, tasks in results]
 
 
 def try_answers(replicates: int, progress: Progress) -> list[TrustRow]:
     """How often answers that nothing warns of are wrong, in every world that tries them."""
-    tasks = [
-        [
-            TrustReplicates(world.name, first, min(first + REPLICATES_A_TASK, replicates))
-            for first in range(0, replicates, REPLICATES_A_TASK)
-        ]
-        for world in WORLDS
-    ]
-    found = _mapped(trust.replicate, tasks, "worlds that try answers", progress)
-    return [row for each, world in zip(found, WORLDS, strict=True) for row in trust.trust_of(each, world)]
+    kinds = [partial(TrustReplicates, world.name) for world in WORLDS]
+    results = _replicated(trust.replicate, kinds, replicates, "worlds that try answers", progress)
+    return [row for (answers, _), world in zip(results, WORLDS, strict=True) for row in trust.trust_of(answers, world)]
 
 
-def _mapped(
-    work: Callable[[Task], Result], tasks: Sequence[Sequence[Task]], what: str, progress: Progress
-) -> list[list[Result]]:
-    """The results of some lists of tasks, in processes."""
-    flat = [task for own in tasks for task in own]
-    found: list[Result] = []
-    with open_executor("processes") as executor:
-        for each in executor.map(work, flat):
-            found.append(each)
-            progress(what, len(found), len(flat))
-    ends = np.cumsum([len(own) for own in tasks]).tolist()
-    return [found[end - len(own) : end] for end, own in zip(ends, tasks, strict=True)]
+def _replicated(
+    work: Callable[[Task], Result],
+    kinds: Sequence[Callable[[int, int], Task]],
+    replicates: int,
+    what: str,
+    progress: Progress,
+) -> list[tuple[list[Result], list[Task]]]:
+    """The results of some replicates of every kind, in processes, beside the tasks that gave them."""
+    firsts = range(0, replicates, REPLICATES_A_TASK)
+    tasks = [kind(first, min(first + REPLICATES_A_TASK, replicates)) for kind in kinds for first in firsts]
+    results = repeat("processes", work, tasks, progress, what)
+    parts = [slice(start, start + len(firsts)) for start in range(0, len(tasks), len(firsts))]
+    return [(results[part], tasks[part]) for part in parts]
 
 
 def _timed(size: LogSize, repeats: int) -> Timed:
@@ -185,11 +164,11 @@ def _judge_times(timed: Sequence[Timed]) -> list[Judged]:
 def _judge_coverage(coverage: Coverage) -> list[Judged]:
     """Intervals of unbiased estimators; those of others are shown."""
     where = f"{coverage.log} log, up to {coverage.showings} a decision"
-    found = [each for row in coverage.rows if row.bernstein is not None for each in _judge_row(row, where)]
+    judged = [target for row in coverage.rows if row.bernstein is not None for target in _judge_row(row, where)]
     for name, held in (("sequence", coverage.sequence), ("sequence of the lead", coverage.lead_sequence)):
         if held is not None:
-            found.append(_at_least(f"ips, {name}, {where}", held))
-    return found
+            judged.append(_at_least(f"ips, {name}, {where}", held))
+    return judged
 
 
 def _judge_row(row: CoverageRow, where: str) -> list[Judged]:

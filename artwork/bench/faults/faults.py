@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count, cycle
 from typing import Final
@@ -43,11 +43,6 @@ class Fault:
 
 
 @contextmanager
-def _nothing(_scene: Scene) -> Iterator[None]:
-    yield
-
-
-@contextmanager
 def _killed(scene: Scene) -> Iterator[None]:
     scene.store.kill()
     yield
@@ -59,14 +54,6 @@ def _restarted(scene: Scene) -> Iterator[None]:
     scene.store.kill()
     scene.store.start()
     yield
-
-
-def _frozen(scene: Scene) -> AbstractContextManager[None]:
-    return scene.store.frozen()
-
-
-def _paused(scene: Scene) -> AbstractContextManager[None]:
-    return scene.store.paused(scene.seconds)
 
 
 @contextmanager
@@ -137,11 +124,15 @@ def _repeated(work: Callable[[int], object], niceness: int = 0) -> Iterator[None
 
 
 FAULTS: Final = (
-    Fault("none", "control: nothing is broken", _nothing),
+    Fault("none", "control: nothing is broken", lambda _: nullcontext()),
     Fault("killed", "SIGKILL; started again at the end", _killed),
-    Fault("frozen", "SIGSTOP; SIGCONT at the end", _frozen),
+    Fault("frozen", "SIGSTOP; SIGCONT at the end", lambda scene: scene.store.frozen()),
     Fault("slow", f"answers come {SLOW_MS:g} ms late, by a TCP proxy", _slow, behind_proxy=True),
-    Fault("paused", "CLIENT PAUSE: commands are taken and not answered", _paused),
+    Fault(
+        "paused",
+        "CLIENT PAUSE: commands are taken and not answered",
+        lambda scene: scene.store.paused(scene.seconds),
+    ),
     Fault("restarted", "SIGKILL, and started again at once", _restarted),
     Fault("out of memory", "writes are refused", _full),
     Fault(

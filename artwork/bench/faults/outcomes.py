@@ -72,7 +72,7 @@ class Outcome:
         return [text for text, is_short in short_of.items() if is_short]
 
 
-def outcome(fault: str, about: str, asked: Asked, window: Window) -> Outcome:
+def judge(fault: str, about: str, asked: Asked, window: Window) -> Outcome:
     """Judge a run by what was due within a window; wrong answers count whenever they came."""
     inside = (asked.due >= window.start) & (asked.due < window.end)
     latency, status = asked.latency_ms[inside], asked.status[inside]

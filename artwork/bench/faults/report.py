@@ -38,7 +38,8 @@ class FaultsReport:
 def render(report: FaultsReport) -> str:
     """The machine, a line per fault, what the faults are, and what fell short."""
     sheet = Sheet(("fault", *_COLUMNS), [(outcome.fault, *_cells(outcome)) for outcome in report.outcomes])
-    return "\n".join((_head(report), printed(sheet), *_legend(report), *_verdict(report)))
+    legend = [f"  {outcome.fault}: {outcome.about}" for outcome in report.outcomes]
+    return "\n".join((_head(report), printed(sheet), *legend, *_verdict(report)))
 
 
 def _head(report: FaultsReport) -> str:
@@ -55,10 +56,6 @@ def _cells(outcome: Outcome) -> list[str]:
     times = (outcome.p50_ms, outcome.p99_ms, outcome.p999_ms, outcome.worst_ms)
     again = "never" if outcome.recovered_seconds is None else f"after {outcome.recovered_seconds:.2f} s"
     return [*(f"{value:,}" for value in counts), *(f"{value:.2f}" for value in times), again]
-
-
-def _legend(report: FaultsReport) -> list[str]:
-    return [f"  {outcome.fault}: {outcome.about}" for outcome in report.outcomes]
 
 
 def _verdict(report: FaultsReport) -> list[str]:

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from artwork.bench.faults.faults import Fault, Scene
-from artwork.bench.faults.outcomes import SOURCES, Asked, Outcome, Window, outcome
+from artwork.bench.faults.outcomes import SOURCES, Asked, Outcome, Window, judge
 from artwork.bench.faults.report import FaultsReport
 from artwork.bench.machine import this_machine
 from artwork.bench.testbed.breakable_store import BreakableStore
@@ -22,7 +22,7 @@ from artwork.bench.testbed.store_fixture import StoreFixture, publish, write
 from bandit.errors import SurroundingsError
 from batch.executors import Progress
 from loadtest.boundary import RunError
-from loadtest.driver.open_loop import Load, drive
+from loadtest.driver.open_loop import Drive, Load, drive
 
 REQUESTS: Final = 20_000
 """Different requests; then they begin again."""
@@ -47,17 +47,11 @@ class Plan:
     fixture: StoreFixture = FIXTURE
 
 
-class _Measured(NamedTuple):
-    outcome: Outcome
-    lag_ms: float
-
-
 def run(plan: Plan, faults: Sequence[Fault], progress: Progress) -> FaultsReport:
     """Measure one fault after the other.
 
     Raises:
-        SurroundingsError: the store or the service did not start, or a fault could not be brought about.
-        RunError: the client cannot run here.
+        SurroundingsError: store or service did not start, a fault could not be brought about, or the client cannot run here.
     """
     measured = []
     for done, fault in enumerate(faults):
@@ -65,18 +59,19 @@ def run(plan: Plan, faults: Sequence[Fault], progress: Progress) -> FaultsReport
         # A short folder: the path of a socket has 108 bytes at most.
         with TemporaryDirectory(prefix="faults-") as folder:
             measured.append(_measure(fault, plan, Path(folder)))
-    outcomes = [result.outcome for result in measured]
+    outcomes = [outcome for outcome, _ in measured]
     return FaultsReport(
         machine=this_machine(list(LIBRARIES)),
         rate=plan.rate,
         seconds=plan.seconds,
-        driver_lag_ms=max(result.lag_ms for result in measured),
+        driver_lag_ms=max(lag_ms for _, lag_ms in measured),
         outcomes=outcomes,
-        passed=not any(result.shortcomings for result in outcomes),
+        passed=not any(outcome.shortcomings for outcome in outcomes),
     )
 
 
-def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
+def _measure(fault: Fault, plan: Plan, folder: Path) -> tuple[Outcome, float]:
+    """What became of a fault, and how late the client itself sent: the 99th percentile in milliseconds."""
     cores = find_cores()
     with on_core(cores.rest), BreakableStore(folder) as store, DelayingProxy(store.socket) as proxy:
         with store.client() as client:
@@ -87,66 +82,48 @@ def _measure(fault: Fault, plan: Plan, folder: Path) -> _Measured:
             return _under_load(fault, plan, Scene(plan.fixture, store, proxy, plan.seconds), address)
 
 
-def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> _Measured:
+def _under_load(fault: Fault, plan: Plan, scene: Scene, address: str) -> tuple[Outcome, float]:
     """Ask all the time, break the store after a while, and mend it in time."""
-    ask(load_of(address, plan.fixture, plan.rate, WARM_SECONDS))
-    load = load_of(address, plan.fixture, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
+    _ask(_load_of(address, plan.fixture, plan.rate, WARM_SECONDS))
+    load = _load_of(address, plan.fixture, plan.rate, LEAD_SECONDS + plan.seconds + AFTER_SECONDS)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(ask, load)
+        asking = pool.submit(_ask, load)
         _wait_until(time.monotonic() + LEAD_SECONDS)
         start = time.monotonic()
         with fault.broken(scene):
             _wait_until(start + plan.seconds)
         end = time.monotonic()
-        answered = asking.result()
-    window = Window(start - answered.began, end - answered.began)
-    return _Measured(outcome(fault.name, fault.about, answered.asked, window), answered.lag_ms)
+        driven = asking.result()
+    asked = Asked(driven.intended_seconds, driven.latencies_ms, driven.status_each, driven.mark_each, driven.wrong)
+    window = Window(start - driven.began, end - driven.began)
+    return judge(fault.name, fault.about, asked, window), driven.lag_p99_ms
 
 
 def _wait_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
-class Answered(NamedTuple):
-    """What came of all requests, since when (by the monotonic clock), and how late the client itself sent (p99)."""
-
-    asked: Asked
-    began: float
-    lag_ms: float
-
-
-def load_of(address: str, fixture: StoreFixture, rate: float, seconds: float) -> Load:
+def _load_of(address: str, fixture: StoreFixture, rate: float, seconds: float) -> Load:
     """Look-ups of random titles for random users."""
     parts = urlsplit(address)
     drawn = random.Random(5)  # noqa: S311 - the same requests in every run
     users = [drawn.randrange(fixture.users) for _ in range(REQUESTS)]
+    paths = (f"/v1/users/u{user}/titles/t{drawn.randrange(fixture.titles)}/artwork" for user in users)
     return Load(
         host=str(parts.hostname),
         port=int(parts.port or 80),
-        requests=[_request(fixture, user, drawn.randrange(fixture.titles)) for user in users],
+        requests=[f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode() for path in paths],
         rate=rate,
         seconds=seconds,
-        expected=[f'"user_id":"{fixture.user_id(user)}"'.encode() for user in users],
+        expected=[f'"user_id":"u{user}"'.encode() for user in users],
         connections=CONNECTIONS,
         marks=[f'"source":"{source}"'.encode() for source in SOURCES],
         timeout_seconds=TIMEOUT_SECONDS,
     )
 
 
-def ask(load: Load) -> Answered:
-    """Ask to the end of a load.
-
-    Raises:
-        SurroundingsError: the client cannot run here, or nothing answers.
-    """
+def _ask(load: Load) -> Drive:
     try:
-        driven = drive(load)
+        return drive(load)
     except RunError as error:
         raise SurroundingsError(str(error)) from error
-    asked = Asked(driven.intended_seconds, driven.latencies_ms, driven.status_each, driven.mark_each, driven.wrong)
-    return Answered(asked, driven.began, driven.lag_p99_ms)
-
-
-def _request(fixture: StoreFixture, user: int, title: int) -> bytes:
-    path = f"/v1/users/{fixture.user_id(user)}/titles/{fixture.title_id(title)}/artwork"
-    return f"GET {path} HTTP/1.1\r\nHost: service\r\n\r\n".encode()

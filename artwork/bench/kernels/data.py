@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.arrays import F64, I64
-from bandit.posterior import LinearPosterior
+from bandit.posterior import LinearEvidence, LinearPosterior
 
 BLOCK = 256
 """Users scored together, as in a job."""
@@ -67,6 +67,13 @@ def learned(log: Log) -> LinearPosterior:
     posterior = LinearPosterior(log.n_arms, log.contexts.shape[1])
     posterior.observe(log.contexts, log.arms, log.rewards)
     return posterior
+
+
+def summed(log: Log) -> LinearEvidence:
+    """Our sums of a log, without a prior."""
+    evidence = LinearEvidence.empty(log.n_arms, log.contexts.shape[1])
+    evidence.observe(log.contexts, log.arms, log.rewards)
+    return evidence
 
 
 def _contexts(random: np.random.Generator, count: int, features: int) -> F64:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from artwork.bench.kernels.checks import check_joint, check_mode
-from artwork.bench.kernels.data import BLOCK, Log, Size, make_log
+from artwork.bench.kernels.data import BLOCK, Log, Size, make_log, summed
 from artwork.bench.kernels.results import Row
 from artwork.bench.kernels.setting import Measured, Setting
 from artwork.bench.timing import Side
@@ -40,9 +40,9 @@ def _logistic(log: Log) -> Laplace:
 def _shared(setting: Setting) -> Iterator[Row]:
     size = setting.size
     small = make_log(Size(impressions=600, features=3, arms=5))
-    check_joint(_posterior(_evidence(small), features=2), small)
+    check_joint(_posterior(summed(small), features=2), small)
     log = make_log(Size(impressions=size.impressions, features=size.catalogue_features, arms=size.catalogue))
-    evidence = _evidence(log)
+    evidence = summed(log)
     about = f"{size.catalogue:,} arms of {size.artwork_features} features, d = {size.catalogue_features}"
     solving = Side(partial(_fit, evidence, size.artwork_features), 1)
     fit = Measured(PART, "shared, all arms", "s per fit", solving, about).alone(setting.pace)
@@ -51,12 +51,6 @@ def _shared(setting: Setting) -> Iterator[Row]:
     scoring = Side(partial(scorer.scores, log.contexts[:BLOCK]), BLOCK * _TITLE)
     about = f"blocks of {BLOCK} users, {_TITLE} arms, {_DRAWS} draws"
     yield Measured(PART, "shared, joint draws", "scores/s", scoring, about).alone(setting.pace)
-
-
-def _evidence(log: Log) -> LinearEvidence:
-    evidence = LinearEvidence.empty(log.n_arms, log.contexts.shape[1])
-    evidence.observe(log.contexts, log.arms, log.rewards)
-    return evidence
 
 
 def _posterior(evidence: LinearEvidence, features: int) -> SharedPosterior:

@@ -7,13 +7,10 @@ from functools import partial
 import numpy as np
 
 from artwork.bench.kernels.checks import check_sums
-from artwork.bench.kernels.data import Log, learned, make_log
+from artwork.bench.kernels.data import learned, make_log, summed
 from artwork.bench.kernels.results import OBSERVE, TARGETS, Row
 from artwork.bench.kernels.setting import Measured, Setting
-from artwork.bench.rivals.base import Rival
-from artwork.bench.timing import Side, Work
-from bandit.posterior import LinearEvidence
-from bandit.posterior.linear import LinearScorer
+from artwork.bench.timing import Side
 
 
 def measure(setting: Setting) -> Iterator[Row]:
@@ -25,25 +22,11 @@ def measure(setting: Setting) -> Iterator[Row]:
     log = make_log(setting.size)
     narrow = replace(log, contexts=log.contexts.astype(np.float32))
     for kind in (log, narrow):
-        check_sums(_sums(kind), kind)
+        check_sums(summed(kind), kind)
     about = f"{len(log.arms):,} impressions, d = {setting.size.features}, {log.n_arms} arms"
-    ready = Side(partial(_ready, log), len(log.arms))
+    ready = Side(lambda: learned(log).scorer(np.arange(log.n_arms)), len(log.arms))
     both = Measured(OBSERVE, "sums and factors, ready to choose", "impressions/s", ready, about)
-    yield from both.beside_rivals(setting, partial(_theirs, log), TARGETS)
+    yield from both.beside_rivals(setting, lambda rival: (partial(rival.learn, log), rival.calls), TARGETS)
     for kind, name in ((log, "float64"), (narrow, "float32")):
-        side = Side(partial(_sums, kind), len(log.arms))
+        side = Side(partial(summed, kind), len(log.arms))
         yield Measured(OBSERVE, f"sums alone, {name}", "impressions/s", side, about).alone(setting.pace)
-
-
-def _ready(log: Log) -> LinearScorer:
-    return learned(log).scorer(np.arange(log.n_arms))
-
-
-def _theirs(log: Log, rival: type[Rival]) -> tuple[Work, str]:
-    return partial(rival.learn, log), rival.calls
-
-
-def _sums(log: Log) -> LinearEvidence:
-    evidence = LinearEvidence.empty(log.n_arms, log.contexts.shape[1])
-    evidence.observe(log.contexts, log.arms, log.rewards)
-    return evidence

@@ -53,11 +53,6 @@ def questions(fixture: StoreFixture, asking: Asking) -> list[Asked]:
     return [asking(fixture, user, drawn) for user in users]
 
 
-def as_bytes(asked: Asked, host: str, port: int) -> bytes:
-    """The whole request, on a connection that is kept."""
-    return f"GET {asked.path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
-
-
 SINGLE: Final = "ours, single"
 PAGES: Final = f"ours, page of {PAGE}"
 NAIVELY: Final = "naive: FastAPI, model, redis-py"
@@ -93,14 +88,11 @@ class Contender:
 
 def make(fixture: StoreFixture, servers: Mapping[str, Running]) -> list[Contender]:
     """Everything that the running servers can be asked, in the order of ``ASKED_OF``."""
-    return [
-        _contender(name, fixture, servers[server], asking, picks)
-        for name, (server, asking, picks) in ASKED_OF.items()
-        if server in servers
-    ]
-
-
-def _contender(name: str, fixture: StoreFixture, server: Running, asking: Asking, picks: int) -> Contender:
-    own = questions(fixture, asking)
-    requests = [as_bytes(question, HOST, server.port) for question in own]
-    return Contender(name, server, picks, own, requests, [question.expected for question in own])
+    contenders = []
+    for name, (server, asking, picks) in ASKED_OF.items():
+        if server in servers:
+            asked, host = questions(fixture, asking), f"{HOST}:{servers[server].port}"
+            requests = [f"GET {question.path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() for question in asked]
+            expected = [question.expected for question in asked]
+            contenders.append(Contender(name, servers[server], picks, asked, requests, expected))
+    return contenders

@@ -1,6 +1,5 @@
 """A report as one HTML file that needs no network: plotly's script is inside."""
 
-from pathlib import Path
 from typing import Final
 
 import plotly.graph_objects as go
@@ -12,15 +11,10 @@ from artwork.bench.serving.table import head, notes, sheets_of, verdict
 from artwork.bench.targets import MISSED, SATURATED, UNCONFIRMED
 from artwork.console.tables import Sheet
 from artwork.reports import pages
-from artwork.reports.pages import chart, listing, page, table, write_page
+from artwork.reports.pages import DOTTED, chart, listing, page, table
 
 _TICKS: Final = (0, 90, 99, 99.9, 99.99)
 _TITLES: Final = ("As fast as answers come", "At a rate, latency from the intended time", "Targets")
-
-
-def write(report: Report, path: Path) -> None:
-    """Write the page."""
-    write_page(path, rendered(report))
 
 
 def rendered(report: Report) -> str:
@@ -49,7 +43,7 @@ def repeat(plan: Plan) -> str:
 def _curves(report: Report, row_picks: int) -> str:
     cases = [case for case in report.cases if case.row_picks == row_picks]
     figure = go.Figure([_curve(case) for case in cases])
-    figure.add_hline(y=P99_MS, line={"dash": "dot", "color": "#888"})
+    figure.add_hline(y=P99_MS, line=DOTTED)
     title = f"Latency at 60 % of each one's highest rate, rows of {row_picks:,} picks (dotted: {P99_MS:g} ms)"
     figure.update_layout(title=title)
     texts = [f"{percent:g} %" for percent in _TICKS]

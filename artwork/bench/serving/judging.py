@@ -24,12 +24,12 @@ def judge(cases: Sequence[Case], overload: Overload, start: Start) -> list[Judge
     """Every target that this run can be judged by; a rival that is not installed is not judged."""
     by_name = {case.name: case for case in cases if case.row_picks == JUDGED_PICKS}
     single, page = by_name[SINGLE], by_name[PAGES]
-    ratios = [_ratio(single, by_name[name], target) for name, target in BESIDE.items() if name in by_name]
+    ratios = [
+        Judged.of(f"single look-ups/s, beside {name}", single.closed.times(by_name[name].closed), "x", target)
+        for name, target in BESIDE.items()
+        if name in by_name
+    ]
     return [*ratios, *_latencies(single, page), *_overload(overload, single.highest), *_start(start)]
-
-
-def _ratio(single: Case, other: Case, target: Target) -> Judged:
-    return Judged.of(f"single look-ups/s, beside {other.name}", single.closed.times(other.closed), "x", target)
 
 
 def _latencies(single: Case, page: Case) -> list[Judged]:

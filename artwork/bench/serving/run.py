@@ -4,6 +4,8 @@ import shutil
 import timeit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from artwork.bench.machine import this_machine
@@ -14,8 +16,8 @@ from artwork.bench.serving.judging import judge
 from artwork.bench.serving.plan import GENERATION, JUDGED_PICKS, LARGE_CATALOGUE, Plan
 from artwork.bench.serving.results import Case, Overload, Report, Setup, Start
 from artwork.bench.serving.servers import COMMANDS, MODELLED, OURS, Running, is_installed, running
+from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.cores import Cores, find_cores, on_core
-from artwork.bench.testbed.pinned_store import Store, running_store
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, publish
 from artwork.bench.timing import Spread
 from batch.executors import Progress
@@ -41,7 +43,8 @@ def run(plan: Plan, progress: Progress) -> Report:
         SurroundingsError: a server, the store or a driver fails.
     """
     cores = find_cores()
-    with on_core(cores.rest), running_store() as store:
+    # A short folder: the path of a socket has 108 bytes at most.
+    with on_core(cores.rest), TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
         measured, overloaded, ceiling = _judged_fixture(store, plan, cores, progress)
         if plan.large_users:
             measured += _large_fixture(store, plan, cores, progress)
@@ -63,7 +66,9 @@ def run(plan: Plan, progress: Progress) -> Report:
     return Report(this_machine(LIBRARIES), setup, measured, overloaded, start, metrics_ns, judged, passed)
 
 
-def _judged_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> tuple[list[Case], Overload, float]:
+def _judged_fixture(
+    store: BreakableStore, plan: Plan, cores: Cores, progress: Progress
+) -> tuple[list[Case], Overload, float]:
     with _contenders(store, plan.judged_fixture(), cores, tuple(COMMANDS), progress) as made:
         measured = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
         at = next(i for i, contender in enumerate(made) if contender.name == SINGLE)
@@ -71,7 +76,7 @@ def _judged_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) 
         return measured, measure_overload(made[at], measured[at].highest.rate, plan.seconds), ceiling
 
 
-def _large_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
+def _large_fixture(store: BreakableStore, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
     """Shown, not judged; without the yardstick that reads no rows."""
     names = tuple(name for name in COMMANDS if name != MODELLED)
     with _contenders(store, plan.large_fixture(), cores, names, progress) as made:
@@ -80,7 +85,7 @@ def _large_fixture(store: Store, plan: Plan, cores: Cores, progress: Progress) -
 
 @contextmanager
 def _contenders(
-    store: Store, fixture: StoreFixture, cores: Cores, names: tuple[str, ...], progress: Progress
+    store: BreakableStore, fixture: StoreFixture, cores: Cores, names: tuple[str, ...], progress: Progress
 ) -> Iterator[list[Contender]]:
     """Servers that hold a fixture and agree about it, and what they are asked."""
     progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 0, 1)
@@ -121,7 +126,7 @@ def measure_overload(contender: Contender, highest_rate: float, seconds: float) 
     )
 
 
-def measure_start(store: Store, plan: Plan, core: int | None) -> Start:
+def measure_start(store: BreakableStore, plan: Plan, core: int | None) -> Start:
     """Start the service some times, on a store that holds a large catalogue, and ask each for a while.
 
     Raises:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from artwork.bench.serving.naive import STORE_VARIABLE
-from artwork.bench.testbed.pinned_store import Store
+from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.service_process import HOST, free_port, get, is_up, running_process, service_words
 
 OURS, NAIVE, MODELLED, WEBDIS = "ours", "naive", "modelled", "webdis"
@@ -57,22 +57,22 @@ class Running:
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-def ours(store: Store, folder: Path, port: int) -> Command:
+def ours(store: BreakableStore, folder: Path, port: int) -> Command:
     """The service, as ``artwork serve`` starts it, without settings but for the store."""
     return Command(service_words(folder, port), "/readyz", {"ARTWORK_REDIS_URL": store.url})
 
 
-def naive(store: Store, _folder: Path, port: int) -> Command:
+def naive(store: BreakableStore, _folder: Path, port: int) -> Command:
     """FastAPI, pydantic and redis-py; see the module of that name."""
     return Command(_uvicorn("create_app", port), "/v1/users/u0/titles/t0/artwork", {STORE_VARIABLE: store.url})
 
 
-def modelled(_store: Store, _folder: Path, port: int) -> Command:
+def modelled(_store: BreakableStore, _folder: Path, port: int) -> Command:
     """FastAPI that returns a model; see the module ``naive``."""
     return Command(_uvicorn("create_storeless_app", port), "/v1/users/u0/titles/t0/artwork")
 
 
-def webdis(store: Store, folder: Path, port: int) -> Command:
+def webdis(store: BreakableStore, folder: Path, port: int) -> Command:
     """The store's own protocol over HTTP, in C, one thread, over TCP."""
     settings = {"redis_host": HOST, "redis_port": store.port, "http_host": HOST, "http_port": port, "daemonize": False}
     settings |= {"threads": 1, "pool_size": WEBDIS_CONNECTIONS, "verbosity": 0, "logfile": str(folder / "webdis.log")}
@@ -81,7 +81,7 @@ def webdis(store: Store, folder: Path, port: int) -> Command:
     return Command(["webdis", str(configuration)], "/PING")
 
 
-COMMANDS: Final[Mapping[str, Callable[[Store, Path, int], Command]]] = {
+COMMANDS: Final[Mapping[str, Callable[[BreakableStore, Path, int], Command]]] = {
     OURS: ours,
     NAIVE: naive,
     MODELLED: modelled,
@@ -95,7 +95,7 @@ def is_installed(name: str) -> bool:
 
 
 @contextmanager
-def running(name: str, store: Store, core: int | None) -> Iterator[Running]:
+def running(name: str, store: BreakableStore, core: int | None) -> Iterator[Running]:
     """A server on its core until the block ends.
 
     Raises:

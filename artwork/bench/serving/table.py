@@ -79,30 +79,28 @@ def _cores(report: Report) -> str:
 
 
 def _closed(case: Case) -> tuple[str, ...]:
-    closed = case.closed
+    closed, rate = case.closed, case.closed.rate
     times = (closed.p50_ms, closed.p90_ms, closed.p99_ms, closed.p99_9_ms, closed.max_ms)
-    picks = f"{closed.rate.median * case.picks:,.0f}"
-    return (*_who(case), _rate(closed.rate), picks, *(digits(time.median) for time in times), f"{closed.from_rows:.1%}")
+    return (
+        f"{case.row_picks:,}",
+        case.name,
+        f"{rate.median:,.0f} ({rate.lowest:,.0f}–{rate.highest:,.0f})",
+        f"{rate.median * case.picks:,.0f}",
+        *(digits(time.median) for time in times),
+        f"{closed.from_rows:.1%}",
+    )
 
 
 def _open(case: Case) -> tuple[str, ...]:
     steady = case.steady
     times = (steady.p50_ms, steady.p90_ms, steady.p99_ms, steady.p99_9_ms, steady.max_ms)
     rates = (_highest(case.highest), f"{steady.rate:,.0f}")
-    return (*_who(case), *rates, *(_spread(time) for time in times), f"{steady.from_rows:.1%}")
-
-
-def _who(case: Case) -> tuple[str, str]:
-    return f"{case.row_picks:,}", case.name
+    return (f"{case.row_picks:,}", case.name, *rates, *(_spread(time) for time in times), f"{steady.from_rows:.1%}")
 
 
 def _highest(highest: Highest) -> str:
     doubts = ((highest.saturated, SATURATED), (not highest.confirmed, UNCONFIRMED))
     return ", ".join((f"{highest.rate:,.0f}", *(doubt for applies, doubt in doubts if applies)))
-
-
-def _rate(spread: Spread) -> str:
-    return f"{spread.median:,.0f} ({spread.lowest:,.0f}–{spread.highest:,.0f})"
 
 
 def _spread(spread: Spread) -> str:

