@@ -19,6 +19,7 @@ from service.http.connection import Connection
 from service.listening import bind
 from service.metrics.metrics import Metrics
 from service.server import Server
+from service.settings import Settings
 
 LOOK_UP = "/v1/users/ann/titles/heat/artwork"
 
@@ -106,10 +107,7 @@ class Slow:
 class Allowed:
     """What a connection asks of a service before it hands a request on."""
 
-    max_waiting: int
-    max_query_bytes: int = 1000
-    max_connections: int = 1000
-    max_client_connections: int = 1000
+    settings: Settings
     clients: Counter[str] = field(default_factory=Counter)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -136,7 +134,7 @@ def play(scene: Callable[[Stage], Awaitable[None]], max_waiting: int = 100) -> N
         stage = Stage(Slow(), max_waiting)
         stage.server.config.load()
         stage.server.lifespan = stage.server.config.lifespan_class(stage.server.config)
-        stage.server.lifespan.state["service"] = Allowed(stage.max_waiting)
+        stage.server.lifespan.state["service"] = Allowed(Settings(max_waiting=stage.max_waiting))
         await stage.server.startup([stage.listener])
         with stage.clients:
             async with asyncio.timeout(HANG_SECONDS):
