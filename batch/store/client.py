@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import redis
@@ -38,8 +38,10 @@ def connect(url: str) -> redis.Redis:
     # A job may wait, but not without end, and a command that timed out must not be sent twice unseen.
     options = read_store_url(url).client_options
     client = redis.Redis(**options, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
-    with store_errors(url):
+    with store_errors(url), ExitStack() as unless_it_answers:
+        unless_it_answers.callback(client.close)
         client.ping()
+        unless_it_answers.pop_all()
     return client
 
 
