@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from artwork.bench.kernels.checks import check_moments
 from artwork.bench.kernels.data import BLOCK, learned, make_contexts, make_log
-from artwork.bench.kernels.results import Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import Measured, Row, Setting
 from artwork.bench.timing import Side
 from bandit.arrays import F64
 from bandit.posterior.linear import LinearScorer
