@@ -1,7 +1,7 @@
 """The Open Bandit Dataset (Saito, Aihara, Matsutani and Narita 2021): fashion items under uniform and Thompson sampling."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -9,12 +9,12 @@ from typing import BinaryIO, Final, cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PolarsError
 
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
 from batch.datasets.wheels import Wheel, fetched
 from batch.logs.cells import iso_times
-from batch.logs.chunks import read_chunks
 from batch.logs.logged import LoggedData
 
 PREFIX: Final = "open-bandit/"
@@ -34,6 +34,7 @@ NAMES: Final = tuple(f"{PREFIX}{policy}/{campaign}" for policy in POLICIES for c
 _IN_WHEEL = "obp/dataset/obd"
 _FEATURES = tuple(f"user_feature_{number}" for number in range(4))
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score", *_FEATURES)
+CHUNK_BYTES: Final = 32 * 2**20
 _DAY_MICROSECONDS = 86_400_000_000
 _INSTEAD = "or pass --from with the folder or zip of the full release (https://research.zozo.com/data.html)"
 
@@ -122,6 +123,39 @@ def _read(stream: BinaryIO, where: str) -> pl.DataFrame:
     if not pieces:
         raise InputError(f"{where} has a header and no rows; expected impressions")
     return pl.concat(pieces).sort("timestamp", maintain_order=True)
+
+
+def read_chunks(stream: BinaryIO, columns: Sequence[str], where: str) -> Iterator[pl.DataFrame]:
+    """Some columns of a CSV file with a header, as text, some 32 MB of the file at a time.
+
+    Raises:
+        InputError: a column is missing or there twice, or it is not CSV.
+    """
+    header = stream.readline().removeprefix(b"\xef\xbb\xbf")
+    present = [name.strip().strip('"') for name in header.decode(errors="replace").rstrip("\r\n").split(",")]
+    for name in columns:
+        if name not in present:
+            listed = ", ".join(column or "(no name)" for column in present[:12])
+            raise InputError(f"{where} lacks the column {name!r}; it has {listed}")
+        if present.count(name) > 1:
+            raise InputError(f"{where} has the column {name!r} twice; get it again")
+    rest, first = b"", 0
+    while piece := stream.read(CHUNK_BYTES):
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            frame = _frame_of(header + whole, columns, where, first)
+            first += frame.height
+            yield frame
+    if rest.strip():
+        yield _frame_of(header + rest, columns, where, first)
+
+
+def _frame_of(text: bytes, columns: Sequence[str], where: str, first: int) -> pl.DataFrame:
+    try:
+        return pl.read_csv(text, columns=list(columns), infer_schema=False)
+    except PolarsError as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"{where} is not CSV as expected, at row {first} or after: {said}; get it again") from error
 
 
 def _piece(piece: pl.DataFrame, where: str, first: int) -> pl.DataFrame:
