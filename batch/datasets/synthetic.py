@@ -5,10 +5,9 @@ import polars as pl
 
 from bandit.arrays import F64
 from batch.datasets.artworks import make_artworks
-from batch.datasets.contexts import History, as_lists, contexts
+from batch.datasets.contexts import History, make_users
 from batch.datasets.dataset import DataSet
 from batch.datasets.ratings import GENRES
-from batch.datasets.signals import make_signals
 from batch.datasets.tastes import SHRINKAGE, standardise
 from batch.workspace.tables import Tables
 
@@ -32,7 +31,9 @@ def build(n_users: int, n_titles: int, seed: int) -> DataSet:
     tastes, bias, history = _users(n_users, random)
     appeal = standardise(random.standard_normal(n_titles))
     artworks, world = make_artworks(titles, seed, tastes=tastes, user_bias=bias, title_appeal=appeal)
-    return DataSet(Tables(_user_table(history, random, seed), titles, artworks), world)
+    sessions = np.where(history.ratings > 0, 1 + random.poisson(history.ratings / RATINGS_A_SESSION), 0)
+    users = make_users(_ids("u", n_users), history, sessions, seed)
+    return DataSet(Tables(users, titles, artworks), world)
 
 
 def _users(n_users: int, random: np.random.Generator) -> tuple[F64, F64, History]:
@@ -63,19 +64,6 @@ def _titles(n_titles: int, random: np.random.Generator) -> pl.DataFrame:
             "name": [f"Title {title_id[1:]}" for title_id in ids],
             "year": pl.Series(random.integers(1980, 2020, size=n_titles), dtype=pl.Int32),
             "genres": [[GENRES[genre] for genre in np.flatnonzero(row)] for row in chosen],
-        }
-    )
-
-
-def _user_table(history: History, random: np.random.Generator, seed: int) -> pl.DataFrame:
-    ratings = history.ratings
-    sessions = np.where(ratings > 0, 1 + random.poisson(ratings / RATINGS_A_SESSION), 0)
-    return pl.DataFrame(
-        {
-            "user_id": _ids("u", len(ratings)),
-            "context": as_lists(contexts(history)),
-            **make_signals(len(ratings), seed).to_dict(),
-            "sessions": pl.Series(sessions, dtype=pl.UInt32),
         }
     )
 
