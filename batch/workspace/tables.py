@@ -94,7 +94,7 @@ def check_tables(tables: Tables) -> Tables:
     frames = {"users": tables.users, "titles": tables.titles, "artworks": tables.artworks}
     if tables.candidates is not None:
         frames["candidates"] = tables.candidates
-    return _checked(frames, {name: _SCHEMAS[name].file for name in frames})
+    return _checked(frames, {name: f"{name}.parquet" for name in frames})
 
 
 def write_tables(
