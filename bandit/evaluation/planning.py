@@ -186,7 +186,8 @@ class _World(NamedTuple):
     """The log's world, in which rewards at w > 1 can be made more frequent; all (m,) but the last.
 
     ``excess``: w / w̄ - 1. ``often``: what is made more frequent of each reward, ``seldom``: what is not; ``often_squares`` and
-    ``seldom_squares`` the same of squared rewards. ``error`` and ``least_error`` are those of the lead today.
+    ``seldom_squares`` the same of squared rewards. ``error`` and ``least_error`` are those of the lead today. What users, or
+    else decisions, share is more frequent as their rewards are: ``sample`` knows whose they are.
     """
 
     excess: F64
@@ -196,6 +197,7 @@ class _World(NamedTuple):
     seldom_squares: F64
     error: float
     least_error: float
+    sample: Sample
 
     @classmethod
     def of(cls, sample: Sample, estimator: str) -> "_World":
@@ -215,6 +217,7 @@ class _World(NamedTuple):
             np.where(above, squares, nothing),
             np.where(above, nothing, squares),
             *errors,
+            sample,
         )
 
     @property
@@ -244,6 +247,10 @@ class _World(NamedTuple):
         return sqrt(max(variance(times), 0.0) / now) if now > 0 else 1.0
 
     def _variance(self, times: float) -> float:
+        """The variance of an impression's part in the lead, and what it has in common with others of its unit."""
+        return self._alone(times) + self._common(times)
+
+    def _alone(self, times: float) -> float:
         """The variance of an impression's part in the lead, w (r - v) - (r - r̄) with w of mean 1."""
         rewards = times * self.often + self.seldom
         squares = times * self.often_squares + self.seldom_squares
@@ -251,6 +258,22 @@ class _World(NamedTuple):
         value = mean + float((self.excess * rewards).mean())
         rest = mean - (1 + self.excess) * value
         return float((self.excess**2 * squares + 2 * self.excess * rewards * rest + rest**2).mean())
+
+    def _common(self, times: float) -> float:
+        """Products of the parts of two impressions of a unit: they grow with the square of what is more frequent."""
+        if self.sample.units is None:
+            return 0.0
+        rewards = times * self.often + self.seldom
+        mean = float(rewards.mean())
+        parts = self.excess * rewards + mean - (1 + self.excess) * (mean + float((self.excess * rewards).mean()))
+        sums = self.sample.unit_sums(parts)
+        return max(float(sums @ sums) - float(parts @ parts), 0.0) / len(parts)
+
+    def design(self, lead: float) -> float:
+        """How much larger the variance is at a lead than if every impression were a unit of its own; at least 1."""
+        times = self.times(lead)
+        alone = self._alone(times)
+        return 1 + self._common(times) / alone if alone > 0 else 1.0
 
     def _reward_variance(self, times: float) -> float:
         rewards = times * self.often + self.seldom
@@ -307,7 +330,7 @@ def _days_together(world: _World, sample: Sample, choices: I64, gathering: Gathe
     logged = world.sigma(lead) ** 2 * count  # V
     found = world.moments(lead)
     uniform = _uniform_square(sample, choices, found.squares) - 2 * found.policy_square + found.square - lead**2
-    new = share * max(uniform, 0.0) * _design_effect(sample) + (1 - share) * logged
+    new = share * max(uniform, 0.0) * world.design(lead) + (1 - share) * logged
     shift = world.uniform_lead(sample, choices, lead)
 
     def missing(days: float) -> float:

@@ -63,6 +63,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
     end = time.monotonic() + HANG_SECONDS
     while not reached():
         assert time.monotonic() < end, "what the test waits for did not come about"
+        time.sleep(0.0005)  # a publisher writes some ten rows meanwhile, and needs the processor
 
 
 def publisher_of(workspace: Workspace, generation: int, store: str) -> subprocess.Popen[str]:

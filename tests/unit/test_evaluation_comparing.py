@@ -408,6 +408,47 @@ def test_explore_data_of_a_refused_policy_judged_alone_find_the_lead_as_often_as
     assert hits / 400 == pytest.approx(0.8, abs=0.07)
 
 
+def test_days_of_a_refused_policy_are_those_of_all_rows_whose_large_weights_count_too() -> None:
+    days = []
+    for least in (0.01, 0.004):
+        log = log_of(3000, logging=(1 - 3 * least, least, least, least))
+        sample = samples(log, "high")["high"]
+        found = plan("high", judged(log, "high"), sample, log.n_eligible, Gathering(0.2, 1000, 0.05))
+        assert found.detectable is None
+        assert found.days is not None
+        assert found.days_alone is not None
+        assert found.days > 1.5 * found.days_alone
+        days.append(found.days)
+    assert days[1] > 1.5 * days[0]
+
+
+def test_what_the_live_policy_never_shows_is_never_told_by_all_rows() -> None:
+    log = log_of(3000, logging=(1.0, 0.0, 0.0, 0.0))
+    sample = samples(log, "even")["even"]
+    found = plan("even", judged(log, "even"), sample, log.n_eligible, Gathering(0.2, 1000, 0.02))
+    assert found.days is None
+    assert found.days_alone is not None
+    most = plan("even", judged(log, "even"), sample, log.n_eligible, Gathering(0.97, 1000, 0.02))
+    assert most.days is not None  # nearly all rows are explore data then
+
+
+def test_a_lead_on_few_rewards_has_to_be_so_large_that_there_are_enough() -> None:
+    log = log_of(4000, logging=(0.4, 0.3, 0.2, 0.1))
+    log = replace(log, rewards=(np.arange(4000) % 100 == 0).astype(float))
+    sample, evaluation = samples(log, "high")["high"], judged(log, "high")
+    usual, careless, strict = (
+        plan("high", evaluation, sample, log.n_eligible, Gathering(0.2, 1000, 0.01), need=need)
+        for need in (None, Thresholds(effective_rewards=0, equal_rewards=0), Thresholds(effective_rewards=60))
+    )
+    assert careless.detectable is not None
+    assert usual.detectable is not None
+    assert strict.detectable is not None
+    assert careless.detectable <= usual.detectable < strict.detectable
+    assert careless.days is not None
+    assert strict.days is not None
+    assert careless.days < strict.days
+
+
 @pytest.mark.simulations
 def test_days_count_what_the_log_tells_already() -> None:
     logging, rates = np.array([0.4, 0.3, 0.2, 0.1]), np.full(K, 0.05)

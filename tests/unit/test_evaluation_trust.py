@@ -614,6 +614,53 @@ def test_counts_of_rewards_do_not_depend_on_their_unit(unit: float) -> None:
     assert effective_rewards(sample, weights) == pytest.approx(1.6)
 
 
+def with_tastes(seed: int, rates: tuple[float, float], users: int = 200) -> dict[str, Sample]:
+    """Users who come ten times, with a level and a taste for the second arm, which the target prefers."""
+    random = np.random.default_rng(seed)
+    who = np.repeat(np.arange(users), 10)
+    level, taste = (np.exp(0.7 * random.normal(size=users) - 0.245)[who] for _ in range(2))
+    is_second = random.random(len(who)) < 0.3
+    chance = np.where(is_second, rates[1] * taste, rates[0]) * level
+    rewards = (random.random(len(who)) < np.minimum(chance, 1)).astype(float)
+    logged = Sample(
+        rewards, np.where(is_second, 0.3, 0.7), np.zeros(len(who)), np.where(is_second, 0.3, 0.7), users=who
+    )
+    return {
+        "logging": logged,
+        "other": replace(logged, target=np.where(is_second, 0.8, 0.2), target_squares=np.full(len(who), 0.68)),
+    }
+
+
+def lead_of(samples: dict[str, Sample]) -> tuple[Evaluation, Sample]:
+    choices = np.full(len(samples["other"]), 2)
+    return evaluate(samples, Settings(estimators=("snips",), resamples=200), choices), samples["other"]
+
+
+def test_what_users_have_in_common_grows_with_the_square_of_a_lead() -> None:
+    found, sample = lead_of(with_tastes(1, (0.1, 0.1)))
+    alone, apart = lead_of({name: replace(each, users=None) for name, each in with_tastes(1, (0.1, 0.1)).items()})
+    choices = np.full(len(sample), 2)
+    leads = [plan("other", *each, choices).detectable for each in ((found, sample), (alone, apart))]
+    assert leads[0] is not None
+    assert leads[1] is not None
+    widths = [each.differences[0].upper - each.differences[0].lower for each in (found, alone)]  # type: ignore[operator]
+    assert leads[0] / leads[1] > 1.05 * widths[0] / widths[1]
+
+
+@pytest.mark.simulations
+def test_a_lead_among_users_with_tastes_is_found_as_often_as_planned() -> None:
+    hits = []
+    for number in range(20):
+        found, sample = lead_of(with_tastes(number, (0.1, 0.1)))
+        lead = plan("other", found, sample, np.full(len(sample), 2)).detectable
+        assert lead is not None
+        better = (0.1, 0.1 + 2 * lead)  # the target shows the second arm half as often again as the log
+        for again in range(20):
+            told = lead_of(with_tastes(1000 + 20 * number + again, better))[0].differences[0]
+            hits.append(told.adjusted_lower is not None and told.adjusted_lower > 0 and not told.caution)
+    assert 0.74 <= np.mean(hits) <= 0.92
+
+
 # --- by simulation -----------------------------------------------------------------------------------------------------
 
 _A_FEW = (
