@@ -83,20 +83,13 @@ def read_open_bandit(name: str, cache: Path, path: Path | None = None) -> Logged
 def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
     """The log's file in a folder or zip that has it at any depth; a CSV file is taken as it is."""
     if path.is_dir():
-        matches = sorted(path.rglob(f"*{inner}"))
-        matches = [match for match in matches if match.as_posix().endswith(f"/{inner}")]
-        if not matches:
-            raise InputError(f"{path} has no {inner} in it; expected the folder that the full release unpacks to")
-        _refuse_several([str(match) for match in matches], path)
-        with matches[0].open("rb") as stream:
+        matches = [str(match) for match in sorted(path.rglob(f"*{inner}")) if match.as_posix().endswith(f"/{inner}")]
+        with Path(_only(matches, path, inner, "the folder that the full release unpacks to")).open("rb") as stream:
             yield stream
     elif path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if f"/{name}".endswith(f"/{inner}")]
-            if not members:
-                raise InputError(f"{path} has no {inner} in it; expected the zip of the full release")
-            _refuse_several(members, path)
-            with archive.open(members[0]) as stream:
+            with archive.open(_only(members, path, inner, "the zip of the full release")) as stream:
                 yield cast("BinaryIO", stream)
     elif path.is_file():
         with path.open("rb") as stream:
@@ -105,9 +98,12 @@ def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
         raise InputError(f"{path} is missing; expected the folder, zip or CSV file of the full release")
 
 
-def _refuse_several(names: list[str], path: Path) -> None:
+def _only(names: list[str], path: Path, inner: str, expected: str) -> str:
+    if not names:
+        raise InputError(f"{path} has no {inner} in it; expected {expected}")
     if len(names) > 1:
         raise InputError(f"{path} has {names[0]} and {names[1]}; name the one that is meant by --from")
+    return names[0]
 
 
 _KINDS: Final = {"item_id": pl.UInt8(), "position": pl.UInt8(), "click": pl.UInt8(), "propensity_score": pl.Float64()}
