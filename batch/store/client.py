@@ -13,19 +13,9 @@ from redis.retry import Retry
 from bandit.errors import RowError, SurroundingsError
 from bandit.urls import URL_VARIABLE, hide_secrets, read_store_url, secrets_of, show_url
 
-__all__ = ["URL_VARIABLE", "checked_url", "connect", "read_bytes", "store_errors"]
+__all__ = ["URL_VARIABLE", "connect", "read_bytes", "store_errors"]
 
 _TIMEOUT_SECONDS = 30.0
-
-
-def checked_url(url: str) -> str:
-    """A store's URL as given.
-
-    Raises:
-        InputError: it is none (``bandit.urls``).
-    """
-    read_store_url(url)
-    return url
 
 
 def connect(url: str) -> redis.Redis:
