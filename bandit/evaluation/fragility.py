@@ -44,12 +44,13 @@ def fragility(
     """Why an interval is not to be believed: what did not happen to come would have led out of it; empty if it would not.
 
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
-    tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the log
-    shows to have been possible, must not move the value out of it, on either side: the largest possible reward upwards, the
-    smallest one downwards. Nor must ``more_users`` who always earn the most, where users are known and few, each with as much of
-    the log as the user of an average impression. Where they did come, one or two of many users make up the error; so ``equal_units`` of
-    them have to. Where the largest possible weight is known, the mass of the target there may have gone unseen although it is up
-    to ``more_rewards`` over so many weights; it must not move the value by more than three half-widths.
+    tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the
+    log shows to have been possible, must not move the value out of it, on either side: the largest possible reward upwards,
+    the smallest one downwards. Nor must ``more_users`` who always earn the most, where users are known and few, each with as
+    much of the log as the user of an average impression. Where they did come, one or two of many users make up the error; so
+    ``equal_units`` of them have to. Where the largest possible weight is known, the mass of the target there may have gone
+    unseen although it is up to ``more_rewards`` over so many weights; it must not move the value by more than three
+    half-widths.
 
     Args:
         sample: with propensities.
