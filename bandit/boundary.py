@@ -11,6 +11,7 @@ here, so that each of them behaves alike; nothing but the standard library is im
 
 import codecs
 import errno
+import io
 import os
 import re
 import signal
@@ -241,7 +242,7 @@ def _secrets() -> set[str]:
 # --- streams and signals ----------------------------------------------------------------------------------------------
 
 
-class _Closed:
+class _Closed(io.TextIOBase):
     """Standard output that was closed before the start: what is written to it is lost, which is not for a result to be."""
 
     encoding = "utf-8"
@@ -255,13 +256,6 @@ class _Closed:
         if text:
             raise SurroundingsError("cannot write to standard output: it is closed")
         return 0
-
-    def flush(self) -> None:
-        """Nothing is held."""
-
-    def isatty(self) -> bool:
-        """It is none."""
-        return False
 
     def fileno(self) -> int:
         """Its descriptor, which leads nowhere by now."""

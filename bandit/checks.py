@@ -1,6 +1,6 @@
 """What impressions and settings of posteriors have to be, checked once; ``bandit.arrays`` makes arrays of them."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -173,32 +173,6 @@ def checked_precision(name: str, value: float) -> float:
     if not (is_number(value) and 0 < value < np.inf):
         raise InputError(f"the {name} is {value!r}, expected a finite number above 0; take a small one if unsure")
     return float(value)
-
-
-class Shaped(Protocol):
-    """Evidence that tells its shape."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Arms and features, or segments and arms."""
-        ...
-
-
-def check_merged(mine: Shaped, other: object, axes: str) -> None:
-    """Refuse evidence of another kind or shape; ``axes`` names what the shape counts.
-
-    Raises:
-        InputError: it is.
-    """
-    if not isinstance(other, type(mine)):
-        raise InputError(
-            f"{type(other).__name__} cannot be merged into {type(mine).__name__}; merge posteriors of one kind, or their evidence"
-        )
-    if other.shape != mine.shape:
-        raise InputError(
-            f"evidence of {other.shape} ({axes}) cannot be merged into evidence of {mine.shape};"
-            " both need the same catalogue and settings"
-        )
 
 
 def own_sums(evidence: object, **axes: str) -> None:

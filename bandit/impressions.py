@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,6 @@ from bandit.errors import InputError
 
 LEAST_PROPENSITY = 1e-12
 """Smaller ones are no log's: their weights would leave no digit for the others."""
-
-
-class TitleRows(NamedTuple):
-    """Impressions of one title: its number, and their rows in the log, ascending."""
-
-    title: int
-    rows: I64
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +120,13 @@ class ImpressionLog:
         """Which arms of their title some of its impressions could choose, (n, k); None for all."""
         return None if self.eligible is None else self.eligible[row_array(rows, len(self)), : len(self.arms_of(title))]
 
-    def by_title(self, at_most: int = 65_536) -> Iterator[TitleRows]:
-        """Every impression once, title by title, at most so many at a time."""
+    def by_title(self, at_most: int = 65_536) -> Iterator[tuple[int, I64]]:
+        """Every impression once, title by title: the title, and the rows of at most so many impressions, ascending."""
         order = np.argsort(self.titles, kind="stable")
         titles, first = np.unique(self.titles[order], return_index=True)
         for title, rows in zip(titles.tolist(), np.split(order, first[1:]), strict=True):
             for start in range(0, len(rows), at_most):
-                yield TitleRows(title, rows[start : start + at_most])
+                yield title, rows[start : start + at_most]
 
     def take(self, rows: I64 | Bool) -> Self:
         """The log of some impressions, in the order of ``rows``: indices, or a mask of all.

@@ -1,26 +1,18 @@
 """Names with parameters, as the command line and manifests have them: ``name`` or ``name:parameter=value,parameter=value``."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from bandit.errors import InputError
 
 
-class Named(NamedTuple):
-    """A name with its parameters, in the order in which they were given."""
-
-    name: str
-    parameters: dict[str, float]
-
-
-def parse_parameters(text: str) -> Named:
-    """The name and the parameters of ``text``.
+def parse_parameters(text: str) -> tuple[str, dict[str, float]]:
+    """The name and the parameters of ``text``, in the order in which they were given.
 
     Raises:
         InputError: a parameter is given twice, or is not a number.
 
     >>> parse_parameters("softmax:temperature=0.02")
-    Named(name='softmax', parameters={'temperature': 0.02})
+    ('softmax', {'temperature': 0.02})
     """
     name, _, arguments = text.partition(":")
     parameters: dict[str, float] = {}
@@ -32,7 +24,7 @@ def parse_parameters(text: str) -> Named:
             parameters[key] = float(value)
         except ValueError:
             raise InputError(f"parameter {key} of {name} is {value!r}, expected a number") from None
-    return Named(name, parameters)
+    return name, parameters
 
 
 def check_parameters(name: str, parameters: Iterable[str], known: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from bandit.arrays import F64, real_array
 from bandit.errors import InputError
@@ -158,13 +159,18 @@ class Draws:
         most = np.maximum(values.max(axis=0), -values.min(axis=0))  # (n, k)
         if ((most == 0) | ((most > _SMALL) & (most < _LARGE))).all():
             return np.asarray(values.std(axis=0))
-        exponents = np.frexp(most)[
-            1
-        ]  # squares of these numbers overflow or vanish, of shares of the largest they do not
+        # Squares of these numbers overflow or vanish, of shares of the largest they do not.
+        exponents = np.frexp(most)[1]
         return np.asarray(np.ldexp(np.ldexp(values, -exponents).std(axis=0), exponents))
 
 
 Scores: TypeAlias = Moments | BetaScores | Draws
+
+
+def expected_rewards(scores: Scores) -> F64:
+    """The expected reward of each arm, (n, k), off the link: at the mean, where scores are on one."""
+    on_logit = isinstance(scores, Moments) and scores.link == "logit"
+    return np.asarray(scipy.special.expit(scores.expected) if on_logit else scores.expected, dtype=np.float64)
 
 
 def _make_real(scores: Moments | BetaScores | Draws, *names: str) -> None:

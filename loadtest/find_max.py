@@ -94,9 +94,8 @@ class _Steps:
 
     def halve(self) -> float:
         """The highest rate that short steps kept, 0 for none."""
-        drive(
-            replace(self.load, rate=FIRST_RATE, seconds=self.step_seconds)
-        )  # a service's first answers are its slowest
+        # A service's first answers are its slowest.
+        drive(replace(self.load, rate=FIRST_RATE, seconds=self.step_seconds))
         if not self.keeps(FIRST_RATE):
             return 0.0
         answered = drive(replace(self.load, rate=None, seconds=self.step_seconds))

@@ -1,8 +1,8 @@
 """The application: ``create_app`` builds everything, importing this module builds nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from service.http import documentation, probes, problems
@@ -66,7 +66,9 @@ async def _lifespan(
 ) -> AsyncIterator[LifespanState]:
     health = Health()
     async with AsyncExitStack() as stack:
-        stack.enter_context(_loop_reports_logged(asyncio.get_running_loop()))
+        loop = asyncio.get_running_loop()
+        stack.callback(loop.set_exception_handler, loop.get_exception_handler())
+        loop.set_exception_handler(loop_trouble)
         polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
         stack.push_async_callback(polls.close)
         poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
@@ -75,51 +77,11 @@ async def _lifespan(
             rows = store
             await poller.start()
         else:
-            rows = joined = await stack.enter_async_context(_joined_rows(settings, metrics, health))
+            deadline_ms = settings.store_deadline_ms
+            rows = joined = JoinedRows(settings.redis_url, deadline_ms=deadline_ms, metrics=metrics, health=health)
+            stack.push_async_callback(joined.close)
             await poller.start()
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)
-        await stack.enter_async_context(_running(poller, settings.poll_seconds))
-        yield {
-            "service": Service(
-                LookUp(rows, metrics),
-                poller,
-                health,
-                metrics,
-                keys,
-                max_waiting=settings.max_waiting,
-                max_query_bytes=settings.max_query_bytes,
-                max_titles=settings.max_titles,
-                max_connections=settings.max_connections,
-                max_client_connections=settings.max_client_connections,
-            )
-        }
-
-
-@contextmanager
-def _loop_reports_logged(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Log what the event loop reports."""
-    earlier = loop.get_exception_handler()
-    loop.set_exception_handler(loop_trouble)
-    try:
-        yield
-    finally:
-        loop.set_exception_handler(earlier)
-
-
-@asynccontextmanager
-async def _joined_rows(settings: Settings, metrics: Metrics, health: Health) -> AsyncIterator[JoinedRows]:
-    rows = JoinedRows(settings.redis_url, deadline_ms=settings.store_deadline_ms, metrics=metrics, health=health)
-    try:
-        yield rows
-    finally:
-        await rows.close()
-
-
-@asynccontextmanager
-async def _running(poller: Poller, poll_seconds: float) -> AsyncIterator[None]:
-    task = asyncio.create_task(poller.run(poll_seconds), name="poller")
-    try:
-        yield
-    finally:
-        await end(task)
+        stack.push_async_callback(end, loop.create_task(poller.run(settings.poll_seconds), name="poller"))
+        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, settings)}

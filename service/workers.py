@@ -114,12 +114,12 @@ class _Supervisor:
     async def _stop(self) -> None:
         """Gracefully; at once after the longest time that this takes, or after a second signal."""
         for worker in self._workers:
-            worker.terminate()
+            worker.send(signal.SIGTERM)
         endings = [asyncio.create_task(worker.ended()) for worker in self._workers]
         with suppress(asyncio.CancelledError):
             await asyncio.wait(endings, timeout=STOP_SECONDS)
         for worker in self._workers:
-            worker.kill()
+            worker.send(signal.SIGKILL)
         await asyncio.wait(endings)
 
 
@@ -159,15 +159,8 @@ class _Worker:
         """Wait until it has ended, for its exit code; None if it was never started."""
         return None if self._process is None else await self._process.wait()
 
-    def terminate(self) -> None:
-        """Ask it to stop."""
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)

@@ -64,44 +64,32 @@ def mean_weight_by_impression(sample: Sample) -> MeanWeight:
     return MeanWeight(mean, 1 - float(sample.unsupported.mean()), error)
 
 
-def worst_arm(sample: Sample, least_shown: float, tolerance: float) -> Worst:
+def worst_arm(sample: Sample, least_shown: float, tolerance: float, *, by_impression: bool = False) -> Worst:
     """The arm whose propensity is the least likely to be right: decisions count once, however often they were shown.
+
+    By impressions it is the arm that is the likeliest to be shown more or less often than others once it is decided for: with
+    right propensities Σ w over its impressions is Σ π(a|x) over all only if how often a decision is shown does not depend on its
+    arm.
+
+    It is the arm a that is the most standard errors off in Σ_c W_ca = Σ_i s_i π(a|x_i), W_ca = Σ s w of a decision's impressions.
+    Both have the same expectation if the propensities are right and the arm had support: a propensity that is wrong for some
+    arms shows even where it averages out over all. Too much weight is measured by the scatter of the weights, and at least by
+    Σ_i s_i π(a|x_i)² / p̄_a. Too little may be weights that happened not to occur, as large as the largest W of a decision: the
+    variance is then at most W Σ_i s_i π(a|x_i), which is taken.
 
     Args:
         sample: with propensities.
         least_shown: arms shown less often are not looked at.
         tolerance: sums that are off by a smaller share are taken as right.
+        by_impression: whether impressions count, s = 1; else they count as shares of their decisions.
     """
-    if sample.expected_arms is None or sample.expected_squares is None:
-        return NOTHING
-    return _worst_arm(sample, sample.shares, sample.expected_arms, sample.expected_squares, least_shown, tolerance)
-
-
-def worst_shown_arm(sample: Sample, least_shown: float, tolerance: float) -> Worst:
-    """The arm that is the likeliest to be shown more or less often than others once it is decided for: impressions count.
-
-    With right propensities Σ w over its impressions is Σ π(a|x) over all only if how often a decision is shown does not depend on
-    its arm. Arguments as for ``worst_arm``.
-    """
-    if sample.shown_arms is None or sample.shown_squares is None:
-        return NOTHING
-    return _worst_arm(sample, np.ones(len(sample)), sample.shown_arms, sample.shown_squares, least_shown, tolerance)
-
-
-def _worst_arm(
-    sample: Sample, shares: F64, expected: F64, expected_squares: F64, least_shown: float, tolerance: float
-) -> Worst:
-    """The arm a that is the most standard errors off in Σ_c W_ca = Σ_i s_i π(a|x_i), W_ca = Σ s w of a decision's impressions.
-
-    Both have the same expectation if the propensities are right and the arm had support: a propensity that is wrong for some
-    arms shows even where it averages out over all. Too much weight is measured by the scatter of the weights, and at least by
-    Σ_i s_i π(a|x_i)² / p̄_a. Too little may be weights that happened not to occur, as large as the largest W of a decision: the
-    variance is then at most W Σ_i s_i π(a|x_i), which is taken.
-    """
-    if sample.arms is None:
+    expected, expected_squares = sample.expected_arms, sample.expected_squares
+    if by_impression:
+        expected, expected_squares = sample.shown_arms, sample.shown_squares
+    if sample.arms is None or expected is None or expected_squares is None:
         return NOTHING
     size = len(expected)
-    weights = sample.weights * shares
+    weights = sample.weights if by_impression else sample.weights * sample.shares
     shown = np.bincount(sample.arms, minlength=size)
     sums = np.bincount(sample.arms, weights=weights, minlength=size).astype(np.float64, copy=False)
     off = np.abs(sums - expected)

@@ -256,12 +256,13 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
         return replace(result, others=others)
     values = decision_values(sample, sample.weights * _shares_of_range(sample))
     found = confidence_sequence(values, 0.0, max(bound.weight, 1.0), level)
-    in_rewards = _in_rewards(sample, found)
+    low, span = _range_of(sample)
+    in_rewards = Sequence(found.decisions, low + span * found.lower, low + span * found.upper)
     others.append(
         OtherInterval(
             SEQUENCE_ESTIMATOR,
             "sequence",
-            _rewards_of(sample, float(values.mean())),
+            low + span * float(values.mean()),
             float(in_rewards.lower[-1]),
             min(float(in_rewards.upper[-1]), sample.reward_range[1]),
             weight_bound=bound.weight,
@@ -276,21 +277,15 @@ def _with_more(result: PolicyResult, policy: _Policy, settings: Settings, batche
 
 def _shares_of_range(sample: Sample) -> F64:
     """Rewards as shares of what they can be, in [0, 1], (m,)."""
+    low, span = _range_of(sample)
+    return np.asarray((sample.rewards - low) / span)
+
+
+def _range_of(sample: Sample) -> tuple[float, float]:
+    """The smallest possible reward, and how far the largest is above it."""
     assert sample.reward_range is not None  # noqa: S101 - the caller looked
     low, high = sample.reward_range
-    return np.asarray((sample.rewards - low) / (high - low))
-
-
-def _rewards_of(sample: Sample, share: float) -> float:
-    assert sample.reward_range is not None  # noqa: S101 - the caller looked
-    low, high = sample.reward_range
-    return low + (high - low) * share
-
-
-def _in_rewards(sample: Sample, found: Sequence) -> Sequence:
-    assert sample.reward_range is not None  # noqa: S101 - the caller looked
-    low, high = sample.reward_range
-    return Sequence(found.decisions, low + (high - low) * found.lower, low + (high - low) * found.upper)
+    return low, high - low
 
 
 def _with_sequences(found: list[Difference], policies: list[_Policy], settings: Settings) -> list[Difference]:
@@ -317,8 +312,7 @@ def _lead(sample: Sample, other: Sample | None, bound: float, other_bound: float
     It is at least minus the other's largest weight, and at least -1 over the logging policy, so that the lower end of a lead
     over what is live does not pay for large weights.
     """
-    assert sample.reward_range is not None  # noqa: S101 - the caller looked
-    span = sample.reward_range[1] - sample.reward_range[0]
+    _, span = _range_of(sample)
     others = np.ones(len(sample)) if other is None else other.weights
     leads = decision_values(sample, (sample.weights - others) * _shares_of_range(sample))
     found = confidence_sequence(leads, -max(other_bound, 1.0), max(bound, 1.0), level)

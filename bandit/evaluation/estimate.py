@@ -17,13 +17,7 @@ from bandit.evaluation.fragility import fragility
 from bandit.evaluation.intervals.bernstein import bernstein_interval
 from bandit.evaluation.intervals.bootstrap import percentile_interval, resample
 from bandit.evaluation.intervals.hall import hall_interval
-from bandit.evaluation.intervals.normal import (
-    NONE,
-    Interval,
-    influences,
-    normal_interval,
-    standard_error,
-)
+from bandit.evaluation.intervals.normal import Interval, influences, normal_interval, standard_error
 from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_of, verdict_without
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
@@ -302,6 +296,3 @@ def check_settings(level: float, resamples: int) -> None:
         raise InputError(f"level is {level!r}, expected a share between 0 and 1, such as 0.95")
     if not (is_count(resamples) and resamples >= 2):
         raise InputError(f"resamples is {resamples!r}, expected a whole number of at least 2")
-
-
-__all__ = ["INTERVALS", "NONE", "Estimate", "estimate"]

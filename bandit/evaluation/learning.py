@@ -136,12 +136,9 @@ def _shrunk_means(log: ImpressionLog, rewards: F64) -> F64:
 
 
 def _evidence(log: ImpressionLog, kind: type[Evidence]) -> Evidence:
-    if kind is BetaEvidence:
-        takes = BetaEvidence.empty(log.n_arms)
-        takes.observe(None, log.arms, log.rewards)
-        return takes
-    evidence = kind.empty(log.n_arms, log.n_features)
-    evidence.observe(log.contexts, log.arms, log.rewards)
+    contexts: Any = None if kind is BetaEvidence else log.contexts
+    evidence = kind.empty(log.n_arms, 0 if contexts is None else log.n_features)
+    evidence.observe(contexts, log.arms, log.rewards)
     return evidence
 
 

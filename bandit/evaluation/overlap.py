@@ -14,7 +14,6 @@ from bandit.evaluation.calibration import (
     unsupported_share,
     worst_arm,
     worst_context,
-    worst_shown_arm,
 )
 from bandit.evaluation.fragility import equal_rewards
 from bandit.evaluation.intervals.hall import effective_count
@@ -198,7 +197,7 @@ def overlap_of(sample: Sample, thresholds: Thresholds, known_bound: float = 0.0)
     arm = worst_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
     lingering = NOTHING
     if sample.are_decisions_repeated:
-        lingering = worst_shown_arm(sample, thresholds.calibration_impressions, thresholds.rounding)
+        lingering = worst_arm(sample, thresholds.calibration_impressions, thresholds.rounding, by_impression=True)
     context = worst_context(sample)
     return Overlap(
         decisions=sample.n_clusters,

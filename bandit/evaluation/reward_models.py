@@ -6,13 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from bandit.arrays import F64, I64, real_array
 from bandit.errors import InputError, user_code_errors
 from bandit.evaluation.learning import Learned, learn, take_rates
 from bandit.impressions import ImpressionLog
-from bandit.scores import Moments
+from bandit.scores import expected_rewards
 from bandit.snapshot import hash_base
 
 PURPOSE = "folds"
@@ -64,9 +63,7 @@ class _PosteriorMean:
     learned: Learned
 
     def predict(self, contexts: npt.NDArray[np.floating], arms: I64) -> F64:
-        scores = self.learned.scorer(arms).scores(contexts)
-        on_logit = isinstance(scores, Moments) and scores.link == "logit"
-        return np.asarray(scipy.special.expit(scores.expected) if on_logit else scores.expected)
+        return expected_rewards(self.learned.scorer(arms).scores(contexts))
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from math import inf
 from typing import ClassVar
 
 import numpy as np
-import scipy
 
 from bandit.arrays import F64, Bool, is_number, plain_number
 from bandit.errors import InputError
 from bandit.policies.base import Policy, eligible_rows
-from bandit.scores import Moments, Scores
+from bandit.scores import Scores, expected_rewards
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,8 @@ class Softmax(Policy):
         """exp(r/T) of each eligible arm, scaled to add up to one."""
         rows = eligible_rows(scores.shape, eligible)
         unit = 0.25 if self.temperature > 1 else 1.0  # differences of the largest numbers fit in a fourth
-        rewards = unit * np.where(rows, _rewards(scores), -np.inf)  # (n, k)
+        rewards = unit * np.where(rows, expected_rewards(scores), -np.inf)  # (n, k)
         with np.errstate(over="ignore"):  # what is far beaten goes to -inf, whose exponential is 0
             below_best = rewards - rewards.max(axis=1, keepdims=True)  # at most 0, so that no exponential overflows
             shares = np.exp(below_best / (unit * float(self.temperature)))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def _rewards(scores: Scores) -> F64:
-    """Expected rewards (n, k), off the link."""
-    on_logit = isinstance(scores, Moments) and scores.link == "logit"
-    expected = np.asarray(scores.expected, dtype=np.float64)
-    return np.asarray(scipy.special.expit(expected)) if on_logit else expected

@@ -12,9 +12,8 @@ from bandit.objects import count_of
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.whitening import whitenings
 
-_BLOCK = (
-    1024  # arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned
-)
+_BLOCK = 1024
+"""Arms a matrix product (2 to 4 MB a factor at 23 and 29 features), always as many, so that bytes are pinned."""
 
 _LEAST_COUNT = float(np.finfo(np.float64).tiny)
 """Fewer impressions are taken for none: they are what is left after thousands of nights, and one over them overflows."""

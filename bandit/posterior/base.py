@@ -6,48 +6,50 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64
+from bandit.checks import checked_retention
+from bandit.errors import InputError
+from bandit.posterior.files import Saved
 from bandit.scores import Scores
 
 
-class Evidence(Protocol):
-    """Sums (or rows) of impressions, without the prior."""
+class Evidence(ABC):
+    """Sums of impressions, or their rows, without the prior.
 
-    kind: ClassVar[str]
-    """Its word, under which days of it are kept."""
-
-    @classmethod
-    def empty(cls, n_arms: int, n_features: int) -> Self:
-        """Evidence of no impressions."""
-        ...
-
-    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
-        """Add impressions: contexts (m, d), arms (m,), rewards (m,); refused before anything changes."""
-        ...
-
-    def merge(self, other: Self) -> None:
-        """Add another evidence of the same arms and features."""
-        ...
-
-    def forget(self, retention: float) -> None:
-        """Discount what was observed so far; ``retention`` in (0, 1]."""
-        ...
-
-    def described(self) -> str:
-        """What it knows, in a few words: sizes and impressions."""
-        ...
-
-
-class Counted:
-    """What counts its changes, so that who keeps something made of it knows when that is old.
-
-    The count is a slot, so that ``vars`` of evidence are its sums alone.
+    ``changes`` counts, so that who keeps something made of it knows when that is old. The count is a slot, so that ``vars`` of
+    evidence are its sums alone.
     """
 
     __slots__ = ("_changes",)
     _changes: int
+    kind: ClassVar[str]
+    """Its word, under which days of it are kept."""
+    axes: ClassVar[str] = "arms, features"
+    """What ``shape`` counts."""
+
+    @classmethod
+    @abstractmethod
+    def empty(cls, n_arms: int, n_features: int) -> Self:
+        """Evidence of no impressions."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """(k, d): arms and features."""
+
+    @abstractmethod
+    def observe(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> None:
+        """Add impressions: contexts (m, d), arms (m,), rewards (m,); refused before anything changes."""
+
+    @abstractmethod
+    def described(self) -> str:
+        """What it knows, in a few words: sizes and impressions."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
 
     @property
     def changes(self) -> int:
@@ -56,6 +58,42 @@ class Counted:
 
     def _changed(self) -> None:
         self._changes = self.changes + 1
+
+    def merge(self, other: Evidence) -> None:
+        """Add another evidence of the same arms and features.
+
+        Raises:
+            InputError: its kind or shape differs.
+        """
+        if not isinstance(other, type(self)):
+            raise InputError(
+                f"{type(other).__name__} cannot be merged into {type(self).__name__}; merge posteriors of one kind, or their"
+                " evidence"
+            )
+        if other.shape != self.shape:
+            raise InputError(
+                f"evidence of {other.shape} ({self.axes}) cannot be merged into evidence of {self.shape};"
+                " both need the same catalogue and settings"
+            )
+        self._add(other)
+        self._changed()
+
+    def forget(self, retention: float) -> None:
+        """Discount what was observed so far.
+
+        Raises:
+            InputError: ``retention`` is outside (0, 1].
+        """
+        self._discount(checked_retention(retention))
+        self._changed()
+
+    def _add(self, other: Self) -> None:
+        for name, sums in vars(self).items():
+            np.add(sums, getattr(other, name), out=sums)
+
+    def _discount(self, kept: float) -> None:
+        for sums in vars(self).values():
+            np.multiply(sums, kept, out=sums)
 
 
 class Scorer(Protocol):
@@ -117,7 +155,7 @@ class Estimated(NamedTuple):
 Kind = TypeVar("Kind", bound=Evidence)
 
 
-class Posterior(ABC, Generic[Kind]):
+class Posterior(Saved, Generic[Kind]):
     """What is believed of each arm: a prior, and the evidence on top of it.
 
     ``name`` is the posterior's word on the command line and in manifests.
@@ -173,52 +211,28 @@ class Posterior(ABC, Generic[Kind]):
     def scorer(self, arms: npt.ArrayLike) -> Scorer:
         """What scoring many blocks of users for the same arms (k,) needs, computed once."""
 
-    @abstractmethod
-    def save(self, path: Path | str) -> None:
-        """Write evidence and prior to a ``.npz``, whole or not at all; nothing in it needs pickle.
 
-        Raises:
-            InputError: the path is a folder, or its folder does not exist.
-            SurroundingsError: the file cannot be written.
-        """
-
-    @classmethod
-    @abstractmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote."""
-
-
-class CountedEvidence(Evidence, Protocol):
-    """Evidence that counts its changes."""
-
-    @property
-    def changes(self) -> int:
-        """How often it was changed."""
-        ...
-
-
-CountedKind = TypeVar("CountedKind", bound=CountedEvidence)
 Fitted = TypeVar("Fitted", bound=Model)
 
 
-class RefittedPosterior(Posterior[CountedKind], Generic[CountedKind, Fitted]):
+class RefittedPosterior(Posterior[Kind], Generic[Kind, Fitted]):
     """A posterior whose ``fitted`` is computed when it is first asked for, and again after evidence changed.
 
     Evidence may be changed through the posterior, by its own methods, or be replaced. Only who writes into its arrays has to
     call ``refit``.
     """
 
-    _evidence: CountedKind
+    _evidence: Kind
     _fitted: Fitted | None = None
     _fitted_at: int = 0
 
     @property
-    def evidence(self) -> CountedKind:
+    def evidence(self) -> Kind:
         """What was observed, without the prior."""
         return self._evidence
 
     @evidence.setter
-    def evidence(self, evidence: CountedKind) -> None:
+    def evidence(self, evidence: Kind) -> None:
         self._evidence = evidence
         self.refit()
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64, integer_array, is_number, real_array
 from bandit.checks import (
-    check_merged,
     checked_arms,
     checked_choice,
-    checked_retention,
     checked_segments,
     checked_takes,
     own_sums,
 )
 from bandit.errors import InputError
 from bandit.objects import count_of
-from bandit.posterior.base import Arms, Posterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.base import Arms, Evidence, Posterior
+from bandit.posterior.files import read
 from bandit.scores import BetaScores
+from bandit.snapshot import MAX_SEGMENTS
 
 TITLE_STRENGTH = 100.0
 CATALOGUE_STRENGTH = 100.0
@@ -32,16 +32,16 @@ PESSIMISM = 0.8
 """Where popularity answers for new users and the evidence comes from Thompson sampling, 0.8 costs 0.1 to 0.2 % of takes if
 newcomers are as good as others, and saves 0.1 % if they are worse by 30 %; 0.5 costs 0.3 to 0.5 % and saves no more. Where
 popularity is all that explores, 1 is best, for hope is what tries newcomers: it loses 11 % of takes, 0.75 loses 14 %."""
-MAX_SEGMENTS = 64
 _ROUNDING = 1e-9  # of sums that were discounted many times
 _CATALOGUE_PRIOR = (1.0, 20.0)  # takes and impressions of the vaguest prior: a take rate of 5 %
 
 
 @dataclass(repr=False)
-class BetaEvidence:
+class BetaEvidence(Evidence):
     """Sums over impressions without the prior: ``takes`` Σ r and ``impressions``, both (k,), or (s, k) with segments."""
 
     kind: ClassVar[str] = "beta"
+    axes: ClassVar[str] = "segments, arms"
     takes: F64
     impressions: F64
 
@@ -73,26 +73,7 @@ class BetaEvidence:
         cells = rows if segments is None else segments * n_arms + rows
         self.takes += np.bincount(cells, weights=r, minlength=self.takes.size).reshape(self.takes.shape)
         self.impressions += np.bincount(cells, minlength=self.takes.size).reshape(self.takes.shape)
-
-    def merge(self, other: BetaEvidence) -> None:
-        """Add another evidence of the same segments and arms.
-
-        Raises:
-            InputError: it is of another kind, or has another number of either.
-        """
-        check_merged(self, other, "segments, arms")
-        self.takes += other.takes
-        self.impressions += other.impressions
-
-    def forget(self, retention: float) -> None:
-        """Discount all sums.
-
-        Raises:
-            InputError: ``retention`` is outside (0, 1].
-        """
-        kept = checked_retention(retention)
-        self.takes *= kept
-        self.impressions *= kept
+        self._changed()
 
     def check(self) -> None:
         """Refuse sums that no impressions have.
@@ -112,9 +93,6 @@ class BetaEvidence:
         segments, arms = self.shape
         sizes = [count_of(arms, "arm"), count_of(segments, "segment")] if segments else [count_of(arms, "arm")]
         return ", ".join([*sizes, count_of(float(self.impressions.sum()), "impression")])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.described()})"
 
     def over_segments(self) -> BetaEvidence:
         """The same sums over all segments, both (k,)."""
@@ -239,33 +217,25 @@ class BetaPosterior(Posterior[BetaEvidence]):
         """Popularity, the same for every user."""
         return Rates(self)
 
-    def save(self, path: Path | str) -> None:
-        """Write sums and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         strengths = [self.title_strength, self.catalogue_strength, self.arm_strength, self.pessimism]
-        arrays = {
+        return {
             "titles": self.titles,
             "takes": self.evidence.takes,
             "impressions": self.evidence.impressions,
             "strengths": np.array(strengths),
             "prior_rates": np.empty(0) if self.explicit is None else self.explicit,
         }
-        save_arrays(path, arrays)
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
-        """
-        with opened(path) as file:
-            title, catalogue, arm, pessimism = read(file, "strengths", 4).tolist()
-            explicit = file["prior_rates"] if file["prior_rates"].size else None
-            segments = (len(file["takes"]),) if file["takes"].ndim == 2 else ()
-            posterior = cls(file["titles"], title, catalogue, arm, *(segments or (0,)), pessimism, explicit)
-            sizes = (*segments, len(posterior.titles))
-            posterior.evidence = BetaEvidence(read(file, "takes", *sizes), read(file, "impressions", *sizes))
-            posterior.evidence.check()
+    def _read(cls, file: NpzFile) -> Self:
+        title, catalogue, arm, pessimism = read(file, "strengths", 4).tolist()
+        explicit = file["prior_rates"] if file["prior_rates"].size else None
+        segments = (len(file["takes"]),) if file["takes"].ndim == 2 else ()
+        posterior = cls(file["titles"], title, catalogue, arm, *(segments or (0,)), pessimism, explicit)
+        sizes = (*segments, len(posterior.titles))
+        posterior.evidence = BetaEvidence(read(file, "takes", *sizes), read(file, "impressions", *sizes))
+        posterior.evidence.check()
         return posterior
 
     def _by_title(self, values: F64) -> F64:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -51,8 +52,40 @@ def save_arrays(path: Path | str, arrays: dict[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
+class Saved(ABC):
+    """What is kept as a ``.npz``."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, Any]:
+        """All of it, by name."""
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, file: NpzFile) -> Self:
+        """It again, from what ``_arrays`` gave."""
+
+    def save(self, path: Path | str) -> None:
+        """Write it to a ``.npz``, whole or not at all; nothing in it needs pickle.
+
+        Raises:
+            InputError: the path is a folder, or its folder does not exist.
+            SurroundingsError: the file cannot be written.
+        """
+        save_arrays(path, self._arrays())
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
+        """
+        with _opened(path) as file:
+            return cls._read(file)
+
+
 @contextmanager
-def opened(path: Path | str) -> Iterator[NpzFile]:
+def _opened(path: Path | str) -> Iterator[NpzFile]:
     """The arrays of a ``.npz``, and every error of what is read from it as one that names the file.
 
     Raises:
@@ -103,12 +136,3 @@ def read(file: NpzFile, name: str, *sizes: int | None) -> F64:
     if not finite.all():
         raise InputError(f"{name} has the value {array[~finite][0]}, expected finite numbers; train again")
     return array
-
-
-def read_number(file: NpzFile, name: str) -> float:
-    """One number.
-
-    Raises:
-        InputError: it is an array, or not finite.
-    """
-    return float(read(file, name))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64, real_array
 from bandit.checks import checked_choice, checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.kernels.logistic import log_posteriors, newton_steps
 from bandit.objects import count_of
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import Saved, read
 from bandit.posterior.linear import LinearScorer
-from bandit.scores import Moments
+from bandit.posterior.whitening import whitenings
 
 # Squared lengths of a Newton step in posterior standard deviations. Convergence is quadratic: the mode is nearer by far than
 # 1e-10, and in 900 fits with collinear features and scales 6 orders of magnitude apart none was kept from it by rounding.
@@ -30,20 +30,8 @@ _MAX_ROUNDS = 500
 _LONGER, _SHORTER = 4.0, 0.25
 
 
-@dataclass(frozen=True)
-class LogisticScorer:
-    """Scores on the linear scale of logistic regressions; a ``LinearScorer`` that says so."""
-
-    linear: LinearScorer
-
-    def scores(self, contexts: npt.ArrayLike) -> Moments:
-        """Mean and standard deviation of xᵀw of each arm for each context, both (n, k), with the link "logit"."""
-        moments = self.linear.moments(contexts)
-        return Moments(moments.means, moments.deviations, link="logit")
-
-
 @dataclass(frozen=True, repr=False)
-class Laplace:
+class Laplace(Saved):
     """Gaussians at the modes: ``means`` (k, d) and ``precisions`` (k, d, d), prior included; all that scoring needs."""
 
     means: F64
@@ -53,25 +41,18 @@ class Laplace:
         arms, features = self.means.shape
         return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
-    def scorer(self, arms: npt.ArrayLike) -> LogisticScorer:
-        """What scoring many blocks of users for the arms (k,) needs, factored once."""
+    def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
+        """What scoring many blocks of users for the arms (k,) needs, factored once; scores are on the link "logit"."""
         rows = checked_choice(arms, len(self.means))
-        return LogisticScorer(LinearScorer.from_gaussians(self.means[rows], self.precisions[rows]))
+        return LinearScorer.of(self.means[rows], whitenings(self.precisions[rows]), link="logit")
 
-    def save(self, path: Path | str) -> None:
-        """Write means and precisions to a ``.npz``; nothing in it needs pickle."""
-        save_arrays(path, {"means": self.means, "precisions": self.precisions})
+    def _arrays(self) -> dict[str, Any]:
+        return {"means": self.means, "precisions": self.precisions}
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            means = read(file, "means", None, None)
-            return cls(means, read(file, "precisions", *means.shape, means.shape[1]))
+    def _read(cls, file: NpzFile) -> Self:
+        means = read(file, "means", None, None)
+        return cls(means, read(file, "precisions", *means.shape, means.shape[1]))
 
 
 def checked_weights(weights: npt.ArrayLike, count: int) -> F64:

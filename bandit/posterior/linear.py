@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
-from bandit.arrays import F64, I64
+from bandit.arrays import F64
 from bandit.checks import (
-    Impressions,
-    check_merged,
     checked_choice,
     checked_contexts,
     checked_impressions,
     checked_precision,
     checked_precisions,
-    checked_retention,
     own_sums,
     spread,
 )
@@ -27,19 +23,17 @@ from bandit.errors import InputError
 from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
 from bandit.objects import count_of
-from bandit.posterior.base import Counted, Estimated, Posterior
-from bandit.posterior.files import opened, read, read_number, save_arrays
+from bandit.posterior.base import Estimated, Evidence, Posterior
+from bandit.posterior.files import read
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
 _ROWS = 256  # contexts whitened at a time
-_MIXED_BYTES = (
-    16 * 2**20
-)  # blocks of all arms together, up to which rows are not sorted; 1.2 times as fast even at that size
+_MIXED_BYTES = 16 * 2**20  # of all arms' blocks, up to which rows are not sorted; 1.2 times as fast even at that size
 
 
 @dataclass(repr=False)
-class LinearEvidence(Counted):
+class LinearEvidence(Evidence):
     """Sums over impressions at unit noise precision; the prior is not in them.
 
     ``precision`` (k, d, d) is Σ x xᵀ, ``information`` (k, d) Σ r x, ``counts`` (k,) the impressions; ``squares`` (k,), which is
@@ -81,10 +75,7 @@ class LinearEvidence(Counted):
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
-        self._add(checked_impressions(contexts, arms, rewards, self.shape))
-
-    def _add(self, impressions: Impressions) -> None:
-        x, rows, r = impressions
+        x, rows, r = checked_impressions(contexts, arms, rewards, self.shape)
         n_arms, n_features = self.shape
         sums = self.precision, self.information, self.counts, self.squares, self.sums, self.takes
         gram = np.empty((n_features + 2, n_features + 2))
@@ -99,40 +90,11 @@ class LinearEvidence(Counted):
             accumulate_sorted(x, r, starts, order, np.empty((BLOCK, n_features + 2)), gram, *sums)
         self._changed()
 
-    def merge(self, other: LinearEvidence) -> None:
-        """Add another evidence of the same arms and features.
-
-        Raises:
-            InputError: its kind or shape differs.
-        """
-        check_merged(self, other, "arms, features")
-        self.precision += other.precision
-        self.information += other.information
-        self.counts += other.counts
-        self.squares += other.squares
-        self.sums += other.sums
-        self.takes += other.takes
-        self._changed()
-
-    def forget(self, retention: float) -> None:
-        """Discount all sums.
-
-        Raises:
-            InputError: ``retention`` is outside (0, 1].
-        """
-        kept = checked_retention(retention)
-        for sums in vars(self).values():
-            np.multiply(sums, kept, out=sums)
-        self._changed()
-
     def described(self) -> str:
         """What it knows, in a few words."""
         arms, features = self.shape
         sizes = count_of(arms, "arm"), count_of(features, "feature"), count_of(float(self.counts.sum()), "impression")
         return ", ".join(sizes)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.described()})"
 
     @classmethod
     def read(cls, file: NpzFile) -> Self:
@@ -190,39 +152,37 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
         """Mean and standard deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
-        return self.scorer(arms).moments(contexts)
+        return self.scorer(arms).scores(contexts)
 
     def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
         """What scoring many blocks of users for the same arms needs, factored once."""
         rows = checked_choice(arms, self.evidence.shape[0])
-        return LinearScorer.of(self, rows)
+        alpha, beta = self.prior_precision, self.noise_precision
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name below
+            precision = np.diag(alpha) + beta * self.evidence.precision[rows]  # (k, d, d)
+            target = alpha * self.prior_mean[rows] + beta * self.evidence.information[rows]  # (k, d)
+            whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
+            return LinearScorer.of((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
 
     @property
     def estimated(self) -> Estimated:
         """One precision per feature, and that of the noise."""
         return Estimated(tuple(self.prior_precision.tolist()), self.noise_precision)
 
-    def save(self, path: Path | str) -> None:
-        """Write evidence and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         prior = {
             "prior_precision": self.prior_precision,
             "prior_mean": self.prior_mean,
             "noise_precision": np.float64(self.noise_precision),
         }
-        save_arrays(path, vars(self.evidence) | prior)
+        return vars(self.evidence) | prior
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            evidence = LinearEvidence.read(file)
-            posterior = cls(
-                *evidence.shape, file["prior_precision"], read_number(file, "noise_precision"), file["prior_mean"]
-            )
+    def _read(cls, file: NpzFile) -> Self:
+        evidence = LinearEvidence.read(file)
+        posterior = cls(
+            *evidence.shape, file["prior_precision"], float(read(file, "noise_precision")), file["prior_mean"]
+        )
         posterior.evidence = evidence
         return posterior
 
@@ -232,45 +192,24 @@ class LinearScorer:
     """Posterior means and whitening factors of some arms, laid out for one matrix product per block of users.
 
     ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
-    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors.
+    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors. ``link`` is that of the scores.
     """
 
     means: F64
     factors: F64
+    link: str = "identity"
 
     def __repr__(self) -> str:
         features, arms = self.means.shape
         return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     @classmethod
-    def from_gaussians(cls, means: F64, precisions: F64) -> Self:
-        """Lay out Gaussian weights of mean ``means`` (k, d) and precision ``precisions`` (k, d, d)."""
-        return cls._laid_out(means, whitenings(precisions))
-
-    @classmethod
-    def of(cls, posterior: LinearPosterior, arms: I64) -> Self:
-        """Factor the precision of each arm."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by name below
-            precision = (
-                np.diag(posterior.prior_precision) + posterior.noise_precision * posterior.evidence.precision[arms]
-            )  # (k, d, d)
-            target = (
-                posterior.prior_precision * posterior.prior_mean[arms]
-                + posterior.noise_precision * posterior.evidence.information[arms]
-            )  # (k, d)
-            whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
-            return cls._laid_out((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
-
-    @classmethod
-    def _laid_out(cls, means: F64, whitening: F64) -> Self:
+    def of(cls, means: F64, whitening: F64, link: str = "identity") -> Self:
+        """Lay out Gaussian weights of mean ``means`` (k, d), whose precisions have the ``whitenings`` (k, d, d)."""
         d = means.shape[1]
-        return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T))
+        return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T), link)
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:
-        """The moments of each arm's expected reward for each context."""
-        return self.moments(contexts)
-
-    def moments(self, contexts: npt.ArrayLike) -> Moments:
         """Mean and standard deviation of each arm's expected reward for each context, both (n, k).
 
         Raises:
@@ -284,4 +223,4 @@ class LinearScorer:
                 rows = slice(start, start + _ROWS)
                 np.matmul(x[rows], self.means, out=means[rows])
                 lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
-        return Moments(means, deviations)
+        return Moments(means, deviations, self.link)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, I64
-from bandit.checks import check_merged, checked_impressions, checked_precisions, checked_retention, spread
+from bandit.checks import checked_impressions, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.objects import count_of
-from bandit.posterior.base import Counted, Estimated, RefittedPosterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.base import Estimated, Evidence, RefittedPosterior
+from bandit.posterior.files import read
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 
 
@@ -32,20 +31,26 @@ class Rows(NamedTuple):
 
 
 @dataclass(repr=False)
-class LogisticEvidence(Counted):
+class LogisticEvidence(Evidence):
     """Impressions themselves: a logistic likelihood has no sums that hold all of it.
 
-    ``shape`` is (k, d). ``parts`` are the rows as they came; ``rows`` joins them.
+    ``parts`` are the rows as they came; ``rows`` joins them.
     """
 
     kind: ClassVar[str] = "logistic"
-    shape: tuple[int, int]
+    n_arms: int
+    n_features: int
     parts: list[Rows]
 
     @classmethod
     def empty(cls, n_arms: int, n_features: int) -> Self:
         """Evidence of no impressions."""
-        return cls((n_arms, n_features), [])
+        return cls(n_arms, n_features, [])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(k, d): arms and features."""
+        return self.n_arms, self.n_features
 
     @property
     def rows(self) -> Rows:
@@ -63,52 +68,25 @@ class LogisticEvidence(Counted):
         Raises:
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
-        self._add(contexts, arms, rewards, None)
+        x, shown, r = checked_impressions(contexts, arms, rewards, self.shape, "logistic")
+        self._keep(Rows(x, shown, r, np.ones(len(shown))))
 
-    def _add(
-        self,
-        contexts: npt.ArrayLike,
-        arms: npt.ArrayLike,
-        rewards: npt.ArrayLike,
-        weights: npt.ArrayLike | None,
-    ) -> None:
-        impressions = checked_impressions(contexts, arms, rewards, self.shape, "logistic")
-        count = len(impressions.arms)
-        w = np.ones(count) if weights is None else checked_weights(weights, count)
+    def _keep(self, rows: Rows) -> None:
         # Copies: the caller may reuse their arrays, and evidence that keeps rows must not follow.
-        self.parts.append(
-            Rows(impressions.contexts.copy(), impressions.arms.copy(), impressions.rewards.copy(), w.copy())
-        )
+        self.parts.append(Rows(rows.contexts.copy(), rows.arms.copy(), rows.rewards.copy(), rows.weights.copy()))
         self._changed()
 
-    def merge(self, other: LogisticEvidence) -> None:
-        """Add the rows of another evidence of the same arms and features.
-
-        Raises:
-            InputError: its kind or shape differs.
-        """
-        check_merged(self, other, "arms, features")
+    def _add(self, other: Self) -> None:
         self.parts.extend(list(other.parts))
-        self._changed()
 
-    def forget(self, retention: float) -> None:
-        """Discount the weight of every row.
-
-        Raises:
-            InputError: ``retention`` is outside (0, 1].
-        """
-        kept = checked_retention(retention)
+    def _discount(self, kept: float) -> None:
         self.parts = [part._replace(weights=part.weights * kept) for part in self.parts]
-        self._changed()
 
     def described(self) -> str:
         """What it knows, in a few words; impressions count by their weights."""
         arms, features = self.shape
         weight = float(sum(part.weights.sum() for part in self.parts))
         return ", ".join((count_of(arms, "arm"), count_of(features, "feature"), count_of(weight, "impression")))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.described()})"
 
     @classmethod
     def read(cls, file: NpzFile, n_arms: int, n_features: int) -> Self:
@@ -118,7 +96,9 @@ class LogisticEvidence(Counted):
             InputError: an array is of another shape, or an arm, reward, feature or weight out of range.
         """
         evidence = cls.empty(n_arms, n_features)
-        evidence._add(*(file[name] for name in Rows._fields))
+        kept = Rows(*(file[name] for name in Rows._fields))
+        x, shown, r = checked_impressions(kept.contexts, kept.arms, kept.rewards, evidence.shape, "logistic")
+        evidence._keep(Rows(x, shown, r, checked_weights(kept.weights, len(shown))))
         return evidence
 
 
@@ -179,21 +159,14 @@ class LogisticPosterior(RefittedPosterior[LogisticEvidence, Laplace]):
         """One precision per feature."""
         return Estimated(tuple(self.prior_precision.tolist()))
 
-    def save(self, path: Path | str) -> None:
-        """Write rows and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         prior = {"prior_precision": self.prior_precision, "prior_mean": self.prior_mean}
-        save_arrays(path, self.evidence.rows._asdict() | prior)
+        return self.evidence.rows._asdict() | prior
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing, of another shape or out of range.
-        """
-        with opened(path) as file:
-            mean = read(file, "prior_mean", None, None)
-            n_arms, n_features = mean.shape
-            posterior = cls(n_arms, n_features, file["prior_precision"], mean)
-            posterior.evidence = LogisticEvidence.read(file, n_arms, n_features)
+    def _read(cls, file: NpzFile) -> Self:
+        mean = read(file, "prior_mean", None, None)
+        n_arms, n_features = mean.shape
+        posterior = cls(n_arms, n_features, file["prior_precision"], mean)
+        posterior.evidence = LogisticEvidence.read(file, n_arms, n_features)
         return posterior

@@ -11,7 +11,7 @@ from bandit.errors import InputError
 from bandit.posterior.base import Arms
 from bandit.posterior.laplace import Laplace, checked_weights, fit_laplace
 from bandit.posterior.logistic import LogisticEvidence, LogisticPosterior
-from bandit.posterior.precisions import BOUNDS, Pseudo, Round, at_least_bound, best_precisions
+from bandit.posterior.precisions import BOUNDS, Pseudo, Round, at_least_bound, best_precisions, seen_arms
 from bandit.posterior.whitening import whitenings
 
 PRIOR_ROWS = 200_000
@@ -103,10 +103,9 @@ def estimate_prior_precision(
     alpha = checked_precisions("prior precision", start, mean.shape[1:])
     x, shown, r = checked_impressions(contexts, arms, rewards, (mean.shape[0], mean.shape[1]), "logistic")
     w = checked_weights(weights, len(shown))
-    seen = np.unique(shown)
+    seen = seen_arms(np.bincount(shown, minlength=len(mean)), _MAX_ARMS)
     if not len(seen):
         return alpha
-    seen = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _MAX_ARMS)).astype(np.int64))]
     places = np.minimum(np.searchsorted(seen, shown), len(seen) - 1)
     taken = seen[places] == shown
     rows = (x[taken], places[taken], r[taken], w[taken])

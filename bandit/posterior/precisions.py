@@ -53,7 +53,7 @@ def at_least_bound(squares: npt.ArrayLike, shared_by: int) -> F64:
     return np.minimum(np.asarray(squares, dtype=np.float64), 10 * (shared_by + 1) / BOUNDS[0])
 
 
-def seen_arms(counts: F64, at_most: int) -> I64:
+def seen_arms(counts: npt.NDArray[np.number], at_most: int) -> I64:
     """Arms with impressions, evenly spaced ones where there are more than ``at_most``."""
     seen = np.flatnonzero(counts > 0)
     return seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), at_most)).astype(np.int64))]

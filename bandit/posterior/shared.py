@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.checks import checked_precision, checked_precisions, spread
 from bandit.errors import InputError
 from bandit.objects import count_of
 from bandit.posterior.arrow import ArrowSystem, Prior
 from bandit.posterior.base import Estimated, Posterior, RefittedPosterior
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import read
 from bandit.posterior.linear import LinearEvidence
 from bandit.posterior.shared_weights import SharedWeights, checked_draws, checked_features, design_of
 from bandit.scores import Moments
@@ -130,8 +130,7 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
         """The precision of the first shared weight and of the intercepts, and that of the noise."""
         return Estimated((float(self.prior_precision.flat[0]), self.intercept_precision), self.noise_precision)
 
-    def save(self, path: Path | str) -> None:
-        """Write evidence, features and prior to a ``.npz``; nothing in it needs pickle."""
+    def _arrays(self) -> dict[str, Any]:
         settings = {
             "features": self.features,
             "prior_precision": self.prior_precision,
@@ -140,24 +139,18 @@ class SharedPosterior(RefittedPosterior[LinearEvidence, SharedWeights]):
             "n_draws": np.int64(self.n_draws),
             "seed": np.uint64(self.seed),
         }
-        save_arrays(path, vars(self.evidence) | settings)
+        return vars(self.evidence) | settings
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            intercepts, noise = read(file, "others", 2).tolist()
-            return cls.of(
-                LinearEvidence.read(file),
-                file["features"],
-                file["prior_precision"],
-                intercepts,
-                noise,
-                file["intercept_mean"],
-                int(file["n_draws"]),
-                int(file["seed"]),
-            )
+    def _read(cls, file: NpzFile) -> Self:
+        intercepts, noise = read(file, "others", 2).tolist()
+        return cls.of(
+            LinearEvidence.read(file),
+            file["features"],
+            file["prior_precision"],
+            intercepts,
+            noise,
+            file["intercept_mean"],
+            int(file["n_draws"]),
+            int(file["seed"]),
+        )

@@ -111,16 +111,9 @@ def _pseudo(system: ArrowSystem, noise_precision: float) -> Pseudo:
         )  # Σ |x|² |z|² over impressions
         scale = squares / (np.prod(system.shape) * count)
         least = LEAST_EFFECT**2 / scale if scale > 0 else LEAST_EFFECT**2
-    return Pseudo(
-        np.array([1.0, 1.0, NOISE_IMPRESSIONS]),
-        np.array(
-            [
-                at_least_bound(least, int(np.prod(system.shape))),
-                LEAST_EFFECT**2,
-                NOISE_IMPRESSIONS / noise_precision,
-            ]
-        ),
-    )
+    weight = at_least_bound(least, int(np.prod(system.shape)))
+    squares_before = np.array([weight, LEAST_EFFECT**2, NOISE_IMPRESSIONS / noise_precision])
+    return Pseudo(np.array([1.0, 1.0, NOISE_IMPRESSIONS]), squares_before)
 
 
 def _round(system: ArrowSystem, intercept_mean: F64, at: SharedPrior) -> Round:
@@ -132,13 +125,8 @@ def _round(system: ArrowSystem, intercept_mean: F64, at: SharedPrior) -> Round:
     determined = arrow.mean.size - alpha * np.einsum("ij,ij->", arrow.root, arrow.root)
     own = len(intercepts) - tau * spread
     counts = system.evidence.counts.sum()
-    squares = np.array(
-        [
-            (arrow.mean**2).sum(),
-            ((intercepts - intercept_mean) ** 2).sum(),
-            max(_residual(system.evidence, along, intercepts), 0.0),
-        ]
-    )
+    residual = max(_residual(system.evidence, along, intercepts), 0.0)
+    squares = np.array([(arrow.mean**2).sum(), ((intercepts - intercept_mean) ** 2).sum(), residual])
     sizes = np.array([arrow.mean.size, len(intercepts), counts])
     determinants = np.log(np.diag(arrow.root)).sum() + np.log(arrow.variances).sum() / 2
     fit = (sizes * np.log(at) - squares * np.array(at)).sum() / 2

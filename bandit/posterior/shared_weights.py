@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.npyio import NpzFile
 
 from bandit.arrays import F64, is_count, real_array
 from bandit.checks import MOST_FEATURE, checked_choice, checked_contexts
 from bandit.errors import InputError
 from bandit.objects import count_of
 from bandit.posterior.arrow import Arrow
-from bandit.posterior.files import opened, read, save_arrays
+from bandit.posterior.files import Saved, read
 from bandit.scores import Draws, Moments
 
 _WEIGHTS, _INTERCEPTS = 0, 1  # streams of the random numbers
@@ -90,7 +90,7 @@ class SharedScorer:
 
 
 @dataclass(frozen=True, repr=False)
-class SharedWeights:
+class SharedWeights(Saved):
     """What scoring needs of a ``SharedPosterior``, without the evidence.
 
     ``features`` (A, f); the others as in ``Arrow``. Random numbers are those of Philox (Salmon, Moraes, Dror and Shaw 2011) under
@@ -170,24 +170,17 @@ class SharedWeights:
         generator = np.random.Philox(key=np.array([self.seed, stream], dtype=np.uint64), counter=[0, 0, 0, arm])
         return np.random.Generator(generator).standard_normal(count)
 
-    def save(self, path: Path | str) -> None:
-        """Write all of it to a ``.npz``; nothing in it needs pickle."""
-        save_arrays(path, asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)})
+    def _arrays(self) -> dict[str, Any]:
+        return asdict(self) | {"n_draws": np.int64(self.n_draws), "seed": np.uint64(self.seed)}
 
     @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Read what ``save`` wrote.
-
-        Raises:
-            InputError: there is no such file, it is damaged, or an array is missing or of another shape.
-        """
-        with opened(path) as file:
-            features = checked_features(file["features"])
-            n_arms, width = features.shape
-            mean = read(file, "mean", None, width + 1)
-            d, p = len(mean), mean.size
-            sizes = {"mean": mean.shape, "root": (p, p), "pulls": (n_arms, d)}
-            arrow = Arrow(*(read(file, name, *sizes.get(name, (n_arms,))) for name in Arrow._fields))
-            if not (arrow.variances >= 0).all():
-                raise InputError(f"a variance is {arrow.variances.min()}, expected at least 0; train again")
-            return cls.of(arrow, features, *checked_draws(int(file["n_draws"]), int(file["seed"])))
+    def _read(cls, file: NpzFile) -> Self:
+        features = checked_features(file["features"])
+        n_arms, width = features.shape
+        mean = read(file, "mean", None, width + 1)
+        d, p = len(mean), mean.size
+        sizes = {"mean": mean.shape, "root": (p, p), "pulls": (n_arms, d)}
+        arrow = Arrow(*(read(file, name, *sizes.get(name, (n_arms,))) for name in Arrow._fields))
+        if not (arrow.variances >= 0).all():
+            raise InputError(f"a variance is {arrow.variances.min()}, expected at least 0; train again")
+        return cls.of(arrow, features, *checked_draws(int(file["n_draws"]), int(file["seed"])))

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bandit.arrays import F64, U8, U16, U64, is_count, is_number
+from bandit.arrays import F64, U8, U16, U64, is_count
+from bandit.checks import checked_retention
 from bandit.errors import InputError
 from bandit.hashing import hash_users
 from bandit.policies import Decisions, Policy, decide
@@ -42,8 +43,7 @@ class Pace:
         for name, steps in (("sticky", self.sticky), ("period", self.period)):
             if not is_count(steps):
                 raise InputError(f"{name} is {steps!r} steps, expected at least 1, a whole number")
-        if not (is_number(self.retention) and 0 < self.retention <= 1):
-            raise InputError(f"retention is {self.retention!r}, expected above 0 and at most 1 (1 keeps everything)")
+        checked_retention(self.retention)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bandit.arrays import F64, I64
 from bandit.errors import InputError
-from bandit.simulation.world import World
+from bandit.simulation.world import World, by_title
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +72,3 @@ class Scene:
         for title, rows in by_title(self.world.artwork_title[arms]):
             out[rows] = self.takes[title][users[rows], arms[rows] - self.starts[title]]
         return out
-
-
-def by_title(titles: I64) -> list[tuple[int, I64]]:
-    """Each title of some visits, (m,), with the rows of its visits, ascending."""
-    if not len(titles):
-        return []
-    order = np.argsort(titles, kind="stable")
-    numbers, first = np.unique(titles[order], return_index=True)
-    return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))

@@ -5,7 +5,6 @@ whole loop, and says nothing about people. Its constants are recorded in ``docs/
 """
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +110,7 @@ class World:
     def uniform_and_best(self, users: I64, titles: I64) -> tuple[F64, F64]:
         """Expected take of each visit under the uniform policy, (m,), and under the best arm for its user, (m,)."""
         uniform, best = np.empty(len(users)), np.empty(len(users))
-        for title, visits in _by_title(titles):
+        for title, visits in by_title(titles):
             takes = self.take_probabilities(users[visits], title)  # (visits, k)
             uniform[visits], best[visits] = takes.mean(axis=1), takes.max(axis=1)
         return uniform, best
@@ -119,7 +118,7 @@ class World:
     def best_arms(self, users: I64, titles: I64) -> I64:
         """The arm of largest expected take on each visit, (m,); ties go to the lowest."""
         best = np.empty(len(users), dtype=np.int64)
-        for title, visits in _by_title(titles):
+        for title, visits in by_title(titles):
             best[visits] = self.take_probabilities(users[visits], title).argmax(axis=1)
         return best
 
@@ -199,9 +198,10 @@ def _logistic(logits: F64) -> F64:
     return np.asarray(expit(logits), dtype=np.float64)
 
 
-def _by_title(titles: I64) -> Iterator[tuple[int, I64]]:
+def by_title(titles: I64) -> list[tuple[int, I64]]:
+    """Each title of some visits, (m,), with the rows of its visits, ascending."""
+    if not len(titles):
+        return []
     order = np.argsort(titles, kind="stable")
-    present, starts = np.unique(titles[order], return_index=True)
-    stops = [*starts[1:], len(order)][: len(present)]
-    for title, start, stop in zip(present, starts, stops, strict=True):
-        yield int(title), order[start:stop]
+    numbers, first = np.unique(titles[order], return_index=True)
+    return list(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))

@@ -4,162 +4,67 @@ Standard library only, because the look-up service imports this package and noth
 (``batch``) and reader (``service``) meet here and nowhere else, and pass the same checks.
 """
 
-from bandit.snapshot.catalogue import (
-    MAX_ARMS,
-    MAX_CATALOGUE_BYTES,
-    MAX_SEGMENTS,
-    MAX_TITLES,
-    PART_BYTES,
-    Catalogue,
-    CatalogueTitle,
-    Counts,
-    OpenCatalogue,
-    decode_catalogue,
-    decode_title,
-    encode_catalogue,
-    most_packed_bytes,
-    most_parts,
-    most_plain_bytes,
-    open_catalogue,
-)
-from bandit.snapshot.checks import MAX_GENERATION, is_digest, shown
-from bandit.snapshot.hashing import (
-    DRAW,
-    EXPLORE,
-    FALLBACK,
-    GOLDEN,
-    JOINT,
-    MASK64,
-    SIMULATION,
-    TOTAL_WEIGHT,
-    VARIANT,
-    absorb64,
-    draw,
-    hash_base,
-    id64,
-    keyed_hash,
-    mix64,
-)
-from bandit.snapshot.keys import (
-    CURRENT_KEY,
-    ID_PATTERN,
-    METAS_PATTERN,
-    OVERLAY_KEY,
-    PARTS_PATTERN,
-    ROW_END,
-    ROWS_PATTERN,
-    KeyOfGeneration,
-    digest_of_key,
-    generation_of_key,
-    is_id,
-    meta_key,
-    parse_key,
-    part_key,
-    parts_pattern,
-    row_key,
-    row_prefix,
-    rows_pattern,
-)
-from bandit.snapshot.meta import (
-    MAX_CURRENT_BYTES,
-    MAX_FLIP,
-    MAX_META_BYTES,
-    Current,
-    Meta,
-    decode_any_current,
-    decode_current,
-    decode_meta,
-    encode_json,
-)
-from bandit.snapshot.rows import (
-    HEADER_BYTES,
-    INDEX_BYTES,
-    MAX_DENSE_PICKS,
-    MAX_ROW_BYTES,
-    MAX_SHORTLIST_PICKS,
-    PICK_BYTES,
-    ROW_FORMAT,
-    ROW_MAGIC,
-    SHORTLIST,
-    Pick,
-    Row,
-    decode_row,
-    encode_row,
-)
-
-__all__ = [
-    "CURRENT_KEY",
-    "DRAW",
-    "EXPLORE",
-    "FALLBACK",
-    "GOLDEN",
-    "HEADER_BYTES",
-    "ID_PATTERN",
-    "INDEX_BYTES",
-    "JOINT",
-    "MASK64",
-    "MAX_ARMS",
-    "MAX_CATALOGUE_BYTES",
-    "MAX_CURRENT_BYTES",
-    "MAX_DENSE_PICKS",
-    "MAX_FLIP",
-    "MAX_GENERATION",
-    "MAX_META_BYTES",
-    "MAX_ROW_BYTES",
-    "MAX_SEGMENTS",
-    "MAX_SHORTLIST_PICKS",
-    "MAX_TITLES",
-    "METAS_PATTERN",
-    "OVERLAY_KEY",
-    "PARTS_PATTERN",
-    "PART_BYTES",
-    "PICK_BYTES",
-    "ROWS_PATTERN",
-    "ROW_END",
-    "ROW_FORMAT",
-    "ROW_MAGIC",
-    "SHORTLIST",
-    "SIMULATION",
-    "TOTAL_WEIGHT",
-    "VARIANT",
-    "Catalogue",
-    "CatalogueTitle",
-    "Counts",
-    "Current",
-    "KeyOfGeneration",
-    "Meta",
-    "OpenCatalogue",
-    "Pick",
-    "Row",
-    "absorb64",
-    "decode_any_current",
-    "decode_catalogue",
-    "decode_current",
-    "decode_meta",
-    "decode_row",
-    "decode_title",
-    "digest_of_key",
-    "draw",
-    "encode_catalogue",
-    "encode_json",
-    "encode_row",
-    "generation_of_key",
-    "hash_base",
-    "id64",
-    "is_digest",
-    "is_id",
-    "keyed_hash",
-    "meta_key",
-    "mix64",
-    "most_packed_bytes",
-    "most_parts",
-    "most_plain_bytes",
-    "open_catalogue",
-    "parse_key",
-    "part_key",
-    "parts_pattern",
-    "row_key",
-    "row_prefix",
-    "rows_pattern",
-    "shown",
-]
+from bandit.snapshot.catalogue import MAX_ARMS as MAX_ARMS
+from bandit.snapshot.catalogue import MAX_CATALOGUE_BYTES as MAX_CATALOGUE_BYTES
+from bandit.snapshot.catalogue import MAX_SEGMENTS as MAX_SEGMENTS
+from bandit.snapshot.catalogue import MAX_TITLES as MAX_TITLES
+from bandit.snapshot.catalogue import PART_BYTES as PART_BYTES
+from bandit.snapshot.catalogue import Catalogue as Catalogue
+from bandit.snapshot.catalogue import CatalogueTitle as CatalogueTitle
+from bandit.snapshot.catalogue import Counts as Counts
+from bandit.snapshot.catalogue import decode_catalogue as decode_catalogue
+from bandit.snapshot.catalogue import encode_catalogue as encode_catalogue
+from bandit.snapshot.catalogue import most_parts as most_parts
+from bandit.snapshot.catalogue import most_plain_bytes as most_plain_bytes
+from bandit.snapshot.catalogue import open_catalogue as open_catalogue
+from bandit.snapshot.checks import MAX_GENERATION as MAX_GENERATION
+from bandit.snapshot.checks import shown as shown
+from bandit.snapshot.hashing import DRAW as DRAW
+from bandit.snapshot.hashing import EXPLORE as EXPLORE
+from bandit.snapshot.hashing import FALLBACK as FALLBACK
+from bandit.snapshot.hashing import JOINT as JOINT
+from bandit.snapshot.hashing import MASK64 as MASK64
+from bandit.snapshot.hashing import SIMULATION as SIMULATION
+from bandit.snapshot.hashing import TOTAL_WEIGHT as TOTAL_WEIGHT
+from bandit.snapshot.hashing import VARIANT as VARIANT
+from bandit.snapshot.hashing import absorb64 as absorb64
+from bandit.snapshot.hashing import draw as draw
+from bandit.snapshot.hashing import hash_base as hash_base
+from bandit.snapshot.hashing import id64 as id64
+from bandit.snapshot.hashing import keyed_hash as keyed_hash
+from bandit.snapshot.hashing import mix64 as mix64
+from bandit.snapshot.keys import CURRENT_KEY as CURRENT_KEY
+from bandit.snapshot.keys import ID_PATTERN as ID_PATTERN
+from bandit.snapshot.keys import METAS_PATTERN as METAS_PATTERN
+from bandit.snapshot.keys import PARTS_PATTERN as PARTS_PATTERN
+from bandit.snapshot.keys import ROW_END as ROW_END
+from bandit.snapshot.keys import ROWS_PATTERN as ROWS_PATTERN
+from bandit.snapshot.keys import digest_of_key as digest_of_key
+from bandit.snapshot.keys import generation_of_key as generation_of_key
+from bandit.snapshot.keys import is_id as is_id
+from bandit.snapshot.keys import meta_key as meta_key
+from bandit.snapshot.keys import parse_key as parse_key
+from bandit.snapshot.keys import part_key as part_key
+from bandit.snapshot.keys import parts_pattern as parts_pattern
+from bandit.snapshot.keys import row_key as row_key
+from bandit.snapshot.keys import row_prefix as row_prefix
+from bandit.snapshot.keys import rows_pattern as rows_pattern
+from bandit.snapshot.meta import MAX_CURRENT_BYTES as MAX_CURRENT_BYTES
+from bandit.snapshot.meta import MAX_FLIP as MAX_FLIP
+from bandit.snapshot.meta import MAX_META_BYTES as MAX_META_BYTES
+from bandit.snapshot.meta import Current as Current
+from bandit.snapshot.meta import Meta as Meta
+from bandit.snapshot.meta import decode_any_current as decode_any_current
+from bandit.snapshot.meta import decode_current as decode_current
+from bandit.snapshot.meta import decode_meta as decode_meta
+from bandit.snapshot.meta import encode_json as encode_json
+from bandit.snapshot.rows import HEADER_BYTES as HEADER_BYTES
+from bandit.snapshot.rows import INDEX_BYTES as INDEX_BYTES
+from bandit.snapshot.rows import MAX_DENSE_PICKS as MAX_DENSE_PICKS
+from bandit.snapshot.rows import MAX_ROW_BYTES as MAX_ROW_BYTES
+from bandit.snapshot.rows import MAX_SHORTLIST_PICKS as MAX_SHORTLIST_PICKS
+from bandit.snapshot.rows import PICK_BYTES as PICK_BYTES
+from bandit.snapshot.rows import Pick as Pick
+from bandit.snapshot.rows import Row as Row
+from bandit.snapshot.rows import decode_row as decode_row
+from bandit.snapshot.rows import encode_row as encode_row

@@ -6,6 +6,7 @@ which was written until November 2026, had its fields in another order and a che
 
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -45,8 +46,12 @@ class Row(NamedTuple):
 
     def pick(self, title_index: int) -> Pick | None:
         """The pick of a title by its place in the catalogue, or None where the row has none."""
-        place = title_index if self.indices is None else self._place(title_index)
-        if place is None or place >= self.n_picks:
+        place = title_index
+        if self.indices is not None:
+            place = bisect_left(range(self.n_picks), title_index, key=self._index)
+            if place < self.n_picks and self._index(place) != title_index:
+                return None
+        if place >= self.n_picks:
             return None
         arm, weight = _PICK.unpack_from(self.picks, place * PICK_BYTES)
         return Pick(arm, weight) if weight else None
@@ -57,16 +62,6 @@ class Row(NamedTuple):
             return [self.pick(title_index) or (0, 0) for title_index in title_indices]
         unpack, picks, n_picks = _PICK.unpack_from, self.picks, self.n_picks
         return [unpack(picks, PICK_BYTES * place) if place < n_picks else (0, 0) for place in title_indices]
-
-    def _place(self, title_index: int) -> int | None:
-        low, high = 0, self.n_picks
-        while low < high:
-            middle = (low + high) // 2
-            if self._index(middle) < title_index:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < self.n_picks and self._index(low) == title_index else None
 
     def _index(self, place: int) -> int:
         assert self.indices is not None

@@ -63,12 +63,12 @@ def path_of(raw_path: bytes) -> str:
 
 
 def _refusal(service: Service, scope: Scope) -> Response | None:
-    if service.in_progress >= service.max_waiting:
-        return overloaded(service.max_waiting)
+    if service.in_progress >= service.settings.max_waiting:
+        return overloaded(service.settings.max_waiting)
     if service.keys is not None and (status := service.keys.check(scope["headers"], LOOKUP)):
         return key_refused(status, LOOKUP)
-    if len(scope["query_string"]) > service.max_query_bytes:
-        return query_too_long(service.max_query_bytes)
+    if len(scope["query_string"]) > service.settings.max_query_bytes:
+        return query_too_long(service.settings.max_query_bytes)
     return None
 
 
@@ -87,7 +87,7 @@ async def _answered_fast(service: Service, scope: Scope, receive: Receive, send:
         return False
     started = perf_counter()
     try:
-        answer = await fast_answer(service.look_up, serving, scope, service.max_titles)
+        answer = await fast_answer(service.look_up, serving, scope, service.settings.max_titles)
     except Exception:
         logger.exception("look_up_failed")
         await unexpected()(scope, receive, send)

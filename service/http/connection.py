@@ -2,55 +2,16 @@
 
 import asyncio
 from ipaddress import IPv6Address
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.http.load_shedding import LoadShedding
 from service.http.problems import too_many_connections
-from service.http.refusing_connection import RefusingConnection
-from service.http.state import Service
 
 SPARE: Final = 64
 """So many connections beyond a limit read why they are refused, which keeps each for up to two seconds; others are cut off."""
-
-
-class ConnectionLimit(RefusingConnection):
-    """A connection that is refused where its worker or its client already has as many as allowed."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._service: Service = self.app_state["service"]
-        self._client = ""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count it, and refuse it beyond a limit."""
-        super().connection_made(transport)
-        service = self._service
-        self._client = client_of(self.client[0]) if self.client else ""
-        service.clients[self._client] += 1
-        service.metrics.connections(len(self.connections))
-        for reason, of, count, limit in (
-            ("worker", "", len(self.connections), service.max_connections),
-            ("client", " of one client", service.clients[self._client], service.max_client_connections),
-        ):
-            if count > limit:
-                service.metrics.connection_refused(reason)
-                if count > limit + SPARE:
-                    self.transport.abort()
-                else:
-                    self.refuse(too_many_connections(of, limit))
-                return
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take it off the counts."""
-        super().connection_lost(exc)
-        service = self._service
-        service.clients[self._client] -= 1
-        if not service.clients[self._client]:
-            del service.clients[self._client]
-        service.metrics.connections(len(self.connections))
 
 
 def client_of(host: str) -> str:
@@ -67,13 +28,43 @@ class Departure(ServerState):
     leaving = False
 
 
-class Connection(ConnectionLimit, LoadShedding):
-    """A connection that, once the server is stopping, still answers requests and announces with each answer that it closes.
+class Connection(LoadShedding):
+    """A connection that is refused where its worker or its client already has as many as allowed.
 
-    Closing without announcement, as uvicorn does, loses a request that the client has just sent.
+    Once the server is stopping, it still answers requests and announces with each answer that it closes. Closing without
+    announcement, as uvicorn does, loses a request that the client has just sent.
     """
 
     server_state: Departure
+    _client = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count it, and refuse it beyond a limit."""
+        super().connection_made(transport)
+        service = self.service
+        self._client = client_of(self.client[0]) if self.client else ""
+        service.clients[self._client] += 1
+        service.metrics.connections(len(self.connections))
+        for reason, of, count, limit in (
+            ("worker", "", len(self.connections), service.settings.max_connections),
+            ("client", " of one client", service.clients[self._client], service.settings.max_client_connections),
+        ):
+            if count > limit:
+                service.metrics.connection_refused(reason)
+                if count > limit + SPARE:
+                    self.transport.abort()
+                else:
+                    self.refuse(too_many_connections(of, limit))
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take it off the counts."""
+        super().connection_lost(exc)
+        service = self.service
+        service.clients[self._client] -= 1
+        if not service.clients[self._client]:
+            del service.clients[self._client]
+        service.metrics.connections(len(self.connections))
 
     def on_headers_complete(self) -> None:
         """A request begins."""
@@ -88,9 +79,8 @@ class Connection(ConnectionLimit, LoadShedding):
 
     def announce(self) -> None:
         """Close after the answer to the last request, and say so in it, unless it has begun."""
-        self._may_shed = (
-            False  # the prepared refusal does not announce that the connection closes; the application's does
-        )
+        # The prepared refusal does not announce that the connection closes; the application's does.
+        self._may_shed = False
         cycle = self._unanswered()
         if cycle is not None:
             cycle.keep_alive = False

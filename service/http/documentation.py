@@ -33,9 +33,7 @@ async def page(request: Request) -> Response:
         swagger_js_url=script,
         swagger_css_url=style,
         swagger_favicon_url=icon,
-        swagger_ui_parameters={
-            "validatorUrl": None
-        },  # else Swagger UI would send the document's address to its validator
+        swagger_ui_parameters={"validatorUrl": None},  # else it would send the document's address to its validator
     )
     html.headers["Content-Security-Policy"] = POLICY
     return html

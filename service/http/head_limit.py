@@ -49,7 +49,7 @@ class HeadLimit(RefusingConnection):
         self._in_trailer = False
         self._read_bytes = 0  # of this read
         self._first_bytes = 0  # of the read in which the head or trailer began
-        self._on_timeoutr_bytes = 0  # of the reads since
+        self._later_bytes = 0  # of the reads since
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -67,7 +67,7 @@ class HeadLimit(RefusingConnection):
         """Bytes of heads, bodies or both."""
         self._read_bytes = len(data)
         if self.in_head or self._in_trailer:
-            self._on_timeoutr_bytes += len(data)
+            self._later_bytes += len(data)
         kept = self.timeout_keep_alive_task
         super().data_received(data)
         if self.in_head or self.in_body:  # rare: nearly every request arrives in one piece
@@ -81,7 +81,7 @@ class HeadLimit(RefusingConnection):
         """A head begins."""
         super().on_message_begin()
         self.in_head = True
-        self._first_bytes, self._on_timeoutr_bytes = self._read_bytes, 0
+        self._first_bytes, self._later_bytes = self._read_bytes, 0
 
     def on_headers_complete(self) -> None:
         """A head is whole: its request is answered."""
@@ -89,7 +89,7 @@ class HeadLimit(RefusingConnection):
         if self._timer is not None:
             self._stop_timer()
         # Counted only where it may matter: adding up the header fields costs as much as the rest of this class.
-        if self._first_bytes + self._on_timeoutr_bytes > self.max_head_bytes and self._is_too_large():
+        if self._first_bytes + self._later_bytes > self.max_head_bytes and self._is_too_large():
             self._give_up(self._too_large())
         if wrong := refusal(self.parser, self.headers):
             self._give_up(wrong)
@@ -114,7 +114,7 @@ class HeadLimit(RefusingConnection):
     def on_chunk_header(self) -> None:
         """A chunk begins; one without bytes is the last, and header fields may follow it."""
         self._in_trailer = True
-        self._first_bytes, self._on_timeoutr_bytes = self._read_bytes, 0
+        self._first_bytes, self._later_bytes = self._read_bytes, 0
 
     def on_body(self, body: bytes) -> None:
         """Bytes of a body."""
@@ -123,9 +123,7 @@ class HeadLimit(RefusingConnection):
 
     def _is_already_too_large(self) -> bool:
         """Whether a head or trailer without an end is too large already."""
-        return self._on_timeoutr_bytes > self.max_head_bytes or (
-            self.in_head and self._head_bytes() > self.max_head_bytes
-        )
+        return self._later_bytes > self.max_head_bytes or (self.in_head and self._head_bytes() > self.max_head_bytes)
 
     def _is_too_large(self) -> bool:
         return self._head_bytes() > self.max_head_bytes or len(self.url) > MAX_TARGET_BYTES

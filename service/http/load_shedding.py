@@ -18,9 +18,8 @@ from service.metrics.metrics import UNMATCHED
 _START: Final = b"GET /v1/users/"
 _TITLES_WITHIN: Final = len(_START) + 64 + len(b"/titles/")
 _VERSION: Final = b" HTTP/1.1\r\n"
-_NEWLINE: Final = ord(
-    "\n"
-)  # a number, because Python takes eight times as long to look for a byte that is given as bytes
+_NEWLINE: Final = ord("\n")
+"""A number, because Python takes eight times as long to look for a byte that is given as bytes."""
 _END: Final = b"\r\n\r\n"
 _NOT_PLAIN: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
 """Text of a head with a body, of another protocol, or of one that closes its connection."""
@@ -66,12 +65,10 @@ class LoadShedding(HeadLimit):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        service: Service = self.app_state["service"]
-        self.max_query_bytes = service.max_query_bytes
-        self._metrics = service.metrics
-        self._pressure: Pressure = self.app_state.setdefault(
-            "pressure", Pressure(service.max_waiting)
-        )  # one per worker
+        self.service: Service = self.app_state["service"]
+        self.max_query_bytes = self.service.settings.max_query_bytes
+        # One per worker.
+        self._pressure: Pressure = self.app_state.setdefault("pressure", Pressure(self.service.settings.max_waiting))
         self._may_shed = True
         self._asked_since = False
 
@@ -107,11 +104,11 @@ class LoadShedding(HeadLimit):
 
     def count(self, status: int) -> None:
         """Count a refusal that does not pass the application."""
-        self._metrics.refused(UNMATCHED, status)
+        self.service.metrics.refused(UNMATCHED, status)
 
     def _shed(self, data: bytes, bound: int) -> None:
         self.transport.write(refusal_bytes(bound))
-        self._metrics.refused(SINGLE if data.find(b"/titles/", 0, _TITLES_WITHIN) > 0 else PAGE, 503)
+        self.service.metrics.refused(SINGLE if data.find(b"/titles/", 0, _TITLES_WITHIN) > 0 else PAGE, 503)
         self._pressure.refused(self.loop.time())
         self._asked_since = True
         if self.timeout_keep_alive_task is None:  # its first request: after others, the timer of the last answer runs

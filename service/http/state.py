@@ -14,11 +14,12 @@ from service.lookup.poller import Poller
 from service.lookup.served_generation import ServedGeneration
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
+from service.settings import Settings
 
 
 @dataclass
 class Service:
-    """The parts of one running application, and its limits.
+    """The parts of one running application, and its settings.
 
     ``clients`` counts open connections by client, ``in_progress`` the look-ups that this worker has begun and not yet answered.
     """
@@ -28,11 +29,7 @@ class Service:
     health: Health
     metrics: Metrics
     keys: Keys | None
-    max_waiting: int
-    max_query_bytes: int
-    max_titles: int
-    max_connections: int
-    max_client_connections: int
+    settings: Settings
     clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
 

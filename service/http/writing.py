@@ -53,13 +53,9 @@ class HeldHead:
         """Send what is held back, and close."""
         self.let_go()
         if not self.is_closing() and self._linger(self._transport):
-            self.is_closing = _always
+            self.is_closing = lambda: True
         else:
             close(self._transport)
-
-
-def _always() -> bool:
-    return True
 
 
 def close(transport: asyncio.Transport, seconds: float = WRITE_SECONDS) -> None:

@@ -71,9 +71,8 @@ class StoreConnection(asyncio.Protocol):
 
     def send(self, command: bytes) -> None:
         """Send a packed command; ``on_reply`` is called with its reply, after those of earlier commands."""
-        if (
-            self._transport is not None and not self._transport.is_closing()
-        ):  # uvloop raises where the store has hung up
+        # uvloop raises where the store has hung up.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(command)
 
     def abort(self) -> None:

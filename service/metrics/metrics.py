@@ -29,20 +29,7 @@ ROUTES: Final = (
 )
 """Requests of any other route share the last one: clients cannot make labels."""
 STATUSES: Final = (
-    "200",
-    "400",
-    "401",
-    "403",
-    "404",
-    "405",
-    "408",
-    "413",
-    "414",
-    "422",
-    "429",
-    "431",
-    "500",
-    "503",
+    *("200", "400", "401", "403", "404", "405", "408", "413", "414", "422", "429", "431", "500", "503"),
     OTHER,
 )
 """Any other status shares the last one."""

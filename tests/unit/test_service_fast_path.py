@@ -117,7 +117,7 @@ def test_a_query_of_anything_else_is_not_plain(query: bytes) -> None:
 
 def test_requests_beyond_the_bound_are_refused_at_once_and_say_when_to_ask_again(client: Client) -> None:
     service = client.service
-    service.in_progress = service.max_waiting
+    service.in_progress = service.settings.max_waiting
     try:
         refused = client.get(PLAIN[0])
     finally:
@@ -128,7 +128,7 @@ def test_requests_beyond_the_bound_are_refused_at_once_and_say_when_to_ask_again
 
 
 def test_the_bound_holds_no_probe_up(client: Client) -> None:
-    client.service.in_progress = client.service.max_waiting
+    client.service.in_progress = client.service.settings.max_waiting
     try:
         assert client.get("/livez").status_code == 200
     finally:

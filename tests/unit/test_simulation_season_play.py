@@ -9,10 +9,11 @@ from bandit.evaluation import learn
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
 from bandit.policies import decide
-from bandit.simulation.scene import Scene, by_title
+from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import hours_to_find, late_arms
 from bandit.simulation.seasons.chooser import PURPOSE
 from bandit.simulation.seasons.simulate import Played, simulate
+from bandit.simulation.world import by_title
 from bandit.snapshot import TOTAL_WEIGHT
 
 POLICIES = ("uniform", "popularity", "thompson", "epsilon_greedy:epsilon=0.1", "linucb")

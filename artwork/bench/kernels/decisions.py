@@ -38,7 +38,7 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 def choose(scorer: LinearScorer, contexts: F64, users: U64, title: np.uint64) -> Decisions:
     """Decisions of one title for all users."""
-    wins = ThompsonSampling().probabilities(scorer.moments(contexts))
+    wins = ThompsonSampling().probabilities(scorer.scores(contexts))
     return decide(wins, hash_title(users, title))
 
 
@@ -47,7 +47,7 @@ def _measure(setting: Setting, ratio: float, weight_deviation: float = CLOSE) ->
     scorer = learned(log).scorer(np.arange(log.n_arms))
     users = hash_users("draw", 1, 1, hash_ids(f"u{row}" for row in range(len(contexts))))
     ours = partial(choose, scorer, contexts, users, hash_ids(["t1"])[0])
-    scores = scorer.moments(contexts)
+    scores = scorer.scores(contexts)
     wins = ThompsonSampling().probabilities(scores)
     check_moments(scores, log, contexts)
     check_wins(scores, wins, _CHECKED)

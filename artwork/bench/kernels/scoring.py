@@ -27,7 +27,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     size = setting.size
     log, contexts = make_log(size), make_contexts(size)
     scorer = learned(log).scorer(np.arange(log.n_arms))
-    check_moments(scorer.moments(contexts), log, contexts)
+    check_moments(scorer.scores(contexts), log, contexts)
     work = partial(_score, scorer, contexts)
     count = size.users * size.arms
     about = f"{size.arms} arms, d = {size.features}, blocks of {BLOCK} users"
@@ -50,4 +50,4 @@ def matrix_product(kind: type[np.floating]) -> Side:
 
 def _score(scorer: LinearScorer, contexts: F64) -> None:
     for at in range(0, len(contexts), BLOCK):
-        scorer.moments(contexts[at : at + BLOCK])
+        scorer.scores(contexts[at : at + BLOCK])

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import ClassVar, Final, NamedTuple, Self
 
@@ -70,6 +70,11 @@ class Estimator(ABC):
     is_unbiased: ClassVar[bool] = False
     tuned: ClassVar[str | None] = None
 
+    def __post_init__(self) -> None:
+        """Refuse a setting that is no number above 0; None is left to the data, infinity is no limit."""
+        if self.setting is not None and not (is_number(self.setting) and self.setting > 0):
+            raise InputError(f"{self.tuned} is {self.setting!r}, expected a number above 0, or infinity for none")
+
     @abstractmethod
     def terms(self, sample: Sample) -> Terms:
         """The terms of a sample that has what the estimator needs."""
@@ -109,26 +114,32 @@ class Estimator(ABC):
         return (inf, *dict.fromkeys(float(q) for q in quantiles if q > 0))
 
     @property
-    def parameters(self) -> dict[str, float | None]:
-        """Parameters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-
-    @property
     def word(self) -> str:
         """How it is called on the command line, with what differs from its defaults; ``slope`` where SLOPE chooses."""
-        usual = {field.name: field.default for field in fields(self)}  # type: ignore[arg-type]
-        set_ = {name: value for name, value in self.parameters.items() if value != usual[name]}
+        named = [(field, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
         settings = ",".join(
-            f"{name}={SLOPE if value is None else str(value).removesuffix('.0')}" for name, value in set_.items()
+            f"{field.name}={SLOPE if value is None else str(value).removesuffix('.0')}"
+            for field, value in named
+            if value != field.default
         )
         return f"{self.name}:{settings}" if settings else self.name
 
 
-def check_positive(name: str, value: float | None) -> None:
-    """Refuse what is no number above 0; None is left to the data, infinity is no limit.
+@dataclass(frozen=True)
+class ClippedEstimator(Estimator):
+    """An estimator for which no weight counts as more than ``clip``."""
 
-    Raises:
-        InputError: it is.
-    """
-    if value is not None and not (is_number(value) and value > 0):
-        raise InputError(f"{name} is {value!r}, expected a number above 0, or infinity for none")
+    tuned: ClassVar[str | None] = "clip"
+    clip: float | None = inf
+
+    def weights(self, sample: Sample) -> F64:
+        """Weights as they count, (m,)."""
+        return sample.weights if self.chosen == inf else np.minimum(sample.weights, self.chosen)
+
+    def weighted_rewards(self, sample: Sample) -> F64:
+        """Rewards by these weights, (m,)."""
+        return sample.weighted_rewards if self.chosen == inf else self.weights(sample) * sample.rewards
+
+    def weighted_residuals(self, sample: Sample) -> F64:
+        """What the model did not expect by these weights, (m,)."""
+        return sample.weighted_residuals if self.chosen == inf else self.weights(sample) * sample.residuals

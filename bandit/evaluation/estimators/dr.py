@@ -1,17 +1,14 @@
 """Doubly robust: the model's answer, corrected by what it got wrong where the log can tell."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
-import numpy as np
-
-from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.estimators.base import ClippedEstimator, Terms
 from bandit.evaluation.sample import Sample
 
 
 @dataclass(frozen=True)
-class DR(Estimator):
+class DR(ClippedEstimator):
     """(1/m) Σ [Σ_a π(a|x) q̂(x, a) + min(w, c) (r - q̂(x, a))] (Dudík, Langford and Li 2011, equation 1).
 
     Unbiased with right propensities whatever the model, and with a right model whatever the propensities; what the model
@@ -24,6 +21,7 @@ class DR(Estimator):
     Raises:
         InputError: the clip is not above 0.
 
+    >>> import numpy as np
     >>> model = {"logged_estimates": np.array([0.5, 0.25]), "target_estimates": np.array([0.5, 0.5])}
     >>> sample = Sample(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.zeros(2), np.array([0.25, 0.5]), **model)
     >>> DR().terms(sample).value
@@ -33,14 +31,7 @@ class DR(Estimator):
     name: ClassVar[str] = "dr"
     needs_model: ClassVar[bool] = True
     is_unbiased: ClassVar[bool] = True
-    tuned: ClassVar[str | None] = "clip"
-    clip: float | None = inf
-
-    def __post_init__(self) -> None:
-        check_positive("clip", self.clip)
 
     def terms(self, sample: Sample) -> Terms:
         """A mean."""
-        if self.chosen == inf:
-            return Terms(base=sample.target_estimates, numerator=sample.weighted_residuals)
-        return Terms(base=sample.target_estimates, numerator=np.minimum(sample.weights, self.chosen) * sample.residuals)
+        return Terms(base=sample.target_estimates, numerator=self.weighted_residuals(sample))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
-from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.estimators.base import Estimator, Terms
 from bandit.evaluation.sample import Sample
 
 
@@ -32,9 +32,6 @@ class DRos(Estimator):
     needs_model: ClassVar[bool] = True
     tuned: ClassVar[str | None] = "shrinkage"
     shrinkage: float | None = None
-
-    def __post_init__(self) -> None:
-        check_positive("shrinkage", self.shrinkage)
 
     def candidates(self, sample: Sample) -> Sequence[float]:
         """λ at the squares of large weights: the weight √λ is halved."""

@@ -1,17 +1,14 @@
 """Inverse propensity scoring: every reward counts as often as the target would have shown what was shown."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
-import numpy as np
-
-from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.estimators.base import ClippedEstimator, Terms
 from bandit.evaluation.sample import Sample
 
 
 @dataclass(frozen=True)
-class IPS(Estimator):
+class IPS(ClippedEstimator):
     """(1/m) Σ min(w, c) r (Horvitz and Thompson 1952; truncated: Ionides 2008; Strehl et al. 2010).
 
     Unbiased without a clip; its variance grows with the square of the weights. A clip only loses reward: the estimate is biased
@@ -23,6 +20,7 @@ class IPS(Estimator):
     Raises:
         InputError: the clip is not above 0.
 
+    >>> import numpy as np
     >>> sample = Sample(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.zeros(2), np.array([0.1, 0.5]))
     >>> IPS().terms(sample).value, IPS(clip=2.0).terms(sample).value
     (2.5, 1.0)
@@ -30,14 +28,7 @@ class IPS(Estimator):
 
     name: ClassVar[str] = "ips"
     is_unbiased: ClassVar[bool] = True
-    tuned: ClassVar[str | None] = "clip"
-    clip: float | None = inf
-
-    def __post_init__(self) -> None:
-        check_positive("clip", self.clip)
 
     def terms(self, sample: Sample) -> Terms:
         """A mean."""
-        if self.chosen == inf:
-            return Terms(numerator=sample.weighted_rewards)
-        return Terms(numerator=np.minimum(sample.weights, self.chosen) * sample.rewards)
+        return Terms(numerator=self.weighted_rewards(sample))

@@ -45,4 +45,4 @@ def parse_estimator(text: str) -> Estimator:
     name, _, arguments = text.partition(":")
     chosen = [item.partition("=")[0] for item in arguments.split(",") if item.partition("=")[2] == SLOPE]
     kept = ",".join(item for item in arguments.split(",") if item.partition("=")[2] != SLOPE)
-    return make_estimator(name, **parse_parameters(f"{name}:{kept}").parameters, **dict.fromkeys(chosen))
+    return make_estimator(name, **parse_parameters(f"{name}:{kept}")[1], **dict.fromkeys(chosen))

@@ -1,17 +1,14 @@
 """Self-normalised inverse propensity scoring."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
-import numpy as np
-
-from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.estimators.base import ClippedEstimator, Terms
 from bandit.evaluation.sample import Sample
 
 
 @dataclass(frozen=True)
-class SNIPS(Estimator):
+class SNIPS(ClippedEstimator):
     """Σ w r / Σ w (Hájek 1971; Swaminathan and Joachims 2015, the self-normalised estimator).
 
     It stays within the rewards that were seen, and does not change when a constant is added to every reward; its bias
@@ -23,21 +20,14 @@ class SNIPS(Estimator):
     Raises:
         InputError: the clip is not above 0.
 
+    >>> import numpy as np
     >>> sample = Sample(np.array([1.0, 0.0]), np.array([0.5, 0.5]), np.zeros(2), np.array([0.1, 0.5]))
     >>> round(SNIPS().terms(sample).value, 4)
     0.8333
     """
 
     name: ClassVar[str] = "snips"
-    tuned: ClassVar[str | None] = "clip"
-    clip: float | None = inf
-
-    def __post_init__(self) -> None:
-        check_positive("clip", self.clip)
 
     def terms(self, sample: Sample) -> Terms:
         """A ratio of sums."""
-        if self.chosen == inf:
-            return Terms(numerator=sample.weighted_rewards, denominator=sample.weights)
-        clipped = np.minimum(sample.weights, self.chosen)
-        return Terms(numerator=clipped * sample.rewards, denominator=clipped)
+        return Terms(numerator=self.weighted_rewards(sample), denominator=self.weights(sample))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bandit.evaluation.estimators.base import Estimator, Terms, check_positive
+from bandit.evaluation.estimators.base import Estimator, Terms
 from bandit.evaluation.sample import Sample
 
 
@@ -30,9 +30,6 @@ class SwitchDR(Estimator):
     needs_model: ClassVar[bool] = True
     tuned: ClassVar[str | None] = "threshold"
     threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        check_positive("threshold", self.threshold)
 
     def terms(self, sample: Sample) -> Terms:
         """A mean."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit.arrays import F64
-from bandit.simulation.scene import Scene, by_title
+from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import hours_to_find
 from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.simulate import Played, simulate
 from bandit.simulation.seasons.truths import Beside, Judging, judge
+from bandit.simulation.world import by_title
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,20 +6,84 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, I64, U16
+from bandit.arrays import F64, I64, U8, U16
 from bandit.impressions import ImpressionLog
+from bandit.policies import draw_arms
 from bandit.rewards import EngagedTake
-from bandit.simulation.scene import Scene, by_title
-from bandit.simulation.seasons.ages import AgedTakes
+from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import late_arms
 from bandit.simulation.seasons.chooser import Chooser
 from bandit.simulation.seasons.contender import Contender
-from bandit.simulation.seasons.picks import Picks
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.visits import Visits, draw_visits
+from bandit.simulation.world import by_title
 from bandit.snapshot import TOTAL_WEIGHT
 
 _SECONDS_AN_HOUR = 3600
+_NEVER = -1
+
+
+class Picks:
+    """The pick of each (user, title) that was visited: ``arms``, ``weights`` and the refresh it was ``drawn`` at, (n, t) each."""
+
+    def __init__(self, scene: Scene, season: Season, chooser: Chooser, seed: int) -> None:
+        shape = scene.n_users, scene.n_titles
+        self._season, self._chooser = season, chooser
+        self._turns = season.turns(scene.n_users, seed)  # (n,)
+        self.arms: U8 = np.zeros(shape, dtype=np.uint8)
+        self.weights: U16 = np.zeros(shape, dtype=np.uint16)
+        self.drawn: npt.NDArray[np.int32] = np.full(shape, _NEVER, dtype=np.int32)
+
+    def renew(self, title: int, users: I64, refresh: int) -> None:
+        """Draw the picks for a title that some users, each named once, no longer keep in a period.
+
+        A pick is drawn as of the refresh at which its user's turn was, whenever it is first looked at.
+        """
+        due = self._season.drawn_at(refresh, self._turns[users])
+        stale = self.drawn[users, title] != due
+        for drawn in np.unique(due[stale]).tolist():
+            own = users[stale & (due == drawn)]
+            explores = drawn < self._season.first_live
+            weights = self._chooser.weights(title, own, drawn, explores=explores)
+            made = draw_arms(weights, self._chooser.hashes(title, own, drawn))
+            self.arms[own, title], self.weights[own, title] = made
+            self.drawn[own, title] = drawn
+
+
+@dataclass(eq=False)
+class AgedTakes:
+    """Expected takes under the contender's probabilities as of some hours ago, summed over ``impressions``; ``takes`` an age."""
+
+    takes: F64
+    impressions: int = 0
+
+    def add(
+        self, scene: Scene, season: Season, chooser: Chooser, title: int, users: I64, visits: I64, refresh: int
+    ) -> None:
+        """Count the visits of a period to a title, for every age.
+
+        Probabilities of an age are those of the refresh so long before, floors included: its posterior, and the arms that could
+        be shown then, so that an artwork which has arrived since is missed. Nobody keeps a pick here: ages stand for themselves.
+
+        Args:
+            scene: where it is played.
+            season: the dials.
+            chooser: what the contender knew.
+            title: row of the world.
+            users: who visited it, each named once, (n,).
+            visits: how often, (n,).
+            refresh: of the period.
+        """
+        expected = scene.takes[title][users] * visits[:, None]  # (n, k)
+        for place, age in enumerate(season.ages):
+            weights = chooser.weights(title, users, refresh - age, explores=False)
+            self.takes[place] += float(np.einsum("nk,nk->", expected, weights.astype(np.float64))) / TOTAL_WEIGHT
+        self.impressions += int(visits.sum())
+
+    @property
+    def rates(self) -> list[float]:
+        """Expected takes per impression at each age; NaN where no impression was measured."""
+        return (self.takes / self.impressions).tolist() if self.impressions else [float("nan")] * len(self.takes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +98,6 @@ class Shown:
     weights: U16
     drawn: I64
     rewards: F64
-
-    @classmethod
-    def empty(cls, count: int) -> "Shown":
-        """Room for so many."""
-        integers = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint16), np.zeros(count, dtype=np.int64)
-        return cls(*integers, np.zeros(count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +193,11 @@ class _Playing:
         self.visits = draw_visits(scene.world.title_appeal, scene.n_users, season.days, seed)
         self.cuts = self.visits.cut(season.edges)
         self.contexts = scene.contexts[self.visits.users]  # (m, d)
-        self.shown = Shown.empty(len(self.visits))
+        m = len(self.visits)
+        self.shown = Shown(np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m))
         self.chooser = Chooser(scene, season, contender, seed, self.late)
         self.picks = Picks(scene, season, self.chooser, seed)
-        self.aged = AgedTakes.empty(len(season.ages))
+        self.aged = AgedTakes(np.zeros(len(season.ages)))
         self.reward = EngagedTake(scene.world.constants.engaged_fraction)
 
     def to_the_end(self) -> Played:

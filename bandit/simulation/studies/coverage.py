@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from bandit.arrays import F64, I64, numbered
 from bandit.evaluation.estimate import check_works, usual_interval, value_range
@@ -39,8 +39,8 @@ class SmallWorld(NamedTuple):
         rates = expit(random.normal(-1.0, 0.7, (N_TYPES, N_ARMS)))
         logging = np.full((N_TYPES, N_ARMS), 1 / N_ARMS)
         if log == UNEVEN:
-            logging = _softmax(random.normal(0.0, 0.6, (N_TYPES, N_ARMS)))
-        return cls(rates, logging, _softmax(4 * rates + random.normal(0.0, 0.4, (N_TYPES, N_ARMS))))
+            logging = softmax(random.normal(0.0, 0.6, (N_TYPES, N_ARMS)), axis=1)
+        return cls(rates, logging, softmax(4 * rates + random.normal(0.0, 0.4, (N_TYPES, N_ARMS)), axis=1))
 
     @property
     def truth(self) -> float:
@@ -212,11 +212,6 @@ def coverage_of(found: Sequence[Found], tasks: Sequence[Replicates]) -> Coverage
     ]
     sequence, lead = always.mean(axis=0).tolist() if task.showings == 1 else (None, None)
     return Coverage(task.log, task.decisions, task.showings, len(values), task.level, truth, rows, sequence, lead)
-
-
-def _softmax(logits: F64) -> F64:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def _arm_rates(arms: I64, rewards: F64) -> F64:
