@@ -37,7 +37,8 @@ def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
     except Exception as error:
         if not _is_of_the_disk(error):
             raise
-        raise SurroundingsError(f"cannot write {path}: {error}; check the folder's permissions and the disk") from error
+        why = getattr(error, "strerror", None) or error
+        raise SurroundingsError(f"cannot write {path}: {why}; check the folder's permissions and the disk") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

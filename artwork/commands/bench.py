@@ -7,8 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from artwork.bench.kernels.results import Setting
 from artwork.bench.kernels.run import run
-from artwork.bench.kernels.setting import Setting
 from artwork.bench.kernels.table import render
 from artwork.bench.rivals import find_rivals
 from artwork.bench.targets import WrongAnswerError

@@ -96,8 +96,7 @@ def _compare_log(
     request: Request, log: LogOptions, judging: JudgingOptions, on_log: LogJudgingOptions, path: Path, as_json: bool
 ) -> None:
     # Imported here: the simulated worlds do without.
-    from artwork.reports.log_page import rendered  # noqa: PLC0415
-    from artwork.reports.log_text import render  # noqa: PLC0415
+    from artwork.reports.log_page import render, rendered  # noqa: PLC0415
     from artwork.reports.pages import write_page  # noqa: PLC0415
 
     with progress_bars() as progress:

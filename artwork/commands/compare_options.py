@@ -4,13 +4,12 @@ from dataclasses import dataclass, fields
 from datetime import date
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
-
-import typer
+from typing import Any, ClassVar, Final
 
 from artwork.compare.delays import DELAYS, REPETITIONS
 from artwork.compare.world import MOVIELENS, SCENES, WorldRequest
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
+from artwork.console.options import option
 from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.evaluation.overlap import Thresholds
@@ -40,39 +39,28 @@ class LogOptions:
 
     HELP_PANEL: ClassVar = "The log"
 
-    log: Annotated[
-        str,
-        typer.Option(
-            help=f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a file, folder or glob: Parquet,"
-            " CSV, JSON lines."
-        ),
-    ] = _LOG.log
-    source: Annotated[
-        Path | None, typer.Option("--from", help="The full Open Bandit Dataset: folder, zip or CSV file.")
-    ] = _LOG.source
-    columns: Annotated[
-        str,
-        typer.Option(
-            help=f"Columns of a file, role=column: action=item,reward=bought,context=age+x_*. Roles: {', '.join(KNOWN)}."
-        ),
-    ] = _LOG.columns.text
-    time_format: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How a file's times are written: as for strptime, such as '%d.%m.%Y %H:%M', or {', '.join(EPOCHS)}."
-        ),
-    ] = _LOG.time_format
-    missing: Annotated[
-        str,
-        typer.Option(help=f"Where a context of a file has no value: {REFUSE} it, or put its {MEAN} over the log."),
-    ] = _LOG.missing
-    reward: Annotated[str, typer.Option(help="What counts in a workspace's log, as for artwork train.")] = _LOG.reward
-    until: Annotated[
-        str | None,
-        typer.Option(
-            help="Last day of a workspace's log to learn from and judge by, YYYY-MM-DD; what was live later is told beside it."
-        ),
-    ] = None
+    log: str = option(
+        _LOG.log,
+        f"{WORKSPACE} (the workspace's own impressions), {NAMES[0]} and its like, or a file, folder or glob: Parquet,"
+        " CSV, JSON lines.",
+    )
+    source: Path | None = option(_LOG.source, "The full Open Bandit Dataset: folder, zip or CSV file.", "--from")
+    columns: str = option(
+        _LOG.columns.text,
+        f"Columns of a file, role=column: action=item,reward=bought,context=age+x_*. Roles: {', '.join(KNOWN)}.",
+    )
+    time_format: str | None = option(
+        _LOG.time_format,
+        f"How a file's times are written: as for strptime, such as '%d.%m.%Y %H:%M', or {', '.join(EPOCHS)}.",
+    )
+    missing: str = option(
+        _LOG.missing, f"Where a context of a file has no value: {REFUSE} it, or put its {MEAN} over the log."
+    )
+    reward: str = option(_LOG.reward, "What counts in a workspace's log, as for artwork train.")
+    until: str | None = option(
+        None,
+        "Last day of a workspace's log to learn from and judge by, YYYY-MM-DD; what was live later is told beside it.",
+    )
 
 
 @dataclass(frozen=True)
@@ -81,46 +69,33 @@ class JudgingOptions:
 
     HELP_PANEL: ClassVar = "How it is judged"
 
-    policies: Annotated[
-        str,
-        typer.Option(
-            help=f"Words as for artwork run, table:FILE (columns arm, probability), or module:Class; {LOGGING} is always there."
-        ),
-    ] = _LOG.policies
-    posterior: Annotated[
-        str, typer.Option(help="What they learn with: beta, linear, logistic, shared. In a world several.")
-    ] = _LOG.posterior
-    estimators: Annotated[
-        str,
-        typer.Option(help="Such as snips,ips:clip=10,dros:shrinkage=slope; the first is what differences are of."),
-    ] = ",".join(ALL_ESTIMATORS)
-    reward_model: Annotated[
-        str,
-        typer.Option(
-            help="For dm and dr: a posterior, ridge, gradient_boosting, none, or module:Class of scikit-learn's interface."
-        ),
-    ] = _LOG.reward_model
-    split: Annotated[float, typer.Option(help="Share of decisions that policies learn from.")] = _LOG.split
-    floor: Annotated[float, typer.Option(help="Share spread over all arms, as deployed.")] = _LOG.floors.floor
-    new_floor: Annotated[
-        float, typer.Option(help=f"Share of each arm of under {NEW_ARM_IMPRESSIONS} impressions, as deployed.")
-    ] = _LOG.floors.new_floor
-    level: Annotated[float, typer.Option(help="Of intervals.")] = _SETTINGS.level
-    resamples: Annotated[int, typer.Option(min=2, help="Of the quantile of intervals for all together.")] = (
-        _SETTINGS.resamples
+    policies: str = option(
+        _LOG.policies,
+        f"Words as for artwork run, table:FILE (columns arm, probability), or module:Class; {LOGGING} is always there.",
     )
-    weight_bound: Annotated[
-        float | None,
-        typer.Option(
-            help="Largest weight that was possible, for Bernstein's intervals and sequences; the log's by default."
-        ),
-    ] = _SETTINGS.weight_bound
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"What a log has to reach, NAME=VALUE; may be repeated. Names: {', '.join(vars(Thresholds()))}."
-        ),
-    ] = None
+    posterior: str = option(_LOG.posterior, "What they learn with: beta, linear, logistic, shared. In a world several.")
+    estimators: str = option(
+        ",".join(ALL_ESTIMATORS),
+        "Such as snips,ips:clip=10,dros:shrinkage=slope; the first is what differences are of.",
+    )
+    reward_model: str = option(
+        _LOG.reward_model,
+        "For dm and dr: a posterior, ridge, gradient_boosting, none, or module:Class of scikit-learn's interface.",
+    )
+    split: float = option(_LOG.split, "Share of decisions that policies learn from.")
+    floor: float = option(_LOG.floors.floor, "Share spread over all arms, as deployed.")
+    new_floor: float = option(
+        _LOG.floors.new_floor, f"Share of each arm of under {NEW_ARM_IMPRESSIONS} impressions, as deployed."
+    )
+    level: float = option(_SETTINGS.level, "Of intervals.")
+    resamples: int = option(_SETTINGS.resamples, "Of the quantile of intervals for all together.", min=2)
+    weight_bound: float | None = option(
+        _SETTINGS.weight_bound,
+        "Largest weight that was possible, for Bernstein's intervals and sequences; the log's by default.",
+    )
+    threshold: list[str] | None = option(
+        None, f"What a log has to reach, NAME=VALUE; may be repeated. Names: {', '.join(vars(Thresholds()))}."
+    )
 
 
 @dataclass(frozen=True)
@@ -129,42 +104,26 @@ class LogJudgingOptions:
 
     HELP_PANEL: ClassVar = JudgingOptions.HELP_PANEL
 
-    split_at: Annotated[
-        str | None,
-        typer.Option(
-            help="First day that is not learned from, YYYY-MM-DD, in place of --split; stays where it is as the log grows."
-        ),
-    ] = None
-    population: Annotated[
-        str,
-        typer.Option(
-            help="Whom intervals are about: users like those of the log, where it knows them, or the log itself."
-        ),
-    ] = _SETTINGS.population
-    reward_range: Annotated[
-        str | None,
-        typer.Option(help="LOW,HIGH: the smallest and the largest possible reward, where they are not 0 and 1."),
-    ] = None
-    replay_batch: Annotated[
-        int,
-        typer.Option(
-            "--replay",
-            min=0,
-            help="Let policies learn by replay on a uniform log, updating after so many kept impressions. 0: not.",
-        ),
-    ] = _LOG.replay_batch
-    planned: Annotated[bool, typer.Option("--plan", help="Add the smallest lead that this log can show.")] = (
-        _LOG.planned
+    split_at: str | None = option(
+        None, "First day that is not learned from, YYYY-MM-DD, in place of --split; stays where it is as the log grows."
     )
-    difference: Annotated[
-        float | None, typer.Option(help="With --plan: a lead to be found, in reward per impression.")
-    ] = _LOG.difference
-    explore_share: Annotated[float, typer.Option(help="With --difference: share of users under uniform.")] = (
-        _LOG.explore_share
+    population: str = option(
+        _SETTINGS.population,
+        "Whom intervals are about: users like those of the log, where it knows them, or the log itself.",
     )
-    impressions_a_day: Annotated[float | None, typer.Option(help="With --difference; those of the log by default.")] = (
-        _LOG.impressions_a_day
+    reward_range: str | None = option(
+        None, "LOW,HIGH: the smallest and the largest possible reward, where they are not 0 and 1."
     )
+    replay_batch: int = option(
+        _LOG.replay_batch,
+        "Let policies learn by replay on a uniform log, updating after so many kept impressions. 0: not.",
+        "--replay",
+        min=0,
+    )
+    planned: bool = option(_LOG.planned, "Add the smallest lead that this log can show.", "--plan")
+    difference: float | None = option(_LOG.difference, "With --plan: a lead to be found, in reward per impression.")
+    explore_share: float = option(_LOG.explore_share, "With --difference: share of users under uniform.")
+    impressions_a_day: float | None = option(_LOG.impressions_a_day, "With --difference; those of the log by default.")
 
 
 @dataclass(frozen=True)
@@ -173,9 +132,9 @@ class DelayOptions:
 
     HELP_PANEL: ClassVar = WORLD_PANEL
 
-    steps: Annotated[int, typer.Option(min=1, help=f"Steps per repetition of {CHAPELLE_LI}.")] = FULL_STEPS
-    repetitions: Annotated[int, typer.Option(min=2, help=f"Repetitions of {CHAPELLE_LI}.")] = REPETITIONS
-    delays: Annotated[str, typer.Option(help=f"Delays δ of the feedback of {CHAPELLE_LI}, in steps.")] = DELAYS
+    steps: int = option(FULL_STEPS, f"Steps per repetition of {CHAPELLE_LI}.", min=1)
+    repetitions: int = option(REPETITIONS, f"Repetitions of {CHAPELLE_LI}.", min=2)
+    delays: str = option(DELAYS, f"Delays δ of the feedback of {CHAPELLE_LI}, in steps.")
 
 
 @dataclass(frozen=True)
@@ -184,31 +143,18 @@ class SeasonOptions:
 
     HELP_PANEL: ClassVar = WORLD_PANEL
 
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Seasons of every policy, each with artworks and visits of its own.")
-    ] = _WORLD.seeds
-    users: Annotated[int, typer.Option(min=2, help="Of a season.")] = _WORLD.users
-    titles: Annotated[int, typer.Option(min=1, help="Of a season.")] = _WORLD.titles
-    days: Annotated[int, typer.Option(help="Of a season, those under uniform included.")] = _SEASON.days
-    explore_days: Annotated[int, typer.Option(help="First days, under uniform; the live days come after them.")] = (
-        _SEASON.explore_days
+    seeds: int = option(_WORLD.seeds, "Seasons of every policy, each with artworks and visits of its own.", min=1)
+    users: int = option(_WORLD.users, "Of a season.", min=2)
+    titles: int = option(_WORLD.titles, "Of a season.", min=1)
+    days: int = option(_SEASON.days, "Of a season, those under uniform included.")
+    explore_days: int = option(_SEASON.explore_days, "First days, under uniform; the live days come after them.")
+    cadence_hours: int = option(_SEASON.cadence_hours, "Between two refreshes of posterior and picks.")
+    sticky_hours: int = option(_SEASON.sticky_hours, "For which a user keeps a pick; 0: until the next refresh.")
+    age_hours: str | None = option(None, "Ages of picks whose cost is measured; 24,48 by default.")
+    arrival_day: int | None = option(
+        None, "Day, counted from 0, on which new best artworks arrive; after a third of the live days by default."
     )
-    cadence_hours: Annotated[int, typer.Option(help="Between two refreshes of posterior and picks.")] = (
-        _SEASON.cadence_hours
-    )
-    sticky_hours: Annotated[int, typer.Option(help="For which a user keeps a pick; 0: until the next refresh.")] = (
-        _SEASON.sticky_hours
-    )
-    age_hours: Annotated[str | None, typer.Option(help="Ages of picks whose cost is measured; 24,48 by default.")] = (
-        None
-    )
-    arrival_day: Annotated[
-        int | None,
-        typer.Option(
-            help="Day, counted from 0, on which new best artworks arrive; after a third of the live days by default."
-        ),
-    ] = None
-    arrival_share: Annotated[float, typer.Option(help="Share of titles that get one; 0: none.")] = _SEASON.arrival_share
+    arrival_share: float = option(_SEASON.arrival_share, "Share of titles that get one; 0: none.")
 
 
 def settings_of(judging: JudgingOptions, on_log: LogJudgingOptions, seed: int) -> Settings:

@@ -68,16 +68,12 @@ def demo_command(
     if new_artworks and days < JOIN_DAY:
         raise InputError(f"--new-artworks join on live day {JOIN_DAY}, and --days is {days}; play at least {JOIN_DAY}")
     plan = Plan(config, days, users, _titles(titles), new_artworks)
-    tell = _silent if as_json else say
+    tell = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
     outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=once or as_json)
     if as_json:
         emit(outcome, str, as_json=True)
     if not outcome.above_uniform:
         raise typer.Exit(EXIT_FAILED_CHECK)
-
-
-def _silent(text: str) -> None:
-    """Stands in for ``say`` where standard output belongs to one JSON document."""
 
 
 def _titles(text: str | None) -> int | None:

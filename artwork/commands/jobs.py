@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, with_options
+from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, option, with_options
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
@@ -55,31 +55,26 @@ class ChoosingOptions:
 
     policy: PolicyOption = _VARIANT.policy
     posterior: PosteriorOption = _VARIANT.posterior
-    retention: Annotated[
-        float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
-    ] = _DEFAULTS.retention
-    reward: Annotated[
-        str,
-        typer.Option(
-            help="What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
-            " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged."
-        ),
-    ] = _VARIANT.reward
-    explore_share: Annotated[
-        float, typer.Option(help="Share of users whose picks are drawn under the uniform policy, from 0 to below 1.")
-    ] = _DEFAULTS.explore_share
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
-            " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
-            f" the rest. Repeat it, up to {MAX_VARIANTS} times."
-        ),
-    ] = None
-    salt: Annotated[
-        str,
-        typer.Option(help="Draws anew which users get which variant, who else are the same in every generation."),
-    ] = _DEFAULTS.salt
+    retention: float = option(
+        _DEFAULTS.retention, "Share of a day's evidence that is left a day later, above 0 and at most 1."
+    )
+    reward: str = option(
+        _VARIANT.reward,
+        "What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
+        " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged.",
+    )
+    explore_share: float = option(
+        _DEFAULTS.explore_share, "Share of users whose picks are drawn under the uniform policy, from 0 to below 1."
+    )
+    variant: list[str] | None = option(
+        None,
+        f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
+        " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
+        f" the rest. Repeat it, up to {MAX_VARIANTS} times.",
+    )
+    salt: str = option(
+        _DEFAULTS.salt, "Draws anew which users get which variant, who else are the same in every generation."
+    )
     seed: SeedOption = _DEFAULTS.seed
 
     def config(self) -> Config:

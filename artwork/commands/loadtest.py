@@ -57,7 +57,12 @@ def loadtest_command(
     address = None if host is None else _door("--host", read_host, host)
     key = _door("--key", read_key, key) if key else None
     targets = workspace / "loadtest.json"
-    _check_targets(targets, may_prepare=address is None)
+    if not targets.exists():
+        if address is not None:
+            raise InputError(
+                f"{targets} is not there; give the workspace that the service's generation was published from"
+            )
+        prepare(workspace)
     values: dict[str, object] = {
         "--targets": targets,
         "--duration": duration,
@@ -78,14 +83,6 @@ def _door(option: str, read: Callable[[str], str], text: str) -> str:
         return read(text)
     except WrongAddressError as error:
         raise InputError(f"{option}: {error}") from None
-
-
-def _check_targets(targets: Path, *, may_prepare: bool) -> None:
-    if targets.exists():
-        return
-    if not may_prepare:
-        raise InputError(f"{targets} is not there; give the workspace that the service's generation was published from")
-    prepare(targets.parent)
 
 
 def _loadtest(flags: list[str], key: str | None) -> int:

@@ -10,6 +10,7 @@ from artwork.compare.world_words import parse_learners, parse_words
 from bandit.arrays import is_number
 from bandit.errors import InputError
 from bandit.evaluation import Settings, parse_estimator
+from bandit.evaluation.splitting import check_split
 from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.contender import Contender, contenders_of
 from bandit.simulation.seasons.estimator_table import Accuracy, accuracies
@@ -119,10 +120,7 @@ def compare_world(request: WorldRequest, progress: Progress) -> ComparedWorld:
 
 
 def _check(request: WorldRequest) -> None:
-    if not (is_number(request.split) and 0 < request.split < 1):
-        raise InputError(
-            f"the split is {request.split!r}, expected a share between 0 and 1: policies learn from it, the rest judges them"
-        )
+    check_split(request.split)
     if not (is_number(request.settings.level) and 0 < request.settings.level < 1):
         raise InputError(f"the level is {request.settings.level!r}, expected a share between 0 and 1, such as 0.95")
     for word in request.settings.estimators:

@@ -4,13 +4,15 @@ import inspect
 import shlex
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
+
+T = TypeVar("T")
 
 WorkspaceOption = Annotated[
     Path,
@@ -40,12 +42,17 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def flagged(**given: Any) -> None:
         made = {
-            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)}) for name, kind in groups.items()
+            name: kind(**{item.name: given.pop(item.name) for item in fields(kind)}) for name, kind in groups.items()
         }
         command(**made, **given)
 
     vars(flagged)["__signature__"] = signature.replace(parameters=parameters)
     return flagged
+
+
+def option(default: T, text: str, *names: str, **limits: Any) -> T:
+    """A field of a class of options: its default, its help, names of the flag that are not the field's, and what typer checks."""
+    return field(default=default, metadata={"option": typer.Option(*names, help=text, **limits)})
 
 
 def command_line(words: Sequence[str], options: Sequence[Any], *more: str) -> str:
@@ -62,14 +69,15 @@ def command_line(words: Sequence[str], options: Sequence[Any], *more: str) -> st
 
 
 def _flags(kind: Any) -> list[Parameter]:
-    """A keyword with its default for each field of a class of options."""
+    """A keyword with its default for each field of a class of options: by ``option``, or annotated as options of commands are."""
     hints, panel = get_type_hints(kind, include_extras=True), getattr(kind, "HELP_PANEL", None)
     flags = []
-    for field in fields(kind):
-        value, option = get_args(hints[field.name])
-        option = copy(option)
-        option.rich_help_panel = panel or option.rich_help_panel
+    for item in fields(kind):
+        hint = hints[item.name]
+        value, declared = (hint, item.metadata["option"]) if item.metadata else get_args(hint)
+        declared = copy(declared)
+        declared.rich_help_panel = panel or declared.rich_help_panel
         flags.append(
-            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=Annotated[value, option])
+            Parameter(item.name, Parameter.KEYWORD_ONLY, default=item.default, annotation=Annotated[value, declared])
         )
     return flags

@@ -70,25 +70,15 @@ def judge_online(workspace: Workspace, config: Config, offline: Evaluation) -> S
 def lines_of(both: SideBySide, workspace: Workspace, config: Config, explore_days: int) -> str:
     """Offline beside online, and how to look closer."""
     last = FIRST_DAY + timedelta(days=explore_days - 1)
-    words = [
-        "artwork",
-        "compare",
-        "--workspace",
-        str(workspace.root),
-        "--until",
-        str(last),
-        "--policies",
-        _words(config),
-    ]
-    words += ["--seed", str(config.seed)]
+    flags = {"--workspace": workspace.root, "--until": last, "--policies": _words(config), "--seed": config.seed}
     posterior = config.variants[0].posterior
-    words += [] if posterior == Request().posterior else ["--posterior", posterior]
+    flags |= {} if posterior == Request().posterior else {"--posterior": posterior}
     return "\n".join(
         (
             printed(online_sheet([both])),
             *online_lines([both]),
             "offline, both had learned from the first half of the explore days; online, every night from all impressions",
-            f"look closer: {shlex.join(words)}",
+            f"look closer: {shlex.join(['artwork', 'compare', *(str(word) for flag in flags.items() for word in flag)])}",
         )
     )
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -39,11 +38,6 @@ class Answers:
     policies: list[str]
     sources: list[str]
     latencies: HdrHistogram
-
-    @property
-    def source_counts(self) -> Counter[str]:
-        """How many places each source answered."""
-        return Counter(self.sources)
 
 
 class ServiceClient:

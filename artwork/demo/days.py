@@ -122,7 +122,7 @@ def judge(
         best=float(best.mean()),
         clickbait=float(world.artwork_clickbait[artworks].mean()),
         clickbait_uniform=float(_clickbait_share(world)[titles].mean()),
-        sources=answers.source_counts,
+        sources=Counter(answers.sources),
         p50_ms=answers.latencies.get_value_at_percentile(50) / 1000,
         p99_ms=answers.latencies.get_value_at_percentile(99) / 1000,
         lead=np.asarray(np.bincount(users, weights=takes - uniform, minlength=n_users), dtype=np.float64),

@@ -16,7 +16,6 @@ from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
-from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
@@ -87,7 +86,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         say(_intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
         results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
-        offline = _judge_offline(loop) if len(config.variants) > 1 else None
+        with progress_bars() as progress:
+            offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
         nights = [_night(loop, url)]
         with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
             live = _live_days(loop, url, address, plan, nights, say)
@@ -140,11 +140,6 @@ def _live_days(
 def _night(loop: Loop, url: str) -> Ran:
     with progress_bars() as progress:
         return loop.learn(url, progress)
-
-
-def _judge_offline(loop: Loop) -> Evaluation:
-    with progress_bars() as progress:
-        return judge_offline(loop.workspace, loop.config, progress)
 
 
 def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:

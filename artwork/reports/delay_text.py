@@ -12,22 +12,11 @@ _HEADER = (
 def render(made: ComparedDelays) -> str:
     """The table and the verdict, as text."""
     table = made.comparison
-    return "\n".join(
-        (
-            _title(made),
-            _HEADER,
-            *(_line(row) for row in table.rows),
-            *_verdict(table),
-        )
-    )
-
-
-def _title(made: ComparedDelays) -> str:
-    table = made.comparison
-    return (
+    title = (
         f"{table.world}: mean regret ± standard error of {table.repetitions} repetitions of {table.steps:,} steps,"
         f" seed {table.seed}, {made.seconds:.0f} s"
     )
+    return "\n".join((title, _HEADER, *(_line(row) for row in table.rows), *_verdict(table)))
 
 
 def _line(row: Row) -> str:

@@ -13,7 +13,6 @@ from batch.offline.side_by_side import (
     DISAGREE,
     OFFLINE_OPEN,
     ONLINE_OPEN,
-    OfflinePair,
     SideBySide,
 )
 from batch.offline.side_by_side import REFUSED as NOT_JUDGED
@@ -40,6 +39,7 @@ def agreement_line(pair: SideBySide) -> str:
     """Whether offline and online rank both policies alike."""
     names = f"{pair.online.policy.policy} and {pair.online.against.policy}"
     online, offline = _leader(pair, pair.online.difference), _leader(pair, _offline_difference(pair))
+    verdict = "" if pair.offline is None else pair.offline.difference.verdict
     apart = f"tell {names} apart{_signs(pair)}"
     return {
         AGREE: f"offline and online agree: {online} leads",
@@ -47,7 +47,7 @@ def agreement_line(pair: SideBySide) -> str:
         OFFLINE_OPEN: f"{online} leads online; offline could not {apart}",
         ONLINE_OPEN: f"{offline} leads offline; online could not {apart}",
         BOTH_OPEN: f"neither offline nor online could {apart}",
-        NOT_JUDGED: f"offline the log could not judge {names}: {_reason(pair.offline)}",
+        NOT_JUDGED: f"offline the log could not judge {names}: {verdict}",
     }.get(pair.outcome, f"{names} were not both judged offline; name both in --policies")
 
 
@@ -136,7 +136,3 @@ def _leader(pair: SideBySide, difference: float | None) -> str:
 
 def _offline_difference(pair: SideBySide) -> float | None:
     return None if pair.offline is None else pair.offline.difference.value
-
-
-def _reason(offline: OfflinePair | None) -> str:
-    return "" if offline is None else offline.difference.verdict

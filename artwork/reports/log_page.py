@@ -1,4 +1,4 @@
-"""A comparison on a log as one page that works offline."""
+"""A comparison on a log as text, and as one page that works offline."""
 
 from collections.abc import Sequence
 from math import log10
@@ -6,7 +6,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from artwork.console.tables import Sheet
+from artwork.console.tables import Sheet, printed
 from artwork.reports.live_tables import online_lines, online_sheet
 from artwork.reports.log_tables import (
     REFUSED,
@@ -47,6 +47,26 @@ dm has the bias of its reward model, and its interval does not know of it. What 
 
 If the logging policy kept learning, its decisions depend on each other from one update to the next: see the intervals by batches.
 """.strip().split("\n\n")
+
+
+def render(made: Compared) -> str:
+    """What was compared, values, overlap, differences, what the log cannot tell, and what was live."""
+    evaluation = made.evaluation
+    sheets = [values_sheet(evaluation), overlap_sheet(evaluation), differences_sheet(evaluation)]
+    sheets += [replay_sheet(made)] if made.replayed else []
+    sheets += [plans_sheet(made)] if made.plans else []
+    online = [printed(online_sheet(made.online)), *online_lines(made.online)] if made.online else []
+    return "\n".join(
+        (
+            *head_lines(made),
+            *(printed(sheet) for sheet in sheets if sheet.rows),
+            *tuned_lines(evaluation),
+            *refusal_lines(evaluation),
+            verdict_line(evaluation),
+            *online,
+            f"took {made.seconds:.1f} s",
+        )
+    )
 
 
 def rendered(made: Compared, again: str) -> str:

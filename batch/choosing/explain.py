@@ -16,16 +16,20 @@ from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Moments, Scores
 from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, draw, keyed_hash
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
-from batch.choosing.contributions import contributions, feature_names
 from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
-from batch.choosing.variants import explore
+from batch.choosing.variants import Scoring, explore
+from batch.datasets.contexts import FEATURES
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
 from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
+from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
 
 GENERATIONS = 10
 """Generations that are looked through for earlier picks."""
+
+LARGEST = 5
+"""Contributions that are shown of each artwork."""
 
 _NODES, _SHARES = np.polynomial.hermite_e.hermegauss(64)
 
@@ -157,6 +161,43 @@ def _artworks(
             contributions=parts[arm][1],
         )
         for arm, row in enumerate(rows)
+    ]
+
+
+def feature_names(workspace: Workspace, n_features: int) -> tuple[str, ...]:
+    """What stands at each place of a context: of data sets made here, the names; of others, the places."""
+    if workspace.truth.exists() and n_features == len(FEATURES):
+        return FEATURES
+    return tuple(f"feature {place}" for place in range(n_features))
+
+
+def contributions(
+    chooser: Chooser, scoring: Scoring, title: int, context: F64, names: tuple[str, ...]
+) -> list[tuple[float, list[Contribution]]]:
+    """Level and largest contributions of each artwork at a context (d,), by one of the chooser's models.
+
+    Expected scores are affine in the context, so those at d + 1 contexts tell all. Features that are 1 for everybody are in
+    the level, whichever weight the posterior gave them.
+    """
+    constant = (context_matrix(chooser.users) == 1).all(axis=0)  # (d,)
+    base = np.where(constant, 1.0, 0.0)
+    corners = np.vstack([base, base + np.diag(~constant)])  # (d + 1, d)
+    expected = scoring.scores(title, corners).expected
+    if len(expected) == 1:  # it knows no context
+        return [(float(mean), []) for mean in expected[0]]
+    weights = expected[1:] - expected[0]  # (d, k)
+    added = context[:, None] * weights
+    largest = np.argsort(-np.abs(added), axis=0, kind="stable")[:LARGEST]  # (5, k)
+    return [
+        (
+            float(expected[0, arm]),
+            [
+                Contribution(names[j], float(context[j]), float(weights[j, arm]), float(added[j, arm]))
+                for j in largest[:, arm]
+                if added[j, arm]
+            ],
+        )
+        for arm in range(expected.shape[1])
     ]
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -60,10 +59,10 @@ def precompute(
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
     paths, picks, rows = [], 0, 0
-    for done, written in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
-        paths.append(written.path)
-        picks += written.picks
-        rows += written.rows
+    for done, (path, n_picks, n_users) in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
+        paths.append(path)
+        picks += n_picks
+        rows += n_users
         report("choosing artworks", done + 1, len(shards))
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
@@ -89,15 +88,8 @@ def _chooser(workspace: Workspace, generation: int, manifest_digest: str) -> Cho
     return Chooser(workspace, generation)
 
 
-class _Written(NamedTuple):
+def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[Path, int, int]:
     """The file of a shard, its picks, and the users who have any."""
-
-    path: Path
-    picks: int
-    rows: int
-
-
-def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Written:
     folder = folder_of(workspace, generation)
     chooser = _chooser(workspace, generation, digest_of(folder / "manifest.json"))
     first = blocks.start * USERS_A_BLOCK
@@ -107,7 +99,7 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> _Writt
         frame = _only_candidates(frame, read_parquet(folder / CANDIDATES))
     path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
     write_parquet(path, frame)
-    return _Written(path, frame.height, frame["user_id"].n_unique())
+    return path, frame.height, frame["user_id"].n_unique()
 
 
 def _frame(chooser: Chooser, user_ids: pl.Series, picks: Picks) -> pl.DataFrame:

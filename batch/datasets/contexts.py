@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from batch.datasets.ratings import GENRES, Ratings
+from batch.datasets.signals import make_signals
 from batch.datasets.tastes import genre_affinities, standardise
 from batch.workspace.table_schemas import FLOATS
 
@@ -77,6 +78,18 @@ def contexts(history: History) -> npt.NDArray[np.float32]:
         history.genders,
     )
     return np.column_stack(columns).astype(np.float32)
+
+
+def make_users(user_ids: pl.Series | list[str], history: History, sessions: I64, seed: int) -> pl.DataFrame:
+    """``users.parquet``: contexts of what is known of n users, simulated signals, and sessions (n,)."""
+    return pl.DataFrame(
+        {
+            "user_id": user_ids,
+            "context": as_lists(contexts(history)),
+            **make_signals(len(user_ids), seed).to_dict(),
+            "sessions": pl.Series(sessions, dtype=pl.UInt32),
+        }
+    )
 
 
 def as_lists(matrix: npt.NDArray[np.float32]) -> pl.Series:

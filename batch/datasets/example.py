@@ -47,8 +47,6 @@ def write_example(workspace: Workspace, *, overwrite: bool = False) -> tuple[Pat
         InputError: a file exists and ``overwrite`` is false; nothing is written.
         SurroundingsError: the disk does not take them.
     """
-    return write(workspace, build(), overwrite=overwrite, beside={workspace.root / "README.md": _write_readme})
-
-
-def _write_readme(path: Path) -> None:
-    path.write_text(_README.format(features=", ".join(FEATURES)), encoding="utf-8")
+    text = _README.format(features=", ".join(FEATURES))
+    readme = {workspace.root / "README.md": lambda path: path.write_text(text, encoding="utf-8")}
+    return write(workspace, build(), overwrite=overwrite, beside=readme)

@@ -5,11 +5,10 @@ from pathlib import Path
 import polars as pl
 
 from batch.datasets.artworks import make_artworks
-from batch.datasets.contexts import as_lists, contexts, cut_time, history_before, sessions_before
+from batch.datasets.contexts import cut_time, history_before, make_users, sessions_before
 from batch.datasets.dataset import DataSet, most_rated
 from batch.datasets.movielens_files import read_wheel
 from batch.datasets.ratings import Ratings
-from batch.datasets.signals import make_signals
 from batch.datasets.tastes import genre_affinities, standardise, title_appeal, user_bias
 from batch.datasets.wheels import Wheel, fetched
 from batch.workspace.tables import Tables
@@ -58,11 +57,5 @@ def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int
 
 def user_table(ratings: Ratings, cut: float, seed: int) -> pl.DataFrame:
     """``users.parquet``: contexts and sessions of the ratings before a cut, and simulated signals."""
-    return pl.DataFrame(
-        {
-            "user_id": ratings.users["user_id"],
-            "context": as_lists(contexts(history_before(ratings, cut))),
-            **make_signals(ratings.users.height, seed).to_dict(),
-            "sessions": pl.Series(sessions_before(ratings, cut), dtype=pl.UInt32),
-        }
-    )
+    history, sessions = history_before(ratings, cut), sessions_before(ratings, cut)
+    return make_users(ratings.users["user_id"], history, sessions, seed)

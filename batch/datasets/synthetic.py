@@ -1,16 +1,13 @@
 """A data set of drawn users and titles: no network, any size."""
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from bandit.arrays import F64
 from batch.datasets.artworks import make_artworks
-from batch.datasets.contexts import History, as_lists, contexts
+from batch.datasets.contexts import History, make_users
 from batch.datasets.dataset import DataSet
 from batch.datasets.ratings import GENRES
-from batch.datasets.signals import make_signals
 from batch.datasets.tastes import SHRINKAGE, standardise
 from batch.workspace.tables import Tables
 
@@ -27,26 +24,20 @@ VIEW_NOISE = 4.0
 """Standard deviation of what a single rating shows of a taste, whose own standard deviation is 1."""
 
 
-@dataclass(frozen=True)
-class _Users:
-    """Drawn users: ``tastes`` (n, g), ``bias`` (n,), and what is known of them."""
-
-    tastes: npt.NDArray[np.float64]
-    bias: npt.NDArray[np.float64]
-    history: History
-
-
 def build(n_users: int, n_titles: int, seed: int) -> DataSet:
     """Users with latent tastes and a noisy, shrunk view of them as context; titles of 1 to 3 genres."""
     random = np.random.Generator(np.random.Philox(seed))
     titles = _titles(n_titles, random)
-    users = _users(n_users, random)
+    tastes, bias, history = _users(n_users, random)
     appeal = standardise(random.standard_normal(n_titles))
-    artworks, world = make_artworks(titles, seed, tastes=users.tastes, user_bias=users.bias, title_appeal=appeal)
-    return DataSet(Tables(_user_table(users, random, seed), titles, artworks), world)
+    artworks, world = make_artworks(titles, seed, tastes=tastes, user_bias=bias, title_appeal=appeal)
+    sessions = np.where(history.ratings > 0, 1 + random.poisson(history.ratings / RATINGS_A_SESSION), 0)
+    users = make_users(_ids("u", n_users), history, sessions, seed)
+    return DataSet(Tables(users, titles, artworks), world)
 
 
-def _users(n_users: int, random: np.random.Generator) -> _Users:
+def _users(n_users: int, random: np.random.Generator) -> tuple[F64, F64, History]:
+    """Tastes (n, g) and biases (n,) of drawn users, and what is known of them."""
     tastes = random.standard_normal((n_users, len(GENRES)))
     ratings = np.rint(MEDIAN_RATINGS * np.exp(RATINGS_SPREAD * random.standard_normal(n_users))).astype(np.int64)
     ratings = np.where(random.random(n_users) < NEW_SHARE, 0, np.maximum(ratings, 1))
@@ -58,7 +49,7 @@ def _users(n_users: int, random: np.random.Generator) -> _Users:
         ages=random.normal(34.0, 12.0, n_users).clip(13.0, 90.0),
         genders=random.choice([1.0, -1.0, 0.0], n_users, p=[0.48, 0.48, 0.04]),
     )
-    return _Users(standardise(tastes), standardise(random.standard_normal(n_users)), history)
+    return standardise(tastes), standardise(random.standard_normal(n_users)), history
 
 
 def _titles(n_titles: int, random: np.random.Generator) -> pl.DataFrame:
@@ -73,19 +64,6 @@ def _titles(n_titles: int, random: np.random.Generator) -> pl.DataFrame:
             "name": [f"Title {title_id[1:]}" for title_id in ids],
             "year": pl.Series(random.integers(1980, 2020, size=n_titles), dtype=pl.Int32),
             "genres": [[GENRES[genre] for genre in np.flatnonzero(row)] for row in chosen],
-        }
-    )
-
-
-def _user_table(users: _Users, random: np.random.Generator, seed: int) -> pl.DataFrame:
-    ratings = users.history.ratings
-    sessions = np.where(ratings > 0, 1 + random.poisson(ratings / RATINGS_A_SESSION), 0)
-    return pl.DataFrame(
-        {
-            "user_id": _ids("u", len(ratings)),
-            "context": as_lists(contexts(users.history)),
-            **make_signals(len(ratings), seed).to_dict(),
-            "sessions": pl.Series(sessions, dtype=pl.UInt32),
         }
     )
 

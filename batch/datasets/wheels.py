@@ -47,18 +47,14 @@ def fetched(wheel: Wheel, cache: Path, instead: str) -> Path:
     if not (path.is_file() and sha256(path) == wheel.sha256):
         with tempfile.TemporaryDirectory() as folder:
             _pip_download(wheel, Path(folder), instead)
-            _check(Path(folder) / wheel.name, wheel.sha256)
+            downloaded = Path(folder) / wheel.name
+            if (digest := sha256(downloaded)) != wheel.sha256:
+                raise SurroundingsError(
+                    f"{wheel.name} as downloaded has SHA-256 {digest}, expected {wheel.sha256}; is the index a mirror?"
+                )
             with replace_file(path) as temporary:
-                temporary.write_bytes((Path(folder) / wheel.name).read_bytes())
+                temporary.write_bytes(downloaded.read_bytes())
     return path
-
-
-def _check(path: Path, expected: str) -> None:
-    digest = sha256(path)
-    if digest != expected:
-        raise SurroundingsError(
-            f"{path.name} as downloaded has SHA-256 {digest}, expected {expected}; is the index a mirror?"
-        )
 
 
 def _pip_download(wheel: Wheel, folder: Path, instead: str) -> None:

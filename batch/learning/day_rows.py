@@ -83,12 +83,12 @@ def rewards_of(logged: pl.DataFrame, reward: str) -> F64:
     return parse_reward(reward).rewards(logged["clicked"].to_numpy(), logged["watch_fraction"].to_numpy())
 
 
-def as_log(frame: pl.DataFrame, n_artworks: int, n_features: int, first: int = 0) -> ImpressionLog:
-    """Rows of a ``DayRows`` frame as arrays; artworks count from ``first``."""
+def as_log(frame: pl.DataFrame, n_artworks: int, n_features: int) -> ImpressionLog:
+    """Rows of a ``DayRows`` frame as arrays."""
     contexts = frame["context"].explode().to_numpy() if frame.height else np.empty(0, dtype=np.float32)
     return ImpressionLog(
         contexts.reshape(frame.height, n_features),
-        frame["artwork_index"].to_numpy() - first,
+        frame["artwork_index"].to_numpy(),
         frame["reward"].to_numpy(),
         frame["propensity"].to_numpy(),
         n_artworks,

@@ -15,7 +15,7 @@ from bandit.posterior.logistic_prior import PRIOR_PRECISION, PRIOR_ROWS, estimat
 from batch.learning.evidence import title_shards
 from batch.learning.evidence_files import read_rows
 from batch.learning.evidence_sums import WeightedRows
-from batch.learning.fitting import Fitted, Fitting
+from batch.learning.fitting import Fitting
 
 
 class _Shard(NamedTuple):
@@ -25,7 +25,7 @@ class _Shard(NamedTuple):
     prior_mean: F64
 
 
-def fit_by_shards(fitting: Fitting) -> Fitted:
+def fit_by_shards(fitting: Fitting) -> tuple[Laplace, Estimated]:
     """One weight vector per artwork; the title's take rate, on the logit scale, is the prior mean of its level."""
     rows, mean = tuple(fitting.learned.rows), level_mean(fitting, fitting.shape)
     precision = _prior_precision(fitting, rows, mean)
@@ -38,7 +38,7 @@ def fit_by_shards(fitting: Fitting) -> Fitted:
         parts.append(part)
         fitting.report("fitting titles", len(parts), len(shards))
     model = Laplace(np.concatenate([part.means for part in parts]), np.concatenate([part.precisions for part in parts]))
-    return Fitted(model, Estimated(tuple(precision.tolist())))
+    return model, Estimated(tuple(precision.tolist()))
 
 
 def _prior_precision(fitting: Fitting, files: Sequence[WeightedRows], mean: F64) -> F64:

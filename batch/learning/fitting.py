@@ -1,25 +1,16 @@
-"""What every posterior is fitted from, and what a fit is."""
+"""What every posterior is fitted from."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from bandit.arrays import F64, I64
 from bandit.posterior import BetaPosterior
-from bandit.posterior.base import Estimated, Model
 from bandit.posterior.linear_prior import constant_feature
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.tables import Tables, context_matrix
-
-
-class Fitted(NamedTuple):
-    """A model, and the precisions that were estimated for it."""
-
-    model: Model
-    estimated: Estimated
 
 
 @dataclass(frozen=True)

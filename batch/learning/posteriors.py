@@ -4,25 +4,28 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from bandit.posterior.base import Model
+from bandit.posterior.base import Estimated, Model
 from bandit.posterior.registry import POSTERIORS
 from bandit.snapshot import JOINT, hash_base
 from batch.config import Config, ModelKey
 from batch.learning.day_rows import nth_reward
 from batch.learning.fit_logistic import fit_by_shards
-from batch.learning.fitting import Fitted, Fitting
+from batch.learning.fitting import Fitting
 from batch.workspace.generations import Manifest
 
 
-def fit_model(posterior: str, fitting: Fitting) -> Fitted:
-    """A posterior of a name; one BLAS thread, so that sums are the same bytes on any number of cores."""
+def fit_model(posterior: str, fitting: Fitting) -> tuple[Model, Estimated]:
+    """A posterior of a name, and the precisions that were estimated for it.
+
+    One BLAS thread, so that sums are the same bytes on any number of cores.
+    """
     entry = POSTERIORS[posterior]
     with threadpool_limits(limits=1, user_api="blas"):
         evidence = fitting.learned.evidence(entry.evidence)
         if evidence is None:  # it is on disk, as rows
             return fit_by_shards(fitting)
         fitted = entry.fit(evidence, fitting)
-        return Fitted(fitted.model, fitted.estimated)
+        return fitted.model, fitted.estimated
 
 
 def model_path(folder: Path, config: Config, key: ModelKey) -> Path:

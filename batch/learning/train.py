@@ -75,9 +75,8 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
             published = _with_popularity(catalogue, learned, beta, config)
         fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size)
         for key in [key for key in config.models if key.reward == reward]:
-            fitted = fit_model(key.posterior, fitting)
-            models[key] = fitted.model
-            trained.append(TrainedModel(*key, *fitted.estimated))
+            models[key], estimated = fit_model(key.posterior, fitting)
+            trained.append(TrainedModel(*key, *estimated))
     parent = max(claimed(workspace), default=None)
     manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
     _write(workspace, manifest, tables, published, models)

@@ -102,11 +102,11 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
         )
     arms = numbered_arms(table, roles)
     shown_at, are_times = times(table, roles["time"], time_format) if "time" in roles else (None, False)
-    chosen = context_columns(table, given.context, roles)
-    known = contexts(table, chosen.columns, missing)
+    columns, left_out = context_columns(table, given.context, roles)
+    values, filled = contexts(table, columns, missing)
     try:
         log = ImpressionLog(
-            contexts=known.values,
+            contexts=values,
             arms=arms.shown,
             rewards=_rewards(table, roles["reward"]),
             propensities=_propensities(table, roles["pscore"]) if "pscore" in roles else None,
@@ -124,11 +124,11 @@ def read_columns(path: Path, given: Columns, *, time_format: str | None = None, 
     if shown_at is not None:
         log = log.take(np.argsort(shown_at, kind="stable"))
     used = [f"{role}={name}" for role, name in roles.items()]
-    used += [f"context={'+'.join(chosen.columns)}"] if chosen.columns else []
-    rest = [name for name in table.frame.columns if name not in {*roles.values(), *chosen.columns}]
-    notes = [*table.notes, *chosen.notes, *known.notes]
+    used += [f"context={'+'.join(columns)}"] if columns else []
+    rest = [name for name in table.frame.columns if name not in {*roles.values(), *columns}]
+    notes = [*table.notes, *left_out, *filled]
     notes += [] if "pscore" in roles else ["there are no propensities: of all estimators dm alone works"]
-    if not chosen.columns:
+    if not columns:
         unused = f" (not used: {', '.join(rest)})" if rest else ""
         notes.append(f"there are no contexts{unused}: all users are the same to policies and models")
     days = float(np.ptp(shown_at)) / _DAY_MICROSECONDS if shown_at is not None and are_times else None

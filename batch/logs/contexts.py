@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,18 +39,11 @@ _ID_NAME = re.compile(
 _CODE = r"^0[0-9]+$"
 
 
-class Chosen(NamedTuple):
-    """Columns that are contexts, and what is said of those that are not."""
+def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The columns that are contexts, and what is said of those that are left out.
 
-    columns: list[str]
-    notes: list[str]
-
-
-def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str]) -> Chosen:
-    """The columns that are contexts: named or like a pattern of ``wanted``, else by their usual names.
-
-    A column that looks like an id is one only where it is named itself: each user would be alone in it, and what is learned of
-    an id's size means nothing.
+    Contexts are named or like a pattern of ``wanted``, else by their usual names. A column that looks like an id is one only
+    where it is named itself: each user would be alone in it, and what is learned of an id's size means nothing.
 
     Raises:
         InputError: a column is not there, or has another role.
@@ -81,7 +74,7 @@ def context_columns(table: Table, wanted: Sequence[str], roles: Mapping[str, str
                 f"{name} is left out of the contexts, because it looks like an id: {reason}; if it is none, name all contexts by"
                 " --columns context=..., this one too"
             )
-    return Chosen(columns, notes)
+    return columns, notes
 
 
 def _looks_like_an_id(table: Table, column: str, users: pl.Series | None) -> str | None:
@@ -130,17 +123,11 @@ def _integers(table: Table, values: pl.Series) -> pl.Series | None:
     return there.str.replace(r"\.0*$", "").cast(pl.Int128)
 
 
-class Contexts(NamedTuple):
-    """(m, d) with a constant first, and what is said of them."""
+def contexts(table: Table, columns: Sequence[str], missing: str) -> tuple[npt.NDArray[np.floating], list[str]]:
+    """Contexts (m, d), and what is said of them.
 
-    values: npt.NDArray[np.floating]
-    notes: list[str]
-
-
-def contexts(table: Table, columns: Sequence[str], missing: str) -> Contexts:
-    """A constant, then the numbers of the columns; a list column brings all of its numbers, words their dummies.
-
-    ``missing`` is ``mean`` to put a column's mean over the log where a value is missing, or ``refuse``.
+    A constant, then the numbers of the columns; a list column brings all of its numbers, words their dummies. ``missing`` is
+    ``mean`` to put a column's mean over the log where a value is missing, or ``refuse``.
 
     Raises:
         InputError: a value is missing that may not be, or is no number where others are; names column and row.
@@ -159,7 +146,7 @@ def contexts(table: Table, columns: Sequence[str], missing: str) -> Contexts:
             )
         parts.append(part)
     joined: npt.NDArray[np.floating] = np.concatenate(parts, axis=1)
-    return Contexts(joined, notes)
+    return joined, notes
 
 
 def _filled(

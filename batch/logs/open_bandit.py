@@ -1,7 +1,7 @@
 """The Open Bandit Dataset (Saito, Aihara, Matsutani and Narita 2021): fashion items under uniform and Thompson sampling."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -9,12 +9,12 @@ from typing import BinaryIO, Final, cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PolarsError
 
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
 from batch.datasets.wheels import Wheel, fetched
 from batch.logs.cells import iso_times
-from batch.logs.chunks import read_chunks
 from batch.logs.logged import LoggedData
 
 PREFIX: Final = "open-bandit/"
@@ -34,6 +34,7 @@ NAMES: Final = tuple(f"{PREFIX}{policy}/{campaign}" for policy in POLICIES for c
 _IN_WHEEL = "obp/dataset/obd"
 _FEATURES = tuple(f"user_feature_{number}" for number in range(4))
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score", *_FEATURES)
+CHUNK_BYTES: Final = 32 * 2**20
 _DAY_MICROSECONDS = 86_400_000_000
 _INSTEAD = "or pass --from with the folder or zip of the full release (https://research.zozo.com/data.html)"
 
@@ -82,20 +83,13 @@ def read_open_bandit(name: str, cache: Path, path: Path | None = None) -> Logged
 def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
     """The log's file in a folder or zip that has it at any depth; a CSV file is taken as it is."""
     if path.is_dir():
-        matches = sorted(path.rglob(f"*{inner}"))
-        matches = [match for match in matches if match.as_posix().endswith(f"/{inner}")]
-        if not matches:
-            raise InputError(f"{path} has no {inner} in it; expected the folder that the full release unpacks to")
-        _refuse_several([str(match) for match in matches], path)
-        with matches[0].open("rb") as stream:
+        matches = [str(match) for match in sorted(path.rglob(f"*{inner}")) if match.as_posix().endswith(f"/{inner}")]
+        with Path(_only(matches, path, inner, "the folder that the full release unpacks to")).open("rb") as stream:
             yield stream
     elif path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if f"/{name}".endswith(f"/{inner}")]
-            if not members:
-                raise InputError(f"{path} has no {inner} in it; expected the zip of the full release")
-            _refuse_several(members, path)
-            with archive.open(members[0]) as stream:
+            with archive.open(_only(members, path, inner, "the zip of the full release")) as stream:
                 yield cast("BinaryIO", stream)
     elif path.is_file():
         with path.open("rb") as stream:
@@ -104,9 +98,12 @@ def _opened(path: Path, inner: str) -> Iterator[BinaryIO]:
         raise InputError(f"{path} is missing; expected the folder, zip or CSV file of the full release")
 
 
-def _refuse_several(names: list[str], path: Path) -> None:
+def _only(names: list[str], path: Path, inner: str, expected: str) -> str:
+    if not names:
+        raise InputError(f"{path} has no {inner} in it; expected {expected}")
     if len(names) > 1:
         raise InputError(f"{path} has {names[0]} and {names[1]}; name the one that is meant by --from")
+    return names[0]
 
 
 _KINDS: Final = {"item_id": pl.UInt8(), "position": pl.UInt8(), "click": pl.UInt8(), "propensity_score": pl.Float64()}
@@ -122,6 +119,39 @@ def _read(stream: BinaryIO, where: str) -> pl.DataFrame:
     if not pieces:
         raise InputError(f"{where} has a header and no rows; expected impressions")
     return pl.concat(pieces).sort("timestamp", maintain_order=True)
+
+
+def read_chunks(stream: BinaryIO, columns: Sequence[str], where: str) -> Iterator[pl.DataFrame]:
+    """Some columns of a CSV file with a header, as text, some 32 MB of the file at a time.
+
+    Raises:
+        InputError: a column is missing or there twice, or it is not CSV.
+    """
+    header = stream.readline().removeprefix(b"\xef\xbb\xbf")
+    present = [name.strip().strip('"') for name in header.decode(errors="replace").rstrip("\r\n").split(",")]
+    for name in columns:
+        if name not in present:
+            listed = ", ".join(column or "(no name)" for column in present[:12])
+            raise InputError(f"{where} lacks the column {name!r}; it has {listed}")
+        if present.count(name) > 1:
+            raise InputError(f"{where} has the column {name!r} twice; get it again")
+    rest, first = b"", 0
+    while piece := stream.read(CHUNK_BYTES):
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            frame = _frame_of(header + whole, columns, where, first)
+            first += frame.height
+            yield frame
+    if rest.strip():
+        yield _frame_of(header + rest, columns, where, first)
+
+
+def _frame_of(text: bytes, columns: Sequence[str], where: str, first: int) -> pl.DataFrame:
+    try:
+        return pl.read_csv(text, columns=list(columns), infer_schema=False)
+    except PolarsError as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"{where} is not CSV as expected, at row {first} or after: {said}; get it again") from error
 
 
 def _piece(piece: pl.DataFrame, where: str, first: int) -> pl.DataFrame:

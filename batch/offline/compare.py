@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bandit.deploying import Floors
 from bandit.errors import InputError, user_code_errors
@@ -169,8 +169,7 @@ def compare(request: Request, report: Progress) -> Compared:
     if (request.planned or request.difference is not None) and data.log.propensities is None:
         raise InputError("--plan needs propensities, and the log has none; log them, or leave --plan out")
     report("learning", 1, steps)
-    parts = _parts(data, request, any(each.learns for each in wanted))
-    learned_from, judged_by = parts.learned_from, parts.judged_by
+    learned_from, judged_by, first_day = _parts(data, request, learning=any(each.learns for each in wanted))
     targets = targets_of(wanted, data, learned_from, judged_by, request.posterior, request.floors)
     report("fitting the reward model", 2, steps)
     model = parse_reward_model(request.reward_model, data.features)
@@ -200,7 +199,7 @@ def compare(request: Request, report: Progress) -> Compared:
         impressions=len(data.log),
         learned_from=0 if learned_from is None else len(learned_from),
         judged_by=len(judged_by),
-        split_at=parts.day,
+        split_at=first_day,
         days=data.days,
         posterior=request.posterior,
         reward_model=request.reward_model,
@@ -261,31 +260,28 @@ def _online(request: Request, evaluation: Evaluation) -> list[SideBySide]:
     ]
 
 
-class _Parts(NamedTuple):
-    """What is learned from, what judges, and the day between them, if there is one."""
+def _parts(
+    data: LoggedData, request: Request, *, learning: bool
+) -> tuple[ImpressionLog | None, ImpressionLog, str | None]:
+    """What is learned from, what judges, and the first day of that, if there is one.
 
-    learned_from: ImpressionLog | None
-    judged_by: ImpressionLog
-    day: str | None
-
-
-def _parts(data: LoggedData, request: Request, learning: bool) -> _Parts:  # noqa: FBT001
-    """Cut between two days where there are several, so that the cut can be named and stays where it is when the log grows."""
+    The cut is between two days where there are several, so that it can be named and stays where it is when the log grows.
+    """
     log, day = data.log, request.split_at
     if day is not None and not (learning and data.are_dated):
         why = "the log has no dates" if learning else "no policy has to learn"
         raise InputError(f"--split-at {day} has no effect, as {why}; leave it out")
     if not learning:
-        return _Parts(None, in_time(log), None)
+        return None, in_time(log), None
     if day is not None:
         start = (day - _EPOCH).days * DAY_MICROSECONDS
     else:
         nearest = nearest_day(log, request.split, DAY_MICROSECONDS) if data.are_dated else None
         if nearest is None:
-            return _Parts(*split_in_time(log, request.split), None)
+            return *split_in_time(log, request.split), None
         start = nearest
     try:
-        return _Parts(*split_at(log, start), str(_EPOCH + timedelta(microseconds=start)))
+        return *split_at(log, start), str(_EPOCH + timedelta(microseconds=start))
     except InputError as error:
         raise InputError(f"--split-at {day}: {error}") from None
 

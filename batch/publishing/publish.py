@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import polars as pl
 import redis
@@ -78,28 +77,20 @@ def publish(
         swept = sweep(client)
         _check_room(client, manifest)
         meta = _claim(client, manifest, catalogue)
-        written = _write_rows(client, workspace, manifest, catalogue, report)
-        _verify(client, meta, written)
+        rows, row_bytes, sample = _write_rows(client, workspace, manifest, catalogue, report)
+        _verify(client, meta, rows, sample)
         flipped = flip(client, number, meta.identity, forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
     return Published(
         flipped.generation,
         flipped.previous,
         flipped.flip,
-        written.rows,
-        written.total_bytes,
+        rows,
+        row_bytes,
         swept,
         round(time.perf_counter() - began, 3),
         show_url(url),
     )
-
-
-class _Written(NamedTuple):
-    """What was written: how many rows and bytes, and some of the rows by user, to compare with what arrived."""
-
-    rows: int
-    total_bytes: int
-    sample: dict[str, bytes]
 
 
 def _check_room(client: redis.Redis, manifest: Manifest) -> None:
@@ -156,7 +147,8 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
 
 def _write_rows(
     client: redis.Redis, workspace: Workspace, manifest: Manifest, catalogue: Catalogue, report: Progress
-) -> _Written:
+) -> tuple[int, int, dict[str, bytes]]:
+    """How many rows and bytes were written, and some of the rows by user, to compare with what arrived."""
     rows = encoded_rows(workspace, manifest.generation, catalogue)
     every = max(1, manifest.counts["rows"] // _SAMPLE)
     count = total_bytes = 0
@@ -167,22 +159,19 @@ def _write_rows(
         count += len(batch)
         total_bytes += sum(len(row) for _, row in batch)
         report("publishing rows", count, manifest.counts["rows"])
-    return _Written(count, total_bytes, sample)
+    return count, total_bytes, sample
 
 
-def _verify(client: redis.Redis, meta: snapshot.Meta, written: _Written) -> None:
+def _verify(client: redis.Redis, meta: snapshot.Meta, rows: int, sample: dict[str, bytes]) -> None:
     """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
     held = count_rows(client, meta.generation)
-    if held != written.rows:
+    if held != rows:
         remedy = (
-            "publish again"
-            if held < written.rows
-            else f"remove {snapshot.rows_pattern(meta.generation)}, then publish again"
+            "publish again" if held < rows else f"remove {snapshot.rows_pattern(meta.generation)}, then publish again"
         )
         raise SurroundingsError(
-            f"the store holds {held} rows of generation {meta.generation}, {written.rows} were written; {remedy}"
+            f"the store holds {held} rows of generation {meta.generation}, {rows} were written; {remedy}"
         )
-    sample = written.sample
     stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])
     parts = read_bytes(client, [snapshot.part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
     try:

@@ -49,7 +49,10 @@ def _rows_of_part(
     packed = np.empty(frame.height, dtype=_PICK)
     packed["arm"], packed["weight"] = frame["arm"].to_numpy(), frame["weight"].to_numpy()
     picks = packed.tobytes()
-    indices = _title_indices(frame, catalogue).astype("<u2").tobytes() if is_shortlist else b""
+    indices = b""
+    if is_shortlist:  # picks of a user are in catalogue order, so the indices of a row come out sorted
+        titles = frame["title_id"].cast(pl.Enum(catalogue.title_ids)).to_physical().to_numpy()
+        indices = titles.astype("<u2").tobytes()
     stops = [*starts[1:].tolist(), frame.height]
     # All picks of a user are drawn under one variant; the header has its place among those of meta.
     variants = [manifest.config.names.index(name) for name in frame["policy"].gather(starts)]
@@ -60,8 +63,3 @@ def _rows_of_part(
         own = picks[start * snapshot.PICK_BYTES : stop * snapshot.PICK_BYTES]
         listed = indices[start * snapshot.INDEX_BYTES : stop * snapshot.INDEX_BYTES]
         yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed)
-
-
-def _title_indices(frame: pl.DataFrame, catalogue: Catalogue) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    # Picks of a user are in catalogue order, so the indices of a row come out sorted.
-    return frame["title_id"].cast(pl.Enum(catalogue.title_ids)).to_physical().to_numpy()

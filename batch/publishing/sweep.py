@@ -83,11 +83,8 @@ def _sweep_catalogues(client: redis.Redis) -> int:
         if isinstance(meta, RowError):  # nobody knows which catalogue it names
             return 0
         needed.add(meta.catalogue_digest)
-    return sum(_unlink(client, _part_keys(client, digest)) for digest in sorted(listed - needed))
-
-
-def _part_keys(client: redis.Redis, digest: str) -> list[bytes]:
-    return list(client.scan_iter(match=parts_pattern(digest), count=SCAN_COUNT))
+    unneeded = (parts_pattern(digest) for digest in sorted(listed - needed))
+    return sum(_unlink(client, client.scan_iter(match=pattern, count=SCAN_COUNT)) for pattern in unneeded)
 
 
 def _text(key: bytes) -> str:

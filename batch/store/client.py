@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import redis
@@ -13,19 +13,9 @@ from redis.retry import Retry
 from bandit.errors import RowError, SurroundingsError
 from bandit.urls import URL_VARIABLE, hide_secrets, read_store_url, secrets_of, show_url
 
-__all__ = ["URL_VARIABLE", "checked_url", "connect", "read_bytes", "store_errors"]
+__all__ = ["URL_VARIABLE", "connect", "read_bytes", "store_errors"]
 
 _TIMEOUT_SECONDS = 30.0
-
-
-def checked_url(url: str) -> str:
-    """A store's URL as given.
-
-    Raises:
-        InputError: it is none (``bandit.urls``).
-    """
-    read_store_url(url)
-    return url
 
 
 def connect(url: str) -> redis.Redis:
@@ -38,8 +28,10 @@ def connect(url: str) -> redis.Redis:
     # A job may wait, but not without end, and a command that timed out must not be sent twice unseen.
     options = read_store_url(url).client_options
     client = redis.Redis(**options, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
-    with store_errors(url):
+    with store_errors(url), ExitStack() as unless_it_answers:
+        unless_it_answers.callback(client.close)
         client.ping()
+        unless_it_answers.pop_all()
     return client
 
 

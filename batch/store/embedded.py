@@ -14,9 +14,9 @@ from shlex import quote
 import redis
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.urls import socket_url
+from bandit.urls import read_store_url, socket_url
 from batch.store.append_only import check_append_only, damaged
-from batch.store.client import URL_VARIABLE, checked_url, store_errors
+from batch.store.client import URL_VARIABLE, store_errors
 from batch.store.private import make_runtime, open_private
 from batch.store.server import (
     Server,
@@ -68,7 +68,8 @@ def store_url(root: Path, *, start: bool = True) -> str:
     """
     given = os.environ.get(URL_VARIABLE)
     if given:
-        return checked_url(given)
+        read_store_url(given)  # which refuses what is no URL of a store
+        return given
     if start:
         return start_store(root).url
     store = running_store(root)

@@ -1,7 +1,6 @@
 """Refusing tables that cannot be used, with the file, the column, the first bad row and what to do about it."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import polars as pl
 
@@ -83,15 +82,12 @@ def refuse_first(rows: pl.DataFrame, rule: Rule, schema: Schema, column: str, wh
     """Raise for the first row on which a rule is broken; a null counts as kept."""
     bad = rows.filter(rule.broken).head(1)
     if not bad.is_empty():
-        _refuse(bad.row(0, named=True), rule, schema, column, where)
-
-
-def _refuse(row: dict[str, object], rule: Rule, schema: Schema, column: str, where: str) -> NoReturn:
-    name = ", ".join(f"{key} {_short(row[key])}" for key in schema.key)
-    raise InputError(
-        f"{where}, column {column}, row {row[ROW]} ({name}): "
-        f"found {_short(row[column])}, expected {rule.expected}; {rule.remedy}"
-    )
+        row = bad.row(0, named=True)
+        name = ", ".join(f"{key} {_short(row[key])}" for key in schema.key)
+        raise InputError(
+            f"{where}, column {column}, row {row[ROW]} ({name}): "
+            f"found {_short(row[column])}, expected {rule.expected}; {rule.remedy}"
+        )
 
 
 def _check_type(frame: pl.DataFrame, column: Column, where: str) -> None:

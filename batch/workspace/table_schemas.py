@@ -48,11 +48,6 @@ class Schema:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 
-    @property
-    def file(self) -> str:
-        """The file's name in a workspace."""
-        return f"{self.name}.parquet"
-
 
 def _inner(dtype: pl.DataType) -> pl.DataType | None:
     return getattr(dtype, "inner", None) if isinstance(dtype, pl.List | pl.Array) else None

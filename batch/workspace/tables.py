@@ -94,7 +94,7 @@ def check_tables(tables: Tables) -> Tables:
     frames = {"users": tables.users, "titles": tables.titles, "artworks": tables.artworks}
     if tables.candidates is not None:
         frames["candidates"] = tables.candidates
-    return _checked(frames, {name: _SCHEMAS[name].file for name in frames})
+    return _checked(frames, {name: f"{name}.parquet" for name in frames})
 
 
 def write_tables(
@@ -116,8 +116,10 @@ def write_tables(
         if (frame := getattr(checked, name)) is not None
     }
     writers.update(beside or {})
-    if not overwrite:
-        _refuse_existing([*writers, *_paths(workspace).values()])
+    if not overwrite and (existing := [path for path in (*writers, *_paths(workspace).values()) if path.exists()]):
+        raise InputError(
+            f"{existing[0]} exists already; expected a new workspace; choose another folder or pass --overwrite"
+        )
     replace_files(writers)
     if checked.candidates is None:
         # Candidates of the tables that were replaced would name users and titles that are gone.
@@ -175,14 +177,6 @@ def _with_defaults(artworks: pl.DataFrame) -> pl.DataFrame:
     first = pl.int_range(pl.len()).over("title_id") == 0
     lacking = ~pl.col("is_default").any().over("title_id")
     return artworks.with_columns(is_default=pl.col("is_default") | (first & lacking))
-
-
-def _refuse_existing(paths: list[Path]) -> None:
-    existing = next((path for path in paths if path.exists()), None)
-    if existing is not None:
-        raise InputError(
-            f"{existing} exists already; expected a new workspace; choose another folder or pass --overwrite"
-        )
 
 
 def context_matrix(users: pl.DataFrame) -> npt.NDArray[np.float32]:

@@ -15,8 +15,7 @@ from bandit.errors import InputError
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.snapshot import TOTAL_WEIGHT, keyed_hash
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
-from batch.choosing.contributions import LARGEST
-from batch.choosing.explain import explain
+from batch.choosing.explain import LARGEST, explain
 from batch.choosing.explanation import Explanation
 from batch.datasets.contexts import FEATURES
 from batch.workspace.generations import folder_of

@@ -12,7 +12,8 @@ import pytest
 from shell import artwork, artwork_started, listing, runtime_folder
 
 from bandit.errors import InputError, SurroundingsError
-from batch.store.client import URL_VARIABLE, checked_url, connect
+from bandit.urls import read_store_url
+from batch.store.client import URL_VARIABLE, connect
 from batch.store.embedded import start_store, stop_store, store_pid, store_url
 
 
@@ -158,4 +159,4 @@ def test_the_variable_goes_before_the_embedded_store(root: Path, monkeypatch: py
 )
 def test_a_url_that_no_client_understands_is_refused(url: str) -> None:
     with pytest.raises(InputError, match=rf"{URL_VARIABLE} is .*, expected a URL"):
-        checked_url(url)
+        read_store_url(url)

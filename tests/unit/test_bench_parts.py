@@ -9,9 +9,8 @@ from samplers import Sampler
 
 from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, winning
 from artwork.bench.kernels.data import Size
-from artwork.bench.kernels.results import Row, report
+from artwork.bench.kernels.results import Row, Setting, report
 from artwork.bench.kernels.run import PARTS
-from artwork.bench.kernels.setting import Setting
 from artwork.bench.machine import this_machine
 from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
 from artwork.bench.timing import Pace

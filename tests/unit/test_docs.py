@@ -124,7 +124,10 @@ def known_flags(command: Any) -> set[str]:
 
 def module_flags() -> list[str]:
     """Flags of what is started as ``python -m``."""
-    text = "".join((ROOT / place).read_text(encoding="utf-8") for place in ("service/keys.py", "loadtest/command.py"))
+    text = "".join(
+        (ROOT / place).read_text(encoding="utf-8")
+        for place in ("service/keys.py", "loadtest/command.py", "tests/containers/try_compose.py")
+    )
     return re.findall(r'"(--[a-z-]+)"', text)
 
 

@@ -12,7 +12,7 @@ from bandit.evaluation import LoggingPolicy, PolicyTarget, Settings, evaluate, l
 from bandit.evaluation.targets import Target
 from bandit.policies import Uniform
 from batch.datasets.wheels import default_cache
-from batch.logs import chunks
+from batch.logs import open_bandit
 from batch.logs.logged import LoggedData
 from batch.logs.open_bandit import ITEMS, NAMES, read_open_bandit
 
@@ -118,7 +118,7 @@ def test_the_release_is_read_from_its_folder_its_zip_or_its_file(release: Path, 
 
 def test_a_file_in_pieces_is_read_as_the_whole(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read_open_bandit("open-bandit/bts/men", release, release).log
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1000)  # the size of a buffer, not behaviour
+    monkeypatch.setattr(open_bandit, "CHUNK_BYTES", 1000)  # the size of a buffer, not behaviour
     pieces = read_open_bandit("open-bandit/bts/men", release, release).log
     assert (pieces.arms == whole.arms).all()
     assert (pieces.contexts == whole.contexts).all()
@@ -167,7 +167,7 @@ def test_rows_are_counted_through_the_pieces_of_a_file(tmp_path: Path, monkeypat
     path = tmp_path / "men.csv"
     wrong = pl.when(pl.int_range(500) == 321).then(-1).otherwise("click")
     rows(500).with_columns(wrong.alias("click")).write_csv(path)
-    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1000)  # the size of a buffer, not behaviour
+    monkeypatch.setattr(open_bandit, "CHUNK_BYTES", 1000)  # the size of a buffer, not behaviour
     with pytest.raises(InputError, match="row 321 has a value that is not of its column: '-1' as click"):
         read_open_bandit("open-bandit/bts/men", tmp_path, path)
 

@@ -9,7 +9,7 @@ from odd_urls import SAID, SECRET, SHOWN
 
 from bandit.errors import InputError
 from bandit.urls import StoreUrl, hide_secrets, read_store_url, secrets_of, show_url, socket_url
-from batch.store.client import checked_url
+from batch.store.embedded import store_url
 from service.settings import load_settings
 
 ACCEPTED = {
@@ -129,7 +129,7 @@ def test_jobs_and_the_service_refuse_the_same_urls_in_the_same_words(
 ) -> None:
     monkeypatch.setenv("ARTWORK_REDIS_URL", text)
     with pytest.raises(InputError) as by_jobs:
-        checked_url(text)
+        store_url(Path())
     with pytest.raises(InputError) as by_service:
         load_settings()
     assert str(by_jobs.value) == str(by_service.value)

@@ -39,7 +39,9 @@ def render(report: FaultsReport) -> str:
     """The machine, a line per fault, what the faults are, and what fell short."""
     sheet = Sheet(("fault", *_COLUMNS), [(outcome.fault, *_cells(outcome)) for outcome in report.outcomes])
     legend = [f"  {outcome.fault}: {outcome.about}" for outcome in report.outcomes]
-    return "\n".join((_head(report), printed(sheet), *legend, *_verdict(report)))
+    short = [f"failed: {outcome.fault}: {text}" for outcome in report.outcomes for text in outcome.shortcomings]
+    passed = [f"nothing was lost, and p99 stayed under {P99_LIMIT_MS:g} ms, whatever was broken"]
+    return "\n".join((_head(report), printed(sheet), *legend, *(short or passed)))
 
 
 def _head(report: FaultsReport) -> str:
@@ -56,8 +58,3 @@ def _cells(outcome: Outcome) -> list[str]:
     times = (outcome.p50_ms, outcome.p99_ms, outcome.p999_ms, outcome.worst_ms)
     again = "never" if outcome.recovered_seconds is None else f"after {outcome.recovered_seconds:.2f} s"
     return [*(f"{value:,}" for value in counts), *(f"{value:.2f}" for value in times), again]
-
-
-def _verdict(report: FaultsReport) -> list[str]:
-    short = [f"failed: {outcome.fault}: {text}" for outcome in report.outcomes for text in outcome.shortcomings]
-    return short or [f"nothing was lost, and p99 stayed under {P99_LIMIT_MS:g} ms, whatever was broken"]

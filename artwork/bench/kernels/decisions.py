@@ -7,8 +7,7 @@ import numpy as np
 
 from artwork.bench.kernels.checks import check_decisions, check_moments, check_wins
 from artwork.bench.kernels.data import APART, CLOSE, Log, learned, make_contexts, make_log
-from artwork.bench.kernels.results import DECISIONS, JUDGED_RATIO, TARGETS, Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import DECISIONS, JUDGED_RATIO, TARGETS, Measured, Row, Setting
 from artwork.bench.rivals.agreement import compare_beliefs
 from artwork.bench.rivals.base import Rival
 from artwork.bench.timing import Side, Work

@@ -8,8 +8,7 @@ import numpy as np
 
 from artwork.bench.kernels.checks import check_joint, check_mode
 from artwork.bench.kernels.data import BLOCK, Log, Size, make_log, summed
-from artwork.bench.kernels.results import Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import Measured, Row, Setting
 from artwork.bench.timing import Side
 from bandit.posterior import Laplace, LinearEvidence, SharedPosterior, SharedWeights, fit_laplace
 

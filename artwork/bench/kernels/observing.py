@@ -8,8 +8,7 @@ import numpy as np
 
 from artwork.bench.kernels.checks import check_sums
 from artwork.bench.kernels.data import learned, make_log, summed
-from artwork.bench.kernels.results import OBSERVE, TARGETS, Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import OBSERVE, TARGETS, Measured, Row, Setting
 from artwork.bench.timing import Side
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from artwork.bench.kernels.results import Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import Measured, Row, Setting
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Side
 from bandit.snapshot import Pick, decode_row, encode_row

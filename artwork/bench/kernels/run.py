@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from artwork.bench.kernels import decisions, fitting, observing, packing, scoring, winning
-from artwork.bench.kernels.results import Report, Row, report
-from artwork.bench.kernels.setting import Setting
+from artwork.bench.kernels.results import Report, Row, Setting, report
 from artwork.bench.machine import this_machine
 from artwork.bench.rivals import LIBRARIES
 from artwork.bench.timing import one_core

@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from artwork.bench.kernels.checks import check_moments
 from artwork.bench.kernels.data import BLOCK, learned, make_contexts, make_log
-from artwork.bench.kernels.results import Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import Measured, Row, Setting
 from artwork.bench.timing import Side
 from bandit.arrays import F64
 from bandit.posterior.linear import LinearScorer
@@ -41,12 +40,12 @@ def measure(setting: Setting) -> Iterator[Row]:
         yield whitening.beside(f"{np.dtype(kind)} matrix product", matrix_product(kind), setting.pace)
 
 
-def matrix_product(kind: type[np.floating], side: int = _SIDE) -> Side:
+def matrix_product(kind: type[np.floating]) -> Side:
     """A product of two square matrices, in billions of operations."""
     random = np.random.default_rng(4)
-    left, right = (random.normal(size=(side, side)).astype(kind) for _ in range(2))
+    left, right = (random.normal(size=(_SIDE, _SIDE)).astype(kind) for _ in range(2))
     out: npt.NDArray[np.floating] = np.empty_like(left)
-    return Side(partial(np.matmul, left, right, out=out), 2 * side**3 / _GIGA)
+    return Side(partial(np.matmul, left, right, out=out), 2 * _SIDE**3 / _GIGA)
 
 
 def _score(scorer: LinearScorer, contexts: F64) -> None:

@@ -6,8 +6,7 @@ from functools import partial
 import numpy as np
 
 from artwork.bench.kernels.checks import check_decisions, check_frequencies, check_wins
-from artwork.bench.kernels.results import Row
-from artwork.bench.kernels.setting import Measured, Setting
+from artwork.bench.kernels.results import Measured, Row, Setting
 from artwork.bench.timing import Side
 from bandit.hashing import hash_ids
 from bandit.policies import ThompsonSampling, decide

@@ -1,6 +1,7 @@
 """Contenders measured in turns: what slows the machine for a while slows all of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Final, TypeVar
 
@@ -36,76 +37,48 @@ def measure(
         WrongAnswerError: a contender gives a wrong answer under load.
         SurroundingsError: a driver fails.
     """
-    turns = _Turns(contenders, plan, progress, f"rows of {row_picks:,} picks")
-    closed = turns.closed()
-    highest = turns.highest(closed, core)
-    steady = turns.steady(highest)
+    count, seconds = len(contenders), plan.seconds / plan.rounds
+
+    def tell(what: str, done: int, total: int) -> None:
+        progress(f"rows of {row_picks:,} picks, {what}", done, total)
+
+    def run_closed(place: int, _turn: int) -> ClosedRun:
+        return _closed_run(contenders[place], plan.closed_seconds)
+
+    def find_rate(place: int, _turn: int) -> float:
+        return search(contenders[place], closed[place].rate.median, plan)
+
+    def run_steady(place: int, turn: int) -> Drive:
+        load = load_of(contenders[place], STEADY_SHARE * highest[place].rate, seconds, seed=turn)
+        return asked_by_driver(load, contenders[place].name)
+
+    shares = [closed_by_driver(contender, plan.closed_seconds)[1] for contender in contenders]  # warms up, too
+    runs = _in_turns("closed loop", run_closed, count, plan.closed_rounds, tell)
+    closed = [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
+    rates = _in_turns("highest rate", find_rate, count, plan.rounds, tell)
+    highest = []
+    for place, contender in enumerate(contenders):
+        tell("highest rate held", place, count)
+        held = confirm(contender, median(rates[place]), plan)
+        saturated = is_saturated(contender, held.rate, plan.search_seconds, core)
+        highest.append(replace(held, saturated=saturated))
+    tell("highest rate held", count, count)
+    drives = _in_turns("latencies", run_steady, count, plan.rounds, tell)
+    steady = [_steady(*own) for own in zip(contenders, highest, drives, strict=True)]
     return [
-        Case(contender.name, row_picks, contender.picks, closed[i], highest[i], steady[i])
-        for i, contender in enumerate(contenders)
+        Case(contender.name, row_picks, contender.picks, closed[place], highest[place], steady[place])
+        for place, contender in enumerate(contenders)
     ]
 
 
-class _Turns:
-    """A B A B: each round asks every contender once."""
-
-    def __init__(self, contenders: Sequence[Contender], plan: Plan, progress: Progress, what: str) -> None:
-        self._contenders = contenders
-        self._plan = plan
-        self._progress = progress
-        self._what = what
-
-    def closed(self) -> list[Closed]:
-        shares = [
-            closed_by_driver(contender, self._plan.closed_seconds)[1] for contender in self._contenders
-        ]  # warms up, too
-        runs = self._taken(
-            "closed loop",
-            lambda i, _: _closed_run(self._contenders[i], self._plan.closed_seconds),
-            self._plan.closed_rounds,
-        )
-        return [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
-
-    def highest(self, closed: Sequence[Closed], core: int | None) -> list[Highest]:
-        rates = self._taken(
-            "highest rate",
-            lambda i, _: search(self._contenders[i], closed[i].rate.median, self._plan),
-            self._plan.rounds,
-        )
-        highest = []
-        for i, contender in enumerate(self._contenders):
-            self._progress(f"{self._what}, highest rate held", i, len(self._contenders))
-            held = confirm(contender, median(rates[i]), self._plan)
-            saturated = is_saturated(contender, held.rate, self._plan.search_seconds, core)
-            highest.append(Highest(held.rate, held.seconds, held.confirmed, saturated))
-        self._progress(f"{self._what}, highest rate held", len(self._contenders), len(self._contenders))
-        return highest
-
-    def steady(self, highest: Sequence[Highest]) -> list[Steady]:
-        seconds = self._plan.seconds / self._plan.rounds
-        drives = self._taken(
-            "latencies",
-            lambda i, turn: asked_by_driver(
-                load_of(self._contenders[i], STEADY_SHARE * highest[i].rate, seconds, seed=turn),
-                self._contenders[i].name,
-            ),
-            self._plan.rounds,
-        )
-        return [
-            _steady(contender, STEADY_SHARE * highest[i].rate, drives[i])
-            for i, contender in enumerate(self._contenders)
-        ]
-
-    def _taken(self, what: str, take: Callable[[int, int], T], rounds: int) -> list[list[T]]:
-        """All runs of each contender, taken in turns."""
-        runs: list[list[T]] = [[] for _ in self._contenders]
-        total = rounds * len(self._contenders)
-        for turn in range(total):
-            self._progress(f"{self._what}, {what}", turn, total)
-            at = turn % len(self._contenders)
-            runs[at].append(take(at, turn))
-        self._progress(f"{self._what}, {what}", total, total)
-        return runs
+def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int, progress: Progress) -> list[list[T]]:
+    """All runs of each contender, A B A B: each round asks every one once, by its place and the turn."""
+    runs: list[list[T]] = [[] for _ in range(count)]
+    for turn in range(rounds * count):
+        progress(what, turn, rounds * count)
+        runs[turn % count].append(take(turn % count, turn))
+    progress(what, rounds * count, rounds * count)
+    return runs
 
 
 def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
@@ -124,10 +97,10 @@ def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
     return Closed(Spread.of(rates), *_spreads([run.latency for run in runs]), from_rows=share, rates=rates)
 
 
-def _steady(contender: Contender, rate: float, drives: Sequence[Drive]) -> Steady:
+def _steady(contender: Contender, highest: Highest, drives: Sequence[Drive]) -> Steady:
     together = histogram(np.concatenate([driven.latencies_ms for driven in drives]))
     return Steady(
-        rate,
+        STEADY_SHARE * highest.rate,
         *_spreads([driven.latency for driven in drives]),
         from_rows=min(from_rows(contender, driven) for driven in drives),
         curve=[(percent, together.get_value_at_percentile(percent) / 1000) for percent in CURVE],

@@ -71,7 +71,7 @@ ASKED_OF: Final[Mapping[str, tuple[str, Asking, int]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """``requests`` are ``asked`` as bytes, ``expected`` what their answers contain; rows as such say no source."""
+    """``requests`` are ``asked`` as bytes, ``expected`` what their answers contain."""
 
     name: str
     server: Running
@@ -79,11 +79,6 @@ class Contender:
     asked: Sequence[Asked]
     requests: Sequence[bytes]
     expected: Sequence[bytes]
-
-    @property
-    def says_source(self) -> bool:
-        """Whether an answer tells where it came from."""
-        return self.name != RAW
 
 
 def make(fixture: StoreFixture, servers: Mapping[str, Running]) -> list[Contender]:

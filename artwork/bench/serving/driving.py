@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from artwork.bench.serving.contenders import Contender
+from artwork.bench.serving.contenders import RAW, Contender
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.service_process import HOST
 from bandit.errors import SurroundingsError
@@ -65,7 +65,7 @@ def asked_by_driver(load: Load, name: str) -> Drive:
 
 def from_rows(contender: Contender, driven: Drive) -> float:
     """The share of requests that were answered, and from the user's row where the answer says so."""
-    right = driven.marks[PERSONALIZED] if contender.says_source else driven.statuses.get(200, 0)
+    right = driven.statuses.get(200, 0) if contender.name == RAW else driven.marks[PERSONALIZED]
     return right / driven.requests if driven.requests else 0.0
 
 

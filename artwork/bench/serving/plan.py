@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
-from artwork.bench.testbed.store_fixture import StoreFixture
-
 GENERATION: Final = 1
 ARTWORKS: Final = 10
 """Per title."""
@@ -56,15 +54,3 @@ class Plan:
             precision=1.3,
             tries=2,
         )
-
-    def judged_fixture(self) -> StoreFixture:
-        """Users with 100 picks each."""
-        return StoreFixture(self.users, JUDGED_PICKS, artworks=ARTWORKS)
-
-    def large_fixture(self) -> StoreFixture:
-        """Fewer users with long rows."""
-        return StoreFixture(self.large_users, LARGE_CATALOGUE, artworks=ARTWORKS)
-
-    def start_fixture(self) -> StoreFixture:
-        """A large catalogue of which every user has 100 titles: starts and memory."""
-        return StoreFixture(self.start_users, START_CATALOGUE, JUDGED_PICKS, ARTWORKS)

@@ -13,7 +13,7 @@ from artwork.bench.serving import agreement, cases, contenders, wrk
 from artwork.bench.serving.contenders import SINGLE, Contender
 from artwork.bench.serving.driving import asked_by_driver, closed_by_driver, driver_ceiling, load_of
 from artwork.bench.serving.judging import judge
-from artwork.bench.serving.plan import GENERATION, JUDGED_PICKS, LARGE_CATALOGUE, Plan
+from artwork.bench.serving.plan import ARTWORKS, GENERATION, JUDGED_PICKS, LARGE_CATALOGUE, START_CATALOGUE, Plan
 from artwork.bench.serving.results import Case, Overload, Report, Setup, Start
 from artwork.bench.serving.servers import COMMANDS, MODELLED, OURS, Running, is_installed, running
 from artwork.bench.testbed.breakable_store import BreakableStore
@@ -69,7 +69,9 @@ def run(plan: Plan, progress: Progress) -> Report:
 def _judged_fixture(
     store: BreakableStore, plan: Plan, cores: Cores, progress: Progress
 ) -> tuple[list[Case], Overload, float]:
-    with _contenders(store, plan.judged_fixture(), cores, tuple(COMMANDS), progress) as made:
+    with _contenders(
+        store, StoreFixture(plan.users, JUDGED_PICKS, artworks=ARTWORKS), cores, tuple(COMMANDS), progress
+    ) as made:
         measured = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
         at = next(i for i, contender in enumerate(made) if contender.name == SINGLE)
         ceiling = driver_ceiling(made[at], plan.closed_seconds, cores.server)
@@ -79,7 +81,8 @@ def _judged_fixture(
 def _large_fixture(store: BreakableStore, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
     """Shown, not judged; without the yardstick that reads no rows."""
     names = tuple(name for name in COMMANDS if name != MODELLED)
-    with _contenders(store, plan.large_fixture(), cores, names, progress) as made:
+    fixture = StoreFixture(plan.large_users, LARGE_CATALOGUE, artworks=ARTWORKS)
+    with _contenders(store, fixture, cores, names, progress) as made:
         return cases.measure(made, LARGE_CATALOGUE, plan, cores.server, progress)
 
 
@@ -132,7 +135,7 @@ def measure_start(store: BreakableStore, plan: Plan, core: int | None) -> Start:
     Raises:
         SurroundingsError: it does not start.
     """
-    fixture = plan.start_fixture()
+    fixture = StoreFixture(plan.start_users, START_CATALOGUE, JUDGED_PICKS, ARTWORKS)
     with store.client() as client:
         client.flushall()
         publish(client, fixture, GENERATION, flip=1)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +98,7 @@ class BreakableStore:
         pid = self.info("server")["process_id"]
         os.kill(pid, signal.SIGSTOP)
         try:
-            _wait_until_stopped(pid)
+            os.waitpid(pid, os.WUNTRACED)  # until it has stopped, which takes effect a little after kill returned
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -121,13 +120,3 @@ class BreakableStore:
                 yield
             finally:
                 client.config_set("maxmemory", 0)
-
-
-def _wait_until_stopped(pid: int) -> None:
-    """SIGSTOP takes effect a little after ``kill`` returned."""
-    give_up = time.monotonic() + _STOP_SECONDS
-    status = Path(f"/proc/{pid}/stat")
-    while status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
-        if time.monotonic() > give_up:
-            raise SurroundingsError(f"process {pid} of the store did not stop on SIGSTOP; end it with `kill -9 {pid}`")
-        time.sleep(0.001)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 from contextlib import suppress
+from math import inf, nextafter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -88,22 +89,12 @@ class DelayingProxy:
             to_store.close()
 
     async def _hand_on_late(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Reading and writing in two tasks, so that a chunk's delay begins when it comes and not when the one before it left.
-        chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        writing = asyncio.create_task(self._write_when_due(chunks, writer))
-        try:
-            while chunk := await reader.read(_CHUNK_BYTES):
-                is_late = self._chance.random() < self.late_share
-                chunks.put_nowait((self._loop.time() + is_late * self.delay_ms / 1000, chunk))
-        finally:
-            writing.cancel()
-
-    async def _write_when_due(self, chunks: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-        while True:
-            due, chunk = await chunks.get()
-            if (wait := due - self._loop.time()) > 0:
-                await asyncio.sleep(wait)
-            writer.write(chunk)
+        due = 0.0
+        while chunk := await reader.read(_CHUNK_BYTES):
+            is_late = self._chance.random() < self.late_share
+            # A moment after the one before at least: what is due at the same time comes in any order.
+            due = max(nextafter(due, inf), self._loop.time() + is_late * self.delay_ms / 1000)
+            self._loop.call_at(due, writer.write, chunk)
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
