@@ -25,7 +25,7 @@ FAMILIES = {
 def main() -> None:
     """Run the command line; the exit codes are those of ``bandit.boundary``."""
     try:
-        from artwork.foreign import foreign_bandit  # noqa: PLC0415
+        from artwork.foreign_package import foreign_bandit  # noqa: PLC0415
 
         if complaint := foreign_bandit():
             sys.stderr.write(f"error: {complaint}\n")

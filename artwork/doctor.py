@@ -264,7 +264,7 @@ def _given_store(url: str) -> tuple[str, str]:
 
 
 def _runtime(workspace: Path) -> tuple[str, str]:
-    from batch.store.private import check_runtime  # noqa: PLC0415
+    from batch.store.private_files import check_runtime  # noqa: PLC0415
     from batch.store.server import socket_of, store_folder  # noqa: PLC0415
 
     # Which workspace it is decides about the last folder only, which need not be there yet.

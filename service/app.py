@@ -14,7 +14,7 @@ from service.keys import Keys, load_keys
 from service.logs import loop_trouble
 from service.lookup.look_up import LookUp
 from service.lookup.poller import Poller
-from service.lookup.rows import JoinedRows, Rows, end
+from service.lookup.row_reads import JoinedRows, Rows, end
 from service.lookup.store import MemoryStore, RedisStore, Store
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics

@@ -16,7 +16,7 @@ from batch.choosing.variants import variants_of
 from batch.config import Config
 from batch.executors import Progress
 from batch.offline.compare import Request, compare
-from batch.offline.online import online_pairs
+from batch.offline.live_pairs import online_pairs
 from batch.offline.side_by_side import SideBySide, beside
 from batch.workspace.tables import Tables
 from batch.workspace.workspace import Workspace

@@ -26,7 +26,7 @@ from artwork.reports.pages import DOTTED, add_intervals, chart, colour_of, compa
 from bandit.evaluation import Difference, Evaluation
 from bandit.evaluation.results import Curve
 from batch.offline.compare import Compared
-from batch.offline.online import OnlinePair
+from batch.offline.live_pairs import OnlinePair
 from batch.offline.side_by_side import SideBySide
 
 _TEXTS: Final = ("policy", "minus", "verdict", "estimator", "interval", "", "policy that learns", "live side by side")

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from bandit.errors import InputError, RowError
 from bandit.snapshot.checks import MAX_TEXT, Fields, shown
-from bandit.snapshot.hashing import TOTAL_WEIGHT
+from bandit.snapshot.keyed_hash import TOTAL_WEIGHT
 from bandit.snapshot.keys import is_id
 
 CATALOGUE_FORMAT: Final = 1

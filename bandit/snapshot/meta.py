@@ -7,7 +7,7 @@ from typing import Final
 from bandit.errors import OldFormatError, RowError
 from bandit.snapshot.catalogue import MAX_ARMS, MAX_SEGMENTS, MAX_TITLES, Counts, most_parts
 from bandit.snapshot.checks import MAX_GENERATION, Fields
-from bandit.snapshot.hashing import MASK64, TOTAL_WEIGHT
+from bandit.snapshot.keyed_hash import MASK64, TOTAL_WEIGHT
 from bandit.snapshot.rows import ROW_FORMAT
 
 MAX_FLIP: Final = (1 << 53) - 1

@@ -34,11 +34,12 @@ from batch.executors import Progress
 from batch.logs.columns import Columns, read_columns
 from batch.logs.contexts import MISSING, REFUSE
 from batch.logs.logged import LoggedData
+from batch.logs.one_file import EXPECTED
 from batch.logs.open_bandit import NAMES, PREFIX, read_open_bandit
-from batch.logs.reading import EXPECTED, is_glob
+from batch.logs.reading import is_glob
 from batch.logs.workspace_log import WORKSPACE, read_workspace
 from batch.offline.judged_policies import Wanted, parse_policies, targets_of
-from batch.offline.online import online_pairs
+from batch.offline.live_pairs import online_pairs
 from batch.offline.reward_models import parse_reward_model
 from batch.offline.side_by_side import SideBySide, beside
 from batch.offline.user_classes import names_a_class

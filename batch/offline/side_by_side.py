@@ -7,7 +7,7 @@ from bandit.errors import InputError
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
 from bandit.evaluation.live import detectable
 from bandit.policies import parse_policy
-from batch.offline.online import OnlinePair
+from batch.offline.live_pairs import OnlinePair
 
 AGREE: Final = "agree"
 DISAGREE: Final = "disagree"

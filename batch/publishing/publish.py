@@ -12,8 +12,8 @@ from bandit.policies import Popularity
 from bandit.urls import show_url
 from batch.executors import Progress
 from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
+from batch.publishing.row_bytes import encoded_rows, published_catalogue
 from batch.publishing.row_writer import write_rows
-from batch.publishing.rows import encoded_rows, published_catalogue
 from batch.publishing.sweep import sweep
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue

@@ -17,7 +17,7 @@ from bandit.errors import InputError, SurroundingsError
 from bandit.urls import read_store_url, socket_url
 from batch.store.append_only import check_append_only, damaged
 from batch.store.client import URL_VARIABLE, store_errors
-from batch.store.private import make_runtime, open_private
+from batch.store.private_files import make_runtime, open_private
 from batch.store.server import (
     Server,
     asked,

@@ -22,7 +22,7 @@ from redis.retry import Retry
 from bandit.errors import SurroundingsError
 from bandit.urls import SOCKET_PATH_BYTES, socket_url
 from batch.store.client import URL_VARIABLE, store_errors
-from batch.store.private import check_runtime, file_fault, make_private, open_private, peer_of
+from batch.store.private_files import check_runtime, file_fault, make_private, open_private, peer_of
 from batch.workspace.files import write_json
 
 _RECORD = "server.json"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bandit.errors import RowError
 from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
-from service.lookup.rows import Rows
+from service.lookup.row_reads import Rows
 from service.lookup.served_generation import ServedGeneration, ServedTitle
 from service.metrics.metrics import Metrics
 

@@ -1,7 +1,7 @@
 """The store as the poller reads it: bytes by key, within a deadline, or one kind of error.
 
 Everything that a Redis client, a socket or a clock can raise is translated here and nowhere else. Rows are read by
-``service.lookup.rows``.
+``service.lookup.row_reads``.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bandit.errors import RowError, SurroundingsError
 from bandit.urls import hide_secrets, read_store_url, secrets_of
-from service.lookup.rows import UNREAD, Unread
+from service.lookup.row_reads import UNREAD, Unread
 
 
 class StoreUnavailableError(SurroundingsError):

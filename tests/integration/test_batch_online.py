@@ -15,7 +15,7 @@ from artwork.reports.live_tables import agreement_line
 from bandit.evaluation import Settings
 from batch.config import Config, Variant
 from batch.offline.compare import Request, compare
-from batch.offline.online import OnlinePair, online_pairs
+from batch.offline.live_pairs import OnlinePair, online_pairs
 from batch.workspace.generations import Manifest, claim, write_manifest
 from batch.workspace.impressions import append_impressions
 from batch.workspace.workspace import Workspace

@@ -21,7 +21,7 @@ from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.publishing.flips import activate, count_rows, read_current
 from batch.publishing.publish import publish
-from batch.publishing.rows import encoded_rows
+from batch.publishing.row_bytes import encoded_rows
 from batch.store.client import connect, read_bytes
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of

@@ -16,7 +16,7 @@ from batch.datasets.dataset import write
 from batch.executors import open_executor
 from batch.learning.train import train
 from batch.publishing.publish import publish
-from batch.publishing.rows import encoded_rows
+from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace

@@ -13,7 +13,7 @@ from bandit.snapshot import decode_row, keyed_hash
 from batch.choosing.explain import explain
 from batch.choosing.variants import variants_of
 from batch.executors import open_executor
-from batch.publishing.rows import encoded_rows
+from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.workspace import Workspace

@@ -24,7 +24,7 @@ from batch.config import Config, Variant
 from batch.executors import SerialExecutor
 from batch.job import run
 from batch.offline.compare import Request, compare
-from batch.offline.online import online_pairs
+from batch.offline.live_pairs import online_pairs
 from batch.publishing.flips import activate, published_current, rollback
 from batch.publishing.publish import publish
 from batch.publishing.rebuild import rebuild_store

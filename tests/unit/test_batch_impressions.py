@@ -17,7 +17,7 @@ from batch.config import Config
 from batch.executors import SerialExecutor
 from batch.learning.train import train
 from batch.logs.workspace_log import read_workspace
-from batch.offline.online import online_pairs
+from batch.offline.live_pairs import online_pairs
 from batch.workspace.impressions import append_impressions, day_digest, day_files, day_folder, days, read_day
 from batch.workspace.tables import check, read_tables
 from batch.workspace.workspace import Workspace

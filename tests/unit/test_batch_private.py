@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bandit.errors import SurroundingsError
-from batch.store.private import (
+from batch.store.private_files import (
     ancestor_fault,
     check_runtime,
     file_fault,

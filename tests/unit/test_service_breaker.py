@@ -1,7 +1,7 @@
 """The circuit breaker, with a clock of the test's own."""
 
 from service.lookup.breaker import FAILURES_TO_OPEN, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Breaker
-from service.lookup.rows import MAX_IN_FLIGHT
+from service.lookup.row_reads import MAX_IN_FLIGHT
 
 
 def opened(at: float = 0.0) -> Breaker:

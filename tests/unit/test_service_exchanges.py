@@ -12,7 +12,7 @@ from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
 from service.http.connection import Connection, client_of
-from service.lookup.rows import Unread
+from service.lookup.row_reads import Unread
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
 

@@ -7,7 +7,7 @@ import pytest
 from asgi import IDENTITY, Client, problem_of, published
 from samples import sample
 
-from service.lookup.rows import Unread
+from service.lookup.row_reads import Unread
 from service.lookup.store import MemoryStore
 
 

@@ -27,7 +27,7 @@ from service.http.middleware import BodyLimit
 from service.http.state import Service
 from service.http.writing import close
 from service.keys import entry_text, new_key
-from service.lookup.rows import Unread
+from service.lookup.row_reads import Unread
 from service.lookup.store import MemoryStore
 from service.settings import Settings
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from service.lookup.rows import end
+from service.lookup.row_reads import end
 
 
 async def deaf_once() -> None:

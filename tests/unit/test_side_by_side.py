@@ -10,7 +10,7 @@ from artwork.reports.live_tables import agreement_line, online_lines, online_she
 from bandit.evaluation import Difference, Estimate, Evaluation, PolicyResult
 from bandit.evaluation.live import LiveRate
 from bandit.evaluation.overlap import INSUFFICIENT, OK
-from batch.offline.online import OnlinePair
+from batch.offline.live_pairs import OnlinePair
 from batch.offline.side_by_side import (
     ABSENT,
     AGREE,
