@@ -12,9 +12,9 @@ from bandit.evaluation.sample import Sample
 if TYPE_CHECKING:
     from bandit.evaluation.overlap import Thresholds
 
-FEW_USERS: Final = 300
-"""With as many equal users or more, a kind of user that the log has none of is rarer than one in 130, and not looked for: with
-tens of thousands of impressions of a thousand users, any user who always earns the most would lead out of the interval."""
+FEW_USERS: Final = 230
+"""With as many equal users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for:
+with tens of thousands of impressions, any user who always earns the most would lead out of an interval that is as narrow."""
 
 _MOST_HALVINGS: Final = 64
 
