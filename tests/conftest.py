@@ -17,6 +17,8 @@ from batch.datasets.dataset import write
 from batch.store.client import connect
 from batch.workspace.workspace import Workspace
 
+collect_ignore_glob = ["fixtures/*.py"]  # scripts that run beside a checkout of something else
+
 # The same examples in every run: a change is judged by what it changes. HYPOTHESIS_PROFILE=default looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

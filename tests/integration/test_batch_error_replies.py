@@ -77,6 +77,7 @@ def test_whatever_error_the_store_answers_a_publish_with_is_its_reason_in_one_li
 
 
 # A pipeline of redis-py that is reset and refused again while it introduces itself leaves that socket to the collector.
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_store_that_refuses_from_any_step_on_leaves_what_was_served_and_the_next_run_takes_it_up(
     workspace: Workspace, store: str

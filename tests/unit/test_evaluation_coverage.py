@@ -56,6 +56,7 @@ def assert_promises(found: Coverage) -> None:
         assert found.lead_sequence >= 0.95
 
 
+@pytest.mark.simulations
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert_promises(cover(UNEVEN, 1))
 
