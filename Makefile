@@ -51,7 +51,7 @@ compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five
 
 unit: $(READY)
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest $(SHORT) -n 2 tests/unit $(ARGS)
+	$(BIN)/pytest -m "$(SHORT)" -n 2 tests/unit $(ARGS)
 
 OTHERS := 3.12 3.13
 
