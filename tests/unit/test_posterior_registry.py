@@ -33,7 +33,9 @@ def a_log(count: int = 400) -> ImpressionLog:
 def test_every_posterior_is_known_wherever_one_is_named(name: str) -> None:
     assert Config.of(posterior=name).variants[0].posterior == name
     assert contenders_of([("thompson", ThompsonSampling())], [name])[1].kind == name
-    assert parse_reward_model(name, FEATURES) == PosteriorModel(name, FEATURES)
+    model = parse_reward_model(name, FEATURES)
+    assert isinstance(model, PosteriorModel)
+    assert (model.name, model.features is FEATURES) == (name, True)
     assert type(learn(a_log(), name, FEATURES).posterior) is registered(name).posterior
 
 
