@@ -40,7 +40,7 @@ faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is h
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m simulations -n 2 --dist load $(ARGS)
+	$(BIN)/pytest -m simulations $(ARGS)
 
 studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
 	$(BIN)/python -m bandit.kernels.warm
