@@ -12,10 +12,6 @@ from bandit.evaluation.sample import Sample
 if TYPE_CHECKING:
     from bandit.evaluation.overlap import Thresholds
 
-FEW_USERS: Final = 230
-"""With as many equal users or more, a kind of user that the log has none of is rarer than one in a hundred, and not looked for:
-with tens of thousands of impressions, any user who always earns the most would lead out of an interval that is as narrow."""
-
 _MOST_HALVINGS: Final = 64
 
 UNSEEN_WIDTHS: Final = 3.0
@@ -46,7 +42,7 @@ def fragility(
     Rewards that are rare where weights are large come in some logs and not in others. Where none came, the rewards that did
     tell nothing of them, and the interval is narrow. So ``more_rewards`` at the largest weight that there was, or that the
     log shows to have been possible, must not move the value out of it, on either side: the largest possible reward upwards,
-    the smallest one downwards. Nor must ``more_users`` who always earn the most, where users are known and few, each with as
+    the smallest one downwards. Nor must ``more_users`` who always earn the most, where users are known, each with as
     much of the log as the user of an average impression. Where they did come, one or two of many users make up the error; so
     ``equal_units`` of them have to. Where the largest possible weight is known, the mass of the target there may have gone
     unseen although it is up to ``more_rewards`` over so many weights; it must not move the value by more than three
@@ -78,7 +74,7 @@ def fragility(
         users = float(sample.unit_sizes.sum()) ** 2 / float(sample.unit_sizes @ sample.unit_sizes)  # alike: Kish (1965)
         user = float(gains.sum()) / users, float(losses.sum()) / users
         jumps = _jumps(*user, low, middle, high).times(need.more_users)
-        if users < FEW_USERS and (jumps.up > above or jumps.down > below):
+        if jumps.up > above or jumps.down > below:
             return _told(f"{need.more_users:g} more users unlike the others")
     if sample.units is not None and (alike := effective_count(influences)) < need.equal_units:
         return (

@@ -475,6 +475,16 @@ def test_users_who_come_often_may_be_those_whom_a_log_lacks() -> None:
     assert told_of(alike, shares, 0.05, Interval(0.034, 0.066)) == ""
 
 
+@pytest.mark.parametrize(("users", "is_told"), [(235, True), (1000, False)])
+def test_users_whom_a_log_may_lack_are_fewer_the_more_it_has(users: int, is_told: bool) -> None:
+    count = users * 20
+    half, shares = np.full(count, 0.5), np.full(count, 1 / count)
+    rewards = (np.random.default_rng(8).random(count) < 0.05).astype(float)
+    sample = Sample(rewards, half, np.zeros(count), half, users=np.arange(count) // 20)
+    found = told_of(sample, shares, 0.05, Interval(0.044, 0.056))
+    assert ("more users unlike the others" in found) == is_told
+
+
 def test_a_weight_that_was_possible_and_never_came_counts_as_one_that_did() -> None:
     few = np.arange(4000) < 120  # they were shown the other arm, all of them, with 0.98
     arms = np.where(few, 0, np.arange(4000) % 2)
