@@ -161,10 +161,14 @@ def tuned_lines(evaluation: Evaluation) -> list[str]:
 def refusal_lines(evaluation: Evaluation) -> list[str]:
     """Why policies are refused, and why intervals of others are not to be believed."""
     refused = [f"{result.policy}: {result.verdict}" for result in evaluation.results if not result.is_reliable]
-    cautions = [
-        f"{result.policy}: {result.caution}" for result in evaluation.results if result.is_reliable and result.caution
+    told = {result.policy: result.caution for result in evaluation.results if result.is_reliable and result.caution}
+    cautions = [f"{policy}: {caution}" for policy, caution in told.items()]
+    of_differences = [
+        f"{lead.policy} minus {lead.against}: {lead.caution}"
+        for lead in evaluation.differences
+        if lead.caution and not {lead.policy, lead.against} & told.keys()
     ]
-    return [*refused, *cautions]
+    return [*refused, *cautions, *of_differences]
 
 
 def verdict_line(evaluation: Evaluation) -> str:
@@ -172,6 +176,7 @@ def verdict_line(evaluation: Evaluation) -> str:
     leads = [lead for lead in evaluation.differences if lead.against == evaluation.results[0].policy]
     refused = [result.policy for result in evaluation.results if not result.is_reliable]
     cautious = [result.policy for result in evaluation.results if result.is_reliable and result.caution]
+    cautious += [lead.policy for lead in leads if lead.caution and lead.policy not in {*refused, *cautious}]
     ranked = [lead for lead in leads if lead.policy not in {*refused, *cautious}]
     better = [lead.policy for lead in ranked if lead.adjusted_lower is not None and lead.adjusted_lower > 0]
     worse = [lead.policy for lead in ranked if lead.adjusted_upper is not None and lead.adjusted_upper < 0]
