@@ -1,47 +1,60 @@
-"""Which artwork each visit was shown: asked of the running service, or read from a generation's picks."""
+"""A simulated day's visitors as the service meets them: they ask for pages, and report what was shown and played."""
 
 import http.client
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
-import polars as pl
+import orjson
 from hdrh.histogram import HdrHistogram
 
 from artwork.demo.visits import Visits
 from bandit.arrays import F64, I64
 from bandit.errors import SurroundingsError
-from bandit.snapshot import TOTAL_WEIGHT
 from batch.executors import Progress
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet
-from batch.workspace.generations import picks_files, read_manifest
-from batch.workspace.workspace import Workspace
 
-_LONGEST_US = 60_000_000
+LONGEST_US = 60_000_000
+PATIENCE_SECONDS = 30.0
+"""How long a batch of events is sent again and again to a service that has no room for it."""
+
+Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Answers:
     """What was shown on every place of every page of a day, m places.
 
-    ``arms``, ``propensities`` and ``generations`` are (m,), as are ``policies`` and ``sources``. ``latencies`` holds microseconds
-    per page look-up at the client.
+    ``arms``, ``propensities``, ``generations`` and ``revisions`` are (m,), as are ``policies`` and ``sources``. ``latencies``
+    holds microseconds per page look-up at the client.
     """
 
     arms: I64
     propensities: F64
     generations: I64
+    revisions: I64
     policies: list[str]
     sources: list[str]
     latencies: HdrHistogram
 
 
+class Client(Protocol):
+    """What visitors need of a service."""
+
+    def ask(self, visits: Visits, progress: Progress) -> Answers:
+        """Look every page up."""
+
+    def post(self, batches: Sequence[list[Event]], progress: Progress) -> None:
+        """Report events, batch by batch."""
+
+
 class ServiceClient:
-    """Asks the look-up service for pages over one connection that stays open."""
+    """Asks the look-up service for pages, and posts events to it, over one connection that stays open."""
 
     def __init__(self, address: str, user_ids: list[str], catalogue: Catalogue) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
@@ -73,7 +86,7 @@ class ServiceClient:
         Raises:
             SurroundingsError: a request fails, or is answered with an error.
         """
-        latencies = HdrHistogram(1, _LONGEST_US, 3)
+        latencies = HdrHistogram(1, LONGEST_US, 3)
         picks: list[dict[str, Any]] = []
         for place, (user, titles) in enumerate(zip(visits.users.tolist(), visits.titles.tolist(), strict=True)):
             query = urlencode([("title_id", self._title_ids[title]) for title in titles])
@@ -87,39 +100,49 @@ class ServiceClient:
             np.array([self._arms[str(p["title_id"]), str(p["artwork_id"])] for p in picks], dtype=np.int64),
             np.array([p["propensity"] for p in picks], dtype=np.float64),
             np.array([p["generation"] for p in picks], dtype=np.int64),
+            np.array([p["revision"] for p in picks], dtype=np.int64),
             [str(p["policy"]) for p in picks],
             [str(p["source"]) for p in picks],
             latencies,
         )
 
+    def post(self, batches: Sequence[list[Event]], progress: Progress) -> None:
+        """Report events, one request per batch. A batch that the service has no room for is sent again with the same ids.
+
+        Raises:
+            SurroundingsError: a request fails, or is refused for good.
+        """
+        for place, events in enumerate(batches):
+            self._post("/v1/events", orjson.dumps(events))
+            progress("posting events", place + 1, len(batches))
+
+    def _post(self, path: str, body: bytes) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            status, headers, answer = self._exchange("POST", path, body)
+            if status == HTTPStatus.ACCEPTED:
+                return
+            if status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                raise _refused(path, status, answer)
+            time.sleep(float(headers.get("Retry-After", "1")))
+
     def _get(self, path: str) -> dict[str, Any]:
-        try:
-            self._connection.request("GET", path)
-            response = self._connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise SurroundingsError(f"the service failed at {path}: {error}") from error
-        if response.status != http.client.OK:
-            raise SurroundingsError(
-                f"the service answered {response.status} to {path}: {body[:200].decode(errors='replace')}"
-            )
+        status, _, body = self._exchange("GET", path)
+        if status != HTTPStatus.OK:
+            raise _refused(path, status, body)
         answer: dict[str, Any] = json.loads(body)
         return answer
 
+    def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            self._connection.request(method, path, body, headers)
+            response = self._connection.getresponse()
+            return response.status, response.headers, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise SurroundingsError(f"the service failed at {path}: {error}") from error
 
-def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
-    """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
-    manifest = read_manifest(workspace, generation)
-    frame = read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
-    shape = manifest.counts["users"], manifest.counts["titles"]
-    arms, weights, policies = (frame[name].to_numpy().reshape(shape) for name in ("arm", "weight", "policy"))
-    at = visits.flat_users, visits.flat_titles
-    count = len(visits.flat_users)
-    return Answers(
-        arms[at].astype(np.int64),
-        weights[at] / np.float64(TOTAL_WEIGHT),
-        np.full(count, generation, dtype=np.int64),
-        policies[at].tolist(),
-        ["personalized"] * count,
-        HdrHistogram(1, _LONGEST_US, 3),
-    )
+
+def _refused(path: str, status: int, body: bytes) -> SurroundingsError:
+    return SurroundingsError(f"the service answered {status} to {path}: {body[:200].decode(errors='replace')}")

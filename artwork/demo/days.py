@@ -1,9 +1,9 @@
-"""One simulated day: visits, answers, responses, and the impressions that the night learns from."""
+"""One simulated day: what its visitors do, and what it came to."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,6 @@ from bandit.evaluation.live import Lead, lead_over_known
 from bandit.rewards import EngagedTake
 from bandit.simulation.world import Responses, World
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.tables import Tables
 
 FIRST_DAY = date(2026, 1, 1)
 """Simulated days are dated from here."""
@@ -63,44 +62,6 @@ def respond(
     artworks = catalogue.starts[visits.flat_titles] + answers.arms
     uniforms = random.uniform(np.finfo(np.float64).tiny, 1.0, size=(len(artworks), 2))
     return world.respond(visits.flat_users, artworks, uniforms)
-
-
-def impressions_of(
-    day: int, tables: Tables, catalogue: Catalogue, visits: Visits, answers: Answers, responses: Responses
-) -> pl.DataFrame:
-    """The day's log: one row per place of a page, with the context that the choice was made from."""
-    users, titles = visits.flat_users, visits.flat_titles
-    count = len(users)
-    sizes = np.diff(catalogue.starts)
-    eligible = pl.Series([list(range(size)) for size in sizes.tolist()], dtype=pl.List(pl.UInt8))
-    moment = datetime.combine(FIRST_DAY + timedelta(days=day), time(), UTC)
-    seconds = np.linspace(0, 86_399, count).astype(np.int64)
-    return pl.DataFrame(
-        {
-            "event_id": pl.int_range(count, eager=True).cast(pl.String).str.zfill(9),
-            "shown_at": pl.Series(
-                np.datetime64(moment.replace(tzinfo=None), "us") + seconds * np.timedelta64(1_000_000, "us")
-            ),
-            "user_id": tables.users["user_id"].gather(users),
-            "title_id": tables.titles["title_id"].gather(titles),
-            "artwork_id": catalogue.frame["artwork_id"].gather(catalogue.starts[titles] + answers.arms),
-            "arm": answers.arms,
-            "eligible": eligible.gather(titles),
-            "generation": answers.generations,
-            "revision": np.zeros(count, dtype=np.int64),
-            "policy": answers.policies,
-            "source": answers.sources,
-            "segment": pl.Series([None] * count, dtype=pl.String),
-            "propensity": answers.propensities,
-            "context": tables.users["context"].gather(users),
-            "clicked": responses.clicked,
-            "watch_fraction": responses.watch_fraction,
-            "reward": EngagedTake().rewards(responses.clicked, responses.watch_fraction),
-        }
-    ).with_columns(
-        pl.col("shown_at").dt.replace_time_zone("UTC"),
-        event_id=pl.lit(f"d{day:04d}-") + pl.col("event_id"),
-    )
 
 
 def judge(

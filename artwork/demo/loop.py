@@ -1,25 +1,24 @@
 """The loop of the demo: visit, respond, learn, choose, publish, and again."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 
-from artwork.demo.answers import Answers, ServiceClient, read_picks
-from artwork.demo.days import FIRST_DAY, DayResult, impressions_of, judge, respond
+from artwork.demo.answers import Client, ServiceClient
+from artwork.demo.days import FIRST_DAY, DayResult, judge, respond
+from artwork.demo.events import Span, events_of
 from artwork.demo.newcomers import bring_back, judge_newcomers, newcomers, world_of
-from artwork.demo.visits import Visits, day_random, draw_visits
+from artwork.demo.visits import day_random, draw_visits
 from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
-from batch.choosing.precompute import precompute
 from batch.config import Config
+from batch.events.ingest import ingest
+from batch.events.join import Joined, join
 from batch.executors import Executor, Progress, SerialExecutor
 from batch.job import Ran, run
-from batch.learning.train import train
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.impressions import append_impressions
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
 
@@ -69,37 +68,46 @@ class Loop:
         whole = Loop.of(self.workspace, self.config)
         return replace(whole, new=newcomers(whole.catalogue, self.catalogue))
 
-    def explore(self, day: int, progress: Progress) -> DayResult:
-        """A day of visits that are shown uniform picks, taken from a generation that is not published."""
-        uniform = replace(self.config.variants[0], name="", policy="uniform", share=None)
-        config = replace(self.config, variants=(uniform,))
-        made = train(self.workspace, config, self.executor, progress, shard_size=_SHARD_SIZE)
-        precompute(self.workspace, made.generation, self.executor, progress, shard_size=_SHARD_SIZE)
-        return self._day(day, lambda visits: read_picks(self.workspace, made.generation, visits))
+    @property
+    def exploring(self) -> Config:
+        """The settings of the explore days: everybody's picks are drawn under uniform."""
+        return replace(self.config, variants=(replace(self.config.variants[0], name="", policy="uniform", share=None),))
 
-    def learn(self, url: str, progress: Progress) -> Ran:
-        """A night: a generation from all impressions so far, published."""
-        return run(self.workspace, self.config, self.executor, url, progress, shard_size=_SHARD_SIZE)
+    def collect(self, url: str, progress: Progress) -> Joined:
+        """Take the events that were posted out of the store, and join them into impressions."""
+        ingest(self.workspace, url, progress)
+        return join(self.workspace, self.executor, progress)
 
-    def live(self, day: int, client: ServiceClient, progress: Progress) -> DayResult:
-        """A day of visits that ask the running service for every artwork."""
-        return self._day(day, lambda visits: client.ask(visits, progress))
+    def learn(self, url: str, progress: Progress, config: Config | None = None) -> Ran:
+        """A night: a generation from everything that was posted so far, published."""
+        return run(self.workspace, config or self.config, self.executor, url, progress, shard_size=_SHARD_SIZE)
 
-    def client(self, address: str) -> ServiceClient:
-        """A client of the service at an address."""
-        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue)
+    def live(self, day: int, client: Client, progress: Progress, span: Span | None = None) -> DayResult:
+        """A day of visitors who ask the running service for every artwork, and post what they saw and played.
 
-    def _day(self, day: int, answer: Callable[[Visits], Answers]) -> DayResult:
+        Args:
+            day: its number, which draws it together with the seed of the loop.
+            client: of the service.
+            progress: told of pages and of events.
+            span: when it happens; None for the simulated day of its number.
+        """
         random = day_random(self.config.seed, day)
         visits = draw_visits(self.world, random)
-        answers = answer(visits)
+        answers = client.ask(visits, progress)
         responses = respond(self.world, self.catalogue, visits, answers, random)
-        frame = impressions_of(day, self.tables, self.catalogue, visits, answers, responses)
-        append_impressions(self.workspace, FIRST_DAY + timedelta(days=day), frame)
+        when = span or Span.of(FIRST_DAY + timedelta(days=day))
+        prefix = f"s{self.config.seed}-d{day:04d}"
+        client.post(
+            list(events_of(prefix, when, self.tables, self.catalogue, visits, answers, responses)), progress
+        )
         result = judge(day, self.world, self.catalogue, visits, answers, responses)
         if not self.new.any():
             return result
         return replace(result, newcomers=judge_newcomers(self.world, self.catalogue, self.new, visits, answers))
+
+    def client(self, address: str) -> ServiceClient:
+        """A client of the service at an address."""
+        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue)
 
 
 def _check_fit(workspace: Workspace, tables: Tables, world: World) -> None:

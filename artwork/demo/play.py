@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +20,8 @@ from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
 from batch.store.embedded import stop_store, store_url
 
-_POLL_SECONDS = "0.2"
+_SERVICE = {"ARTWORK_POLL_SECONDS": "0.2", "ARTWORK_TRUST_EVENT_TIME": "1"}
+"""Days are played in seconds: the service follows the store closely, and events say on which day they happened."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,13 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         own = users_of_first(config, loop.tables)
         say(_intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
-        results = [_shown(loop.explore, day, say) for day in range(EXPLORE_DAYS)]
-        with progress_bars() as progress:
-            offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
-        nights = [_night(loop, url)]
-        with running_service(root, settings={"ARTWORK_POLL_SECONDS": _POLL_SECONDS}) as address:
+        explore_nights = [_night(loop, url, loop.exploring)]
+        with running_service(root, settings=_SERVICE) as address:
+            results = _explore_days(loop, url, address, explore_nights, say)
+            with progress_bars() as progress:
+                loop.collect(url, progress)
+                offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
+            nights = [_night(loop, url)]
             live = _live_days(loop, url, address, plan, nights, say)
             lead = judge_policy(live, own, config.seed)
             say(summary(live, lead, first.policy))
@@ -120,6 +122,18 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)
 
 
+def _explore_days(
+    loop: Loop, url: str, address: str, nights: list[Ran], say: Callable[[str], None]
+) -> list[DayResult]:
+    """Days under uniform, each with a draw of its own; ``nights`` has the one before the first, and is added to."""
+    days: list[DayResult] = []
+    for number in range(EXPLORE_DAYS):
+        if number:
+            nights.append(_night(loop, url, loop.exploring))
+        days.append(_day(loop, address, nights[-1], number, say))
+    return days
+
+
 def _live_days(
     loop: Loop, url: str, address: str, plan: Plan, nights: list[Ran], say: Callable[[str], None]
 ) -> list[DayResult]:
@@ -131,26 +145,27 @@ def _live_days(
             say(f"            {int(loop.new.sum()):,} new artworks join the catalogue")
         if live:
             nights.append(_night(loop, url))
-        with contextlib.closing(loop.client(address)) as client:
-            client.wait_for(nights[-1].trained.generation)
-            live.append(_shown(partial(loop.live, client=client), EXPLORE_DAYS + number - 1, say))
+        live.append(_day(loop, address, nights[-1], EXPLORE_DAYS + number - 1, say))
     return live
 
 
-def _night(loop: Loop, url: str) -> Ran:
-    with progress_bars() as progress:
-        return loop.learn(url, progress)
-
-
-def _shown(play_day: Callable[..., DayResult], day: int, say: Callable[[str], None]) -> DayResult:
-    with progress_bars() as progress:
-        result = play_day(day, progress=progress)
+def _day(loop: Loop, address: str, night: Ran, day: int, say: Callable[[str], None]) -> DayResult:
+    """A day that asks the service once it answers from the night before."""
+    with contextlib.closing(loop.client(address)) as client:
+        client.wait_for(night.trained.generation)
+        with progress_bars() as progress:
+            result = loop.live(day, client, progress)
     say(line(result))
     if len(result.rates) > 1:
         say(rates_line(result.rates))
     if result.newcomers is not None:
         say(newcomer_line(result.newcomers))
     return result
+
+
+def _night(loop: Loop, url: str, config: Config | None = None) -> Ran:
+    with progress_bars() as progress:
+        return loop.learn(url, progress, config)
 
 
 def _intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:

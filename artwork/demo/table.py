@@ -6,6 +6,7 @@ from datetime import timedelta
 from artwork.demo.days import FIRST_DAY, DayResult
 from artwork.demo.newcomers import NewcomerResult
 from bandit.evaluation.live import Lead
+from bandit.policies import Uniform
 
 HEADER = (
     "              of the policy      expected on the same visits\n"
@@ -13,17 +14,17 @@ HEADER = (
 )
 
 
-def line(result: DayResult) -> str:
-    """One day."""
+def line(result: DayResult, label: str = "") -> str:
+    """One day, under its date unless another label is given."""
     most = ", ".join(f"{source} {count / result.impressions:.1%}" for source, count in result.sources.most_common(1))
     rest = 1 - sum(count for _, count in result.sources.most_common(1)) / result.impressions
     shares = f"{most}, rest {rest:.1%}" if len(result.sources) > 1 else most
-    asked = result.p99_ms > 0
-    times = f"{result.p50_ms:6.2f} {result.p99_ms:8.2f}" if asked else f"{'-':>6} {'-':>8}"
-    day = FIRST_DAY + timedelta(days=result.day)
+    explored = set(result.rates) == {Uniform.name}
+    times = f"{result.p50_ms:6.2f} {result.p99_ms:8.2f}"
+    day = label or str(FIRST_DAY + timedelta(days=result.day))
     return (
-        f"{day}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
-        f"   {result.closed:6.0%}   {shares if asked else 'uniform picks (explore data)':30.30}{times}"
+        f"{day:<10}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
+        f"   {result.closed:6.0%}   {'uniform picks (explore data)' if explored else shares:30.30}{times}"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
+from on_disk import explore
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.demo.loop import Loop
@@ -27,7 +28,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(Workspace(root), synthetic.build(N_USERS, N_TITLES, seed=5))
     loop = Loop.of(Workspace(root), Config(seed=5))
     for day in range(EXPLORED_DAYS):
-        loop.explore(day, silent)
+        explore(loop, day)
     return root
 
 

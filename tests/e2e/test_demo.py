@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from learned_workspace import silent
-from on_disk import OnDisk
+from on_disk import OnDisk, explore
 from shell import artwork, assert_refused, call
 
 from artwork.demo.answers import ServiceClient
@@ -128,7 +128,7 @@ def test_a_second_demo_begins_anew_and_the_service_answers_what_is_on_disk(
 ) -> None:
     """What was played after another demo in its folder is what a loop comes to that begins with the tables."""
     loop = Loop.of(Workspace(shutil.copytree(tables, tmp_path / "new")), Config(seed=SEED))
-    days = [loop.explore(day, silent) for day in range(EXPLORE_DAYS)]
+    days = [explore(loop, day) for day in range(EXPLORE_DAYS)]
     learned = loop.learn(store, silent).trained.generation
     days.append(loop.live(EXPLORE_DAYS, cast("ServiceClient", OnDisk(loop.workspace, learned)), silent))
     assert [day["take_rate"] for day in plain["days"]] == [day.take_rate for day in days]

@@ -39,7 +39,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     workspace = Workspace(tmp_path_factory.mktemp("against"))
     write(workspace, synthetic.build(n_users=400, n_titles=10, seed=3))
     loop = Loop.of(workspace, CONFIG)
-    explored = [loop.explore(number, silent) for number in range(2)]
+    explored = [explore(loop, number) for number in range(2)]
     offline = judge_offline(workspace, CONFIG, silent)
     generation = make_generation(workspace, "thompson", "greedy", seed=3)
     client = cast("ServiceClient", OnDisk(workspace, generation))
@@ -84,7 +84,7 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
 
 
 def test_before_anything_was_live_there_is_nothing_to_judge(workspace: Workspace) -> None:
-    Loop.of(workspace, CONFIG).explore(0, silent)
+    explore(Loop.of(workspace, CONFIG), 0)
     with pytest.raises(SurroundingsError, match="one variant had no answer from its picks"):
         judge_online(workspace, CONFIG, Evaluation(0, 0, 0.95, 1, "dr", 0.0, [], []))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from learned_workspace import silent
+from on_disk import explore, read_picks
 
-from artwork.demo.answers import Answers, read_picks
+from artwork.demo.answers import Answers
 from artwork.demo.loop import Loop
 from artwork.demo.newcomers import bring_back, hold_back, judge_newcomers, world_of
 from artwork.demo.visits import Visits
@@ -91,14 +91,14 @@ def test_the_loop_goes_on_with_the_artworks_that_joined(loop: Loop) -> None:
     joined = [key not in known for key in whole.catalogue.frame.select(KEYS).rows()]
     assert whole.new.tolist() == joined
     assert len(whole.world.artwork_title) == whole.catalogue.n_artworks == len(known) + sum(joined)
-    loop.explore(0, silent)
-    assert whole.explore(1, silent).newcomers is not None
+    explore(loop, 0)
+    assert explore(whole, 1).newcomers is not None
 
 
 def test_impressions_of_before_are_learned_from_after_artworks_have_joined(loop: Loop) -> None:
-    before = loop.explore(0, silent)
+    before = explore(loop, 0)
     whole = loop.with_newcomers()
-    whole.explore(1, silent)
+    explore(whole, 1)
     catalogue = pl.read_parquet(loop.workspace.generations / "000002" / "catalogue.parquet")
     assert catalogue["impressions"].sum() == before.impressions
     assert catalogue.filter(pl.Series(whole.new))["impressions"].sum() == 0
@@ -111,7 +111,7 @@ def all_visits(loop: Loop) -> Visits:
 
 def shown(loop: Loop, arms: np.ndarray) -> Answers:
     """Answers of the given arms, (m,); all else is that of some generation."""
-    made = loop.explore(0, silent).generation
+    made = explore(loop, 0).generation
     return replace(read_picks(loop.workspace, made, all_visits(loop)), arms=arms)
 
 
