@@ -146,11 +146,11 @@ def test_a_generation_that_never_ends_loading_is_given_up_and_tried_again(store:
     assert (followed.generation, followed.health.degraded()) == (1, [])
 
 
-def test_a_poll_without_a_flip_reads_one_key(store: MemoryStore) -> None:
+def test_a_poll_without_a_flip_reads_two_keys(store: MemoryStore) -> None:
     followed = Followed(store).start()
     reads = store.reads
     followed.poll()
-    assert store.reads == reads + 1
+    assert store.reads == reads + 2
 
 
 def test_an_unchanged_catalogue_is_not_read_again(store: MemoryStore) -> None:
@@ -277,13 +277,13 @@ def sealed(*lines: bytes) -> bytes:
     return MAGIC + blake2b(content, digest_size=16).hexdigest().encode() + b"\n" + content
 
 
-def kept_lines(store: MemoryStore, kept: Path) -> tuple[bytes, bytes, bytes]:
+def kept_lines(store: MemoryStore, kept: Path) -> tuple[bytes, bytes, bytes, bytes]:
     Followed(store, kept).start()
-    _, current, meta, packed = kept.read_bytes().split(b"\n", 3)
-    return current, meta, packed
+    _, current, meta, overlay, packed = kept.read_bytes().split(b"\n", 4)
+    return current, meta, overlay, packed
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
 @pytest.mark.parametrize("wrong", [b"", b"[]", b'{"generation":1}', b"[" * 2000, b"\xff" * 100, b"x" * 100_000])
 def test_a_kept_catalogue_with_a_wrong_line_never_stops_a_start_though_its_digest_fits(
     store: MemoryStore, tmp_path: Path, place: int, wrong: bytes
@@ -297,7 +297,7 @@ def test_a_kept_catalogue_with_a_wrong_line_never_stops_a_start_though_its_diges
 
 def test_a_kept_catalogue_of_before_is_refused_and_replaced(store: MemoryStore, tmp_path: Path) -> None:
     kept = tmp_path / "catalogue.bin"
-    _, meta, packed = kept_lines(store, kept)
+    _, meta, _, packed = kept_lines(store, kept)
     kept.write_bytes(b"\n".join((b'{"flip":1,"generation":1,"previous":null}', meta, packed)))
     refused_at_the_start(store, kept)
     assert asyncio.run(load_kept(kept)) is not None
