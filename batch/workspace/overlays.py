@@ -10,8 +10,8 @@ from typing import Final
 import polars as pl
 
 from bandit.errors import InputError, RowError, SurroundingsError
-from bandit.files import replace_file
 from bandit.snapshot import MAX_OVERLAY_BYTES, MAX_REVISION, NO_OVERLAY, Overlay, decode_overlay, encode_overlay
+from batch.workspace.files import Writer, replace_files
 from batch.workspace.tables import Tables, with_defaults
 from batch.workspace.workspace import Workspace
 
@@ -77,7 +77,7 @@ def write_overlay(workspace: Workspace, overlay: Overlay) -> Path:
         InputError: the revision is there with another content, is not above those that are there, or is too large.
         SurroundingsError: the disk does not take it.
     """
-    path, raw = _path(workspace, overlay.revision), _encoded(overlay)
+    [(path, write)] = overlay_writer(workspace, overlay).items()
     newest = newest_overlay(workspace)
     if newest == overlay:
         return path
@@ -86,9 +86,18 @@ def write_overlay(workspace: Workspace, overlay: Overlay) -> Path:
             f"revision {overlay.revision} of the catalogue is not above {newest.revision}, the newest in"
             f" {workspace.overlays}; revisions never change: write the next one"
         )
-    with replace_file(path) as temporary:
-        temporary.write_bytes(raw)
+    replace_files({path: write})
     return path
+
+
+def overlay_writer(workspace: Workspace, overlay: Overlay) -> dict[Path, Writer]:
+    """What writes a revision that is not there yet, for whoever writes it together with other files.
+
+    Raises:
+        InputError: it is too large.
+    """
+    raw = _encoded(overlay)
+    return {_path(workspace, overlay.revision): lambda path: path.write_bytes(raw)}
 
 
 @contextmanager

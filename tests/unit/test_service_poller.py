@@ -387,12 +387,12 @@ def retire(store: MemoryStore, revision: int, *artworks: str) -> None:
     store.values[OVERLAY_KEY] = encode_overlay(Overlay(revision, {"t": artworks} if artworks else {}, {}))
 
 
-def obeyed(followed: Followed) -> tuple[int, frozenset[int]]:
+def obeyed(followed: Followed) -> tuple[int, set[int]]:
     """The revision that is obeyed, and the retired arms of the one title."""
     serving = followed.poller.serving
     assert serving is not None
     remaining = serving.titles[b"t"].remaining
-    return serving.overlay.revision, remaining.retired if remaining else frozenset()
+    return serving.overlay.revision, set(remaining.retired if remaining else ())
 
 
 @pytest.fixture
@@ -426,7 +426,7 @@ def test_a_rollback_to_a_generation_with_what_is_retired_does_not_show_it(titles
     retire(titles, 2, "b")
     titled(titles, 2, 2, "a", "c")
     followed = Followed(titles).start()
-    assert obeyed(followed) == (2, frozenset())
+    assert obeyed(followed) == (2, set())
     titles.values[CURRENT_KEY] = encode_json(Current(1, "1" * 32, 3, 2))
     followed.poll()
     assert (followed.generation, obeyed(followed)) == (1, (2, {1}))
