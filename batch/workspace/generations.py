@@ -14,7 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, TypeAdapter
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, tagged_union_schema
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.snapshot import MAX_GENERATION, shown
+from bandit.snapshot import MAX_GENERATION, MAX_REVISION, shown
 from batch.config import Config, TwoPolicies, Variant
 from batch.workspace.files import write_json
 from batch.workspace.workspace import Workspace
@@ -37,6 +37,7 @@ _NEEDED_COUNTS: Final = {
 
 Number = Annotated[int, Field(ge=1, le=MAX_GENERATION)]
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+Revision = Annotated[int, Field(ge=0, le=MAX_REVISION)]
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -57,6 +58,7 @@ def _either_form(source: type[Config], handler: GetCoreSchemaHandler) -> CoreSch
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
+    ``revision`` is that of the overlay whose retired artworks the generation leaves out.
     The types are those that a manifest on disk is held to.
     """
 
@@ -69,6 +71,7 @@ class Manifest:
     counts: dict[Text, Count] = field(default_factory=dict)
     checksums: dict[FileName, Digest] = field(default_factory=dict)
     stage: Literal["claimed", "trained", "precomputed"] = "claimed"
+    revision: Revision = 0
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -80,15 +83,15 @@ class Manifest:
     def identity(self) -> str:
         """Digest of what decides the picks: number, settings, and the files of posterior, catalogue, contexts and candidates.
 
-        It is known once the generation is trained, and free of times and paths: the same input is the same identity. Settings at
-        their default are left out, so that a setting that is new changes no identity of before.
+        It is known once the generation is trained, and free of times and paths: the same input is the same identity. The
+        revision 0, and settings at their default, are left out, so that a setting that is new changes no identity of before.
         """
         plain = {
             "generation": self.generation,
             "settings": _changed(_settings(self.config)),
             "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_PICKS)},
         }
-        return _digest_of(plain)
+        return _digest_of(plain | ({"revision": self.revision} if self.revision else {}))
 
     @property
     def digest(self) -> str:
@@ -98,6 +101,8 @@ class Manifest:
             "other_policy", True
         ):  # as before there were two: the store's copies keep their digest
             del plain["config"]["other_policy"], plain["config"]["other_share"]
+        if not self.revision:  # as before there were overlays
+            del plain["revision"]
         return _digest_of(plain)
 
     def with_files(
