@@ -15,6 +15,7 @@ FAMILIES = {
     "store": "store",
     "generations": "generations",
     "catalogue": "catalogue",
+    "simulate": "simulate",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",

@@ -79,7 +79,9 @@ class OnDisk:
                 maintain_order="left",
             )
         )
-        append_impressions(self.workspace, frame["shown_at"][0].date(), frame.drop("type", "occurred_at", "artwork_index"))
+        append_impressions(
+            self.workspace, frame["shown_at"][0].date(), frame.drop("type", "occurred_at", "artwork_index")
+        )
 
 
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:

@@ -47,6 +47,12 @@ def demo_command(
             help=f"Share of the artworks that join the catalogue on live day {JOIN_DAY} only.",
         ),
     ] = 0.0,
+    launch_on: Annotated[
+        int | None, typer.Option(min=1, help="Live day on which a title joins that was held back.")
+    ] = None,
+    retire_on: Annotated[
+        int | None, typer.Option(min=1, help="Live day on which the best known artwork is retired.")
+    ] = None,
     seed: SeedOption = 7,
     workspace: WorkspaceOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
@@ -59,6 +65,8 @@ def demo_command(
     Example: artwork demo --once --days 3 --policy epsilon_greedy:epsilon=0.1
 
     Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
+
+    Example: artwork demo --once --launch-on 2 --retire-on 3
     """
     config = Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
     if not parse_policy(policy).contextual:
@@ -67,7 +75,12 @@ def demo_command(
         )
     if new_artworks and days < JOIN_DAY:
         raise InputError(f"--new-artworks join on live day {JOIN_DAY}, and --days is {days}; play at least {JOIN_DAY}")
-    plan = Plan(config, days, users, _titles(titles), new_artworks)
+    for flag, day in (("--launch-on", launch_on), ("--retire-on", retire_on)):
+        if day is not None and day > days:
+            raise InputError(f"{flag} is day {day}, and --days is {days}; name a day that is played")
+    if new_artworks and launch_on:
+        raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
+    plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
     tell = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
     outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=once or as_json)
     if as_json:

@@ -67,17 +67,23 @@ class ServiceClient:
         """Give the connection back."""
         self._connection.close()
 
-    def wait_for(self, generation: int, seconds: float = 30.0) -> None:
-        """Return once the service answers from a generation.
+    def wait_for(self, generation: int, revision: int, seconds: float = 30.0) -> None:
+        """Return once the service answers from a generation, and obeys a revision of the catalogue.
 
         Raises:
             SurroundingsError: it does not in time.
         """
         end = time.monotonic() + seconds
         self._connection.close()  # the service has closed it if the night was long; the next request opens another
-        while self._get("/readyz")["generation"] != generation:
+        while True:
+            ready = self._get("/readyz")
+            if (ready["generation"], ready["revision"]) == (generation, revision):
+                return
             if time.monotonic() > end:
-                raise SurroundingsError(f"the service did not take up generation {generation} within {seconds:g} s")
+                raise SurroundingsError(
+                    f"the service did not take up generation {generation} with revision {revision} of the catalogue within"
+                    f" {seconds:g} s"
+                )
             time.sleep(0.05)
 
     def ask(self, visits: Visits, progress: Progress) -> Answers:
@@ -97,7 +103,7 @@ class ServiceClient:
             if place % 100 == 0:
                 progress("asking the service", place, len(visits.users))
         return Answers(
-            np.array([self._arms[str(p["title_id"]), str(p["artwork_id"])] for p in picks], dtype=np.int64),
+            np.array([self._arm(p) for p in picks], dtype=np.int64),
             np.array([p["propensity"] for p in picks], dtype=np.float64),
             np.array([p["generation"] for p in picks], dtype=np.int64),
             np.array([p["revision"] for p in picks], dtype=np.int64),
@@ -105,6 +111,12 @@ class ServiceClient:
             [str(p["source"]) for p in picks],
             latencies,
         )
+
+    def _arm(self, pick: dict[str, Any]) -> int:
+        key = str(pick["title_id"]), str(pick["artwork_id"])
+        if key not in self._arms:
+            raise SurroundingsError(f"the service showed artwork {key[1]} of title {key[0]}, which is not to be shown")
+        return self._arms[key]
 
     def post(self, batches: Sequence[list[Event]], progress: Progress) -> None:
         """Report events, one request per batch. A batch that the service has no room for is sent again with the same ids.
@@ -133,7 +145,9 @@ class ServiceClient:
         answer: dict[str, Any] = json.loads(body)
         return answer
 
-    def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             self._connection.request(method, path, body, headers)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+from batch.events.ingest import ingest
+from batch.events.join import Joined, join
 
 from artwork.demo.answers import Client, ServiceClient
 from artwork.demo.days import FIRST_DAY, DayResult, judge, respond
@@ -14,11 +16,10 @@ from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.config import Config
-from batch.events.ingest import ingest
-from batch.events.join import Joined, join
 from batch.executors import Executor, Progress, SerialExecutor
 from batch.job import Ran, run
 from batch.workspace.catalogue import Catalogue
+from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
 
@@ -53,7 +54,7 @@ class Loop:
         Raises:
             InputError: it lacks one of them, they are not as they should be, or there is but one user.
         """
-        tables = read_tables(workspace)
+        tables = remaining_tables(read_tables(workspace), newest_overlay(workspace))
         if tables.users.height < 2:
             raise InputError(f"{workspace.root} has one user; the verdict compares users, so the demo needs at least 2")
         catalogue = Catalogue.of(tables)
@@ -97,9 +98,7 @@ class Loop:
         responses = respond(self.world, self.catalogue, visits, answers, random)
         when = span or Span.of(FIRST_DAY + timedelta(days=day))
         prefix = f"s{self.config.seed}-d{day:04d}"
-        client.post(
-            list(events_of(prefix, when, self.tables, self.catalogue, visits, answers, responses)), progress
-        )
+        client.post(list(events_of(prefix, when, self.tables, self.catalogue, visits, answers, responses)), progress)
         result = judge(day, self.world, self.catalogue, visits, answers, responses)
         if not self.new.any():
             return result

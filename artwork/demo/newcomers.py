@@ -62,26 +62,50 @@ def hold_back(workspace: Workspace, share: float, seed: int) -> None:
     late = drawn & ~artworks["is_default"]
     if not late.any():
         raise InputError(f"--new-artworks {share} of {artworks.height} artworks holds none back; take a larger share")
-    with replace_file(_whole(workspace)) as temporary:
+    with replace_file(_whole(workspace, workspace.artworks)) as temporary:
         shutil.copyfile(workspace.artworks, temporary)
     write_parquet(workspace.artworks, artworks.filter(~late))
 
 
+def hold_title_back(workspace: Workspace) -> str:
+    """Take the title that appeals most, with its artworks, out of the tables until ``bring_back``; its id.
+
+    Raises:
+        InputError: there is no other title.
+    """
+    tables = read_tables(workspace)
+    if tables.titles.height < 2:
+        raise InputError(f"{workspace.root} has one title; --launch-on needs at least 2")
+    title_id = str(tables.titles["title_id"][int(World.load(workspace.truth).title_appeal.argmax())])
+    for table, frame in ((workspace.titles, tables.titles), (workspace.artworks, tables.artworks)):
+        with replace_file(_whole(workspace, table)) as temporary:
+            shutil.copyfile(table, temporary)
+        write_parquet(table, frame.filter(pl.col("title_id") != title_id))
+    return title_id
+
+
 def bring_back(workspace: Workspace) -> None:
-    """Put the whole ``artworks.parquet`` back where it was held back; a demo that was killed leaves that to the next."""
-    if _whole(workspace).exists():
-        _whole(workspace).replace(workspace.artworks)
+    """Put whole tables back where something was held back; a demo that was killed leaves that to the next."""
+    for table in (workspace.titles, workspace.artworks):
+        if _whole(workspace, table).exists():
+            _whole(workspace, table).replace(table)
+
+
+def whole_table(workspace: Workspace, table: Path) -> pl.DataFrame:
+    """A table with what was held back of it."""
+    return read_parquet(path if (path := _whole(workspace, table)).exists() else table)
 
 
 def world_of(workspace: Workspace, catalogue: Catalogue) -> World:
-    """The world with the artworks of a catalogue, row by row.
+    """The world with the titles and artworks of a catalogue, row by row.
 
     Raises:
         InputError: the world is not that of the workspace's artworks.
     """
     world = World.load(workspace.truth)
-    path = _whole(workspace) if _whole(workspace).exists() else workspace.artworks
-    everything = read_parquet(path).select("title_id", "artwork_id").sort("title_id", "artwork_id")
+    everything = (
+        whole_table(workspace, workspace.artworks).select("title_id", "artwork_id").sort("title_id", "artwork_id")
+    )
     if everything.height != len(world.artwork_title):
         raise InputError(
             f"{workspace.truth} simulates {len(world.artwork_title)} artworks, the tables hold {everything.height};"
@@ -90,9 +114,12 @@ def world_of(workspace: Workspace, catalogue: Catalogue) -> World:
     rows = everything.with_row_index("row").join(
         catalogue.frame.select("title_id", "artwork_id"), on=["title_id", "artwork_id"], how="semi", maintain_order="left"
     )["row"].to_numpy()  # fmt: skip
+    titles = np.unique(world.artwork_title[rows])
     return replace(
         world,
-        artwork_title=world.artwork_title[rows],
+        title_appeal=world.title_appeal[titles],
+        title_genres=world.title_genres[titles],
+        artwork_title=np.searchsorted(titles, world.artwork_title[rows]).astype(np.int64),
         artwork_theme=world.artwork_theme[rows],
         artwork_quality=world.artwork_quality[rows],
         artwork_clickbait=world.artwork_clickbait[rows],
@@ -125,5 +152,5 @@ def judge_newcomers(world: World, catalogue: Catalogue, new: Bool, visits: Visit
     )
 
 
-def _whole(workspace: Workspace) -> Path:
-    return workspace.truth.with_name("artworks.parquet")
+def _whole(workspace: Workspace, table: Path) -> Path:
+    return workspace.truth.with_name(table.name)

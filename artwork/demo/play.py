@@ -12,13 +12,15 @@ from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
-from artwork.demo.newcomers import bring_back, hold_back
+from artwork.demo.newcomers import bring_back, hold_back, hold_title_back
+from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from batch.config import Config
 from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
 from batch.store.embedded import stop_store, store_url
+from batch.workspace.overlays import newest_overlay
 
 _SERVICE = {"ARTWORK_POLL_SECONDS": "0.2", "ARTWORK_TRUST_EVENT_TIME": "1"}
 """Days are played in seconds: the service follows the store closely, and events say on which day they happened."""
@@ -50,13 +52,15 @@ class OutcomeOfTwo(Outcome):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to play: None for users and titles takes the usual number."""
+    """What to play: None for users and titles takes the usual number, for live days that nothing happens on them."""
 
     config: Config
     days: int
     users: int | None
     titles: int | None
-    new_artworks: float
+    new_artworks: float = 0.0
+    launch_on: int | None = None
+    retire_on: int | None = None
 
 
 def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once: bool) -> Outcome:
@@ -81,6 +85,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     try:
         if plan.new_artworks:
             hold_back(place.workspace, plan.new_artworks, config.seed)
+        late = hold_title_back(place.workspace) if plan.launch_on else ""
         loop = Loop.of(place.workspace, config)
         own = users_of_first(config, loop.tables)
         say(_intro(loop, place, terms if place.is_movielens else ""))
@@ -92,7 +97,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
                 loop.collect(url, progress)
                 offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
             nights = [_night(loop, url)]
-            live = _live_days(loop, url, address, plan, nights, say)
+            live = _live_days(loop, url, address, plan, late, nights, say)
             lead = judge_policy(live, own, config.seed)
             say(summary(live, lead, first.policy))
             both = None if offline is None else judge_online(place.workspace, config, offline)
@@ -122,9 +127,7 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
     return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)
 
 
-def _explore_days(
-    loop: Loop, url: str, address: str, nights: list[Ran], say: Callable[[str], None]
-) -> list[DayResult]:
+def _explore_days(loop: Loop, url: str, address: str, nights: list[Ran], say: Callable[[str], None]) -> list[DayResult]:
     """Days under uniform, each with a draw of its own; ``nights`` has the one before the first, and is added to."""
     days: list[DayResult] = []
     for number in range(EXPLORE_DAYS):
@@ -135,7 +138,7 @@ def _explore_days(
 
 
 def _live_days(
-    loop: Loop, url: str, address: str, plan: Plan, nights: list[Ran], say: Callable[[str], None]
+    loop: Loop, url: str, address: str, plan: Plan, late: str, nights: list[Ran], say: Callable[[str], None]
 ) -> list[DayResult]:
     """Days with a night between them; ``nights`` has the one before the first, and is added to."""
     live: list[DayResult] = []
@@ -145,6 +148,12 @@ def _live_days(
             say(f"            {int(loop.new.sum()):,} new artworks join the catalogue")
         if live:
             nights.append(_night(loop, url))
+        if number == plan.launch_on:
+            say(launch(loop.workspace, url, late))
+        if number == plan.retire_on:
+            say(retire_best_known(loop.workspace, url, nights[-1].trained.generation))
+        if number in {plan.launch_on, plan.retire_on}:
+            loop = Loop.of(loop.workspace, loop.config)
         live.append(_day(loop, address, nights[-1], EXPLORE_DAYS + number - 1, say))
     return live
 
@@ -152,7 +161,7 @@ def _live_days(
 def _day(loop: Loop, address: str, night: Ran, day: int, say: Callable[[str], None]) -> DayResult:
     """A day that asks the service once it answers from the night before."""
     with contextlib.closing(loop.client(address)) as client:
-        client.wait_for(night.trained.generation)
+        client.wait_for(night.trained.generation, newest_overlay(loop.workspace).revision)
         with progress_bars() as progress:
             result = loop.live(day, client, progress)
     say(line(result))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from learned_workspace import silent
 from make_impressions import make_generation
-from on_disk import OnDisk
+from on_disk import OnDisk, explore
 
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.answers import ServiceClient
