@@ -96,11 +96,5 @@ def _plain(result: DayResult) -> SimulatedDay:
 def render(simulated: Simulated) -> str:
     """The demo's table of the days, and what comes next."""
     posted = sum(day.impressions + day.plays for day in simulated.days)
-    return "\n".join(
-        (
-            HEADER,
-            *simulated.lines,
-            f"{posted:,} events were posted to {simulated.service}; learn from them: artwork run --workspace"
-            f" {simulated.workspace}",
-        )
-    )
+    told = f"{posted:,} events were posted to {simulated.service}; learn from them:"
+    return "\n".join((HEADER, *simulated.lines, f"{told} artwork run --workspace {simulated.workspace}"))
