@@ -49,8 +49,8 @@ from bandit.snapshot.keys import is_id as is_id
 from bandit.snapshot.keys import meta_key as meta_key
 from bandit.snapshot.keys import parse_key as parse_key
 from bandit.snapshot.keys import part_key as part_key
-from bandit.snapshot.keys import parts_pattern as parts_pattern
 from bandit.snapshot.keys import partition_of_key as partition_of_key
+from bandit.snapshot.keys import parts_pattern as parts_pattern
 from bandit.snapshot.keys import row_key as row_key
 from bandit.snapshot.keys import row_prefix as row_prefix
 from bandit.snapshot.keys import rows_pattern as rows_pattern

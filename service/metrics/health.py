@@ -16,6 +16,7 @@ class Health:
     rows_failing_since: datetime | None = None
     load_trouble: str | None = None
     keep_trouble: str | None = None
+    events_trouble: str | None = None
 
     def store_failed(self) -> None:
         """A poll got no answer."""
@@ -34,6 +35,15 @@ class Health:
         """A request got its row, or the answer that there is none."""
         self.rows_failing_since = None
 
+    def events_failed(self, why: str) -> None:
+        """Events were not taken, or would not be."""
+        if self.events_trouble is None:
+            self.events_trouble = _since(f"events not accepted: {why[:1].lower()}{why[1:]}", datetime.now(UTC))
+
+    def events_taken(self) -> None:
+        """Events were stored, or would be."""
+        self.events_trouble = None
+
     def degraded(self) -> list[str]:
         """One sentence per trouble; empty when there is none."""
         troubles = (
@@ -41,6 +51,7 @@ class Health:
             _since("row reads failing", self.rows_failing_since),
             self.load_trouble,
             self.keep_trouble,
+            self.events_trouble,
         )
         return [trouble for trouble in troubles if trouble]
 
