@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
 from service.http.fast_path import EVENTS
-from service.http.problems import ALLOWED, origin_refused
+from service.http.problems import READING, origin_refused
 from service.settings import ANY_ORIGIN
 
 PREFLIGHT_SECONDS: Final = 600
@@ -46,7 +46,7 @@ def preflight(scope: Scope, origins: Collection[bytes]) -> Response | None:
     return Response(
         status_code=204,
         headers={
-            "Access-Control-Allow-Methods": "POST" if scope["path"] == EVENTS else ALLOWED.removesuffix(", POST"),
+            "Access-Control-Allow-Methods": "POST" if scope["path"] == EVENTS else READING,
             "Access-Control-Allow-Headers": "Authorization, Content-Type",
             "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
         },

@@ -15,8 +15,10 @@ MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
 CLOSING = (413, 431)
 """Refused before all of the request was read: what follows on the connection is not a request."""
-ALLOWED = "GET, HEAD, POST"
-"""The methods of all calls; each that answers GET answers HEAD."""
+READING = "GET, HEAD"
+"""The methods of every call that reads; each that answers GET answers HEAD."""
+ALLOWED = f"{READING}, POST"
+"""The methods of all calls."""
 LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
 """Keys of the validator's context that hold the limit that was passed."""
 
