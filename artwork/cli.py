@@ -14,6 +14,8 @@ FAMILIES = {
     "serve": "serve",
     "store": "store",
     "generations": "generations",
+    "ingest": "events",
+    "events": "events",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bandit.errors import InputError
 from bandit.snapshot import MAX_EVENT_PARTITIONS
-from bandit.urls import URL_VARIABLE, read_store_url
+from bandit.urls import EVENTS_URL_VARIABLE, URL_VARIABLE, read_store_url
 from service.keys import load_keys
 from service.limits import (
     MAX_BODY_BYTES,
@@ -24,7 +24,6 @@ from service.limits import (
 )
 
 PREFIX = "ARTWORK_"
-EVENTS_URL_VARIABLE: Final = "ARTWORK_EVENTS_URL"
 ANY_ORIGIN: Final = "*"
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
