@@ -16,6 +16,8 @@ FAMILIES = {
     "generations": "generations",
     "catalogue": "catalogue",
     "simulate": "simulate",
+    "ingest": "events",
+    "events": "events",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",

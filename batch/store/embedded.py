@@ -14,7 +14,7 @@ from shlex import quote
 import redis
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.urls import read_store_url, socket_url
+from bandit.urls import EVENTS_URL_VARIABLE, read_store_url, socket_url
 from batch.store.append_only import check_append_only, damaged
 from batch.store.client import URL_VARIABLE, store_errors
 from batch.store.private_files import make_runtime, open_private
@@ -79,6 +79,19 @@ def store_url(root: Path, *, start: bool = True) -> str:
             f" or set {URL_VARIABLE}"
         )
     return store.url
+
+
+def events_url(root: Path) -> str:
+    """The URL of the store of a workspace's events: ``ARTWORK_EVENTS_URL`` if set, else that of the store.
+
+    Raises:
+        InputError, SurroundingsError: as ``store_url``.
+    """
+    given = os.environ.get(EVENTS_URL_VARIABLE)
+    if given:
+        read_store_url(given, EVENTS_URL_VARIABLE)
+        return given
+    return store_url(root)
 
 
 def running_store(root: Path) -> EmbeddedStore | None:

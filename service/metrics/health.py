@@ -17,6 +17,7 @@ class Health:
     load_trouble: str | None = None
     overlay_trouble: str | None = None
     keep_trouble: str | None = None
+    events_trouble: str | None = None
 
     def store_failed(self) -> None:
         """A poll got no answer."""
@@ -35,6 +36,15 @@ class Health:
         """A request got its row, or the answer that there is none."""
         self.rows_failing_since = None
 
+    def events_failed(self, why: str) -> None:
+        """Events were not taken, or would not be."""
+        if self.events_trouble is None:
+            self.events_trouble = _since(f"events not accepted: {why[:1].lower()}{why[1:]}", datetime.now(UTC))
+
+    def events_taken(self) -> None:
+        """Events were stored, or would be."""
+        self.events_trouble = None
+
     def degraded(self) -> list[str]:
         """One sentence per trouble; empty when there is none."""
         troubles = (
@@ -43,6 +53,7 @@ class Health:
             self.load_trouble,
             self.overlay_trouble,
             self.keep_trouble,
+            self.events_trouble,
         )
         return [trouble for trouble in troubles if trouble]
 
