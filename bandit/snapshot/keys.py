@@ -17,12 +17,17 @@ OVERLAY_KEY: Final = "art:catalogue"
 ROWS_PATTERN: Final = "art:g:*"
 METAS_PATTERN: Final = "art:g:*:meta"
 PARTS_PATTERN: Final = "art:c:*"
+DEAD_EVENTS_KEY: Final = "art:events:dead"
+"""The stream of entries that could not be read as events, each with its reason and where it came from."""
+EVENT_STREAMS_PATTERN: Final = "art:events:*"
+MAX_EVENT_PARTITIONS: Final = 256
 ROW_END: Final = "}"
 """What every row key ends with."""
 
 _of_generation: Final = re.compile(
     rf"art:g:([1-9][0-9]{{0,9}}):(?:meta|u:(?P<braced>\{{)?(?P<user>{ID_PATTERN})(?(braced)\}}))"
 ).fullmatch
+_of_event_stream: Final = re.compile(r"art:events:(0|[1-9][0-9]{0,2})").fullmatch
 _of_part: Final = re.compile(r"art:c:([0-9a-f]{32}):[0-9]{1,9}").fullmatch
 
 
@@ -54,6 +59,17 @@ def part_key(digest: str, part: int) -> str:
 def parts_pattern(digest: str) -> str:
     """The pattern of the keys of a catalogue's parts."""
     return f"art:c:{digest}:*"
+
+
+def event_stream_key(partition: int) -> str:
+    """The key of one of the streams that events are appended to."""
+    return f"art:events:{partition}"
+
+
+def partition_of_key(key: str) -> int | None:
+    """The partition of a key of ``EVENT_STREAMS_PATTERN``; None for one that is no stream of events."""
+    match = _of_event_stream(key)
+    return int(match[1]) if match and int(match[1]) < MAX_EVENT_PARTITIONS else None
 
 
 class KeyOfGeneration(NamedTuple):

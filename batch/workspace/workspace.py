@@ -36,6 +36,11 @@ class Workspace:
         return self.root / "impressions"
 
     @property
+    def events(self) -> Path:
+        """Folder of what clients sent back: segments of the streams, and what the join says of them."""
+        return self.root / "events"
+
+    @property
     def evidence(self) -> Path:
         """Folder of sufficient statistics, one file per day and posterior."""
         return self.root / "evidence"
