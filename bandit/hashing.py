@@ -42,6 +42,20 @@ def hash_title(user_states: U64, title: np.uint64) -> U64:
     return out
 
 
+def hash_pairs(user_states: U64, titles: U64) -> U64:
+    """The keyed hash of each (user, title), (n,) uint64, from ``hash_users`` and ``hash_ids`` of as many titles.
+
+    Raises:
+        InputError: there is not one title a user.
+    """
+    states, words = _words("user_states", user_states), _words("titles", titles)
+    if states.shape != words.shape:
+        raise InputError(f"there are {len(states)} users and {len(words)} titles, expected one of each per decision")
+    out = np.empty_like(states)
+    absorb_pairs(states, words, out)
+    return out
+
+
 def _words(name: str, values: U64) -> U64:
     words = hash_array(name, values)
     if words.ndim != 1:

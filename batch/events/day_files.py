@@ -1,0 +1,65 @@
+"""Files of joined rows: one a day, put together from what the shards wrote, the same bytes however they were cut."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from bandit.files import replace_file
+from batch.workspace.generations import digest_of
+
+NAME: Final = "events.parquet"
+_ROWS_A_GROUP: Final = 65_536
+
+
+def write_day(path: Path, parts: Sequence[Path], scratch: Path) -> bool:
+    """Put parts together in their order, unless that is what the file holds already. Memory holds a group of rows.
+
+    Returns:
+        Whether the file changed.
+
+    Raises:
+        SurroundingsError: the disk does not take it.
+    """
+
+    def batches(*_pushed_down: Any) -> Iterator[pl.DataFrame]:
+        yield from _groups(parts)
+
+    schema = pl.read_parquet_schema(parts[0])
+    register_io_source(batches, schema=schema, is_pure=True).sink_parquet(
+        scratch, row_group_size=_ROWS_A_GROUP, maintain_order=True, engine="streaming"
+    )
+    if path.is_file() and path.stat().st_size == scratch.stat().st_size and digest_of(path) == digest_of(scratch):
+        scratch.unlink()
+        return False
+    with replace_file(path) as temporary:
+        shutil.copyfile(scratch, temporary)
+    scratch.unlink()
+    return True
+
+
+def _groups(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """All rows, so many at a time, whatever the parts are."""
+    waiting: list[pl.DataFrame] = []
+    rows = 0
+    for part in parts:
+        frame = pl.read_parquet(part)
+        while frame.height:
+            taken = frame.head(_ROWS_A_GROUP - rows)
+            waiting.append(taken)
+            rows, frame = rows + taken.height, frame.slice(taken.height)
+            if rows == _ROWS_A_GROUP:
+                yield _gathered(waiting)
+                waiting, rows = [], 0
+    if rows:
+        yield _gathered(waiting)
+
+
+def _gathered(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    # Gathering lays lists out anew. As they were read, their place in a buffer would decide the bytes of their pages.
+    frame = pl.concat(frames)
+    return frame[np.arange(frame.height)]

@@ -1,0 +1,330 @@
+"""``join``: what clients reported becomes the impressions that are learned from.
+
+Rows of a day are a pure function of the events that are stored: whatever executor, shards and order of segments, and however
+often a join ran or was killed. Only days that new segments can change are made again (``batch.events.arrivals``).
+"""
+
+import fcntl
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final
+
+import numpy as np
+from polars.exceptions import PolarsError
+from pydantic import TypeAdapter, ValidationError
+
+from bandit.arrays import I64
+from bandit.errors import InputError, SurroundingsError
+from batch.events.arrivals import (
+    Clock,
+    JoinSettings,
+    Scope,
+    SegmentDays,
+    days_of_segments,
+    read_record,
+    scope_of,
+    write_record,
+)
+from batch.events.cutting import CutPiece, Cutting, find_repeated, first_users, pieces_of
+from batch.events.day_files import NAME, write_day
+from batch.events.segments import segments
+from batch.events.shard import (
+    DUPLICATES,
+    JOINED_PLAYS,
+    LATE_IMPRESSIONS,
+    LATE_PLAYS,
+    OPEN_ROWS,
+    ORPHAN_PLAYS,
+    ROWS,
+    SET_ASIDE,
+    Joining,
+)
+from batch.executors import Executor, Progress, Result, Shard
+from batch.workspace.files import first_line, write_json
+from batch.workspace.generations import find_manifest, verify_files
+from batch.workspace.impressions import day_folder
+from batch.workspace.overlays import known_revisions
+from batch.workspace.workspace import Workspace
+
+UNKNOWN_GENERATION: Final = "unknown generation"
+CHANGED_GENERATION: Final = "generation changed"
+
+_FIRST: Final = date(1970, 1, 1)
+_ROWS_A_SHARD: Final = 150_000
+_IDS_A_BUCKET: Final = 1_000_000
+_SCRATCH: Final = ".joining-"
+
+DayCounts = dict[str, dict[str, int]]
+"""How many events of each day had which outcome. Duplicates and what was late are counted on the day that they arrived."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What joining has made of all events so far; ``changed`` are the days whose file was written or removed this time.
+
+    ``set_aside`` counts impressions by the reason why they are not learned from.
+    """
+
+    report: Path
+    events: int
+    watermark: str | None
+    rows: int
+    days: int
+    changed: tuple[str, ...]
+    open_rows: int
+    joined_plays: int
+    orphan_plays: int
+    duplicates: int
+    late_impressions: int
+    late_plays: int
+    set_aside: dict[str, int]
+
+
+def join(workspace: Workspace, executor: Executor, report: Progress, *, settings: JoinSettings | None = None) -> Joined:
+    """Join all events of the workspace's segments to impressions, a file a day.
+
+    Args:
+        workspace: with segments, generations and overlays.
+        executor: runs the shards.
+        report: told how far it is.
+        settings: None takes the usual ones.
+
+    Raises:
+        InputError: a segment or an overlay is damaged.
+        SurroundingsError: the disk does not take it, or another join is at work.
+    """
+    settings = settings or JoinSettings()
+    stored = segments(workspace)
+    if not stored and not report_path(workspace).exists():
+        return _joined(workspace, {}, {}, ())
+    with _alone(workspace), _scratch(workspace) as folder:
+        days, record = _read_days(workspace), read_record(workspace)
+        if days is None or any(_lacks_file(workspace, day) for day, counts in days.items() if counts.get(ROWS)):
+            record = None
+        known = days_of_segments(stored, record)
+        scope = scope_of(record, known, settings)
+        if scope is None:
+            return _joined(workspace, known, days or {}, ())
+        paths = {segment.path.name: segment.path for segment in stored}
+        run = _Run(workspace, executor, report, settings, folder, scope, known, paths)
+        counts, changed = run.rows_and_files()
+        before = {day: own for day, own in (days or {}).items() if _number(day) < scope.first_day}
+        joined = _joined(workspace, known, before | counts, changed)
+        _write_report(settings, joined, before | counts)
+        write_record(workspace, settings, known)
+        return joined
+
+
+def report_path(workspace: Workspace) -> Path:
+    """The file that says what joining has made of the events."""
+    return workspace.events / "join.json"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One pass over what has to be joined again."""
+
+    workspace: Workspace
+    executor: Executor
+    report: Progress
+    settings: JoinSettings
+    folder: Path
+    scope: Scope
+    known: Mapping[str, SegmentDays]
+    paths: Mapping[str, Path]
+
+    def rows_and_files(self) -> tuple[DayCounts, tuple[str, ...]]:
+        """Counts by day, and the days whose file changed."""
+        clock = Clock(self.known.values())
+        needed = {
+            name: path
+            for name, path in self.paths.items()
+            if (reached := clock.reached(self.known[name].last)) is not None and reached >= self.scope.arrived_from
+        }
+        rows = sum(self.known[name].rows for name in needed)
+        users = first_users(list(needed.values()), rows, -(-rows // _ROWS_A_SHARD))
+        buckets = max(1, -(-rows // _IDS_A_BUCKET))
+        cutting = Cutting(self.folder, clock, self.scope, self.settings.horizon_days, users, buckets)
+        tasks = list(enumerate(pieces_of(needed, self.known)))
+        pieces = self._each("reading events", cutting.cut, tasks)
+        find = partial(find_repeated, pieces, scope=self.scope, horizon_days=self.settings.horizon_days)
+        counts: Counter[tuple[int, str]] = Counter()
+        repeated: dict[int, list[I64]] = {}
+        for found in self._each("finding duplicates", find, range(buckets)):
+            counts.update(found.counts)
+            for piece, places in found.rows.items():
+                repeated.setdefault(piece, []).append(places)
+        joining = Joining(
+            self.workspace,
+            self.folder,
+            self.settings,
+            self.scope,
+            max(segment.latest for segment in self.known.values()),
+            frozenset([0, *known_revisions(self.workspace)]),
+            self._refused(pieces),
+            pieces,
+            {piece: np.concatenate(places) for piece, places in repeated.items()},
+        )
+        parts: dict[int, list[Path]] = {}
+        for shard in self._each("joining events", joining.join_shard, range(len(users) + 1)):
+            counts.update(shard.counts)
+            for day, path in shard.days.items():
+                parts.setdefault(day, []).append(path)
+        return _by_day(counts), self._write_days(parts)
+
+    def _each(self, what: str, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> list[Result]:
+        results = []
+        for done, result in enumerate(self.executor.map(task, shards)):
+            results.append(result)
+            self.report(what, done + 1, len(shards))
+        return results
+
+    def _refused(self, pieces: Sequence[CutPiece]) -> dict[int, str]:
+        """The generations that events name and nothing can be learned of, with the reason."""
+        reasons = {}
+        for number in sorted({number for piece in pieces for number in piece.generations}):
+            manifest = find_manifest(self.workspace, number)
+            if manifest is None or manifest.stage != "precomputed":
+                reasons[number] = UNKNOWN_GENERATION
+                continue
+            try:
+                verify_files(self.workspace, manifest)
+            except InputError:
+                reasons[number] = CHANGED_GENERATION
+        return reasons
+
+    def _write_days(self, parts: Mapping[int, Sequence[Path]]) -> tuple[str, ...]:
+        """Write the file of every day that has rows, and remove those of days that have none any more."""
+        changed = []
+        for done, (day, paths) in enumerate(sorted(parts.items())):
+            path = day_folder(self.workspace, _date(day)) / NAME
+            if write_day(path, paths, self.folder / NAME):
+                changed.append(_date(day).isoformat())
+            self.report("writing days", done + 1, len(parts))
+        for path in self.workspace.impressions.glob(f"day=*/{NAME}"):
+            name = path.parent.name.removeprefix("day=")
+            if _is_date(name) and _number(name) >= self.scope.first_day and _number(name) not in parts:
+                path.unlink()
+                changed.append(name)
+        return tuple(sorted(changed))
+
+
+def _by_day(counts: Mapping[tuple[int, str], int]) -> DayCounts:
+    days: DayCounts = {}
+    for (day, outcome), count in sorted(counts.items()):
+        days.setdefault(_date(day).isoformat(), {})[outcome] = count
+    return days
+
+
+def _joined(
+    workspace: Workspace, known: Mapping[str, SegmentDays], days: DayCounts, changed: tuple[str, ...]
+) -> Joined:
+    total: Counter[str] = Counter()
+    for counts in days.values():
+        total.update(counts)
+    latest = max((segment.latest for segment in known.values()), default=None)
+    return Joined(
+        report=report_path(workspace),
+        events=sum(segment.rows for segment in known.values()),
+        watermark=None
+        if latest is None
+        else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=latest)).isoformat(),
+        rows=total[ROWS],
+        days=sum(1 for counts in days.values() if counts.get(ROWS)),
+        changed=changed,
+        open_rows=total[OPEN_ROWS],
+        joined_plays=total[JOINED_PLAYS],
+        orphan_plays=total[ORPHAN_PLAYS],
+        duplicates=total[DUPLICATES],
+        late_impressions=total[LATE_IMPRESSIONS],
+        late_plays=total[LATE_PLAYS],
+        set_aside={
+            name.removeprefix(SET_ASIDE): count for name, count in sorted(total.items()) if name.startswith(SET_ASIDE)
+        },
+    )
+
+
+def _write_report(settings: JoinSettings, joined: Joined, days: DayCounts) -> None:
+    total = {name: value for name, value in vars(joined).items() if name not in {"report", "changed", "watermark"}}
+    plain = {"settings": vars(settings), "watermark": joined.watermark, "total": total, "by_day": days}
+    write_json(joined.report, plain)
+
+
+def _read_days(workspace: Workspace) -> DayCounts | None:
+    """The counts of the last join; None where there are none that could be used."""
+    try:
+        report = _adapter().validate_json(report_path(workspace).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return report.by_day if all(map(_is_date, report.by_day)) else None
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What is read again of the report."""
+
+    by_day: DayCounts
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[_Report]:
+    return TypeAdapter(_Report)
+
+
+def _lacks_file(workspace: Workspace, day: str) -> bool:
+    return not (day_folder(workspace, date.fromisoformat(day)) / NAME).is_file()
+
+
+def _date(number: int) -> date:
+    return _FIRST + timedelta(days=number)
+
+
+def _number(day: str) -> int:
+    return (date.fromisoformat(day) - _FIRST).days
+
+
+def _is_date(day: str) -> bool:
+    try:
+        return date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """Keep a second join out while the block runs; the lock goes with the process."""
+    try:
+        workspace.events.mkdir(parents=True, exist_ok=True)
+        with (workspace.events / ".join.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError:
+        raise SurroundingsError(
+            f"another join is at work in {workspace.events}; wait until it has ended, then run this again"
+        ) from None
+
+
+@contextmanager
+def _scratch(workspace: Workspace) -> Iterator[Path]:
+    """A folder for what is between two passes, removed at the end; one that a killed join left is removed before."""
+    _remove(workspace.events.glob(f"{_SCRATCH}*"))
+    folder: Path | None = None
+    try:
+        folder = Path(mkdtemp(prefix=_SCRATCH, dir=workspace.events))
+        yield folder
+    except (OSError, PolarsError) as error:
+        raise SurroundingsError(f"cannot join in {workspace.events}: {first_line(error)}; check the disk") from error
+    finally:
+        _remove([] if folder is None else [folder])
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
