@@ -94,7 +94,9 @@ def take_stock(
     first = len(sources) if ROWS not in kinds else sum(_age(source, sources) >= config.refit_days for source in sources)
     counts = held_counts(plans[BETA])
     for place, source in enumerate(sources):
-        wanted = {kind for kind, planned in plans.items() if place >= planned.held} | ({ROWS} if place >= first else set())
+        wanted = {kind for kind, planned in plans.items() if place >= planned.held} | (
+            {ROWS} if place >= first else set()
+        )
         if wanted:
             made = make_day(source, wanted | {BETA}, executor, shard_size)
             counts += [made] if place == len(counts) else []

@@ -87,9 +87,7 @@ def train(
     tables = read_tables(workspace)
     catalogue = Catalogue.of(tables)
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
-    stocks = [
-        take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards
-    ]
+    stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
     manifest = _with_days(Manifest.new(claim(workspace), parent, config), stocks[0])
     write_manifest(workspace, manifest)

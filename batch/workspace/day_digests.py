@@ -16,7 +16,9 @@ from batch.workspace.workspace import Workspace
 READ_AGAIN_DAYS: Final = 14
 """Days that are at most so much older than the newest one are read every time: what is joined late changes them."""
 
-_SETTLED_NS: Final = 10_000_000_000  # a file that changed so shortly before it was read may change again within one tick of a clock
+_SETTLED_NS: Final = (
+    10_000_000_000  # a file that changed so shortly before it was read may change again within one tick of a clock
+)
 
 
 def day_digests(workspace: Workspace, *, verify: bool = False) -> dict[date, str]:
