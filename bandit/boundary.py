@@ -24,9 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, TextIO, cast
 
-from bandit.errors import InputError, RowError, SurroundingsError
+from bandit.errors import CheckError, InputError, RowError, SurroundingsError
 from bandit.urls import EVENTS_URL_VARIABLE, URL_VARIABLE, hide_secrets, secrets_of
 
+EXIT_FAILED_CHECK: Final = 1
 EXIT_INPUT: Final = 2
 EXIT_SURROUNDINGS: Final = 3
 EXIT_FAULT: Final = 70
@@ -171,6 +172,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     """What to say of an exception, and the exit code."""
     if isinstance(error, InputError):
         return str(error), EXIT_INPUT
+    if isinstance(error, CheckError):
+        return str(error), EXIT_FAILED_CHECK
     if isinstance(error, SurroundingsError | RowError):
         return str(error), EXIT_SURROUNDINGS
     if isinstance(error, OSError) and not (error.errno in _MISUSES and error.filename is None):

@@ -2,6 +2,7 @@
 
     BanditError
     ├── InputError          what the caller handed in is wrong (the command line exits 2)
+    ├── CheckError          what was made failed a check, and is not used (the command line exits 1)
     ├── SurroundingsError   store, port, disk or network failed (the command line exits 3)
     └── RowError            bytes read from the store are not what was asked for
         └── OldFormatError  they are of a format that is not read any more; publishing again replaces them
@@ -19,6 +20,10 @@ class BanditError(Exception):
 
 class InputError(BanditError, ValueError):
     """What the caller handed in is wrong; nothing was changed."""
+
+
+class CheckError(BanditError):
+    """What was made failed a check; what there was before goes on."""
 
 
 class SurroundingsError(BanditError):

@@ -20,6 +20,9 @@ LOGGED = "logged"
 MAX_VARIANTS: Final = 255
 """A row names its variant by one byte, and explore data may be one more."""
 
+MAX_REFIT_DAYS: Final = 36_525
+"""A century: every day there is."""
+
 _ROUNDING = 1e-9  # by which shares may miss 1
 
 
@@ -94,7 +97,7 @@ class Config:
     The first variant gives explore data and the fallback their floors, and popularity its reward. ``retention`` is
     the share of a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are
     drawn under the uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every
-    generation of a seed.
+    generation of a seed. ``refit_days`` is how many of the newest days a posterior that learns from rows is refitted to.
 
     Raises:
         InputError: a number is out of range, or variants do not fit together.
@@ -106,6 +109,7 @@ class Config:
     retention: float = 1.0
     explore_share: float = 0.0
     salt: str = ""
+    refit_days: int = 90
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MASK64 or self.new_arm_impressions < 0:
@@ -113,6 +117,8 @@ class Config:
                 f"seed {self.seed} and new_arm_impressions {self.new_arm_impressions} must be at least 0, the seed below 2^64"
             )
         checked_retention(self.retention)
+        if not 1 <= self.refit_days <= MAX_REFIT_DAYS:
+            raise InputError(f"refit_days is {self.refit_days}, expected 1 to {MAX_REFIT_DAYS} days")
         if not 0 <= self.explore_share < 1:
             raise InputError(
                 f"explore_share is {self.explore_share}, expected a share from 0 to below 1;"
@@ -183,6 +189,7 @@ class TwoPolicies:
     explore_share: float = 0.0
     other_policy: str = ""
     other_share: float = 0.5
+    refit_days: int = Config.refit_days
 
     @classmethod
     def of(cls, config: Config) -> Self | None:

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import CheckError, InputError, SurroundingsError
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import Config
 from batch.executors import Executor, Progress
 from batch.learning.train import Trained, train
-from batch.publishing.publish import Published, publish
-from batch.store.client import connect
+from batch.publishing.publish import Published, publish, served_from
+from batch.store.client import connect, store_errors
 from batch.workspace.files import write_json
+from batch.workspace.lock import only_job
 from batch.workspace.workspace import Workspace
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -38,17 +39,23 @@ def run(
     report: Progress,
     *,
     shard_size: int,
+    verify: bool = False,
+    force: bool = False,
 ) -> Ran:
-    """Train, precompute and publish one generation.
+    """Train, precompute and publish one generation, which comes after the one that is served.
 
     Raises:
-        InputError, SurroundingsError: as the three stages.
+        InputError, SurroundingsError: as the three stages; or another job is at work in the workspace.
+        RefusedError: the gate refuses the generation; the one before serves on.
     """
     began = time.perf_counter()
     client = connect(url)
-    trained = train(workspace, config, executor, report, shard_size=shard_size)
-    precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
-    published = publish(workspace, trained.generation, client, url, report)
+    with only_job(workspace, "run"):
+        with store_errors(url):
+            parent = served_from(workspace, client)
+        trained = train(workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify)
+        precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
+        published = publish(workspace, trained.generation, client, url, report, force=force)
     return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 
@@ -61,8 +68,8 @@ def run_every(
 ) -> None:
     """Run a cycle again and again, from start to start ``seconds`` apart, until the process is stopped.
 
-    A store or disk that fails costs one cycle, not the job; wrong input ends it. ``heartbeat`` in the workspace says how the
-    last one went.
+    A store or disk that fails, or a generation that the gate refuses, costs one cycle, not the job; wrong input ends it.
+    ``heartbeat`` in the workspace says how the last one went.
 
     Raises:
         InputError: a cycle met wrong input, which the next one would meet again.
@@ -73,7 +80,7 @@ def run_every(
             _beat(workspace, "running")
             cycle()
             _beat(workspace, "done")
-        except SurroundingsError as error:
+        except (SurroundingsError, CheckError) as error:
             failed(str(error))
             _beat_failed(workspace)
         except InputError:

@@ -1,6 +1,8 @@
 """``artwork train``, ``precompute``, ``publish`` and ``run``: the stages of a generation."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +20,12 @@ from batch.datasets.dataset import write
 from batch.executors import EXECUTORS, open_executor
 from batch.job import Ran, parse_duration, run, run_every
 from batch.learning.train import Trained, train
+from batch.publishing.gate import RefusedError, Verdict
 from batch.publishing.publish import Published, publish
 from batch.store.client import connect
 from batch.store.embedded import store_url
 from batch.workspace.generations import resolve
+from batch.workspace.lock import only_job
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -40,6 +44,13 @@ PolicyOption = Annotated[
     ),
 ]
 PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
+VerifyOption = Annotated[
+    bool,
+    typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk."),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
+]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
 
 _DEFAULTS = Config()
@@ -72,6 +83,10 @@ class ChoosingOptions:
         " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
         f" the rest. Repeat it, up to {MAX_VARIANTS} times.",
     )
+    refit_days: int = option(
+        _DEFAULTS.refit_days,
+        "Newest days whose rows a logistic posterior is refitted to; others learn from sums of all days.",
+    )
     salt: str = option(
         _DEFAULTS.salt, "Draws anew which users get which variant, who else are the same in every generation."
     )
@@ -90,6 +105,7 @@ class ChoosingOptions:
             retention=self.retention,
             explore_share=self.explore_share,
             salt=self.salt,
+            refit_days=self.refit_days,
         )
 
 
@@ -101,6 +117,10 @@ def train_command(
     choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
+    parent: Annotated[
+        int | None, typer.Option(min=1, help="The generation that it comes after; the newest with picks by default.")
+    ] = None,
+    verify: VerifyOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn from all impressions of the workspace: claims a new generation.
@@ -109,9 +129,10 @@ def train_command(
 
     Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    config = choosing.config()
-    with progress_bars() as progress, open_executor(executor) as shards:
-        made = train(Workspace(workspace), config, shards, progress, shard_size=shard_size)
+    config, there = choosing.config(), Workspace(workspace)
+    before = None if parent is None else resolve(there, parent, "precomputed")
+    with only_job(there, "train"), progress_bars() as progress, open_executor(executor) as shards:
+        made = train(there, config, shards, progress, shard_size=shard_size, parent=before, verify=verify)
     emit(made, render_trained, as_json=as_json)
 
 
@@ -127,8 +148,9 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    with progress_bars() as progress, open_executor(executor) as shards:
-        made = precompute(Workspace(workspace), generation, shards, progress, shard_size=shard_size)
+    there = Workspace(workspace)
+    with only_job(there, "precompute"), progress_bars() as progress, open_executor(executor) as shards:
+        made = precompute(there, generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
 
@@ -139,6 +161,7 @@ def publish_command(
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
     ] = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a precomputed generation to the store and make it current.
@@ -147,8 +170,9 @@ def publish_command(
     """
     number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
-    with progress_bars() as progress:
-        made = publish(Workspace(workspace), number, connect(url), url, progress, forward_only=not allow_older)
+    there, client = Workspace(workspace), connect(url)
+    with only_job(there, "publish"), _refusals(as_json=as_json), progress_bars() as progress:
+        made = publish(there, number, client, url, progress, forward_only=not allow_older, force=force)
     emit(made, render_published, as_json=as_json)
 
 
@@ -161,6 +185,8 @@ def run_command(
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
+    verify: VerifyOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train, precompute and publish, in this order.
@@ -172,8 +198,17 @@ def run_command(
 
     def cycle() -> None:
         read_tables(Workspace(workspace))  # refused here, no store is started for them
-        with progress_bars() as progress, open_executor(executor) as shards:
-            made = run(Workspace(workspace), config, shards, store_url(workspace), progress, shard_size=shard_size)
+        with _refusals(as_json=as_json), progress_bars() as progress, open_executor(executor) as shards:
+            made = run(
+                Workspace(workspace),
+                config,
+                shards,
+                store_url(workspace),
+                progress,
+                shard_size=shard_size,
+                verify=verify,
+                force=force,
+            )
         emit(made, render_ran, as_json=as_json)
 
     if seconds is None:
@@ -182,6 +217,17 @@ def run_command(
         run_every(
             seconds, Workspace(workspace), cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False)
         )
+
+
+@contextmanager
+def _refusals(*, as_json: bool) -> Iterator[None]:
+    """Give the figures of the gate to machines also where it refuses."""
+    try:
+        yield
+    except RefusedError as refused:
+        if as_json:
+            emit(refused.verdict, render_verdict, as_json=True)
+        raise
 
 
 def parse_variant(text: str, usual: Variant) -> Variant:
@@ -223,11 +269,15 @@ def prepare(workspace: Path) -> None:
 
 def render_trained(made: Trained) -> str:
     """What was learned from, and where it lies."""
+    window = ""
+    if made.refit_days is not None:
+        left_out = f", which leaves out {made.days_left_out} days" if made.days_left_out else ""
+        window = f"\nlogistic is refitted to the rows of the newest {made.refit_days} days{left_out}"
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
     return (
         f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
-    )
+    ) + window
 
 
 def render_precomputed(made: Precomputed) -> str:
@@ -242,9 +292,21 @@ def render_published(made: Published) -> str:
     """What the store holds now."""
     before = "nothing before" if made.previous is None else f"generation {made.previous} before"
     return (
+        f"{render_verdict(made.gate)}\n"
         f"generation {made.generation} is current ({before}): {made.rows:,} rows, {made.row_bytes:,} bytes"
         f" in {made.seconds:.1f} s to {made.store}"
     )
+
+
+def render_verdict(verdict: Verdict) -> str:
+    """What the gate has seen: in one line what passed, and a line for whatever else."""
+    passed = ", ".join(check.name for check in verdict.checks if check.passed)
+    others = [check for check in verdict.checks if not check.passed]
+    lines = [
+        f"  {'refused' if check.passed is False else 'not judged'}: {check.name}: {check.text}" for check in others
+    ]
+    with_parent = "" if verdict.parent is None else f" beside generation {verdict.parent}"
+    return "\n".join([f"generation {verdict.generation}{with_parent} passed: {passed}", *lines])
 
 
 def render_ran(made: Ran) -> str:

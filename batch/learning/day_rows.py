@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64
+from bandit.errors import SurroundingsError
 from bandit.impressions import ImpressionLog
 from bandit.rewards import parse_reward
 from batch.config import LOGGED
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.impressions import day_digest, read_day
+from batch.workspace.impressions import day_digest, day_folder, read_day
 from batch.workspace.workspace import Workspace
 
 _FORMAT = 2  # of what is kept of a day; files of another format are made again
@@ -21,7 +22,8 @@ _FORMAT = 2  # of what is kept of a day; files of another format are made again
 class DaySource(NamedTuple):
     """What a day is learned from: what was made of it stays valid while this is the same.
 
-    ``nth`` is the place of the reward among those that a generation learns from, whose files lie side by side.
+    ``nth`` is the place of the reward among those that a generation learns from, whose files lie side by side. ``files`` is
+    the digest of the day's files (``day_digest``) when it was decided to learn from them.
     """
 
     workspace: Workspace
@@ -30,12 +32,19 @@ class DaySource(NamedTuple):
     n_features: int
     reward: str
     nth: int = 0
+    files: str = ""
 
     @property
     def digest(self) -> str:
         """Digest of everything that the day's evidence is a function of."""
-        files = day_digest(self.workspace, self.day)
-        return f"{_FORMAT}:{self.catalogue.digest}:{self.n_features}:{self.reward}:{files}"
+        return f"{_FORMAT}:{self.catalogue.digest}:{self.n_features}:{self.reward}:{self.files}"
+
+    def changed(self) -> SurroundingsError:
+        """What to say where the day's files are not those that were to be learned from."""
+        return SurroundingsError(
+            f"{day_folder(self.workspace, self.day)} changed while it was being learned from; nothing of it was learned;"
+            " run again once nobody writes there"
+        )
 
     def path(self, kind: str, suffix: str) -> Path:
         """Where a kind of evidence of the day is kept."""
@@ -63,8 +72,11 @@ def day_rows(source: DaySource) -> DayRows:
 
     Raises:
         InputError: the day's impressions are not as they should be.
+        SurroundingsError: they are not those of ``source.files``.
     """
     logged = read_day(source.workspace, source.day, source.n_features)
+    if source.files and day_digest(source.workspace, source.day) != source.files:
+        raise source.changed()
     rows = (
         logged.lazy()
         .with_columns(pl.Series("reward", rewards_of(logged, source.reward)))

@@ -1,11 +1,11 @@
 """What a day teaches: sums over its impressions, made once, kept on disk, added up by training."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from bandit.arrays import I64
 from bandit.posterior import BetaEvidence, LinearEvidence, LogisticEvidence
 from batch.executors import Executor
 from batch.learning.day_rows import DayRows, DaySource, as_log, day_rows
-from batch.learning.evidence_files import has_rows, load_sums, write_rows, write_sums
+from batch.learning.evidence_files import Arrays, has_rows, load_sums, write_rows, write_sums
 from batch.workspace.catalogue import Catalogue
 
 TITLES_A_BLOCK = 64
@@ -23,19 +23,25 @@ TITLES_A_BLOCK = 64
 BETA, LINEAR, ROWS = BetaEvidence.kind, LinearEvidence.kind, LogisticEvidence.kind
 """Kinds of evidence: takes and impressions, Gaussian sums, and the rows themselves where no sums suffice."""
 
+_READ, _UNKNOWN = "impressions_read", "unknown"
+
+
+class DayCounts(NamedTuple):
+    """The impressions of a day: those that were read, those of artworks that are gone, those that count, and their rewards."""
+
+    read: int
+    unknown: int
+    impressions: int
+    rewards: float
+
 
 @dataclass(frozen=True)
 class DaySums:
-    """The evidence of the artworks that a day showed: ``artworks`` (s,) are their catalogue rows, ascending.
-
-    ``unknown`` of the ``impressions`` show artworks that are gone, and do not count.
-    """
+    """The evidence of the artworks that a day showed: ``artworks`` (s,) are their catalogue rows, ascending."""
 
     artworks: I64
     beta: BetaEvidence
     linear: LinearEvidence | None
-    impressions: int = 0
-    unknown: int = 0
 
 
 def title_shards(catalogue: Catalogue, shard_size: int) -> list[range]:
@@ -45,36 +51,60 @@ def title_shards(catalogue: Catalogue, shard_size: int) -> list[range]:
     return [range(*pair) for pair in pairwise(cuts)]
 
 
-def day_sums(source: DaySource, kinds: Iterable[str], executor: Executor, shard_size: int) -> DaySums:
-    """The evidence of a day, from its files if impressions, reward and catalogue are still those that it was made from.
+def make_day(source: DaySource, kinds: Collection[str], executor: Executor, shard_size: int) -> DayCounts:
+    """Make what a day teaches, where its files are not those of these impressions, reward and catalogue already.
 
     Args:
         source: the day.
-        kinds: which kinds of evidence beside ``BETA``; of ``ROWS`` only the file is made.
+        kinds: which kinds of evidence, ``BETA`` among them.
         executor: runs the shards of titles.
         shard_size: blocks a shard.
 
     Raises:
         InputError: the day's impressions, or what is kept of them, are not as they should be.
+        SurroundingsError: the day changed meanwhile, or the disk does not take it.
     """
-    digest, wanted = source.digest, {BETA, *kinds}
-    kept = {kind: load_sums(source.path(kind, ".npz"), digest) for kind in sorted(wanted - {ROWS})}
-    lacks_rows = ROWS in wanted and not has_rows(rows_path(source), digest)
-    lacks_sums = None in kept.values()
-    rows = day_rows(source) if lacks_rows or lacks_sums else None
-    if rows is not None and lacks_rows:
-        write_rows(rows_path(source), rows.frame.drop("propensity"), digest)
-    if rows is not None and lacks_sums:
-        made = _sum_day(rows, source, executor, shard_size, with_linear=LINEAR in kept)
-        kept = {kind: _arrays(made, kind) for kind in kept}
-        for kind, arrays in kept.items():
-            write_sums(source.path(kind, ".npz"), arrays or {}, digest)
-    return _from_arrays({kind: arrays or {} for kind, arrays in kept.items()})
+    digest = source.digest
+    sums = sorted({*kinds} - {ROWS})
+    lacks_rows = ROWS in kinds and not has_rows(rows_path(source), digest)
+    lacks_sums = any(load_sums(sums_path(source, kind), digest, ()) is None for kind in sums)
+    if lacks_rows or lacks_sums:
+        rows = day_rows(source)
+        if lacks_rows:
+            write_rows(rows_path(source), rows.frame.drop("propensity"), digest)
+        if lacks_sums:
+            made = _sum_day(rows, source, executor, shard_size, with_linear=LINEAR in kinds)
+            for kind in sums:
+                write_sums(sums_path(source, kind), _arrays(made, kind, rows), digest)
+    return _counts(load_day(source, BETA))
+
+
+def load_day(source: DaySource, kind: str) -> Arrays:
+    """What is kept of a kind of a day's sums: by name, each by artwork first, and ``artworks``.
+
+    Raises:
+        InputError: the file is damaged.
+        SurroundingsError: it was made of something else meanwhile.
+    """
+    kept = load_sums(sums_path(source, kind), source.digest)
+    if kept is None:
+        raise source.changed()
+    return kept
+
+
+def sums_path(source: DaySource, kind: str) -> Path:
+    """Where a kind of a day's sums is kept."""
+    return source.path(kind, ".npz")
 
 
 def rows_path(source: DaySource) -> Path:
     """Where the rows of a day are kept, by (artwork, event)."""
     return source.path(ROWS, ".parquet")
+
+
+def _counts(beta: Arrays) -> DayCounts:
+    known, rewards = beta["impressions"].sum(), beta["takes"].sum()
+    return DayCounts(int(beta[_READ]), int(beta[_UNKNOWN]), int(known), float(rewards))
 
 
 def _sum_day(rows: DayRows, source: DaySource, executor: Executor, shard_size: int, *, with_linear: bool) -> DaySums:
@@ -86,8 +116,6 @@ def _sum_day(rows: DayRows, source: DaySource, executor: Executor, shard_size: i
         np.concatenate([part.artworks for part in parts]),
         joined([part.beta for part in parts]),
         joined([part.linear for part in parts if part.linear is not None]) if with_linear else None,
-        rows.impressions,
-        rows.unknown,
     )
 
 
@@ -115,21 +143,7 @@ def joined(parts: list[Any]) -> Any:
     return kind(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(kind)})
 
 
-def add(total: Any, part: Any, artworks: I64, weight: float) -> None:
-    """Add ``weight`` times the evidence of some artworks to that of all: every sum of a kind is by artwork first."""
-    for item in fields(total):
-        getattr(total, item.name)[artworks] += weight * getattr(part, item.name)
-
-
-def _arrays(sums: DaySums, kind: str) -> dict[str, Any]:
+def _arrays(sums: DaySums, kind: str, rows: DayRows) -> Arrays:
     evidence: Any = sums.beta if kind == BETA else sums.linear
-    counts = {"impressions_read": sums.impressions, "unknown": sums.unknown} if kind == BETA else {}
+    counts = {_READ: rows.impressions, _UNKNOWN: rows.unknown} if kind == BETA else {}
     return {item.name: getattr(evidence, item.name) for item in fields(evidence)} | {"artworks": sums.artworks} | counts
-
-
-def _from_arrays(kept: dict[str, dict[str, Any]]) -> DaySums:
-    beta, linear = dict(kept[BETA]), dict(kept.get(LINEAR, {}))
-    artworks, read, unknown = (beta.pop(name) for name in ("artworks", "impressions_read", "unknown"))
-    linear.pop("artworks", None)
-    sums = LinearEvidence(**linear) if linear else None
-    return DaySums(artworks, BetaEvidence(**beta), sums, int(read), int(unknown))

@@ -1,6 +1,6 @@
 """Evidence on disk: one file per day and kind, each with the digest of what it was made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from batch.workspace.files import reading
 _ROW_GROUP = 16_384  # rows: a shard of titles reads the groups that hold its artworks, and no others
 
 
-def load_sums(path: Path, digest: str) -> dict[str, Any] | None:
-    """The arrays of a file, or None if it is not there or was made from something else.
+Arrays = dict[str, Any]
+"""What a file of sums holds, by name."""
+
+
+def load_sums(path: Path, digest: str, names: Sequence[str] | None = None) -> Arrays | None:
+    """The arrays of a file, or those of some names; None if it is not there or was made from something else.
 
     Raises:
         InputError: the file is damaged.
@@ -28,10 +32,22 @@ def load_sums(path: Path, digest: str) -> dict[str, Any] | None:
     with _made_again(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         if str(file["source"]) != digest:
             return None
-        return {name: file[name] for name in file.files if name != "source"}
+        return {name: file[name] for name in (file.files if names is None else names) if name != "source"}
 
 
-def write_sums(path: Path, arrays: dict[str, Any], digest: str) -> None:
+def source_of(path: Path) -> str:
+    """What a file of sums was made from; empty where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not path.is_file():
+        return ""
+    with _made_again(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return str(file["source"])
+
+
+def write_sums(path: Path, arrays: Arrays, digest: str) -> None:
     """Write arrays and what they were made from."""
     with replace_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, source=digest, **arrays)

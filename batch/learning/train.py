@@ -12,14 +12,17 @@ from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from bandit.posterior.base import Model
+from bandit.posterior.registry import POSTERIORS
 from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
-from batch.learning.evidence_sums import Learned, learn
+from batch.learning.evidence import ROWS
+from batch.learning.evidence_sums import Learned, LearnedFrom, Stock, learn, take_stock
 from batch.learning.fitting import Fitting
 from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_parquet
-from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
+from batch.workspace.day_digests import day_digests
+from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
 from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
@@ -37,19 +40,37 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made; ``variants`` are the labels of the live ones."""
+    """What training made; ``variants`` are the labels of the live ones.
+
+    ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
+    rows, and None where there is none; ``days_left_out`` are those before it.
+    """
 
     generation: int
+    parent: int | None
     folder: Path
     variants: tuple[str, ...]
     models: tuple[TrainedModel, ...]
     days: int
     impressions: int
     unknown: int
+    refit_days: int | None = None
+    days_left_out: int = 0
 
 
-def train(workspace: Workspace, config: Config, executor: Executor, report: Progress, *, shard_size: int) -> Trained:
+def train(
+    workspace: Workspace,
+    config: Config,
+    executor: Executor,
+    report: Progress,
+    *,
+    shard_size: int,
+    parent: int | None = None,
+    verify: bool = False,
+) -> Trained:
     """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
+
+    What it is about to learn is on disk, day by day, before any of it is learned: the manifest of a number that was claimed.
 
     Args:
         workspace: where tables and impressions lie and the generation goes.
@@ -57,20 +78,25 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         executor: runs the shards of titles.
         report: told of each day.
         shard_size: blocks a shard.
+        parent: the generation that it comes after; None is the newest on disk that has its picks.
+        verify: read every file of the log, also those of old days that the file system says have not changed.
 
     Raises:
         InputError: a table, the impressions or the overlay are wrong, or a title has no artwork left; no generation is claimed.
-        SurroundingsError: the disk does not take it.
+        SurroundingsError: the disk does not take it, or a day changed while it was being learned from.
     """
     overlay = newest_overlay(workspace)
     tables = remaining_tables(read_tables(workspace), overlay)
     catalogue = Catalogue.of(tables)
+    log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
+    stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
+    parent = parent or max(finished(workspace, "precomputed"), default=None)
+    manifest = replace(_with_days(Manifest.new(claim(workspace), parent, config), stocks[0]), revision=overlay.revision)
+    write_manifest(workspace, manifest)
     models: dict[ModelKey, Model] = {}
     trained: list[TrainedModel] = []
-    for reward in config.rewards:
-        learned = learn(
-            workspace, catalogue, tables.n_features, config, reward, executor, report, shard_size=shard_size
-        )
+    for reward, stock in zip(config.rewards, stocks, strict=True):
+        learned = learn(stock)
         beta = BetaPosterior(catalogue.titles)
         beta.merge(learned.beta)
         if not models:
@@ -79,17 +105,32 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         for key in [key for key in config.models if key.reward == reward]:
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
-    parent = max(claimed(workspace), default=None)
-    manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days, revision=overlay.revision)
     _write(workspace, manifest, tables, published, models)
+    is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(
         generation=manifest.generation,
+        parent=parent,
         folder=folder_of(workspace, manifest.generation),
         variants=tuple(variant.label for variant in config.variants),
         models=tuple(trained),
-        days=len(learned.days),
-        impressions=learned.impressions,
-        unknown=learned.unknown,
+        days=len(manifest.rows),
+        impressions=sum(manifest.rows.values()),
+        unknown=sum(counts.unknown for counts in stocks[0].counts),
+        refit_days=config.refit_days if is_refitted else None,
+        days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
+    )
+
+
+def _with_days(manifest: Manifest, stock: Stock) -> Manifest:
+    """The manifest with what of each day is about to be learned."""
+    days = {
+        source.day.isoformat(): (source.files, counts)
+        for source, counts in zip(stock.sources, stock.counts, strict=True)
+    }
+    return replace(
+        manifest,
+        rows={day: counts.read for day, (_, counts) in days.items()},
+        days={day: LearnedDay(files, counts.impressions, counts.rewards) for day, (files, counts) in days.items()},
     )
 
 

@@ -1,7 +1,7 @@
 """The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import redis
@@ -12,14 +12,23 @@ from bandit.policies import Popularity
 from bandit.urls import show_url
 from batch.executors import Progress
 from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
+from batch.publishing.gate import RefusedError, Verdict, judge
 from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import encoded_rows, published_catalogue
 from batch.publishing.row_writer import write_rows
-from batch.publishing.sweep import sweep
+from batch.publishing.sweep import remove_unserved, sweep
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet, write_json
-from batch.workspace.generations import Manifest, folder_of, read_manifest, resolve, verify_files
+from batch.workspace.generations import (
+    Manifest,
+    find_manifest,
+    folder_of,
+    read_manifest,
+    resolve,
+    verify_files,
+    write_manifest,
+)
 from batch.workspace.workspace import Workspace
 
 _SAMPLE = 200
@@ -39,6 +48,7 @@ class Published:
     swept: int
     seconds: float
     store: str
+    gate: Verdict
     revision: int = 0
 
 
@@ -50,6 +60,7 @@ def publish(
     report: Progress,
     *,
     forward_only: bool = True,
+    force: bool = False,
 ) -> Published:
     """Write a precomputed generation to the store and make it current; None takes the newest.
 
@@ -62,8 +73,10 @@ def publish(
         url: of the store, for messages.
         report: told of the rows.
         forward_only: refuse a generation that is older than the one served.
+        force: publish it though the gate refuses it, which its manifest then says.
 
     Raises:
+        RefusedError: the gate refuses it; nothing was changed, and none of its rows is left in the store.
         InputError: there is no such generation, its files have changed, its number is taken in the store by another, or a newer
             generation is served.
         SurroundingsError: the store fails, evicts keys, lacks memory, or does not hold what was written.
@@ -77,6 +90,14 @@ def publish(
         if forward_only:
             refuse_older(client, number)
         overlay = publish_overlay(workspace, client)  # first: what is retired does not wait for rows
+        verdict = judge(workspace, number, _parent(workspace, client, number))
+        refused = tuple(check.name for check in verdict.refused)
+        if not set(refused) <= set(manifest.forced):
+            if not force:
+                remove_unserved(client, number)
+                raise RefusedError(verdict)
+            manifest = replace(manifest, forced=refused)
+            write_manifest(workspace, manifest)
         swept = sweep(client)
         _check_room(client, manifest)
         meta = _claim(client, manifest, catalogue)
@@ -93,8 +114,22 @@ def publish(
         swept,
         round(time.perf_counter() - began, 3),
         show_url(url),
+        verdict,
         overlay.revision,
     )
+
+
+def served_from(workspace: Workspace, client: redis.Redis) -> int | None:
+    """The generation that the store serves, where it comes from this workspace."""
+    now = published_current(client)
+    manifest = None if now is None else find_manifest(workspace, now.generation)
+    return now.generation if now is not None and manifest is not None and manifest.identity == now.identity else None
+
+
+def _parent(workspace: Workspace, client: redis.Redis, generation: int) -> int | None:
+    """What a generation is compared with: the one that is served, unless this one is older or the same."""
+    served = served_from(workspace, client)
+    return served if served is not None and served < generation else None
 
 
 def _check_room(client: redis.Redis, manifest: Manifest) -> None:

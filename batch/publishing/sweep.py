@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import redis
 
@@ -18,6 +19,7 @@ from bandit.snapshot import (
     meta_key,
     parse_key,
     parts_pattern,
+    rows_pattern,
 )
 from batch.publishing.flips import SCAN_COUNT, published_current, read_value
 
@@ -49,6 +51,17 @@ def sweep(client: redis.Redis) -> int:
     removed += _unlink(client, batch)
     removed += _unlink(client, [meta_key(generation).encode() for generation in sorted(metas)])
     return removed + _sweep_catalogues(client)
+
+
+def remove_unserved(client: redis.Redis, generation: int) -> int:
+    """Remove what the store holds of a generation that is neither served nor the one before; how many keys went."""
+    now = published_current(client)
+    if now is not None and generation in (now.generation, now.previous):
+        return 0
+    keys, removed = client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT), 0
+    while batch := list(islice(keys, _BATCH)):
+        removed += _unlink(client, batch)
+    return removed + _unlink(client, [meta_key(generation).encode()])
 
 
 def generations_in_store(client: redis.Redis) -> dict[int, str]:

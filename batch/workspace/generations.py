@@ -28,6 +28,8 @@ CANDIDATES: Final = "candidates.parquet"
 """There only where users have shortlists."""
 _PICKS: Final = "picks/"
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
+_NEW: Final = {"days", "forced", "revision"}
+"""Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
     "claimed": set[str](),
@@ -55,11 +57,24 @@ def _either_form(source: type[Config], handler: GetCoreSchemaHandler) -> CoreSch
 
 
 @dataclass(frozen=True)
+class LearnedDay:
+    """What a generation learned from on a day: the digest of its files, and the impressions and rewards that counted.
+
+    ``rewards`` is the sum of the first variant's reward. Impressions of artworks that are gone do not count.
+    """
+
+    digest: Digest
+    impressions: Count
+    rewards: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
-    ``revision`` is that of the overlay whose retired artworks the generation leaves out.
-    The types are those that a manifest on disk is held to.
+    ``revision`` is that of the overlay whose retired artworks the generation leaves out. ``days`` says what of each day it
+    learns from, and is on disk before anything is learned. ``forced`` names the checks that it was published in spite of. The
+    types are those that a manifest on disk is held to.
     """
 
     generation: Number
@@ -72,6 +87,8 @@ class Manifest:
     checksums: dict[FileName, Digest] = field(default_factory=dict)
     stage: Literal["claimed", "trained", "precomputed"] = "claimed"
     revision: Revision = 0
+    days: dict[Day, LearnedDay] = field(default_factory=dict)
+    forced: tuple[Text, ...] = ()
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -97,13 +114,12 @@ class Manifest:
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
         plain = asdict(self) | {"config": _settings(self.config)}
-        if not plain["config"].get(
-            "other_policy", True
-        ):  # as before there were two: the store's copies keep their digest
+        # What is new and says nothing is left out: the store's copies of earlier generations keep their digest.
+        if not plain["config"].get("other_policy", True):
             del plain["config"]["other_policy"], plain["config"]["other_share"]
-        if not self.revision:  # as before there were overlays
-            del plain["revision"]
-        return _digest_of(plain)
+        if self.config.refit_days == Config.refit_days:
+            del plain["config"]["refit_days"]
+        return _digest_of(_without_new(plain))
 
     def with_files(
         self, folder: Path, paths: list[Path], *, stage: Literal["trained", "precomputed"], **counts: int
@@ -204,7 +220,7 @@ def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:
     """Write a generation's manifest; it is replaced whole when a stage is done."""
-    write_json(folder_of(workspace, manifest.generation) / "manifest.json", asdict(manifest))
+    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _without_new(asdict(manifest)))
 
 
 def digest_of(path: Path) -> str:
@@ -257,6 +273,11 @@ def _digest_inside(folder: Path, name: str) -> str | None:
 def _settings(config: Config) -> dict[str, Any]:
     """A configuration as plain values, in the form of before where that can say it: digests stay what they were."""
     return asdict(TwoPolicies.of(config) or config)
+
+
+def _without_new(plain: dict[str, Any]) -> dict[str, Any]:
+    """A manifest as plain values, without the parts that earlier ones lack and that say nothing here."""
+    return {name: value for name, value in plain.items() if value or name not in _NEW}
 
 
 def _changed(settings: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,11 @@ class Workspace:
         return self.root / "loadtest.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the job that is at work here, and says which one that is."""
+        return self.root / "job.lock"
+
+    @property
     def heartbeat(self) -> Path:
         """When a scheduled batch job last began or ended a cycle, and how it went."""
         return self.root / "heartbeat"

@@ -1,0 +1,256 @@
+"""The weights of sampled users and titles, recomputed: how far they are from the parent's, and whether the picks follow them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from bandit.arrays import F64, I64, U32, Bool
+from bandit.hashing import hash_ids
+from bandit.snapshot import TOTAL_WEIGHT, hash_base
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.variants import places_of
+from batch.workspace.files import reading
+from batch.workspace.generations import Manifest, folder_of, picks_files
+from batch.workspace.tables import context_matrix
+from batch.workspace.workspace import Workspace
+
+PAIRS: Final = 10_000
+"""Users and titles that are sampled, as whole blocks of users: their scores cost what precomputing them costs."""
+
+_BLOCKS: Final = 10
+_PURPOSE: Final = "gate"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over ``count`` decisions beside what it is expected to be, and the standard error that it then has."""
+
+    observed: float = 1.0
+    expected: float = 1.0
+    error: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Observed over expected."""
+        return self.observed / self.expected if self.expected else 1.0
+
+    @property
+    def z(self) -> float:
+        """The difference in standard errors."""
+        return (self.observed - self.expected) / self.error if self.error > 0 else 0.0
+
+    def is_off(self, most: float, z: float) -> bool:
+        """Whether it misses what is expected by more than a share of it, and by more than chance."""
+        return abs(self.ratio - 1) > most and abs(self.z) > z
+
+
+@dataclass(frozen=True)
+class WeightSample:
+    """What sampled weights say.
+
+    ``drift`` is the mean total variation from the parent's over ``compared`` users and titles; entropies are means, as shares of
+    those of uniform weights. ``weight_drawn`` and ``arm_drawn`` are of ``picks`` of the sample; ``misstated`` is how far the
+    weights that these state are from those recomputed, on average, as a share.
+    """
+
+    compared: int
+    drift: float
+    entropy: float
+    parent_entropy: float
+    picks: int
+    weight_drawn: Figure
+    arm_drawn: Figure
+    misstated: float
+
+
+class _Shares(NamedTuple):
+    """The probabilities of a title's arms (n, k) for the users in rows ``rows`` (n,) of the generation's users."""
+
+    title: int
+    rows: I64
+    shares: F64
+
+
+class _Compared(NamedTuple):
+    """Of n users and one title: total variation from the parent, and both entropies, (n,) each."""
+
+    drift: F64
+    entropy: F64
+    parent_entropy: F64
+
+
+class _Drawn(NamedTuple):
+    """Of n picks: ``seen`` is the share and the place of the drawn arm, beside mean and variance of both by the weights, (n, 2).
+
+    ``stated`` (n,) is how far the stated weight is from the recomputed one, as a share.
+    """
+
+    seen: F64
+    means: F64
+    variances: F64
+    stated: F64
+
+
+def sample_weights(
+    workspace: Workspace, manifest: Manifest, parent: Manifest | None, pairs: int = PAIRS
+) -> WeightSample:
+    """Recompute the weights of some users and titles as they were when the picks were drawn, and compare.
+
+    Args:
+        workspace: of both generations.
+        manifest: of the new one, which has its picks.
+        parent: the one to compare with.
+        pairs: how many users and titles, about; another number is another sample.
+
+    Raises:
+        InputError: a file of the new generation cannot be read.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        chooser = Chooser(workspace, manifest.generation)
+        sampled = _sample(chooser, pairs)
+        before = None if parent is None else _Parent(Chooser(workspace, parent.generation), chooser)
+        compared = [pair for own in sampled if before is not None and (pair := before.compare(own)) is not None]
+    figures = [np.concatenate([pair[place] for pair in compared] or [np.empty(0)]) for place in range(3)]
+    drift, entropy, parent_entropy = (float(values.mean()) if len(values) else 0.0 for values in figures)
+    picks, weight, arm, misstated = _drawn(workspace, manifest, chooser, sampled)
+    return WeightSample(len(figures[0]), drift, entropy, parent_entropy, picks, weight, arm, misstated)
+
+
+def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
+    random = np.random.default_rng([hash_base(_PURPOSE, chooser.config.seed, chooser.manifest.generation), pairs])
+    blocks = -(-chooser.users.height // USERS_A_BLOCK)
+    titles = np.flatnonzero(np.diff(chooser.catalogue.starts) > 1)
+    some = np.sort(random.choice(blocks, min(blocks, _BLOCKS), replace=False))
+    total = len(some) * len(titles)
+    chosen = random.choice(total, min(total, -(-pairs // USERS_A_BLOCK)), replace=False) if total else np.empty(0)
+    by_title: dict[int, list[int]] = defaultdict(list)
+    for pair in np.sort(chosen):
+        by_title[int(titles[pair // len(some)])].append(int(some[pair % len(some)]))
+    return [_shares(chooser, title, block) for title, own in by_title.items() for block in own]
+
+
+def _shares(chooser: Chooser, title: int, block: int) -> _Shares:
+    first = block * USERS_A_BLOCK
+    count = min(USERS_A_BLOCK, chooser.users.height - first)
+    contexts, places = chooser.padded_contexts(first, count), chooser.padded_places(first, count)
+    weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:count]
+    return _Shares(title, np.arange(first, first + count), weights / TOTAL_WEIGHT)
+
+
+class _Parent:
+    """The generation before, asked for the weights of the users and titles of the new one."""
+
+    def __init__(self, parent: Chooser, chooser: Chooser) -> None:
+        self.parent, self.chooser = parent, chooser
+        rows = pl.DataFrame({"user_id": parent.users["user_id"], "row": np.arange(parent.users.height)})
+        self.rows = chooser.users.select("user_id").join(rows, on="user_id", how="left", maintain_order="left")["row"]
+        self.titles = {title_id: title for title, title_id in enumerate(parent.catalogue.title_ids)}
+
+    def compare(self, own: _Shares) -> _Compared | None:
+        """Of the users whose policy, posterior and reward are those of before; None where nothing is to be compared."""
+        title = self.titles.get(self.chooser.catalogue.title_ids[own.title])
+        rows = self.rows.gather(own.rows)
+        known = rows.is_not_null().to_numpy()
+        if title is None or not known.any():
+            return None
+        ours, theirs = self._common(own.title, title)
+        if len(ours) < 2:
+            return None
+        before = rows.drop_nulls().to_numpy()
+        users = self.parent.users[before]
+        places = _places(self.parent, users["user_id"])
+        alike = _kinds(self.chooser, _places(self.chooser, users["user_id"])) == _kinds(self.parent, places)
+        if not alike.any():
+            return None
+        contexts = context_matrix(users).astype(np.float64)
+        weights = self.parent.weights(title, self.parent.probabilities(title, contexts, places), places)
+        new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / TOTAL_WEIGHT, theirs)
+        return _Compared(np.abs(new - old).sum(axis=1) / 2, _entropy(new), _entropy(old))
+
+    def _common(self, ours: int, theirs: int) -> tuple[I64, I64]:
+        """The arms of a title's artworks that both generations have, matched by their ids."""
+        new, old = _artworks(self.chooser, ours), _artworks(self.parent, theirs)
+        _, first, second = np.intersect1d(new, old, return_indices=True)
+        return first, second
+
+
+def _artworks(chooser: Chooser, title: int) -> np.ndarray:
+    return chooser.catalogue.frame["artwork_id"].gather(chooser.catalogue.arms(title)).to_numpy()
+
+
+def _places(chooser: Chooser, user_ids: pl.Series) -> U32:
+    return places_of(chooser.config, chooser.manifest.generation, hash_ids(user_ids))
+
+
+def _kinds(chooser: Chooser, places: U32) -> np.ndarray:
+    """What each user's picks are drawn by, (n,) text; that of explore data is no policy of anybody's."""
+    live = [repr((variant.policy, variant.model)) for variant in chooser.config.variants]
+    names = live + [f"explore data of {chooser.manifest.generation}"] * (len(chooser.config.names) - len(live))
+    return np.array(names)[places]
+
+
+def _among(shares: F64, arms: I64) -> F64:
+    """Shares of some arms alone, adding up to 1 again."""
+    some = shares[:, arms]
+    total = some.sum(axis=1, keepdims=True)
+    return np.where(total > 0, some / np.where(total > 0, total, 1.0), 1 / len(arms))
+
+
+def _entropy(shares: F64) -> F64:
+    return np.asarray(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1) / np.log(shares.shape[1]))
+
+
+def _drawn(
+    workspace: Workspace, manifest: Manifest, chooser: Chooser, sampled: list[_Shares]
+) -> tuple[int, Figure, Figure, float]:
+    """The picks of the sample, and what their weights let expect."""
+    picks = _picks(workspace, manifest, chooser, sampled)
+    parts = [part for own in sampled if (part := _draws(picks, own)) is not None]
+    if not parts:
+        return 0, Figure(), Figure(), 0.0
+    seen, means, variances, stated = (np.concatenate([part[place] for part in parts]) for place in range(4))
+    observed, expected = seen.mean(axis=0), means.mean(axis=0)
+    errors = np.sqrt(variances.sum(axis=0)) / len(seen)
+    weight, arm = (Figure(*map(float, figure)) for figure in zip(observed, expected, errors, strict=True))
+    return len(seen), weight, arm, float(stated.mean())
+
+
+def _picks(workspace: Workspace, manifest: Manifest, chooser: Chooser, sampled: list[_Shares]) -> pl.DataFrame:
+    titles = pl.Series(sorted({own.title for own in sampled}), dtype=pl.UInt32)
+    rows = np.unique(np.concatenate([own.rows for own in sampled] or [np.empty(0, dtype=np.int64)]))
+    users = pl.LazyFrame({"user_id": chooser.users["user_id"].gather(rows), "row": rows})
+    names = pl.LazyFrame({"title_id": [chooser.catalogue.title_ids[title] for title in titles], "title": titles})
+    files = picks_files(workspace, manifest)
+    with reading(folder_of(workspace, manifest.generation) / "picks"):
+        return (
+            pl.scan_parquet(files)
+            .select("user_id", pl.col("title_id").cast(pl.String), "arm", "weight")
+            .join(names, on="title_id")
+            .join(users, on="user_id")
+            .select("title", "row", "arm", "weight")
+            .sort("title", "row")
+            .collect()
+        )
+
+
+def _draws(picks: pl.DataFrame, own: _Shares) -> _Drawn | None:
+    """What was drawn for a title and some users; with a weight of 0 it would be drawn never, and counts as misstated."""
+    frame = picks.filter((pl.col("title") == own.title) & pl.col("row").is_between(own.rows[0], own.rows[-1]))
+    if frame.is_empty():
+        return None
+    arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / TOTAL_WEIGHT
+    shares = own.shares[frame["row"].to_numpy() - own.rows[0]]  # (n, k)
+    is_known: Bool = arms < shares.shape[1]
+    arms = np.minimum(arms, shares.shape[1] - 1)
+    drawn = np.where(is_known, shares[np.arange(len(arms)), arms], 0.0)
+    places = np.arange(1, shares.shape[1] + 1)
+    mean = np.column_stack([(shares**2).sum(axis=1), shares @ places])
+    square = np.column_stack([(shares**3).sum(axis=1), shares @ places**2])
+    gap = np.abs(stated - drawn)
+    rounding = 1.5 / TOTAL_WEIGHT  # on another processor a weight may differ by 1
+    off = np.where(gap > rounding, gap / np.maximum(stated, 1 / TOTAL_WEIGHT), 0.0)
+    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, square - mean**2, np.minimum(off, 1.0))
