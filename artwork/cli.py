@@ -17,6 +17,7 @@ FAMILIES = {
     "catalogue": "catalogue",
     "simulate": "simulate",
     "ingest": "events",
+    "join": "join",
     "events": "events",
     "explain": "explain",
     "compare": "compare",

@@ -1,4 +1,4 @@
-"""The whole job: train, precompute, publish, once or on a schedule."""
+"""The whole job: ingest, join, train, precompute, publish, once or on a schedule."""
 
 import contextlib
 import time
@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from bandit.errors import CheckError, InputError, SurroundingsError
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import Config
+from batch.events.arrivals import JoinSettings
+from batch.events.ingest import Ingested, ingest
+from batch.events.join import Joined, join
 from batch.executors import Executor, Progress
 from batch.learning.train import Trained, train
 from batch.publishing.publish import Published, publish, served_from
@@ -25,6 +28,8 @@ _LONGEST_SECONDS = 366 * 86400
 class Ran:
     """What one run of the whole job made."""
 
+    ingested: Ingested
+    joined: Joined
     trained: Trained
     precomputed: Precomputed
     published: Published
@@ -39,10 +44,14 @@ def run(
     report: Progress,
     *,
     shard_size: int,
+    events_url: str | None = None,
+    joining: JoinSettings | None = None,
     verify: bool = False,
     force: bool = False,
 ) -> Ran:
-    """Train, precompute and publish one generation, which comes after the one that is served.
+    """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
+
+    ``events_url`` is that of the store of events, where it is not that of rows.
 
     Raises:
         InputError, SurroundingsError: as the three stages; or another job is at work in the workspace.
@@ -53,10 +62,12 @@ def run(
     with only_job(workspace, "run"):
         with store_errors(url):
             parent = served_from(workspace, client)
+        ingested = ingest(workspace, events_url or url, report)
+        joined = join(workspace, executor, report, settings=joining)
         trained = train(workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify)
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(workspace, trained.generation, client, url, report, force=force)
-    return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))
+    return Ran(ingested, joined, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 
 def run_every(

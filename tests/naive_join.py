@@ -7,9 +7,9 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from math import floor
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,7 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str:
             return "not the draw"
         policy, known = source, None
     stands = known is None and pick is not None and pick[0] in fallback.remaining
-    if len(fallback.remaining) == len(made.artworks[title]) or known is None and (pick is None or stands):
+    if len(fallback.remaining) == len(made.artworks[title]) or (known is None and (pick is None or stands)):
         propensity = Fraction(known, 65535) if known is not None else fallback.chance(arm)
     else:
         weights = naive.weights_from_files(made.folder, made.users.index(user), list(made.artworks).index(title))
@@ -236,7 +236,18 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str:
 
 def _row(row: Event) -> Event:
     watched = row["watched"] or 0.0
-    kept = ("event_id", "user_id", "title_id", "artwork_id", "arm", "eligible", "generation", "revision", "policy", "source")
+    kept = (
+        "event_id",
+        "user_id",
+        "title_id",
+        "artwork_id",
+        "arm",
+        "eligible",
+        "generation",
+        "revision",
+        "policy",
+        "source",
+    )
     return {name: row[name] for name in kept} | {
         "shown_at": row["at"],
         "segment": None,

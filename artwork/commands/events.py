@@ -52,7 +52,7 @@ def ingest_command(
             every=every,
             tell=lambda line: errors.print(line, markup=False),
         )
-    emit(done, _render_ingested, as_json=as_json)
+    emit(done, render_ingested, as_json=as_json)
 
 
 @events_app.command("dead")
@@ -82,7 +82,8 @@ def dead_command(
 app.add_typer(events_app, name="events")
 
 
-def _render_ingested(done: Ingested) -> str:
+def render_ingested(done: Ingested) -> str:
+    """What came out of the streams."""
     lines = [f"{done.events:,} events of {done.entries:,} requests are in {done.segments:,} new segments"]
     if done.again:
         lines.append(f"{done.again:,} requests were in segments already, and are acknowledged now")

@@ -9,8 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from artwork.commands.events import render_ingested
+from artwork.commands.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, option, with_options
 from artwork.console.output import emit, errors, progress_bars
+from artwork.reports.joined_text import render_joined
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
 from batch.choosing.precompute import Precomputed, precompute
@@ -23,7 +26,7 @@ from batch.learning.train import Trained, train
 from batch.publishing.gate import RefusedError, Verdict
 from batch.publishing.publish import Published, publish
 from batch.store.client import connect
-from batch.store.embedded import store_url
+from batch.store.embedded import events_url, store_url
 from batch.workspace.generations import resolve
 from batch.workspace.lock import only_job
 from batch.workspace.tables import read_tables
@@ -184,17 +187,19 @@ def run_command(
     choosing: ChoosingOptions,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
+    joining: JoiningOptions,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
     verify: VerifyOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train, precompute and publish, in this order.
+    """Ingest and join what clients posted, then train, precompute and publish.
 
     Example: artwork run --every 1h --executor processes
     """
     config = choosing.config()
     seconds = None if every is None else parse_duration(every)
+    settings = joining.settings("learn" if seconds is None else "wait")
 
     def cycle() -> None:
         read_tables(Workspace(workspace))  # refused here, no store is started for them
@@ -206,6 +211,8 @@ def run_command(
                 store_url(workspace),
                 progress,
                 shard_size=shard_size,
+                events_url=events_url(workspace),
+                joining=settings,
                 verify=verify,
                 force=force,
             )
@@ -310,7 +317,7 @@ def render_verdict(verdict: Verdict) -> str:
 
 
 def render_ran(made: Ran) -> str:
-    """The three stages, one line each."""
-    return "\n".join(
-        (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
-    )
+    """The stages, one line each; nothing of events where there never were any."""
+    collected = (render_ingested(made.ingested), render_joined(made.joined)) if made.joined.events else ()
+    stages = render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published)
+    return "\n".join((*collected, *stages))

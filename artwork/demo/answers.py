@@ -67,7 +67,7 @@ class ServiceClient:
         """Give the connection back."""
         self._connection.close()
 
-    def wait_for(self, generation: int, revision: int, seconds: float = 30.0) -> None:
+    def wait_for(self, generation: int, revision: int = 0, seconds: float = 30.0) -> None:
         """Return once the service answers from a generation, and obeys a revision of the catalogue.
 
         Raises:

@@ -10,12 +10,12 @@ from typing import Any
 import naive_join
 import polars as pl
 import pytest
-from event_logs import PARTITIONS, draw_events, in_streams, make_world, rows_of, write_segments
+from event_logs import draw_events, in_streams, make_world, rows_of, write_segments
 from make_impressions import silent
 
 from batch.events.arrivals import JoinSettings
 from batch.events.join import join
-from batch.executors import SerialExecutor, open_executor
+from batch.executors import SerialExecutor
 from batch.workspace.workspace import Workspace
 
 HORIZON = 2
