@@ -72,7 +72,7 @@ def test_a_demo_ends_well_and_the_policy_is_above_uniform(outcome: Any, plain: A
 
 def test_live_days_were_answered_by_the_service_from_personal_picks(outcome: Any) -> None:
     days = live(outcome["days"])
-    assert [day["p99_ms"] > 0 for day in outcome["days"]] == [False] * EXPLORE_DAYS + [True] * DAYS
+    assert all(day["p99_ms"] > 0 for day in outcome["days"])
     assert all(day["sources"].get("personalized", 0) > 0.9 * day["impressions"] for day in days)
     assert len({day["generation"] for day in days}) == len(outcome["nights"]) == DAYS
 

@@ -1,0 +1,86 @@
+"""The loop as somebody closes it by hand: run, serve, post what was seen and played, run again."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from shell import artwork, call
+
+from artwork.bench.testbed.service_process import running_service
+from batch.store.client import URL_VARIABLE
+from batch.store.embedded import stop_store
+
+SETTINGS = {"ARTWORK_POLL_SECONDS": "0.1", "ARTWORK_STORE_DEADLINE_MS": "2000"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A workspace with drawn users and a store of its own."""
+    root = Path(tempfile.mkdtemp(prefix="artwork-"))
+    patch = pytest.MonkeyPatch()
+    patch.delenv(URL_VARIABLE, raising=False)
+    try:
+        made = call("data", "synthetic", "--users", "60", "--titles", "8", "--seed", "5", "--workspace", str(root))
+        assert made.code == 0, made.err
+        yield root
+    finally:
+        stop_store(root)
+        shutil.rmtree(root)
+        patch.undo()
+
+
+def ran(root: Path) -> Any:
+    done = artwork("run", "--json", "--workspace", str(root))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ask(address: str, user: str, title: str) -> Any:
+    with urlopen(f"{address}/v1/users/{user}/titles/{title}/artwork") as answer:
+        return json.load(answer)
+
+
+def post(address: str, events: list[dict[str, Any]]) -> None:
+    body = json.dumps(events).encode()
+    with urlopen(Request(f"{address}/v1/events", body, {"Content-Type": "application/json"})) as answer:
+        assert answer.status == 202
+
+
+def test_what_is_posted_by_hand_is_learned_by_the_next_run(folder: Path) -> None:
+    first = ran(folder)
+    assert first["trained"]["impressions"] == 0
+    with running_service(folder, settings=SETTINGS) as address:
+        picks = [ask(address, user, "t0001") for user in ("u0001", "u0002", "u0003")]
+        now = datetime.now(UTC).isoformat()
+        shown = [
+            pick | {"event_id": f"e{place}", "type": "impression", "occurred_at": now}
+            for place, pick in enumerate(picks)
+        ]
+        post(address, shown)
+        post(address, shown)  # again, as after an answer that was lost
+        post(address, [shown[0] | {"event_id": "p0", "type": "play", "watch_fraction": 0.9}])
+    second = ran(folder)
+    assert second["joined"]["rows"] == second["trained"]["impressions"] == 3
+    assert second["joined"]["joined_plays"] == 1
+    assert second["joined"]["duplicates"] == 3
+    assert second["trained"]["parent"] == first["trained"]["generation"]
+    assert ran(folder)["trained"]["impressions"] == 3
+
+
+def test_a_simulated_day_closes_the_loop_through_the_running_service(folder: Path) -> None:
+    ran(folder)
+    with running_service(folder, settings=SETTINGS) as address:
+        played = artwork("simulate", "--json", "--service", address, "--workspace", str(folder))
+        assert played.returncode == 0, played.stderr
+    [day] = json.loads(played.stdout)["days"]
+    assert day["sources"].get("personalized") == day["impressions"] > 0
+    made = ran(folder)
+    assert made["trained"]["impressions"] == made["joined"]["rows"] == day["impressions"]
+    assert made["joined"]["joined_plays"] == day["plays"] > 0
+    assert made["joined"]["set_aside"] == {}
