@@ -22,6 +22,11 @@ demo: $(RUNTIME) ## Watch the whole loop run; ARGS="--once --days 3" is handed o
 
 SHORT := not faults and not simulations
 
+# Two processes whose numerical libraries have a thread a core each wait for one another: it costs twice the time.
+# Tests of what holds for any number of threads ask for several.
+test unit faults simulations: export OPENBLAS_NUM_THREADS = 1
+test unit faults simulations: export OMP_NUM_THREADS = 1
+
 # What times what it sees has the machine for itself at the end; all else shares two processes, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
 	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \
@@ -40,7 +45,7 @@ faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is h
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m simulations $(ARGS)
+	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
 
 studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
 	$(BIN)/python -m bandit.kernels.warm
