@@ -40,7 +40,7 @@ else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
-faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
+faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
