@@ -96,13 +96,11 @@ class Manifest:
     @property
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
-        plain = asdict(self) | {"config": _settings(self.config)}
+        plain = _plain(self) | {"config": _settings(self.config)}
         if not plain["config"].get(
             "other_policy", True
         ):  # as before there were two: the store's copies keep their digest
             del plain["config"]["other_policy"], plain["config"]["other_share"]
-        if not self.revision:  # as before there were overlays
-            del plain["revision"]
         return _digest_of(plain)
 
     def with_files(
@@ -204,7 +202,7 @@ def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:
     """Write a generation's manifest; it is replaced whole when a stage is done."""
-    write_json(folder_of(workspace, manifest.generation) / "manifest.json", asdict(manifest))
+    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _plain(manifest))
 
 
 def digest_of(path: Path) -> str:
@@ -252,6 +250,14 @@ def _digest_inside(folder: Path, name: str) -> str | None:
         return digest_of(path) if inside and path.is_file() else None
     except (OSError, RuntimeError):  # of links in a circle, before Python 3.13
         return None
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as plain values; without an overlay as before there were any."""
+    plain = asdict(manifest)
+    if not manifest.revision:
+        del plain["revision"]
+    return plain
 
 
 def _settings(config: Config) -> dict[str, Any]:

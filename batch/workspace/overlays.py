@@ -145,4 +145,7 @@ def _encoded(overlay: Overlay) -> bytes:
     try:
         return encode_overlay(overlay)
     except RowError as error:
-        raise InputError(f"revision {overlay.revision} of the catalogue cannot be written: {error}") from error
+        raise InputError(
+            f"revision {overlay.revision} of the catalogue cannot be written: {error}; it holds every artwork that was ever"
+            f" retired, in at most {MAX_OVERLAY_BYTES:,} bytes: go on in a new workspace, with the artworks that remain"
+        ) from error

@@ -1,6 +1,7 @@
 """Artwork that is added and retired between two runs: in workspace, store and the next generation."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,7 @@ from bandit.snapshot import (
 from batch.choosing.explain import explain
 from batch.publishing.overlays import publish_overlay
 from batch.publishing.publish import publish
+from batch.store.client import connect
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.catalogue_changes import NewArtwork, NewTitle, add, retire
 from batch.workspace.generations import folder_of, read_manifest
@@ -79,12 +81,7 @@ def test_the_next_generation_leaves_out_what_is_retired(small: Workspace, poster
 def test_a_generation_without_an_overlay_is_what_it_was_before_there_were_any(small: Workspace) -> None:
     manifest = read_manifest(small, make_generation(small))
     assert manifest.revision == 0
-    path = folder_of(small, 1) / "manifest.json"
-    plain = json.loads(path.read_text())
-    del plain["revision"]
-    path.write_text(json.dumps(plain))
-    again = read_manifest(small, 1)
-    assert (again.identity, again.digest) == (manifest.identity, manifest.digest)
+    assert "revision" not in json.loads((folder_of(small, 1) / "manifest.json").read_text())
 
 
 def test_the_revision_is_part_of_a_generations_identity(small: Workspace) -> None:
@@ -385,3 +382,38 @@ def test_a_title_that_was_added_since_is_explained_in_a_line(small: Workspace, s
     add(small, "fresh", NewTitle("New film"), new("f1"))
     with pytest.raises(InputError, match="everybody is shown f1"):
         explain(small, "u0001", "fresh", None)
+
+
+# Several at once, and the end
+
+
+def test_retirements_at_once_are_all_kept_in_revisions_of_their_own(
+    small: Workspace, client: redis.Redis, store: str
+) -> None:
+    artworks = [(TITLE, own) for own in artworks_of(small)[1:]] + [
+        ("t0002", own) for own in artworks_of(small, "t0002")[1:]
+    ]
+
+    def one(pair: tuple[str, str]) -> None:
+        retire(small, *pair)
+        with connect(store) as own:
+            publish_overlay(small, own)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, artworks))
+    assert known_revisions(small) == list(range(1, len(artworks) + 1))
+    overlay = newest_overlay(small)
+    assert {(title, own) for title, gone in overlay.retired.items() for own in gone} == set(artworks)
+    assert in_store(client) == overlay
+
+
+def test_an_overlay_that_is_full_is_refused_in_plain_words(small: Workspace) -> None:
+    def retire_all() -> None:
+        for number in range(1, 13):
+            for own in artworks_of(small, f"t{number:04d}")[1:]:
+                retire(small, f"t{number:04d}", own)
+
+    fits = (MAX_OVERLAY_BYTES - 100) // 67  # with quotes and a comma
+    write_overlay(small, Overlay(1, {"full": tuple(f"{number:064d}" for number in range(fits))}, {}))
+    with pytest.raises(InputError, match="ever retired, in at most"):
+        retire_all()

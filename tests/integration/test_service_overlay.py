@@ -112,9 +112,9 @@ class Load:
         self._thread.join()
         self._client.close()
 
-    def has_ended(self) -> bool:
-        """Whether it failed."""
-        return not self._thread.is_alive()
+    def wait_for(self, count: int) -> None:
+        """Until there are so many answers, or it failed."""
+        until(lambda: len(self.answers) >= count or not self._thread.is_alive(), f"{count} look-ups")
 
     def _run(self) -> None:
         number = 0
@@ -143,7 +143,7 @@ def retire_under_load(workspace: Workspace, store: str, count: int) -> None:
         after_two_polls(service)
         first = len(load.answers) + 1  # the one in flight was asked before
         for goal in range(first + 1000, first + count + 1000, 1000):
-            until(lambda goal=goal: load.has_ended() or len(load.answers) >= goal, "look-ups after")
+            load.wait_for(goal)
         after = load.answers[first:]
         refused = service.total("artwork_row_errors_total")
     assert gone in {pick["artwork_id"] for pick in before}
