@@ -579,3 +579,13 @@ def test_a_store_that_refuses_the_overlay_alone_still_gives_generations(titles: 
     followed = Followed(Forbidding(titles.values)).start()
     assert followed.generation == 1
     assert "let the service's user read art:catalogue" in followed.health.degraded()[0]
+
+
+def test_an_overlay_that_was_there_before_the_first_generation_is_obeyed_with_it(titles: MemoryStore) -> None:
+    current = titles.values.pop(CURRENT_KEY)
+    retire(titles, 3, "a")
+    followed = Followed(titles).start()
+    assert followed.generation is None
+    titles.values[CURRENT_KEY] = current
+    followed.poll()
+    assert obeyed(followed) == (3, {0})
