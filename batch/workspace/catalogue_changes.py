@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,8 @@ from batch.workspace.table_checks import ROW, check_frame, read_frame
 from batch.workspace.table_schemas import ARTWORKS, LAST_YEAR, TITLES, Schema
 from batch.workspace.tables import Tables, check_tables, with_defaults
 from batch.workspace.workspace import Workspace
+
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def _check_ids(
 def _check_features(known: pl.DataFrame, artworks: Sequence[NewArtwork]) -> None:
     expected = len(known["features"][0])
     for artwork in artworks:
-        if not np.isfinite(np.array(artwork.features).astype(np.float32)).all():
+        if not all(abs(number) <= _LARGEST for number in artwork.features):
             raise InputError(
                 f"the features of artwork {artwork.artwork_id} are not all finite numbers that fit float32; correct them"
             )

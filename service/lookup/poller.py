@@ -126,7 +126,7 @@ class Poller:
     async def _obey(self) -> None:
         """Take the store's overlay if it is another; without one, and where it is refused, the one that is known stays."""
         try:
-            raw = await self._store.get(OVERLAY_KEY, MAX_OVERLAY_BYTES)
+            raw = await self._overlay_in_store()
             if raw is not None and raw != self._overlay_bytes:
                 overlay = await asyncio.to_thread(decode_overlay, raw)
                 self._check_follows(overlay)
@@ -141,6 +141,15 @@ class Poller:
             self._health.overlay_trouble = trouble
         else:
             self._health.overlay_trouble = None
+
+    async def _overlay_in_store(self) -> bytes | None:
+        try:
+            return await self._store.get(OVERLAY_KEY, MAX_OVERLAY_BYTES)
+        except StoreUnavailableError as error:
+            if error.reason != "reply":
+                raise
+            # A store that refuses this one key, as a user may be forbidden it, can still give generations.
+            raise RowError("overlay", f"{error}; let the service's user read {OVERLAY_KEY}") from error
 
     def _check_follows(self, overlay: Overlay) -> None:
         known = self._overlay

@@ -30,7 +30,7 @@ from bandit.snapshot import (
 )
 from service.lookup.kept_catalogue import MAGIC, load_kept
 from service.lookup.poller import Poller
-from service.lookup.store import MemoryStore
+from service.lookup.store import MemoryStore, StoreUnavailableError
 from service.metrics.exposition import exposition
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -565,3 +565,27 @@ def test_titles_that_an_overlay_copied_are_released_and_the_published_ones_stay(
         return len(own), len(copied)
 
     assert asyncio.run(released()) == (1, 0)
+
+
+def test_a_store_that_refuses_the_overlay_alone_still_gives_generations(titles: MemoryStore) -> None:
+    class Forbidding(MemoryStore):
+        """Refuses one key, as to a user without the right to it."""
+
+        async def get(self, key: str, max_bytes: int) -> bytes | None:
+            if key == OVERLAY_KEY:
+                raise StoreUnavailableError("reply", "the store answered with an error: NOPERM")
+            return await super().get(key, max_bytes)
+
+    followed = Followed(Forbidding(titles.values)).start()
+    assert followed.generation == 1
+    assert "let the service's user read art:catalogue" in followed.health.degraded()[0]
+
+
+def test_an_overlay_that_was_there_before_the_first_generation_is_obeyed_with_it(titles: MemoryStore) -> None:
+    current = titles.values.pop(CURRENT_KEY)
+    retire(titles, 3, "a")
+    followed = Followed(titles).start()
+    assert followed.generation is None
+    titles.values[CURRENT_KEY] = current
+    followed.poll()
+    assert obeyed(followed) == (3, {0})
