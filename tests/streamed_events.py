@@ -28,7 +28,7 @@ def stored(event_id: str = "e1", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def fields(*events: Any, received: int = RECEIVED) -> dict[str, Any]:
+def fields(*events: Any, received: int = RECEIVED) -> dict[Any, Any]:
     """The fields of an entry."""
     return {"v": "1", "received": str(received), "events": json.dumps(events)}
 

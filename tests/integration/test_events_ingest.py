@@ -39,7 +39,7 @@ def stale(client: redis.Redis, seconds: int = 3600) -> None:
     """Let what is pending look as if it had been given out long ago."""
     summary: Any = client.xpending_range(STREAM, GROUP, "-", "+", 1000)
     for item in summary:
-        client.execute_command("XCLAIM", STREAM, GROUP, item["consumer"], 0, item["message_id"], "IDLE", seconds * 1000)
+        client.xclaim(STREAM, GROUP, item["consumer"], 0, [item["message_id"]], idle=seconds * 1000)
 
 
 def test_events_become_rows_of_a_segment_named_by_its_entries(room: Workspace, store: str, client: redis.Redis) -> None:
@@ -119,7 +119,7 @@ def test_what_is_on_disk_and_not_acknowledged_is_not_written_again(
     """As after a crash between the rename and the acknowledgement."""
     for n in range(150):
         add(client, f"e{n}")
-    kept = client.dump(STREAM)
+    kept: Any = client.dump(STREAM)
     take(room, store)
     client.restore(STREAM, 0, kept, replace=True)  # without the group, as nothing was acknowledged
     client.xgroup_create(STREAM, GROUP, "0")
