@@ -237,7 +237,7 @@ def _secrets() -> set[str]:
     return given.union(
         secrets_of(os.environ.get(URL_VARIABLE, "")),
         secrets_of(os.environ.get(EVENTS_URL_VARIABLE, "")),
-        *(secrets_of(word) for word in words if "@" in word)
+        *(secrets_of(word) for word in words if "@" in word),
     )
 
 
