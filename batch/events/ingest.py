@@ -308,8 +308,8 @@ class _Partition:
         if self._below is None:
             return
         group = self._group()
-        stream: Any = self._client.xinfo_stream(self._key) if group is None else group
-        self._place = stream["last-generated-id" if group is None else "last-delivered-id"]
+        newest: Any = self._client.xrevrange(self._key, count=1) if group is None else []
+        self._place = newest[0][0] if newest else b"0-0" if group is None else group["last-delivered-id"]
         while self._below is not None:
             page: Any = self._client.xrange(self._key, self._below, self._place, count=ENTRIES_PER_READ)
             self._below = b"(" + page[-1][0] if len(page) == ENTRIES_PER_READ else None

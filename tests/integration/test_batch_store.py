@@ -131,7 +131,7 @@ def test_another_word_for_when_its_file_is_synced_is_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.setenv(FSYNC_VARIABLE, given)
-    with pytest.raises(InputError, match="ARTWORK_STORE_FSYNC is .*expected everysec or always"):
+    with pytest.raises(InputError, match=r"ARTWORK_STORE_FSYNC is .*expected everysec or always"):
         start_store(root)
     assert store_pid(root) is None
 
