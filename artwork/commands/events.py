@@ -10,6 +10,7 @@ import typer
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit, errors, progress_bars
 from bandit.errors import InputError
+from bandit.snapshot import shown
 from batch.events.dead_letters import DeadLetter, Requeued, dead_letters, requeue
 from batch.events.ingest import EVERY_SECONDS, Ingested, ingest
 from batch.store.embedded import events_url
@@ -19,7 +20,6 @@ app = typer.Typer(rich_markup_mode="rich")
 events_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Look at what clients sent.")
 
 _SHOWN = 50
-_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ def _render_dead(dead: DeadLetters) -> str:
 
 
 def _lines(letters: Iterable[DeadLetter]) -> Iterable[str]:
-    for one in letters:
-        yield f"{one.id}  {one.put_aside_at}  from {one.stream} {one.stream_id}: {one.reason}"
+    for one in letters:  # whatever wrote them, the terminal is to show it and not to obey it
+        yield f"{one.id}  {one.put_aside_at}  from {shown(one.stream)} {shown(one.stream_id)}: {shown(one.reason)}"
         for name, value in one.fields.items():
-            text = f"{name} = {value}"
-            yield f"    {text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}"
+            yield f"    {shown(name)} = {shown(value)}"

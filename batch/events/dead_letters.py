@@ -70,7 +70,7 @@ def requeue(url: str, only: str | None = None) -> Requeued:
         SurroundingsError: the store cannot be asked.
     """
     with store_errors(url), connect(url) as client:
-        if only and not _is_stream_id(only):
+        if only is not None and not _is_stream_id(only):
             raise InputError(f"{shown(only)} is no id of a dead letter, expected one such as 1795858200000-0")
         letters: list[Any] = list(client.xrange(DEAD_EVENTS_KEY, only, only)) if only else []
         if only and not letters:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -161,7 +161,7 @@ class _Batch:
 
     entries: list[Entry] = field(default_factory=list)
     poison: list[tuple[bytes, dict[bytes, bytes], str]] = field(default_factory=list)
-    ids: list[bytes] = field(default_factory=list)
+    ids: dict[bytes, None] = field(default_factory=dict)
     again: int = 0
     rows: int = 0
     n_bytes: int = 0
@@ -231,10 +231,10 @@ class _Ingesting:
             for key in keys:
                 asking.type(key)
             kinds = asking.execute()
-        on_disk = _segments_by_partition(self._workspace) if len(self._partitions) < _count(kinds, b"stream") else {}
+        streams = {number for number, kind in enumerate(kinds) if kind == b"stream"}
+        on_disk = _segments_by_partition(self._workspace) if streams - self._partitions.keys() else {}
         for number, (key, kind) in enumerate(zip(keys, kinds, strict=True)):
             if kind == b"stream" and number not in self._partitions:
-                _make_group(client, key)
                 self._partitions[number] = _Partition(
                     client, number, key, self._consumer, self._workspace, on_disk.get(number, [])
                 )
@@ -261,8 +261,11 @@ class _Partition:
         self._consumer = consumer
         self._workspace = workspace
         self._on_disk = on_disk
+        self._grouped = self._made_group()
         self._below: bytes | None = b"-"
         """Where the look at what the group has passed goes on; None once it is over."""
+        self._place = b"0-0"
+        """Of the group when that look was over, or of the whole stream where there was no group."""
         self._claimed = b"0-0"
 
     def one_segment(self) -> tuple[dict[str, int], bool]:
@@ -277,6 +280,8 @@ class _Partition:
                 more = True
                 break
         counts = self._keep(batch)
+        if not self._grouped and self._below is None and (more := self._made_group()):
+            self._grouped = True
         if gone:
             counts["gone"] = gone
         return counts, more
@@ -284,6 +289,8 @@ class _Partition:
     def _reads(self) -> Iterator[tuple[list[Raw], int]]:
         """Entries in the order in which they are owed: below the group's place, of dead consumers, new ones."""
         yield from self._passed()
+        if not self._grouped:  # what has passed may have made room for a group, once it is trimmed
+            return
         yield from self._left_by_the_dead()
         while True:
             reply: Any = self._client.xreadgroup(GROUP, self._consumer, {self._key: ">"}, count=ENTRIES_PER_READ)
@@ -294,16 +301,19 @@ class _Partition:
                 return
 
     def _passed(self) -> Iterator[tuple[list[Raw], int]]:
-        """What the stream still holds below the group's place: not acknowledged, not trimmed, or never given to anybody."""
+        """What the stream still holds below the group's place: not acknowledged, not trimmed, or never given to anybody.
+
+        Where the store has no memory for a group, it is all that the stream holds.
+        """
         if self._below is None:
             return
         group = self._group()
-        place = b"-" if group is None else group["last-delivered-id"]
-        while self._below is not None and place != b"-":
-            page: Any = self._client.xrange(self._key, self._below, place, count=ENTRIES_PER_READ)
+        newest: Any = self._client.xrevrange(self._key, count=1) if group is None else []
+        self._place = newest[0][0] if newest else b"0-0" if group is None else group["last-delivered-id"]
+        while self._below is not None:
+            page: Any = self._client.xrange(self._key, self._below, self._place, count=ENTRIES_PER_READ)
             self._below = b"(" + page[-1][0] if len(page) == ENTRIES_PER_READ else None
             yield page, 0
-        self._below = None
 
     def _left_by_the_dead(self) -> Iterator[tuple[list[Raw], int]]:
         while True:
@@ -317,12 +327,14 @@ class _Partition:
                 return
 
     def _take(self, batch: _Batch, raws: Sequence[Raw]) -> None:
-        batch.ids.extend(raw_id for raw_id, _ in raws)
         entries = []
         for raw_id, fields in raws:
+            if raw_id in batch.ids:  # below the group's place, and of a dead consumer
+                continue
+            batch.ids[raw_id] = None
             if fields is None:
                 continue
-            stream_id = StreamId.of(raw_id.decode())
+            stream_id = _id(raw_id)
             try:
                 entries.append(read_entry(stream_id, fields))
             except PoisonError as poison:
@@ -348,7 +360,7 @@ class _Partition:
         acknowledged = [raw_id for raw_id in batch.ids if raw_id not in poison]
         for first in range(0, len(acknowledged), 1000):
             self._client.xack(self._key, GROUP, *acknowledged[first : first + 1000])
-        self._trim()
+        self._trim(_id(raw_id) for raw_id in poison)
         for raw_id, fields, reason in batch.poison:
             with self._client.pipeline(transaction=True) as both:
                 both.xadd(DEAD_EVENTS_KEY, letter(self._key, raw_id.decode(), fields, reason))
@@ -391,30 +403,39 @@ class _Partition:
                 marks[StreamId.of(stream_id)] = received, tuple(event_ids)
         return marks
 
+    def _made_group(self) -> bool:
+        """Whether there is a group now; there is none where the store has no memory for it."""
+        try:
+            self._client.xgroup_create(self._key, GROUP, id="0")
+        except redis.OutOfMemoryError:
+            return False
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        return True
+
     def _group(self) -> dict[str, Any] | None:
         groups: Any = self._client.xinfo_groups(self._key)
         return next((group for group in groups if group["name"] == GROUP.encode()), None)
 
-    def _trim(self) -> None:
-        """Remove what every entry below is acknowledged of: never by length, never what this group has not been given."""
+    def _trim(self, kept: Iterable[StreamId] = ()) -> None:
+        """Remove what every entry below is acknowledged of: never by length, never what this group has not been given.
+
+        Args:
+            kept: ids of entries that are to stay, whatever the group says.
+        """
         if self._below is not None:  # entries that nobody was given may stand below the group's place
             return
         group = self._group()  # before what is pending: what is given meanwhile is above
-        if group is None:
-            return
-        pending: Any = self._client.xpending(self._key, GROUP)
-        oldest = pending["min"] if pending["pending"] else None
-        given = StreamId.of(group["last-delivered-id"].decode())
-        minimum = oldest.decode() if oldest is not None else str(given.following())
-        self._client.xtrim(self._key, minid=minimum, approximate=False)
+        bounds = [*kept, _id(self._place if group is None else group["last-delivered-id"]).following()]
+        if group is not None:
+            pending: Any = self._client.xpending(self._key, GROUP)
+            bounds += [_id(pending["min"])] if pending["pending"] else []
+        self._client.xtrim(self._key, minid=str(min(bounds)), approximate=False)
 
 
-def _make_group(client: redis.Redis, key: str) -> None:
-    try:
-        client.xgroup_create(key, GROUP, id="0")
-    except redis.ResponseError as error:
-        if not str(error).startswith("BUSYGROUP"):
-            raise
+def _id(raw: bytes) -> StreamId:
+    return StreamId.of(raw.decode())
 
 
 def _entries_of(reply: Any) -> list[Raw]:
@@ -429,7 +450,3 @@ def _segments_by_partition(workspace: Workspace) -> dict[int, list[Segment]]:
     for segment in segments(workspace):
         by_partition.setdefault(segment.partition, []).append(segment)
     return by_partition
-
-
-def _count(kinds: Sequence[bytes], kind: bytes) -> int:
-    return sum(each == kind for each in kinds)

@@ -36,6 +36,8 @@ from batch.store.server import (
     write_record,
 )
 
+FSYNC_VARIABLE = "ARTWORK_STORE_FSYNC"
+FSYNC = ("everysec", "always")
 _LOG = "valkey.log"
 _LOG_BYTES = 65_536
 _REASON_LETTERS = 300
@@ -211,7 +213,7 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": _fsync(),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "logfile": "",  # to its output, which is opened here: Valkey itself would follow a link
@@ -230,6 +232,14 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+
+
+def _fsync() -> str:
+    """When the append-only file is synced: each second, or before each answer."""
+    given = os.environ.get(FSYNC_VARIABLE) or FSYNC[0]
+    if given not in FSYNC:
+        raise InputError(f"{FSYNC_VARIABLE} is {given[:100]!r}, expected {' or '.join(FSYNC)}")
+    return given
 
 
 def _wait_until_read(server: Server, folder: Path, seconds: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -30,11 +30,21 @@ _INSTANT: Final = (
 )
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class Event(TypedDict):
-    """What a client saw: an artwork that was shown, or the play that followed.
+def _whole(number: object) -> object:
+    """JSON does not tell 5.0 from 5, and some languages write the one for the other."""
+    return int(number) if type(number) is float and number.is_integer() else number
+
+
+def _as_date_time(schema: dict[str, Any]) -> None:
+    """What JSON Schema calls such a text; the pattern is a little wider, and knows no calendar."""
+    del schema["pattern"]
+    schema["format"] = "date-time"
+
+
+class _Event(TypedDict):
+    """What a client saw.
 
     All but ``event_id``, ``type``, ``occurred_at`` and ``watch_fraction`` stand in the answer of the look-up and come back as
     they are. ``policy`` and ``propensity`` may come back too, and are not used: what is learned is computed anew.
@@ -43,26 +53,42 @@ class Event(TypedDict):
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]  # a typo would lose data
 
     event_id: Annotated[Id, Field(description="made by the client, once per event; sent again, it counts once")]
-    type: Literal["impression", "play"]
     user_id: Id
     title_id: Id
     artwork_id: Id
-    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION)]
-    revision: NotRequired[Annotated[int, Field(ge=0, le=MAX_GENERATION, description="0 where absent")]]
+    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION), BeforeValidator(_whole)]
+    revision: NotRequired[
+        Annotated[int, Field(ge=0, le=MAX_GENERATION, description="0 where absent"), BeforeValidator(_whole)]
+    ]
     source: Literal["personalized", "segment", "popularity", "default"]
     segment: NotRequired[Annotated[Id | None, Field(description="null where absent")]]
     occurred_at: Annotated[
         str,
         Field(
-            pattern=_INSTANT, description="ISO 8601 with an offset: 2026-11-28T09:30:00.250Z, 2026-11-28T10:30+01:00"
+            pattern=_INSTANT,
+            description="ISO 8601 with an offset, such as 2026-11-28T09:30:00.250Z",
+            json_schema_extra=_as_date_time,
         ),
-    ]
-    watch_fraction: NotRequired[
-        Annotated[Fraction | None, Field(description="of a play, which must have it; an impression must not")]
     ]
     policy: NotRequired[Annotated[str | None, Field(pattern=r"^[ -~]{1,256}$")]]
     propensity: NotRequired[Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)]]
 
+
+class Impression(_Event):
+    """An artwork was shown."""
+
+    type: Literal["impression"]
+    watch_fraction: NotRequired[None]
+
+
+class Play(_Event):
+    """The title was played after an artwork of it was shown."""
+
+    type: Literal["play"]
+    watch_fraction: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="how much of it was watched")]
+
+
+Event = Annotated[Impression | Play, Field(discriminator="type")]
 
 _EVENTS: Final = TypeAdapter(list[Event])
 
@@ -77,9 +103,10 @@ class WrongEventsError(Exception):
 
 
 def body_schema() -> dict[str, Any]:
-    """The JSON schema of a body, for the OpenAPI document."""
+    """The JSON schema of a body, for the OpenAPI document: without references, which would have to point into that."""
     schema = _EVENTS.json_schema()
-    schema["items"] = schema.pop("$defs")[Event.__name__]
+    kinds = schema.pop("$defs")
+    schema["items"] = {"oneOf": [kinds[kind.__name__] for kind in (Impression, Play)]}
     return schema | {"minItems": 1, "maxItems": MAX_EVENTS}
 
 
@@ -131,7 +158,7 @@ def _list_of(body: bytes) -> list[Any]:
     return given
 
 
-def _stored(event: Event, place: int, bounds: tuple[int, int]) -> dict[str, Any]:
+def _stored(event: Impression | Play, place: int, bounds: tuple[int, int]) -> dict[str, Any]:
     """An event as it is stored, or the complaint about it, which has no ``at``."""
     try:
         at = (datetime.fromisoformat(event["occurred_at"]) - _EPOCH) // _MICROSECOND
@@ -149,20 +176,21 @@ def _stored(event: Event, place: int, bounds: tuple[int, int]) -> dict[str, Any]
         "segment": event.get("segment"),
         "at": min(max(at, bounds[0]), bounds[1]),
     }
-    watched = event.get("watch_fraction")
     if event["type"] == "play":
-        if watched is None:
-            return {"field": f"events[{place}].watch_fraction", "detail": "A play has to tell it, from 0 to 1."}
-        stored["watch_fraction"] = watched
-    elif watched is not None:
-        return {"field": f"events[{place}].watch_fraction", "detail": "Only a play has one; leave it out."}
+        stored["watch_fraction"] = event["watch_fraction"]
     return stored
 
 
 def _complaint(item: Mapping[str, Any], first: int) -> dict[str, Any]:
     place, *names = item["loc"]
+    if item["type"].startswith("union_tag_"):
+        names, detail = ["type"], "It has to be impression or play."
+    else:
+        names, detail = names[1:], item["msg"]  # the first one is the kind of event
+    if item["type"] == "none_required":
+        detail = "Only a play has one; leave it out."
     # A name that is not known is the client's own text, however long.
     field = ".".join((f"events[{first + place}]", *(str(name)[:64] for name in names)))
     limit = next((value for name, value in item.get("ctx", {}).items() if name in (*LIMITS, "gt", "expected")), None)
-    error = {"field": field, "detail": item["msg"]}
-    return error if limit is None else error | {"limit": limit}
+    error = {"field": field, "detail": detail}
+    return error if limit is None or "type" in names else error | {"limit": limit}
