@@ -83,9 +83,7 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
         overlays: those of the revisions that they name, as far as they are known.
     """
     found = recorded.look_up(rows)
-    title, arm, user, picked, weight = (
-        found[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("title", "arm", "user", "picked", "weight")
-    )
+    title, arm, user, picked, weight = found[:5]
     source = rows["source"].to_numpy()
     is_pick, is_default = source == PERSONALIZED, source == DEFAULT
     falls_back = is_default | (source == Popularity.name)
@@ -123,20 +121,24 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     lists = pl.Series([np.flatnonzero(arms).tolist() for arms in fallback.eligible], dtype=pl.List(pl.UInt8))
     names = pl.select(
         pl.when(pl.lit(pl.Series(is_pick)))
-        .then(pl.lit(found["policy"]))
+        .then(pl.lit(found.policy))
         .when(pl.lit(pl.Series(is_default)))
         .then(pl.lit(DEFAULT))
         .otherwise(pl.lit(Popularity.name))
     ).to_series()
     return Judged(
         pl.Series(reason, dtype=pl.String),
-        found["arm"],
+        _or_null(arm).cast(pl.UInt8),
         lists.gather(group),
         names,
         pl.Series(propensity),
-        recorded.contexts.gather(found["user"]),
+        recorded.contexts.gather(_or_null(user)),
         pl.Series((reason == "") & falls_back & (picked >= 0) & ~pick_is_retired),
     )
+
+
+def _or_null(places: I64) -> pl.Series:
+    return pl.select(pl.when(pl.lit(pl.Series(places >= 0))).then(pl.lit(pl.Series(places)))).to_series()
 
 
 def _through_retirement(weights: I64, arms: I64, chances: F64, eligible: Bool) -> F64:
