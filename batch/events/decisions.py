@@ -91,7 +91,8 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     group = fallback.of_rows
     remaining = fallback.remaining[group, np.maximum(arm, 0)]
     # Of the shown artwork; where nothing is left of the weights, the default is drawn alone.
-    chance = np.where(fallback.total[group] > 0, remaining / np.maximum(fallback.total[group], 1), 1.0)
+    total = fallback.total[group]
+    chance = np.where(total > 0, remaining / np.maximum(total, 1), fallback.default[group] == arm)
     drawn = np.full(rows.height, -1)
     to_draw = np.flatnonzero(falls_back & (title >= 0) & (user >= 0))
     drawn[to_draw] = _drawn(recorded, fallback, group[to_draw], user[to_draw], title[to_draw])
@@ -107,7 +108,7 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
             UNKNOWN_USER: user < 0,
             RETIRED: ~fallback.eligible[group, np.maximum(arm, 0)],
             NOT_THE_PICK: is_pick & (picked != arm),
-            NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (fallback.total[group] == 0))),
+            NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (total == 0))),
         }
     )
     propensity = np.where(is_pick, weight / TOTAL_WEIGHT, chance)
