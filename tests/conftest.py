@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 import require_all
+from event_logs import make_world
 from hypothesis import settings
 from shared_store import SharedStore
 
@@ -42,6 +43,22 @@ def workspace(written_tables: Path, tmp_path: Path) -> Workspace:
     """Synthetic tables of 12 titles and 600 users, which are three blocks, the last one padded."""
     shutil.copytree(written_tables, tmp_path, dirs_exist_ok=True)
     return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def event_world(written_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``served`` copies; nobody else writes to it."""
+    root = tmp_path_factory.mktemp("event-world")
+    shutil.copytree(written_tables, root, dirs_exist_ok=True)
+    make_world(Workspace(root))
+    return root
+
+
+@pytest.fixture
+def served(event_world: Path, tmp_path: Path) -> Workspace:
+    """A workspace with two generations and two revisions of its catalogue, as ``event_logs.make_world`` makes them."""
+    shutil.copytree(event_world, tmp_path / "served")
+    return Workspace(tmp_path / "served")
 
 
 @pytest.fixture(scope="session")

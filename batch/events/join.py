@@ -103,10 +103,12 @@ def join(
         cuts: how much is in memory at a time; rows do not depend on it.
 
     Raises:
-        InputError: a segment or an overlay is damaged.
+        InputError: there is no workspace, or a segment or an overlay is damaged.
         SurroundingsError: the disk does not take it, or another join is at work.
     """
     settings, cuts = settings or JoinSettings(), cuts or Cuts()
+    if not workspace.root.is_dir():
+        raise InputError(f"{workspace.root} is not a folder; expected a workspace")
     stored = segments(workspace)
     if not stored and not report_path(workspace).exists():
         return _joined(workspace, {}, {}, ())

@@ -4,15 +4,14 @@ import fcntl
 import json
 import shutil
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import naive_join
 import numpy as np
-import polars as pl
 import pytest
-from event_logs import PARTITIONS, draw_events, in_streams, make_world, rows_of, write_segments
+from event_logs import PARTITIONS, draw_events, in_streams, joined_files, joined_rows, rows_of, write_segments
 from make_impressions import silent
 
 from bandit.errors import InputError, SurroundingsError
@@ -25,34 +24,6 @@ from batch.workspace.workspace import Workspace
 
 HORIZON = 2
 SETTINGS = JoinSettings(horizon_days=HORIZON)
-
-
-@pytest.fixture(scope="module")
-def world(written_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with generations and overlays, which tests copy."""
-    root = tmp_path_factory.mktemp("world")
-    shutil.copytree(written_tables, root, dirs_exist_ok=True)
-    make_world(Workspace(root))
-    return root
-
-
-@pytest.fixture
-def served(world: Path, tmp_path: Path) -> Workspace:
-    shutil.copytree(world, tmp_path / "served")
-    return Workspace(tmp_path / "served")
-
-
-def joined_files(workspace: Workspace) -> dict[str, bytes]:
-    paths = [*workspace.impressions.glob("day=*/events.parquet"), workspace.events / "join.json"]
-    return {str(path.relative_to(workspace.root)): path.read_bytes() for path in paths}
-
-
-def joined_rows(workspace: Workspace) -> dict[tuple[str, datetime], dict[str, Any]]:
-    paths = sorted(workspace.impressions.glob("day=*/events.parquet"))
-    rows = [row for path in paths for row in pl.read_parquet(path).iter_rows(named=True)]
-    by_event = {(row["event_id"], row["shown_at"]): row for row in rows}
-    assert len(by_event) == len(rows)
-    return by_event
 
 
 @pytest.mark.parametrize("seed", range(4))

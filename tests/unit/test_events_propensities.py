@@ -32,7 +32,7 @@ class OneDecision(RecordedGeneration):
         self.defaults = np.array([1])
         self._pick, self._hashed = pick, hashed
 
-    def arms(self, title: int, artwork_ids: object) -> tuple[int, ...]:
+    def arms(self, title: int, artwork_ids: object) -> tuple[int, ...]:  # noqa: ARG002
         assert isinstance(artwork_ids, tuple)
         return tuple(map(int, artwork_ids))
 
@@ -43,10 +43,10 @@ class OneDecision(RecordedGeneration):
         )
         return Found(title, arm, user, picked, weights, pl.Series(["softmax"]))
 
-    def fallback_hashes(self, users: I64, titles: I64) -> U64:
+    def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
         return np.array([self._hashed], dtype=np.uint64)
 
-    def pick_weights(self, users: I64, titles: I64) -> I64:
+    def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
         return np.array([PICK])
 
 
@@ -144,7 +144,7 @@ def test_without_retirement_the_propensity_is_that_of_the_draw(pick: int, source
 
 def test_a_weight_that_is_not_computed_again_is_set_aside() -> None:
     class Other(OneDecision):
-        def pick_weights(self, users: I64, titles: I64) -> I64:
+        def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
             return np.array([[20000, 30000, 10002, 5533]])
 
     assert judged(Other(2, 0), 2, "personalized", (1,)).reason[0] == "weight not reproduced"
