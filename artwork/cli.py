@@ -10,6 +10,7 @@ FAMILIES = {
     "train": "jobs",
     "precompute": "jobs",
     "publish": "jobs",
+    "join": "join",
     "run": "jobs",
     "serve": "serve",
     "store": "store",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 import require_all
+from event_logs import make_world
 from hypothesis import settings
 from shared_store import SharedStore
 from threadpoolctl import threadpool_limits
@@ -50,6 +51,22 @@ def two_blas_threads() -> Iterator[None]:
     """Two threads of linear algebra, where ``make test`` gives a process one: what wants one has to see to it."""
     with threadpool_limits(limits=2, user_api="blas"):
         yield
+
+
+@pytest.fixture(scope="session")
+def event_world(written_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``served`` copies; nobody else writes to it."""
+    root = tmp_path_factory.mktemp("event-world")
+    shutil.copytree(written_tables, root, dirs_exist_ok=True)
+    make_world(Workspace(root))
+    return root
+
+
+@pytest.fixture
+def served(event_world: Path, tmp_path: Path) -> Workspace:
+    """A workspace with two generations and two revisions of its catalogue, as ``event_logs.make_world`` makes them."""
+    shutil.copytree(event_world, tmp_path / "served")
+    return Workspace(tmp_path / "served")
 
 
 @pytest.fixture(scope="session")

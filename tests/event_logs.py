@@ -84,7 +84,7 @@ def draw_events(workspace: Workspace, count: int, seed: int, days: int = 8) -> l
         at = START + days * timedelta(days=1) * float(random.random())
         shown = answered | {"event_id": f"i{number}", "type": "impression", "segment": None, "watch_fraction": None}
         if random.random() < 0.2:
-            shown |= LIES[random.integers(len(LIES))]
+            shown |= LIES[int(random.integers(len(LIES)))]
         events.append(_sent(shown, at, random))
         for play in range(int(random.integers(3))):
             watched = round(float(random.random()), 3)
@@ -121,7 +121,8 @@ def in_streams(events: Iterable[Event], seed: int, batch: int = 4) -> list[tuple
     for event in sorted(events, key=lambda item: (item["received_at"], item["event_id"])):
         by_partition[int(random.integers(PARTITIONS))].append(event)
     entries = []
-    for partition, own in sorted(by_partition.items()):
+    for partition, events_of_partition in sorted(by_partition.items()):
+        own = events_of_partition
         numbers: dict[int, int] = defaultdict(int)
         while own:
             size = int(random.integers(1, batch + 1))
@@ -161,3 +162,18 @@ def write_segments(workspace: Workspace, entries: Sequence[tuple[int, list[Event
 def rows_of(entries: Iterable[tuple[int, list[Event]]]) -> list[Event]:
     """All events of entries, as copies."""
     return [dict(event) for _, rows in entries for event in rows]
+
+
+def joined_files(workspace: Workspace) -> dict[str, bytes]:
+    """What the join wrote, but for its own record of segments."""
+    paths = [*workspace.impressions.glob("day=*/events.parquet"), workspace.events / "join.json"]
+    return {str(path.relative_to(workspace.root)): path.read_bytes() for path in paths}
+
+
+def joined_rows(workspace: Workspace) -> dict[tuple[str, datetime], Event]:
+    """Every joined row by event and time."""
+    paths = sorted(workspace.impressions.glob("day=*/events.parquet"))
+    rows = [row for path in paths for row in pl.read_parquet(path).iter_rows(named=True)]
+    by_event = {(row["event_id"], row["shown_at"]): row for row in rows}
+    assert len(by_event) == len(rows)
+    return by_event

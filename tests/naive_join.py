@@ -124,7 +124,7 @@ class NaiveJoin:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def join(
+def join(  # noqa: C901, PLR0912 - one loop a rule
     root: Path, events: list[Event], *, window: timedelta, grace: timedelta, horizon: int, wait: bool = False
 ) -> NaiveJoin:
     """Join events as rows of segments have them."""
@@ -159,16 +159,16 @@ def join(
         if event["type"] != "play":
             continue
         day = event["at"].date().isoformat()
-        before = [row for row in shown[_key(event)] if row["at"] <= event["at"]]
-        row = max(before, key=lambda item: (item["at"], _log_order(item)), default=None)
-        if row is None or event["at"] - row["at"] > window:
+        earlier = [row for row in shown[_key(event)] if row["at"] <= event["at"]]
+        row: Event = max(earlier, key=lambda item: (item["at"], _log_order(item)), default={})
+        if not row or event["at"] - row["at"] > window:
             made.counts[day, "orphan plays"] += 1
         elif event["arrived"] - row["at"].date() > horizon * DAY:
             made.counts[day, "late plays"] += 1
         else:
             made.counts[day, "joined plays"] += 1
             row["watched"] = max(row["watched"] or 0.0, event["watch_fraction"])
-    for row in [row for rows in shown.values() for row in rows]:
+    for row in (item for items in shown.values() for item in items):
         day, is_open = row["at"].date().isoformat(), row["at"] + window + grace > watermark
         made.counts[day, "open rows"] += is_open
         if is_open and wait:
@@ -180,7 +180,7 @@ def join(
     return made
 
 
-def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str:
+def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str:  # noqa: C901, PLR0911, PLR0912 - rule after rule
     """Why an impression is set aside, or what is known of it."""
     number, title, user, source = event["generation"], event["title_id"], event["user_id"], event["source"]
     folder = root / "generations" / f"{number:06d}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from artwork.console.options import option
 from bandit.errors import InputError
-from batch.events.arrivals import OPEN_ROWS, JoinSettings
+from batch.events.arrivals import MOST_HORIZON_DAYS, OPEN_ROWS, JoinSettings
 from batch.job import parse_duration
 
 _USUAL = JoinSettings()
@@ -14,9 +14,11 @@ _USUAL = JoinSettings()
 class JoiningOptions:
     """How long plays count, and what becomes of impressions whose plays may still come."""
 
-    window: str = option("6h", "How long after an impression a play counts for it.")
+    window: str = option("6h", "How long after an impression a play counts for it: 30m, 6h, 1d.")
     grace: str = option("1h", "How long after its window an impression waits for plays that are on their way.")
-    horizon_days: int = option(_USUAL.horizon_days, "Days after which what comes late changes no impression any more.")
+    horizon: int = option(
+        _USUAL.horizon_days, "Days after which what comes late changes no impression any more.", min=1, max=MOST_HORIZON_DAYS
+    )
     open_rows: str | None = option(
         None,
         f"{' or '.join(OPEN_ROWS)}: whether impressions that may still get a play are taken as they are, or left out until they"
@@ -32,4 +34,4 @@ class JoiningOptions:
         grace = 0.0 if self.grace in {"0", "0s"} else parse_duration(self.grace)
         if (open_rows := self.open_rows or usual_open_rows) not in OPEN_ROWS:
             raise InputError(f"--open-rows is {open_rows!r}, expected {' or '.join(OPEN_ROWS)}")
-        return JoinSettings(int(parse_duration(self.window)), int(grace), self.horizon_days, open_rows)
+        return JoinSettings(int(parse_duration(self.window)), int(grace), self.horizon, open_rows)

@@ -4,19 +4,22 @@ from batch.events.join import Joined
 
 
 def render_joined(made: Joined) -> str:
-    """Rows, plays, and whatever is not learned from, with its reason."""
-    changed = f" ({len(made.changed)} of them changed)" if made.changed else ""
-    plays = f"{made.joined_plays:,} plays belong to them"
-    lines = [f"{made.rows:,} impressions of {made.days} days{changed} come from {made.events:,} events; {plays}"]
-    if made.open_rows:
-        lines.append(f"{made.open_rows:,} impressions may still get a play (--open-rows says what becomes of them)")
-    if made.duplicates:
-        lines.append(f"{made.duplicates:,} events came again and count once")
-    if made.orphan_plays:
-        lines.append(f"{made.orphan_plays:,} plays belong to no impression")
-    if late := made.late_impressions + made.late_plays:
-        lines.append(f"{late:,} events came after the horizon and count for nothing")
+    """What became of the events, and where it lies."""
+    if not made.events:
+        return f"no events in {made.report.parent}; post some to /v1/events and run `artwork ingest`"
+    said = (
+        f"{made.events:,} events until {made.watermark}: {made.rows:,} impressions of {made.days} days"
+        f" ({made.open_rows:,} still open), {made.joined_plays:,} plays joined; {len(made.changed)} days written: {made.report}"
+    )
+    lines = [said]
+    lost = {
+        "events that came twice": made.duplicates,
+        "impressions too late": made.late_impressions,
+        "plays too late": made.late_plays,
+        "plays without an impression": made.orphan_plays,
+    }
+    if any(lost.values()):
+        lines.append("not counted: " + ", ".join(f"{count:,} {what}" for what, count in lost.items() if count))
     if made.set_aside:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in made.set_aside.items())
-        lines.append(f"{sum(made.set_aside.values()):,} impressions are set aside: {reasons}; see {made.report}")
+        lines.append("set aside: " + ", ".join(f"{count:,} {reason}" for reason, count in made.set_aside.items()))
     return "\n".join(lines)

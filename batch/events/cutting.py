@@ -17,7 +17,6 @@ from batch.events.arrivals import Clock, Scope, SegmentDays, stored_at
 from batch.events.segments import SEGMENT_SCHEMA
 from batch.workspace.files import reading
 
-ROWS_A_PIECE: Final = 400_000
 _ROWS_A_GROUP: Final = 8_192  # of a file of a piece: a slice decodes the groups that it touches
 _SAMPLE: Final = 100_000
 _KEY: Final = ("stored", "number", "place", "received_at", "content")
@@ -37,6 +36,14 @@ _CONTENT: Final = (
 
 Counts = dict[tuple[int, str], int]
 """How many events of each (day, outcome)."""
+
+
+class Cuts(NamedTuple):
+    """How much of the log is in memory at a time: rows of a piece, rows of a shard, and ids that are compared at once."""
+
+    rows_a_piece: int = 400_000
+    rows_a_shard: int = 150_000
+    ids_a_bucket: int = 1_000_000
 
 
 class Part(NamedTuple):
@@ -95,16 +102,16 @@ class Repeated(NamedTuple):
     counts: Counts
 
 
-def pieces_of(paths: Mapping[str, Path], segments: Mapping[str, SegmentDays]) -> list[list[Part]]:
-    """Cut segments, and put them together, to pieces of ``ROWS_A_PIECE`` rows at most."""
+def pieces_of(paths: Mapping[str, Path], segments: Mapping[str, SegmentDays], most: int) -> list[list[Part]]:
+    """Cut segments, and put them together, to pieces of so many rows at most."""
     pieces: list[list[Part]] = [[]]
-    free = ROWS_A_PIECE
+    free = most
     for name, path in paths.items():
         done, rows = 0, segments[name].rows
         while done < rows:
             if not free:
                 pieces.append([])
-                free = ROWS_A_PIECE
+                free = most
             taken = min(free, rows - done)
             pieces[-1].append(Part(path, done, taken))
             done, free = done + taken, free - taken

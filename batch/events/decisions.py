@@ -83,9 +83,7 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
         overlays: those of the revisions that they name, as far as they are known.
     """
     found = recorded.look_up(rows)
-    title, arm, user, picked, weight = (
-        found[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("title", "arm", "user", "picked", "weight")
-    )
+    title, arm, user, picked, weight = found[:5]
     source = rows["source"].to_numpy()
     is_pick, is_default = source == PERSONALIZED, source == DEFAULT
     falls_back = is_default | (source == Popularity.name)
@@ -93,7 +91,8 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     group = fallback.of_rows
     remaining = fallback.remaining[group, np.maximum(arm, 0)]
     # Of the shown artwork; where nothing is left of the weights, the default is drawn alone.
-    chance = np.where(fallback.total[group] > 0, remaining / np.maximum(fallback.total[group], 1), 1.0)
+    total = fallback.total[group]
+    chance = np.where(total > 0, remaining / np.maximum(total, 1), fallback.default[group] == arm)
     drawn = np.full(rows.height, -1)
     to_draw = np.flatnonzero(falls_back & (title >= 0) & (user >= 0))
     drawn[to_draw] = _drawn(recorded, fallback, group[to_draw], user[to_draw], title[to_draw])
@@ -109,7 +108,7 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
             UNKNOWN_USER: user < 0,
             RETIRED: ~fallback.eligible[group, np.maximum(arm, 0)],
             NOT_THE_PICK: is_pick & (picked != arm),
-            NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (fallback.total[group] == 0))),
+            NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (total == 0))),
         }
     )
     propensity = np.where(is_pick, weight / TOTAL_WEIGHT, chance)
@@ -123,20 +122,24 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     lists = pl.Series([np.flatnonzero(arms).tolist() for arms in fallback.eligible], dtype=pl.List(pl.UInt8))
     names = pl.select(
         pl.when(pl.lit(pl.Series(is_pick)))
-        .then(pl.lit(found["policy"]))
+        .then(pl.lit(found.policy))
         .when(pl.lit(pl.Series(is_default)))
         .then(pl.lit(DEFAULT))
         .otherwise(pl.lit(Popularity.name))
     ).to_series()
     return Judged(
         pl.Series(reason, dtype=pl.String),
-        found["arm"],
+        _or_null(arm).cast(pl.UInt8),
         lists.gather(group),
         names,
         pl.Series(propensity),
-        recorded.contexts.gather(found["user"]),
+        recorded.contexts.gather(_or_null(user)),
         pl.Series((reason == "") & falls_back & (picked >= 0) & ~pick_is_retired),
     )
+
+
+def _or_null(places: I64) -> pl.Series:
+    return pl.select(pl.when(pl.lit(pl.Series(places >= 0))).then(pl.lit(pl.Series(places)))).to_series()
 
 
 def _through_retirement(weights: I64, arms: I64, chances: F64, eligible: Bool) -> F64:

@@ -32,7 +32,7 @@ from batch.events.arrivals import (
     scope_of,
     write_record,
 )
-from batch.events.cutting import CutPiece, Cutting, find_repeated, first_users, pieces_of
+from batch.events.cutting import CutPiece, Cuts, Cutting, find_repeated, first_users, pieces_of
 from batch.events.day_files import NAME, write_day
 from batch.events.segments import segments
 from batch.events.shard import (
@@ -57,8 +57,6 @@ UNKNOWN_GENERATION: Final = "unknown generation"
 CHANGED_GENERATION: Final = "generation changed"
 
 _FIRST: Final = date(1970, 1, 1)
-_ROWS_A_SHARD: Final = 150_000
-_IDS_A_BUCKET: Final = 1_000_000
 _SCRATCH: Final = ".joining-"
 
 DayCounts = dict[str, dict[str, int]]
@@ -87,7 +85,14 @@ class Joined:
     set_aside: dict[str, int]
 
 
-def join(workspace: Workspace, executor: Executor, report: Progress, *, settings: JoinSettings | None = None) -> Joined:
+def join(
+    workspace: Workspace,
+    executor: Executor,
+    report: Progress,
+    *,
+    settings: JoinSettings | None = None,
+    cuts: Cuts | None = None,
+) -> Joined:
     """Join all events of the workspace's segments to impressions, a file a day.
 
     Args:
@@ -95,12 +100,15 @@ def join(workspace: Workspace, executor: Executor, report: Progress, *, settings
         executor: runs the shards.
         report: told how far it is.
         settings: None takes the usual ones.
+        cuts: how much is in memory at a time; rows do not depend on it.
 
     Raises:
-        InputError: a segment or an overlay is damaged.
+        InputError: there is no workspace, or a segment or an overlay is damaged.
         SurroundingsError: the disk does not take it, or another join is at work.
     """
-    settings = settings or JoinSettings()
+    settings, cuts = settings or JoinSettings(), cuts or Cuts()
+    if not workspace.root.is_dir():
+        raise InputError(f"{workspace.root} is not a folder; expected a workspace")
     stored = segments(workspace)
     if not stored and not report_path(workspace).exists():
         return _joined(workspace, {}, {}, ())
@@ -113,7 +121,7 @@ def join(workspace: Workspace, executor: Executor, report: Progress, *, settings
         if scope is None:
             return _joined(workspace, known, days or {}, ())
         paths = {segment.path.name: segment.path for segment in stored}
-        run = _Run(workspace, executor, report, settings, folder, scope, known, paths)
+        run = _Run(workspace, executor, report, settings, folder, scope, known, paths, cuts)
         counts, changed = run.rows_and_files()
         before = {day: own for day, own in (days or {}).items() if _number(day) < scope.first_day}
         joined = _joined(workspace, known, before | counts, changed)
@@ -139,6 +147,7 @@ class _Run:
     scope: Scope
     known: Mapping[str, SegmentDays]
     paths: Mapping[str, Path]
+    cuts: Cuts
 
     def rows_and_files(self) -> tuple[DayCounts, tuple[str, ...]]:
         """Counts by day, and the days whose file changed."""
@@ -149,10 +158,10 @@ class _Run:
             if (reached := clock.reached(self.known[name].last)) is not None and reached >= self.scope.arrived_from
         }
         rows = sum(self.known[name].rows for name in needed)
-        users = first_users(list(needed.values()), rows, -(-rows // _ROWS_A_SHARD))
-        buckets = max(1, -(-rows // _IDS_A_BUCKET))
+        users = first_users(list(needed.values()), rows, -(-rows // self.cuts.rows_a_shard))
+        buckets = max(1, -(-rows // self.cuts.ids_a_bucket))
         cutting = Cutting(self.folder, clock, self.scope, self.settings.horizon_days, users, buckets)
-        tasks = list(enumerate(pieces_of(needed, self.known)))
+        tasks = list(enumerate(pieces_of(needed, self.known, self.cuts.rows_a_piece)))
         pieces = self._each("reading events", cutting.cut, tasks)
         find = partial(find_repeated, pieces, scope=self.scope, horizon_days=self.settings.horizon_days)
         counts: Counter[tuple[int, str]] = Counter()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,18 @@ from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, picks_fi
 from batch.workspace.workspace import Workspace
 
 _PART: Final = "part-"
+_BEYOND: Final = (1 << 63) - 1
+
+
+class Found(NamedTuple):
+    """Where m impressions stand in a generation, -1 where they do not; ``picked`` and ``weight`` are those of their pick."""
+
+    title: I64
+    arm: I64
+    user: I64
+    picked: I64
+    weight: I64
+    policy: pl.Series
 
 
 class RecordedGeneration:
@@ -51,41 +63,49 @@ class RecordedGeneration:
         own = self._catalogue.frame["artwork_id"][int(rows[0]) : int(rows[-1]) + 1].to_list()
         return tuple(sorted(own.index(artwork_id) for artwork_id in set(artwork_ids).intersection(own)))
 
-    def look_up(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Where users, titles and artworks (m,) stand, and what was picked for them; null where there is none.
-
-        Returns:
-            title, arm, user, and of the user's pick for the title ``picked`` (its arm), weight and policy.
-        """
+    def look_up(self, rows: pl.DataFrame) -> Found:
+        """Where users, titles and artworks (m,) stand, and what was picked for them."""
         titles = pl.Series("title_id", self._catalogue.title_ids, dtype=pl.String).to_frame().with_row_index("title")
         artworks = self._catalogue.keys().select("title_id", "artwork_id", "arm")
         users = self._users.to_frame().with_row_index("user")
         users = users.join(rows.select("user_id").unique(), on="user_id", how="semi", maintain_order="left")
+        users = users.with_row_index("own")
         frame = (
             rows.select("user_id", "title_id", "artwork_id")
             .join(titles, on="title_id", how="left", maintain_order="left")
             .join(artworks, on=["title_id", "artwork_id"], how="left", maintain_order="left")
             .join(users, on="user_id", how="left", maintain_order="left")
-            .select("title", "arm", "user")
         )
-        return frame.join(self._picks(users, titles), on=["user", "title"], how="left", maintain_order="left")
+        title, arm, user, own = (
+            frame[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("title", "arm", "user", "own")
+        )
+        keys, picks = self._picks(users)
+        wanted = own * len(self.sizes) + title
+        place = np.searchsorted(keys, wanted)
+        has_pick = (own >= 0) & (title >= 0) & (keys[place] == wanted)
+        columns = picks[place].select(pl.when(pl.Series(has_pick)).then(pl.all()))
+        picked, weight = (columns[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("arm", "weight"))
+        return Found(title, arm, user, picked, weight, columns["policy"])
 
-    def _picks(self, users: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
-        schema = {"user": pl.UInt32, "title": pl.UInt32, "picked": pl.UInt8, "weight": pl.UInt16, "policy": pl.String}
-        paths = self._files_of(users["user"].to_list())
-        if not paths:
-            return pl.DataFrame(schema=schema)
+    def _picks(self, users: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
+        """The picks of some users: ascending keys own * t + title (n,), the last one beyond all; arm, weight and policy."""
+        # Found by their place among all: a table of millions to join with takes six times as long.
+        own, titles = pl.Enum(users["user_id"]), pl.Enum(self._catalogue.title_ids)
+        schema = {"key": pl.Int64, "arm": pl.UInt8, "weight": pl.UInt16, "policy": pl.String}
+        frames = [pl.DataFrame({"key": [_BEYOND], "arm": [None], "weight": [None], "policy": [None]}, schema=schema)]
         with reading(self._folder / "picks"):
-            # One by one: each has a type of its own for titles, by the texts that are in it.
-            frames = [
-                pl.read_parquet(path)
-                .join(users, on="user_id", how="inner")
-                .with_columns(pl.col("title_id", "policy").cast(pl.String))
-                .join(titles, on="title_id", how="inner")
-                .select("user", "title", pl.col("arm").alias("picked"), "weight", "policy")
-                for path in paths
-            ]
-        return pl.concat(frames)
+            for path in self._files_of(users["user"].to_list()):
+                frame = (
+                    pl.read_parquet(path).with_columns(pl.col("user_id").cast(own, strict=False)).drop_nulls("user_id")
+                )
+                user = pl.col("user_id").to_physical().cast(pl.Int64)
+                title = pl.col("title_id").cast(titles).to_physical().cast(pl.Int64)
+                policy = pl.col("policy").cast(pl.String)
+                frames.append(
+                    frame.select(user * len(self.sizes) + title, "arm", "weight", policy).rename({"user_id": "key"})
+                )
+        picks = pl.concat(frames).sort("key")
+        return picks["key"].to_numpy(), picks.drop("key")
 
     def _files_of(self, users: list[int]) -> list[Path]:
         """The files that hold the picks of some users, ascending: each is named after the first block of users in it."""

@@ -1,0 +1,151 @@
+"""By full enumeration of picks and draws: weighted by 1 / propensity, every artwork that remains counts once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+
+from bandit.arrays import I64, U64
+from bandit.snapshot import Overlay
+from batch.events.decisions import Judged, judge
+from batch.events.recorded import Found, RecordedGeneration
+
+TOTAL = 65535
+PICK = (20000, 30000, 10000, 5535)
+FALLBACK = (6553, 26214, 32767, 1)
+ARMS = range(4)
+NONE = -1
+
+
+class OneDecision(RecordedGeneration):
+    """A title of four artworks and a user whose pick and fallback's draw are as they are asked for."""
+
+    def __init__(self, pick: int, hashed: int, fallback: Sequence[int] = FALLBACK) -> None:
+        self.contexts = pl.Series([[1.0]], dtype=pl.List(pl.Float32))
+        self.sizes = np.array([4])
+        self.there = np.ones((1, 4), dtype=np.bool_)
+        self.weights = np.array([fallback])
+        self.defaults = np.array([1])
+        self._pick, self._hashed = pick, hashed
+
+    def arms(self, title: int, artwork_ids: object) -> tuple[int, ...]:  # noqa: ARG002
+        assert isinstance(artwork_ids, tuple)
+        return tuple(map(int, artwork_ids))
+
+    def look_up(self, rows: pl.DataFrame) -> Found:
+        weight = PICK[self._pick] if self._pick != NONE else NONE
+        title, arm, user, picked, weights = (
+            np.array([value]) for value in (0, int(rows["artwork_id"][0]), 0, self._pick, weight)
+        )
+        return Found(title, arm, user, picked, weights, pl.Series(["softmax"]))
+
+    def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
+        return np.array([self._hashed], dtype=np.uint64)
+
+    def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
+        return np.array([PICK])
+
+
+def judged(decision: OneDecision, arm: int, source: str, retired: Sequence[int]) -> Judged:
+    overlays = {3: Overlay(3, {"t": tuple(map(str, retired))} if retired else {})}
+    rows = pl.DataFrame(
+        {"user_id": ["u"], "title_id": ["t"], "artwork_id": [str(arm)], "revision": [3], "source": [source]}
+    )
+    return judge(decision, rows, overlays)
+
+
+def hash_that_draws(arm: int, weights: Sequence[int]) -> int:
+    """The middle of the hashes that draw an arm."""
+    total = sum(weights)
+    return int(Fraction(2 * sum(weights[:arm]) + weights[arm], 2 * total) * 2**64)
+
+
+def weighted_counts(
+    retired: Sequence[int], failing: Fraction, fallback: Sequence[int] = FALLBACK, *, has_pick: bool = True
+) -> dict[int, Fraction]:
+    """Σ P(shown = a) / propensity of every artwork, over all picks, all draws of the fallback, and whether the store answers."""
+    left = [0 if arm in retired else weight for arm, weight in enumerate(fallback)]
+    total = sum(left)
+    draws = {arm: Fraction(left[arm], total) for arm in ARMS if left[arm]} if total else {0: Fraction(1)}
+    counts: dict[int, Fraction] = defaultdict(Fraction)
+    for pick, (draw, q), fails in product(ARMS if has_pick else [NONE], draws.items(), [False, True]):
+        p = Fraction(PICK[pick], TOTAL) if has_pick else Fraction(1)
+        chance = p * q * (failing if fails else 1 - failing)
+        stands = has_pick and not fails and pick not in retired
+        shown = pick if stands else draw
+        source = "personalized" if stands else "popularity" if total else "default"
+        hashed = hash_that_draws(draw, left) if total else 0
+        made = judged(OneDecision(pick, hashed, fallback), shown, source, retired)
+        assert made.reason[0] == ""
+        assert made.eligible[0].to_list() == [arm for arm in ARMS if arm not in retired]
+        counts[shown] += chance / Fraction(made.propensity[0])
+    return counts
+
+
+@pytest.mark.parametrize("retired", [(), (1,), (0, 3), (0, 1, 2)])
+def test_every_artwork_counts_once_while_the_store_answers(retired: tuple[int, ...]) -> None:
+    counts = weighted_counts(retired, Fraction(0))
+    assert counts.keys() == set(ARMS) - set(retired)
+    for count in counts.values():
+        assert float(count) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_every_artwork_counts_once_where_the_default_alone_answers_for_what_is_retired() -> None:
+    counts = weighted_counts((1,), Fraction(0), fallback=(0, TOTAL, 0, 0))  # nothing is left of the weights
+    for arm in (0, 2, 3):
+        assert float(counts[arm]) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("failing", [Fraction(1, 10), Fraction(9, 10)])
+def test_a_store_that_fails_biases_nothing_where_nothing_is_retired(failing: Fraction) -> None:
+    for count in weighted_counts((), failing).values():
+        assert float(count) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("retired", [(), (1,), (0, 3)])
+def test_every_artwork_counts_once_for_users_without_a_pick(retired: tuple[int, ...]) -> None:
+    for count in weighted_counts(retired, Fraction(1, 3), has_pick=False).values():
+        assert float(count) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("retired", [(1,), (0, 3)])
+@pytest.mark.parametrize("failing", [Fraction(1, 1000), Fraction(1, 5)])
+def test_a_store_that_fails_and_artworks_that_retired_together_bias_by_what_is_stated(
+    retired: tuple[int, ...], failing: Fraction
+) -> None:
+    left = [0 if arm in retired else weight for arm, weight in enumerate(FALLBACK)]
+    gone = Fraction(sum(PICK[arm] for arm in retired), TOTAL)
+    for arm, count in weighted_counts(retired, failing).items():
+        p = Fraction(PICK[arm], TOTAL)
+        through = p + gone * Fraction(left[arm], sum(left))
+        assert float(count) == pytest.approx(float(1 + failing * (1 - gone - p / through)), abs=1e-12)
+        assert abs(count - 1) <= failing
+
+
+def test_the_propensity_after_a_retirement_is_not_that_of_the_answer_alone() -> None:
+    made = judged(OneDecision(1, hash_that_draws(2, (6553, 0, 32767, 1))), 2, "popularity", (1,))
+    q = 32767 / (6553 + 32767 + 1)
+    assert made.propensity[0] == pytest.approx(10000 / TOTAL + q * 30000 / TOTAL, abs=1e-15)
+    assert made.policy[0] == "popularity"
+    assert not made.stands[0]
+
+
+@pytest.mark.parametrize(("pick", "source"), [(2, "popularity"), (NONE, "popularity"), (2, "personalized")])
+def test_without_retirement_the_propensity_is_that_of_the_draw(pick: int, source: str) -> None:
+    made = judged(OneDecision(pick, hash_that_draws(2, FALLBACK)), 2, source, ())
+    weight = PICK[2] if source == "personalized" else FALLBACK[2]
+    assert made.propensity[0] == weight / TOTAL
+    assert made.stands[0] == (pick != NONE and source == "popularity")
+
+
+def test_a_weight_that_is_not_computed_again_is_set_aside() -> None:
+    class Other(OneDecision):
+        def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
+            return np.array([[20000, 30000, 10002, 5533]])
+
+    assert judged(Other(2, 0), 2, "personalized", (1,)).reason[0] == "weight not reproduced"
+    assert judged(Other(2, 0), 2, "personalized", ()).reason[0] == ""  # nothing needs it
