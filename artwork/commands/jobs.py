@@ -45,7 +45,8 @@ PolicyOption = Annotated[
 ]
 PosteriorOption = Annotated[str, typer.Option(help=f"What contextual policies learn with: {', '.join(POSTERIORS)}.")]
 VerifyOption = Annotated[
-    bool, typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk.")
+    bool,
+    typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk."),
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
@@ -83,7 +84,8 @@ class ChoosingOptions:
         f" the rest. Repeat it, up to {MAX_VARIANTS} times.",
     )
     refit_days: int = option(
-        _DEFAULTS.refit_days, "Newest days whose rows a logistic posterior is refitted to; others learn from sums of all days."
+        _DEFAULTS.refit_days,
+        "Newest days whose rows a logistic posterior is refitted to; others learn from sums of all days.",
     )
     salt: str = option(
         _DEFAULTS.salt, "Draws anew which users get which variant, who else are the same in every generation."
@@ -137,13 +139,7 @@ def train_command(
 @app.command("precompute")
 def precompute_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    generation: VerifyOption = Annotated[
-    bool, typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk.")
-]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
-]
-GenerationOption = None,
+    generation: GenerationOption = None,
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
@@ -161,13 +157,7 @@ GenerationOption = None,
 @app.command("publish")
 def publish_command(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    generation: VerifyOption = Annotated[
-    bool, typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk.")
-]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
-]
-GenerationOption = None,
+    generation: GenerationOption = None,
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
     ] = False,
@@ -301,7 +291,8 @@ def render_precomputed(made: Precomputed) -> str:
 def render_published(made: Published) -> str:
     """What the store holds now."""
     before = "nothing before" if made.previous is None else f"generation {made.previous} before"
-    return f"{render_verdict(made.gate)}\n" + (
+    return (
+        f"{render_verdict(made.gate)}\n"
         f"generation {made.generation} is current ({before}): {made.rows:,} rows, {made.row_bytes:,} bytes"
         f" in {made.seconds:.1f} s to {made.store}"
     )
@@ -311,7 +302,9 @@ def render_verdict(verdict: Verdict) -> str:
     """What the gate has seen: in one line what passed, and a line for whatever else."""
     passed = ", ".join(check.name for check in verdict.checks if check.passed)
     others = [check for check in verdict.checks if not check.passed]
-    lines = [f"  {'refused' if check.passed is False else 'not judged'}: {check.name}: {check.text}" for check in others]
+    lines = [
+        f"  {'refused' if check.passed is False else 'not judged'}: {check.name}: {check.text}" for check in others
+    ]
     with_parent = "" if verdict.parent is None else f" beside generation {verdict.parent}"
     return "\n".join([f"generation {verdict.generation}{with_parent} passed: {passed}", *lines])
 

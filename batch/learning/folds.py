@@ -1,7 +1,7 @@
 """Days that change no more, folded into one file a kind of evidence: a night reads it and the last days, not every day ever.
 
-What is learned is F_d = retention^gap · F_{d-1} + evidence_d, day after day (Horner's form of Σ retention^age · evidence), so that
-it does not matter where the fold ends, or whether there is one: the sums are made by the same operations in the same order.
+What is learned is F_d = retention^gap · F_{d-1} + evidence_d, day after day (Horner's form of Σ retention^age · evidence), so
+that it does not matter where the fold ends, or whether there is one: the sums are made by the same operations in the same order.
 """
 
 from collections.abc import Sequence

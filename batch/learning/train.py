@@ -20,8 +20,8 @@ from batch.learning.evidence_sums import Learned, LearnedFrom, Stock, learn, tak
 from batch.learning.fitting import Fitting
 from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import write_parquet
 from batch.workspace.day_digests import day_digests
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace

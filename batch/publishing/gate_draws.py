@@ -12,8 +12,8 @@ from batch.workspace.generations import Manifest
 from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.workspace import Workspace
 
-ENOUGH: Final = 10_000
-"""Decisions that are judged at least: fewer leave the mean more uncertain than what it may be off by."""
+ENOUGH: Final = 5_000
+"""Decisions that are judged at least: of fewer, the rare artworks that make up most of the mean are too few to count."""
 
 MOST_ROWS: Final = 500_000
 """Impressions that are looked at; of more, those of a share of the users."""
@@ -24,7 +24,7 @@ class LogDraws(NamedTuple):
 
     decisions: int
     figure: Figure
-    is_enough: bool
+    is_enough: bool = False
 
 
 def log_draws(workspace: Workspace, manifest: Manifest, parent: Manifest | None) -> LogDraws:
@@ -49,11 +49,11 @@ def log_draws(workspace: Workspace, manifest: Manifest, parent: Manifest | None)
         with reading(day_folder(workspace, day)):
             parts.append(_decisions(day_files(workspace, day), every))
     if not parts:
-        return LogDraws(0, Figure(), False)
+        return LogDraws(0, Figure())
     frame = pl.concat(parts).unique(["user_id", "title_id", "generation"], keep="first", maintain_order=True)
     values = frame["value"].to_numpy()
     if len(values) < 2:
-        return LogDraws(len(values), Figure(), False)
+        return LogDraws(len(values), Figure())
     figure = Figure(float(values.mean()), 1.0, float(values.std(ddof=1) / np.sqrt(len(values))))
     has_floors = min(floors.floor for floors in manifest.config.floors) > 0
     return LogDraws(len(values), figure, len(values) >= ENOUGH and (has_floors or figure.ratio > 1))
@@ -61,10 +61,10 @@ def log_draws(workspace: Workspace, manifest: Manifest, parent: Manifest | None)
 
 def _decisions(files: list[Path], every: int) -> pl.DataFrame:
     """The picks of a day's log that were drawn among several artworks, one row a decision."""
-    share = pl.col("user_id").hash(seed=0) % every == 0
+    own = pl.col("user_id").hash(seed=0) % max(every, 1) == 0
     return (
         pl.scan_parquet(files, hive_partitioning=False)
-        .filter(share if every > 1 else pl.lit(True))
+        .filter(own)
         .filter((pl.col("source") == "personalized") & (pl.col("eligible").list.len() > 1))
         .sort("user_id", "title_id", "generation", "event_id")
         .unique(["user_id", "title_id", "generation"], keep="first", maintain_order=True)

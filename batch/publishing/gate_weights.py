@@ -84,7 +84,10 @@ class _Compared(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """Of n picks: the drawn arm and its share, with mean and variance of both under the weights, (n, 2), and what is stated, (n,)."""
+    """Of n picks: ``seen`` is the share and the place of the drawn arm, beside mean and variance of both by the weights, (n, 2).
+
+    ``stated`` (n,) is how far the stated weight is from the recomputed one, as a share.
+    """
 
     seen: F64
     means: F64
@@ -92,41 +95,40 @@ class _Drawn(NamedTuple):
     stated: F64
 
 
-def sample_weights(workspace: Workspace, manifest: Manifest, parent: Manifest | None) -> WeightSample:
+def sample_weights(
+    workspace: Workspace, manifest: Manifest, parent: Manifest | None, pairs: int = PAIRS
+) -> WeightSample:
     """Recompute the weights of some users and titles as they were when the picks were drawn, and compare.
 
     Args:
         workspace: of both generations.
         manifest: of the new one, which has its picks.
         parent: the one to compare with.
+        pairs: how many users and titles, about; another number is another sample.
 
     Raises:
         InputError: a file of the new generation cannot be read.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         chooser = Chooser(workspace, manifest.generation)
-        sampled = _sample(chooser)
+        sampled = _sample(chooser, pairs)
         before = None if parent is None else _Parent(Chooser(workspace, parent.generation), chooser)
         compared = [pair for own in sampled if before is not None and (pair := before.compare(own)) is not None]
-    drift, entropy, parent_entropy = (
-        np.concatenate([pair[place] for pair in compared] or [np.empty(0)]) for place in range(3)
-    )
-    return WeightSample(
-        len(drift),
-        *(float(values.mean()) if len(values) else 0.0 for values in (drift, entropy, parent_entropy)),
-        *_drawn(workspace, manifest, chooser, sampled),
-    )
+    figures = [np.concatenate([pair[place] for pair in compared] or [np.empty(0)]) for place in range(3)]
+    drift, entropy, parent_entropy = (float(values.mean()) if len(values) else 0.0 for values in figures)
+    picks, weight, arm, misstated = _drawn(workspace, manifest, chooser, sampled)
+    return WeightSample(len(figures[0]), drift, entropy, parent_entropy, picks, weight, arm, misstated)
 
 
-def _sample(chooser: Chooser) -> list[_Shares]:
-    random = np.random.default_rng(hash_base(_PURPOSE, chooser.config.seed, chooser.manifest.generation))
+def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
+    random = np.random.default_rng([hash_base(_PURPOSE, chooser.config.seed, chooser.manifest.generation), pairs])
     blocks = -(-chooser.users.height // USERS_A_BLOCK)
     titles = np.flatnonzero(np.diff(chooser.catalogue.starts) > 1)
     some = np.sort(random.choice(blocks, min(blocks, _BLOCKS), replace=False))
     total = len(some) * len(titles)
-    chosen = np.sort(random.choice(total, min(total, -(-PAIRS // USERS_A_BLOCK)), replace=False)) if total else []
+    chosen = random.choice(total, min(total, -(-pairs // USERS_A_BLOCK)), replace=False) if total else np.empty(0)
     by_title: dict[int, list[int]] = defaultdict(list)
-    for pair in chosen:
+    for pair in np.sort(chosen):
         by_title[int(titles[pair // len(some)])].append(int(some[pair % len(some)]))
     return [_shares(chooser, title, block) for title, own in by_title.items() for block in own]
 
