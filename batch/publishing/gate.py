@@ -167,9 +167,12 @@ def _of_weights(workspace: Workspace, manifest: Manifest, parent: Manifest | Non
     except (InputError, IndexError, ValueError) as error:  # a model of other artworks or features
         return [Check("weights", f"they cannot be recomputed from the models: {first_line(error)}", passed=False)]
     if parent is not None and sum(manifest.rows.values()) > MOST_GROWTH * sum(parent.rows.values()):
-        sample, why = replace(sample, compared=0), (
-            f"generation {parent.generation} learned from {sum(parent.rows.values()):,} impressions, this one from"
-            f" {sum(manifest.rows.values()):,}: what is learned so early changes much"
+        sample, why = (
+            replace(sample, compared=0),
+            (
+                f"generation {parent.generation} learned from {sum(parent.rows.values()):,} impressions, this one from"
+                f" {sum(manifest.rows.values()):,}: what is learned so early changes much"
+            ),
         )
     elif parent is not None and not sample.compared:
         why = (
