@@ -14,6 +14,7 @@ FAMILIES = {
     "serve": "serve",
     "store": "store",
     "generations": "generations",
+    "impressions": "impressions",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",

@@ -252,21 +252,24 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
     stated = frame["weight"].to_numpy().reshape(n_users, -1).copy()
     for title in range(arms.shape[1]):
         weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:n_users]
-        sharper = np.sqrt(weights.astype(np.float64))
-        by = {
-            "uniform": lambda k: random.integers(k, size=n_users),
-            "best": lambda _, own=weights: own.argmax(axis=1),
-            "first": lambda _: np.zeros(n_users, dtype=np.int64),
-            "shifted": lambda k, own=arms[:, title]: (own + (random.random(n_users) < 0.3)) % k,
-            "misstated": lambda _, own=arms[:, title]: own,
-        }  # fmt: skip
-        arms[:, title] = by[how](weights.shape[1])
-        own = sharper if how == "misstated" else weights
+        arms[:, title] = redrawn(how, arms[:, title], weights, random)
+        own = np.sqrt(weights.astype(np.float64)) if how == "misstated" else weights
         chosen = own[np.arange(n_users), arms[:, title]] / own.sum(axis=1)
         stated[:, title] = np.maximum(1, np.round(chosen * TOTAL_WEIGHT))
     changed = {"arm": pl.Series(arms.ravel()), "weight": pl.Series(stated.ravel(), dtype=pl.UInt16)}
     frame.with_columns(**changed).write_parquet(path)
     sign(workspace, generation, path)
+
+
+def redrawn(how: str, arms: np.ndarray, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    n_users, n_arms = weights.shape
+    if how == "uniform":
+        return random.integers(n_arms, size=n_users)
+    if how == "best":
+        return np.asarray(weights.argmax(axis=1))
+    if how == "first":
+        return np.zeros(n_users, dtype=np.int64)
+    return (arms + (random.random(n_users) < 0.3)) % n_arms if how == "shifted" else arms
 
 
 @pytest.mark.parametrize("arms", ["uniform", "favourite"])

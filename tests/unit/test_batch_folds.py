@@ -1,11 +1,13 @@
 """What is learned day by day: folded or not it is the same, a generation says first what it learns, and nothing is mixed."""
 
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -46,7 +48,7 @@ def log(workspace: Workspace, number: int, seed: int = 1) -> None:
     )
 
 
-def learn(workspace: Workspace, retention: float = 0.9, posterior: str = "linear", **settings: object) -> Trained:
+def learn(workspace: Workspace, retention: float = 0.9, posterior: str = "linear", **settings: Any) -> Trained:
     config = Config.of(posterior=posterior, retention=retention, **settings)
     return train(workspace, config, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
 
@@ -118,13 +120,13 @@ def test_a_day_of_the_fold_that_changes_makes_it_again(small: Workspace, change:
 
 
 @pytest.mark.parametrize("other", [{"retention": 0.8}, {"reward": "click"}])
-def test_a_fold_of_another_setting_is_not_used(small: Workspace, other: dict[str, object]) -> None:
+def test_a_fold_of_another_setting_is_not_used(small: Workspace, other: dict[str, Any]) -> None:
     for number in range(DAYS):
         log(small, number)
     learn(small)
-    made = posterior_of(small, learn(small, **other).generation)  # type: ignore[arg-type]
+    made = posterior_of(small, learn(small, **other).generation)
     shutil.rmtree(small.evidence)
-    assert posterior_of(small, learn(small, **other).generation) == made  # type: ignore[arg-type]
+    assert posterior_of(small, learn(small, **other).generation) == made
 
 
 def test_two_rewards_are_folded_side_by_side(small: Workspace) -> None:
@@ -251,8 +253,6 @@ def pretend(workspace: Workspace, name: str, digest: str) -> None:
 
 @pytest.mark.parametrize("change", ["written", "same size and time", "another file", "renamed"])
 def test_an_old_day_whose_files_changed_is_read_again(small: Workspace, change: str) -> None:
-    import os  # noqa: PLC0415
-
     for number in (0, READ_AGAIN_DAYS + 1):
         log(small, number)
     before = day_digests(small, clock=later)[day(0)]
