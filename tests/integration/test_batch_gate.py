@@ -266,7 +266,7 @@ def redrawn(how: str, arms: np.ndarray, weights: np.ndarray, random: np.random.G
     if how == "uniform":
         return random.integers(n_arms, size=n_users)
     if how == "best":
-        return np.asarray(weights.argmax(axis=1))
+        return weights.argmax(axis=1).astype(np.int64)
     if how == "first":
         return np.zeros(n_users, dtype=np.int64)
     return (arms + (random.random(n_users) < 0.3)) % n_arms if how == "shifted" else arms
