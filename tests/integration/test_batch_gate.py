@@ -18,6 +18,7 @@ from shell import call
 
 from artwork.demo.days import FIRST_DAY
 from artwork.demo.loop import Loop
+from bandit.arrays import I64, U16
 from bandit.snapshot import TOTAL_WEIGHT, rows_pattern
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.precompute import precompute
@@ -261,15 +262,16 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
     sign(workspace, generation, path)
 
 
-def redrawn(how: str, arms: np.ndarray, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def redrawn(how: str, arms: I64, weights: U16, random: np.random.Generator) -> I64:
     n_users, n_arms = weights.shape
     if how == "uniform":
-        return random.integers(n_arms, size=n_users)
+        return random.integers(n_arms, size=n_users, dtype=np.int64)
     if how == "best":
-        return weights.argmax(axis=1).astype(np.int64)
+        return np.asarray(np.argmax(weights, axis=1), dtype=np.int64)
     if how == "first":
         return np.zeros(n_users, dtype=np.int64)
-    return (arms + (random.random(n_users) < 0.3)) % n_arms if how == "shifted" else arms
+    moved = arms + (random.random(n_users) < 0.3)
+    return np.asarray(moved % n_arms, dtype=np.int64) if how == "shifted" else arms
 
 
 @pytest.mark.parametrize("arms", ["uniform", "favourite"])
