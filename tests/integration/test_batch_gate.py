@@ -11,20 +11,16 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from learned_workspace import silent
-from make_impressions import ALL_BLOCKS, identity_of, make_generation, served
-from on_disk import OnDisk
+from make_impressions import ALL_BLOCKS, identity_of, make_generation, served, silent
 from shell import call
+from simulated_days import FIRST_DAY, SimulatedWorkspace
 
-from artwork.demo.days import FIRST_DAY
-from artwork.demo.loop import Loop
 from bandit.arrays import I64, U16
 from bandit.snapshot import TOTAL_WEIGHT, rows_pattern
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
 from batch.datasets import synthetic
-from batch.datasets.dataset import write
 from batch.executors import SerialExecutor
 from batch.job import run
 from batch.learning.train import train
@@ -40,13 +36,8 @@ EXPLORED = 3
 LAST = FIRST_DAY + timedelta(days=EXPLORED)
 
 
-def build_loop(root: Path, seed: int, config: Config | None = None) -> Loop:
-    write(Workspace(root), synthetic.build(250, 30, seed=seed))
-    return Loop.of(Workspace(root), config or Config(seed=seed))
-
-
-def live(loop: Loop, day: int, generation: int) -> None:
-    loop.live(day, OnDisk(loop.workspace, generation), silent)  # type: ignore[arg-type]
+def build_loop(root: Path, seed: int, config: Config | None = None) -> SimulatedWorkspace:
+    return SimulatedWorkspace.build(root, synthetic.build(250, 30, seed=seed), config or Config(seed=seed))
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +46,21 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("played")
     loop = build_loop(root, 5)
     for day in range(EXPLORED):
-        loop.explore(day, silent)
-    live(loop, EXPLORED, make_generation(loop.workspace, config=loop.config))
+        loop.explore(day)
+    loop.play(EXPLORED, make_generation(loop.workspace, config=loop.config))
     return root
 
 
 @pytest.fixture
-def loop(played: Path, tmp_path: Path) -> Loop:
+def loop(played: Path, tmp_path: Path) -> SimulatedWorkspace:
     shutil.copytree(played, tmp_path, dirs_exist_ok=True)
-    return Loop.of(Workspace(tmp_path), Config(seed=5))
+    return SimulatedWorkspace.of(tmp_path, Config(seed=5))
 
 
 PARENT = EXPLORED + 1
 
 
-def a_night(loop: Loop, damage: Callable[[Workspace, int], None] | None = None) -> int:
+def a_night(loop: SimulatedWorkspace, damage: Callable[[Workspace, int], None] | None = None) -> int:
     """A generation from all days so far; ``damage`` comes between learning and choosing."""
     made = train(loop.workspace, loop.config, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     if damage is not None:
@@ -93,7 +84,7 @@ def change_model(workspace: Workspace, generation: int, **changes: Callable[[np.
     sign(workspace, generation, path)
 
 
-def change_rewards(loop: Loop, taken: Callable[[np.ndarray], np.ndarray]) -> None:
+def change_rewards(loop: SimulatedWorkspace, taken: Callable[[np.ndarray], np.ndarray]) -> None:
     """Let other impressions of the last day be taken."""
     [path] = day_files(loop.workspace, LAST)
     frame = pl.read_parquet(path)
@@ -103,7 +94,7 @@ def change_rewards(loop: Loop, taken: Callable[[np.ndarray], np.ndarray]) -> Non
     ).write_parquet(path)
 
 
-def times(loop: Loop, factor: float) -> Callable[[np.ndarray], np.ndarray]:
+def times(loop: SimulatedWorkspace, factor: float) -> Callable[[np.ndarray], np.ndarray]:
     """Takes by a factor as often as those that the parent learned from."""
     learned = read_manifest(loop.workspace, PARENT).days.values()
     rate = sum(day.rewards for day in learned) / sum(day.impressions for day in learned)
@@ -119,13 +110,13 @@ def check_of(verdict: Verdict, name: str) -> Check:
     return check
 
 
-def test_a_night_as_it_should_be_passes_and_every_question_is_answered(loop: Loop) -> None:
+def test_a_night_as_it_should_be_passes_and_every_question_is_answered(loop: SimulatedWorkspace) -> None:
     verdict = judge(loop.workspace, a_night(loop), PARENT)
     assert [check.passed for check in verdict.checks] == [True] * 6, verdict
 
 
 def test_a_first_generation_and_a_day_without_rows_pass_and_are_told(
-    loop: Loop, client: redis.Redis, store: str
+    loop: SimulatedWorkspace, client: redis.Redis, store: str
 ) -> None:
     first = publish(loop.workspace, a_night(loop), client, store, silent).gate
     assert "nothing of this workspace is served" in check_of(first, "reward rate").text
@@ -143,7 +134,7 @@ def test_a_workspace_without_any_impression_passes(workspace: Workspace, client:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["information", "prior_mean"])
-def test_a_number_that_is_none_is_refused(loop: Loop, name: str, value: float) -> None:
+def test_a_number_that_is_none_is_refused(loop: SimulatedWorkspace, name: str, value: float) -> None:
     def damage(array: np.ndarray) -> np.ndarray:
         array[3, 1] = value
         return array
@@ -157,14 +148,14 @@ def test_a_number_that_is_none_is_refused(loop: Loop, name: str, value: float) -
 
 @pytest.mark.parametrize(("factor", "passes"), [(3.0, False), (1 / 3, False), (0.0, False), (1.7, True), (0.6, True)])
 def test_a_reward_rate_that_trebles_falls_to_a_third_or_ends_is_refused_and_one_that_moves_less_is_not(
-    loop: Loop, factor: float, passes: bool
+    loop: SimulatedWorkspace, factor: float, passes: bool
 ) -> None:
     change_rewards(loop, times(loop, factor))
     check = check_of(judge(loop.workspace, a_night(loop), PARENT), "reward rate")
     assert check.passed is passes, check.text
 
 
-def test_few_impressions_with_an_odd_rate_are_not_judged(loop: Loop) -> None:
+def test_few_impressions_with_an_odd_rate_are_not_judged(loop: SimulatedWorkspace) -> None:
     [path] = day_files(loop.workspace, LAST)
     pl.read_parquet(path)[:300].write_parquet(path)
     change_rewards(loop, np.ones_like)
@@ -173,9 +164,9 @@ def test_few_impressions_with_an_odd_rate_are_not_judged(loop: Loop) -> None:
     assert check.text.endswith("too few to judge")
 
 
-def test_one_day_that_trebles_is_refused_among_days_that_were_only_corrected(loop: Loop) -> None:
+def test_one_day_that_trebles_is_refused_among_days_that_were_only_corrected(loop: SimulatedWorkspace) -> None:
     later = a_night(loop)
-    live(loop, EXPLORED + 1, later)
+    loop.play(EXPLORED + 1, later)
     for day in range(EXPLORED):  # a late row each: the days are new, and as they were but for it
         [path] = day_files(loop.workspace, FIRST_DAY + timedelta(days=day))
         late = pl.read_parquet(path)[:1].with_columns(event_id=pl.lit("late"))
@@ -186,10 +177,12 @@ def test_one_day_that_trebles_is_refused_among_days_that_were_only_corrected(loo
     assert LAST.isoformat() in check_of(verdict, "reward rate").text
 
 
-def test_a_posterior_of_another_workspace_is_refused(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_posterior_of_another_workspace_is_refused(
+    loop: SimulatedWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = build_loop(tmp_path_factory.mktemp("other"), 6)
     for day in range(EXPLORED):
-        other.explore(day, silent)
+        other.explore(day)
     foreign = folder_of(other.workspace, a_night(other)) / "posterior" / "linear.npz"
 
     def damage(workspace: Workspace, generation: int) -> None:
@@ -207,7 +200,7 @@ def test_a_posterior_of_another_workspace_is_refused(loop: Loop, tmp_path_factor
     assert "drift of the weights" in failed(judge(loop.workspace, a_night(loop, damage), PARENT))
 
 
-def test_a_posterior_of_fewer_artworks_is_refused(loop: Loop) -> None:
+def test_a_posterior_of_fewer_artworks_is_refused(loop: SimulatedWorkspace) -> None:
     generation = a_night(loop)
     names = ("precision", "information", "counts", "squares", "sums", "takes", "prior_mean")
     cut = {name: (lambda array: array[:20]) for name in names}
@@ -215,7 +208,7 @@ def test_a_posterior_of_fewer_artworks_is_refused(loop: Loop) -> None:
     assert failed(judge(loop.workspace, generation, PARENT)) == ["weights"]
 
 
-def test_weights_that_collapsed_to_the_best_are_refused(loop: Loop) -> None:
+def test_weights_that_collapsed_to_the_best_are_refused(loop: SimulatedWorkspace) -> None:
     def sure(workspace: Workspace, generation: int) -> None:
         many = 1e6
         change_model(
@@ -229,13 +222,13 @@ def test_weights_that_collapsed_to_the_best_are_refused(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("drawn", ["uniform", "best", "first", "shifted"])
-def test_picks_that_do_not_follow_their_weights_are_refused(loop: Loop, drawn: str) -> None:
+def test_picks_that_do_not_follow_their_weights_are_refused(loop: SimulatedWorkspace, drawn: str) -> None:
     generation = a_night(loop)
     redraw_picks(loop.workspace, generation, drawn)
     assert failed(judge(loop.workspace, generation, PARENT)) == ["draws of the picks"]
 
 
-def test_picks_that_state_other_weights_than_they_were_drawn_by_are_refused(loop: Loop) -> None:
+def test_picks_that_state_other_weights_than_they_were_drawn_by_are_refused(loop: SimulatedWorkspace) -> None:
     generation = a_night(loop)
     redraw_picks(loop.workspace, generation, "misstated")
     assert failed(judge(loop.workspace, generation, PARENT)) == ["draws of the picks"]
@@ -265,7 +258,7 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
 def redrawn(how: str, arms: I64, weights: U16, random: np.random.Generator) -> I64:
     n_users, n_arms = weights.shape
     if how == "uniform":
-        return random.integers(n_arms, size=n_users, dtype=np.int64)
+        return np.asarray(random.integers(n_arms, size=n_users), dtype=np.int64)
     if how == "best":
         return np.asarray(np.argmax(weights, axis=1), dtype=np.int64)
     if how == "first":
@@ -275,7 +268,7 @@ def redrawn(how: str, arms: I64, weights: U16, random: np.random.Generator) -> I
 
 
 @pytest.mark.parametrize("arms", ["uniform", "favourite"])
-def test_a_log_that_does_not_follow_its_propensities_is_refused(loop: Loop, arms: str) -> None:
+def test_a_log_that_does_not_follow_its_propensities_is_refused(loop: SimulatedWorkspace, arms: str) -> None:
     random = np.random.default_rng(3)
     [path] = day_files(loop.workspace, LAST)
     frame = pl.read_parquet(path)
@@ -295,7 +288,7 @@ def test_a_log_that_does_not_follow_its_propensities_is_refused(loop: Loop, arms
 
 
 def test_what_is_refused_leaves_the_store_as_it_was_until_it_is_forced(
-    loop: Loop, client: redis.Redis, store: str
+    loop: SimulatedWorkspace, client: redis.Redis, store: str
 ) -> None:
     publish(loop.workspace, PARENT, client, store, silent)
     change_rewards(loop, times(loop, 3))
@@ -313,7 +306,9 @@ def test_what_is_refused_leaves_the_store_as_it_was_until_it_is_forced(
     assert identity_of(loop.workspace, generation) == identity
 
 
-def test_what_was_forced_is_published_again_without_a_word(loop: Loop, client: redis.Redis, store: str) -> None:
+def test_what_was_forced_is_published_again_without_a_word(
+    loop: SimulatedWorkspace, client: redis.Redis, store: str
+) -> None:
     publish(loop.workspace, PARENT, client, store, silent)
     change_rewards(loop, times(loop, 3))
     generation = a_night(loop)
@@ -323,7 +318,7 @@ def test_what_was_forced_is_published_again_without_a_word(loop: Loop, client: r
 
 
 def test_rows_that_an_earlier_publish_left_of_what_is_refused_are_swept(
-    loop: Loop, client: redis.Redis, store: str
+    loop: SimulatedWorkspace, client: redis.Redis, store: str
 ) -> None:
     publish(loop.workspace, PARENT, client, store, silent)
     client.set(f"art:g:{PARENT + 1}:u:{{somebody}}", b"left")
@@ -334,7 +329,9 @@ def test_rows_that_an_earlier_publish_left_of_what_is_refused_are_swept(
     assert served(client) is not None
 
 
-def test_a_run_that_is_refused_exits_1_with_why_and_its_figures(loop: Loop, client: redis.Redis, store: str) -> None:
+def test_a_run_that_is_refused_exits_1_with_why_and_its_figures(
+    loop: SimulatedWorkspace, client: redis.Redis, store: str
+) -> None:
     publish(loop.workspace, PARENT, client, store, silent)
     change_rewards(loop, times(loop, 3))
     root = str(loop.workspace.root)
@@ -359,7 +356,7 @@ def test_a_run_that_is_refused_exits_1_with_why_and_its_figures(loop: Loop, clie
         Config((Variant(), Variant("half", policy="greedy", share=0.5)), seed=5),
     ],
 )
-def test_another_configuration_passes(loop: Loop, other: Config) -> None:
+def test_another_configuration_passes(loop: SimulatedWorkspace, other: Config) -> None:
     verdict = judge(loop.workspace, a_night(replace(loop, config=other)), PARENT)
     assert verdict.passes, verdict
 
@@ -368,20 +365,20 @@ def test_a_first_day_of_impressions_may_change_every_weight(tmp_path: Path, clie
     loop = build_loop(tmp_path, 7)
     publish(loop.workspace, a_night(loop), client, store, silent)
     for day in range(EXPLORED):
-        live(loop, day, 1)
+        loop.play(day, 1)
     verdict = publish(loop.workspace, a_night(loop), client, store, silent).gate
     assert check_of(verdict, "drift of the weights").passed is None
 
 
-def nights(loop: Loop, url: str, count: int) -> list[Verdict]:
+def nights(loop: SimulatedWorkspace, url: str, count: int) -> list[Verdict]:
     """Explore data, and nights with a day between them."""
     for day in range(EXPLORED):
-        loop.explore(day, silent)
+        loop.explore(day)
     verdicts = []
     for night in range(count):
         made = run(loop.workspace, loop.config, SerialExecutor(), url, silent, shard_size=ALL_BLOCKS)
         verdicts.append(made.published.gate)
-        live(loop, EXPLORED + night, made.trained.generation)
+        loop.play(EXPLORED + night, made.trained.generation)
     return verdicts
 
 
