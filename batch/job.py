@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from bandit.errors import CheckError, InputError, SurroundingsError
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import Config
+from batch.datasets.refreshing import KEPT, Refreshed, refresh_contexts
 from batch.executors import Executor, Progress
 from batch.learning.train import Trained, train
 from batch.publishing.publish import Published, publish, served_from
@@ -25,6 +26,7 @@ _LONGEST_SECONDS = 366 * 86400
 class Ran:
     """What one run of the whole job made."""
 
+    refreshed: Refreshed
     trained: Trained
     precomputed: Precomputed
     published: Published
@@ -39,10 +41,13 @@ def run(
     report: Progress,
     *,
     shard_size: int,
+    refresh: bool = True,
     verify: bool = False,
     force: bool = False,
 ) -> Ran:
     """Train, precompute and publish one generation, which comes after the one that is served.
+
+    With ``refresh``, users who have played get contexts that say so, where contexts were made by ``batch.datasets``.
 
     Raises:
         InputError, SurroundingsError: as the three stages; or another job is at work in the workspace.
@@ -53,10 +58,11 @@ def run(
     with only_job(workspace, "run"):
         with store_errors(url):
             parent = served_from(workspace, client)
+        refreshed = refresh_contexts(workspace) if refresh else Refreshed(0, 0, KEPT)
         trained = train(workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify)
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(workspace, trained.generation, client, url, report, force=force)
-    return Ran(trained, precomputed, published, round(time.perf_counter() - began, 3))
+    return Ran(refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 
 def run_every(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from batch.choosing.precompute import Precomputed, precompute
 from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.datasets.refreshing import Refreshed
 from batch.executors import EXECUTORS, open_executor
 from batch.job import Ran, parse_duration, run, run_every
 from batch.learning.train import Trained, train
@@ -52,6 +54,14 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
 ]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
+
+
+class Contexts(StrEnum):
+    """What a run does with the contexts of users."""
+
+    refresh = "refresh"
+    keep = "keep"
+
 
 _DEFAULTS = Config()
 _VARIANT = Variant()
@@ -185,6 +195,12 @@ def run_command(
     executor: ExecutorOption = "serial",
     shard_size: ShardSizeOption = _SHARD_SIZE,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
+    contexts: Annotated[
+        Contexts,
+        typer.Option(
+            help="refresh: users who have played get contexts that say so, where `artwork data` made them; or keep."
+        ),
+    ] = Contexts.refresh,
     verify: VerifyOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -206,6 +222,7 @@ def run_command(
                 store_url(workspace),
                 progress,
                 shard_size=shard_size,
+                refresh=contexts is Contexts.refresh,
                 verify=verify,
                 force=force,
             )
@@ -309,8 +326,20 @@ def render_verdict(verdict: Verdict) -> str:
     return "\n".join([f"generation {verdict.generation}{with_parent} passed: {passed}", *lines])
 
 
+def render_refreshed(made: Refreshed) -> str:
+    """Whose contexts are new, or why none are."""
+    if made.kept:
+        return f"contexts are kept: {made.kept}"
+    return f"contexts of {made.users:,} users are new, made of {made.plays:,} plays"
+
+
 def render_ran(made: Ran) -> str:
-    """The three stages, one line each."""
+    """The stages, one line each."""
     return "\n".join(
-        (render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published))
+        (
+            render_refreshed(made.refreshed),
+            render_trained(made.trained),
+            render_precomputed(made.precomputed),
+            render_published(made.published),
+        )
     )

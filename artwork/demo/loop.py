@@ -94,7 +94,8 @@ class Loop:
         visits = draw_visits(self.world, random)
         answers = answer(visits)
         responses = respond(self.world, self.catalogue, visits, answers, random)
-        frame = impressions_of(day, self.tables, self.catalogue, visits, answers, responses)
+        tables = read_tables(self.workspace)  # nights give users contexts of what they have played
+        frame = impressions_of(day, tables, self.catalogue, visits, answers, responses)
         append_impressions(self.workspace, FIRST_DAY + timedelta(days=day), frame)
         result = judge(day, self.world, self.catalogue, visits, answers, responses)
         if not self.new.any():
