@@ -38,6 +38,12 @@ KEY_VARIABLES: Final = ("ARTWORK_LOADTEST_KEY",)
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _ROOT: Final = Path(__file__).resolve().parents[1]
+_OUR_CODES: Final = {
+    InputError: EXIT_INPUT,
+    CheckError: EXIT_FAILED_CHECK,
+    SurroundingsError: EXIT_SURROUNDINGS,
+    RowError: EXIT_SURROUNDINGS,
+}
 _OURS: Final = ("artwork", "bandit", "batch", "service")
 _FRAME: Final = re.compile(r'File "([^"]+)", line (\d+)')
 _LONGEST: Final = 1000
@@ -170,12 +176,9 @@ def _failed(error: BaseException, signals: _Signals) -> int:
 
 def describe(error: BaseException) -> tuple[str, int]:
     """What to say of an exception, and the exit code."""
-    if isinstance(error, InputError):
-        return str(error), EXIT_INPUT
-    if isinstance(error, CheckError):
-        return str(error), EXIT_FAILED_CHECK
-    if isinstance(error, SurroundingsError | RowError):
-        return str(error), EXIT_SURROUNDINGS
+    for kind, code in _OUR_CODES.items():
+        if isinstance(error, kind):
+            return str(error), code
     if isinstance(error, OSError) and not (error.errno in _MISUSES and error.filename is None):
         return _of_system(error)
     if isinstance(error, MemoryError):

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from bandit.errors import CheckError, InputError, SurroundingsError
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import Config
+from batch.datasets.refreshing import KEPT, Refreshed, refresh_contexts
 from batch.events.arrivals import JoinSettings
-from batch.events.ingest import Ingested, ingest
+from batch.events.ingest import AlreadyIngestingError, Ingested, ingest
 from batch.events.join import Joined, join
 from batch.executors import Executor, Progress
 from batch.learning.train import Trained, train
@@ -30,6 +31,7 @@ class Ran:
 
     ingested: Ingested
     joined: Joined
+    refreshed: Refreshed
     trained: Trained
     precomputed: Precomputed
     published: Published
@@ -46,12 +48,15 @@ def run(
     shard_size: int,
     events_url: str | None = None,
     joining: JoinSettings | None = None,
+    refresh: bool = True,
     verify: bool = False,
     force: bool = False,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
 
-    ``events_url`` is that of the store of events, where it is not that of rows.
+    ``events_url`` is that of the store of events, where it is not that of rows. With ``refresh``, users who have played get
+    contexts that say so, where contexts were made by ``batch.datasets``. What another process takes out of the streams
+    meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
     Raises:
         InputError, SurroundingsError: as the three stages; or another job is at work in the workspace.
@@ -62,12 +67,16 @@ def run(
     with only_job(workspace, "run"):
         with store_errors(url):
             parent = served_from(workspace, client)
-        ingested = ingest(workspace, events_url or url, report)
+        try:
+            ingested = ingest(workspace, events_url or url, report)
+        except AlreadyIngestingError:
+            ingested = Ingested()
         joined = join(workspace, executor, report, settings=joining)
+        refreshed = refresh_contexts(workspace) if refresh else Refreshed(0, 0, KEPT)
         trained = train(workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify)
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(workspace, trained.generation, client, url, report, force=force)
-    return Ran(ingested, joined, trained, precomputed, published, round(time.perf_counter() - began, 3))
+    return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 
 def run_every(

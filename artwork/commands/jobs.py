@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from batch.choosing.precompute import Precomputed, precompute
 from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.datasets.refreshing import Refreshed
 from batch.executors import EXECUTORS, open_executor
 from batch.job import Ran, parse_duration, run, run_every
 from batch.learning.train import Trained, train
@@ -55,6 +57,14 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
 ]
 GenerationOption = Annotated[int | None, typer.Option(min=1, help="Which generation; the newest by default.")]
+
+
+class Contexts(StrEnum):
+    """What a run does with the contexts of users."""
+
+    refresh = "refresh"
+    keep = "keep"
+
 
 _DEFAULTS = Config()
 _VARIANT = Variant()
@@ -189,6 +199,12 @@ def run_command(
     shard_size: ShardSizeOption = _SHARD_SIZE,
     joining: JoiningOptions,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
+    contexts: Annotated[
+        Contexts,
+        typer.Option(
+            help="refresh: users who have played get contexts that say so, where `artwork data` made them; or keep."
+        ),
+    ] = Contexts.refresh,
     verify: VerifyOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -213,6 +229,7 @@ def run_command(
                 shard_size=shard_size,
                 events_url=events_url(workspace),
                 joining=settings,
+                refresh=contexts is Contexts.refresh,
                 verify=verify,
                 force=force,
             )
@@ -316,8 +333,20 @@ def render_verdict(verdict: Verdict) -> str:
     return "\n".join([f"generation {verdict.generation}{with_parent} passed: {passed}", *lines])
 
 
+def render_refreshed(made: Refreshed) -> str:
+    """Whose contexts are new, or why none are."""
+    if made.kept:
+        return f"contexts are kept: {made.kept}"
+    return f"contexts of {made.users:,} users are new, made of {made.plays:,} plays"
+
+
 def render_ran(made: Ran) -> str:
     """The stages, one line each; nothing of events where there never were any."""
     collected = (render_ingested(made.ingested), render_joined(made.joined)) if made.joined.events else ()
-    stages = render_trained(made.trained), render_precomputed(made.precomputed), render_published(made.published)
+    stages = (
+        render_refreshed(made.refreshed),
+        render_trained(made.trained),
+        render_precomputed(made.precomputed),
+        render_published(made.published),
+    )
     return "\n".join((*collected, *stages))

@@ -17,7 +17,10 @@ class JoiningOptions:
     window: str = option("6h", "How long after an impression a play counts for it: 30m, 6h, 1d.")
     grace: str = option("1h", "How long after its window an impression waits for plays that are on their way.")
     horizon: int = option(
-        _USUAL.horizon_days, "Days after which what comes late changes no impression any more.", min=1, max=MOST_HORIZON_DAYS
+        _USUAL.horizon_days,
+        "Days after which what comes late changes no impression any more.",
+        min=1,
+        max=MOST_HORIZON_DAYS,
     )
     open_rows: str | None = option(
         None,

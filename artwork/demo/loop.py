@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from batch.events.ingest import ingest
-from batch.events.join import Joined, join
 
 from artwork.demo.answers import Client, ServiceClient
 from artwork.demo.days import FIRST_DAY, DayResult, judge, respond
@@ -16,6 +14,8 @@ from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.simulation.world import World
 from batch.config import Config
+from batch.events.ingest import ingest
+from batch.events.join import Joined, join
 from batch.executors import Executor, Progress, SerialExecutor
 from batch.job import Ran, run
 from batch.workspace.catalogue import Catalogue

@@ -10,6 +10,7 @@ from bandit.errors import InputError, SurroundingsError
 from batch.datasets import movielens
 from batch.datasets.dataset import write
 from batch.datasets.ratings import Ratings
+from batch.datasets.refreshing import refresh_contexts
 from batch.datasets.wheels import default_cache
 from batch.store.embedded import stop_store
 from batch.workspace.files import write_json
@@ -28,6 +29,7 @@ _MADE_BY_RUNS = (
     "store",
     "loadtest.json",
     "heartbeat",
+    "job.lock",
 )
 
 
@@ -66,6 +68,7 @@ def prepare_workspace(root: Path, users: int | None, titles: int | None, seed: i
                 f"{root} holds tables already, so --users and --titles do not apply; name another --workspace"
             )
         _clear(root)
+        refresh_contexts(workspace)  # without a play, what they were at first
         write_json(root / MARKER, {"tables": "user"})
         return DemoWorkspace(workspace, is_movielens=False)
     if owner is None and root.exists() and any(root.iterdir()):

@@ -1,18 +1,24 @@
 """The contexts of users: what was known of them before a cut in time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.arrays import F64, I64
+from bandit.arrays import F64, I64, Bool
 from batch.datasets.ratings import GENRES, Ratings
 from batch.datasets.signals import make_signals
-from batch.datasets.tastes import genre_affinities, standardise
+from batch.datasets.tastes import SHRINKAGE, genre_affinities, genre_lifts, standardise
 from batch.workspace.table_schemas import FLOATS
 
 CUT_QUANTILE = 0.8
+PLAY_WEIGHT = 0.1
+"""Ratings that a play counts for. After 7 days of the demo, with 129 plays per user, the correlation of affinities with the
+true tastes was 0.545 for users without ratings, who had 0 without plays, and 0.979 for the others, who had 0.991; at 0.25 it was
+0.548 and 0.949, at 1 it was 0.542 and 0.836."""
+
 SECONDS_A_DAY = 86_400
 FEATURES = ("constant", *GENRES, "activity", "recency", "age", "gender")
 """What stands at each place of a context."""
@@ -33,6 +39,19 @@ class History:
     genders: F64
     """(n,), 1.0 male, -1.0 female, 0.0 not known."""
 
+    def take(self, rows: I64) -> "History":
+        """The history of some of the users."""
+        return History(*(getattr(self, item.name)[rows] for item in fields(self)))
+
+
+class Plays(NamedTuple):
+    """What was played since: of each play its user as a row (m,), genres (m, g), whether it was a take, and its time in days."""
+
+    users: I64
+    genres: Bool
+    taken: Bool
+    days: F64
+
 
 def cut_time(ratings: Ratings) -> float:
     """The time before which ``CUT_QUANTILE`` of all ratings were given, in seconds since 1970."""
@@ -51,6 +70,28 @@ def history_before(ratings: Ratings, cut: float) -> History:
         idle_days=np.where(np.isfinite(last), (cut - last) / SECONDS_A_DAY, np.nan),
         ages=known.users["age"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
         genders=known.users["gender"].replace_strict({"M": 1.0, "F": -1.0}, default=0.0).to_numpy(),
+    )
+
+
+def with_plays(history: History, plays: Plays) -> History:
+    """The history of n users and what they have played since: a play counts as a rating of weight ``PLAY_WEIGHT``.
+
+    A take is a rating that likes the title, another play one that does not. Who has played was last there on the day of the
+    last play, counted from the newest play of all.
+    """
+    n_users = len(history.ratings)
+    lifts, played = genre_lifts(plays.users, plays.genres, plays.taken, n_users)
+    rated = history.ratings[:, None]
+    liked = np.exp(history.affinities) * (rated + SHRINKAGE) - SHRINKAGE  # as genre_affinities made them
+    total = rated + PLAY_WEIGHT * played[:, None]
+    last = np.full(n_users, -np.inf)
+    np.maximum.at(last, plays.users, plays.days)
+    idle = plays.days.max(initial=0.0) - last
+    return replace(
+        history,
+        affinities=np.log((liked + PLAY_WEIGHT * lifts + SHRINKAGE) / (total + SHRINKAGE)),
+        ratings=history.ratings + played,
+        idle_days=np.where(played > 0, idle, history.idle_days),
     )
 
 

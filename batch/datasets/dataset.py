@@ -10,7 +10,9 @@ import polars as pl
 from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.simulation.world import World
+from batch.datasets.contexts import History
 from batch.datasets.ratings import Ratings
+from batch.datasets.refreshing import history_writers
 from batch.workspace.files import Writer
 from batch.workspace.tables import Tables, write_tables
 from batch.workspace.workspace import Workspace
@@ -18,10 +20,14 @@ from batch.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class DataSet:
-    """Tables, and the world whose users, titles and artworks are the tables' rows."""
+    """Tables, and the world whose users, titles and artworks are the tables' rows.
+
+    ``history`` is what the contexts were made of, user by user; None where they were not made by ``batch.datasets.contexts``.
+    """
 
     tables: Tables
     world: World
+    history: History | None = None
 
     def select(self, users: I64, titles: I64) -> "DataSet":
         """The data set of some users and titles, both as ascending rows; contexts and artworks stay as they are."""
@@ -31,7 +37,8 @@ class DataSet:
             titles=kept,
             artworks=self.tables.artworks.filter(pl.col("title_id").is_in(kept["title_id"].implode())),
         )
-        return DataSet(tables, self.world.select(users, titles))
+        history = None if self.history is None else self.history.take(users)
+        return DataSet(tables, self.world.select(users, titles), history)
 
 
 def write(
@@ -46,7 +53,9 @@ def write(
         InputError: a file exists and ``overwrite`` is false; nothing is written.
         SurroundingsError: the disk does not take them.
     """
-    others = {workspace.truth: dataset.world.save, **(beside or {})}
+    others: dict[Path, Writer] = {workspace.truth: dataset.world.save, **(beside or {})}
+    if dataset.history is not None:
+        others |= history_writers(workspace, dataset.tables.users, dataset.history)
     return write_tables(workspace, dataset.tables, overwrite=overwrite, beside=others)
 
 

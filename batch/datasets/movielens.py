@@ -51,8 +51,9 @@ def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int
         user_bias=user_bias(ratings),
         title_appeal=title_appeal(ratings),
     )
-    tables = Tables(user_table(ratings, cut_time(ratings), seed), ratings.titles, artworks)
-    return DataSet(tables, world).select(*selected)
+    cut = cut_time(ratings)
+    tables = Tables(user_table(ratings, cut, seed), ratings.titles, artworks)
+    return DataSet(tables, world, history_before(ratings, cut)).select(*selected)
 
 
 def user_table(ratings: Ratings, cut: float, seed: int) -> pl.DataFrame:

@@ -3,11 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64, Bool
 from batch.datasets.ratings import LIKED, Ratings
 
 SHRINKAGE = 20.0
 """κ: that many ratings of the average user are added to each user's own."""
+
+ENGAGED = 0.7
+"""The watched fraction from which a play tells that the title was liked."""
 
 TITLE_SHRINKAGE = 20.0
 POPULARITY_SHARE = 0.5
@@ -21,14 +24,27 @@ def genre_affinities(ratings: Ratings) -> F64:
     liked ratings of the genre in all ratings. A user without ratings has 0, and so has everybody in a genre that nobody
     liked.
     """
-    n_users = ratings.users.height
-    liked = ratings.scores >= LIKED
-    of_genre = ratings.genres[ratings.title_rows] & liked[:, None]  # (r, g)
-    counts = np.column_stack([np.bincount(ratings.user_rows[hit], minlength=n_users) for hit in of_genre.T])  # (n, g)
-    total = np.bincount(ratings.user_rows, minlength=n_users)[:, None]  # (n, 1)
+    flags, liked = ratings.genres[ratings.title_rows], ratings.scores >= LIKED
+    lifts, total = genre_lifts(ratings.user_rows, flags, liked, ratings.users.height)
+    return np.asarray(np.log((lifts + SHRINKAGE) / (total[:, None] + SHRINKAGE)))
+
+
+def genre_lifts(users: I64, genres: Bool, liked: Bool, n_users: int) -> tuple[F64, I64]:
+    """liked_ug / base_g of each user, (n, g), and the number of a user's events, (n,), from m events.
+
+    Args:
+        users: whose each event is, (m,).
+        genres: which genres its title has, (m, g).
+        liked: whether it was liked, (m,).
+        n_users: n.
+
+    A genre that nobody liked is liked by each user as much as by all.
+    """
+    of_genre = genres & liked[:, None]  # (m, g)
+    counts = np.column_stack([np.bincount(users[hit], minlength=n_users) for hit in of_genre.T])  # (n, g)
+    total = np.bincount(users, minlength=n_users)  # (n,)
     base = counts.sum(axis=0) / max(len(liked), 1)  # (g,)
-    lift = counts / np.where(base > 0, base, 1.0)
-    return np.where(base > 0, np.log((lift + SHRINKAGE) / (total + SHRINKAGE)), 0.0)
+    return np.where(base > 0, counts / np.where(base > 0, base, 1.0), total[:, None]), total
 
 
 def user_bias(ratings: Ratings) -> F64:

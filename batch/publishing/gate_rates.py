@@ -1,7 +1,6 @@
 """Rates of reward of days, and whether one is outside of bounds around another, by an exact interval."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from scipy.stats import beta
@@ -11,8 +10,9 @@ from batch.workspace.generations import LearnedDay
 ENOUGH: Final = 400
 """Takes that both rates need, or that the newer one would have at the parent's rate: where plays are lost there are none."""
 
-RECENT_DAYS: Final = 28
-"""Newest days of the parent that give its rate: a rate of years ago says nothing of tonight."""
+RECENT_DAYS: Final = 7
+"""Newest days of the parent that give its rate, or more where these have too few rewards: a rate of years ago says nothing of
+tonight."""
 
 _ALPHA: Final = 0.001
 
@@ -57,12 +57,10 @@ def compare_rates(new: Mapping[str, LearnedDay], parent: Mapping[str, LearnedDay
     changed = {day: own for day, own in new.items() if day not in parent or parent[day].digest != own.digest}
     if not changed or not parent:
         return None
-    first = (date.fromisoformat(max(parent)) - timedelta(days=RECENT_DAYS)).isoformat()
-    recent = {day: own for day, own in parent.items() if day > first}
     single = [_rate(day, [own], is_newest=day == max(new)) for day, own in changed.items()]
     name = f"{len(changed)} new days" if len(changed) > 1 else min(changed)
     judged = [_rate(name, [*changed.values()]), *(single if len(changed) > 1 else [])]
-    return Rates(judged, _rate("", [*recent.values()]))
+    return Rates(judged, _recent(parent))
 
 
 def is_outside(rate: Rate, parent: Rate, bounds: tuple[float, float], among: int) -> bool:
@@ -82,6 +80,15 @@ def is_outside(rate: Rate, parent: Rate, bounds: tuple[float, float], among: int
     size = parent.impressions / rate.impressions
     low, high = (size * share / (1 - share) for share in (low, high))
     return bool(low > highest or (high < lowest and not rate.is_newest))
+
+
+def _recent(parent: Mapping[str, LearnedDay]) -> Rate:
+    recent: list[LearnedDay] = []
+    for day in sorted(parent, reverse=True):
+        if len(recent) >= RECENT_DAYS and sum(own.rewards for own in recent) >= ENOUGH:
+            break
+        recent.append(parent[day])
+    return _rate("", recent)
 
 
 def _rate(days: str, of: list[LearnedDay], *, is_newest: bool = False) -> Rate:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,9 @@ _SETTLED_NS: Final = (
 )
 
 
-def day_digests(workspace: Workspace, *, verify: bool = False) -> dict[date, str]:
+def day_digests(
+    workspace: Workspace, *, verify: bool = False, clock: Callable[[], int] = time.time_ns
+) -> dict[date, str]:
     """The digest of each day's files, by day in order (``day_digest``).
 
     A file cannot change without the file system setting the time of its last change (ctime), which no program sets by hand; so
@@ -30,6 +32,7 @@ def day_digests(workspace: Workspace, *, verify: bool = False) -> dict[date, str
     Args:
         workspace: that holds the impressions.
         verify: read every file of every day.
+        clock: nanoseconds since 1970.
 
     Raises:
         InputError, SurroundingsError: as ``days``.
@@ -39,7 +42,7 @@ def day_digests(workspace: Workspace, *, verify: bool = False) -> dict[date, str
     digests: dict[date, str] = {}
     kept: dict[str, Any] = {}
     for day in logged:
-        began = time.time_ns()
+        began = clock()
         stamps = _stamps(workspace, day)
         entry = known.get(day.isoformat())
         is_old = (logged[-1] - day).days > READ_AGAIN_DAYS

@@ -109,12 +109,13 @@ def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> 
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:  # two writers of one day would choose the same number
         fcntl.flock(lock, fcntl.LOCK_EX)
-        path = _next_part(folder)
+        path = next_part(folder)
         write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))
     return path
 
 
-def _next_part(folder: Path) -> Path:
+def next_part(folder: Path) -> Path:
+    """The name of a day's next file, which nobody else may add meanwhile."""
     # Beyond the last number, not the count: a file that was removed must not make another be written over.
     numbers = (path.stem.removeprefix("part-") for path in folder.glob("part-*.parquet"))
     following = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
@@ -285,13 +286,22 @@ def read_day(workspace: Workspace, day: date, n_features: int) -> pl.DataFrame:
 
 def _read_file(path: Path, n_features: int) -> pl.DataFrame:
     rows = check_frame(read_frame(path), IMPRESSIONS, str(path))
+    refuse_length(rows, n_features, str(path))
+    return rows.drop(ROW)
+
+
+def refuse_length(rows: pl.DataFrame, n_features: int, where: str) -> None:
+    """Refuse contexts of another length than those of the users; rows come from ``check_frame``.
+
+    Raises:
+        InputError: names the first bad row.
+    """
     other_length = Rule(
         pl.col("context").list.len() != n_features,
         f"{n_features} numbers as in users.parquet",
         "move the impressions of another feature set out of the workspace",
     )
-    refuse_first(rows, other_length, IMPRESSIONS, "context", str(path))
-    return rows.drop(ROW)
+    refuse_first(rows, other_length, IMPRESSIONS, "context", where)
 
 
 def count_impressions(workspace: Workspace, n_features: int) -> int:

@@ -66,6 +66,16 @@ class Workspace:
         return self.root / "loadtest.json"
 
     @property
+    def history(self) -> Path:
+        """Optional: what the contexts of users were made of, one row per user."""
+        return self.root / "history.parquet"
+
+    @property
+    def made_contexts(self) -> Path:
+        """Optional: which contexts were made of it; those that somebody changed since are left alone."""
+        return self.root / "contexts.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the job that is at work here, and says which one that is."""
         return self.root / "job.lock"

@@ -4,10 +4,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
 
 import pytest
 from shell import artwork, call
@@ -41,15 +43,22 @@ def ran(root: Path) -> Any:
     return json.loads(done.stdout)
 
 
+def exchange(address: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
+    with closing(connection):
+        connection.request("GET" if body is None else "POST", path, body)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+
+
 def ask(address: str, user: str, title: str) -> Any:
-    with urlopen(f"{address}/v1/users/{user}/titles/{title}/artwork") as answer:
-        return json.load(answer)
+    status, pick = exchange(address, f"/v1/users/{user}/titles/{title}/artwork")
+    assert status == 200
+    return pick
 
 
 def post(address: str, events: list[dict[str, Any]]) -> None:
-    body = json.dumps(events).encode()
-    with urlopen(Request(f"{address}/v1/events", body, {"Content-Type": "application/json"})) as answer:
-        assert answer.status == 202
+    assert exchange(address, "/v1/events", json.dumps(events).encode()) == (202, {"accepted": len(events)})
 
 
 def test_what_is_posted_by_hand_is_learned_by_the_next_run(folder: Path) -> None:

@@ -1,0 +1,161 @@
+"""Contexts of users from their own rows: who has played gets new ones, and what is its owner's stays as it is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from shell import call
+from simulated_days import SimulatedWorkspace
+
+from batch.config import Config
+from batch.datasets import synthetic
+from batch.datasets.contexts import FEATURES, contexts
+from batch.datasets.ratings import GENRES
+from batch.datasets.refreshing import Refreshed, refresh_contexts
+from batch.store.client import URL_VARIABLE
+from batch.workspace.generations import folder_of
+from batch.workspace.tables import context_matrix
+from batch.workspace.workspace import Workspace
+
+USERS = 250
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days of explore data in a workspace whose contexts were made here; nobody else writes to it."""
+    root = tmp_path_factory.mktemp("played")
+    loop = SimulatedWorkspace.build(root, synthetic.build(USERS, 30, seed=5), Config(seed=5))
+    for day in range(2):
+        loop.explore(day)
+    return root
+
+
+@pytest.fixture
+def workspace(played: Path, tmp_path: Path) -> Workspace:
+    shutil.copytree(played, tmp_path, dirs_exist_ok=True)
+    return Workspace(tmp_path)
+
+
+def contexts_of(workspace: Workspace) -> np.ndarray:
+    return context_matrix(pl.read_parquet(workspace.users).sort("user_id"))
+
+
+def only(workspace: Workspace, wanted: pl.Expr) -> None:
+    """Leave some rows of the log alone."""
+    for path in workspace.impressions.rglob("*.parquet"):
+        pl.read_parquet(path).filter(wanted).write_parquet(path)
+
+
+def test_contexts_of_data_are_those_of_the_history_that_is_kept(workspace: Workspace) -> None:
+    dataset = synthetic.build(USERS, 30, seed=5)
+    assert dataset.history is not None
+    kept = pl.read_parquet(workspace.history)
+    assert kept["user_id"].to_list() == pl.read_parquet(workspace.users)["user_id"].to_list()
+    assert (contexts(dataset.history) == contexts_of(workspace)).all()
+
+
+def test_who_has_played_gets_a_new_context_and_nobody_else(workspace: Workspace) -> None:
+    before, ids = contexts_of(workspace), pl.read_parquet(workspace.users).sort("user_id")["user_id"]
+    some = ids[:40].to_list()
+    only(workspace, pl.col("user_id").is_in(some))
+    made = refresh_contexts(workspace)
+    assert (made.users, made.kept) == (40, "")
+    changed = (contexts_of(workspace) != before).any(axis=1)
+    assert ids.filter(pl.Series(changed)).to_list() == some
+
+
+def test_a_second_time_gives_the_same_bytes(workspace: Workspace) -> None:
+    first = refresh_contexts(workspace)
+    after = workspace.users.read_bytes()
+    assert refresh_contexts(workspace) == first
+    assert workspace.users.read_bytes() == after
+
+
+def test_without_a_play_every_context_stays(workspace: Workspace) -> None:
+    before = workspace.users.read_bytes()
+    only(workspace, ~pl.col("clicked"))
+    assert refresh_contexts(workspace) == Refreshed(0, 0)
+    assert workspace.users.read_bytes() == before
+
+
+def test_once_the_log_is_gone_every_context_is_the_first_one_again(workspace: Workspace) -> None:
+    before = workspace.users.read_bytes()
+    refresh_contexts(workspace)
+    shutil.rmtree(workspace.impressions)
+    refresh_contexts(workspace)
+    assert (contexts_of(workspace) == context_matrix(pl.read_parquet(workspace.history))).all()
+    assert workspace.users.read_bytes() == before
+
+
+def test_a_run_refreshes_contexts_unless_it_is_to_keep_them(workspace: Workspace, store: str) -> None:
+    before = workspace.users.read_bytes()
+    words = ("run", "-w", str(workspace.root), "--json")
+    kept = json.loads(call(*words, "--contexts", "keep", **{URL_VARIABLE: store}).out)
+    assert (kept["refreshed"]["kept"], workspace.users.read_bytes() == before) == ("as was asked", True)
+    done = json.loads(call(*words, **{URL_VARIABLE: store}).out)
+    assert done["refreshed"]["users"] > USERS / 2
+    generation = folder_of(workspace, done["trained"]["generation"])
+    drawn_from = context_matrix(pl.read_parquet(generation / "contexts" / "part-000000.parquet"))
+    assert (drawn_from == contexts_of(workspace)).all()
+
+
+def test_takes_of_a_genre_raise_its_affinity(workspace: Workspace) -> None:
+    titles = pl.read_parquet(workspace.titles)
+    of_genre = titles.filter(pl.col("genres").list.contains("Drama"))["title_id"].to_list()
+    users = pl.read_parquet(workspace.users).sort("user_id")["user_id"]
+    fan = users[3]
+    own = pl.col("user_id") == fan
+    only(workspace, ~own | pl.col("title_id").is_in(of_genre))
+    before = contexts_of(workspace)[3]
+    refresh_contexts(workspace)
+    after, drama = contexts_of(workspace)[3], 1 + GENRES.index("Drama")
+    assert FEATURES[drama] == "Drama"
+    others = [place for place in range(1, 19) if place != drama]
+    assert after[drama] - before[drama] > np.mean(after[others] - before[others])
+
+
+def test_plays_tell_the_tastes_of_users_of_whom_nothing_was_known(workspace: Workspace) -> None:
+    """The correlation with the true tastes is above 0 by more than four standard errors; it was exactly 0 before."""
+    loop = SimulatedWorkspace.of(workspace.root, Config(seed=5))
+    cold = pl.read_parquet(workspace.history)["ratings"].to_numpy() == 0
+    assert not contexts_of(workspace)[cold, 1:19].any()
+    refresh_contexts(workspace)
+    known = contexts_of(workspace)[cold, 1:19]
+    correlation = np.corrcoef((known - known.mean(axis=0)).ravel(), loop.world.tastes[cold].ravel())[0, 1]
+    assert correlation > 4 / np.sqrt(known.size)
+
+
+@pytest.mark.parametrize(
+    "change", ["other contexts", "other users", "no history", "no record", "other features", "damaged"]
+)
+def test_contexts_of_their_owner_stay_as_they_are(workspace: Workspace, change: str) -> None:
+    if change == "other contexts":
+        users = pl.read_parquet(workspace.users)
+        users.with_columns(context=pl.col("context").list.eval(pl.element() * 2)).write_parquet(workspace.users)
+    elif change == "other users":
+        pl.read_parquet(workspace.users)[:-1].write_parquet(workspace.users)
+    elif change == "no history":
+        workspace.history.unlink()
+    elif change == "no record":
+        workspace.made_contexts.unlink()
+    elif change == "other features":
+        record = json.loads(workspace.made_contexts.read_bytes())
+        workspace.made_contexts.write_text(json.dumps(record | {"features": ["constant"]}))
+    else:
+        workspace.made_contexts.write_bytes(b"\xff{")
+    before = workspace.users.read_bytes()
+    made = refresh_contexts(workspace)
+    assert (made.users, bool(made.kept)) == (0, True)
+    assert workspace.users.read_bytes() == before
+
+
+def test_a_write_that_died_between_record_and_table_is_taken_up(workspace: Workspace) -> None:
+    before = workspace.users.read_bytes()
+    refresh_contexts(workspace)
+    after = workspace.users.read_bytes()
+    workspace.users.write_bytes(before)  # as if the table had not been written
+    assert refresh_contexts(workspace).kept == ""
+    assert workspace.users.read_bytes() == after
