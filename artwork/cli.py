@@ -16,6 +16,7 @@ FAMILIES = {
     "generations": "generations",
     "ingest": "events",
     "events": "events",
+    "catalogue": "catalogue",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",
