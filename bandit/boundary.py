@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn, TextIO, cast
 
 from bandit.errors import InputError, RowError, SurroundingsError
-from bandit.urls import URL_VARIABLE, hide_secrets, secrets_of
+from bandit.urls import EVENTS_URL_VARIABLE, URL_VARIABLE, hide_secrets, secrets_of
 
 EXIT_INPUT: Final = 2
 EXIT_SURROUNDINGS: Final = 3
@@ -235,7 +235,9 @@ def _secrets() -> set[str]:
     given |= {word.partition("=")[2] for word in words if word.startswith("--key=")}
     given |= {os.environ.get(name, "") for name in KEY_VARIABLES}
     return given.union(
-        secrets_of(os.environ.get(URL_VARIABLE, "")), *(secrets_of(word) for word in words if "@" in word)
+        secrets_of(os.environ.get(URL_VARIABLE, "")),
+        secrets_of(os.environ.get(EVENTS_URL_VARIABLE, "")),
+        *(secrets_of(word) for word in words if "@" in word),
     )
 
 

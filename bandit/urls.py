@@ -20,6 +20,8 @@ from urllib.parse import quote, unquote
 from bandit.errors import InputError
 
 URL_VARIABLE: Final = "ARTWORK_REDIS_URL"
+EVENTS_URL_VARIABLE: Final = "ARTWORK_EVENTS_URL"
+"""The store of events, where it is another one."""
 EXPECTED: Final = "redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
 SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 """The longest path of a Unix socket: ``sun_path`` holds one byte more, which ends it."""

@@ -33,7 +33,7 @@ def check_single(status: int, body: bytes, user_id: str, title_id: str, known: C
 
 
 def check_page(status: int, body: bytes, user_id: str, title_ids: Sequence[str], known: Container[str]) -> Checked:
-    """Check the answer to a page: one item a title, in the order asked, null only where the title is unknown."""
+    """Check the answer to a page: one item per title, in the order asked, null only where the title is unknown."""
     if status != HTTPStatus.OK:
         return Checked(f"status {status}, expected 200")
     page = _object(body)

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from service.events.appending import EventLog, EventStreams, MemoryEventLog
+from service.events.routes import State, event_routes
 from service.http import documentation, probes, problems
 from service.http.application import Application
 from service.http.middleware import BodyLimit, RequestMetrics
 from service.http.routes import look_up_routes
-from service.http.state import LifespanState, Service
+from service.http.state import Service
 from service.keys import Keys, load_keys
 from service.logs import loop_trouble
 from service.lookup.look_up import LookUp
@@ -29,12 +31,18 @@ FIRST_CONNECTION_SECONDS: Final = 0.5
 DESCRIPTION = "Which artwork of a title to show to a user, from picks computed ahead."
 
 
-def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Metrics | None = None) -> Application:
+def create_app(
+    settings: Settings,
+    store: MemoryStore | None = None,
+    metrics: Metrics | None = None,
+    events: MemoryEventLog | None = None,
+) -> Application:
     """The service as an ASGI application.
 
     Args:
         settings: its limits, and where its store is.
         store: used in place of the one behind ``settings.redis_url``.
+        events: used with ``store`` in place of the streams of the store.
         metrics: those of several workers, where there are any.
 
     Raises:
@@ -45,7 +53,7 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
     app = Application(
         title="artwork-bandit",
         description=DESCRIPTION,
-        lifespan=lambda _app: _lifespan(settings, counts, keys, store),
+        lifespan=lambda _app: _lifespan(settings, counts, keys, store, events),
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -54,6 +62,7 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestMetrics, metrics=counts)
     app.include_router(look_up_routes(settings))
+    app.include_router(event_routes(settings))
     app.include_router(probes.router)
     app.include_router(documentation.router)
     problems.install(app)
@@ -62,8 +71,8 @@ def create_app(settings: Settings, store: MemoryStore | None = None, metrics: Me
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, metrics: Metrics, keys: Keys | None, store: MemoryStore | None
-) -> AsyncIterator[LifespanState]:
+    settings: Settings, metrics: Metrics, keys: Keys | None, store: MemoryStore | None, log: MemoryEventLog | None
+) -> AsyncIterator[State]:
     health = Health()
     async with AsyncExitStack() as stack:
         loop = asyncio.get_running_loop()
@@ -71,17 +80,28 @@ async def _lifespan(
         loop.set_exception_handler(loop_trouble)
         polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
         stack.push_async_callback(polls.close)
-        poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
+        poller = Poller(polls, metrics, health, kept=settings.kept_catalogue, poll_seconds=settings.poll_seconds)
         rows: Rows
+        events: EventLog
         if store is not None:
-            rows = store
+            rows, events = store, log or MemoryEventLog()
             await poller.start()
         else:
             deadline_ms = settings.store_deadline_ms
             rows = joined = JoinedRows(settings.redis_url, deadline_ms=deadline_ms, metrics=metrics, health=health)
             stack.push_async_callback(joined.close)
+            events = streams = EventStreams(
+                settings.events_url or settings.redis_url,
+                partitions=settings.event_partitions,
+                max_entries=settings.max_stream_entries,
+                deadline_ms=settings.events_deadline_ms,
+                metrics=metrics,
+                health=health,
+            )
+            stack.push_async_callback(streams.close)
             await poller.start()
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)
-        stack.push_async_callback(end, loop.create_task(poller.run(settings.poll_seconds), name="poller"))
-        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, settings)}
+                await streams.wait_ready(FIRST_CONNECTION_SECONDS)
+        stack.push_async_callback(end, loop.create_task(poller.run(), name="poller"))
+        yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, settings), "events": events}

@@ -12,6 +12,10 @@ MAX_BODY_BYTES: Final = 1 << 20
 """Twice what 1,000 events of some 400 bytes take."""
 MAX_HEAD_BYTES: Final = 65_536
 """Request line and header fields together, the query among them."""
+MAX_EVENT_REQUESTS: Final = 64
+"""Requests with events in progress at a worker, beside the look-ups: 64 MiB of bodies."""
+MAX_STREAM_ENTRIES: Final = 100_000
+"""Of each stream: eight of them, with one event in each entry, take some 0.3 GB of the store's memory, with 100 some 20 GB."""
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take to arrive, and a new connection to send its first one."""
 BODY_SECONDS: Final = 10.0

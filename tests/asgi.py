@@ -22,6 +22,7 @@ from bandit.snapshot import (
     row_key,
 )
 from service.app import create_app
+from service.events.appending import MemoryEventLog
 from service.http.state import Service
 from service.lookup.store import MemoryStore
 from service.settings import Settings
@@ -57,8 +58,8 @@ def published() -> dict[str, bytes]:
 class Client:
     """Asks an application in this process, between the start and the end of its lifespan."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._app = create_app(SETTINGS, store)
+    def __init__(self, store: MemoryStore, settings: Settings = SETTINGS, events: MemoryEventLog | None = None) -> None:
+        self._app = create_app(settings, store, events=events)
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._state: Any = None
@@ -83,8 +84,12 @@ class Client:
         """The parts of the running application."""
         return cast("Service", self._state["service"])
 
-    def post(self, url: str) -> Response:
-        return self._runner.run(self._http.post(url))
+    def post(self, url: str, content: bytes | None = None, **headers: str) -> Response:
+        return self.ask("POST", url, content, **headers)
+
+    def ask(self, method: str, url: str, content: bytes | None = None, **headers: str) -> Response:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._runner.run(self._http.request(method, url, content=content, headers=fields))
 
     async def _start(self) -> None:
         self._state = await self._stack.enter_async_context(self._app.router.lifespan_context(self._app))

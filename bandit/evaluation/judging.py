@@ -122,7 +122,7 @@ def _probabilities(target: Target, log: ImpressionLog, title: int, rows: I64, k:
     if np.shape(p) != (len(rows), k):
         raise InputError(
             f"policy {target.name} gives probabilities of the shape {np.shape(p)} for {len(rows)} impressions of a title of {k}"
-            " arms, expected a row an impression and a column an arm"
+            " arms, expected one row per impression and one column per arm"
         )
     return checked_table(f"probabilities of policy {target.name}, title {title}", p)
 

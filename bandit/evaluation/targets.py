@@ -98,8 +98,8 @@ class TableTarget:
             checked_table(f"table {name}:", table)
         else:
             raise InputError(
-                f"table {name} has the shape {table.shape}, expected ({log.n_arms},): a probability an arm; or, for one title,"
-                f" ({len(log)}, {log.n_arms}): a row an impression"
+                f"table {name} has the shape {table.shape}, expected ({log.n_arms},): one probability per arm; or, for one title,"
+                f" ({len(log)}, {log.n_arms}): one row per impression"
             )
         self._table = table
 

@@ -78,7 +78,7 @@ def quantise(
     shape = (p.shape[0], p.shape[1])
     rows = eligible_rows(shape, eligible)
     fresh = np.zeros(shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
-    # A product with ones takes 4 ns a row of 10 arms, ``sum(axis=1)`` 20.
+    # A product with ones takes 4 ns per row of 10 arms, ``sum(axis=1)`` 20.
     sums = (p if eligible is None else np.where(rows, p, 0.0)) @ np.ones(shape[1])
     off = np.abs(sums - 1) > _SUM_TOLERANCE
     if off.any():
@@ -95,7 +95,7 @@ def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike) -> Decisions:
     ``bandit.snapshot.draw`` is the same rule for one decision.
 
     Raises:
-        InputError: there is not one hash a row, or a row of weights does not add up to 65535.
+        InputError: there is not one hash per row, or a row of weights does not add up to 65535.
     """
     whole = _checked_weights(weights)
     words = _checked_hashes(whole, hashes)

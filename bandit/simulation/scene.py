@@ -21,7 +21,7 @@ class Scene:
         features: of the artworks, (A, f), which the posterior ``shared`` needs; None where there are none.
 
     Raises:
-        InputError: there is not one context per user or one row of features an artwork, or a title has no artwork.
+        InputError: there is not one context per user or one row of features per artwork, or a title has no artwork.
     """
 
     world: World

@@ -1,6 +1,6 @@
 """One user's row: the picks of a generation, packed.
 
-Format 2 is a header of 16 bytes (magic, format, variant, flags, generation, count, checksum), then 3 bytes a pick. Format 1,
+Format 2 is a header of 16 bytes (magic, format, variant, flags, generation, count, checksum), then 3 bytes per pick. Format 1,
 which was written until November 2026, had its fields in another order and a checksum that knew no identity.
 """
 
@@ -71,7 +71,7 @@ class Row(NamedTuple):
 def encode_row(user_id: str, generation: int, identity: str, variant: int, picks: bytes, indices: bytes = b"") -> bytes:
     """One user's row: the 16-byte header, then ``indices`` (u16 little-endian, sorted), then ``picks`` (u8 arm, u16 weight).
 
-    Without ``indices`` the row is dense: one pick a title, in catalogue order; a pick of weight 0 stands for none.
+    Without ``indices`` the row is dense: one pick per title, in catalogue order; a pick of weight 0 stands for none.
 
     Raises:
         InputError: the row would be longer than ``MAX_ROW_BYTES``.
@@ -81,7 +81,7 @@ def encode_row(user_id: str, generation: int, identity: str, variant: int, picks
     if length > MAX_ROW_BYTES:
         raise InputError(
             f"the row of user {user_id} has {count} picks and {length} bytes, at most {MAX_ROW_BYTES} bytes are allowed;"
-            f" give candidates.parquet with at most {MAX_SHORTLIST_PICKS} titles a user"
+            f" give candidates.parquet with at most {MAX_SHORTLIST_PICKS} titles per user"
         )
     header = _HEADER.pack(ROW_MAGIC, ROW_FORMAT, variant, SHORTLIST if indices else 0, generation, count, 0)
     body = indices + picks

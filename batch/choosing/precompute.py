@@ -74,7 +74,7 @@ def _check_row_size(folder: Path, manifest: Manifest) -> None:
         longest, most, remedy = (
             manifest.counts["titles"],
             MAX_DENSE_PICKS,
-            "give candidates.parquet with a shortlist a user",
+            "give candidates.parquet with a shortlist per user",
         )
     else:
         lengths = read_parquet(folder / CANDIDATES)["title_ids"].list.len()

@@ -5,7 +5,6 @@ what was ingested: an entry that the store gives again is looked for in the segm
 """
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -37,6 +36,8 @@ SEGMENT_SCHEMA: Final = pl.Schema(
 """One row per event: ``stream_id`` and ``place`` are its entry and its place in it, ``received_at`` when the service took it,
 ``at`` when it happened, bounded by the service. ``segment`` may be null; ``watch_fraction`` is null for impressions."""
 
+LAST_NUMBER: Final = 2**64 - 1
+"""Of each half of an id."""
 _NAME: Final = re.compile(r"p([0-9]{3,5})-([0-9]{1,20})_([0-9]{1,20})-([0-9]{1,20})_([0-9]{1,20})(?:-[0-9]+)?\.parquet")
 
 
@@ -54,6 +55,12 @@ class StreamId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.milliseconds}-{self.number}"
+
+    def following(self) -> "StreamId":
+        """The next id that there can be."""
+        if self.number < LAST_NUMBER:
+            return StreamId(self.milliseconds, self.number + 1)
+        return StreamId(self.milliseconds + 1, 0) if self.milliseconds < LAST_NUMBER else self
 
     @property
     def in_name(self) -> str:
@@ -90,6 +97,17 @@ def segments(workspace: Workspace) -> list[Segment]:
     return sorted(segment for path in paths if (segment := Segment.at(path)) is not None)
 
 
+def new_segment(workspace: Workspace, partition: int, first: StreamId, last: StreamId) -> Segment:
+    """The segment to write for some entries; where a store that was emptied gave the same ids again, beside the earlier one."""
+    stem = f"p{partition:03d}-{first.in_name}-{last.in_name}"
+    path = segments_folder(workspace) / f"{stem}.parquet"
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{stem}-{number}.parquet")
+    return Segment(partition, first, last, path)
+
+
 def segment_files(workspace: Workspace) -> list[Path]:
     """The files of the segments, in the order of partition and first id."""
     return [segment.path for segment in segments(workspace)]
@@ -105,9 +123,3 @@ def scan_segments(workspace: Workspace) -> pl.LazyFrame:
         return SEGMENT_SCHEMA.to_frame().lazy()
     with reading(segments_folder(workspace)):
         return pl.scan_parquet(paths, schema=SEGMENT_SCHEMA, hive_partitioning=False, glob=False)
-
-
-def time_of(microseconds: int) -> datetime:
-    """A time of the stream: microseconds since 1970."""
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)

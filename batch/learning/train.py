@@ -20,6 +20,7 @@ from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_parquet
 from batch.workspace.generations import Manifest, claim, claimed, folder_of, write_manifest
+from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
 
@@ -48,7 +49,7 @@ class Trained:
 
 
 def train(workspace: Workspace, config: Config, executor: Executor, report: Progress, *, shard_size: int) -> Trained:
-    """Make a new generation's posteriors from the workspace's tables and impressions.
+    """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
     Args:
         workspace: where tables and impressions lie and the generation goes.
@@ -58,10 +59,11 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
         shard_size: blocks a shard.
 
     Raises:
-        InputError: a table or the impressions are wrong; no generation is claimed.
+        InputError: a table, the impressions or the overlay are wrong, or a title has no artwork left; no generation is claimed.
         SurroundingsError: the disk does not take it.
     """
-    tables = read_tables(workspace)
+    overlay = newest_overlay(workspace)
+    tables = remaining_tables(read_tables(workspace), overlay)
     catalogue = Catalogue.of(tables)
     models: dict[ModelKey, Model] = {}
     trained: list[TrainedModel] = []
@@ -78,7 +80,7 @@ def train(workspace: Workspace, config: Config, executor: Executor, report: Prog
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
     parent = max(claimed(workspace), default=None)
-    manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days)
+    manifest = replace(Manifest.new(claim(workspace), parent, config), rows=learned.days, revision=overlay.revision)
     _write(workspace, manifest, tables, published, models)
     return Trained(
         generation=manifest.generation,

@@ -12,6 +12,7 @@ from bandit.policies import Popularity
 from bandit.urls import show_url
 from batch.executors import Progress
 from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
+from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import encoded_rows, published_catalogue
 from batch.publishing.row_writer import write_rows
 from batch.publishing.sweep import sweep
@@ -28,7 +29,7 @@ _TARGET_USERS = 10_000
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did."""
+    """What a publish did; ``revision`` is that of the overlay which the store has now."""
 
     generation: int
     previous: int | None
@@ -38,6 +39,7 @@ class Published:
     swept: int
     seconds: float
     store: str
+    revision: int = 0
 
 
 def publish(
@@ -74,6 +76,7 @@ def publish(
     with store_errors(url):
         if forward_only:
             refuse_older(client, number)
+        overlay = publish_overlay(workspace, client)  # first: what is retired does not wait for rows
         swept = sweep(client)
         _check_room(client, manifest)
         meta = _claim(client, manifest, catalogue)
@@ -90,6 +93,7 @@ def publish(
         swept,
         round(time.perf_counter() - began, 3),
         show_url(url),
+        overlay.revision,
     )
 
 

@@ -14,7 +14,7 @@ from shlex import quote
 import redis
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.urls import read_store_url, socket_url
+from bandit.urls import EVENTS_URL_VARIABLE, read_store_url, socket_url
 from batch.store.append_only import check_append_only, damaged
 from batch.store.client import URL_VARIABLE, store_errors
 from batch.store.private_files import make_runtime, open_private
@@ -36,6 +36,8 @@ from batch.store.server import (
     write_record,
 )
 
+FSYNC_VARIABLE = "ARTWORK_STORE_FSYNC"
+FSYNC = ("everysec", "always")
 _LOG = "valkey.log"
 _LOG_BYTES = 65_536
 _REASON_LETTERS = 300
@@ -79,6 +81,19 @@ def store_url(root: Path, *, start: bool = True) -> str:
             f" or set {URL_VARIABLE}"
         )
     return store.url
+
+
+def events_url(root: Path) -> str:
+    """The URL of the store of a workspace's events: ``ARTWORK_EVENTS_URL`` if set, else that of the store.
+
+    Raises:
+        InputError, SurroundingsError: as ``store_url``.
+    """
+    given = os.environ.get(EVENTS_URL_VARIABLE)
+    if given:
+        read_store_url(given, EVENTS_URL_VARIABLE)
+        return given
+    return store_url(root)
 
 
 def running_store(root: Path) -> EmbeddedStore | None:
@@ -198,7 +213,7 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": _fsync(),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "logfile": "",  # to its output, which is opened here: Valkey itself would follow a link
@@ -217,6 +232,14 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+
+
+def _fsync() -> str:
+    """When the append-only file is synced: each second, or before each answer."""
+    given = os.environ.get(FSYNC_VARIABLE) or FSYNC[0]
+    if given not in FSYNC:
+        raise InputError(f"{FSYNC_VARIABLE} is {given[:100]!r}, expected {' or '.join(FSYNC)}")
+    return given
 
 
 def _wait_until_read(server: Server, folder: Path, seconds: float) -> None:

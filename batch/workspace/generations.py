@@ -14,7 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, TypeAdapter
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, tagged_union_schema
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.snapshot import MAX_GENERATION, shown
+from bandit.snapshot import MAX_GENERATION, MAX_REVISION, shown
 from batch.config import Config, TwoPolicies, Variant
 from batch.workspace.files import write_json
 from batch.workspace.workspace import Workspace
@@ -37,6 +37,7 @@ _NEEDED_COUNTS: Final = {
 
 Number = Annotated[int, Field(ge=1, le=MAX_GENERATION)]
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+Revision = Annotated[int, Field(ge=0, le=MAX_REVISION)]
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -57,6 +58,7 @@ def _either_form(source: type[Config], handler: GetCoreSchemaHandler) -> CoreSch
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
+    ``revision`` is that of the overlay whose retired artworks the generation leaves out.
     The types are those that a manifest on disk is held to.
     """
 
@@ -69,6 +71,7 @@ class Manifest:
     counts: dict[Text, Count] = field(default_factory=dict)
     checksums: dict[FileName, Digest] = field(default_factory=dict)
     stage: Literal["claimed", "trained", "precomputed"] = "claimed"
+    revision: Revision = 0
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -80,20 +83,20 @@ class Manifest:
     def identity(self) -> str:
         """Digest of what decides the picks: number, settings, and the files of posterior, catalogue, contexts and candidates.
 
-        It is known once the generation is trained, and free of times and paths: the same input is the same identity. Settings at
-        their default are left out, so that a setting that is new changes no identity of before.
+        It is known once the generation is trained, and free of times and paths: the same input is the same identity. The
+        revision 0, and settings at their default, are left out, so that a setting that is new changes no identity of before.
         """
         plain = {
             "generation": self.generation,
             "settings": _changed(_settings(self.config)),
             "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_PICKS)},
         }
-        return _digest_of(plain)
+        return _digest_of(plain | ({"revision": self.revision} if self.revision else {}))
 
     @property
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
-        plain = asdict(self) | {"config": _settings(self.config)}
+        plain = _plain(self) | {"config": _settings(self.config)}
         if not plain["config"].get(
             "other_policy", True
         ):  # as before there were two: the store's copies keep their digest
@@ -199,7 +202,7 @@ def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:
     """Write a generation's manifest; it is replaced whole when a stage is done."""
-    write_json(folder_of(workspace, manifest.generation) / "manifest.json", asdict(manifest))
+    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _plain(manifest))
 
 
 def digest_of(path: Path) -> str:
@@ -247,6 +250,14 @@ def _digest_inside(folder: Path, name: str) -> str | None:
         return digest_of(path) if inside and path.is_file() else None
     except (OSError, RuntimeError):  # of links in a circle, before Python 3.13
         return None
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as plain values; without an overlay as before there were any."""
+    plain = asdict(manifest)
+    if not manifest.revision:
+        del plain["revision"]
+    return plain
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -10,8 +10,16 @@ from typing import Final
 import polars as pl
 
 from bandit.errors import InputError, RowError, SurroundingsError
-from bandit.files import replace_file
-from bandit.snapshot import MAX_OVERLAY_BYTES, MAX_REVISION, NO_OVERLAY, Overlay, decode_overlay, encode_overlay
+from bandit.snapshot import (
+    MAX_OVERLAY_BYTES,
+    MAX_REVISION,
+    NO_OVERLAY,
+    OVERLAY_KEY,
+    Overlay,
+    decode_overlay,
+    encode_overlay,
+)
+from batch.workspace.files import Writer, replace_files
 from batch.workspace.tables import Tables, with_defaults
 from batch.workspace.workspace import Workspace
 
@@ -64,7 +72,9 @@ def read_overlay(workspace: Workspace, revision: int) -> Overlay:
     try:
         overlay = decode_overlay(raw)
     except RowError as error:
-        raise InputError(f"{path} is damaged ({error}); bring it back from a copy") from error
+        raise InputError(
+            f"{path} is damaged ({_wrong(error)}); bring it back from a copy, or from the store's key {OVERLAY_KEY}"
+        ) from error
     if overlay.revision != revision:
         raise InputError(f"{path} is of revision {overlay.revision}, its name says {revision}; give it its name back")
     return overlay
@@ -77,7 +87,7 @@ def write_overlay(workspace: Workspace, overlay: Overlay) -> Path:
         InputError: the revision is there with another content, is not above those that are there, or is too large.
         SurroundingsError: the disk does not take it.
     """
-    path, raw = _path(workspace, overlay.revision), _encoded(overlay)
+    [(path, write)] = overlay_writer(workspace, overlay).items()
     newest = newest_overlay(workspace)
     if newest == overlay:
         return path
@@ -86,9 +96,18 @@ def write_overlay(workspace: Workspace, overlay: Overlay) -> Path:
             f"revision {overlay.revision} of the catalogue is not above {newest.revision}, the newest in"
             f" {workspace.overlays}; revisions never change: write the next one"
         )
-    with replace_file(path) as temporary:
-        temporary.write_bytes(raw)
+    replace_files({path: write})
     return path
+
+
+def overlay_writer(workspace: Workspace, overlay: Overlay) -> dict[Path, Writer]:
+    """What writes a revision that is not there yet, for whoever writes it together with other files.
+
+    Raises:
+        InputError: it is too large.
+    """
+    raw = _encoded(overlay)
+    return {_path(workspace, overlay.revision): lambda path: path.write_bytes(raw)}
 
 
 @contextmanager
@@ -101,10 +120,10 @@ def changing(workspace: Workspace) -> Iterator[None]:
     try:
         workspace.overlays.mkdir(parents=True, exist_ok=True)
         lock = (workspace.overlays / ".lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         raise SurroundingsError(f"cannot write in {workspace.overlays}: {error}; check the disk") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -136,4 +155,13 @@ def _encoded(overlay: Overlay) -> bytes:
     try:
         return encode_overlay(overlay)
     except RowError as error:
-        raise InputError(f"revision {overlay.revision} of the catalogue cannot be written: {error}") from error
+        raise InputError(
+            f"revision {overlay.revision} of the catalogue cannot be written: {_wrong(error)}; it holds every artwork"
+            f" that was ever retired, in at most {MAX_OVERLAY_BYTES:,} bytes: go on in a new workspace, with the artworks that"
+            " remain"
+        ) from error
+
+
+def _wrong(error: RowError) -> str:
+    """What is wrong, without what to do where it stands in a store."""
+    return str(error).rpartition("; ")[0]

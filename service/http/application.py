@@ -1,6 +1,7 @@
 """The application: every call of the interface passes its checks before FastAPI sees it.
 
-They are, in this order, the bound on requests in progress, the key and the length of the query. Then a plain look-up takes the
+They are, in this order, the bound on requests in progress (events have one of their own), the origin of events, the key and the
+length of the query. Then a plain look-up takes the
 fast path (``service.http.fast_path``), which skips FastAPI's stack; that alone costs more than a look-up. Everything else takes
 the slow path, FastAPI's routes.
 """
@@ -14,10 +15,13 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.http.fast_path import fast_answer, route_of
-from service.http.problems import key_refused, overloaded, query_too_long, unexpected
+from service.http.cross_origin import may_send_events, preflight, told
+from service.http.fast_path import EVENTS, fast_answer, route_of
+from service.http.problems import key_refused, origin_refused, overloaded, query_too_long, unexpected
 from service.http.state import Service
+from service.keys import EVENTS as EVENTS_SCOPE
 from service.keys import LOOKUP
+from service.keys import Scope as KeyScope
 from service.metrics.metrics import UNMATCHED
 
 logger = structlog.get_logger()
@@ -44,10 +48,19 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
             return
         service: Service = scope["state"]["service"]
-        refusal = _refusal(service, scope)
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            service.metrics.refused(route_of(scope["raw_path"]), refusal.status_code)
+        is_events = scope["path"] == EVENTS
+        early = None
+        if service.origins:
+            send = told(scope, service.origins, send)
+            early = preflight(scope, service.origins)
+        if early is None:
+            early = _events_refusal(service, scope) if is_events else _refusal(service, scope)
+        if early is not None:
+            await early(scope, receive, send)
+            service.metrics.refused(route_of(scope["raw_path"]), early.status_code)
+            return
+        if is_events:
+            await self._take_events(service, scope, receive, send)
             return
         service.in_progress += 1
         try:
@@ -55,6 +68,13 @@ class Application(FastAPI):
                 await super().__call__(scope, receive, send)
         finally:
             service.in_progress -= 1
+
+    async def _take_events(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        service.events_in_progress += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            service.events_in_progress -= 1
 
 
 def path_of(raw_path: bytes) -> str:
@@ -65,8 +85,22 @@ def path_of(raw_path: bytes) -> str:
 def _refusal(service: Service, scope: Scope) -> Response | None:
     if service.in_progress >= service.settings.max_waiting:
         return overloaded(service.settings.max_waiting)
-    if service.keys is not None and (status := service.keys.check(scope["headers"], LOOKUP)):
-        return key_refused(status, LOOKUP)
+    return _key_or_query_refusal(service, scope, LOOKUP)
+
+
+def _events_refusal(service: Service, scope: Scope) -> Response | None:
+    if service.events_in_progress >= service.settings.max_event_requests:
+        service.metrics.events_refused("busy")
+        return overloaded(service.settings.max_event_requests)
+    if not may_send_events(scope, service.origins):
+        service.metrics.events_refused("origin")
+        return origin_refused()
+    return _key_or_query_refusal(service, scope, EVENTS_SCOPE)
+
+
+def _key_or_query_refusal(service: Service, scope: Scope, of: KeyScope) -> Response | None:
+    if service.keys is not None and (status := service.keys.check(scope["headers"], of)):
+        return key_refused(status, of)
     if len(scope["query_string"]) > service.settings.max_query_bytes:
         return query_too_long(service.settings.max_query_bytes)
     return None

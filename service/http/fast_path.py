@@ -17,6 +17,7 @@ from service.metrics.metrics import UNMATCHED
 
 SINGLE: Final = "/v1/users/{user_id}/titles/{title_id}/artwork"
 PAGE: Final = "/v1/users/{user_id}/artwork"
+EVENTS: Final = "/v1/events"
 
 _DOTS: Final = tuple(dots.encode() for dots in DOTS)
 _is_id = re.compile(ID_PATTERN.encode()).fullmatch
@@ -55,6 +56,8 @@ def route_of(raw_path: bytes) -> str:
             return SINGLE
         case [b"", b"v1", b"users", _, b"artwork"]:
             return PAGE
+        case [b"", b"v1", b"events"]:
+            return EVENTS
     return UNMATCHED
 
 

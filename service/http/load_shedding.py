@@ -8,7 +8,10 @@ from functools import cache, lru_cache
 from math import inf
 from typing import Any, Final
 
-from service.http.fast_path import PAGE, SINGLE
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from service.http.fast_path import EVENTS, PAGE, SINGLE
 from service.http.head_limit import HeadLimit
 from service.http.problems import overloaded
 from service.http.refusing_connection import response_bytes
@@ -21,8 +24,8 @@ _VERSION: Final = b" HTTP/1.1\r\n"
 _NEWLINE: Final = ord("\n")
 """A number, because Python takes eight times as long to look for a byte that is given as bytes."""
 _END: Final = b"\r\n\r\n"
-_NOT_PLAIN: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:")
-"""Text of a head with a body, of another protocol, or of one that closes its connection."""
+_NOT_PLAIN: Final = (b"close", b"\ncontent-length", b"\ntransfer-encoding", b"\nexpect:", b"\nupgrade:", b"\norigin:")
+"""Text of a head with a body, of another protocol, of one that closes its connection, or of a page's that has to be told more."""
 
 LASTING_SECONDS: Final = 0.05
 """Refusals that go on for longer are an overload and not a burst."""
@@ -74,7 +77,7 @@ class LoadShedding(HeadLimit):
 
     def data_received(self, data: bytes) -> None:
         """Refuse the look-up, or read on."""
-        waiting = len(self.tasks)
+        waiting = len(self.tasks) - len(self.service.event_tasks)
         if (
             waiting >= self._pressure.low  # seldom so, which makes the rest free
             and waiting >= (bound := self._pressure.bound(self.loop.time()))
@@ -85,6 +88,19 @@ class LoadShedding(HeadLimit):
             self._shed(data, bound)
         else:
             super().data_received(data)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin a request; those with events are told apart, because they have a bound of their own."""
+        if cycle.scope["path"] != EVENTS:
+            super()._start_asgi_task(cycle, app)
+            return
+        tasks, self.tasks = self.tasks, set()
+        super()._start_asgi_task(cycle, app)
+        started, self.tasks = self.tasks, tasks
+        for task in started:
+            for where in (tasks, self.service.event_tasks):
+                where.add(task)
+                task.add_done_callback(where.discard)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close, unless a look-up was refused since the timer started, which a refusal neither stops nor restarts."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from bandit.snapshot import ID_PATTERN
+from service.keys import LOOKUP, Scope
 from service.limits import MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from service.settings import Settings
 
@@ -90,6 +91,7 @@ class Readiness(BaseModel):
         description="digest of what decided the generation's picks; two workspaces may use the same number"
     )
     flip: int
+    revision: int = Field(description="revision of the catalogue's overlay that look-ups obey, 0 without one")
     degraded: list[str]
 
 
@@ -120,7 +122,8 @@ def look_up_refusals(settings: Settings) -> dict[int | str, dict[str, Any]]:
     )
 
 
-def look_up_security(settings: Settings) -> list[Any]:
+def key_security(settings: Settings, scope: Scope) -> list[Any]:
     """The dependency that documents keys, where there are any. It refuses nothing: ``Application`` has done so before."""
-    bearer = HTTPBearer(scheme_name="key", description="a key with the scope lookup", auto_error=False)
+    name = "key" if scope == LOOKUP else f"key-{scope}"
+    bearer = HTTPBearer(scheme_name=name, description=f"a key with the scope {scope}", auto_error=False)
     return [Security(bearer)] if settings.keys_file else []

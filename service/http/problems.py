@@ -15,8 +15,10 @@ MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:artwork-bandit:problem:"
 CLOSING = (413, 431)
 """Refused before all of the request was read: what follows on the connection is not a request."""
-ALLOWED = "GET, HEAD"
-"""The methods of every call so far; each that answers GET answers HEAD."""
+READING = "GET, HEAD"
+"""The methods of every call that reads; each that answers GET answers HEAD."""
+ALLOWED = f"{READING}, POST"
+"""The methods of all calls."""
 LIMITS = ("max_length", "min_length", "le", "ge", "pattern")
 """Keys of the validator's context that hold the limit that was passed."""
 
@@ -127,6 +129,12 @@ def too_many_connections(of: str, limit: int) -> Response:
     return problem(503, detail, "too-many-connections", errors, {"Retry-After": "1"})
 
 
+def origin_refused() -> Response:
+    """403 for a request of a browser's page whose origin is not allowed."""
+    detail = "Pages of this origin may not send events; ARTWORK_ALLOWED_ORIGINS of the service names those that may."
+    return problem(403, detail, "origin-not-allowed", [{"field": "origin", "detail": detail}])
+
+
 def key_refused(status: int, scope: str) -> Response:
     """401 or 403 as ``Keys.check`` says, with the challenge of RFC 6750."""
     if status == 403:
@@ -147,10 +155,11 @@ def unexpected() -> Response:
     return problem(500, "The service met an unexpected error; its log has the details.")
 
 
-def invalid_request(errors: Sequence[Mapping[str, Any]]) -> Response:
+def invalid_request(errors: Sequence[Mapping[str, Any]], left_out: int = 0) -> Response:
     """422 with an entry per wrong field: ``field``, ``detail`` and, where there is one, ``limit``."""
     fields = ", ".join(dict.fromkeys(str(item["field"]) for item in errors))
-    return problem(422, f"The request is wrong in: {fields}.", "invalid-request", errors)
+    more = f" and {left_out} more" if left_out else ""
+    return problem(422, f"The request is wrong in: {fields}{more}.", "invalid-request", errors)
 
 
 def install(app: FastAPI) -> None:

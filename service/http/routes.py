@@ -14,12 +14,13 @@ from service.http.models import (
     PathId,
     PickBody,
     Signal,
+    key_security,
     look_up_refusals,
-    look_up_security,
     refusals,
 )
 from service.http.problems import ProblemError
 from service.http.state import service_of
+from service.keys import LOOKUP
 from service.settings import Settings
 
 
@@ -41,7 +42,7 @@ async def sign_up_signals(
 def look_up_routes(settings: Settings) -> APIRouter:
     """The look-ups, with pages of at most ``settings.max_titles``."""
     register_url_convertor("segment", Segment())
-    dependencies = [Depends(sign_up_signals), *look_up_security(settings)]
+    dependencies = [Depends(sign_up_signals), *key_security(settings, LOOKUP)]
     router = APIRouter(prefix="/v1/users/{user_id:segment}", tags=["look-up"], dependencies=dependencies)
     refused = look_up_refusals(settings)
     unknown = refusals(status_404="the catalogue does not know the title")

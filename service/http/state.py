@@ -1,9 +1,10 @@
 """The running service, which the lifespan makes and every request uses."""
 
+from asyncio import Task
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from starlette.requests import HTTPConnection
 
@@ -21,7 +22,8 @@ from service.settings import Settings
 class Service:
     """The parts of one running application, and its settings.
 
-    ``clients`` counts open connections by client, ``in_progress`` the look-ups that this worker has begun and not yet answered.
+    ``clients`` counts open connections by client, ``in_progress`` and ``events_in_progress`` the look-ups and the requests with
+    events that this worker has begun and not yet answered; ``event_tasks`` are the latter from when they are read, begun or not.
     """
 
     look_up: LookUp
@@ -32,6 +34,11 @@ class Service:
     settings: Settings
     clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
+    events_in_progress: int = 0
+    event_tasks: set[Task[Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.origins = frozenset(origin.encode() for origin in self.settings.origins)
 
     def serving(self, troubles: Sequence[str] = ()) -> ServedGeneration:
         """The generation that is served at this moment; to be called once per request.

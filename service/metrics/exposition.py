@@ -11,9 +11,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from service.metrics.counters import Histogram, NamedCounts
-from service.metrics.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, ROUTES, STATUSES, Block
+from service.metrics.metrics import APPEND_BOUNDS, BATCH_BOUNDS, LATENCY_BOUNDS, ROUTES, STATUSES, Block
 
 STORE_REASONS: Final = ("timeout", "connection", "reply", "breaker")
+EVENT_REASONS: Final = (
+    *("invalid", "busy", "origin", "connection", "lost", "timeout", "full", "memory", "readonly", "loading", "reply"),
+)
 CONNECTION_REASONS: Final = ("worker", "client")
 """Shown from the start, so that a rate over the first failure is seen."""
 
@@ -36,6 +39,7 @@ class _Sums(Collector):
         yield self._named("artwork_row_errors", "Rows not usable.", ["reason"], lambda block: block.row_errors)
         yield from self._store()
         yield from self._generations()
+        yield from self._events()
         yield GaugeMetricFamily("artwork_workers", "Worker processes.", len(self._blocks))
         yield self._counter("artwork_worker_starts", "Starts of workers.", lambda block: block.starts)
 
@@ -76,10 +80,15 @@ class _Sums(Collector):
         yield self._by_worker("artwork_store_up", "1 when the last poll got an answer.", lambda block: block.store_up)
 
     def _generations(self) -> Iterator[Metric]:
-        yield self._named("artwork_load_errors", "Generations not taken.", ["reason"], lambda block: block.load_errors)
+        yield self._named(
+            "artwork_load_errors", "Generations and overlays not taken.", ["reason"], lambda block: block.load_errors
+        )
         yield self._counter("artwork_polls", "Times that the store was asked for the generation.", lambda b: b.polls)
         yield self._by_worker("artwork_generation", "Generation served, 0 for none.", lambda block: block.generation)
         yield self._by_worker("artwork_flip", "Count of flips of art:current.", lambda block: block.flip)
+        yield self._by_worker(
+            "artwork_revision", "Revision of the catalogue's overlay, 0 without one.", lambda b: b.revision
+        )
         age = GaugeMetricFamily(
             "artwork_catalogue_age_seconds", "Seconds since the generation was made.", labels=["worker"]
         )
@@ -87,6 +96,20 @@ class _Sums(Collector):
             made_at = block.values[block.made_at]
             age.add_metric([str(worker)], time.time() - made_at if made_at else float("nan"))
         yield age
+
+    def _events(self) -> Iterator[Metric]:
+        yield self._counter("artwork_events", "Events stored.", lambda block: block.accepted_events)
+        yield self._named(
+            "artwork_event_requests_refused",
+            "Requests whose events were not stored.",
+            ["reason"],
+            lambda block: block.refused_events,
+            EVENT_REASONS,
+        )
+        buckets, seconds = _buckets([block.appends for block in self._blocks], APPEND_BOUNDS)
+        appends = HistogramMetricFamily("artwork_event_append_seconds", "Seconds until the store held them.")
+        appends.add_metric([], buckets, seconds)
+        yield appends
 
     def _counter(self, name: str, documentation: str, slot: Callable[[Block], int]) -> Metric:
         return CounterMetricFamily(name, documentation, sum(block.values[slot(block)] for block in self._blocks))

@@ -15,7 +15,10 @@ class Health:
     store_down_since: datetime | None = None
     rows_failing_since: datetime | None = None
     load_trouble: str | None = None
+    overlay_trouble: str | None = None
     keep_trouble: str | None = None
+    events_trouble: str | None = None
+    _events_failing_since: datetime | None = None
 
     def store_failed(self) -> None:
         """A poll got no answer."""
@@ -34,13 +37,24 @@ class Health:
         """A request got its row, or the answer that there is none."""
         self.rows_failing_since = None
 
+    def events_failed(self, why: str) -> None:
+        """Events were not taken, or would not be."""
+        self._events_failing_since = self._events_failing_since or datetime.now(UTC)
+        self.events_trouble = _since(f"events not accepted: {why[:1].lower()}{why[1:]}", self._events_failing_since)
+
+    def events_taken(self) -> None:
+        """Events were stored, or would be."""
+        self.events_trouble = self._events_failing_since = None
+
     def degraded(self) -> list[str]:
         """One sentence per trouble; empty when there is none."""
         troubles = (
             _since("store unreachable", self.store_down_since),
             _since("row reads failing", self.rows_failing_since),
             self.load_trouble,
+            self.overlay_trouble,
             self.keep_trouble,
+            self.events_trouble,
         )
         return [trouble for trouble in troubles if trouble]
 

@@ -16,12 +16,15 @@ LATENCY_BOUNDS: Final = (
     *(0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0),
 )
 """Seconds; dense around the promise of 5 ms at the 99th percentile."""
+APPEND_BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Seconds until the store has answered for a request's events."""
 BATCH_BOUNDS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
 """Rows joined into one round trip."""
 UNMATCHED: Final = "unmatched"
 ROUTES: Final = (
     "/v1/users/{user_id}/titles/{title_id}/artwork",
     "/v1/users/{user_id}/artwork",
+    "/v1/events",
     "/livez",
     "/readyz",
     "/metrics",
@@ -29,7 +32,7 @@ ROUTES: Final = (
 )
 """Requests of any other route share the last one: clients cannot make labels."""
 STATUSES: Final = (
-    *("200", "400", "401", "403", "404", "405", "408", "413", "414", "422", "429", "431", "500", "503"),
+    *("200", "202", "400", "401", "403", "404", "405", "408", "413", "414", "422", "429", "431", "500", "503"),
     OTHER,
 )
 """Any other status shares the last one."""
@@ -43,7 +46,8 @@ class Block:
     def __init__(self, values: Values, worker: int) -> None:
         self.values = values
         self._free = worker * BLOCK_SLOTS
-        self.breaker_open, self.store_up, self.generation, self.flip, self.made_at = (self._take(1) for _ in range(5))
+        self.breaker_open, self.store_up, self.generation, self.flip = (self._take(1) for _ in range(4))
+        self.revision, self.made_at = (self._take(1) for _ in range(2))
         self.starts, self.polls, self.connections = (self._take(1) for _ in range(3))
         self.open_connections = self._take(1)
         self.statuses = {route: self._take(len(STATUSES)) for route in ROUTES}
@@ -52,6 +56,9 @@ class Block:
         self.picks = self._named(32, labels=2)
         self.row_errors, self.store_errors, self.load_errors = (self._named(16, labels=1) for _ in range(3))
         self.refused_connections = self._named(3, labels=1)
+        self.accepted_events = self._take(1)
+        self.refused_events = self._named(16, labels=1)
+        self.appends = self._histogram(APPEND_BOUNDS)
         if self._free > (worker + 1) * BLOCK_SLOTS:
             raise ValueError(f"a block takes {self._free - worker * BLOCK_SLOTS} doubles; raise BLOCK_SLOTS")
 
@@ -115,6 +122,18 @@ class Metrics:
         """Picks were answered from a source, drawn by a policy."""
         self._own.picks.add((source, policy), count)
 
+    def events_accepted(self, count: int) -> None:
+        """Events of a request were stored."""
+        self._values[self._own.accepted_events] += count
+
+    def events_refused(self, reason: str) -> None:
+        """A request with events was refused: it was wrong, or its events were not stored."""
+        self._own.refused_events.add((reason,))
+
+    def appended(self, seconds: float) -> None:
+        """The store has answered that it holds a request's events."""
+        self._own.appends.observe(seconds)
+
     def row_refused(self, reason: str) -> None:
         """A row could not be used."""
         self._own.row_errors.add((reason,))
@@ -146,6 +165,14 @@ class Metrics:
     def polled(self) -> None:
         """The store was asked for the current generation."""
         self._values[self._own.polls] += 1
+
+    def obeys(self, revision: int) -> None:
+        """Answers are given under this revision of the catalogue's overlay."""
+        self._values[self._own.revision] = float(revision)
+
+    def overlay_refused(self) -> None:
+        """An overlay was not taken."""
+        self._own.load_errors.add(("overlay",))
 
     def took(self, generation: int, flip: int, created_at: str) -> None:
         """A new generation is served."""

@@ -113,7 +113,7 @@ def large_catalogue(root: Path, n_titles: int) -> Workspace:
 def test_a_catalogue_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path) -> None:
     assert MAX_DENSE_PICKS == 2725
     workspace = large_catalogue(tmp_path, MAX_DENSE_PICKS + 1)
-    remedy = r"a user has 2726 titles, a row holds at most 2725; give candidates\.parquet with a shortlist a user"
+    remedy = r"a user has 2726 titles, a row holds at most 2725; give candidates\.parquet with a shortlist per user"
     with pytest.raises(InputError, match=remedy):
         precompute(workspace, None, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     assert not (folder_of(workspace, 1) / "picks").exists()

@@ -14,7 +14,7 @@ from shell import artwork, artwork_started, listing, runtime_folder
 from bandit.errors import InputError, SurroundingsError
 from bandit.urls import read_store_url
 from batch.store.client import URL_VARIABLE, connect
-from batch.store.embedded import start_store, stop_store, store_pid, store_url
+from batch.store.embedded import FSYNC_VARIABLE, start_store, stop_store, store_pid, store_url
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,26 @@ def test_it_never_evicts_and_takes_no_connections_from_the_network(root: Path) -
     with connect(start_store(root).url) as client:
         settings = client.config_get("maxmemory-policy", "port", "appendonly")
     assert settings == {"maxmemory-policy": "noeviction", "port": "0", "appendonly": "yes"}
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "everysec"), ("", "everysec"), ("always", "always")])
+def test_its_file_is_synced_each_second_or_before_each_answer(
+    root: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str
+) -> None:
+    if given is not None:
+        monkeypatch.setenv(FSYNC_VARIABLE, given)
+    with connect(start_store(root).url) as client:
+        assert client.config_get("appendfsync") == {"appendfsync": kept}
+
+
+@pytest.mark.parametrize("given", ["no", "ALWAYS", "1"])
+def test_another_word_for_when_its_file_is_synced_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv(FSYNC_VARIABLE, given)
+    with pytest.raises(InputError, match=r"ARTWORK_STORE_FSYNC is .*expected everysec or always"):
+        start_store(root)
+    assert store_pid(root) is None
 
 
 def test_a_store_that_does_not_run_and_may_not_be_started_says_what_to_do(root: Path) -> None:

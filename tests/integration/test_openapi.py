@@ -14,7 +14,7 @@ from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from service.keys import entry_text, new_key
 
 HANG_SECONDS = 120
-KEY, ENTRY = new_key("web", ["lookup"])
+KEY, ENTRY = new_key("web", ["lookup", "events"])
 CONFIG = """
 warnings = { fail-on = true }
 

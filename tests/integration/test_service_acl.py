@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from debian_redis import needs_redis_server, redis_server
 from faults import running_service, short_folder, until
 from make_impressions import make_generation
+from posted_events import body
 from shell import call
 
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
 from bandit.errors import InputError
+from bandit.snapshot import event_stream_key
 from batch.publishing.flips import flip
 from batch.workspace.workspace import Workspace
 
@@ -74,6 +77,7 @@ def test_the_service_needs_every_command_of_its_user_and_no_other(
         until(lambda: service.get("/readyz").status_code == 200, "ready")
         assert service.get("/v1/users/u1/titles/t1/artwork").json()["source"] == "personalized"
         assert service.degraded() == []
+        assert httpx.post(service.address + "/v1/events", content=body()).status_code == 202
     assert used(admin) == commands(documented()["artwork-service"])
 
 
@@ -91,10 +95,25 @@ def test_the_jobs_need_every_command_of_their_user_and_no_other(
         assert done.code == 0, done.err
     with redis.Redis.from_url(url) as client, pytest.raises(InputError, match="published meanwhile"):
         flip(client, 1, "0" * 32, forward_only=True)
+    with redis.Redis.from_url(url) as client:
+        client.xadd(event_stream_key(0), {"what": "ever"})
+    for of_events in (("ingest",), ("events", "dead"), ("events", "dead", "--all")):
+        done = call(*of_events, "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
+        assert done.code == 0, done.err
     assert used(admin) == commands(documented()["artwork-batch"])
 
 
-@pytest.mark.parametrize("command", [("SET", "art:current", "x"), ("GET", "other"), ("KEYS", "*"), ("FLUSHALL",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("SET", "art:current", "x"),
+        ("GET", "other"),
+        ("XADD", "art:current", "*", "a", "b"),
+        ("XTRIM", "art:events:0", "MAXLEN", "0"),
+        ("KEYS", "*"),
+        ("FLUSHALL",),
+    ],
+)
 def test_the_service_may_not_do_what_it_does_not_need(admin: redis.Redis, folder: Path, command: tuple[str]) -> None:
     with redis.Redis.from_url(url_of(folder, "artwork-service")) as client:
         assert client.ping()

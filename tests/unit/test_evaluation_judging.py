@@ -160,7 +160,7 @@ def test_somebodys_probabilities_are_checked_by_name() -> None:
     with pytest.raises(InputError, match=r"row 0 of the probabilities of policy wrong, title 0 sums to 0\.3"):
         samples_of(log, [Wrong()])
     with pytest.raises(
-        InputError, match=r"policy wrong gives probabilities of the shape \(2, 2\).*a row an impression"
+        InputError, match=r"policy wrong gives probabilities of the shape \(2, 2\).*one row per impression"
     ):
         samples_of(log, [Wrong((2, 2))])
 

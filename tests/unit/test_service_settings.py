@@ -49,6 +49,83 @@ def test_a_wrong_variable_is_refused_by_name_and_value(monkeypatch: pytest.Monke
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        ("https://shop.example", {"https://shop.example"}),
+        (" https://Shop.example , http://localhost:5173,", {"https://shop.example", "http://localhost:5173"}),
+        ("https://shop.example:443,http://a.b:80,http://c:443", {"https://shop.example", "http://a.b", "http://c:443"}),
+        ("http://[::1]:8000,capacitor://localhost", {"http://[::1]:8000", "capacitor://localhost"}),
+    ],
+)
+def test_origins_are_kept_as_browsers_send_them(given: str, kept: set[str]) -> None:
+    assert load_settings(allowed_origins=given).origins == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "shop.example",
+        "https://shop.example/",
+        "https://shop.example/page",
+        "*.shop.example",
+        "https://*.shop.example",
+        "https://shop.example,*",
+        "null",
+        "https://me:pw@shop.example",
+        "https://",
+        "https://a b",
+        "http://a:99999",
+        "https://a?x",
+        "http://a:0",
+        "https://a;https://b",
+        "http://ä.example",
+    ],
+)
+def test_what_is_no_origin_is_refused_at_the_start(given: str) -> None:
+    with pytest.raises(InputError, match="ARTWORK_ALLOWED_ORIGINS"):
+        load_settings(allowed_origins=given)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
+def test_times_of_clients_may_be_trusted_on_loopback(host: str) -> None:
+    assert load_settings(host=host, trust_event_time=True).trust_event_time
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "192.168.0.7", "", "example.org", "localhost.example.org", "127.0.0"],  # noqa: S104
+)
+def test_times_of_clients_are_not_trusted_where_others_reach_the_service(host: str) -> None:
+    with pytest.raises(InputError, match="ARTWORK_TRUST_EVENT_TIME is set while ARTWORK_HOST"):
+        load_settings(host=host, trust_event_time=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("event_partitions", 0),
+        ("event_partitions", 257),
+        ("max_stream_entries", 0),
+        ("events_deadline_ms", 0),
+        ("max_skew_seconds", -1),
+        ("max_skew_seconds", float("nan")),
+        ("max_event_requests", 0),
+    ],
+)
+def test_a_wrong_limit_of_events_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"ARTWORK_{name.upper()} is"):
+        load_settings(**{name: value})
+
+
+def test_a_wrong_url_of_the_store_of_events_is_named_without_its_password() -> None:
+    with pytest.raises(InputError, match="ARTWORK_EVENTS_URL") as caught:
+        load_settings(events_url="postgres://me:hunter22@host/0")
+    assert "hunter22" not in str(caught.value)
+
+
 def test_a_port_in_use_is_refused_with_its_number() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

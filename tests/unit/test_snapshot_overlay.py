@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -18,6 +19,50 @@ from bandit.snapshot import (
 
 OVERLAY = Overlay(3, {"t1": ("a1", "a2"), "t2": ("b1",)}, {"t9": "z1"})
 PLAIN: dict[str, Any] = {"revision": 3, "retired": {"t1": ["a1"]}, "added": {"t9": "z1"}}
+
+NO_REVISION: tuple[Any, ...] = (None, True, -1, 0, 1.0, "3", MAX_REVISION + 1, [3], {})
+NO_RETIRED: tuple[Any, ...] = (
+    None,
+    [],
+    ["t1"],
+    "t1",
+    0,
+    {"t1": []},
+    {"t1": "a1"},
+    {"t1": None},
+    {"t1": [1]},
+    {"t1": [None]},
+    {"t1": [["a1"]]},
+    {"t1": ["a1", "a1"]},
+    {"t1": [""]},
+    {"t1": ["a 1"]},
+    {"t1": ["a1\n"]},
+    {"t1": ["a" * 65]},
+    {"t1": ["ä"]},
+    {"": ["a1"]},
+    {"t 1": ["a1"]},
+    {"t1\n": ["a1"]},
+    {"t" * 65: ["a1"]},
+    {"t1": {"a1": 1}},
+)
+NO_ADDED: tuple[Any, ...] = (
+    None,
+    [],
+    "t9",
+    {"t9": None},
+    {"t9": ["z1"]},
+    {"t9": 1},
+    {"t9": ""},
+    {"t9": "z 1"},
+    {"t9": "z" * 65},
+    {"t9\n": "z1"},
+    {"": "z1"},
+    {"t1": "a1"},
+)
+
+
+def with_each(name: str, values: Iterable[Any]) -> list[bytes]:
+    return [json.dumps(PLAIN | {name: value}).encode() for value in values]
 
 
 def test_an_overlay_is_canonical_json() -> None:
@@ -59,54 +104,9 @@ def test_retired_artworks_are_read_sorted() -> None:
         json.dumps(PLAIN).encode() + b"}",
         json.dumps(PLAIN).encode() + b" " * MAX_OVERLAY_BYTES,
         b'{"revision":NaN,"retired":{},"added":{}}',
-        *(
-            json.dumps(PLAIN | {"revision": wrong}).encode()
-            for wrong in (None, True, -1, 0, 1.0, "3", MAX_REVISION + 1, [3], {})
-        ),
-        *(
-            json.dumps(PLAIN | {"retired": wrong}).encode()
-            for wrong in (
-                None,
-                [],
-                ["t1"],
-                "t1",
-                0,
-                {"t1": []},
-                {"t1": "a1"},
-                {"t1": None},
-                {"t1": [1]},
-                {"t1": [None]},
-                {"t1": [["a1"]]},
-                {"t1": ["a1", "a1"]},
-                {"t1": [""]},
-                {"t1": ["a 1"]},
-                {"t1": ["a1\n"]},
-                {"t1": ["a" * 65]},
-                {"t1": ["ä"]},
-                {"": ["a1"]},
-                {"t 1": ["a1"]},
-                {"t1\n": ["a1"]},
-                {"t" * 65: ["a1"]},
-                {"t1": {"a1": 1}},
-            )
-        ),
-        *(
-            json.dumps(PLAIN | {"added": wrong}).encode()
-            for wrong in (
-                None,
-                [],
-                "t9",
-                {"t9": None},
-                {"t9": ["z1"]},
-                {"t9": 1},
-                {"t9": ""},
-                {"t9": "z 1"},
-                {"t9": "z" * 65},
-                {"t9\n": "z1"},
-                {"": "z1"},
-                {"t1": "a1"},
-            )
-        ),
+        *with_each("revision", NO_REVISION),
+        *with_each("retired", NO_RETIRED),
+        *with_each("added", NO_ADDED),
     ],
     ids=lambda raw: repr(raw[:60]),
 )

@@ -1,0 +1,452 @@
+"""Ingesting: entries of the streams become segments on disk, and only then are acknowledged and trimmed.
+
+What is on disk is the record. Whatever the store gives a second time (after a crash between writing and acknowledging, for a
+group that was lost, from a store that was restored) is looked for there and not written again. What the store holds below the
+group's place without being on disk is taken as well, so a group that was made or moved by hand loses nothing.
+
+A batch goes through these steps, and the process may end between any two of them: read, write and sync the segment, rename it,
+put poison aside, acknowledge, trim.
+"""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+import polars as pl
+import redis
+
+from bandit.errors import InputError, SurroundingsError
+from bandit.snapshot import DEAD_EVENTS_KEY, MAX_EVENT_PARTITIONS, event_stream_key
+from batch.events.dead_letters import letter
+from batch.events.entries import Entry, PoisonError, frame_of, read_entry
+from batch.events.segments import Segment, StreamId, new_segment, segments, segments_folder
+from batch.executors import Progress
+from batch.store.client import connect, store_errors
+from batch.workspace.files import read_parquet, write_parquet
+from batch.workspace.workspace import Workspace
+
+GROUP: Final = "ingest"
+ENTRIES_PER_READ: Final = 32
+"""Of at most 1 MiB each, as the service takes them."""
+ROWS_PER_SEGMENT: Final = 50_000
+BYTES_PER_SEGMENT: Final = 32 * 1024 * 1024
+"""Of JSON; whichever bound is reached first closes a segment, and bounds the memory that ingesting takes."""
+IDLE_MS: Final = 60_000
+"""After so long without a word a consumer is taken for dead, and its entries are taken over."""
+EVERY_SECONDS: Final = 30.0
+"""Between two looks at streams that were empty, under ``--follow``: each look writes at most one small segment per stream."""
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 30.0
+"""Between two tries where store or disk are in trouble."""
+_READING: Final = "entries ingested"
+
+Raw = tuple[bytes, "dict[bytes, bytes] | None"]
+
+
+class AlreadyIngestingError(SurroundingsError):
+    """Another process ingests into this workspace."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What was taken from the streams.
+
+    ``dead`` entries were put aside; ``again`` were on disk already and were only acknowledged; ``gone`` had been read and not
+    acknowledged when somebody removed them from the stream.
+    """
+
+    entries: int = 0
+    events: int = 0
+    dead: int = 0
+    segments: int = 0
+    again: int = 0
+    gone: int = 0
+
+    def plus(self, **counts: int) -> "Ingested":
+        """With more of each."""
+        return replace(self, **{name: getattr(self, name) + count for name, count in counts.items()})
+
+
+def ingest(
+    workspace: Workspace,
+    url: str,
+    report: Progress,
+    *,
+    follow: bool = False,
+    every: float = EVERY_SECONDS,
+    tell: Callable[[str], object] = lambda _text: None,
+) -> Ingested:
+    """Take what the streams hold into segments; with ``follow``, until the process is told to end.
+
+    Args:
+        workspace: where segments are written.
+        url: of the store of events.
+        report: called with the number of entries so far.
+        follow: whether to go on for new entries, and through troubles of store and disk.
+        every: seconds between two looks at the streams.
+        tell: called with a line about each trouble that is waited out.
+
+    Raises:
+        InputError: there is no workspace.
+        AlreadyIngestingError: another process ingests into this workspace.
+        SurroundingsError: the store or the disk failed, unless ``follow``; nothing was acknowledged that is not on disk.
+    """
+    if not workspace.root.is_dir():
+        raise InputError(f"{workspace.root} is not a folder; expected a workspace")
+    with _alone(workspace):
+        _sweep_temporary(workspace)
+        ingesting = _Ingesting(workspace, url, report)
+        failures = 0
+        while True:
+            pause = every
+            try:
+                ingesting.everything()
+                failures = 0
+            except SurroundingsError as error:
+                if not follow:
+                    raise
+                pause = min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS)
+                failures = min(failures + 1, 10)
+                ingesting.start_anew()
+                tell(f"{error}; trying again in {pause:g} s")
+            if not follow:
+                return ingesting.done
+            time.sleep(pause)
+
+
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """Hold the lock of a workspace's segments; the system lets it go however this process ends."""
+    path = workspace.events / "ingest.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SurroundingsError(f"cannot write {path}: {error.strerror}; check the folder's permissions") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyIngestingError(
+                f"process {lock.read(20).strip() or 'unknown'} ingests into {workspace.root} already; let it work, or stop it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _sweep_temporary(workspace: Workspace) -> None:
+    """Remove what an ingest left that was killed while it wrote; nobody else writes here."""
+    for path in segments_folder(workspace).glob(".p*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _consumer(workspace: Workspace) -> str:
+    """The name of this workspace's consumer, the same each time."""
+    place = f"{socket.gethostname()}:{workspace.root.resolve()}"
+    return f"ingest-{blake2b(place.encode(), digest_size=6).hexdigest()}"
+
+
+@dataclass
+class _Batch:
+    """What was read and is not acknowledged yet."""
+
+    entries: list[Entry] = field(default_factory=list)
+    poison: list[tuple[bytes, dict[bytes, bytes], str]] = field(default_factory=list)
+    ids: dict[bytes, None] = field(default_factory=dict)
+    again: int = 0
+    rows: int = 0
+    n_bytes: int = 0
+
+    def is_full(self) -> bool:
+        return self.rows >= ROWS_PER_SEGMENT or self.n_bytes >= BYTES_PER_SEGMENT or len(self.ids) >= ROWS_PER_SEGMENT
+
+
+class _Ingesting:
+    """One process's work; ``done`` counts what is acknowledged."""
+
+    def __init__(self, workspace: Workspace, url: str, report: Progress) -> None:
+        self._workspace = workspace
+        self._url = url
+        self._report = report
+        self._consumer = _consumer(workspace)
+        self._client: redis.Redis | None = None
+        self._partitions: dict[int, _Partition] = {}
+        self._refused: redis.ResponseError | None = None
+        self.done = Ingested()
+
+    def start_anew(self) -> None:
+        """Connect anew, and look again at what was read and not acknowledged."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        self._partitions = {}
+
+    def everything(self) -> None:
+        """Take in what all streams hold."""
+        if self._client is None:
+            self._client = connect(self._url)
+        client = self._client
+        with store_errors(self._url):
+            strange = self._discover(client)
+            self._refused = None
+            waiting = list(self._partitions.values())
+            while waiting:
+                waiting = [partition for partition in waiting if self._one_segment(partition)]
+            if self._refused is not None:  # after the other streams: one in trouble does not keep them waiting
+                raise self._refused
+        if strange:
+            raise SurroundingsError(
+                f"the store has {', '.join(strange)} of another kind than a stream, so no events can be appended there;"
+                " remove or rename what is there"
+            )
+
+    def _one_segment(self, partition: "_Partition") -> bool:
+        """Take at most one segment of a stream; whether there may be more."""
+        try:
+            done, more = partition.one_segment()
+        except redis.ResponseError as error:
+            # Whatever it was, the next look begins anew; without a group or a key, the store was emptied meanwhile.
+            del self._partitions[partition.number]
+            if not str(error).startswith(("NOGROUP", "ERR no such key")):
+                self._refused = error
+            return False
+        self.done = self.done.plus(**done)
+        if done:
+            self._report(_READING, self.done.entries, self.done.entries)
+        return more
+
+    def _discover(self, client: redis.Redis) -> list[str]:
+        """Open the streams that are new; the keys that are no streams."""
+        keys = [event_stream_key(number) for number in range(MAX_EVENT_PARTITIONS)]
+        with client.pipeline(transaction=False) as asking:
+            for key in keys:
+                asking.type(key)
+            kinds = asking.execute()
+        streams = {number for number, kind in enumerate(kinds) if kind == b"stream"}
+        on_disk = _segments_by_partition(self._workspace) if streams - self._partitions.keys() else {}
+        for number, (key, kind) in enumerate(zip(keys, kinds, strict=True)):
+            if kind == b"stream" and number not in self._partitions:
+                self._partitions[number] = _Partition(
+                    client, number, key, self._consumer, self._workspace, on_disk.get(number, [])
+                )
+            elif kind == b"none":
+                self._partitions.pop(number, None)
+        return [key for key, kind in zip(keys, kinds, strict=True) if kind not in (b"stream", b"none")]
+
+
+class _Partition:
+    """One stream and its segments."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        number: int,
+        key: str,
+        consumer: str,
+        workspace: Workspace,
+        on_disk: list[Segment],
+    ) -> None:
+        self.number = number
+        self._client = client
+        self._key = key
+        self._consumer = consumer
+        self._workspace = workspace
+        self._on_disk = on_disk
+        self._grouped = self._made_group()
+        self._below: bytes | None = b"-"
+        """Where the look at what the group has passed goes on; None once it is over."""
+        self._place = b"0-0"
+        """Of the group when that look was over, or of the whole stream where there was no group."""
+        self._claimed = b"0-0"
+
+    def one_segment(self) -> tuple[dict[str, int], bool]:
+        """Take in at most one segment; the counts, and whether there may be more."""
+        batch = _Batch()
+        gone = 0
+        more = False
+        for raws, lost in self._reads():
+            gone += lost
+            self._take(batch, raws)
+            if batch.is_full():
+                more = True
+                break
+        counts = self._keep(batch)
+        if not self._grouped and self._below is None and (more := self._made_group()):
+            self._grouped = True
+        if gone:
+            counts["gone"] = gone
+        return counts, more
+
+    def _reads(self) -> Iterator[tuple[list[Raw], int]]:
+        """Entries in the order in which they are owed: below the group's place, of dead consumers, new ones."""
+        yield from self._passed()
+        if not self._grouped:  # what has passed may have made room for a group, once it is trimmed
+            return
+        yield from self._left_by_the_dead()
+        while True:
+            reply: Any = self._client.xreadgroup(GROUP, self._consumer, {self._key: ">"}, count=ENTRIES_PER_READ)
+            raws = _entries_of(reply)
+            if raws:
+                yield raws, 0
+            if len(raws) < ENTRIES_PER_READ:
+                return
+
+    def _passed(self) -> Iterator[tuple[list[Raw], int]]:
+        """What the stream still holds below the group's place: not acknowledged, not trimmed, or never given to anybody.
+
+        Where the store has no memory for a group, it is all that the stream holds.
+        """
+        if self._below is None:
+            return
+        group = self._group()
+        newest: Any = self._client.xrevrange(self._key, count=1) if group is None else []
+        self._place = newest[0][0] if newest else b"0-0" if group is None else group["last-delivered-id"]
+        while self._below is not None:
+            page: Any = self._client.xrange(self._key, self._below, self._place, count=ENTRIES_PER_READ)
+            self._below = b"(" + page[-1][0] if len(page) == ENTRIES_PER_READ else None
+            yield page, 0
+
+    def _left_by_the_dead(self) -> Iterator[tuple[list[Raw], int]]:
+        while True:
+            reply: Any = self._client.xautoclaim(
+                self._key, GROUP, self._consumer, IDLE_MS, self._claimed, count=ENTRIES_PER_READ
+            )
+            self._claimed, raws, *rest = reply
+            lost = len(rest[0]) if rest else 0
+            yield [raw for raw in raws if raw[0] is not None], lost
+            if self._claimed == b"0-0":
+                return
+
+    def _take(self, batch: _Batch, raws: Sequence[Raw]) -> None:
+        entries = []
+        for raw_id, fields in raws:
+            if raw_id in batch.ids:  # below the group's place, and of a dead consumer
+                continue
+            batch.ids[raw_id] = None
+            if fields is None:
+                continue
+            stream_id = _id(raw_id)
+            try:
+                entries.append(read_entry(stream_id, fields))
+            except PoisonError as poison:
+                batch.poison.append((raw_id, fields, str(poison)))
+        known = self._marks(entries)
+        for entry in entries:
+            if known.get(entry.id) == entry.mark:
+                batch.again += 1
+                continue
+            batch.entries.append(entry)
+            batch.rows += len(entry.events)
+            batch.n_bytes += entry.n_bytes
+
+    def _keep(self, batch: _Batch) -> dict[str, int]:
+        """Write, put aside, acknowledge, trim: in this order."""
+        if not batch.ids:
+            return {}
+        written = 0
+        if batch.entries:
+            self._on_disk.append(self._write(batch.entries))
+            written = 1
+        poison = {raw_id for raw_id, _, _ in batch.poison}
+        acknowledged = [raw_id for raw_id in batch.ids if raw_id not in poison]
+        for first in range(0, len(acknowledged), 1000):
+            self._client.xack(self._key, GROUP, *acknowledged[first : first + 1000])
+        self._trim(_id(raw_id) for raw_id in poison)
+        for raw_id, fields, reason in batch.poison:
+            with self._client.pipeline(transaction=True) as both:
+                both.xadd(DEAD_EVENTS_KEY, letter(self._key, raw_id.decode(), fields, reason))
+                both.xack(self._key, GROUP, raw_id)
+                both.xdel(self._key, raw_id)
+                both.execute()
+        if batch.poison:
+            self._trim()
+        return {
+            "entries": len(batch.entries),
+            "events": batch.rows,
+            "dead": len(batch.poison),
+            "segments": written,
+            "again": batch.again,
+        }
+
+    def _write(self, entries: list[Entry]) -> Segment:
+        entries.sort(key=lambda entry: entry.id)
+        segment = new_segment(self._workspace, self.number, entries[0].id, entries[-1].id)
+        write_parquet(segment.path, frame_of(entries))
+        return segment
+
+    def _marks(self, entries: list[Entry]) -> dict[StreamId, tuple[int, tuple[str, ...]]]:
+        """What is on disk under the ids of entries."""
+        if not entries:
+            return {}
+        low, high = min(entry.id for entry in entries), max(entry.id for entry in entries)
+        ids = {str(entry.id) for entry in entries}
+        marks: dict[StreamId, tuple[int, tuple[str, ...]]] = {}
+        for segment in self._on_disk:
+            if segment.last < low or segment.first > high:
+                continue
+            rows = read_parquet(segment.path, ["stream_id", "place", "received_at", "event_id"])
+            there = rows.filter(pl.col("stream_id").is_in(ids)).sort("stream_id", "place")
+            for stream_id, received, event_ids in (
+                there.group_by("stream_id", maintain_order=True)
+                .agg(pl.col("received_at").first().dt.epoch("us"), "event_id")
+                .iter_rows()
+            ):
+                marks[StreamId.of(stream_id)] = received, tuple(event_ids)
+        return marks
+
+    def _made_group(self) -> bool:
+        """Whether there is a group now; there is none where the store has no memory for it."""
+        try:
+            self._client.xgroup_create(self._key, GROUP, id="0")
+        except redis.OutOfMemoryError:
+            return False
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        return True
+
+    def _group(self) -> dict[str, Any] | None:
+        groups: Any = self._client.xinfo_groups(self._key)
+        return next((group for group in groups if group["name"] == GROUP.encode()), None)
+
+    def _trim(self, kept: Iterable[StreamId] = ()) -> None:
+        """Remove what every entry below is acknowledged of: never by length, never what this group has not been given.
+
+        Args:
+            kept: ids of entries that are to stay, whatever the group says.
+        """
+        if self._below is not None:  # entries that nobody was given may stand below the group's place
+            return
+        group = self._group()  # before what is pending: what is given meanwhile is above
+        bounds = [*kept, _id(self._place if group is None else group["last-delivered-id"]).following()]
+        if group is not None:
+            pending: Any = self._client.xpending(self._key, GROUP)
+            bounds += [_id(pending["min"])] if pending["pending"] else []
+        self._client.xtrim(self._key, minid=str(min(bounds)), approximate=False)
+
+
+def _id(raw: bytes) -> StreamId:
+    return StreamId.of(raw.decode())
+
+
+def _entries_of(reply: Any) -> list[Raw]:
+    """The entries of one stream in a reply, which is a list or, in a later protocol, a map."""
+    if not reply:
+        return []
+    return list(next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1])
+
+
+def _segments_by_partition(workspace: Workspace) -> dict[int, list[Segment]]:
+    by_partition: dict[int, list[Segment]] = {}
+    for segment in segments(workspace):
+        by_partition.setdefault(segment.partition, []).append(segment)
+    return by_partition
