@@ -22,6 +22,11 @@ demo: $(RUNTIME) ## Watch the whole loop run; ARGS="--once --days 3" is handed o
 
 SHORT := not faults and not simulations
 
+# Two processes whose numerical libraries have a thread a core each wait for one another: it costs twice the time.
+# Tests of what holds for any number of threads ask for several.
+test unit faults simulations: export OPENBLAS_NUM_THREADS = 1
+test unit faults simulations: export OMP_NUM_THREADS = 1
+
 # What times what it sees has the machine for itself at the end; all else shares two processes, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
 	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \
@@ -35,12 +40,12 @@ else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
-faults: $(READY) ## Break the store for real and for long; ARGS="-k frozen" is handed on
+faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m simulations $(ARGS)
+	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
 
 studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
 	$(BIN)/python -m bandit.kernels.warm
@@ -49,19 +54,23 @@ studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of ever
 compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five minutes; ARGS="--folder FOLDER" keeps images
 	$(BIN)/python tests/containers/try_compose.py $(ARGS)
 
+PROCESSES := 2
+
 unit: $(READY)
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m "$(SHORT)" -n 2 tests/unit $(ARGS)
+	$(BIN)/pytest -m "$(SHORT)" -n $(PROCESSES) tests/unit $(ARGS)
 
 OTHERS := 3.12 3.13
 
-pythons: ## Run the unit tests on Python 3.12 and 3.13, where they are installed, in environments of their own
-	@for version in $(OTHERS); do \
-		python=$$(for p in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python; do \
-			"$$p" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$$version'.split('.'))))" 2>/dev/null \
-			&& echo "$$p" && break; done); \
-		if [ -z "$$python" ]; then echo "Python $$version is not installed here: left out"; continue; fi; \
-		$(MAKE) --no-print-directory unit VENV=.venv-$$version PYTHON="$$python" || exit 1; done
+pythons: ## Run the unit tests on Python 3.12 and 3.13, where they are installed, at once and in environments of their own
+	@$(MAKE) --no-print-directory --jobs --output-sync $(OTHERS:%=python-%)
+
+python-%:
+	@python=$$(for p in python$* "$$HOME"/.pyenv/versions/$*.*/bin/python; do \
+		"$$p" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$*'.split('.'))))" 2>/dev/null \
+		&& echo "$$p" && break; done); \
+	if [ -z "$$python" ]; then echo "Python $* is not installed here: left out"; exit 0; fi; \
+	$(MAKE) --no-print-directory unit VENV=.venv-$* PYTHON="$$python" PROCESSES=0
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

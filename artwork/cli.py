@@ -15,6 +15,7 @@ FAMILIES = {
     "store": "store",
     "generations": "generations",
     "impressions": "impressions",
+    "catalogue": "catalogue",
     "explain": "explain",
     "compare": "compare",
     "loadtest": "loadtest",

@@ -71,7 +71,7 @@ async def _lifespan(
         loop.set_exception_handler(loop_trouble)
         polls: Store = store or RedisStore(settings.redis_url, deadline_ms=POLL_DEADLINE_MS)
         stack.push_async_callback(polls.close)
-        poller = Poller(polls, metrics, health, kept=settings.kept_catalogue)
+        poller = Poller(polls, metrics, health, kept=settings.kept_catalogue, poll_seconds=settings.poll_seconds)
         rows: Rows
         if store is not None:
             rows = store
@@ -83,5 +83,5 @@ async def _lifespan(
             await poller.start()
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)
-        stack.push_async_callback(end, loop.create_task(poller.run(settings.poll_seconds), name="poller"))
+        stack.push_async_callback(end, loop.create_task(poller.run(), name="poller"))
         yield {"service": Service(LookUp(rows, metrics), poller, health, metrics, keys, settings)}

@@ -11,6 +11,7 @@ import redis
 import require_all
 from hypothesis import settings
 from shared_store import SharedStore
+from threadpoolctl import threadpool_limits
 
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -42,6 +43,13 @@ def workspace(written_tables: Path, tmp_path: Path) -> Workspace:
     """Synthetic tables of 12 titles and 600 users, which are three blocks, the last one padded."""
     shutil.copytree(written_tables, tmp_path, dirs_exist_ok=True)
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def two_blas_threads() -> Iterator[None]:
+    """Two threads of linear algebra, where ``make test`` gives a process one: what wants one has to see to it."""
+    with threadpool_limits(limits=2, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,14 @@ def render_explanation(made: Explanation) -> str:
 
 
 def _headline(made: Explanation) -> str:
-    if made.source == "popularity":
+    if made.instead_of is not None:
+        how = (
+            f"has the pick {made.instead_of}, drawn by {made.variant}, which is retired (revision {made.revision} of the"
+            f" catalogue); {_instead(made)}"
+        )
+    elif made.source == "default":
+        how = f"has no pick there: {made.shown} is shown, as to everybody"
+    elif made.source == "popularity":
         how = f"has no pick there: popularity draws {made.shown} from the fallback weights, which no context changes"
     elif made.explores:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
@@ -80,12 +87,20 @@ def _headline(made: Explanation) -> str:
     return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"
 
 
+def _instead(made: Explanation) -> str:
+    if made.source == "default":
+        return f"{made.shown} is shown instead, the only one that is left to show"
+    return f"popularity draws {made.shown} instead, with propensity {made.shown_propensity:.4f} among the artworks that remain"
+
+
 def _artworks(made: Explanation) -> Sheet:
     columns = ("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
     rows = [
         (
             "→" if artwork.artwork_id == made.shown else "",
-            artwork.artwork_id + (" (new)" if artwork.new else ""),
+            artwork.artwork_id
+            + (" (new)" if artwork.new else "")
+            + (" (retired)" if artwork.artwork_id in made.retired else ""),
             f"{artwork.impressions:,}",
             f"{artwork.mean:.4f} ± {artwork.deviation:.4f}",
             f"{artwork.probability:.4f}",

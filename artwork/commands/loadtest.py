@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from artwork.bench.testbed.service_process import running_service
-from artwork.commands.jobs import prepare
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from bandit.errors import InputError
 from loadtest.address import WrongAddressError, read_host, read_key
@@ -62,6 +61,8 @@ def loadtest_command(
             raise InputError(
                 f"{targets} is not there; give the workspace that the service's generation was published from"
             )
+        from artwork.commands.jobs import prepare  # noqa: PLC0415 - takes a second to import
+
         prepare(workspace)
     values: dict[str, object] = {
         "--targets": targets,

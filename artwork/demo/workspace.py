@@ -19,7 +19,17 @@ from batch.workspace.workspace import Workspace
 MARKER = "demo.json"
 DEFAULT_TITLES = 200
 ALL_TITLES = 0
-_MADE_BY_RUNS = ("impressions", "evidence", "generations", "service", "store", "loadtest.json", "heartbeat", "job.lock")
+_MADE_BY_RUNS = (
+    "impressions",
+    "evidence",
+    "generations",
+    "overlays",
+    "service",
+    "store",
+    "loadtest.json",
+    "heartbeat",
+    "job.lock",
+)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from bandit.snapshot.keyed_hash import mix64 as mix64
 from bandit.snapshot.keys import CURRENT_KEY as CURRENT_KEY
 from bandit.snapshot.keys import ID_PATTERN as ID_PATTERN
 from bandit.snapshot.keys import METAS_PATTERN as METAS_PATTERN
+from bandit.snapshot.keys import OVERLAY_KEY as OVERLAY_KEY
 from bandit.snapshot.keys import PARTS_PATTERN as PARTS_PATTERN
 from bandit.snapshot.keys import ROW_END as ROW_END
 from bandit.snapshot.keys import ROWS_PATTERN as ROWS_PATTERN
@@ -58,6 +59,14 @@ from bandit.snapshot.meta import decode_any_current as decode_any_current
 from bandit.snapshot.meta import decode_current as decode_current
 from bandit.snapshot.meta import decode_meta as decode_meta
 from bandit.snapshot.meta import encode_json as encode_json
+from bandit.snapshot.overlay import MAX_OVERLAY_BYTES as MAX_OVERLAY_BYTES
+from bandit.snapshot.overlay import MAX_REVISION as MAX_REVISION
+from bandit.snapshot.overlay import NO_OVERLAY as NO_OVERLAY
+from bandit.snapshot.overlay import Overlay as Overlay
+from bandit.snapshot.overlay import decode_overlay as decode_overlay
+from bandit.snapshot.overlay import encode_overlay as encode_overlay
+from bandit.snapshot.overlay import remaining_default as remaining_default
+from bandit.snapshot.overlay import remaining_weights as remaining_weights
 from bandit.snapshot.rows import HEADER_BYTES as HEADER_BYTES
 from bandit.snapshot.rows import INDEX_BYTES as INDEX_BYTES
 from bandit.snapshot.rows import MAX_DENSE_PICKS as MAX_DENSE_PICKS

@@ -108,6 +108,13 @@ class Fields:
             raise self._unexpected(name, value, "a list")
         return value
 
+    def members(self, name: str) -> dict[str, Any]:
+        """The members of an object, whatever they are."""
+        value = self._take(name)
+        if not isinstance(value, dict):
+            raise self._unexpected(name, value, "an object")
+        return value
+
     def _take(self, name: str) -> Any:
         if name not in self._value:
             raise self.wrong(f"lacks {name}")

@@ -1,6 +1,8 @@
 """Why a user sees an artwork: what the posterior says, what the policy makes of it, what floors add, what was drawn."""
 
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +16,14 @@ from bandit.policies import LinUCB, Popularity
 from bandit.posterior import BetaPosterior
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Moments, Scores
-from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, draw, keyed_hash
+from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, Overlay, keyed_hash, remaining_default, remaining_weights
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
 from batch.choosing.variants import Scoring, explore
 from batch.datasets.contexts import FEATURES
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
+from batch.workspace.overlays import newest_overlay
 from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
 from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
@@ -42,7 +45,12 @@ def explain(workspace: Workspace, user_id: str, title_id: str, generation: int |
     """
     number = resolve(workspace, generation, "precomputed")
     verify_files(workspace, read_manifest(workspace, number), but_picks=True)
-    chooser = Chooser(workspace, number)
+    chooser, overlay = Chooser(workspace, number), newest_overlay(workspace)
+    if title_id in overlay.added and title_id not in chooser.catalogue.title_ids:
+        raise InputError(
+            f"title {title_id} was added after generation {number}: until the next `artwork run` everybody is shown"
+            f" {overlay.added[title_id]}, with propensity 1"
+        )
     title = _place(chooser.catalogue.title_ids, title_id, "title", f"generation {number}")
     users = chooser.users["user_id"]
     rows = (users == user_id).arg_true()
@@ -52,8 +60,59 @@ def explain(workspace: Workspace, user_id: str, title_id: str, generation: int |
     pick = recorded_pick(workspace, number, user_id, title_id)
     with threadpool_limits(limits=1, user_api="blas"):  # as when the picks were drawn
         if pick is None:
-            return _of_popularity(workspace, chooser, user_id, title)
-        return _of_user(workspace, chooser, int(rows[0]), title, pick)
+            return _of_popularity(workspace, chooser, overlay, user_id, title)
+        made = _of_user(workspace, chooser, int(rows[0]), title, pick)
+    return _without_retired(made, chooser, overlay, title)
+
+
+class Answer(NamedTuple):
+    """What the service answers a user for whom there is no pick, or whose pick is retired."""
+
+    source: str
+    policy: str
+    artwork_id: str
+    propensity: float
+
+
+def fallback(chooser: Chooser, overlay: Overlay, user_id: str, title: int) -> Answer:
+    """The draw from a title's popularity weights that remain, or the default artwork where there are none.
+
+    Raises:
+        InputError: all its artworks are retired, and none was added.
+    """
+    title_id, arms = chooser.catalogue.title_ids[title], chooser.catalogue.arms(title)
+    own = chooser.catalogue.frame[arms.tolist()]
+    ids, retired = own["artwork_id"].to_list(), overlay.retired.get(title_id, ())
+    gone = {arm for arm, artwork_id in enumerate(ids) if artwork_id in retired}
+    if len(gone) == len(ids):
+        if title_id not in overlay.added:
+            raise InputError(f"all artworks that title {title_id} has in this generation are retired: nothing is shown")
+        return Answer("default", "default", overlay.added[title_id], 1.0)
+    weights, total = remaining_weights(own["popularity_weight"].to_list(), gone)
+    if not total:
+        return Answer(
+            "default", "default", ids[remaining_default(len(ids), int(own["is_default"].arg_max() or 0), gone)], 1.0
+        )
+    hashed = keyed_hash(FALLBACK, chooser.config.seed, chooser.manifest.generation, user_id, title_id)
+    arm = int(np.searchsorted(np.cumsum(weights), (hashed * total) >> 64, side="right"))
+    return Answer("popularity", Popularity.name, ids[arm], weights[arm] / total)
+
+
+def _without_retired(made: Explanation, chooser: Chooser, overlay: Overlay, title: int) -> Explanation:
+    """The explanation under the overlay: of what is answered where the pick is retired."""
+    retired = overlay.retired.get(made.title_id, ())
+    made = replace(made, retired=retired, revision=overlay.revision)
+    if made.shown not in retired:
+        return made
+    answer = fallback(chooser, overlay, made.user_id, title)
+    return replace(
+        made,
+        source=answer.source,
+        policy=answer.policy,
+        shown=answer.artwork_id,
+        shown_propensity=answer.propensity,
+        instead_of=made.shown,
+    )
 
 
 def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick: RecordedPick) -> Explanation:
@@ -85,34 +144,37 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         link=_link(scores),
         explores=explores,
         shown=pick.artwork_id,
+        shown_propensity=pick.weight / TOTAL_WEIGHT,
         recorded=pick.weight,
         artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], parts),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
     )
 
 
-def _of_popularity(workspace: Workspace, chooser: Chooser, user_id: str, title: int) -> Explanation:
+def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, user_id: str, title: int) -> Explanation:
     """What the service answers where there is no pick: a draw from the weights of popularity."""
     arms, title_id = chooser.catalogue.arms(title), chooser.catalogue.title_ids[title]
-    generation, seed = chooser.manifest.generation, chooser.config.seed
+    generation, answer = chooser.manifest.generation, fallback(chooser, overlay, user_id, title)
     beta = BetaPosterior.load(folder_of(workspace, generation) / "posterior" / "beta.npz").scores(None, arms)
     weights = chooser.catalogue.frame["popularity_weight"].to_numpy()[arms]
-    drawn = draw(weights.tolist(), keyed_hash(FALLBACK, seed, generation, user_id, title_id))
     parts: list[tuple[float, list[Contribution]]] = [(float(mean), []) for mean in beta.expected[0]]
     return Explanation(
         user_id=user_id,
         title_id=title_id,
         generation=generation,
-        source="popularity",
-        policy=Popularity.name,
+        source=answer.source,
+        policy=answer.policy,
         variant=Popularity.name,
         posterior=BetaPosterior.name,
         link="identity",
         explores=False,
-        shown=chooser.catalogue.frame["artwork_id"][int(arms[drawn])],
+        shown=answer.artwork_id,
+        shown_propensity=answer.propensity,
         recorded=None,
         artworks=_artworks(chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
         earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
+        retired=overlay.retired.get(title_id, ()),
+        revision=overlay.revision,
     )
 
 

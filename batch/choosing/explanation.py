@@ -45,7 +45,9 @@ class ExplainedArtwork:
 class Explanation:
     """Why this user sees this artwork of this title.
 
-    ``source`` is personalized, or popularity for a user or title without a pick. ``policy`` is what answers and
+    ``source`` is personalized, popularity for a user or title without a pick, or default where no other artwork is left. What is
+    retired is not shown: ``instead_of`` is then the pick, while source, policy, ``shown`` and ``shown_propensity`` are of the
+    answer; ``retired`` are the title's artworks that the overlay's ``revision`` retires. ``policy`` is what answers and
     impressions name, ``variant`` says what that is. ``posterior`` and ``link`` name the model and the scale of its
     scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of this and
     other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
@@ -61,7 +63,11 @@ class Explanation:
     link: str
     explores: bool
     shown: str
+    shown_propensity: float
     recorded: int | None
     artworks: list[ExplainedArtwork]
     earlier: list[RecordedPick]
     current: int | None = None
+    instead_of: str | None = None
+    retired: tuple[str, ...] = ()
+    revision: int = 0

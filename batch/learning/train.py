@@ -23,6 +23,7 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.day_digests import day_digests
 from batch.workspace.files import write_parquet
 from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
+from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
 
@@ -67,7 +68,7 @@ def train(
     parent: int | None = None,
     verify: bool = False,
 ) -> Trained:
-    """Make a new generation's posteriors from the workspace's tables and impressions.
+    """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
     What it is about to learn is on disk, day by day, before any of it is learned: the manifest of a number that was claimed.
 
@@ -81,15 +82,17 @@ def train(
         verify: read every file of the log, also those of old days that the file system says have not changed.
 
     Raises:
-        InputError: a table or the impressions are wrong; no generation is claimed.
+        InputError: a table, the impressions or the overlay are wrong, or a title has no artwork left; no generation is claimed.
         SurroundingsError: the disk does not take it, or a day changed while it was being learned from.
     """
-    tables = read_tables(workspace)
+    overlay = newest_overlay(workspace)
+    tables = remaining_tables(read_tables(workspace), overlay)
     catalogue = Catalogue.of(tables)
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
-    manifest = _with_days(Manifest.new(claim(workspace), parent, config), stocks[0])
+    new = replace(Manifest.new(claim(workspace), parent, config), revision=overlay.revision)
+    manifest = _with_days(new, stocks[0])
     write_manifest(workspace, manifest)
     models: dict[ModelKey, Model] = {}
     trained: list[TrainedModel] = []

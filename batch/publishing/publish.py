@@ -13,6 +13,7 @@ from bandit.urls import show_url
 from batch.executors import Progress
 from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
 from batch.publishing.gate import RefusedError, Verdict, judge
+from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import encoded_rows, published_catalogue
 from batch.publishing.row_writer import write_rows
 from batch.publishing.sweep import remove_unserved, sweep
@@ -37,7 +38,7 @@ _TARGET_USERS = 10_000
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did."""
+    """What a publish did; ``revision`` is that of the overlay which the store has now."""
 
     generation: int
     previous: int | None
@@ -48,6 +49,7 @@ class Published:
     seconds: float
     store: str
     gate: Verdict
+    revision: int = 0
 
 
 def publish(
@@ -87,6 +89,7 @@ def publish(
     with store_errors(url):
         if forward_only:
             refuse_older(client, number)
+        overlay = publish_overlay(workspace, client)  # first: what is retired waits neither for rows nor for the gate
         verdict = judge(workspace, number, _parent(workspace, client, number))
         refused = tuple(check.name for check in verdict.refused)
         if not set(refused) <= set(manifest.forced):
@@ -112,6 +115,7 @@ def publish(
         round(time.perf_counter() - began, 3),
         show_url(url),
         verdict,
+        overlay.revision,
     )
 
 

@@ -7,9 +7,10 @@ from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.snapshot import Current
 from batch.executors import Progress
 from batch.publishing.flips import read_current
+from batch.publishing.overlays import publish_overlay
 from batch.publishing.publish import Published, publish
 from batch.store.append_only import last_current, put_aside
-from batch.store.client import connect
+from batch.store.client import connect, store_errors
 from batch.store.embedded import running_store, start_store, stop_store
 from batch.store.server import store_folder
 from batch.workspace.generations import finished, read_manifest, verify_files
@@ -60,13 +61,16 @@ def rebuild_store(workspace: Workspace, report: Progress) -> Rebuilt:
         )
     published = None
     try:
-        if generation is not None:
-            with connect(store.url) as client:
+        with connect(store.url) as client:
+            if generation is None:
+                with store_errors(store.url):
+                    publish_overlay(workspace, client)
+            else:
                 published = publish(workspace, generation, client, store.url, report, forward_only=False)
     except (InputError, SurroundingsError) as error:
         raise SurroundingsError(
-            f"{aside[0] or 'nothing'} was put aside and the store started empty, but generation {generation} could not be"
-            f" published: {error}"
+            f"{aside[0] or 'nothing'} was put aside and the store started empty, but"
+            f" {'the catalogue' if generation is None else f'generation {generation}'} could not be published: {error}"
         ) from error
     served = None if current is None else current.generation
     return Rebuilt(store.url, store.pid, stopped, aside[0], served, published)

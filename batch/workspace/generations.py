@@ -14,7 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, TypeAdapter
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, tagged_union_schema
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.snapshot import MAX_GENERATION, shown
+from bandit.snapshot import MAX_GENERATION, MAX_REVISION, shown
 from batch.config import Config, TwoPolicies, Variant
 from batch.workspace.files import write_json
 from batch.workspace.workspace import Workspace
@@ -28,7 +28,7 @@ CANDIDATES: Final = "candidates.parquet"
 """There only where users have shortlists."""
 _PICKS: Final = "picks/"
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
-_NEW: Final = {"days", "forced"}
+_NEW: Final = {"days", "forced", "revision"}
 """Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
@@ -39,6 +39,7 @@ _NEEDED_COUNTS: Final = {
 
 Number = Annotated[int, Field(ge=1, le=MAX_GENERATION)]
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+Revision = Annotated[int, Field(ge=0, le=MAX_REVISION)]
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -72,7 +73,8 @@ class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
     ``days`` says what of each day it learns from, and is on disk before anything is learned. ``forced`` names the checks that
-    it was published in spite of. The types are those that a manifest on disk is held to.
+    it was published in spite of. ``revision`` is that of the overlay whose retired artworks the generation leaves out. The types
+    are those that a manifest on disk is held to.
     """
 
     generation: Number
@@ -86,6 +88,7 @@ class Manifest:
     stage: Literal["claimed", "trained", "precomputed"] = "claimed"
     days: dict[Day, LearnedDay] = field(default_factory=dict)
     forced: tuple[Text, ...] = ()
+    revision: Revision = 0
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -97,26 +100,26 @@ class Manifest:
     def identity(self) -> str:
         """Digest of what decides the picks: number, settings, and the files of posterior, catalogue, contexts and candidates.
 
-        It is known once the generation is trained, and free of times and paths: the same input is the same identity. Settings at
-        their default are left out, so that a setting that is new changes no identity of before.
+        It is known once the generation is trained, and free of times and paths: the same input is the same identity. The
+        revision 0, and settings at their default, are left out, so that a setting that is new changes no identity of before.
         """
         plain = {
             "generation": self.generation,
             "settings": _changed(_settings(self.config)),
             "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_PICKS)},
         }
-        return _digest_of(plain)
+        return _digest_of(plain | ({"revision": self.revision} if self.revision else {}))
 
     @property
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
-        plain = asdict(self) | {"config": _settings(self.config)}
+        plain = _plain(self) | {"config": _settings(self.config)}
         # What is new and says nothing is left out: the store's copies of earlier generations keep their digest.
         if not plain["config"].get("other_policy", True):
             del plain["config"]["other_policy"], plain["config"]["other_share"]
         if self.config.refit_days == Config.refit_days:
             del plain["config"]["refit_days"]
-        return _digest_of(_without_new(plain))
+        return _digest_of(plain)
 
     def with_files(
         self, folder: Path, paths: list[Path], *, stage: Literal["trained", "precomputed"], **counts: int
@@ -217,7 +220,7 @@ def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:
     """Write a generation's manifest; it is replaced whole when a stage is done."""
-    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _without_new(asdict(manifest)))
+    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _plain(manifest))
 
 
 def digest_of(path: Path) -> str:
@@ -267,14 +270,14 @@ def _digest_inside(folder: Path, name: str) -> str | None:
         return None
 
 
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as plain values, without the parts that earlier ones lack where these say nothing."""
+    return {name: value for name, value in asdict(manifest).items() if value or name not in _NEW}
+
+
 def _settings(config: Config) -> dict[str, Any]:
     """A configuration as plain values, in the form of before where that can say it: digests stay what they were."""
     return asdict(TwoPolicies.of(config) or config)
-
-
-def _without_new(plain: dict[str, Any]) -> dict[str, Any]:
-    """A manifest as plain values, without the parts that earlier ones lack and that say nothing here."""
-    return {name: value for name, value in plain.items() if value or name not in _NEW}
 
 
 def _changed(settings: dict[str, Any]) -> dict[str, Any]:

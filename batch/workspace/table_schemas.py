@@ -79,6 +79,8 @@ TIME = Kind("UTC datetime or date", INSTANT, lambda dtype: isinstance(dtype, pl.
 MOST = 2**32 - 1
 """The largest count that is kept."""
 
+LAST_YEAR = 9999
+
 _A_LIST_OF_IDS = f"a list of ids like {ID_PATTERN}"
 
 
@@ -144,7 +146,7 @@ TITLES = Schema(
     (
         id_column("title_id"),
         Column("name", TEXT),
-        integer_column("year", YEAR, 0, 9999, nullable=True),
+        integer_column("year", YEAR, 0, LAST_YEAR, nullable=True),
         Column("genres", TEXTS, rules=(Rule(_GENRE_HOLES, "genres without null", "leave the null out of the list"),)),
     ),
 )

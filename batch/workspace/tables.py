@@ -170,10 +170,11 @@ def _checked(frames: dict[str, pl.DataFrame], where: dict[str, str]) -> Tables:
     rows = {name: check_frame(frame, _SCHEMAS[name], where[name]) for name, frame in frames.items()}
     check_links(rows["users"], rows["titles"], rows["artworks"], rows.get("candidates"), where)
     done = {name: frame.sort(_SCHEMAS[name].key).drop(ROW) for name, frame in rows.items()}
-    return Tables(done["users"], done["titles"], _with_defaults(done["artworks"]), done.get("candidates"))
+    return Tables(done["users"], done["titles"], with_defaults(done["artworks"]), done.get("candidates"))
 
 
-def _with_defaults(artworks: pl.DataFrame) -> pl.DataFrame:
+def with_defaults(artworks: pl.DataFrame) -> pl.DataFrame:
+    """Sorted artworks; the first of a title that has no default becomes it."""
     first = pl.int_range(pl.len()).over("title_id") == 0
     lacking = ~pl.col("is_default").any().over("title_id")
     return artworks.with_columns(is_default=pl.col("is_default") | (first & lacking))

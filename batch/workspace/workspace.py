@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "generations"
 
     @property
+    def overlays(self) -> Path:
+        """Folder of the overlay's revisions, one file each."""
+        return self.root / "overlays"
+
+    @property
     def truth(self) -> Path:
         """The simulated world behind the users of this workspace, if there is one."""
         return self.root / "simulation" / "world.npz"

@@ -90,6 +90,7 @@ class Readiness(BaseModel):
         description="digest of what decided the generation's picks; two workspaces may use the same number"
     )
     flip: int
+    revision: int = Field(description="revision of the catalogue's overlay that look-ups obey, 0 without one")
     degraded: list[str]
 
 

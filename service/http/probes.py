@@ -29,6 +29,7 @@ async def readyz(request: Request) -> Readiness:
         generation=serving.generation,
         identity=serving.identity,
         flip=serving.current.flip,
+        revision=serving.overlay.revision,
         degraded=degraded,
     )
 

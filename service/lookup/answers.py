@@ -14,7 +14,6 @@ from bandit.snapshot import TOTAL_WEIGHT
 PERSONALIZED = "personalized"
 POPULARITY = "popularity"
 DEFAULT = "default"
-NO_REVISION = 0
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Phrases:
     generation: bytes
 
     @classmethod
-    def of(cls, generation: int, variants: Sequence[str], fallback_policy: str) -> "Phrases":
-        """The phrases of a generation, the personalized ones by variant."""
-        last = {"generation": generation, "revision": NO_REVISION, "segment": None}
+    def of(cls, generation: int, variants: Sequence[str], fallback_policy: str, revision: int) -> "Phrases":
+        """The phrases of a generation under a revision of the overlay, the personalized ones by variant."""
+        last = {"generation": generation, "revision": revision, "segment": None}
         return cls(
             tuple(_phrase(PERSONALIZED, policy) for policy in variants),
             _phrase(POPULARITY, fallback_policy),
@@ -61,6 +60,16 @@ class PropensityTexts(dict[int, bytes]):
 def piece(title_id: str, artwork_id: str) -> bytes:
     """The members ``title_id`` and ``artwork_id`` of a pick, without braces."""
     return orjson.dumps({"title_id": title_id, "artwork_id": artwork_id})[1:-1]
+
+
+def popularity_answer(own_piece: bytes, propensity: float, phrases: Phrases) -> bytes:
+    """A pick's bytes between user and tail, drawn by popularity; for what is answered again and again."""
+    return own_piece + phrases.popularity + orjson.dumps(propensity)
+
+
+def default_answer(own_piece: bytes, phrases: Phrases) -> bytes:
+    """A pick's bytes between user and tail for an artwork that is the only one to show."""
+    return own_piece + phrases.default + orjson.dumps(1.0)
 
 
 def unknown(title_id: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """The last good catalogue on disk, from which a service starts while the store is unreachable.
 
-The file is a line with the digest of all that follows, then ``art:current`` as a JSON line, the generation's meta as a JSON line,
-and the compressed catalogue. A file that is wrong is refused and never stops a start; the next generation replaces it.
+The file is a line with the digest of all that follows, then ``art:current``, the generation's meta and the overlay as a JSON line
+each, and the compressed catalogue. A file that is wrong is refused and never stops a start; the next generation replaces it.
 """
 
 import asyncio
@@ -13,11 +13,19 @@ from typing import Final
 
 from bandit.errors import RowError
 from bandit.files import replace_file
-from bandit.snapshot import MAX_CATALOGUE_BYTES, decode_current, decode_meta, encode_json
+from bandit.snapshot import (
+    MAX_CATALOGUE_BYTES,
+    decode_current,
+    decode_meta,
+    decode_overlay,
+    encode_json,
+    encode_overlay,
+)
+from service.lookup.overlaid import with_overlay
 from service.lookup.served_generation import ServedGeneration, build_generation
 
-MAGIC: Final = b"artwork catalogue 2 "
-MAX_KEPT_BYTES: Final = MAX_CATALOGUE_BYTES + 2**20
+MAGIC: Final = b"artwork catalogue 3 "
+MAX_KEPT_BYTES: Final = MAX_CATALOGUE_BYTES + 2**21
 """The limit of an uncompressed catalogue, and far more than the lines before it and compression can add."""
 
 
@@ -27,7 +35,9 @@ def keep(path: Path, serving: ServedGeneration) -> None:
     Raises:
         SurroundingsError: the disk refused; the file is as it was.
     """
-    content = b"\n".join((encode_json(serving.current), encode_json(serving.meta), serving.packed))
+    content = b"\n".join(
+        (encode_json(serving.current), encode_json(serving.meta), encode_overlay(serving.overlay), serving.packed)
+    )
     with replace_file(path, mode=0o600) as temporary, temporary.open("wb") as file:
         file.write(_first_line(content))
         file.write(content)
@@ -46,10 +56,13 @@ async def load_kept(path: Path) -> ServedGeneration | None:
     first, _, rest = content.partition(b"\n")
     if first + b"\n" != _first_line(rest):
         raise RowError("kept", f"{path} is damaged, or of another version: its digest does not match its content")
-    lines = rest.split(b"\n", 2)
-    if len(lines) != 3:
-        raise RowError("kept", f"{path} has {len(lines)} of 3 parts")
-    return await build_generation(decode_current(lines[0]), decode_meta(lines[1]), lines[2])
+    lines = rest.split(b"\n", 3)
+    if len(lines) != 4:
+        raise RowError("kept", f"{path} has {len(lines)} of 4 parts")
+    overlay = decode_overlay(lines[2])
+    return await with_overlay(
+        await build_generation(decode_current(lines[0]), decode_meta(lines[1]), lines[3]), overlay
+    )
 
 
 def _first_line(content: bytes) -> bytes:

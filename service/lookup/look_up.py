@@ -11,7 +11,7 @@ from bandit.errors import RowError
 from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
 from service.lookup.row_reads import Rows
-from service.lookup.served_generation import ServedGeneration, ServedTitle
+from service.lookup.served_generation import Remaining, ServedGeneration, ServedTitle
 from service.metrics.metrics import Metrics
 
 _ROW_END = ROW_END.encode()
@@ -68,6 +68,9 @@ class LookUp:
             for title, (arm, weight) in zip(titles, picks, strict=True)
         ]
         lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
+        if lacking and any(title.remaining for title in lacking):
+            self._take_remaining(row, phrase, titles, picks, drawn)
+            lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
         self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
         if not lacking:
             return drawn
@@ -76,13 +79,31 @@ class LookUp:
         rest = iter(self._fallbacks(serving, user_id, lacking))
         return [middle or next(rest) for middle in drawn]
 
+    def _take_remaining(
+        self,
+        row: Row,
+        phrase: bytes,
+        titles: Sequence[ServedTitle],
+        picks: list[tuple[int, int]],
+        drawn: list[bytes],
+    ) -> None:
+        """Fill in the picks of titles with retired artworks; a pick that is retired is as if the row had none."""
+        for number, title in enumerate(titles):
+            pick = row.pick(title.remaining.place) if title.remaining else None
+            if title.remaining and pick and pick.arm not in title.remaining.retired:
+                picks[number] = pick
+                if pick.arm < len(title.pieces):
+                    drawn[number] = title.pieces[pick.arm] + phrase + self._texts[pick.weight]
+
     def _fallbacks(self, serving: ServedGeneration, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
-        """A draw from each title's popularity weights; the title's default artwork only where it has none.
+        """A draw from each title's popularity weights that remain; the title's default artwork only where there are none.
 
         For the same user, title and generation the draw is always the same.
         """
         state = absorb64(serving.fallback_base, id64(user_id.decode()))
         weighted = sum(1 for title in titles if title.cumulated)
+        if weighted < len(titles):
+            weighted += sum(1 for title in titles if title.remaining and title.remaining.cumulated)
         if weighted:
             self._metrics.picked(POPULARITY, serving.fallback_policy, weighted)
         if weighted < len(titles):
@@ -92,8 +113,17 @@ class LookUp:
     def _popular(self, serving: ServedGeneration, title: ServedTitle, hashed: int) -> bytes:
         cumulated = title.cumulated
         if not cumulated:
+            if title.remaining:
+                return _remaining_answer(title.remaining, hashed)
             return title.pieces[title.default] + serving.phrases.default + self._texts[TOTAL_WEIGHT]
         # The smallest arm whose cumulated weight exceeds the drawn point, as bandit.snapshot.draw defines it.
         arm = bisect_right(cumulated, (hashed * TOTAL_WEIGHT) >> 64)
         weight = cumulated[arm] - (cumulated[arm - 1] if arm else 0)
         return title.pieces[arm] + serving.phrases.popularity + self._texts[weight]
+
+
+def _remaining_answer(remaining: Remaining, hashed: int) -> bytes:
+    """The same draw among the arms that remain; a retired one has no weight, so no point falls on it."""
+    cumulated = remaining.cumulated
+    arm = bisect_right(cumulated, (hashed * cumulated[-1]) >> 64) if cumulated else 0
+    return remaining.answers[arm]

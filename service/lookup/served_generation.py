@@ -13,10 +13,12 @@ from bandit.errors import RowError
 from bandit.snapshot import (
     FALLBACK,
     MAX_META_BYTES,
+    NO_OVERLAY,
     PART_BYTES,
     CatalogueTitle,
     Current,
     Meta,
+    Overlay,
     decode_meta,
     hash_base,
     id64,
@@ -38,12 +40,27 @@ RELEASE_AFTER_SECONDS: Final = 2.0
 """Far longer than any request takes."""
 
 
+class Remaining(NamedTuple):
+    """What remains of a title of which artworks are retired.
+
+    ``place`` is its position in the catalogue, ``retired`` its retired arms. ``cumulated`` holds the cumulated popularity
+    weights without theirs, and ``answers`` the bytes of each arm as the fallback answers it; where no weight remains,
+    ``cumulated`` is empty and ``answers`` holds that of the default artwork alone.
+    """
+
+    place: int
+    retired: frozenset[int]
+    cumulated: "array[int]"
+    answers: tuple[bytes, ...]
+
+
 class ServedTitle(NamedTuple):
     """A title in the form that look-ups need.
 
     ``place`` is its position in the catalogue, which dense rows follow. ``pieces`` holds the JSON members ``"title_id":…,
     "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
     cumulated popularity weights of the arms, empty where it has none; ``hashed`` is the title's word of the keyed hash.
+    Where artworks are retired, ``place`` is beyond every row, ``cumulated`` is empty, and ``remaining`` says what there is.
     """
 
     place: int
@@ -51,6 +68,7 @@ class ServedTitle(NamedTuple):
     default: int
     hashed: int
     cumulated: "array[int]"
+    remaining: Remaining | None = None
 
 
 def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
@@ -68,13 +86,16 @@ def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
 class ServedGeneration:
     """Everything of one generation but its rows. It never changes: a poll replaces the whole object.
 
-    A request takes the object once, so no answer mixes two generations. ``titles`` has as keys the ids as they stand in a URL.
+    A request takes the object once, so no answer mixes two generations, or two revisions of the overlay. ``titles`` has as keys
+    the ids as they stand in a URL; ``own_titles`` are those that were published, before the overlay changed any.
     ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is made once for all look-ups.
     """
 
     current: Current
     meta: Meta
     titles: dict[bytes, ServedTitle]
+    own_titles: dict[bytes, ServedTitle]
+    overlay: Overlay
     fallback_policy: str
     packed: bytes
     row_prefix: bytes
@@ -95,7 +116,7 @@ class ServedGeneration:
 def served_generation(
     current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
 ) -> ServedGeneration:
-    """A generation, ready to be served.
+    """A generation as it was published, ready to be served.
 
     Raises:
         RowError: current and meta do not belong together.
@@ -110,11 +131,13 @@ def served_generation(
         current,
         meta,
         titles,
+        titles,
+        NO_OVERLAY,
         fallback_policy,
         packed,
         row_prefix=row_prefix(meta.generation).encode(),
         fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
-        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy),
+        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy, NO_OVERLAY.revision),
     )
 
 
@@ -130,7 +153,7 @@ async def load_generation(store: Store, current: Current, known: ServedGeneratio
         raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
     meta = decode_meta(raw)
     if known is not None and (known.meta.catalogue_digest, known.meta.counts) == (meta.catalogue_digest, meta.counts):
-        return served_generation(current, meta, known.titles, known.fallback_policy, known.packed)
+        return served_generation(current, meta, known.own_titles, known.fallback_policy, known.packed)
     packed = await _packed_catalogue(store, meta)
     return await build_generation(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
 

@@ -76,10 +76,15 @@ class _Sums(Collector):
         yield self._by_worker("artwork_store_up", "1 when the last poll got an answer.", lambda block: block.store_up)
 
     def _generations(self) -> Iterator[Metric]:
-        yield self._named("artwork_load_errors", "Generations not taken.", ["reason"], lambda block: block.load_errors)
+        yield self._named(
+            "artwork_load_errors", "Generations and overlays not taken.", ["reason"], lambda block: block.load_errors
+        )
         yield self._counter("artwork_polls", "Times that the store was asked for the generation.", lambda b: b.polls)
         yield self._by_worker("artwork_generation", "Generation served, 0 for none.", lambda block: block.generation)
         yield self._by_worker("artwork_flip", "Count of flips of art:current.", lambda block: block.flip)
+        yield self._by_worker(
+            "artwork_revision", "Revision of the catalogue's overlay, 0 without one.", lambda b: b.revision
+        )
         age = GaugeMetricFamily(
             "artwork_catalogue_age_seconds", "Seconds since the generation was made.", labels=["worker"]
         )

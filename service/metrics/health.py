@@ -15,6 +15,7 @@ class Health:
     store_down_since: datetime | None = None
     rows_failing_since: datetime | None = None
     load_trouble: str | None = None
+    overlay_trouble: str | None = None
     keep_trouble: str | None = None
 
     def store_failed(self) -> None:
@@ -40,6 +41,7 @@ class Health:
             _since("store unreachable", self.store_down_since),
             _since("row reads failing", self.rows_failing_since),
             self.load_trouble,
+            self.overlay_trouble,
             self.keep_trouble,
         )
         return [trouble for trouble in troubles if trouble]

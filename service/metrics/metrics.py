@@ -43,7 +43,8 @@ class Block:
     def __init__(self, values: Values, worker: int) -> None:
         self.values = values
         self._free = worker * BLOCK_SLOTS
-        self.breaker_open, self.store_up, self.generation, self.flip, self.made_at = (self._take(1) for _ in range(5))
+        self.breaker_open, self.store_up, self.generation, self.flip = (self._take(1) for _ in range(4))
+        self.revision, self.made_at = (self._take(1) for _ in range(2))
         self.starts, self.polls, self.connections = (self._take(1) for _ in range(3))
         self.open_connections = self._take(1)
         self.statuses = {route: self._take(len(STATUSES)) for route in ROUTES}
@@ -146,6 +147,14 @@ class Metrics:
     def polled(self) -> None:
         """The store was asked for the current generation."""
         self._values[self._own.polls] += 1
+
+    def obeys(self, revision: int) -> None:
+        """Answers are given under this revision of the catalogue's overlay."""
+        self._values[self._own.revision] = float(revision)
+
+    def overlay_refused(self) -> None:
+        """An overlay was not taken."""
+        self._own.load_errors.add(("overlay",))
 
     def took(self, generation: int, flip: int, created_at: str) -> None:
         """A new generation is served."""

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from shell import Called, assert_refused, call
 
-pytestmark = pytest.mark.exclusive  # the bench loads a service at a rate
-
 
 @pytest.fixture(scope="module")
 def measured() -> Called:
@@ -20,6 +18,7 @@ def found(measured: Called) -> Any:
     return json.loads(measured.out)
 
 
+@pytest.mark.faults
 def test_a_killed_store_loses_no_request_and_its_picks_come_back(found: Any) -> None:
     [killed] = found["outcomes"]
     assert killed["fault"] == "killed"
@@ -29,6 +28,7 @@ def test_a_killed_store_loses_no_request_and_its_picks_come_back(found: Any) -> 
     assert killed["recovered_seconds"] is not None
 
 
+@pytest.mark.faults
 def test_percentiles_are_in_order_and_the_machine_is_named(found: Any) -> None:
     [killed] = found["outcomes"]
     times = [killed[name] for name in ("p50_ms", "p99_ms", "p999_ms", "worst_ms")]
@@ -37,6 +37,7 @@ def test_percentiles_are_in_order_and_the_machine_is_named(found: Any) -> None:
     assert found["machine"]["processor"]
 
 
+@pytest.mark.faults
 def test_the_exit_code_is_1_only_where_a_promise_was_not_kept(measured: Called, found: Any) -> None:
     assert measured.code == (0 if found["passed"] else 1)
 

@@ -21,6 +21,8 @@ from batch.datasets.contexts import FEATURES
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("two_blas_threads")
+
 USERS = ("u0001", "u0300", "u0600")
 SEED = 2
 

@@ -21,6 +21,8 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("two_blas_threads")
+
 USERS = 1100
 """Five blocks, the last one padded."""
 

@@ -48,6 +48,7 @@ def test_a_seed_repeats_the_table_and_another_one_does_not() -> None:
     assert first != other
 
 
+@pytest.mark.simulations
 def test_at_full_size_what_failed_is_said_and_ends_with_1() -> None:
     # With two repetitions and delays this near to each other nothing rises beyond chance.
     answer = call("compare", "--world", "chapelle-li", "--repetitions", "2", "--delays", "1,2")

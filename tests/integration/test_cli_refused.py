@@ -4,12 +4,13 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
 import redis
 from make_impressions import FIRST_DAY, draw_impressions, make_generation
-from shell import artwork, assert_refused, call, listing, runtime_folder
+from shell import Called, artwork, assert_refused, call, listing, runtime_folder
 
 from batch.workspace.impressions import append_impressions
 from batch.workspace.workspace import Workspace
@@ -260,25 +261,38 @@ def test_a_disk_that_does_not_take_a_generation_is_one_line(workspace: Workspace
 
 # --- as a process: what a shell sees ---------------------------------------------------------------------------------
 
-IN_A_SHELL: dict[str, tuple[tuple[str, ...], int, str]] = {
-    "data": (("data", "check", "nowhere"), 2, "nowhere is not a folder"),
+# Jobs are one module; two of them are tried in a shell below.
+JOBS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "train": (("train", "-w", "nowhere"), 2, "nowhere is not a folder"),
     "precompute": (("precompute", "-w", "nowhere"), 2, "no trained generation"),
     "publish": (("publish", "-w", "nowhere"), 2, "no precomputed generation"),
-    "explain": (("explain", "-w", "nowhere", "--user", "u", "--title", "t"), 2, "no precomputed generation"),
     "run": (("run", "-w", "nowhere", "--every", "often"), 2, "'often' is not a duration"),
+}
+IN_A_SHELL: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "data": (("data", "check", "nowhere"), 2, "nowhere is not a folder"),
+    "explain": (("explain", "-w", "nowhere", "--user", "u", "--title", "t"), 2, "no precomputed generation"),
     "generations": (("generations", "rollback", "-w", "nowhere"), 2, "nowhere is not a folder"),
     "loadtest": (("loadtest", "-w", "nowhere", "--host", "http://127.0.0.1:9"), 2, "loadtest.json is not there"),
     "demo": (("demo", "-w", "nowhere", "--policy", "uniform"), 2, "uniform does not"),
 }
 
 
-@pytest.mark.parametrize(("words", "code", "name"), IN_A_SHELL.values(), ids=IN_A_SHELL.keys())
+@pytest.mark.parametrize(
+    ("run", "words", "code", "name"),
+    [(call, *refused) for refused in JOBS.values()] + [(artwork, *refused) for refused in IN_A_SHELL.values()],
+    ids=[*JOBS, *IN_A_SHELL],
+)
 def test_every_family_refuses_in_one_line(
-    words: tuple[str, ...], code: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+    run: Callable[..., Called | CompletedProcess[str]],
+    words: tuple[str, ...],
+    code: int,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert_refused(artwork(*words, XDG_RUNTIME_DIR=runtime), code, name)
+    assert_refused(run(*words, XDG_RUNTIME_DIR=runtime), code, name)
     assert listing(tmp_path) == listing(Path(runtime)) == {}
 
 

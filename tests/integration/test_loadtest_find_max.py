@@ -31,7 +31,7 @@ def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> S
         return find_max(host, make_load(host, TARGETS, look_ups, None, seconds), slo_p99_ms, seconds, look_ups)
 
 
-@pytest.mark.exclusive
+@pytest.mark.faults
 def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> None:
     turn = asyncio.Lock()
 

@@ -361,3 +361,10 @@ def test_reading_the_flags_does_not_load_the_compiler() -> None:
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
     )
+
+
+def test_the_command_carries_nothing_that_only_a_new_workspace_needs() -> None:
+    program = "import sys, artwork.commands.loadtest; print({'numba', 'numpy', 'polars', 'redis'} & set(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "set()\n"
+    )

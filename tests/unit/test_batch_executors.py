@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from blas_threads import blas_threads
+from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError, SurroundingsError
 from batch.executors import open_executor
@@ -12,6 +14,15 @@ from batch.executors import open_executor
 def test_results_come_in_the_order_of_the_shards(name: str) -> None:
     with open_executor(name, workers=2) as executor:
         assert list(executor.map(abs, range(-20, 0))) == list(range(20, 0, -1))
+
+
+@pytest.mark.parametrize("name", ["serial", "processes"])
+def test_every_shard_has_one_blas_thread_however_many_there_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(variable, raising=False)
+    with threadpool_limits(limits=2, user_api="blas"), open_executor(name, workers=2) as executor:
+        assert blas_threads(0) == {2}
+        assert list(executor.map(blas_threads, range(4))) == [{1}] * 4
 
 
 def test_an_unknown_executor_is_refused_with_those_there_are() -> None:

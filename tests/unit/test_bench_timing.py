@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from artwork.bench.timing import Pace, Side, Spread, alone, compare, one_core
 
@@ -44,7 +44,7 @@ def test_a_spread_turned_over_is_of_the_time_a_unit_takes() -> None:
 
 
 def test_one_core_holds_every_numerical_library_to_one_thread() -> None:
-    with one_core():
+    with threadpool_limits(limits=2), one_core():
         assert {pool["num_threads"] for pool in threadpool_info()} == {1}
 
 

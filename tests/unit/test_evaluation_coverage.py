@@ -1,8 +1,5 @@
 """Intervals hold the truth as often as they say, over 4,000 simulated logs of each kind."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -19,20 +16,14 @@ from bandit.simulation.studies.coverage import (
     coverage_of,
     replicate,
 )
-from batch.executors import open_executor
 
 REPLICATES, A_TASK, DECISIONS = 4000, 250, 1000
 NOMINAL = 0.93, 0.97
 
 
-def mapped(work: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
-    with open_executor("processes") as executor:
-        return list(executor.map(work, tasks))
-
-
 def cover(log: str, showings: int) -> Coverage:
     tasks = [Replicates(log, DECISIONS, showings, first, first + A_TASK) for first in range(0, REPLICATES, A_TASK)]
-    return coverage_of(mapped(replicate, tasks), tasks)
+    return coverage_of([replicate(task) for task in tasks], tasks)
 
 
 def assert_promises(found: Coverage) -> None:
@@ -72,7 +63,7 @@ def test_intervals_hold_the_truth_on_every_kind_of_log(log: str, showings: int) 
 @pytest.mark.parametrize("rates", RATES)
 def test_intervals_by_batches_hold_the_truth_where_the_logging_policy_learns(rates: tuple[float, float]) -> None:
     tasks = [AdaptiveReplicates(rates, 10, 1000, first, first + A_TASK) for first in range(0, REPLICATES, A_TASK)]
-    found = adaptive_coverage.coverage_of(mapped(adaptive_coverage.replicate, tasks), tasks)
+    found = adaptive_coverage.coverage_of([adaptive_coverage.replicate(task) for task in tasks], tasks)
     rows = {(row.estimator, row.interval): row for row in found.rows}
     for name in adaptive_coverage.ESTIMATORS:
         assert 0.93 <= rows[name, "batches"].covered <= 0.97, rows[name, "batches"]

@@ -217,6 +217,7 @@ def test_readyz_tells_what_is_served(client: Client) -> None:
         "generation": 5,
         "identity": IDENTITY,
         "flip": 9,
+        "revision": 0,
         "degraded": [],
     }
 

@@ -15,18 +15,22 @@ from without_rights import without_rights
 from bandit.errors import RowError
 from bandit.snapshot import (
     CURRENT_KEY,
+    MAX_OVERLAY_BYTES,
+    OVERLAY_KEY,
     Catalogue,
     CatalogueTitle,
     Current,
     Meta,
+    Overlay,
     encode_catalogue,
     encode_json,
+    encode_overlay,
     meta_key,
     part_key,
 )
 from service.lookup.kept_catalogue import MAGIC, load_kept
 from service.lookup.poller import Poller
-from service.lookup.store import MemoryStore
+from service.lookup.store import MemoryStore, StoreUnavailableError
 from service.metrics.exposition import exposition
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -146,11 +150,11 @@ def test_a_generation_that_never_ends_loading_is_given_up_and_tried_again(store:
     assert (followed.generation, followed.health.degraded()) == (1, [])
 
 
-def test_a_poll_without_a_flip_reads_one_key(store: MemoryStore) -> None:
+def test_a_poll_without_a_flip_reads_two_keys(store: MemoryStore) -> None:
     followed = Followed(store).start()
     reads = store.reads
     followed.poll()
-    assert store.reads == reads + 1
+    assert store.reads == reads + 2
 
 
 def test_an_unchanged_catalogue_is_not_read_again(store: MemoryStore) -> None:
@@ -277,13 +281,13 @@ def sealed(*lines: bytes) -> bytes:
     return MAGIC + blake2b(content, digest_size=16).hexdigest().encode() + b"\n" + content
 
 
-def kept_lines(store: MemoryStore, kept: Path) -> tuple[bytes, bytes, bytes]:
+def kept_lines(store: MemoryStore, kept: Path) -> tuple[bytes, bytes, bytes, bytes]:
     Followed(store, kept).start()
-    _, current, meta, packed = kept.read_bytes().split(b"\n", 3)
-    return current, meta, packed
+    _, current, meta, overlay, packed = kept.read_bytes().split(b"\n", 4)
+    return current, meta, overlay, packed
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
 @pytest.mark.parametrize("wrong", [b"", b"[]", b'{"generation":1}', b"[" * 2000, b"\xff" * 100, b"x" * 100_000])
 def test_a_kept_catalogue_with_a_wrong_line_never_stops_a_start_though_its_digest_fits(
     store: MemoryStore, tmp_path: Path, place: int, wrong: bytes
@@ -297,7 +301,7 @@ def test_a_kept_catalogue_with_a_wrong_line_never_stops_a_start_though_its_diges
 
 def test_a_kept_catalogue_of_before_is_refused_and_replaced(store: MemoryStore, tmp_path: Path) -> None:
     kept = tmp_path / "catalogue.bin"
-    _, meta, packed = kept_lines(store, kept)
+    _, meta, _, packed = kept_lines(store, kept)
     kept.write_bytes(b"\n".join((b'{"flip":1,"generation":1,"previous":null}', meta, packed)))
     refused_at_the_start(store, kept)
     assert asyncio.run(load_kept(kept)) is not None
@@ -364,3 +368,224 @@ def test_what_is_kept_is_not_written_again(store: MemoryStore, tmp_path: Path) -
     written = (tmp_path / "catalogue.bin").stat().st_ino
     followed.poll()
     assert (tmp_path / "catalogue.bin").stat().st_ino == written
+
+
+def titled(store: MemoryStore, generation: int, flip: int, *artworks: str) -> None:
+    """Publish a generation of one title with several artworks, the first its default."""
+    weights = (65535 - len(artworks) + 1, *[1] * (len(artworks) - 1))
+    digest, parts = encode_catalogue(Catalogue((CatalogueTitle("t", artworks, 0, weights),), "beta"))
+    described = ("manifest", digest, len(parts), 1, 1, len(artworks), ("thompson",), "2026-01-01T00:00:00Z")
+    meta = Meta(generation, "1" * 32, 7, *described)
+    store.values |= {part_key(digest, number): part for number, part in enumerate(parts)}
+    store.values |= {
+        meta_key(generation): encode_json(meta),
+        CURRENT_KEY: encode_json(Current(generation, "1" * 32, flip)),
+    }
+
+
+def retire(store: MemoryStore, revision: int, *artworks: str) -> None:
+    store.values[OVERLAY_KEY] = encode_overlay(Overlay(revision, {"t": artworks} if artworks else {}, {}))
+
+
+def obeyed(followed: Followed) -> tuple[int, set[int]]:
+    """The revision that is obeyed, and the retired arms of the one title."""
+    serving = followed.poller.serving
+    assert serving is not None
+    remaining = serving.titles[b"t"].remaining
+    return serving.overlay.revision, set(remaining.retired if remaining else ())
+
+
+@pytest.fixture
+def titles(store: MemoryStore) -> MemoryStore:
+    titled(store, 1, 1, "a", "b", "c")
+    return store
+
+
+def test_an_overlay_is_obeyed_with_the_next_poll(titles: MemoryStore) -> None:
+    followed = Followed(titles).start()
+    retire(titles, 1, "a")
+    followed.poll()
+    assert obeyed(followed) == (1, {0})
+    assert sample(exposition(followed.metrics.blocks), "artwork_revision", worker="0") == 1
+
+
+def test_a_start_obeys_the_overlay_before_the_first_answer(titles: MemoryStore) -> None:
+    retire(titles, 7, "b")
+    assert obeyed(Followed(titles).start()) == (7, {1})
+
+
+def test_a_new_generation_stands_under_the_overlay_that_is_known(titles: MemoryStore) -> None:
+    retire(titles, 2, "b")
+    followed = Followed(titles).start()
+    titled(titles, 2, 2, "b", "c")
+    followed.poll()
+    assert (followed.generation, obeyed(followed)) == (2, (2, {0}))
+
+
+def test_a_rollback_to_a_generation_with_what_is_retired_does_not_show_it(titles: MemoryStore) -> None:
+    retire(titles, 2, "b")
+    titled(titles, 2, 2, "a", "c")
+    followed = Followed(titles).start()
+    assert obeyed(followed) == (2, set())
+    titles.values[CURRENT_KEY] = encode_json(Current(1, "1" * 32, 3, 2))
+    followed.poll()
+    assert (followed.generation, obeyed(followed)) == (1, (2, {1}))
+
+
+def test_an_overlay_is_obeyed_while_a_generation_cannot_be_loaded(titles: MemoryStore) -> None:
+    followed = Followed(titles).start()
+    titles.values[CURRENT_KEY] = b"damaged"
+    retire(titles, 1, "a")
+    followed.poll()
+    assert obeyed(followed) == (1, {0})
+
+
+def test_an_overlay_is_obeyed_while_a_generation_is_still_loading(titles: MemoryStore) -> None:
+    class Slow(MemoryStore):
+        """Gives no part of a catalogue until it may."""
+
+        may = asyncio.Event()
+
+        async def get(self, key: str, max_bytes: int) -> bytes | None:
+            if key.startswith("art:c:"):
+                await self.may.wait()
+            return await super().get(key, max_bytes)
+
+    async def obeyed_meanwhile() -> list[tuple[int, int]]:
+        poller, served = Poller(slow, Metrics(), Health(), kept=None, poll_seconds=0.001, load_seconds=5.0), []
+        slow.may.set()
+        await poller.start()
+        slow.may.clear()
+        titled(slow, 2, 2, "b", "c", "d")
+        polling = asyncio.create_task(poller.poll())
+        await asyncio.sleep(0)
+        retire(slow, 1, "a")
+        assert poller.serving is not None
+        while poller.serving.overlay.revision != 1 and not polling.done():
+            await asyncio.sleep(0)
+        served.append((poller.serving.generation, poller.serving.overlay.revision))
+        slow.may.set()
+        await polling
+        return [*served, (poller.serving.generation, poller.serving.overlay.revision)]
+
+    slow = Slow(titles.values)
+    assert asyncio.run(obeyed_meanwhile()) == [(1, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("revision", [1, 4])
+def test_a_lower_revision_is_refused_and_told(titles: MemoryStore, revision: int) -> None:
+    retire(titles, 5, "a")
+    followed = Followed(titles).start()
+    retire(titles, revision)
+    followed.poll()
+    assert obeyed(followed) == (5, {0})
+    assert "revision 5 is obeyed" in followed.health.degraded()[0]
+    assert followed.load_errors("overlay") == 1
+
+
+def test_another_content_of_the_same_revision_is_refused(titles: MemoryStore) -> None:
+    retire(titles, 5, "a")
+    followed = Followed(titles).start()
+    retire(titles, 5, "b")
+    followed.poll()
+    assert (obeyed(followed), followed.load_errors("overlay")) == ((5, {0}), 1)
+
+
+def test_the_same_overlay_written_otherwise_is_no_other(titles: MemoryStore) -> None:
+    retire(titles, 5, "a")
+    followed = Followed(titles).start()
+    titles.values[OVERLAY_KEY] = b" " + titles.values[OVERLAY_KEY]
+    followed.poll()
+    assert (obeyed(followed), followed.health.degraded()) == ((5, {0}), [])
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b"[]", b"null", b"\xff" * 9, b'{"revision":6}', b" " * (MAX_OVERLAY_BYTES + 1), b"[" * 100_000]
+)
+def test_a_damaged_overlay_keeps_the_one_that_is_obeyed(titles: MemoryStore, raw: bytes) -> None:
+    retire(titles, 5, "a")
+    followed = Followed(titles).start()
+    titles.values[OVERLAY_KEY] = raw
+    titled(titles, 2, 2, "a", "b")
+    followed.poll()
+    assert (followed.generation, obeyed(followed)) == (2, (5, {0}))
+    assert followed.health.degraded()[0].startswith("overlay refused, revision 5 is obeyed")
+    retire(titles, 6, "b")
+    followed.poll()
+    assert (obeyed(followed), followed.health.degraded()) == ((6, {1}), [])
+
+
+def test_a_missing_overlay_keeps_the_one_that_is_obeyed(titles: MemoryStore) -> None:
+    retire(titles, 5, "a")
+    followed = Followed(titles).start()
+    del titles.values[OVERLAY_KEY]
+    followed.poll()
+    assert (obeyed(followed), followed.health.degraded()) == ((5, {0}), [])
+
+
+def test_a_start_without_a_store_shows_nothing_that_is_retired(titles: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    followed = Followed(titles, kept).start()
+    retire(titles, 5, "a")
+    followed.poll()
+    dead = MemoryStore()
+    dead.available = False
+    assert obeyed(Followed(dead, kept).start()) == (5, {0})
+
+
+def test_a_start_from_disk_obeys_its_overlay_where_the_store_has_none(titles: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    retire(titles, 5, "a")
+    Followed(titles, kept).start()
+    del titles.values[OVERLAY_KEY]
+    titled(titles, 2, 2, "a", "b")
+    assert obeyed(Followed(titles, kept).start()) == (5, {0})
+
+
+def test_a_kept_catalogue_without_an_overlay_is_refused_and_replaced(titles: MemoryStore, tmp_path: Path) -> None:
+    kept = tmp_path / "catalogue.bin"
+    current, meta, _, packed = kept_lines(titles, kept)
+    content = b"\n".join((current, meta, packed))
+    kept.write_bytes(b"artwork catalogue 2 " + blake2b(content, digest_size=16).hexdigest().encode() + b"\n" + content)
+    refused_at_the_start(titles, kept)
+    assert asyncio.run(load_kept(kept)) is not None
+
+
+def test_titles_that_an_overlay_copied_are_released_and_the_published_ones_stay(titles: MemoryStore) -> None:
+    async def released() -> tuple[int, int]:
+        poller = Poller(titles, Metrics(), Health(), kept=None)
+        await poller.start()
+        retire(titles, 1, "a")
+        await poller.poll()
+        assert poller.serving is not None
+        own, copied = poller.serving.own_titles, poller.serving.titles
+        retire(titles, 2, "a", "b")
+        await poller.poll()
+        await asyncio.wait(poller._releasing)
+        return len(own), len(copied)
+
+    assert asyncio.run(released()) == (1, 0)
+
+
+def test_a_store_that_refuses_the_overlay_alone_still_gives_generations(titles: MemoryStore) -> None:
+    class Forbidding(MemoryStore):
+        """Refuses one key, as to a user without the right to it."""
+
+        async def get(self, key: str, max_bytes: int) -> bytes | None:
+            if key == OVERLAY_KEY:
+                raise StoreUnavailableError("reply", "the store answered with an error: NOPERM")
+            return await super().get(key, max_bytes)
+
+    followed = Followed(Forbidding(titles.values)).start()
+    assert followed.generation == 1
+    assert "let the service's user read art:catalogue" in followed.health.degraded()[0]
+
+
+def test_an_overlay_that_was_there_before_the_first_generation_is_obeyed_with_it(titles: MemoryStore) -> None:
+    current = titles.values.pop(CURRENT_KEY)
+    retire(titles, 3, "a")
+    followed = Followed(titles).start()
+    assert followed.generation is None
+    titles.values[CURRENT_KEY] = current
+    followed.poll()
+    assert obeyed(followed) == (3, {0})

@@ -55,7 +55,7 @@ def hall_interval(value: float, influences: F64, scale: float, level: float) -> 
     scaled = influences / largest
     square = float(scaled @ scaled)
     error = sqrt(count / (count - 1) * square) * largest / scale
-    skewness = float((scaled**3).sum()) / square**1.5
+    skewness = float((scaled * scaled) @ scaled) / square**1.5  # numpy has no fast way for **3
     freedom = min(effective_count(influences), count - 1, MOST_FREEDOM)
     reach = float(scipy.special.stdtrit(freedom, (1 + level) / 2))
     lower, upper = (value - error * _straightened(end, skewness) for end in (reach, -reach))
