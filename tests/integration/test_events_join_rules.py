@@ -16,7 +16,7 @@ from make_impressions import silent
 from shell import assert_refused, call, environment
 
 from batch.events.arrivals import JoinSettings
-from batch.events.day_files import write_day
+from batch.events.day_files import DayParts, write_day
 from batch.events.join import Joined, join
 from batch.executors import SerialExecutor
 from batch.workspace.workspace import Workspace
@@ -271,8 +271,9 @@ def test_a_day_is_the_same_bytes_however_its_parts_were_cut(tmp_path: Path) -> N
         parts = [tmp_path / f"{name}-{start}.parquet" for start in cuts[:-1]]
         for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True):
             frame[start:stop].write_parquet(part)
-        assert write_day(tmp_path / name, parts, tmp_path / "scratch")
-        assert not write_day(tmp_path / name, parts, tmp_path / "scratch")
+        day = DayParts(tmp_path / name, parts, tmp_path / "scratch")
+        assert write_day(day)
+        assert not write_day(day)
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
     assert pl.read_parquet(tmp_path / "whole").equals(frame)
