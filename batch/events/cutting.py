@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import I64
-from batch.events.arrivals import Clock, Scope, SegmentDays, stored_at
+from batch.events.arrivals import Clock, Scope, SegmentDays, happened_at, stored_at
 from batch.events.segments import SEGMENT_SCHEMA
 from batch.workspace.files import reading
 
@@ -185,7 +185,7 @@ def _read(parts: Sequence[Part]) -> pl.DataFrame:
 
 def _with_arrival(frame: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     """Events with the parts of their stream id, the day that they happened on, and the day that they arrived on."""
-    rows = frame.with_columns(
+    rows = frame.with_columns(at=happened_at()).with_columns(
         stored=stored_at(),
         number=pl.col("stream_id").str.split_exact("-", 1).struct.field("field_1").cast(pl.UInt64),
         day=pl.col("at").dt.epoch("d").cast(pl.Int64),
