@@ -47,7 +47,7 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
 
-studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world; twenty minutes, not in CI
+studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world, and 500 served days; twenty minutes, not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
 

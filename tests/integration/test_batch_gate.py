@@ -402,7 +402,8 @@ def test_a_log_in_which_artworks_were_retired_states_its_propensities_as_they_ar
     """Picks p = (0.6, 0.1, 0.3); the third artwork retires, the fallback shows the first or the second, as often."""
     counts = {("personalized", 0): 3600, ("personalized", 1): 600, ("popularity", 0): 900, ("popularity", 1): 900}
     drawn = draw_impressions(workspace, FIRST_DAY, sum(counts.values()))
-    sources, arms = ([pair[place] for pair, count in counts.items() for _ in range(count)] for place in (0, 1))
+    sources = [source for (source, _), count in counts.items() for _ in range(count)]
+    arms = [arm for (_, arm), count in counts.items() for _ in range(count)]
     decisions = [f"u{number}" for number in range(len(arms))]
     frame = drawn.with_columns(
         user_id=pl.Series(decisions),

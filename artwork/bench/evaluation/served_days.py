@@ -172,7 +172,7 @@ def run_days(task: Runs, folder: Path | None = None) -> ServedDays:
         for number in range(task.first, task.stop):
             random = np.random.default_rng((7, number))
             of_users = random.integers(0, N_KINDS, N_USERS)
-            generation = _redrawn(workspace, model, world.contexts[of_users])
+            generation = _redrawn(workspace, model, world.contexts[of_users], number)
             kinds[generation] = of_users
             served = asyncio.run(_Day(workspace, generation, world, of_users, task.habits, random).requests())
             requests += [request for request in served if task.until is None or request[0] <= task.until]
@@ -406,15 +406,16 @@ def _read(workspace: Workspace, generation: int) -> tuple[Manifest, Catalogue]:
     return read_manifest(workspace, generation), Catalogue.read(folder_of(workspace, generation) / CATALOGUE)
 
 
-def _redrawn(workspace: Workspace, model: int, contexts: F64) -> int:
-    """A generation with the posterior of another, users of its own, and its own number, which redraws its picks."""
+def _redrawn(workspace: Workspace, model: int, contexts: F64, seed: int) -> int:
+    """A generation with the posterior of another, users and a seed of its own: no two runs draw with the same numbers."""
     number, manifest = claim(workspace), read_manifest(workspace, model)
     source, folder = folder_of(workspace, model), folder_of(workspace, number)
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("picks", "manifest.json"))
     path = folder / CONTEXTS
     write_parquet(path, pl.read_parquet(path).with_columns(context=_vectors(contexts)))
     checksums = manifest.checksums | {CONTEXTS: digest_of(path)}
-    write_manifest(workspace, replace(manifest, generation=number, checksums=checksums))
+    config = replace(manifest.config, seed=seed)
+    write_manifest(workspace, replace(manifest, generation=number, checksums=checksums, config=config))
     precompute(workspace, number, SerialExecutor(), _silent, shard_size=1)
     return number
 
