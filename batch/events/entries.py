@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from bandit.snapshot import MAX_GENERATION, is_id, shown
+from bandit.snapshot import MAX_GENERATION, MAX_REVISION, is_id, shown
 from batch.events.segments import SEGMENT_SCHEMA, StreamId
 
 VERSION: Final = b"1"
@@ -50,7 +50,7 @@ _CHECKS: Final[dict[str, Callable[[object], bool]]] = {
     "title_id": _is_id,
     "artwork_id": _is_id,
     "generation": _integer(1, MAX_GENERATION),
-    "revision": _integer(0, MAX_GENERATION),
+    "revision": _integer(0, MAX_REVISION),
     "source": _one_of(*SOURCES),
     "segment": lambda value: value is None or _is_id(value),
     "at": _integer(0, LAST_MICROSECOND),

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from bandit.snapshot import ID_PATTERN, MAX_GENERATION
+from bandit.snapshot import ID_PATTERN, MAX_GENERATION, MAX_REVISION
 from service.http.problems import LIMITS
 
 MAX_EVENTS: Final = 1000
@@ -58,7 +58,7 @@ class _Event(TypedDict):
     artwork_id: Id
     generation: Annotated[int, Field(ge=1, le=MAX_GENERATION), BeforeValidator(_whole)]
     revision: NotRequired[
-        Annotated[int, Field(ge=0, le=MAX_GENERATION, description="0 where absent"), BeforeValidator(_whole)]
+        Annotated[int, Field(ge=0, le=MAX_REVISION, description="0 where absent"), BeforeValidator(_whole)]
     ]
     source: Literal["personalized", "segment", "popularity", "default"]
     segment: NotRequired[Annotated[Id | None, Field(description="null where absent")]]
