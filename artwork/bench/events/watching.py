@@ -1,6 +1,7 @@
 """What processes use, read from the system's own files: CPU time and memory of all processes of a job, CPU time of the others."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ def run_job(words: Sequence[str], environment: Mapping[str, str], core: int | No
     busy, own_before = Busy(), time.process_time()
     began = time.perf_counter()
     with TemporaryFile() as out, TemporaryFile() as err, on_core(core):
-        # A session of its own, by which its processes are told from others.
+        # A session of its own: Ctrl-C reaches the bench, which then ends it.
         process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
             [sys.executable, "-P", "-m", "artwork.cli", *words],
             stdin=subprocess.DEVNULL,
@@ -81,8 +82,9 @@ def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # with those that it started
+            process.wait()
 
 
 def _written(file: object) -> bytes:
@@ -90,18 +92,29 @@ def _written(file: object) -> bytes:
     return bytes(file.read())  # type: ignore[attr-defined]
 
 
-def _look(session: int) -> tuple[int, dict[int, float]]:
-    """Resident bytes of all processes of a session, and the CPU seconds of each.
+def _look(first: int) -> tuple[int, dict[int, float]]:
+    """Resident bytes of a process and of all that it started, and the CPU seconds of each.
 
     What processes share counts for each of them.
     """
     resident, used = 0, {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (fields := _stat(int(name))) and int(fields[3]) == session:
+    pids = [first]
+    for pid in pids:  # which grows meanwhile
+        if fields := _stat(pid):
             resident += int(fields[21]) * _PAGE
             # Without its children, which are looked at for themselves.
-            used[int(name)] = sum(map(int, fields[11:13])) / _TICKS
+            used[pid] = sum(map(int, fields[11:13])) / _TICKS
+        pids += _children(pid)
     return resident, used
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        listed = [Path(f"/proc/{pid}/task/{thread}/children").read_text(encoding="utf-8") for thread in threads]
+    except OSError:  # gone
+        return []
+    return [int(child) for children in listed for child in children.split()]
 
 
 def _stat(pid: int) -> list[str]:
