@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from learned_workspace import silent
@@ -75,15 +74,27 @@ def test_a_join_finds_exactly_what_was_drawn() -> None:
     assert [job.peak_gigabytes > 0 for job in joins.jobs] == [True]
 
 
-@pytest.mark.parametrize("answer", [b'{"accepted":99}', b'{"accepted":1000}'])
-def test_an_answer_that_does_not_count_every_event_ends_the_bench(answer: bytes) -> None:
-    with listening(202, answer) as port, pytest.raises(WrongAnswerError, match="not accepted"):
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(202, b'{"accepted":99}'), (202, b'{"accepted":1000}'), (200, b'{"accepted":100}'), (422, b"{}")],
+)
+def test_an_answer_that_does_not_accept_every_event_ends_the_bench(status: int, answer: bytes) -> None:
+    with listening(status, answer) as port, pytest.raises(WrongAnswerError, match="not accepted"):
         post(port, make_requests(StoreFixture(10, 5), 1, port, 0, 2), None)
 
 
-def test_a_refusal_ends_the_bench_with_what_the_service_said() -> None:
-    with listening(503, b'{"detail":"full"}') as port, pytest.raises(WrongAnswerError, match="full"):
-        post(port, make_requests(StoreFixture(10, 5), 1, port, 0, 2), None)
+def test_refused_requests_do_not_count_as_accepted() -> None:
+    with listening(503, b'{"detail":"full"}') as port:
+        posted = post(port, make_requests(StoreFixture(10, 5), 1, port, 0, 20), 20_000)
+    assert (posted.accepted, sorted(posted.refused), posted.rate) == ([], list(range(20)), 0)
+
+
+def test_events_are_posted_at_even_times_and_no_faster() -> None:
+    with listening(202, b'{"accepted":100}') as port:
+        posted = post(port, make_requests(StoreFixture(10, 5), 1, port, 0, 20), 10_000)
+    assert sorted(posted.accepted) == list(range(20))
+    assert posted.ended - posted.began >= 20 * EVENTS_A_REQUEST / 10_000
+    assert posted.rate <= 10_000
 
 
 def test_every_event_has_an_id_of_its_own() -> None:

@@ -183,7 +183,7 @@ def _write(workspace: Workspace, events: pl.DataFrame, entries: int) -> int:
     for partition in range(_PARTITIONS):
         own = frame.filter(pl.Series((entries + entry) % _PARTITIONS == partition))
         for first in range(0, own.height, _ROWS_A_SEGMENT):
-            part = own.slice(first, _ROWS_A_SEGMENT).cast(SEGMENT_SCHEMA)  # type: ignore[arg-type]
+            part = own.slice(first, _ROWS_A_SEGMENT).cast(SEGMENT_SCHEMA)
             ends = (StreamId.of(part["stream_id"][place]) for place in (0, -1))
             write_parquet(new_segment(workspace, partition, *ends).path, part)
     return entries + int(entry[-1]) + 1 if events.height else entries

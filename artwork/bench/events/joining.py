@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from artwork.bench.events.drawing import draw_log
-from artwork.bench.events.results import Job, JoinSize, Joins, Plan
+from artwork.bench.events.results import Job, Joins, JoinSize, Plan
 from artwork.bench.events.watching import run_job
 from artwork.bench.targets import WrongAnswerError
 from batch.executors import Progress

@@ -4,7 +4,9 @@ Few connections that are kept open, one request at a time on each, without a cli
 beside what the service takes.
 """
 
+import contextlib
 import random
+import re
 import selectors
 import socket
 import time
@@ -27,6 +29,8 @@ EVENTS_A_REQUEST: Final = 100
 CONNECTIONS: Final = 8
 _PLAYS: Final = 0.1
 _GIVE_UP_SECONDS: Final = 10.0
+_ACCEPTED_STATUS, _REFUSED_STATUS = 202, 503
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})", re.IGNORECASE)
 _ACCEPTED: Final = b'{"accepted":%d}' % EVENTS_A_REQUEST
 
 
@@ -40,20 +44,27 @@ class Request:
 
 @dataclass(frozen=True)
 class Posted:
-    """What came of some requests, all of which were accepted.
+    """What came of some requests: places of those that were accepted, and of those that the service refused with 503.
 
-    ``latencies_ms`` are from the intended time, ``lags_ms`` is how late a request was sent although a connection was free.
+    Of a refused request nothing is stored, or all of it where the store was too slow to say so. ``latencies_ms`` are from the
+    intended time, ``lags_ms`` is how late a request was sent although a connection was free.
     """
 
     began: float
     ended: float
-    events: int
+    accepted: list[int]
+    refused: list[int]
     latencies_ms: F64
     lags_ms: F64
 
     @property
+    def events(self) -> int:
+        """How many were accepted."""
+        return len(self.accepted) * EVENTS_A_REQUEST
+
+    @property
     def rate(self) -> float:
-        """Events per second."""
+        """Events per second that were accepted."""
         return self.events / (self.ended - self.began)
 
 
@@ -94,7 +105,7 @@ def post(port: int, requests: Sequence[Request], rate: float | None) -> Posted:
     """Post requests, so many events per second; None as fast as they are answered.
 
     Raises:
-        WrongAnswerError: one is not answered with 202 and the number of its events.
+        WrongAnswerError: one is answered neither with 202 and the number of its events, nor with 503.
         SurroundingsError: the service does not answer.
     """
     pause = 0.0 if rate is None else EVENTS_A_REQUEST / rate
@@ -119,20 +130,21 @@ class _Connection:
         self.unsent = memoryview(b"")
         self.answer = b""
         self.due = 0.0
+        self.place = 0
 
     def send(self) -> bool:
         """Send what the kernel takes; whether all is sent."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             self.unsent = self.unsent[self.socket.send(self.unsent) :]
-        except BlockingIOError:
-            pass
         return not self.unsent
 
 
 def _post(
     waiting: selectors.BaseSelector, connections: Sequence[_Connection], wires: Sequence[bytes], pause: float
 ) -> Posted:
-    free, owed = deque(connections), deque(wires)
+    free, owed = deque(connections), deque(enumerate(wires))
+    accepted: list[int] = []
+    refused: list[int] = []
     for connection in connections:
         waiting.register(connection.socket, selectors.EVENT_READ, connection)
     latencies: list[float] = []
@@ -142,7 +154,8 @@ def _post(
         now = time.monotonic()
         while owed and free and (due := began + (len(wires) - len(owed)) * pause if pause else now) <= now:
             connection = free.popleft()
-            connection.due, connection.answer, connection.unsent = due, b"", memoryview(owed.popleft())
+            connection.place, wire = owed.popleft()
+            connection.due, connection.answer, connection.unsent = due, b"", memoryview(wire)
             lags.append(now - max(due, freed))
             if not connection.send():
                 waiting.modify(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
@@ -155,20 +168,32 @@ def _post(
             connection = key.data
             if events & selectors.EVENT_WRITE and connection.send():
                 waiting.modify(connection.socket, selectors.EVENT_READ, connection)
-            if events & selectors.EVENT_READ and _is_answered(connection):
+            if events & selectors.EVENT_READ and (status := _status(connection)):
+                (accepted if status == _ACCEPTED_STATUS else refused).append(connection.place)
                 if not free:
                     freed = time.monotonic()
                 latencies.append(time.monotonic() - connection.due)
                 free.append(connection)
-    ended = time.monotonic()
-    return Posted(began, ended, len(wires) * EVENTS_A_REQUEST, np.array(latencies) * 1e3, np.array(lags) * 1e3)
+    # The last one is due a pause before the end, and may be answered before it.
+    ended = max(time.monotonic(), began + len(wires) * pause)
+    return Posted(began, ended, accepted, refused, np.array(latencies) * 1e3, np.array(lags) * 1e3)
 
 
-def _is_answered(connection: _Connection) -> bool:
-    """Read what is there; whether the answer is complete."""
+def _status(connection: _Connection) -> int:
+    """Read what is there; the status of a complete answer, 0 of one that is not."""
     read = connection.socket.recv(65536)
     connection.answer += read
     head, end, body = connection.answer.partition(b"\r\n\r\n")
-    if not read or (end and (not head.startswith(b"HTTP/1.1 202") or len(body) > len(_ACCEPTED))):
-        raise WrongAnswerError(f"events were not accepted: {connection.answer[:500].decode(errors='replace')!r}")
-    return body == _ACCEPTED
+    length = _LENGTH.search(head)
+    if not read or (end and not length):
+        raise _wrong(connection)
+    if not end or length is None or len(body) < int(length[1]):
+        return 0
+    status = int(head[9:12])
+    if len(body) > int(length[1]) or ((status, body) != (_ACCEPTED_STATUS, _ACCEPTED) and status != _REFUSED_STATUS):
+        raise _wrong(connection)
+    return status
+
+
+def _wrong(connection: _Connection) -> WrongAnswerError:
+    return WrongAnswerError(f"events were not accepted: {connection.answer[:500].decode(errors='replace')!r}")

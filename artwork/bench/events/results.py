@@ -36,12 +36,14 @@ class Plan:
 class Beside:
     """Events that were posted while look-ups were asked for, in one round.
 
-    Latencies are from the intended time to the end of the answer. ``service_cpu`` is what the service used of its core,
-    ``others_cpu`` how many cores processes used that have no part in this.
+    ``accepted`` are events per second; requests that the service refused with 503 are counted apart. Latencies are from the
+    intended time to the end of the answer. CPU is in cores: of the service, which has one for itself, of the store, of client and
+    driver together, and of processes that have no part in this.
     """
 
     offered: float
     accepted: float
+    refused_requests: int
     post_p50_ms: float
     post_p99_ms: float
     post_lag_p99_ms: float
@@ -51,6 +53,8 @@ class Beside:
     look_up_lag_p99_ms: float
     from_rows: float
     service_cpu: float
+    store_cpu: float
+    client_cpu: float
     others_cpu: float
 
 

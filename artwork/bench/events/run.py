@@ -63,7 +63,9 @@ def judge_taken(taken: Taken) -> list[Judged]:
     what = f"beside {spread([beside.look_ups for beside in rounds]).median:,.0f} look-ups/s"
     return [
         _judged(f"events accepted, {what}", [beside.accepted for beside in rounds], "/s", EVENTS_A_SECOND, hindrance),
-        _judged("p99 of look-ups meanwhile", [beside.look_up_p99_ms for beside in rounds], "ms", LOOK_UP_P99_MS, hindrance),
+        _judged(
+            "p99 of look-ups meanwhile", [beside.look_up_p99_ms for beside in rounds], "ms", LOOK_UP_P99_MS, hindrance
+        ),
         _judged("look-ups answered from rows", [beside.from_rows for beside in rounds], "", FROM_ROWS, hindrance),
     ]
 

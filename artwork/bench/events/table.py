@@ -4,7 +4,8 @@ from artwork.bench.events.results import Beside, EventsReport, Job, Joins, Taken
 from artwork.bench.timing import digits
 from artwork.console.tables import Sheet, printed
 
-_TAKEN = ("events/s offered", "accepted", "post p50", "p99, ms", "look-ups/s", "p50", "p99, ms", "from rows", "service, cores", "others")
+_POSTED = ("events/s offered", "accepted", "503", "p50", "p99, ms", "look-ups/s", "p50", "p99, ms", "from rows")
+_CORES = ("cores used by the service", "store", "client and driver", "others")
 _JOBS = ("job", "what", "seconds", "per second", "CPU seconds", "memory at most, GiB", "others")
 _JUDGED = ("what", "found", "required", "aim", "")
 
@@ -14,8 +15,10 @@ def render(report: EventsReport) -> str:
     machine = report.machine
     lines = [
         f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {machine.installed}",
-        f"load average {report.load[0]:.1f} before, {report.load[1]:.1f} after; medians of {report.plan.rounds} rounds"
-        " (lowest–highest)",
+        (
+            f"load average {report.load[0]:.1f} before, {report.load[1]:.1f} after; medians of {report.plan.rounds} rounds"
+            " (lowest–highest)"
+        ),
     ]
     if report.taken:
         lines += _taken_lines(report.taken)
@@ -39,31 +42,40 @@ def verdict(report: EventsReport) -> str:
 def _taken_lines(taken: Taken) -> list[str]:
     return [
         "one service worker on a core, store, driver and client on the other; the store's file is synced every second",
-        printed(Sheet(_TAKEN, [_beside(taken.rounds), _beside([taken.fastest])])),
+        printed(Sheet(_POSTED, [_posted(taken.rounds), _posted([taken.fastest])])),
+        printed(Sheet(_CORES, [_cores(taken.rounds), _cores([taken.fastest])])),
         f"CPU of the service: {taken.look_up_us:,.0f} µs per look-up, {taken.event_us:,.1f} µs per event",
         f"ids of all accepted events are those in {taken.segments} segments; their digest is {taken.digest}",
     ]
 
 
-def _beside(rounds: list[Beside]) -> tuple[str, ...]:
-    def each(name: str) -> str:
-        return _spread([getattr(beside, name) for beside in rounds])
-
+def _posted(rounds: list[Beside]) -> tuple[str, ...]:
+    posts = ("offered", "accepted", "refused_requests", "post_p50_ms", "post_p99_ms")
+    look_ups = ("look_ups", "look_up_p50_ms", "look_up_p99_ms")
     rows = spread([beside.from_rows for beside in rounds]).median
-    return (
-        *(each(name) for name in ("offered", "accepted", "post_p50_ms", "post_p99_ms")),
-        *(each(name) for name in ("look_ups", "look_up_p50_ms", "look_up_p99_ms")),
-        f"{rows:.1%}",
-        each("service_cpu"),
-        each("others_cpu"),
-    )
+    return (*(_of_all(rounds, name) for name in (*posts, *look_ups)), f"{rows:.1%}")
+
+
+def _cores(rounds: list[Beside]) -> tuple[str, ...]:
+    return tuple(_of_all(rounds, name) for name in ("service_cpu", "store_cpu", "client_cpu", "others_cpu"))
+
+
+def _of_all(rounds: list[Beside], name: str) -> str:
+    return _spread([getattr(beside, name) for beside in rounds])
 
 
 def _jobs(report: EventsReport) -> list[tuple[str, ...]]:
     rows = []
     if report.taken:
         counts = report.taken.events_per_ingest
-        rows.append(_job("ingest", f"{spread([float(count) for count in counts]).median:,.0f} events", report.taken.ingests, counts))
+        rows.append(
+            _job(
+                "ingest",
+                f"{spread([float(count) for count in counts]).median:,.0f} events",
+                report.taken.ingests,
+                counts,
+            )
+        )
     if report.joins:
         jobs, size = report.joins.jobs, report.joins.size
         rows.append(_job("join", _drawn(report.joins), jobs, [size.impressions] * len(jobs)))

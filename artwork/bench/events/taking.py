@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from artwork.bench.events.posting import EVENTS_A_REQUEST, Posted, Request, make_requests, post
+from artwork.bench.events.posting import EVENTS_A_REQUEST, Posted, make_requests, post
 from artwork.bench.events.results import Beside, Job, Plan, Taken
 from artwork.bench.events.watching import Busy, cpu_seconds, run_job
 from artwork.bench.serving import contenders
@@ -24,10 +24,11 @@ from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.cores import Cores, on_core
 from artwork.bench.testbed.store_fixture import StoreFixture, publish
+from bandit.arrays import F64
 from batch.events.segments import scan_segments, segment_files
 from batch.executors import Progress
 from batch.workspace.workspace import Workspace
-from loadtest.driver.open_loop import Drive
+from loadtest.driver.open_loop import Drive, Load
 
 _MOST_USERS: Final = 200_000
 _LEAD_SECONDS: Final = 1.0
@@ -88,6 +89,7 @@ class _Measuring:
         self._checked = 0
         self._made = 0
         self.accepted: list[str] = []
+        self._refused: set[str] = set()
 
     def look_ups_alone(self) -> float:
         """Microseconds of the service's CPU time for a look-up, without events beside it."""
@@ -110,8 +112,9 @@ class _Measuring:
             used = self._used() - before
             others = busy.others(float(used.sum()))
             driven = driving.result()
-        self.accepted += [event_id for request in requests for event_id in request.ids]
-        return self._beside(posted, driven, rate, float(used[0]), others), self._cost(posted, float(used[0]), look_up_us)
+        self.accepted += [event_id for place in posted.accepted for event_id in requests[place].ids]
+        self._refused.update(event_id for place in posted.refused for event_id in requests[place].ids)
+        return self._beside(posted, driven, rate, used, others), self._cost(posted, float(used[0]), look_up_us)
 
     def check(self, workspace: Workspace) -> int:
         """How many events came into segments since the last time.
@@ -119,28 +122,30 @@ class _Measuring:
         Raises:
             WrongAnswerError: they are not those that were accepted.
         """
-        found = scan_segments(workspace).select("event_id").collect()["event_id"].to_list()
-        if sorted(found) != sorted(self.accepted):
+        ids = scan_segments(workspace).select("event_id").collect()["event_id"].to_list()
+        found = [event_id for event_id in ids if event_id not in self._refused]
+        if sorted(found) != sorted(self.accepted) or len(set(ids)) < len(ids):
             lost, strange = len(set(self.accepted) - set(found)), len(set(found) - set(self.accepted))
             raise WrongAnswerError(
-                f"{len(self.accepted)} events were accepted and {len(found)} are in segments: {lost} are lost, {strange} were"
-                f" never sent, {len(found) - len(set(found))} are there twice"
+                f"{len(self.accepted)} events were accepted and {len(found)} of them are in segments: {lost} are lost, {strange}"
+                f" were never sent, {len(ids) - len(set(ids))} are there twice"
             )
-        new, self._checked = len(found) - self._checked, len(found)
+        new, self._checked = len(ids) - self._checked, len(ids)
         return new
 
-    def _load(self, seconds: float):  # type: ignore[no-untyped-def]
+    def _load(self, seconds: float) -> Load:
         return load_of(self._contender, self._plan.look_ups_per_second, seconds)
 
-    def _used(self) -> np.ndarray:  # type: ignore[type-arg]
+    def _used(self) -> F64:
         """CPU seconds of the service, of the store, and of this process, which is client and driver."""
         return np.array([*map(cpu_seconds, self._pids), process_time()])
 
     def _cost(self, posted: Posted, service_seconds: float, look_up_us: float) -> float:
         look_ups = self._plan.look_ups_per_second * (posted.ended - posted.began)
-        return (service_seconds * 1e6 - look_ups * look_up_us) / posted.events
+        sent = EVENTS_A_REQUEST * (len(posted.accepted) + len(posted.refused))
+        return (service_seconds * 1e6 - look_ups * look_up_us) / sent
 
-    def _beside(self, posted: Posted, driven: Drive, rate: float | None, service_seconds: float, others: float) -> Beside:
+    def _beside(self, posted: Posted, driven: Drive, rate: float | None, used: F64, others: float) -> Beside:
         start, end = posted.began - driven.began, posted.ended - driven.began
         latency = driven.between(start, end)
         seconds = posted.ended - posted.began
@@ -149,6 +154,7 @@ class _Measuring:
         return Beside(
             offered=rate or posted.rate,
             accepted=posted.rate,
+            refused_requests=len(posted.refused),
             post_p50_ms=float(p50),
             post_p99_ms=float(p99),
             post_lag_p99_ms=float(np.percentile(posted.lags_ms, 99)),
@@ -157,7 +163,9 @@ class _Measuring:
             look_up_p99_ms=latency.p99_ms,
             look_up_lag_p99_ms=driven.lag_p99_ms,
             from_rows=driven.marks[PERSONALIZED] / driven.requests,
-            service_cpu=service_seconds / seconds,
+            service_cpu=float(used[0]) / seconds,
+            store_cpu=float(used[1]) / seconds,
+            client_cpu=float(used[2]) / seconds,
             others_cpu=others,
         )
 

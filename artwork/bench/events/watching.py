@@ -63,7 +63,8 @@ def run_job(words: Sequence[str], environment: Mapping[str, str], core: int | No
             start_new_session=True,
         )
         with _ended(process):
-            peak, used = 0, {}
+            peak = 0
+            used: dict[int, float] = {}
             while process.poll() is None:
                 resident, now = _look(process.pid)
                 peak = max(peak, resident)
@@ -97,7 +98,8 @@ def _look(first: int) -> tuple[int, dict[int, float]]:
 
     What processes share counts for each of them.
     """
-    resident, used = 0, {}
+    resident = 0
+    used: dict[int, float] = {}
     pids = [first]
     for pid in pids:  # which grows meanwhile
         if fields := _stat(pid):
@@ -110,8 +112,7 @@ def _look(first: int) -> tuple[int, dict[int, float]]:
 
 def _children(pid: int) -> list[int]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
-        listed = [Path(f"/proc/{pid}/task/{thread}/children").read_text(encoding="utf-8") for thread in threads]
+        listed = [(thread / "children").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
     except OSError:  # gone
         return []
     return [int(child) for children in listed for child in children.split()]
@@ -126,5 +127,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def _busy_seconds() -> float:
-    user, nice, system, _idle, _waiting, *rest = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _waiting, *rest = (
+        Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]
+    )
     return sum(map(int, (user, nice, system, *rest[:3]))) / _TICKS
