@@ -59,7 +59,7 @@ def judge_taken(taken: Taken) -> list[Judged]:
     """Events per second that were accepted, and look-ups beside them; medians of the rounds."""
     rounds = taken.rounds
     is_late = spread([max(beside.post_lag_p99_ms, beside.look_up_lag_p99_ms) for beside in rounds]).median > MOST_LAG_MS
-    hindrance = SATURATED if is_late else _busy([beside.others_cpu for beside in rounds])
+    hindrance = _busy([beside.others_cpu for beside in rounds]) or (SATURATED if is_late else "")
     what = f"beside {spread([beside.look_ups for beside in rounds]).median:,.0f} look-ups/s"
     return [
         _judged(f"events accepted, {what}", [beside.accepted for beside in rounds], "/s", EVENTS_A_SECOND, hindrance),

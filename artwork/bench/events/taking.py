@@ -114,7 +114,8 @@ class _Measuring:
             driven = driving.result()
         self.accepted += [event_id for place in posted.accepted for event_id in requests[place].ids]
         self._refused.update(event_id for place in posted.refused for event_id in requests[place].ids)
-        return self._beside(posted, driven, rate, used, others), self._cost(posted, float(used[0]), look_up_us)
+        cost_us = self._cost(posted, driven, float(used[0]), look_up_us)
+        return self._beside(posted, driven, rate, used, others), cost_us
 
     def check(self, workspace: Workspace) -> int:
         """How many events came into segments since the last time.
@@ -140,8 +141,8 @@ class _Measuring:
         """CPU seconds of the service, of the store, and of this process, which is client and driver."""
         return np.array([*map(cpu_seconds, self._pids), process_time()])
 
-    def _cost(self, posted: Posted, service_seconds: float, look_up_us: float) -> float:
-        look_ups = self._plan.look_ups_per_second * (posted.ended - posted.began)
+    def _cost(self, posted: Posted, driven: Drive, service_seconds: float, look_up_us: float) -> float:
+        look_ups = _answered(driven, posted.began - driven.began, posted.ended - driven.began)
         sent = EVENTS_A_REQUEST * (len(posted.accepted) + len(posted.refused))
         return (service_seconds * 1e6 - look_ups * look_up_us) / sent
 
@@ -149,7 +150,6 @@ class _Measuring:
         start, end = posted.began - driven.began, posted.ended - driven.began
         latency = driven.between(start, end)
         seconds = posted.ended - posted.began
-        inside = (driven.intended_seconds >= start) & (driven.intended_seconds < end)
         p50, p99 = np.percentile(posted.latencies_ms, (50, 99))
         return Beside(
             offered=rate or posted.rate,
@@ -158,7 +158,7 @@ class _Measuring:
             post_p50_ms=float(p50),
             post_p99_ms=float(p99),
             post_lag_p99_ms=float(np.percentile(posted.lags_ms, 99)),
-            look_ups=float(np.count_nonzero(inside & (driven.status_each == 200))) / seconds,
+            look_ups=_answered(driven, start, end) / seconds,
             look_up_p50_ms=latency.p50_ms,
             look_up_p99_ms=latency.p99_ms,
             look_up_lag_p99_ms=driven.lag_p99_ms,
@@ -168,6 +168,12 @@ class _Measuring:
             client_cpu=float(used[2]) / seconds,
             others_cpu=others,
         )
+
+
+def _answered(driven: Drive, start: float, end: float) -> int:
+    """How many look-ups were answered with success between two moments, whenever they were due."""
+    ended = driven.intended_seconds + driven.latencies_ms / 1000
+    return int(np.count_nonzero((ended >= start) & (ended < end) & (driven.status_each == 200)))
 
 
 def digest_of_ids(ids: Sequence[str]) -> str:
