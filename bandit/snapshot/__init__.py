@@ -19,6 +19,10 @@ from bandit.snapshot.catalogue import most_plain_bytes as most_plain_bytes
 from bandit.snapshot.catalogue import open_catalogue as open_catalogue
 from bandit.snapshot.checks import MAX_GENERATION as MAX_GENERATION
 from bandit.snapshot.checks import shown as shown
+from bandit.snapshot.events import EVENTS_VERSION as EVENTS_VERSION
+from bandit.snapshot.events import LAST_MICROSECOND as LAST_MICROSECOND
+from bandit.snapshot.events import MAX_EVENTS as MAX_EVENTS
+from bandit.snapshot.events import SOURCES as SOURCES
 from bandit.snapshot.keyed_hash import DRAW as DRAW
 from bandit.snapshot.keyed_hash import EXPLORE as EXPLORE
 from bandit.snapshot.keyed_hash import FALLBACK as FALLBACK

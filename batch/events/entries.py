@@ -11,14 +11,18 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from bandit.snapshot import MAX_GENERATION, is_id, shown
+from bandit.snapshot import (
+    EVENTS_VERSION,
+    LAST_MICROSECOND,
+    MAX_EVENTS,
+    MAX_GENERATION,
+    MAX_REVISION,
+    SOURCES,
+    is_id,
+    shown,
+)
 from batch.events.segments import SEGMENT_SCHEMA, StreamId
 
-VERSION: Final = b"1"
-MAX_EVENTS: Final = 1000
-LAST_MICROSECOND: Final = 253_402_300_799_999_999
-"""Of the year 9999, since 1970."""
-SOURCES: Final = ("personalized", "segment", "popularity", "default")
 _FIELDS: Final = {b"v", b"received", b"events"}
 _TIMES: Final = ("received_at", "at")
 
@@ -50,7 +54,7 @@ _CHECKS: Final[dict[str, Callable[[object], bool]]] = {
     "title_id": _is_id,
     "artwork_id": _is_id,
     "generation": _integer(1, MAX_GENERATION),
-    "revision": _integer(0, MAX_GENERATION),
+    "revision": _integer(0, MAX_REVISION),
     "source": _one_of(*SOURCES),
     "segment": lambda value: value is None or _is_id(value),
     "at": _integer(0, LAST_MICROSECOND),
@@ -80,8 +84,8 @@ def read_entry(stream_id: StreamId, fields: Mapping[bytes, bytes]) -> Entry:
     Raises:
         PoisonError: the service did not write it, or a later version did.
     """
-    if b"v" in fields and fields[b"v"] != VERSION:
-        raise PoisonError(f"version: it has v {_text(fields[b'v'])}, expected {VERSION.decode()}")
+    if b"v" in fields and fields[b"v"] != EVENTS_VERSION.encode():
+        raise PoisonError(f"version: it has v {_text(fields[b'v'])}, expected {EVENTS_VERSION}")
     if fields.keys() != _FIELDS:
         raise PoisonError(f"fields: it has {', '.join(sorted(map(_text, fields)))[:200]}, expected v, received, events")
     received, raw = fields[b"received"], fields[b"events"]

@@ -32,7 +32,7 @@ from batch.workspace.files import read_parquet, write_parquet
 from batch.workspace.workspace import Workspace
 
 GROUP: Final = "ingest"
-ENTRIES_PER_READ: Final = 64
+ENTRIES_PER_READ: Final = 32
 """Of at most 1 MiB each, as the service takes them."""
 ROWS_PER_SEGMENT: Final = 50_000
 BYTES_PER_SEGMENT: Final = 32 * 1024 * 1024

@@ -14,7 +14,7 @@ import orjson
 import structlog
 from hiredis import ReplyError
 
-from bandit.snapshot import event_stream_key, id64
+from bandit.snapshot import EVENTS_VERSION, event_stream_key, id64
 from bandit.urls import hide_secrets, secrets_of
 from service.lookup.row_reads import end
 from service.lookup.store_link import StoreConnection, StoreLink, packed
@@ -23,10 +23,10 @@ from service.metrics.metrics import Metrics
 
 logger = structlog.get_logger()
 
-VERSION: Final = "1"
-"""Of what an entry holds."""
 REFRESH_SECONDS: Final = 1.0
 """Between two looks at the lengths of the streams: after a refusal for length, entries are taken again so soon."""
+MOST_WAITING: Final = 1000
+"""Replies that are waited for, beyond which lengths are not asked for in addition."""
 QUIET_SECONDS: Final = 10.0
 """Between two lines about appends that failed; metrics count each of them."""
 LONGEST_REASON: Final = 200
@@ -114,6 +114,7 @@ class EventStreams:
         self._sent = [0] * partitions  # entries without an answer
         self._waiting: deque[Callable[[object], None]] = deque()
         self._answered_at = 0.0
+        self._trouble = ""
         self._connection: StoreConnection | None = None
         self._lost = self._loop.create_future()
         self._ready = asyncio.Event()
@@ -142,6 +143,7 @@ class EventStreams:
         try:
             await self._append(received, events)
         except NotAppendedError as error:
+            self._trouble = error.reason
             self._health.events_failed(str(error))
             self._log(error.reason, str(error))
             raise
@@ -156,7 +158,7 @@ class EventStreams:
         if self._lengths[partition] + self._sent[partition] >= self._max_entries:
             raise NotAppendedError("full")
         key = self._keys[partition]
-        fields = ("v", VERSION, "received", str(received), "events", orjson.dumps(events))
+        fields = ("v", EVENTS_VERSION, "received", str(received), "events", orjson.dumps(events))
         answered: asyncio.Future[object] = self._loop.create_future()
 
         def added(reply: object) -> None:
@@ -190,6 +192,9 @@ class EventStreams:
         def known(reply: object) -> None:
             if isinstance(reply, int):
                 self._lengths[partition] = reply
+                if self._trouble == "full" and max(self._lengths) < self._max_entries:
+                    self._trouble = ""
+                    self._health.events_taken()
 
         return known
 
@@ -199,7 +204,7 @@ class EventStreams:
             self._ask_lengths()
 
     def _ask_lengths(self) -> None:
-        if self._connection is not None and len(self._waiting) <= 2 * len(self._keys):
+        if self._connection is not None and len(self._waiting) < MOST_WAITING:
             self._waiting.extend(self._length_of(partition) for partition in range(len(self._keys)))
             self._connection.send(b"".join(packed("XLEN", key) for key in self._keys))
 

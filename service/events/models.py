@@ -13,16 +13,13 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from bandit.snapshot import ID_PATTERN, MAX_GENERATION
+from bandit.snapshot import ID_PATTERN, LAST_MICROSECOND, MAX_EVENTS, MAX_GENERATION, MAX_REVISION
 from service.http.problems import LIMITS
 
-MAX_EVENTS: Final = 1000
 SLICE_EVENTS: Final = 100
 """Checked in one go: some 0.3 ms."""
 MAX_ERRORS: Final = 20
 """Complaints in one answer; a client whose every event is wrong learns nothing more from a thousand."""
-LAST_MICROSECOND: Final = 253_402_300_799_999_999
-"""Of the year 9999, since 1970."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _INSTANT: Final = (
@@ -58,7 +55,7 @@ class _Event(TypedDict):
     artwork_id: Id
     generation: Annotated[int, Field(ge=1, le=MAX_GENERATION), BeforeValidator(_whole)]
     revision: NotRequired[
-        Annotated[int, Field(ge=0, le=MAX_GENERATION, description="0 where absent"), BeforeValidator(_whole)]
+        Annotated[int, Field(ge=0, le=MAX_REVISION, description="0 where absent"), BeforeValidator(_whole)]
     ]
     source: Literal["personalized", "segment", "popularity", "default"]
     segment: NotRequired[Annotated[Id | None, Field(description="null where absent")]]

@@ -18,6 +18,7 @@ class Health:
     overlay_trouble: str | None = None
     keep_trouble: str | None = None
     events_trouble: str | None = None
+    _events_failing_since: datetime | None = None
 
     def store_failed(self) -> None:
         """A poll got no answer."""
@@ -38,12 +39,12 @@ class Health:
 
     def events_failed(self, why: str) -> None:
         """Events were not taken, or would not be."""
-        if self.events_trouble is None:
-            self.events_trouble = _since(f"events not accepted: {why[:1].lower()}{why[1:]}", datetime.now(UTC))
+        self._events_failing_since = self._events_failing_since or datetime.now(UTC)
+        self.events_trouble = _since(f"events not accepted: {why[:1].lower()}{why[1:]}", self._events_failing_since)
 
     def events_taken(self) -> None:
         """Events were stored, or would be."""
-        self.events_trouble = None
+        self.events_trouble = self._events_failing_since = None
 
     def degraded(self) -> list[str]:
         """One sentence per trouble; empty when there is none."""

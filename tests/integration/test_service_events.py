@@ -171,8 +171,10 @@ def test_a_stream_at_its_bound_refuses_events_until_it_is_ingested(tmp_path: Pat
         assert source_of(service) == "personalized"
         with store.client() as client:
             assert client.xlen(event_stream_key(0)) == 3
+        assert "as long as it may be" in trouble(service)
         ingest(Workspace(tmp_path), store.url, lambda *_: None)
-        until(lambda: post(service).status_code == 202, "accepted again")
+        until(lambda: trouble(service) == "", "ready for more")
+        assert post(service).status_code == 202
 
 
 def test_a_stream_that_is_full_when_the_service_starts_takes_no_more(tmp_path: Path, store: BreakableStore) -> None:

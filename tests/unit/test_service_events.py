@@ -10,8 +10,8 @@ import pytest
 from asgi import SETTINGS, Client, problem_of, published
 from posted_events import ANN, LEFT_OUT, body, event, play
 
+from bandit.snapshot import LAST_MICROSECOND
 from service.events.appending import DETAILS, MAYBE_STORED, MemoryEventLog
-from service.events.models import LAST_MICROSECOND
 from service.keys import EVENTS, LOOKUP, entry_text, new_key
 from service.lookup.store import MemoryStore
 
