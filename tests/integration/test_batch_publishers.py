@@ -1,6 +1,7 @@
 """Publishers that are killed, overtaken, or at work at the same time: readers see whole generations only."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,12 +224,15 @@ def test_a_newer_publisher_that_is_slow_flips_last(large: Workspace, client: red
 
 
 def test_two_publishers_at_once_end_with_the_newer_generation_whole(
-    large: Workspace, client: redis.Redis, store: str
+    large: Workspace, client: redis.Redis, store: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Each from a copy of the workspace: in one workspace, one job is at work at a time."""
+    copied = Workspace(tmp_path_factory.mktemp("copy") / "workspace")
+    shutil.copytree(large.root, copied.root)
     publish(large, 1, client, store, silent)
     reader = Reader(store)
     with reader.reading():
-        both = [publisher_of(large, generation, store) for generation in (2, 3)]
+        both = [publisher_of(copied, 2, store), publisher_of(large, 3, store)]
         for process in both:
             process.communicate(timeout=HANG_SECONDS)
     older, newer = (process.returncode for process in both)
