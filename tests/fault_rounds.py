@@ -126,7 +126,9 @@ class Again:
     def strange(self) -> list[str]:
         """Commands that ended as nobody may: what is killed, stopped, without a store, or not alone, is none of them."""
         allowed = {0, 3, KILLED, -signal.SIGTERM, 128 + signal.SIGTERM}
-        return [f"`artwork {name}` ended with {code}, see {self._log}" for name, code in self.codes if code not in allowed]
+        return [
+            f"`artwork {name}` ended with {code}, see {self._log}" for name, code in self.codes if code not in allowed
+        ]
 
     def _run(self) -> None:
         turn = 0
@@ -365,7 +367,9 @@ class _Disturbed:
             if is_up and now is not None:  # a poll that found no store has seen nothing
                 polls += now != seen  # a service that was killed counts anew
                 seen = now
-            return polls >= 4  # the first look, and a poll that was under way or found the store gone again, tell nothing
+            return (
+                polls >= 4
+            )  # the first look, and a poll that was under way or found the store gone again, tell nothing
 
         _until(polled, "two polls")
 
@@ -375,7 +379,9 @@ class _Disturbed:
         for words in (("ingest",), ("run", "--force")):
             done = command(self._workspace, *words)
             if done.returncode != 0:
-                self._complaints.append(f"undisturbed, `artwork {words[0]}` ended with {done.returncode}: {done.stderr}")
+                self._complaints.append(
+                    f"undisturbed, `artwork {words[0]}` ended with {done.returncode}: {done.stderr}"
+                )
         dead = self._streams()
         events = scan_segments(self._workspace).collect()
         book = self._book
@@ -466,7 +472,9 @@ class _Disturbed:
         since, title, artwork = self._retired
         later = [asked - since for asked, *what in self._book.shown if asked > since and what == [title, artwork]]
         if later:
-            self._complaints.append(f"{title}'s {artwork} was retired and shown {len(later)} times, {later[0]:.1f} s later")
+            self._complaints.append(
+                f"{title}'s {artwork} was retired and shown {len(later)} times, {later[0]:.1f} s later"
+            )
 
 
 def differences(workspace: Workspace, config: Config, settings: JoinSettings | None = None) -> list[str]:
@@ -508,7 +516,17 @@ def _rows(workspace: Workspace) -> pl.DataFrame:
 
 def _changed(row: Event, sent: Event) -> str:
     """How an event on disk differs from what was sent; its time is bounded by when it was received."""
-    names = ("type", "user_id", "title_id", "artwork_id", "generation", "revision", "source", "segment", "watch_fraction")
+    names = (
+        "type",
+        "user_id",
+        "title_id",
+        "artwork_id",
+        "generation",
+        "revision",
+        "source",
+        "segment",
+        "watch_fraction",
+    )
     for name in names:
         if row[name] != sent.get(name):
             return f"{name} is {row[name]}, sent was {sent.get(name)}"

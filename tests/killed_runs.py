@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,13 +90,23 @@ def _one(root: str, url: str, step: int, told: int) -> None:
 
     steps = _watch(step)
     settings = JoinSettings(horizon_days=2)
-    run(Workspace(Path(root)), Config(), SerialExecutor(), url, lambda *_: None, shard_size=1000, joining=settings, force=True)
+    run(
+        Workspace(Path(root)),
+        Config(),
+        SerialExecutor(),
+        url,
+        lambda *_: None,
+        shard_size=1000,
+        joining=settings,
+        force=True,
+    )
     os.write(told, str(steps.done).encode())
 
 
 def main() -> None:
     """Run as it is told."""
     import batch.job  # noqa: F401, PLC0415 - before the first fork
+    from bandit.errors import SurroundingsError  # noqa: PLC0415
 
     root, url = sys.argv[1:]
     for line in sys.stdin:
@@ -105,8 +116,10 @@ def main() -> None:
             os.close(reading)
             try:
                 _one(root, url, int(line), writing)
+            except SurroundingsError:
+                os._exit(3)
             except BaseException as error:
-                sys.stderr.write(f"{type(error).__name__}: {error}\n")
+                traceback.print_exception(error)
                 os._exit(70)
             os._exit(0)
         os.close(writing)

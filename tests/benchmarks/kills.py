@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fault_rounds import play_round  # noqa: E402 - a module of the tests
+from fault_rounds import play_round
 
 
 def finished(results: Path) -> dict[tuple[int, int, int], dict[str, Any]]:
