@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from shell import environment
 
@@ -65,10 +65,10 @@ class _Steps:
 
 
 def _watch(step: int) -> _Steps:
-    from redis.connection import AbstractConnection  # noqa: PLC0415
+    from redis import connection  # noqa: PLC0415
 
-    steps = _Steps(step)
-    send = AbstractConnection.send_packed_command
+    steps, kind = _Steps(step), cast("Any", connection.AbstractConnection)
+    send = kind.send_packed_command
 
     def counted(self: Any, *arguments: Any, **named: Any) -> Any:
         steps.go()
@@ -76,7 +76,7 @@ def _watch(step: int) -> _Steps:
         steps.go()  # the store has it, and nobody has read what it answers
         return sent
 
-    AbstractConnection.send_packed_command = counted  # type: ignore[method-assign]
+    kind.send_packed_command = counted
     sys.addaudithook(steps.audit)
     return steps
 
@@ -118,7 +118,7 @@ def main() -> None:
                 _one(root, url, int(line), writing)
             except SurroundingsError:
                 os._exit(3)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - a fork ends here, whatever it met
                 traceback.print_exception(error)
                 os._exit(70)
             os._exit(0)

@@ -9,6 +9,7 @@ file of results already, with the same size, is not played again: a study that w
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,8 +32,8 @@ def told(one: dict[str, Any]) -> str:
     kills = ", ".join(f"{name} {count}" for name, count in sorted(one["kills"].items()))
     line = (
         f"{one['seed']:>5} {one['fsync']:<8} {one['events']:>7} events, {one['retries']:>4} retries, {one['rows']:>6} rows,"
-        f" {one['set_aside']:>5} set aside, {one['generations']:>2} generations, {one['lost']} lost ({one['loss_seconds']:.2f} s);"
-        f" not on disk when answered {one['unsynced_share']:.0%}, up to {one['unsynced_seconds']:.2f} s; killed: {kills};"
+        f" {one['set_aside']:>5} set aside, {one['generations']:>2} generations;"
+        f" {one['lost']} lost, the oldest {one['loss_seconds']:.2f} s before a kill; killed: {kills};"
         f" {one['seconds']:.0f} s"
     )
     return "\n".join([line, *(f"      WRONG: {complaint}" for complaint in one["complaints"])])
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10, help="random moments a round")
     parser.add_argument("--results", type=Path, default=Path("build/kills.jsonl"))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # which stops what was started
     given.results.parent.mkdir(parents=True, exist_ok=True)
     played = finished(given.results)
     rounds = []

@@ -1,4 +1,4 @@
-"""Everything is killed: nothing that was accepted is lost or counted twice, what is served is whole, what is learned is the same."""
+"""Everything is killed: what was accepted counts once, what is served is whole, what is learned is the same."""
 
 import os
 import random
