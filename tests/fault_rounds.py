@@ -55,6 +55,7 @@ PARTITIONS: Final = 3
 SKEW: Final = timedelta(days=1)
 KILLED: Final = -signal.SIGKILL
 HANG_SECONDS: Final = 120.0
+TAIL_LETTERS: Final = 600
 SETTINGS: Final = {
     "ARTWORK_POLL_SECONDS": "0.05",
     "ARTWORK_EVENT_PARTITIONS": str(PARTITIONS),
@@ -98,7 +99,7 @@ class Again:
     """Commands, one after the other and again, each started anew when it ends or is killed."""
 
     def __init__(self, root: Path, commands: Sequence[Sequence[str]], variables: dict[str, str]) -> None:
-        self.codes: list[tuple[str, int]] = []
+        self._ended: list[tuple[str, int, str]] = []
         self.kills = 0
         self._root, self._commands, self._variables = root, commands, variables
         self._over = threading.Event()
@@ -122,13 +123,16 @@ class Again:
     def strange(self) -> list[str]:
         """Commands that ended as nobody may: what is killed, stopped, without a store, or not alone, is none of them."""
         allowed = {0, 3, KILLED, -signal.SIGTERM, 128 + signal.SIGTERM}
+        # Where training was killed, or kept out by another job, there is nothing to precompute.
         return [
-            f"`artwork {name}` ended with {code}, see {self._log}" for name, code in self.codes if code not in allowed
+            f"`artwork {name}` ended with {code}: {said}"
+            for name, code, said in self._ended
+            if code not in allowed and not (name == "precompute" and "has its picks already" in said)
         ]
 
     def _run(self) -> None:
         turn = 0
-        with self._log.open("ab") as log:
+        with self._log.open("w+b") as log:
             while not self._over.is_set():
                 words = self._commands[turn % len(self._commands)]
                 command = [sys.executable, "-m", "artwork.cli", *words, "-w", str(self._root)]
@@ -139,7 +143,11 @@ class Again:
                 self._process = process
                 if self._over.is_set():
                     process.terminate()
-                self.codes.append((" ".join(words), process.wait()))
+                code = process.wait()
+                said = self._log.read_text(errors="replace")[-TAIL_LETTERS:] if code > 0 else ""
+                self._ended.append((" ".join(words), code, said))
+                log.truncate(0)
+                log.seek(0)
                 turn += 1
 
     def _signal(self, number: int) -> bool:
