@@ -2,7 +2,7 @@
 
     python tests/benchmarks/loss_window.py --seconds 20
 
-The store runs under strace (``apt-get install strace``): the kernel is asked when its append-only file was written and when it was
+The store runs under strace (``apt-get install strace``), which tells when its append-only file was written and when it was
 synced. WAITAOF is no help: a Valkey without replicas says that an entry is synced before it is. A machine that fails loses
 what was not synced. Figures are those of this disk; strace makes a store slower, and its answers rarer.
 """

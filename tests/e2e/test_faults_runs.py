@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 SETTINGS = JoinSettings(horizon_days=2)
 MOMENTS = int(os.environ.get("FAULTS_STEPS", "12"))
 """Steps at which a run dies, drawn from all of them; 0 is every one, as in ``make studies``."""
-EVENTS = 1500
-KILLS = 6
+EVENTS = 1200
+KILLS = 5
 
 
 def test_a_run_that_dies_at_any_step_is_made_good_by_the_next_one(
@@ -57,7 +57,7 @@ def test_a_run_that_dies_at_any_step_is_made_good_by_the_next_one(
 
 @pytest.mark.parametrize("fsync", ["always", "everysec"])
 def test_what_clients_were_told_holds_though_service_store_and_jobs_are_killed_all_the_time(fsync: str) -> None:
-    made = play_round(7, fsync, EVENTS, KILLS, two_runs=False)
+    made = play_round(7, fsync, EVENTS, KILLS, pause=1.0, two_runs=False)
     assert made.complaints == []
     assert made.events >= EVENTS * 0.9
     assert min(made.kills.values()) >= 1
