@@ -176,12 +176,11 @@ def events_of(pieces: Sequence[CutPiece], repeated: Mapping[int, I64], shard: in
 
 
 def _read(parts: Sequence[Part]) -> pl.DataFrame:
-    frames = []
-    for part in parts:
-        with reading(part.path):
-            scan = pl.scan_parquet(part.path, schema=SEGMENT_SCHEMA, hive_partitioning=False, glob=False)
-            frames.append(scan.slice(part.offset, part.rows).collect())
-    return pl.concat(frames)
+    """The rows of parts that follow each other: all but the first start, and all but the last end, with their segment."""
+    with reading(parts[0].path.parent):
+        paths = [part.path for part in parts]
+        scan = pl.scan_parquet(paths, schema=SEGMENT_SCHEMA, hive_partitioning=False, glob=False)
+        return scan.slice(parts[0].offset, sum(part.rows for part in parts)).collect()
 
 
 def _with_arrival(frame: pl.DataFrame, clock: Clock) -> pl.DataFrame:

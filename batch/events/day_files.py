@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,15 @@ NAME: Final = "events.parquet"
 _ROWS_A_GROUP: Final = 65_536
 
 
-def write_day(path: Path, parts: Sequence[Path], scratch: Path) -> bool:
+class DayParts(NamedTuple):
+    """What becomes the file of a day; ``scratch`` is a path that is free."""
+
+    path: Path
+    parts: Sequence[Path]
+    scratch: Path
+
+
+def write_day(day: DayParts) -> bool:
     """Put parts together in their order, unless that is what the file holds already. Memory holds a group of rows.
 
     Returns:
@@ -25,6 +33,7 @@ def write_day(path: Path, parts: Sequence[Path], scratch: Path) -> bool:
     Raises:
         SurroundingsError: the disk does not take it.
     """
+    path, parts, scratch = day
 
     def batches(*_pushed_down: Any) -> Iterator[pl.DataFrame]:
         yield from _groups(parts)

@@ -33,7 +33,7 @@ from batch.events.arrivals import (
     write_record,
 )
 from batch.events.cutting import CutPiece, Cuts, Cutting, find_repeated, first_users, pieces_of
-from batch.events.day_files import NAME, write_day
+from batch.events.day_files import NAME, DayParts, write_day
 from batch.events.segments import segments
 from batch.events.shard import (
     DUPLICATES,
@@ -212,12 +212,13 @@ class _Run:
 
     def _write_days(self, parts: Mapping[int, Sequence[Path]]) -> tuple[str, ...]:
         """Write the file of every day that has rows, and remove those of days that have none any more."""
-        changed = []
-        for done, (day, paths) in enumerate(sorted(parts.items())):
-            path = day_folder(self.workspace, _date(day)) / NAME
-            if write_day(path, paths, self.folder / NAME):
-                changed.append(_date(day).isoformat())
-            self.report("writing days", done + 1, len(parts))
+        days = sorted(parts)
+        tasks = [
+            DayParts(day_folder(self.workspace, _date(day)) / NAME, parts[day], self.folder / f"{day}-{NAME}")
+            for day in days
+        ]
+        written = self._each("writing days", write_day, tasks)
+        changed = [_date(day).isoformat() for day, is_new in zip(days, written, strict=True) if is_new]
         for path in self.workspace.impressions.glob(f"day=*/{NAME}"):
             name = path.parent.name.removeprefix("day=")
             if _is_date(name) and _number(name) >= self.scope.first_day and _number(name) not in parts:

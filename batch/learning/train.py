@@ -91,7 +91,8 @@ def train(
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
-    manifest = replace(_with_days(Manifest.new(claim(workspace), parent, config), stocks[0]), revision=overlay.revision)
+    new = replace(Manifest.new(claim(workspace), parent, config), revision=overlay.revision)
+    manifest = _with_days(new, stocks[0])
     write_manifest(workspace, manifest)
     models: dict[ModelKey, Model] = {}
     trained: list[TrainedModel] = []

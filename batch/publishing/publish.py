@@ -89,7 +89,7 @@ def publish(
     with store_errors(url):
         if forward_only:
             refuse_older(client, number)
-        overlay = publish_overlay(workspace, client)  # first: what is retired does not wait for rows
+        overlay = publish_overlay(workspace, client)  # first: what is retired waits neither for rows nor for the gate
         verdict = judge(workspace, number, _parent(workspace, client, number))
         refused = tuple(check.name for check in verdict.refused)
         if not set(refused) <= set(manifest.forced):

@@ -72,9 +72,9 @@ class LearnedDay:
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
-    ``revision`` is that of the overlay whose retired artworks the generation leaves out. ``days`` says what of each day it
-    learns from, and is on disk before anything is learned. ``forced`` names the checks that it was published in spite of. The
-    types are those that a manifest on disk is held to.
+    ``days`` says what of each day it learns from, and is on disk before anything is learned. ``forced`` names the checks that
+    it was published in spite of. ``revision`` is that of the overlay whose retired artworks the generation leaves out. The types
+    are those that a manifest on disk is held to.
     """
 
     generation: Number
@@ -86,9 +86,9 @@ class Manifest:
     counts: dict[Text, Count] = field(default_factory=dict)
     checksums: dict[FileName, Digest] = field(default_factory=dict)
     stage: Literal["claimed", "trained", "precomputed"] = "claimed"
-    revision: Revision = 0
     days: dict[Day, LearnedDay] = field(default_factory=dict)
     forced: tuple[Text, ...] = ()
+    revision: Revision = 0
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -113,13 +113,13 @@ class Manifest:
     @property
     def digest(self) -> str:
         """Digest of the whole manifest, times and all, for information: the store names the manifest that its copy came from."""
-        plain = asdict(self) | {"config": _settings(self.config)}
+        plain = _plain(self) | {"config": _settings(self.config)}
         # What is new and says nothing is left out: the store's copies of earlier generations keep their digest.
         if not plain["config"].get("other_policy", True):
             del plain["config"]["other_policy"], plain["config"]["other_share"]
         if self.config.refit_days == Config.refit_days:
             del plain["config"]["refit_days"]
-        return _digest_of(_without_new(plain))
+        return _digest_of(plain)
 
     def with_files(
         self, folder: Path, paths: list[Path], *, stage: Literal["trained", "precomputed"], **counts: int
@@ -220,7 +220,7 @@ def find_manifest(workspace: Workspace, generation: int) -> Manifest | None:
 
 def write_manifest(workspace: Workspace, manifest: Manifest) -> None:
     """Write a generation's manifest; it is replaced whole when a stage is done."""
-    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _without_new(asdict(manifest)))
+    write_json(folder_of(workspace, manifest.generation) / "manifest.json", _plain(manifest))
 
 
 def digest_of(path: Path) -> str:
@@ -270,14 +270,14 @@ def _digest_inside(folder: Path, name: str) -> str | None:
         return None
 
 
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as plain values, without the parts that earlier ones lack where these say nothing."""
+    return {name: value for name, value in asdict(manifest).items() if value or name not in _NEW}
+
+
 def _settings(config: Config) -> dict[str, Any]:
     """A configuration as plain values, in the form of before where that can say it: digests stay what they were."""
     return asdict(TwoPolicies.of(config) or config)
-
-
-def _without_new(plain: dict[str, Any]) -> dict[str, Any]:
-    """A manifest as plain values, without the parts that earlier ones lack and that say nothing here."""
-    return {name: value for name, value in plain.items() if value or name not in _NEW}
 
 
 def _changed(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""The loop as somebody closes it by hand: run, serve, post what was seen and played, run again."""
+"""The loop as somebody closes it by hand, and the clients of docs/events.md: run, serve, post events, run again."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +21,8 @@ from artwork.bench.testbed.service_process import running_service
 from batch.store.client import URL_VARIABLE
 from batch.store.embedded import stop_store
 
+DOCS = Path(__file__).parents[2] / "docs" / "events.md"
+SHOWN = "http://127.0.0.1:8000"
 SETTINGS = {"ARTWORK_POLL_SECONDS": "0.1", "ARTWORK_STORE_DEADLINE_MS": "2000"}
 
 
@@ -93,3 +98,57 @@ def test_a_simulated_day_closes_the_loop_through_the_running_service(folder: Pat
     assert made["trained"]["impressions"] == made["joined"]["rows"] == day["impressions"]
     assert made["joined"]["joined_plays"] == day["plays"] > 0
     assert made["joined"]["set_aside"] == {}
+
+
+@pytest.mark.parametrize("client", ["python", "javascript", "curl"])
+def test_a_client_of_the_docs_is_learned_from(client: str, folder: Path, tmp_path: Path) -> None:
+    ran(folder)
+    with running_service(folder, settings=SETTINGS) as address:
+        CLIENTS[client](address, tmp_path)
+    joined = ran(folder)["joined"]
+    assert (joined["rows"], joined["joined_plays"]) == (1, 0 if client == "curl" else 1)
+
+
+def shown_client(language: str, address: str) -> str:
+    """A block of the page word for word, but for where the service is."""
+    match = re.search(rf"^```{language}\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert match is not None
+    assert SHOWN in match[1]
+    return match[1].replace(SHOWN, address)
+
+
+def play_in_python(address: str, folder: Path) -> None:
+    script = shown_client("python", address) + (
+        'pick = look_up("u0001", "t0001")\n'
+        'assert send([event("impression", pick)]) == 1\n'
+        'assert send([event("play", pick, watch_fraction=0.9)]) == 1\n'
+    )
+    path = folder / "client.py"
+    path.write_text(script)
+    subprocess.run([sys.executable, "-I", str(path)], check=True, timeout=60)
+
+
+def play_in_javascript(address: str, folder: Path) -> None:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed")
+    script = shown_client("javascript", address) + (
+        'const pick = await lookUp("u0001", "t0001");\n'
+        'note("impression", pick);\n'
+        "await send();\n"
+        'note("play", pick, { watch_fraction: 0.9 });\n'
+        "await send();\n"
+        'if (waiting.length) throw new Error("not sent");\n'
+    )
+    path = folder / "client.mjs"
+    path.write_text(script)
+    subprocess.run([node, str(path)], check=True, timeout=60)
+
+
+def show_by_curl(address: str, folder: Path) -> None:
+    [lines] = re.findall(r"^With curl:\n\n((?:    .*\n)+)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    commands = lines.replace(SHOWN, address).replace("users/1/titles/50", "users/u0001/titles/t0001")
+    done = subprocess.run(["bash", "-e", "-c", commands], cwd=folder, check=True, timeout=60, capture_output=True)
+    assert json.loads(done.stdout) == {"accepted": 1}
+
+
+CLIENTS = {"python": play_in_python, "javascript": play_in_javascript, "curl": show_by_curl}

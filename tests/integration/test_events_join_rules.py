@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 from event_logs import LIES, START, Event, draw_events, in_streams, joined_files, joined_rows, write_segments
 from make_impressions import silent
-from shell import environment
+from shell import assert_refused, call, environment
 
 from batch.events.arrivals import JoinSettings
+from batch.events.day_files import DayParts, write_day
 from batch.events.join import Joined, join
 from batch.executors import SerialExecutor
 from batch.workspace.workspace import Workspace
@@ -247,3 +248,65 @@ def test_killed_at_every_step_and_run_again_gives_the_same_bytes(served: Workspa
         assert done.returncode == -signal.SIGKILL
     assert step > 5
     assert joined_files(served) == joined_files(undisturbed)
+
+
+def test_a_day_whose_rows_all_wait_has_no_file(log: Log) -> None:
+    log.add("i", START)
+    log.join(open_rows="learn")
+    path = log.workspace.impressions / f"day={START.date()}" / "events.parquet"
+    assert path.exists()
+    made = log.join(open_rows="wait")
+    assert not path.exists()
+    assert made.changed == (START.date().isoformat(),)
+
+
+def test_a_day_is_the_same_bytes_however_its_parts_were_cut(tmp_path: Path) -> None:
+    count = 70_000  # more than a group of rows
+    lists = pl.Series([[float(number), 0.5] for number in range(100)], dtype=pl.List(pl.Float32))
+    frame = pl.DataFrame({"user_id": [f"u{number // 7:06d}" for number in range(count)]}).with_columns(
+        context=lists.gather([number // 7 % 100 for number in range(count)])
+    )
+    written = []
+    for name, cuts in {"whole": [0, count], "cut": [0, 1, 4_000, 66_001, count]}.items():
+        parts = [tmp_path / f"{name}-{start}.parquet" for start in cuts[:-1]]
+        for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True):
+            frame[start:stop].write_parquet(part)
+        day = DayParts(tmp_path / name, parts, tmp_path / "scratch")
+        assert write_day(day)
+        assert not write_day(day)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert pl.read_parquet(tmp_path / "whole").equals(frame)
+
+
+def test_the_command_says_what_became_of_events(log: Log) -> None:
+    log.add("i", START)
+    log.add("i", START, START + HOUR)
+    log.add("lie", START, revision=9)
+    log.add("p", START + HOUR, watch_fraction=0.9)
+    write_segments(log.workspace, log.entries)
+    said = call("join", "-w", str(log.workspace.root), "--horizon", "2", "--window", "1h")
+    assert said.code == 0
+    assert "4 events" in said.out
+    assert "1 impressions of 1 days (1 still open), 1 plays joined" in said.out
+    assert "1 events that came twice" in said.out
+    assert "1 unknown revision" in said.out
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--window", "0s"), ("--window", "8d"), ("--grace", "x"), ("--horizon", "0"), ("--open-rows", "never")]
+)
+def test_the_command_refuses_what_makes_no_sense(log: Log, wrong: tuple[str, str]) -> None:
+    assert_refused(call("join", "-w", str(log.workspace.root), *wrong), 2)
+
+
+def test_the_command_refuses_what_is_no_workspace(tmp_path: Path) -> None:
+    assert_refused(call("join", "-w", str(tmp_path / "nothing")), 2, "is not a folder")
+
+
+def test_a_segment_that_is_damaged_is_refused_and_nothing_is_written(log: Log) -> None:
+    log.add("i", START)
+    [path] = write_segments(log.workspace, log.entries)
+    path.write_bytes(path.read_bytes()[:100])
+    assert_refused(call("join", "-w", str(log.workspace.root)), 2, "segments")
+    assert not list(log.workspace.impressions.glob("day=*/events.parquet"))

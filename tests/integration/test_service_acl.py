@@ -97,9 +97,8 @@ def test_the_jobs_need_every_command_of_their_user_and_no_other(
         flip(client, 1, "0" * 32, forward_only=True)
     with redis.Redis.from_url(url) as client:
         client.xadd(event_stream_key(0), {"what": "ever"})
-    events: tuple[tuple[str, ...], ...] = (("ingest",), ("events", "dead"), ("events", "dead", "--all"))
-    for command in events:
-        done = call(*command, "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
+    for of_events in (("ingest",), ("events", "dead"), ("events", "dead", "--all")):
+        done = call(*of_events, "-w", str(workspace.root), ARTWORK_REDIS_URL=url)
         assert done.code == 0, done.err
     assert used(admin) == commands(documented()["artwork-batch"])
 
