@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 SETTINGS = JoinSettings(horizon_days=2)
-ROOM = [0, 1 << 12, 1 << 13, 20_000, 40_000, 60_000, 100_000, 150_000, 250_000, 400_000]
+ROOM = [0, 1 << 12, 1 << 13, 20_000, 60_000, 120_000, 250_000]
 """Bytes that are free when a run begins: it ends at another step each time."""
 SURROUNDINGS_FAILED = 3
 
