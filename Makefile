@@ -47,9 +47,13 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
 
-studies: $(RUNTIME) ## Try intervals and answers on 4,000 simulated logs of every kind and world, and 500 served days; twenty minutes, not in CI
+KILLS ?=
+
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
+	$(BIN)/python tests/benchmarks/kills.py $(KILLS)
+	FAULTS_STEPS=0 $(BIN)/pytest -m faults --timeout=0 tests/e2e/test_faults_runs.py -k any_step
 
 compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five minutes; ARGS="--folder FOLDER" keeps images
 	$(BIN)/python tests/containers/try_compose.py $(ARGS)

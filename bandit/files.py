@@ -46,7 +46,8 @@ def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
 
 def _is_of_the_disk(error: Exception) -> bool:
     """Whether the disk refused; libraries in Rust have errors of their own, with what the system said at their end."""
-    return isinstance(error, OSError) or "(os error " in str(error)
+    # Where the end of a Parquet file is refused, its library says "transport error", and not what the system said.
+    return isinstance(error, OSError) or any(words in str(error) for words in ("(os error ", "thrift: transport error"))
 
 
 def _sync(path: Path) -> None:

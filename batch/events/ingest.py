@@ -29,6 +29,7 @@ from batch.events.segments import Segment, StreamId, new_segment, segments, segm
 from batch.executors import Progress
 from batch.store.client import connect, store_errors
 from batch.workspace.files import read_parquet, write_parquet
+from batch.workspace.lock import opened_lock, sign
 from batch.workspace.workspace import Workspace
 
 GROUP: Final = "ingest"
@@ -124,22 +125,16 @@ def ingest(
 def _alone(workspace: Workspace) -> Iterator[None]:
     """Hold the lock of a workspace's segments; the system lets it go however this process ends."""
     path = workspace.events / "ingest.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise SurroundingsError(f"cannot write {path}: {error.strerror}; check the folder's permissions") from error
-    with lock:
+    with opened_lock(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
+            holder = lock.read(20).decode(errors="replace").strip() or "unknown"
             raise AlreadyIngestingError(
-                f"process {lock.read(20).strip() or 'unknown'} ingests into {workspace.root} already; let it work, or stop it"
+                f"process {holder} ingests into {workspace.root} already; let it work, or stop it"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        sign(lock, path, str(os.getpid()))
         yield
 
 

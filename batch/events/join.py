@@ -50,6 +50,7 @@ from batch.executors import Executor, Progress, Result, Shard
 from batch.workspace.files import first_line, write_json
 from batch.workspace.generations import find_manifest, verify_files
 from batch.workspace.impressions import day_folder
+from batch.workspace.lock import opened_lock
 from batch.workspace.overlays import known_revisions
 from batch.workspace.workspace import Workspace
 
@@ -310,15 +311,14 @@ def _is_date(day: str) -> bool:
 @contextmanager
 def _alone(workspace: Workspace) -> Iterator[None]:
     """Keep a second join out while the block runs; the lock goes with the process."""
-    try:
-        workspace.events.mkdir(parents=True, exist_ok=True)
-        with (workspace.events / ".join.lock").open("w") as lock:
+    with opened_lock(workspace.events / ".join.lock") as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError:
-        raise SurroundingsError(
-            f"another join is at work in {workspace.events}; wait until it has ended, then run this again"
-        ) from None
+        except BlockingIOError:
+            raise SurroundingsError(
+                f"another join is at work in {workspace.events}; wait until it has ended, then run this again"
+            ) from None
+        yield
 
 
 @contextmanager

@@ -35,9 +35,12 @@ from batch.store.server import (
     unreachable,
     write_record,
 )
+from batch.workspace.files import write_json
 
 FSYNC_VARIABLE = "ARTWORK_STORE_FSYNC"
 FSYNC = ("everysec", "always")
+_FSYNC = "fsync.json"
+_FSYNC_BYTES = 100
 _LOG = "valkey.log"
 _LOG_BYTES = 65_536
 _REASON_LETTERS = 300
@@ -142,6 +145,8 @@ def start_store(
             f"cannot start the embedded store in {folder}: {error}; use a workspace that this user may write"
         ) from error
     _wait_until_read(server, folder, seconds)
+    if not started:
+        _set_fsync(server, folder)
     note = _cut(folder) if started else ""
     return EmbeddedStore(socket_url(server.socket), server.pid, folder, started=started, note=note)
 
@@ -213,7 +218,7 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
-        "appendfsync": _fsync(),
+        "appendfsync": _fsync(folder),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "logfile": "",  # to its output, which is opened here: Valkey itself would follow a link
@@ -234,12 +239,43 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _fsync() -> str:
-    """When the append-only file is synced: each second, or before each answer."""
-    given = os.environ.get(FSYNC_VARIABLE) or FSYNC[0]
-    if given not in FSYNC:
+def _fsync(folder: Path) -> str:
+    """When the append-only file is synced: each second, or before each answer. What was said last holds until it is said anew.
+
+    Whoever starts a store again after a crash, such as a job by the clock, need not know what its events were promised.
+    """
+    told = _told_fsync()
+    if told is not None:
+        write_json(folder / _FSYNC, told, mode=0o600)
+        return told
+    try:
+        with os.fdopen(open_private(folder / _FSYNC, os.O_RDONLY, only_to_look=True), "rb") as file:
+            kept = file.read(_FSYNC_BYTES).decode(errors="replace").strip().strip('"')
+    except FileNotFoundError:
+        return FSYNC[0]
+    if kept not in FSYNC:
+        raise SurroundingsError(
+            f"{folder / _FSYNC} has {kept!r}, expected {' or '.join(FSYNC)}; set {FSYNC_VARIABLE} to one of them"
+        )
+    return kept
+
+
+def _told_fsync() -> str | None:
+    given = os.environ.get(FSYNC_VARIABLE) or None
+    if given is not None and given not in FSYNC:
         raise InputError(f"{FSYNC_VARIABLE} is {given[:100]!r}, expected {' or '.join(FSYNC)}")
     return given
+
+
+def _set_fsync(server: Server, folder: Path) -> None:
+    """Let a store that runs sync as it is told now, where it was started otherwise."""
+    told = _told_fsync()
+    if told is None:
+        return
+    with store_errors(socket_url(server.socket)), client_of(server.socket) as client:
+        if client.config_get("appendfsync") != {"appendfsync": told}:
+            client.config_set("appendfsync", told)
+            write_json(folder / _FSYNC, told, mode=0o600)
 
 
 def _wait_until_read(server: Server, folder: Path, seconds: float) -> None:

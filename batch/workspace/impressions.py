@@ -13,6 +13,7 @@ import polars as pl
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import MAX_ARMS
 from batch.workspace.files import find_copy, write_parquet
+from batch.workspace.lock import opened_lock
 from batch.workspace.table_checks import ROW, check_frame, read_frame, refuse_first
 from batch.workspace.table_schemas import (
     BOOLEAN,
@@ -106,8 +107,7 @@ def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> 
     """
     rows = check_frame(frame, IMPRESSIONS, "the impressions to append").drop(ROW)
     folder = day_folder(workspace, day)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:  # two writers of one day would choose the same number
+    with opened_lock(folder / ".lock") as lock:  # two writers of one day would choose the same number
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = next_part(folder)
         write_parquet(path, rows.with_columns(pl.col("shown_at").cast(INSTANT)))

@@ -1,4 +1,7 @@
-"""One job at a time in a workspace: two that learn, choose or publish at once would each undo what the other relies on."""
+"""Locks of a workspace, each a file that the system lets go of with the process that holds it.
+
+One job at a time: two that learn, choose or publish at once would each undo what the other relies on.
+"""
 
 import fcntl
 import json
@@ -6,7 +9,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import IO
+from io import FileIO
+from pathlib import Path
 
 from bandit.errors import SurroundingsError
 from batch.workspace.workspace import Workspace
@@ -26,11 +30,7 @@ def only_job(workspace: Workspace, name: str) -> Iterator[None]:
     if not workspace.root.is_dir():
         yield
         return
-    try:
-        file = workspace.lock.open("a+b")
-    except OSError as error:
-        raise SurroundingsError(f"cannot write {workspace.lock}: {error.strerror}; check the permissions") from error
-    with file:
+    with opened_lock(workspace.lock) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -40,20 +40,44 @@ def only_job(workspace: Workspace, name: str) -> Iterator[None]:
             ) from None
         except OSError as error:
             raise SurroundingsError(f"cannot lock {workspace.lock}: {error.strerror}; use a local disk") from error
-        _sign(file, {"pid": os.getpid(), "job": name, "since": datetime.now(UTC).isoformat(timespec="seconds")})
+        holder = {"pid": os.getpid(), "job": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        sign(file, workspace.lock, json.dumps(holder) + "\n")
         yield
 
 
-def _sign(file: IO[bytes], holder: dict[str, object]) -> None:
+@contextmanager
+def opened_lock(path: Path) -> Iterator[FileIO]:
+    """The file of a lock, which is not locked yet; its folder is made where it is not there.
+
+    Raises:
+        SurroundingsError: it cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer: closing a file would write what a full disk has refused once more, and raise.
+        file = path.open("a+b", buffering=0)
+    except OSError as error:
+        raise SurroundingsError(
+            f"cannot write {path}: {error.strerror}; check the folder's permissions and the disk"
+        ) from error
+    with file:
+        yield file
+
+
+def sign(file: FileIO, path: Path, holder: str) -> None:
+    """Say in the file of a lock who holds it.
+
+    Raises:
+        SurroundingsError: the disk does not take it.
+    """
     try:
         file.truncate(0)
-        file.write(json.dumps(holder).encode() + b"\n")
-        file.flush()
+        file.write(holder.encode())
     except OSError as error:
-        raise SurroundingsError(f"cannot write the workspace's lock: {error.strerror}; check the disk") from error
+        raise SurroundingsError(f"cannot write {path}: {error.strerror}; check the disk") from error
 
 
-def _holder(file: IO[bytes]) -> str:
+def _holder(file: FileIO) -> str:
     """Who holds the lock, as far as it has said so."""
     try:
         file.seek(0)

@@ -20,6 +20,7 @@ from bandit.snapshot import (
     encode_overlay,
 )
 from batch.workspace.files import Writer, replace_files
+from batch.workspace.lock import opened_lock
 from batch.workspace.tables import Tables, with_defaults
 from batch.workspace.workspace import Workspace
 
@@ -117,13 +118,8 @@ def changing(workspace: Workspace) -> Iterator[None]:
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
-    try:
-        workspace.overlays.mkdir(parents=True, exist_ok=True)
-        lock = (workspace.overlays / ".lock").open("w")
+    with opened_lock(workspace.overlays / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        raise SurroundingsError(f"cannot write in {workspace.overlays}: {error}; check the disk") from error
-    with lock:
         yield
 
 

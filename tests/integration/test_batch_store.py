@@ -126,6 +126,33 @@ def test_its_file_is_synced_each_second_or_before_each_answer(
         assert client.config_get("appendfsync") == {"appendfsync": kept}
 
 
+def test_a_store_that_is_started_again_syncs_as_it_was_told_last(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def synced() -> str:
+        with connect(start_store(root).url) as client:
+            return str(client.config_get("appendfsync")["appendfsync"])
+
+    monkeypatch.setenv(FSYNC_VARIABLE, "always")
+    os.kill(start_store(root).pid, signal.SIGKILL)
+    monkeypatch.delenv(FSYNC_VARIABLE)  # as of a job by the clock that finds the store gone
+    assert synced() == "always"
+    monkeypatch.setenv(FSYNC_VARIABLE, "everysec")  # said of one that runs
+    assert synced() == "everysec"
+    stop_store(root)
+    monkeypatch.delenv(FSYNC_VARIABLE)
+    assert synced() == "everysec"
+
+
+@pytest.mark.parametrize("content", ['"no"', "", "[", '"\u0000"'])
+def test_a_store_that_cannot_know_how_it_was_told_to_sync_is_not_started(root: Path, content: str) -> None:
+    start_store(root)
+    stop_store(root)
+    (root / "store" / "fsync.json").write_text(content)
+    with pytest.raises(
+        SurroundingsError, match=r"fsync\.json has .*, expected everysec or always; set ARTWORK_STORE_FSYNC"
+    ):
+        start_store(root)
+
+
 @pytest.mark.parametrize("given", ["no", "ALWAYS", "1"])
 def test_another_word_for_when_its_file_is_synced_is_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch, given: str
