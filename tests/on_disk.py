@@ -16,6 +16,7 @@ from artwork.demo.visits import Visits
 from bandit.rewards import EngagedTake
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.choosing.precompute import precompute
+from batch.datasets.refreshing import refresh_contexts
 from batch.executors import Progress, SerialExecutor
 from batch.learning.train import train
 from batch.workspace.catalogue import Catalogue
@@ -27,6 +28,7 @@ from batch.workspace.workspace import Workspace
 
 def explore(loop: Loop, day: int) -> DayResult:
     """A day of visits that are shown uniform picks, taken from a generation that is not published."""
+    refresh_contexts(loop.workspace)
     made = train(loop.workspace, loop.exploring, SerialExecutor(), silent, shard_size=4)
     precompute(loop.workspace, made.generation, SerialExecutor(), silent, shard_size=4)
     return loop.live(day, OnDisk(loop.workspace, made.generation), silent)

@@ -101,6 +101,39 @@ def serving_command(
     _exit(report.passed)
 
 
+@app.command("events")
+def events_command(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of everything; medians are shown.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.2, help="How long events are posted in a round.")] = 10,
+    impressions: Annotated[
+        int, typer.Option(min=100, help="Of the join; fewer than 10,000,000 are not judged.")
+    ] = 10_000_000,
+    part: Annotated[list[str] | None, typer.Option(help="Only this one, post or join; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything once and short; the figures are noise.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how events are taken, ingested and joined: exit 0 if the targets are reached, 1 if not.
+
+    Events are posted in batches of 100 beside 5,000 look-ups/s; one service worker has a core, store, driver and client share
+    the other. `artwork ingest` has to find exactly the events that were accepted. `artwork join` works on a drawn week of true
+    answers, of which 5 % came twice and some stand in the place of retired artworks.
+
+    Example: artwork bench events --rounds 1 --impressions 1000000
+    """
+    # Imported here: the other benches do without a service and jobs.
+    from artwork.bench.events.results import Plan  # noqa: PLC0415
+    from artwork.bench.events.run import chosen_parts  # noqa: PLC0415
+    from artwork.bench.events.run import run as run_events  # noqa: PLC0415
+    from artwork.bench.events.table import render as render_events  # noqa: PLC0415
+
+    parts = chosen_parts(part)
+    plan = Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds, impressions=impressions)
+    with _right_answers(), progress_bars() as progress:
+        report = run_events(plan, parts, progress)
+    emit(report, render_events, as_json=as_json)
+    _exit(report.passed)
+
+
 @app.command("evaluation")
 def evaluation_command(
     replicates: Annotated[

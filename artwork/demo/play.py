@@ -98,6 +98,8 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
                 offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
             nights = [_night(loop, url)]
             live = _live_days(loop, url, address, plan, late, nights, say)
+            with progress_bars() as progress:
+                loop.collect(url, progress)  # the last day, which no night follows
             lead = judge_policy(live, own, config.seed)
             say(summary(live, lead, first.policy))
             both = None if offline is None else judge_online(place.workspace, config, offline)

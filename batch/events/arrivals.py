@@ -167,8 +167,9 @@ def days_of_segments(segments: Sequence[Segment], record: Record | None) -> dict
             scan = pl.scan_parquet(
                 list(lacking), schema=SEGMENT_SCHEMA, include_file_paths="path", hive_partitioning=False, glob=False
             )
-            days = scan.group_by("path", pl.col("at").dt.epoch("d").alias("day")).agg(
-                pl.len().alias("rows"), pl.col("at").max().dt.epoch("us"), stored_at().min().alias("stored")
+            rows = scan.select("path", stored=stored_at(), at=happened_at())
+            days = rows.group_by("path", pl.col("at").dt.epoch("d").alias("day")).agg(
+                pl.len().alias("rows"), pl.col("at").max().dt.epoch("us"), pl.col("stored").min()
             )
             frame = days.collect(engine="streaming").sort("path", "day")
         for (path,), group in frame.group_by("path", maintain_order=True):
@@ -189,6 +190,18 @@ def days_of_segments(segments: Sequence[Segment], record: Record | None) -> dict
 def stored_at() -> pl.Expr:
     """The milliseconds of a stream id."""
     return pl.col("stream_id").str.split_exact("-", 1).struct.field("field_0").cast(pl.Int64)
+
+
+def happened_at() -> pl.Expr:
+    """When an event happened.
+
+    Its ``at`` is bounded by when it was received, on the clock of the service, and its entry has the store's. A service that is
+    more than a day ahead of the store has a wrong clock: its events are set back by what it is ahead. As they are, the first of
+    them would move the log's own clock on, and all that came after it would be too late to count.
+    """
+    ahead = pl.col("received_at").dt.epoch("us") - stored_at() * 1000
+    is_wrong = ahead > SECONDS_A_DAY * 1_000_000
+    return pl.when(is_wrong).then(pl.col("at") - pl.duration(microseconds=ahead)).otherwise(pl.col("at"))
 
 
 def read_record(workspace: Workspace) -> Record | None:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import I64
-from batch.events.arrivals import Clock, Scope, SegmentDays, stored_at
+from batch.events.arrivals import Clock, Scope, SegmentDays, happened_at, stored_at
 from batch.events.segments import SEGMENT_SCHEMA
 from batch.workspace.files import reading
 
@@ -79,7 +79,7 @@ class Cutting:
         """Write a piece."""
         number, parts = task
         frame = _with_arrival(_read(parts), self.clock).filter(pl.col("arrived") >= self.scope.arrived_from)
-        frame = frame.sort("user_id").with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
+        frame = frame.sort(user_places(frame)).with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
         by_user, by_id = self.folder / f"users-{number:06d}.parquet", self.folder / f"ids-{number:06d}.parquet"
         timely = pl.col("arrived") <= pl.col("day") + self.horizon_days
         wanted = frame.filter(timely & (pl.col("day") >= self.scope.from_day))
@@ -165,14 +165,30 @@ def find_repeated(pieces: Sequence[CutPiece], bucket: int, scope: Scope, horizon
 
 def events_of(pieces: Sequence[CutPiece], repeated: Mapping[int, I64], shard: int) -> pl.DataFrame:
     """The events of a shard's users, each once."""
-    frames = []
-    for number, piece in enumerate(pieces):
-        start, stop = piece.user_cuts[shard], piece.user_cuts[shard + 1]
-        frame = pl.scan_parquet(piece.by_user).slice(start, stop - start).collect()
-        if frame.height and number in repeated:
-            frame = frame.filter(~np.isin(frame["row"].to_numpy(), repeated[number]))
-        frames.append(frame)
-    return pl.concat(frames)
+    cuts = [piece.user_cuts[shard : shard + 2] for piece in pieces]
+    slices = [
+        pl.scan_parquet(piece.by_user).slice(start, stop - start)
+        for piece, (start, stop) in zip(pieces, cuts, strict=True)
+    ]
+    frame = pl.concat(slices).collect()
+    rows, is_first = frame["row"].to_numpy(), np.ones(frame.height, dtype=np.bool_)
+    end = 0
+    for number, (start, stop) in enumerate(cuts):
+        begin, end = end, end + stop - start
+        own, again = rows[begin:end], repeated.get(number)
+        if again is not None and len(own):
+            # Rows of a piece ascend, in both: few of those that came again are among these.
+            first, last = np.searchsorted(again, (own[0], own[-1] + 1))
+            is_first[begin:end] = ~np.isin(own, again[first:last])
+    return frame.filter(is_first)
+
+
+def user_places(frame: pl.DataFrame) -> pl.Expr:
+    """The place of each row's user among those of a frame: sorted by it, users are in the order of their ids.
+
+    To compare the ids themselves takes four times as long.
+    """
+    return pl.col("user_id").cast(pl.Enum(frame["user_id"].unique().sort())).to_physical()
 
 
 def _read(parts: Sequence[Part]) -> pl.DataFrame:
@@ -185,7 +201,7 @@ def _read(parts: Sequence[Part]) -> pl.DataFrame:
 
 def _with_arrival(frame: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     """Events with the parts of their stream id, the day that they happened on, and the day that they arrived on."""
-    rows = frame.with_columns(
+    rows = frame.with_columns(at=happened_at()).with_columns(
         stored=stored_at(),
         number=pl.col("stream_id").str.split_exact("-", 1).struct.field("field_1").cast(pl.UInt64),
         day=pl.col("at").dt.epoch("d").cast(pl.Int64),

@@ -180,7 +180,7 @@ class _Run:
             frozenset([0, *known_revisions(self.workspace)]),
             self._refused(pieces),
             pieces,
-            {piece: np.concatenate(places) for piece, places in repeated.items()},
+            {piece: np.sort(np.concatenate(places)) for piece, places in repeated.items()},
         )
         parts: dict[int, list[Path]] = {}
         for shard in self._each("joining events", joining.join_shard, range(len(users) + 1)):

@@ -17,7 +17,7 @@ from bandit.arrays import I64
 from bandit.rewards import EngagedTake
 from bandit.snapshot import Overlay
 from batch.events.arrivals import JoinSettings, Scope
-from batch.events.cutting import Counts, CutPiece, events_of
+from batch.events.cutting import Counts, CutPiece, events_of, user_places
 from batch.events.decisions import judge
 from batch.events.recorded import RecordedGeneration
 from batch.workspace.generations import digest_of, folder_of
@@ -39,6 +39,7 @@ SET_ASIDE: Final = "set aside: "
 _KEY: Final = ("user_id", "title_id", "artwork_id", "generation")
 _SECOND: Final = 1_000_000
 _ORDER: Final = ("stored", "number", "place", "event_id")
+_LISTS: Final = ("eligible", "context")
 _JUDGED: Final = {
     "arm": pl.UInt8(),
     "eligible": pl.List(pl.UInt8()),
@@ -72,7 +73,7 @@ class Joining:
     def join_shard(self, shard: int) -> JoinedShard:
         """Join the events of a shard's users, and write the rows of each day."""
         events = events_of(self.pieces, self.repeated, shard)
-        judged = self._judged(events.filter(pl.col("type") == "impression"))
+        judged, lists = self._judged(events.filter(pl.col("type") == "impression"))
         counts: Counter[tuple[int, str]] = Counter()
         aside = judged.filter((pl.col("reason") != "") & (pl.col("day") >= self.scope.first_day))
         _count(counts, aside, SET_ASIDE + pl.col("reason"))
@@ -85,14 +86,18 @@ class Joining:
             rows = rows.filter(~pl.col("is_open"))
         _count(counts, rows, pl.lit(ROWS))
         _count(counts, rows.filter("stands"), pl.lit(STANDS))
-        return JoinedShard(self._write(rows, shard), dict(counts))
+        return JoinedShard(self._write(rows, lists, shard), dict(counts))
 
-    def _judged(self, impressions: pl.DataFrame) -> pl.DataFrame:
-        """Impressions in the order that they were shown in, those that count with what their generation says of them."""
+    def _judged(self, impressions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Impressions in the order that they were shown in, those that count with what their generation says of them.
+
+        Their lists stand apart, in the rows that ``lists`` names: to sort and to join them over and over takes long.
+        """
         frames = [self._of_generation(int(number), rows) for (number,), rows in impressions.group_by("generation")]
         if not frames:
             frames = [self._without_judgement(impressions, "")]
-        return pl.concat(frames).sort("at", *_ORDER)
+        judged = pl.concat(frames).with_row_index("lists")
+        return judged.drop(_LISTS).sort("at", *_ORDER), judged.select(_LISTS)
 
     def _of_generation(self, generation: int, rows: pl.DataFrame) -> pl.DataFrame:
         if generation in self.refused:
@@ -145,13 +150,14 @@ class Joining:
         rewards = EngagedTake().rewards(rows["clicked"].to_numpy(), rows["watch_fraction"].to_numpy())
         return rows.with_columns(reward=pl.Series(rewards, dtype=pl.Float64))
 
-    def _write(self, rows: pl.DataFrame, shard: int) -> dict[int, Path]:
+    def _write(self, rows: pl.DataFrame, lists: pl.DataFrame, shard: int) -> dict[int, Path]:
         """Write the rows of each day by (user, time, event): shards that follow each other are then in this order."""
         paths = {}
         columns = [column.name for column in IMPRESSIONS.columns]
-        for (day,), own in rows.sort("user_id", "shown_at", "event_id").group_by("day", maintain_order=True):
+        rows = rows.sort(user_places(rows), "shown_at", "event_id")
+        for (day,), own in rows.group_by("day", maintain_order=True):
             path = self.folder / f"rows-{day}-{shard:06d}.parquet"
-            own.select(columns).write_parquet(path, compression="lz4", statistics=False)
+            own.hstack(lists[own["lists"]]).select(columns).write_parquet(path, compression="lz4", statistics=False)
             paths[int(day)] = path
         return paths
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from bandit.policies import Popularity
 from batch.publishing.gate_weights import Figure
 from batch.workspace.files import reading
 from batch.workspace.generations import Manifest
@@ -17,6 +18,8 @@ ENOUGH: Final = 5_000
 
 MOST_ROWS: Final = 500_000
 """Impressions that are looked at; of more, those of a share of the users."""
+
+_DRAWN: Final = ("personalized", Popularity.name)
 
 
 class LogDraws(NamedTuple):
@@ -32,6 +35,9 @@ def log_draws(workspace: Workspace, manifest: Manifest, parent: Manifest | None)
 
     However often a decision is shown, it counts once. Where an artwork may be drawn without a floor, one that is drawn once in
     65,535 times is missing from most logs: the mean is then below 1 without anything being wrong, and is judged from above only.
+    Answers of the fallback count as well: where artworks of a title are retired, picks that stand and the answers in place of
+    those that do not have the stated propensity together; the mean over the picks alone would be off without anything being
+    wrong.
 
     Raises:
         InputError, SurroundingsError: the impressions cannot be read.
@@ -60,12 +66,12 @@ def log_draws(workspace: Workspace, manifest: Manifest, parent: Manifest | None)
 
 
 def _decisions(files: list[Path], every: int) -> pl.DataFrame:
-    """The picks of a day's log that were drawn among several artworks, one row a decision."""
+    """What a day's log shows that was drawn among several artworks, one row a decision."""
     own = pl.col("user_id").hash(seed=0) % max(every, 1) == 0
     return (
         pl.scan_parquet(files, hive_partitioning=False)
         .filter(own)
-        .filter((pl.col("source") == "personalized") & (pl.col("eligible").list.len() > 1))
+        .filter(pl.col("source").is_in(_DRAWN) & (pl.col("eligible").list.len() > 1))
         .sort("user_id", "title_id", "generation", "event_id")
         .unique(["user_id", "title_id", "generation"], keep="first", maintain_order=True)
         .select(

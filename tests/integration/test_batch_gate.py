@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import ALL_BLOCKS, identity_of, make_generation, served, silent
+from make_impressions import ALL_BLOCKS, draw_impressions, identity_of, make_generation, served, silent
 from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 
@@ -26,9 +26,10 @@ from batch.job import run
 from batch.learning.train import train
 from batch.publishing.flips import rollback
 from batch.publishing.gate import Check, RefusedError, Verdict, judge
+from batch.publishing.gate_draws import log_draws
 from batch.publishing.publish import publish
 from batch.store.client import URL_VARIABLE
-from batch.workspace.generations import digest_of, folder_of, read_manifest, write_manifest
+from batch.workspace.generations import LearnedDay, Manifest, digest_of, folder_of, read_manifest, write_manifest
 from batch.workspace.impressions import append_impressions, day_files
 from batch.workspace.workspace import Workspace
 
@@ -395,3 +396,25 @@ def test_the_nights_of_a_loop_pass(tmp_path: Path, store: str, seed: int) -> Non
 def test_the_nights_of_ten_loops_pass(tmp_path: Path, store: str, seed: int, posterior: str) -> None:
     config = Config.of(seed=seed, posterior=posterior)
     assert [verdict.passes for verdict in nights(build_loop(tmp_path, seed, config), store, 6)] == [True] * 6
+
+
+def test_a_log_in_which_artworks_were_retired_states_its_propensities_as_they_are(workspace: Workspace) -> None:
+    """Picks p = (0.6, 0.1, 0.3); the third artwork retires, the fallback shows the first or the second, as often."""
+    counts = {("personalized", 0): 3600, ("personalized", 1): 600, ("popularity", 0): 900, ("popularity", 1): 900}
+    drawn = draw_impressions(workspace, FIRST_DAY, sum(counts.values()))
+    sources = [source for (source, _), count in counts.items() for _ in range(count)]
+    arms = [arm for (_, arm), count in counts.items() for _ in range(count)]
+    decisions = [f"u{number}" for number in range(len(arms))]
+    frame = drawn.with_columns(
+        user_id=pl.Series(decisions),
+        source=pl.Series(sources),
+        arm=pl.Series(arms),
+        eligible=pl.Series([[0, 1]] * len(arms)),
+        propensity=pl.Series([[0.75, 0.25][arm] for arm in arms]),
+    )
+    append_impressions(workspace, FIRST_DAY, frame)
+    day = FIRST_DAY.isoformat()
+    learned = {day: LearnedDay("0" * 32, len(arms), 1.0)}
+    draws = log_draws(workspace, replace(Manifest.new(2, 1, Config.of()), days=learned, rows={day: len(arms)}), None)
+    assert draws.is_enough
+    assert draws.figure.ratio == pytest.approx(1.0, abs=1e-9)

@@ -35,12 +35,19 @@ class Log:
         self.answer = naive_join.answer(workspace.root, 1, 0, user, title)
         self.entries: list[tuple[int, list[Event]]] = []
 
-    def add(self, event_id: str, at: datetime, received: datetime | None = None, **other: Any) -> None:
-        """An impression, or with a watch_fraction a play."""
+    def add(
+        self,
+        event_id: str,
+        at: datetime,
+        received: datetime | None = None,
+        stored: datetime | None = None,
+        **other: Any,
+    ) -> None:
+        """An impression, or with a watch_fraction a play; stored when it was received, if the clocks agree."""
         assert self.answer is not None
         received = received or at
         kind = "play" if "watch_fraction" in other else "impression"
-        stream_id = f"{int(received.timestamp() * 1000)}-{len(self.entries)}"
+        stream_id = f"{int((stored or received).timestamp() * 1000)}-{len(self.entries)}"
         event = {"event_id": event_id, "type": kind, "at": at, "received_at": received, "stream_id": stream_id}
         rest = {"place": 0, "segment": None, "watch_fraction": None}
         self.entries.append((len(self.entries) % 3, [self.answer | event | rest | other]))
@@ -70,6 +77,24 @@ def test_a_play_joins_the_last_impression_at_or_before_it(log: Log) -> None:
     assert [log.rows[f"i{number}"]["clicked"] for number in range(3)] == [False, True, False]
     assert log.rows["i1"]["reward"] == 1.0
     assert made.joined_plays == 1
+
+
+def test_a_service_whose_clock_is_weeks_ahead_makes_nothing_late(log: Log) -> None:
+    ahead = 30 * DAY
+    log.add("i1", START)
+    log.add("wrong", START + ahead, START + ahead, stored=START + HOUR)
+    log.add("wrong-p", START + ahead + HOUR, START + ahead + HOUR, stored=START + 2 * HOUR, watch_fraction=0.9)
+    log.add("i2", START + 3 * HOUR)
+    log.add("p2", START + 5 * HOUR, watch_fraction=0.9)
+    made = log.join()
+    assert made.late_impressions == made.late_plays == 0
+    assert made.watermark == (START + 5 * HOUR).isoformat()
+    assert {name: row["shown_at"] for name, row in log.rows.items()} == {
+        "i1": START,
+        "wrong": START + HOUR,
+        "i2": START + 3 * HOUR,
+    }
+    assert [log.rows[name]["clicked"] for name in ("i1", "wrong", "i2")] == [False, True, True]
 
 
 def test_of_two_impressions_at_one_time_the_later_stored_gets_the_play(log: Log) -> None:

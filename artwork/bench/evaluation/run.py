@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from artwork.bench.evaluation.served_days import Runs, ServedCoverage, coverage_of_days, estimates_of
 from artwork.bench.machine import Machine, this_machine
 from artwork.bench.targets import MISSED, Judged, Limit
 from artwork.bench.timing import Spread
@@ -19,7 +20,16 @@ from bandit.evaluation.reward_models import PosteriorModel
 from bandit.impressions import ImpressionLog
 from bandit.simulation.studies import adaptive_coverage, trust
 from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveCoverage, AdaptiveReplicates
-from bandit.simulation.studies.coverage import LOGS, SHOWINGS, Coverage, CoverageRow, Replicates, coverage_of, replicate
+from bandit.simulation.studies.coverage import (
+    LOGS,
+    SHOWINGS,
+    UNBIASED,
+    Coverage,
+    CoverageRow,
+    Replicates,
+    coverage_of,
+    replicate,
+)
 from bandit.simulation.studies.trust import WORLDS, TrustReplicates, TrustRow
 from batch.executors import Progress, open_executor
 from batch.logs.logged import LoggedData
@@ -31,6 +41,11 @@ DECISIONS: Final = 1000
 ADAPTIVE: Final = (10, 1000)
 """Batches, and impressions of each."""
 REPLICATES_A_TASK: Final = 100
+SERVED_RUNS: Final = 500
+"""Days that are served and joined, at most: one takes a sixth of a second."""
+RUNS_A_TASK: Final = 25
+MOST_ERRORS: Final = 4
+"""Standard errors that the mean of an unbiased estimate may be off by."""
 LIBRARIES: Final = ["numpy", "scipy", "numba"]
 
 SMALL_SECONDS: Final = Limit(10, 1)
@@ -83,6 +98,7 @@ class EvaluationReport:
     coverages: list[Coverage]
     adaptive: list[AdaptiveCoverage]
     trust: list[TrustRow]
+    served: ServedCoverage | None
     judged: list[Judged]
     passed: bool
 
@@ -102,14 +118,16 @@ def run(replicates: int, repeats: int, progress: Progress) -> EvaluationReport:
     coverages = cover(replicates, progress) if replicates else []
     learning = cover_adaptive(replicates, progress) if replicates else []
     tried = try_answers(replicates, progress) if replicates else []
+    served = serve_days(min(replicates, SERVED_RUNS), progress) if replicates else None
     judged = [
         *_judge_times(timed),
         *(target for coverage in coverages for target in _judge_coverage(coverage)),
         *(target for coverage in learning for target in _judge_adaptive(coverage)),
         *(target for row in tried for target in judge_trust(row)),
+        *(_judge_served(served) if served else []),
     ]
     passed = all(target.is_reached for target in judged)
-    return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, tried, judged, passed)
+    return EvaluationReport(this_machine(LIBRARIES), timed, coverages, learning, tried, served, judged, passed)
 
 
 def cover(replicates: int, progress: Progress) -> list[Coverage]:
@@ -131,6 +149,12 @@ def try_answers(replicates: int, progress: Progress) -> list[TrustRow]:
     kinds = [partial(TrustReplicates, world.name) for world in WORLDS]
     results = _replicated(trust.replicate, kinds, replicates, "worlds that try answers", progress)
     return [row for (answers, _), world in zip(results, WORLDS, strict=True) for row in trust.trust_of(answers, world)]
+
+
+def serve_days(runs: int, progress: Progress) -> ServedCoverage:
+    """Estimates from what is served, reported and joined."""
+    tasks = [Runs(first, min(first + RUNS_A_TASK, runs)) for first in range(0, runs, RUNS_A_TASK)]
+    return coverage_of_days(repeat("processes", estimates_of, tasks, progress, "days that are served"))
 
 
 def _replicated(
@@ -222,6 +246,28 @@ def _judge_adaptive(coverage: AdaptiveCoverage) -> list[Judged]:
     return [
         _within(f"{row.estimator}, batches, {where}", row.covered) for row in coverage.rows if row.interval == "batches"
     ]
+
+
+def _judge_served(served: ServedCoverage) -> list[Judged]:
+    """Intervals hold the truth, within three standard errors of so many runs, and errors are 0 on average.
+
+    That of ``snips`` is biased by 1/m by itself, which is shown.
+    """
+    judged = []
+    for row in served.rows:
+        what = f"{row.estimator} of {row.target}, served days"
+        low = 0.95 - 3 * (0.95 * 0.05 / served.runs) ** 0.5
+        judged.append(Judged(f"{what}: held", row.covered, "", f"≥ {low:.3f}", "0.95", _verdict(row.covered >= low)))
+        if row.estimator in UNBIASED:
+            off = abs(row.bias) / row.error
+            judged.append(
+                Judged(f"{what}: mean error", off, "errors", f"≤ {MOST_ERRORS}", "0", _verdict(off <= MOST_ERRORS))
+            )
+    return judged
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else MISSED
 
 
 def judge_trust(row: TrustRow) -> list[Judged]:

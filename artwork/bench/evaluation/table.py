@@ -3,6 +3,7 @@
 from math import isnan
 
 from artwork.bench.evaluation.run import CONSERVATIVE, EvaluationReport
+from artwork.bench.evaluation.served_days import ServedCoverage
 from artwork.bench.targets import Judged
 from artwork.console.tables import Sheet, printed
 from bandit.simulation.studies.adaptive_coverage import AdaptiveCoverage
@@ -31,6 +32,7 @@ def render(report: EvaluationReport) -> str:
             *(f"{_title(each)}\n{printed(coverage_sheet(each))}" for each in report.coverages),
             *(f"{_adaptive_title(each)}\n{printed(adaptive_sheet(each))}" for each in report.adaptive),
             *((printed(trust_sheet(report.trust)),) if report.trust else ()),
+            *((f"{_served_title(report.served)}\n{printed(served_sheet(report.served))}",) if report.served else ()),
             verdict_line(report.judged),
         )
     )
@@ -74,6 +76,22 @@ def trust_sheet(rows: list[TrustRow]) -> Sheet:
         for row in rows
     ]
     return Sheet(("world", "of the", "unflagged", "of those held", "wrong and unflagged, of all"), shown)
+
+
+def served_sheet(served: ServedCoverage) -> Sheet:
+    """Mean errors and coverage of estimates from what was joined."""
+    rows = [
+        (row.target, row.estimator, f"{row.truth:.4f}", f"{row.bias:+.5f}", f"{row.error:.5f}", f"{row.covered:.1%}")
+        for row in served.rows
+    ]
+    return Sheet(("target", "estimator", "truth", "mean error", "its standard error", "held the truth"), rows)
+
+
+def _served_title(served: ServedCoverage) -> str:
+    return (
+        f"days served and joined with retirements, fallbacks, late and repeated events, {served.runs:,} runs,"
+        f" {served.impressions:,} impressions"
+    )
 
 
 def _adaptive_title(coverage: AdaptiveCoverage) -> str:
