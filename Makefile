@@ -49,7 +49,7 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 
 KILLS ?=
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, and 100 kills; not in CI
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
 	$(BIN)/python tests/benchmarks/kills.py $(KILLS)

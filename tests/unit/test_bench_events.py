@@ -1,6 +1,7 @@
 """What ``artwork bench events`` makes of its figures."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_median_of_the_rounds_is_judged() -> None:
         ({"look_up_lag_p99_ms": 4.0}, SATURATED),
     ],
 )
-def test_a_miss_is_the_services_only_where_nothing_stood_in_the_way(changes: dict[str, float], verdict: str) -> None:
+def test_a_miss_is_the_services_only_where_nothing_stood_in_the_way(changes: dict[str, Any], verdict: str) -> None:
     missed = replace(GOOD, accepted=15_000, look_up_p99_ms=8.0, from_rows=0.5, **changes)
     assert verdicts(missed) == [verdict] * 3
 
