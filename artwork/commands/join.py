@@ -28,7 +28,7 @@ def join_command(
 
     Example: artwork join --executor processes
     """
-    there, settings = Workspace(workspace), joining.settings("wait")
+    there, settings = Workspace(workspace), joining.settings("learn")
     with only_job(there, "join"), progress_bars() as progress, open_executor(executor) as shards:
         made = join(there, shards, progress, settings=settings)
     emit(made, render_joined, as_json=as_json)
