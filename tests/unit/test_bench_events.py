@@ -45,13 +45,8 @@ def test_the_median_of_the_rounds_is_judged() -> None:
         (replace(GOOD, look_up_lag_p99_ms=4.0), SATURATED),
     ],
 )
-<<<<<<< HEAD
-def test_a_miss_is_the_services_only_where_nothing_stood_in_the_way(changes: dict[str, Any], verdict: str) -> None:
-    missed = replace(GOOD, accepted=15_000, look_up_p99_ms=8.0, from_rows=0.5, **changes)
-=======
 def test_a_miss_is_the_services_only_where_nothing_stood_in_the_way(beside: Beside, verdict: str) -> None:
     missed = replace(beside, accepted=15_000, look_up_p99_ms=8.0, from_rows=0.5)
->>>>>>> bench
     assert verdicts(missed) == [verdict] * 3
 
 
