@@ -1,7 +1,6 @@
 """What ``artwork bench events`` makes of its figures."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
