@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -117,3 +118,12 @@ def _cores() -> int:
 def _start_worker() -> None:
     os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is first imported, which is after this
     threadpool_limits(limits=1, user_api="blas")
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the job is gone: one that waits for its next shard would never hear of a job that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,6 +1,11 @@
 """Executors: results in the shards' order, and a worker that dies is an error that says so."""
 
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from blas_threads import blas_threads
@@ -41,3 +46,29 @@ def test_a_worker_that_dies_is_an_error_of_the_surroundings() -> None:
 def test_an_error_of_a_task_comes_through_as_it_is() -> None:
     with pytest.raises(ValueError, match="invalid literal"), open_executor("processes", workers=2) as executor:
         list(executor.map(int, ["1", "one"]))
+
+
+JOB = """
+import time
+from batch.executors import open_executor
+
+if __name__ == "__main__":
+    with open_executor("processes", 2) as shards:
+        print(list(shards.map(abs, [1, 2, 3])), flush=True)
+        time.sleep(600)
+"""
+
+
+def test_a_job_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
+    script = tmp_path / "job.py"
+    script.write_text(JOB)
+    words = [sys.executable, str(script)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as job:
+        try:
+            assert job.stdout is not None
+            assert job.stdout.readline() == "[1, 2, 3]\n"
+            job.kill()
+            job.communicate(timeout=60)  # over once nobody holds the other end any more
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
