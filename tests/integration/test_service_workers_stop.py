@@ -110,6 +110,7 @@ class Allowed:
     settings: Settings
     clients: Counter[str] = field(default_factory=Counter)
     metrics: Metrics = field(default_factory=Metrics)
+    event_tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 class Stage:
