@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -30,19 +30,33 @@ def only_job(workspace: Workspace, name: str) -> Iterator[None]:
     if not workspace.root.is_dir():
         yield
         return
-    with opened_lock(workspace.lock) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SurroundingsError(
-                f"{_holder(file)} is at work in {workspace.root}, and two jobs at once would be in each other's way;"
-                " nothing was done: wait until it has ended, or stop it"
-            ) from None
-        except OSError as error:
-            raise SurroundingsError(f"cannot lock {workspace.lock}: {error.strerror}; use a local disk") from error
+    with ExitStack() as stack:
+        file = _locked(workspace, stack)
+        # Removed while it is held: a job that is refused leaves nothing behind.
+        stack.callback(workspace.lock.unlink, missing_ok=True)
         holder = {"pid": os.getpid(), "job": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
         sign(file, workspace.lock, json.dumps(holder) + "\n")
         yield
+
+
+def _locked(workspace: Workspace, stack: ExitStack) -> FileIO:
+    """The lock of jobs, held until the stack ends; taken anew where the job before removed what was just locked."""
+    while True:
+        with ExitStack() as attempt:
+            file = attempt.enter_context(opened_lock(workspace.lock))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SurroundingsError(
+                    f"{_holder(file)} is at work in {workspace.root}, and two jobs at once would be in each other's way;"
+                    " nothing was done: wait until it has ended, or stop it"
+                ) from None
+            except OSError as error:
+                raise SurroundingsError(f"cannot lock {workspace.lock}: {error.strerror}; use a local disk") from error
+            with suppress(FileNotFoundError):
+                if os.path.samestat(workspace.lock.stat(), os.fstat(file.fileno())):
+                    stack.push(attempt.pop_all())
+                    return file
 
 
 @contextmanager
