@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.store.embedded import FSYNC_VARIABLE
 from service.metrics.exposition import exposition
 from service.metrics.metrics import Metrics
 from service.settings import PREFIX, Settings
@@ -12,7 +13,7 @@ from service.settings import PREFIX, Settings
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [DOCS / "operations.md", DOCS / "service.md"]
 FIELD = "artwork_id"
-VARIABLES = {PREFIX + field.upper() for field in Settings.model_fields}
+VARIABLES = {PREFIX + field.upper() for field in Settings.model_fields} | {FSYNC_VARIABLE}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
