@@ -61,6 +61,7 @@ def test_what_clients_were_told_holds_though_service_store_and_jobs_are_killed_a
     assert made.complaints == []
     assert made.events >= EVENTS * 0.9
     assert min(made.kills.values()) >= 1
-    assert (made.rows > 500, made.set_aside > 10, made.generations >= 2, made.retries > 0) == (True, True, True, True)
+    # Whether a post falls into the second that a killed service is away is chance; the study has thousands of retries.
+    assert (made.rows > 500, made.set_aside > 10, made.generations >= 2) == (True, True, True)
     # Of a store that syncs each second, writes wait for a slow disk for two seconds at most.
     assert made.lost == 0 or (fsync == "everysec" and made.loss_seconds < 3.0)
