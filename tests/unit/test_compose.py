@@ -130,6 +130,15 @@ def test_the_image_holds_every_room_that_is_installed() -> None:
     assert {package.split(".")[0] for package in packages} <= copied()
 
 
+def test_every_package_of_the_product_is_installed() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = {package.split(".")[0] for package in declared}
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts) for room in rooms for path in (ROOT / room).rglob("__init__.py")
+    }
+    assert set(declared) == there
+
+
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert all((ROOT / source).exists() for source in copied())
