@@ -93,8 +93,9 @@ def test_events_are_posted_at_even_times_and_no_faster() -> None:
     with listening(202, b'{"accepted":100}') as port:
         posted = post(port, make_requests(StoreFixture(10, 5), 1, port, 0, 20), 10_000)
     assert sorted(posted.accepted) == list(range(20))
-    assert posted.ended - posted.began >= 20 * EVENTS_A_REQUEST / 10_000
-    assert posted.rate <= 10_000
+    # To a nanosecond: the times are readings of a clock that has counted since the machine started, with a float's steps.
+    assert posted.ended - posted.began >= 20 * EVENTS_A_REQUEST / 10_000 - 1e-9
+    assert posted.rate <= 10_000 * (1 + 1e-8)
 
 
 def test_every_event_has_an_id_of_its_own() -> None:
