@@ -1,4 +1,4 @@
-"""When events were stored, on the log's own clock, and which days events that came since the last join can change.
+"""When events were stored, on the log's own clock, and what a join keeps of its segments for the next one.
 
 The clock of the log, its watermark, is the latest day that any event has happened on. An event *arrives* on the day that the
 clock shows once its entry is stored: the latest day of all events that are stored no later, of whatever partition. So whether
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -118,38 +118,6 @@ class Clock:
         """The day that the log had reached at a moment; None before its first event."""
         place = bisect_right(self.since.tolist(), stored) - 1
         return int(self.days[place]) if place >= 0 else None
-
-
-class Scope(NamedTuple):
-    """What a join has to do again.
-
-    Rows of days from ``first_day`` on may change. They are made of events that happened from ``from_day`` on and arrived from
-    ``arrived_from`` on; an id that was used on an earlier arrival day does not count as used.
-    """
-
-    first_day: int
-    from_day: int
-    arrived_from: int
-
-
-def scope_of(record: Record | None, segments: Mapping[str, SegmentDays], settings: JoinSettings) -> Scope | None:
-    """What new segments can change; None where there are none.
-
-    An event that is stored at a moment at which the log has reached day D changes rows from day D - horizon on, because what
-    arrives later than that is too late. It may also move the clock for events that are stored after it, which arrived on day D
-    at the earliest.
-    """
-    new = [segment for name, segment in segments.items() if record is None or name not in record.segments]
-    if record is not None and record.settings == settings and record.segments.keys() <= segments.keys():
-        if not new:
-            return None
-        before = Clock(record.segments.values()).reached(min(segment.first for segment in new))
-        if before is not None:
-            first = before - settings.horizon_days
-            start = first - settings.window_days
-            return Scope(first, start, start - settings.horizon_days)
-    days = [day for segment in segments.values() for day in segment.days]
-    return Scope(min(days), min(days), min(days)) if days else None
 
 
 def days_of_segments(segments: Sequence[Segment], record: Record | None) -> dict[str, SegmentDays]:

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import I64
-from batch.events.arrivals import Clock, Scope, SegmentDays, happened_at, stored_at
+from batch.events.arrivals import Clock, SegmentDays, happened_at, stored_at
+from batch.events.scope import Scope
 from batch.events.segments import SEGMENT_SCHEMA
 from batch.workspace.files import reading
 
@@ -54,6 +55,13 @@ class Part(NamedTuple):
     rows: int
 
 
+class IdPiece(NamedTuple):
+    """The ids of a piece of the log on disk, and where its slices start and end."""
+
+    by_id: Path
+    id_cuts: list[int]
+
+
 class CutPiece(NamedTuple):
     """A piece of the log on disk: where its slices by user and by id start and end, and the generations that it names."""
 
@@ -82,17 +90,33 @@ class Cutting:
         frame = frame.sort(user_places(frame)).with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
         by_user, by_id = self.folder / f"users-{number:06d}.parquet", self.folder / f"ids-{number:06d}.parquet"
         timely = pl.col("arrived") <= pl.col("day") + self.horizon_days
-        wanted = frame.filter(timely & (pl.col("day") >= self.scope.from_day))
+        wanted = frame.filter(timely & self.scope.happened())
         places = wanted["user_id"].search_sorted(pl.Series(self.users, dtype=pl.String), side="left")
         user_cuts = [0, *places.to_list(), wanted.height]
         _write(wanted.drop("content", "received_at", "segment"), by_user)
+        id_cuts = self._write_ids(frame, by_id)
+        return CutPiece(by_user, by_id, user_cuts, id_cuts, wanted["generation"].unique().sort().to_list())
+
+    def cut_ids(self, task: tuple[int, Sequence[Part]], known: Path) -> IdPiece:
+        """Write the ids of a piece that no rows are made of, those alone that events in ``known`` have as well (``ids_of``)."""
+        number, parts = task
+        path = self.folder / f"ids-{number:06d}.parquet"
+        hashes, own = np.load(known, mmap_mode="r"), _read(parts, ["event_id"])["event_id"].hash().to_numpy()
+        places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)
+        again = np.flatnonzero(hashes[places] == own) if len(hashes) else np.empty(0, dtype=np.int64)
+        rows = _read(parts)[again] if len(again) else SEGMENT_SCHEMA.to_frame()
+        frame = _with_arrival(rows, self.clock).filter(pl.col("arrived") >= self.scope.arrived_from)
+        frame = frame.with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
+        return IdPiece(path, self._write_ids(frame, path))
+
+    def _write_ids(self, frame: pl.DataFrame, path: Path) -> list[int]:
         ids = frame.select("event_id", *_KEY, "type", "arrived", "day", "row", "piece").with_columns(
             bucket=(pl.col("event_id").hash() % self.id_buckets).cast(pl.UInt16)
         )
         ids = ids.sort("bucket", maintain_order=True)
-        edges = np.searchsorted(ids["bucket"].to_numpy(), np.arange(self.id_buckets + 1))
-        _write(ids.drop("bucket"), by_id)
-        return CutPiece(by_user, by_id, user_cuts, edges.tolist(), wanted["generation"].unique().sort().to_list())
+        _write(ids.drop("bucket"), path)
+        edges: list[int] = np.searchsorted(ids["bucket"].to_numpy(), np.arange(self.id_buckets + 1)).tolist()
+        return edges
 
 
 class Repeated(NamedTuple):
@@ -131,7 +155,14 @@ def first_users(paths: Sequence[Path], rows: int, shards: int) -> tuple[str, ...
     return tuple(sorted(picked))
 
 
-def find_repeated(pieces: Sequence[CutPiece], bucket: int, scope: Scope, horizon_days: int) -> Repeated:
+def ids_of(pieces: Sequence[CutPiece], path: Path) -> Path:
+    """Write hashes of the ids of all events of pieces, ascending, to a file of an array."""
+    hashes = [pl.scan_parquet(piece.by_id).select(pl.col("event_id").hash()).collect().to_series() for piece in pieces]
+    np.save(path, np.sort(np.concatenate([part.to_numpy() for part in hashes])))
+    return path
+
+
+def find_repeated(pieces: Sequence[IdPiece | CutPiece], bucket: int, scope: Scope, horizon_days: int) -> Repeated:
     """The events whose id another event had before them, and how many there are; and how many came too late.
 
     The first in the order of the log counts. An id counts as used for the days of the horizon.
@@ -156,7 +187,7 @@ def find_repeated(pieces: Sequence[CutPiece], bucket: int, scope: Scope, horizon
             repeated.filter(~pl.col("same")).select("arrived", outcome=pl.lit("duplicates")),
         ]
     )
-    counted = outcomes.filter(pl.col("arrived") >= scope.first_day).group_by("arrived", "outcome").len()
+    counted = outcomes.filter(scope.on_days("arrived")).group_by("arrived", "outcome").len()
     rows = {
         int(piece[0]): group["row"].sort().to_numpy().astype(np.int64) for piece, group in repeated.group_by("piece")
     }
@@ -191,12 +222,12 @@ def user_places(frame: pl.DataFrame) -> pl.Expr:
     return pl.col("user_id").cast(pl.Enum(frame["user_id"].unique().sort())).to_physical()
 
 
-def _read(parts: Sequence[Part]) -> pl.DataFrame:
+def _read(parts: Sequence[Part], columns: Sequence[str] = tuple(SEGMENT_SCHEMA)) -> pl.DataFrame:
     """The rows of parts that follow each other: all but the first start, and all but the last end, with their segment."""
     with reading(parts[0].path.parent):
         paths = [part.path for part in parts]
         scan = pl.scan_parquet(paths, schema=SEGMENT_SCHEMA, hive_partitioning=False, glob=False)
-        return scan.slice(parts[0].offset, sum(part.rows for part in parts)).collect()
+        return scan.select(columns).slice(parts[0].offset, sum(part.rows for part in parts)).collect()
 
 
 def _with_arrival(frame: pl.DataFrame, clock: Clock) -> pl.DataFrame:

@@ -1,13 +1,13 @@
 """``join``: what clients reported becomes the impressions that are learned from.
 
 Rows of a day are a pure function of the events that are stored: whatever executor, shards and order of segments, and however
-often a join ran or was killed. Only days that new segments can change are made again (``batch.events.arrivals``).
+often a join ran or was killed. Only days that new segments can change are made again (``batch.events.scope``).
 """
 
 import fcntl
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -25,15 +25,15 @@ from bandit.errors import InputError, SurroundingsError
 from batch.events.arrivals import (
     Clock,
     JoinSettings,
-    Scope,
     SegmentDays,
     days_of_segments,
     read_record,
-    scope_of,
     write_record,
 )
-from batch.events.cutting import CutPiece, Cuts, Cutting, find_repeated, first_users, pieces_of
+from batch.events.cutting import CutPiece, Cuts, Cutting, IdPiece, find_repeated, first_users, ids_of, pieces_of
 from batch.events.day_files import NAME, DayParts, write_day
+from batch.events.decisions import UNKNOWN_REVISION
+from batch.events.scope import Scope, scope_of
 from batch.events.segments import segments
 from batch.events.shard import (
     DUPLICATES,
@@ -56,6 +56,11 @@ from batch.workspace.workspace import Workspace
 
 UNKNOWN_GENERATION: Final = "unknown generation"
 CHANGED_GENERATION: Final = "generation changed"
+
+_UNSETTLED: Final = frozenset(
+    SET_ASIDE + reason for reason in (UNKNOWN_GENERATION, CHANGED_GENERATION, UNKNOWN_REVISION)
+)
+"""What a file that comes later may mend, or one that is mended."""
 
 _FIRST: Final = date(1970, 1, 1)
 _SCRATCH: Final = ".joining-"
@@ -118,13 +123,14 @@ def join(
         if days is None or any(_lacks_file(workspace, day) for day, counts in days.items() if counts.get(ROWS)):
             record = None
         known = days_of_segments(stored, record)
-        scope = scope_of(record, known, settings)
+        unsettled = [_number(day) for day, counts in (days or {}).items() if _UNSETTLED & counts.keys()]
+        scope = scope_of(record, known, settings, unsettled)
         if scope is None:
             return _joined(workspace, known, days or {}, ())
         paths = {segment.path.name: segment.path for segment in stored}
         run = _Run(workspace, executor, report, settings, folder, scope, known, paths, cuts)
         counts, changed = run.rows_and_files()
-        before = {day: own for day, own in (days or {}).items() if _number(day) < scope.first_day}
+        before = {day: own for day, own in (days or {}).items() if not scope.has(_number(day))}
         joined = _joined(workspace, known, before | counts, changed)
         _write_report(settings, joined, before | counts)
         write_record(workspace, settings, known)
@@ -153,18 +159,19 @@ class _Run:
     def rows_and_files(self) -> tuple[DayCounts, tuple[str, ...]]:
         """Counts by day, and the days whose file changed."""
         clock = Clock(self.known.values())
-        needed = {
-            name: path
-            for name, path in self.paths.items()
-            if (reached := clock.reached(self.known[name].last)) is not None and reached >= self.scope.arrived_from
-        }
+        needed = {name: path for name, path in self.paths.items() if self.scope.needs(self.known[name], clock)}
         rows = sum(self.known[name].rows for name in needed)
         users = first_users(list(needed.values()), rows, -(-rows // self.cuts.rows_a_shard))
         buckets = max(1, -(-rows // self.cuts.ids_a_bucket))
         cutting = Cutting(self.folder, clock, self.scope, self.settings.horizon_days, users, buckets)
         tasks = list(enumerate(pieces_of(needed, self.known, self.cuts.rows_a_piece)))
         pieces = self._each("reading events", cutting.cut, tasks)
-        find = partial(find_repeated, pieces, scope=self.scope, horizon_days=self.settings.horizon_days)
+        find = partial(
+            find_repeated,
+            [*pieces, *self._ids_beside(needed, pieces, cutting)],
+            scope=self.scope,
+            horizon_days=self.settings.horizon_days,
+        )
         counts: Counter[tuple[int, str]] = Counter()
         repeated: dict[int, list[I64]] = {}
         for found in self._each("finding duplicates", find, range(buckets)):
@@ -188,6 +195,19 @@ class _Run:
             for day, path in shard.days.items():
                 parts.setdefault(day, []).append(path)
         return _by_day(counts), self._write_days(parts)
+
+    def _ids_beside(self, needed: Collection[str], pieces: Sequence[CutPiece], cutting: Cutting) -> list[IdPiece]:
+        """The ids that events of the horizon before had already, of those that are in pieces."""
+        before = {
+            name: path
+            for name, path in self.paths.items()
+            if name not in needed and (cutting.clock.reached(self.known[name].last) or 0) >= self.scope.arrived_from
+        }
+        tasks = list(enumerate(pieces_of(before, self.known, self.cuts.rows_a_piece), start=len(pieces)))
+        if not tasks:
+            return []
+        cut_ids = partial(cutting.cut_ids, known=ids_of(pieces, self.folder / "ids.npy"))
+        return self._each("reading ids", cut_ids, tasks)
 
     def _each(self, what: str, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> list[Result]:
         results = []
@@ -221,7 +241,7 @@ class _Run:
         changed = [_date(day).isoformat() for day, is_new in zip(days, written, strict=True) if is_new]
         for path in self.workspace.impressions.glob(f"day=*/{NAME}"):
             name = path.parent.name.removeprefix("day=")
-            if _is_date(name) and _number(name) >= self.scope.first_day and _number(name) not in parts:
+            if _is_date(name) and self.scope.has(_number(name)) and _number(name) not in parts:
                 path.unlink()
                 changed.append(name)
         return tuple(sorted(changed))

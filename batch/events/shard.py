@@ -16,10 +16,11 @@ import polars as pl
 from bandit.arrays import I64
 from bandit.rewards import EngagedTake
 from bandit.snapshot import Overlay
-from batch.events.arrivals import JoinSettings, Scope
+from batch.events.arrivals import JoinSettings
 from batch.events.cutting import Counts, CutPiece, events_of, user_places
 from batch.events.decisions import judge
 from batch.events.recorded import RecordedGeneration
+from batch.events.scope import Scope
 from batch.workspace.generations import digest_of, folder_of
 from batch.workspace.impressions import IMPRESSIONS
 from batch.workspace.overlays import read_overlay
@@ -75,12 +76,12 @@ class Joining:
         events = events_of(self.pieces, self.repeated, shard)
         judged, lists = self._judged(events.filter(pl.col("type") == "impression"))
         counts: Counter[tuple[int, str]] = Counter()
-        aside = judged.filter((pl.col("reason") != "") & (pl.col("day") >= self.scope.first_day))
+        aside = judged.filter((pl.col("reason") != "") & self.scope.on_days("day"))
         _count(counts, aside, SET_ASIDE + pl.col("reason"))
         shown = judged.filter(pl.col("reason") == "").drop("reason").with_row_index("impression")
-        plays = self._placed(events.filter((pl.col("type") == "play") & (pl.col("day") >= self.scope.first_day)), shown)
-        _count(counts, plays, pl.col("outcome"))
-        rows = self._rows(shown.filter(pl.col("day") >= self.scope.first_day), plays)
+        plays = self._placed(events.filter(pl.col("type") == "play"), shown)
+        _count(counts, plays.filter(self.scope.on_days("day")), pl.col("outcome"))
+        rows = self._rows(shown.filter(self.scope.on_days("day")), plays)
         _count(counts, rows.filter("is_open"), pl.lit(OPEN_ROWS))
         if self.settings.open_rows == "wait":
             rows = rows.filter(~pl.col("is_open"))
