@@ -22,7 +22,7 @@ _DAY = SECONDS_A_DAY * 1_000_000
 class Scope(NamedTuple):
     """What a join has to do again: numbers of days since 1970, and microseconds.
 
-    Rows and counts of ``days`` may change, ascending; with ``is_whole`` they are all days of the log. They are made of events that
+    Rows and counts of ``days`` may change, ascending; with ``is_whole`` they are all days of the log. Rows are of events that
     happened within ``spans`` (first, last). An id that was used before ``arrived_from`` does not count as used.
     """
 
