@@ -340,7 +340,7 @@ class _Partition:
                 batch.again += 1
                 continue
             batch.entries.append(entry)
-            batch.rows += len(entry.events)
+            batch.rows += entry.rows
             batch.n_bytes += entry.n_bytes
 
     def _keep(self, batch: _Batch) -> dict[str, int]:
