@@ -141,7 +141,9 @@ def _columns_if_right(events: list[Any]) -> Columns | None:
     is_play = [kind == "play" for kind in columns["type"]]
     watched = list(compress(columns["watch_fraction"], is_play))
     sizes = [len(_PLAY) if play else len(_IMPRESSION) for play in is_play]
-    if not (set(map(type, watched)) <= _NUMBERS and all(map(_is_fraction, watched)) and sizes == list(map(len, events))):
+    if not (
+        set(map(type, watched)) <= _NUMBERS and all(map(_is_fraction, watched)) and sizes == list(map(len, events))
+    ):
         return None
     return columns
 

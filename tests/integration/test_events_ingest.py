@@ -13,8 +13,10 @@ from streamed_events import RECEIVED, add, event_ids, fields, stored
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import DEAD_EVENTS_KEY, event_stream_key
 from batch.events import ingest as module
+from batch.events import partitions
 from batch.events.dead_letters import dead_letters, requeue
-from batch.events.ingest import GROUP, AlreadyIngestingError, Ingested, ingest
+from batch.events.ingest import AlreadyIngestingError, Ingested, ingest
+from batch.events.partitions import GROUP
 from batch.events.segments import SEGMENT_SCHEMA, scan_segments, segment_files, segments_folder
 from batch.workspace.workspace import Workspace
 
@@ -273,7 +275,7 @@ def test_a_store_that_is_emptied_under_a_running_ingest_is_read_anew(
 def test_segments_are_bounded_in_rows(
     room: Workspace, store: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROWS_PER_SEGMENT", 100)
+    monkeypatch.setattr(partitions, "ROWS_PER_SEGMENT", 100)
     for n in range(200):
         add(client, f"a{n}", f"b{n}")
     done = take(room, store)
