@@ -101,10 +101,9 @@ class Cutting:
         """Write the ids of a piece that no rows are made of, those alone that events in ``known`` have as well (``ids_of``)."""
         number, parts = task
         path = self.folder / f"ids-{number:06d}.parquet"
-        hashes, own = np.load(known, mmap_mode="r"), _read(parts, ["event_id"])["event_id"].hash().to_numpy()
-        places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)
-        again = np.flatnonzero(hashes[places] == own) if len(hashes) else np.empty(0, dtype=np.int64)
-        rows = _read(parts)[again] if len(again) else SEGMENT_SCHEMA.to_frame()
+        hashed = _read(parts, ["event_id"])["event_id"].hash()
+        again = hashed.is_in(pl.Series(np.load(known, mmap_mode="r")))
+        rows = _read(parts).filter(again) if again.any() else SEGMENT_SCHEMA.to_frame()
         frame = _with_arrival(rows, self.clock).filter(pl.col("arrived") >= self.scope.arrived_from)
         frame = frame.with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
         return IdPiece(path, self._write_ids(frame, path))
@@ -156,9 +155,9 @@ def first_users(paths: Sequence[Path], rows: int, shards: int) -> tuple[str, ...
 
 
 def ids_of(pieces: Sequence[CutPiece], path: Path) -> Path:
-    """Write hashes of the ids of all events of pieces, ascending, to a file of an array."""
+    """Write hashes of the ids of all events of pieces to a file of an array."""
     hashes = [pl.scan_parquet(piece.by_id).select(pl.col("event_id").hash()).collect().to_series() for piece in pieces]
-    np.save(path, np.sort(np.concatenate([part.to_numpy() for part in hashes])))
+    np.save(path, pl.concat(hashes).to_numpy())
     return path
 
 

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from bandit.arrays import F64, I64, Bool
@@ -42,10 +41,23 @@ NOT_THE_PICK: Final = "not the pick"
 NOT_THE_DRAW: Final = "not the draw"
 NOT_REPRODUCED: Final = "weight not reproduced"
 
+_REASONS: Final = (
+    "",
+    UNKNOWN_REVISION,
+    SEGMENT,
+    UNKNOWN_SOURCE,
+    ADDED_TITLE,
+    UNKNOWN_TITLE,
+    UNKNOWN_ARTWORK,
+    UNKNOWN_USER,
+    RETIRED,
+    NOT_THE_PICK,
+    NOT_THE_DRAW,
+    NOT_REPRODUCED,
+)
+_NONE: Final = 0  # the place of no reason
 _ROUNDING: Final = 1  # units by which weights may differ on another kind of processor
 _LOW32, _S32 = np.uint64(0xFFFFFFFF), np.uint64(32)
-
-Texts = npt.NDArray[np.str_]
 
 
 class Judged(NamedTuple):
@@ -113,12 +125,12 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     )
     propensity = np.where(is_pick, weight / TOTAL_WEIGHT, chance)
     is_cut = group > len(recorded.sizes)  # artworks of the title are retired
-    again = np.flatnonzero((reason == "") & is_cut & (is_pick | pick_is_retired))
+    again = np.flatnonzero((reason == _NONE) & is_cut & (is_pick | pick_is_retired))
     if len(again):
         weights = recorded.pick_weights(user[again], title[again])  # (n, K)
         differs = np.abs(np.take_along_axis(weights, picked[again, None], axis=1)[:, 0] - weight[again]) > _ROUNDING
         propensity[again] = _through_retirement(weights, arm[again], chance[again], fallback.eligible[group[again]])
-        reason[again[differs]] = NOT_REPRODUCED
+        reason[again[differs]] = _REASONS.index(NOT_REPRODUCED)
     lists = pl.Series([np.flatnonzero(arms).tolist() for arms in fallback.eligible], dtype=pl.List(pl.UInt8))
     names = pl.select(
         pl.when(pl.lit(pl.Series(is_pick)))
@@ -128,13 +140,13 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
         .otherwise(pl.lit(Popularity.name))
     ).to_series()
     return Judged(
-        pl.Series(reason, dtype=pl.String),
+        pl.Series(_REASONS).gather(reason),
         _or_null(arm).cast(pl.UInt8),
         lists.gather(group),
         names,
         pl.Series(propensity),
         recorded.contexts.gather(_or_null(user)),
-        pl.Series((reason == "") & falls_back & (picked >= 0) & ~pick_is_retired),
+        pl.Series((reason == _NONE) & falls_back & (picked >= 0) & ~pick_is_retired),
     )
 
 
@@ -209,6 +221,6 @@ def _is_added(rows: pl.DataFrame, overlays: Mapping[int, Overlay]) -> Bool:
     return known["added"].fill_null(value=False).to_numpy()
 
 
-def _reasons(conditions: Mapping[str, Bool]) -> Texts:
-    """The first reason that holds for each impression, (m,); empty where none does."""
-    return np.select(list(conditions.values()), [np.array(name, dtype=object) for name in conditions], default="")
+def _reasons(conditions: Mapping[str, Bool]) -> I64:
+    """The place in ``_REASONS`` of the first reason that holds for each impression, (m,)."""
+    return np.select(list(conditions.values()), [_REASONS.index(name) for name in conditions], default=_NONE)

@@ -8,13 +8,12 @@ import redis
 
 from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
-from bandit.policies import Popularity
 from bandit.urls import show_url
 from batch.executors import Progress
 from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
 from batch.publishing.gate import RefusedError, Verdict, judge
 from batch.publishing.overlays import publish_overlay
-from batch.publishing.row_bytes import encoded_rows, published_catalogue
+from batch.publishing.row_bytes import encoded_rows, published_meta
 from batch.publishing.row_writer import write_rows
 from batch.publishing.sweep import remove_unserved, sweep
 from batch.store.client import read_bytes, store_errors
@@ -153,21 +152,7 @@ def _check_room(client: redis.Redis, manifest: Manifest) -> None:
 
 
 def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> snapshot.Meta:
-    published = published_catalogue(catalogue, Popularity.name)
-    digest, parts = snapshot.encode_catalogue(published)
-    meta = snapshot.Meta(
-        generation=manifest.generation,
-        identity=manifest.identity,
-        seed=manifest.config.seed,
-        manifest_digest=manifest.digest,
-        catalogue_digest=digest,
-        catalogue_parts=len(parts),
-        users=manifest.counts["rows"],
-        titles=published.counts.titles,
-        artworks=published.counts.artworks,
-        variants=manifest.config.names,
-        created_at=manifest.created_at,
-    )
+    meta, parts = published_meta(manifest, catalogue)
     claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
     if not claimed:
         taken = read_meta(client, meta.generation)
@@ -180,7 +165,7 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
             snapshot.meta_key(meta.generation), snapshot.encode_json(meta)
         )  # the same picks, made at another time
     for place, part in enumerate(parts):
-        client.set(snapshot.part_key(digest, place), part)
+        client.set(snapshot.part_key(meta.catalogue_digest, place), part)
     return meta
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from bandit import snapshot
+from bandit.policies import Popularity
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import CANDIDATES, Manifest, picks_files, read_manifest
@@ -21,6 +22,26 @@ def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) ->
     is_shortlist = CANDIDATES in manifest.checksums
     for path in picks_files(workspace, manifest):
         yield from _rows_of_part(path, manifest, catalogue, is_shortlist=is_shortlist)
+
+
+def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.Meta, list[bytes]]:
+    """What is published of a generation beside its rows: its meta, and the parts of its catalogue."""
+    published = published_catalogue(catalogue, Popularity.name)
+    digest, parts = snapshot.encode_catalogue(published)
+    meta = snapshot.Meta(
+        generation=manifest.generation,
+        identity=manifest.identity,
+        seed=manifest.config.seed,
+        manifest_digest=manifest.digest,
+        catalogue_digest=digest,
+        catalogue_parts=len(parts),
+        users=manifest.counts["rows"],
+        titles=published.counts.titles,
+        artworks=published.counts.artworks,
+        variants=manifest.config.names,
+        created_at=manifest.created_at,
+    )
+    return meta, parts
 
 
 def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.Catalogue:

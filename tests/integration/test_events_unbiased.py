@@ -6,18 +6,15 @@ import pytest
 
 from artwork.bench.evaluation.served_days import (
     ESTIMATORS,
-    N_ARMS,
-    N_TITLES,
-    RETIRED,
     TARGETS,
-    Habits,
     Runs,
     ServedDays,
-    World,
     coverage_of_days,
     estimates_of,
     run_days,
 )
+from artwork.bench.evaluation.served_visits import Habits
+from artwork.bench.evaluation.served_world import N_ARMS, N_TITLES, RETIRED, World
 from bandit.posterior import LinearPosterior
 from batch.executors import open_executor
 

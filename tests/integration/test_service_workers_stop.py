@@ -3,16 +3,19 @@
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import uvicorn
 import uvloop
+from shell import environment
 from starlette.types import Receive, Scope, Send
 from worker_processes import HANG_SECONDS, Client, serving, until
 
@@ -252,3 +255,63 @@ def test_a_stopped_server_takes_no_new_connection() -> None:
             stage.connect()
 
     play(scene)
+
+
+FAULTY = """
+import sys
+
+import uvicorn
+
+from service.app import create_app
+from service.http.connection import Connection
+from service.listening import bind
+from service.server import GRACE_SECONDS, Server
+from service.settings import Settings
+
+
+class Faulty(Connection):
+    def connection_made(self, transport):
+        self.fail("connection_made")
+        super().connection_made(transport)
+
+    def data_received(self, data):
+        self.fail("data_received")
+        super().data_received(data)
+
+    def connection_lost(self, exc):
+        self.fail("connection_lost")
+        super().connection_lost(exc)
+
+    def fail(self, name):
+        if self.server_state.leaving and name == sys.argv[1]:
+            raise RuntimeError(name)
+
+
+app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+config = uvicorn.Config(
+    app, loop="uvloop", http=Faulty, ws="none", log_config=None, timeout_graceful_shutdown=GRACE_SECONDS
+)
+listener = bind("127.0.0.1", 0)
+Server(config, lambda: print(listener.getsockname()[1], flush=True)).run(sockets=[listener])
+"""
+
+
+@pytest.mark.parametrize("callback", ["connection_made", "data_received", "connection_lost"])
+def test_a_service_whose_connections_have_a_fault_ends_all_the_same(callback: str) -> None:
+    # In a process of its own: where warnings are errors, as here, that of an open transport keeps uvloop from closing it.
+    command = [sys.executable, "-P", "-c", FAULTY, callback]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            port = next(
+                int(line) for line in process.stdout if line.strip().isdigit()
+            )  # what is logged stands before it
+            with Client(port) as kept, Client(port) as idle:
+                assert kept.get("/livez")
+                assert idle.get("/livez")
+                process.send_signal(signal.SIGTERM)
+                with suppress(ConnectionError):
+                    kept.send("/livez")
+                assert process.wait(HANG_SECONDS) == -signal.SIGTERM
+        finally:
+            process.kill()
