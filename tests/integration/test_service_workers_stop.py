@@ -265,6 +265,7 @@ import uvicorn
 from service.app import create_app
 from service.http.connection import Connection
 from service.listening import bind
+from service.logs import configure_logs
 from service.server import GRACE_SECONDS, Server
 from service.settings import Settings
 
@@ -287,6 +288,7 @@ class Faulty(Connection):
             raise RuntimeError(name)
 
 
+configure_logs("error")  # to standard error
 app = create_app(Settings(redis_url="redis://127.0.0.1:1/0"))
 config = uvicorn.Config(
     app, loop="uvloop", http=Faulty, ws="none", log_config=None, timeout_graceful_shutdown=GRACE_SECONDS
@@ -303,9 +305,7 @@ def test_a_service_whose_connections_have_a_fault_ends_all_the_same(callback: st
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None
-            port = next(
-                int(line) for line in process.stdout if line.strip().isdigit()
-            )  # what is logged stands before it
+            port = int(process.stdout.readline())
             with Client(port) as kept, Client(port) as idle:
                 assert kept.get("/livez")
                 assert idle.get("/livez")
