@@ -46,7 +46,7 @@ from service.http.problems import (
     unreadable,
 )
 from service.http.state import Service
-from service.http.writing import HeldHead, Lingering, response_bytes
+from service.http.writing import Lingering, Parting, response_bytes
 from service.keys import LOOKUP
 from service.limits import (
     BODY_SECONDS,
@@ -56,7 +56,7 @@ from service.limits import (
     MAX_TARGET_BYTES,
     WRITE_SECONDS,
 )
-from service.lookup.row_reads import Unread
+from service.lookup.row_reads import UNREAD, Unread
 from service.lookup.served_generation import ServedGeneration
 from service.metrics.metrics import UNMATCHED
 
@@ -139,7 +139,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it, refuse it beyond a limit, and wait for its first head."""
-        super().connection_made(HeldHead(transport, self._lingers))  # type: ignore[arg-type]  # in all that is asked of it
+        super().connection_made(Parting(transport, self._lingers))  # type: ignore[arg-type]  # in all that is asked of it
         self._wait(self.head_seconds)
         service = self.service
         self._client = client_of(self.client[0]) if self.client else ""
@@ -255,10 +255,14 @@ class Connection(HttpToolsProtocol):
         service.in_progress += 1
         service.fast_in_progress += 1
         self._asked = Asked(request, serving, titles, perf_counter())
-        if request.title_id is not None or not serving.titles.keys().isdisjoint(titles):
-            service.look_up.read_into(serving, request.user_id, self._answer)
-        else:
+        if request.title_id is None and serving.titles.keys().isdisjoint(titles):
             self._answer(None)
+            return True
+        try:
+            service.look_up.read_into(serving, request.user_id, self._answer)
+        except Exception:
+            logger.exception("row_not_read")
+            self._answer(UNREAD)
         return True
 
     def _answer(self, row: bytes | Unread | None) -> None:
@@ -411,8 +415,7 @@ class Connection(HttpToolsProtocol):
                 task.add_done_callback(where.discard)
 
     def on_response_complete(self) -> None:
-        """Send a head that had no body, then begin the next request, or wait for it."""
-        self.transport.let_go()  # type: ignore[attr-defined]
+        """Begin the next request, or wait for it."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return

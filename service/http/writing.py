@@ -1,8 +1,7 @@
-"""How a connection writes: head and body of a response at once, and an end that loses no answer.
+"""How a connection parts from its client without losing an answer.
 
-uvicorn writes head and body one after the other, and uvloop sends each at once; the second write is a seventh of a look-up's
-time. uvicorn also closes where more of a request may still come: the system answers that with a reset, and a client that is
-still sending may never read why.
+uvicorn closes where more of a request may still come: the system answers that with a reset, and a client that is still sending
+may never read why.
 """
 
 import asyncio
@@ -15,18 +14,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.limits import WRITE_SECONDS
 
 
-class HeldHead:
-    """A transport that holds back a response's head until the next piece comes, the response ends, or the transport closes.
+class Parting:
+    """A transport that is closed without cutting off a client that is still sending.
 
     Args:
         transport: what is written to.
-        linger: asked when the transport is to be closed: True where it closes the transport later, by itself.
+        lingers: asked when the transport is to be closed: True where it closes the transport later, by itself.
     """
 
-    def __init__(self, transport: asyncio.Transport, linger: Callable[[asyncio.Transport], bool]) -> None:
+    def __init__(self, transport: asyncio.Transport, lingers: Callable[[asyncio.Transport], bool]) -> None:
         self._transport = transport
-        self._held = b""
-        self._linger = linger
+        self._lingers = lingers
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -34,26 +32,13 @@ class HeldHead:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send, unless it is a head alone. An interim response (100 Continue) goes at once: the client waits for it."""
-        if self.is_closing():
-            return  # the client is gone; uvloop would raise, and blame the application
-        if self._held:
-            data, self._held = self._held + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 1"):
-            self._held = data
-            return
-        self._transport.write(data)
-
-    def let_go(self) -> None:
-        """Send what is held back: there was no body to send it with."""
-        if self._held and not self.is_closing():
-            held, self._held = self._held, b""
-            self._transport.write(held)
+        """Send, unless the client is gone: uvloop would raise, and blame the application."""
+        if not self.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is held back, and close."""
-        self.let_go()
-        if not self.is_closing() and self._linger(self._transport):
+        """Close, now or later."""
+        if not self.is_closing() and self._lingers(self._transport):
             self.is_closing = lambda: True
         else:
             close(self._transport)

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asgi import SlowStore
+from asgi import SlowStore, published
 from twin_paths import ORIGIN, TARGETS, Twins, draw_pieces, twins
 from wire import LAST, LOOK_UP, PAGE, Running, against, answers, request
 
 from service.keys import entry_text, new_key
+from service.lookup.row_reads import Take
+from service.lookup.store import MemoryStore
 
 DRAWN = 600
 
@@ -36,7 +38,7 @@ def test_what_is_plain_is_answered_without_the_parser_in_the_bytes_of_the_slow_p
         writer.write(request(target))
         await reader.readuntil(b"}")
         [connection] = running.connections
-        assert connection.cycle is None
+        assert vars(connection)["cycle"] is None  # which the parser makes at its first request
         writer.close()
 
     against(scenario)
@@ -204,6 +206,20 @@ def test_a_fault_of_ours_is_500_and_leaves_the_connection_and_the_others_alone()
         writer.close()
 
     against(scenario)
+
+
+def test_a_row_that_cannot_even_be_asked_for_is_answered_without_it_and_gives_its_place_back() -> None:
+    class BrokenStore(MemoryStore):
+        def read_into(self, key: bytes, take: Take) -> None:  # noqa: ARG002 - a store's signature
+            raise ZeroDivisionError("secret")
+
+    async def scenario(running: Running) -> None:
+        for _ in range(3):
+            [answer, _] = await running.ask(request() + LAST)
+            assert (answer.status, json.loads(answer.body)["source"]) == (200, "popularity")
+        assert running.service.in_progress == 0
+
+    against(scenario, store=BrokenStore(published()))
 
 
 # --- overload --------------------------------------------------------------------------------------------------------
