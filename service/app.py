@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from fastapi import FastAPI
+
 from service.events.appending import EventLog, EventStreams, MemoryEventLog
 from service.events.routes import State, event_routes
 from service.http import documentation, probes, problems
-from service.http.application import Application
+from service.http.admission import Admission
 from service.http.middleware import BodyLimit, RequestMetrics
 from service.http.routes import look_up_routes
 from service.http.state import Service
@@ -36,7 +38,7 @@ def create_app(
     store: MemoryStore | None = None,
     metrics: Metrics | None = None,
     events: MemoryEventLog | None = None,
-) -> Application:
+) -> FastAPI:
     """The service as an ASGI application.
 
     Args:
@@ -50,7 +52,7 @@ def create_app(
     """
     counts = metrics or Metrics()
     keys = load_keys(settings.keys_file) if settings.keys_file else None
-    app = Application(
+    app = FastAPI(
         title="artwork-bandit",
         description=DESCRIPTION,
         lifespan=lambda _app: _lifespan(settings, counts, keys, store, events),
@@ -61,6 +63,7 @@ def create_app(
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestMetrics, metrics=counts)
+    app.add_middleware(Admission)
     app.include_router(look_up_routes(settings))
     app.include_router(event_routes(settings))
     app.include_router(probes.router)

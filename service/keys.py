@@ -35,6 +35,7 @@ EVENTS: Final = "events"
 UNKNOWN: Final = 401
 NOT_ALLOWED: Final = 403
 KEY_BYTES: Final = 32
+MAX_REMEMBERED: Final = 1024
 _BEARER: Final = b"bearer "
 
 
@@ -59,6 +60,22 @@ class Keys:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._entries = tuple((bytes.fromhex(entry.sha256), entry.scopes) for entry in entries)
+        self._remembered: dict[bytes, frozenset[Scope]] = {}
+
+    def allows(self, authorization: bytes, scope: Scope) -> bool:
+        """Whether a request may be made whose one Authorization field has this value; takes 0.1 us of a key that was seen before.
+
+        Only keys that are known are remembered, by the bytes they came in: wrong ones cannot fill the table.
+        """
+        scopes = self._remembered.get(authorization)
+        if scopes is None:
+            scopes = self._scopes_of(authorization)
+            if scopes is None:
+                return False
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()  # a client spells its key in ever new ways
+            self._remembered[authorization] = scopes
+        return scope in scopes
 
     def check(self, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> int:
         """0 if the headers' key has the scope, else the status of the refusal; takes about a microsecond.
@@ -66,16 +83,20 @@ class Keys:
         401: there is no key, more than one, or an unknown one. 403: the key lacks the scope. ``headers`` are ASGI's.
         """
         given = [value for name, value in headers if name == b"authorization"]
-        if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+        scopes = self._scopes_of(given[0]) if len(given) == 1 else None
+        if scopes is None:
             return UNKNOWN
-        digest = sha256(given[0][len(_BEARER) :].strip()).digest()
+        return 0 if scope in scopes else NOT_ALLOWED
+
+    def _scopes_of(self, authorization: bytes) -> frozenset[Scope] | None:
+        if authorization[: len(_BEARER)].lower() != _BEARER:
+            return None
+        digest = sha256(authorization[len(_BEARER) :].strip()).digest()
         scopes = None
         for known, allowed in self._entries:  # through all entries, so that the time does not show which one it was
             if hmac.compare_digest(known, digest):
                 scopes = allowed
-        if scopes is None:
-            return UNKNOWN
-        return 0 if scope in scopes else NOT_ALLOWED
+        return scopes
 
 
 def load_keys(path: Path) -> Keys:

@@ -24,6 +24,7 @@ from bandit.snapshot import (
 from service.app import create_app
 from service.events.appending import MemoryEventLog
 from service.http.state import Service
+from service.lookup.row_reads import Take
 from service.lookup.store import MemoryStore
 from service.settings import Settings
 
@@ -53,6 +54,22 @@ def published() -> dict[str, bytes]:
         row_key(5, "ann"): encode_row("ann", 5, IDENTITY, 0, struct.pack("<BH", 1, 13107) * len(TITLES)),
         **{part_key(digest, number): part for number, part in enumerate(parts)},
     }
+
+
+class SlowStore(MemoryStore):
+    """The store of ``published``, whose rows come when they are let."""
+
+    def __init__(self) -> None:
+        super().__init__(published())
+        self.let = asyncio.Event()
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def read_into(self, key: bytes, take: Take) -> None:
+        self._waiting.add(asyncio.get_running_loop().create_task(self._late(key, take)))
+
+    async def _late(self, key: bytes, take: Take) -> None:
+        await self.let.wait()
+        super().read_into(key, take)
 
 
 class Client:

@@ -11,15 +11,16 @@ from typing import Any, TypeVar, cast
 import uvicorn
 import uvloop
 from asgi import published
+from fastapi import FastAPI
 
 from service.app import create_app
-from service.http.application import Application
 from service.http.connection import Connection, Departure
 from service.http.state import Service
 from service.lookup.store import MemoryStore
 from service.settings import Settings
 
 HANG_SECONDS = 20.0
+Result = TypeVar("Result")
 LOOK_UP = "/v1/users/ann/titles/t0/artwork"
 PAGE = "/v1/users/ann/artwork?title_id=t1"
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z' -]+")
@@ -126,6 +127,10 @@ class Here:
         """A scenario to its end."""
         self._runner.run(_bounded(scenario(self.running)))
 
+    def run(self, awaited: Awaitable[Result]) -> Result:
+        """What it comes to on this loop."""
+        return self._runner.run(_bounded(awaited))
+
     def asked(self, *pieces: bytes, half_close: bool = False) -> list[Answer]:
         """The answers to bytes on a connection of their own, until the service closes it."""
         return answers(self.received(*pieces, half_close=half_close))
@@ -133,9 +138,6 @@ class Here:
     def received(self, *pieces: bytes, half_close: bool = False) -> bytes:
         """The same as it comes."""
         return self._runner.run(_bounded(self.running.send(*pieces, half_close=half_close)))
-
-
-Result = TypeVar("Result")
 
 
 async def _bounded(awaited: Awaitable[Result]) -> Result:
@@ -157,7 +159,7 @@ def service_here(
             runner.run(stack.aclose())
 
 
-async def _started(app: Application, protocol: type[Connection], stack: AsyncExitStack) -> Running:
+async def _started(app: FastAPI, protocol: type[Connection], stack: AsyncExitStack) -> Running:
     lifespan: Any = app.router.lifespan_context(app)
     state = dict(await stack.enter_async_context(lifespan))
     config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)

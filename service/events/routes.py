@@ -15,7 +15,7 @@ from starlette.responses import Response
 from bandit.snapshot import MAX_EVENTS
 from service.events.appending import EventLog, NotAppendedError
 from service.events.models import WrongEventsError, body_schema, read_events
-from service.http.fast_path import EVENTS
+from service.http.calls import EVENTS
 from service.http.models import key_security, refusals
 from service.http.problems import ProblemError, invalid_request
 from service.http.state import LifespanState, service_of

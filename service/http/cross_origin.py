@@ -4,13 +4,13 @@ A browser lets a page read an answer that names its origin, and asks beforehand 
 type JSON may be sent. A beacon of ``text/plain`` is sent without asking, so events of an origin that is not allowed are refused.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
-from service.http.fast_path import EVENTS
+from service.http.calls import EVENTS
 from service.http.problems import READING, origin_refused
 from service.settings import ANY_ORIGIN
 
@@ -53,12 +53,21 @@ def preflight(scope: Scope, origins: Collection[bytes]) -> Response | None:
     )
 
 
-def told(scope: Scope, origins: Collection[bytes], send: Send) -> Send:
-    """``send`` that tells the browser whether the page may read the answer."""
-    origin = field_of(scope, b"origin")
-    fields = [_VARY]
-    if _is_allowed(origin, origins):
-        fields += [(_ALLOW, _ANY if _ANY in origins else origin), _EXPOSED]
+def told(given: Sequence[bytes], origins: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+    """The fields of an answer that tell a browser whether the page may read it.
+
+    Args:
+        given: the values of the request's Origin fields.
+        origins: of the pages that may.
+    """
+    if len(given) != 1 or not _is_allowed(given[0], origins):
+        return [_VARY]
+    return [_VARY, (_ALLOW, _ANY if _ANY in origins else given[0]), _EXPOSED]
+
+
+def telling(scope: Scope, origins: Collection[bytes], send: Send) -> Send:
+    """``send`` that adds these fields to the answer."""
+    fields = told([value for name, value in scope["headers"] if name == b"origin"], origins)
 
     async def send_told(message: Message) -> None:
         if message["type"] == "http.response.start":

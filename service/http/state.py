@@ -8,6 +8,7 @@ from typing import Any, TypedDict, cast
 
 from starlette.requests import HTTPConnection
 
+from service.http.pressure import Pressure
 from service.http.problems import ProblemError
 from service.keys import Keys
 from service.lookup.look_up import LookUp
@@ -24,6 +25,7 @@ class Service:
 
     ``clients`` counts open connections by client, ``in_progress`` and ``events_in_progress`` the look-ups and the requests with
     events that this worker has begun and not yet answered; ``event_tasks`` are the latter from when they are read, begun or not.
+    Of the look-ups in progress, ``fast_in_progress`` are on the fast path, which makes no tasks.
     """
 
     look_up: LookUp
@@ -34,10 +36,12 @@ class Service:
     settings: Settings
     clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
+    fast_in_progress: int = 0
     events_in_progress: int = 0
     event_tasks: set[Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.pressure = Pressure(self.settings.max_waiting)
         self.origins = frozenset(origin.encode() for origin in self.settings.origins)
 
     def serving(self, troubles: Sequence[str] = ()) -> ServedGeneration:

@@ -1,31 +1,30 @@
-"""How a connection writes: head and body of a response at once, an end that loses no answer, no patience without end.
+"""How a connection parts from its client without losing an answer.
 
-uvicorn writes head and body one after the other, and uvloop sends each at once; the second write is a seventh of a look-up's
-time. uvicorn also closes where more of a request may still come: the system answers that with a reset, and a client that is
-still sending may never read why. And it waits for ever for a client that does not read its answers.
+uvicorn closes where more of a request may still come: the system answers that with a reset, and a client that is still sending
+may never read why.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.limits import LINGER_SECONDS, WRITE_SECONDS
+from service.limits import WRITE_SECONDS
 
 
-class HeldHead:
-    """A transport that holds back a response's head until the next piece comes, the response ends, or the transport closes.
+class Parting:
+    """A transport that is closed without cutting off a client that is still sending.
 
     Args:
         transport: what is written to.
-        linger: asked when the transport is to be closed: True where it closes the transport later, by itself.
+        lingers: asked when the transport is to be closed: True where it closes the transport later, by itself.
     """
 
-    def __init__(self, transport: asyncio.Transport, linger: Callable[[asyncio.Transport], bool]) -> None:
+    def __init__(self, transport: asyncio.Transport, lingers: Callable[[asyncio.Transport], bool]) -> None:
         self._transport = transport
-        self._held = b""
-        self._linger = linger
+        self._lingers = lingers
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -33,26 +32,13 @@ class HeldHead:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send, unless it is a head alone. An interim response (100 Continue) goes at once: the client waits for it."""
-        if self.is_closing():
-            return  # the client is gone; uvloop would raise, and blame the application
-        if self._held:
-            data, self._held = self._held + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 1"):
-            self._held = data
-            return
-        self._transport.write(data)
-
-    def let_go(self) -> None:
-        """Send what is held back: there was no body to send it with."""
-        if self._held and not self.is_closing():
-            held, self._held = self._held, b""
-            self._transport.write(held)
+        """Send, unless the client is gone: uvloop would raise, and blame the application."""
+        if not self.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is held back, and close."""
-        self.let_go()
-        if not self.is_closing() and self._linger(self._transport):
+        """Close, now or later."""
+        if not self.is_closing() and self._lingers(self._transport):
             self.is_closing = lambda: True
         else:
             close(self._transport)
@@ -94,56 +80,7 @@ class Lingering(asyncio.Protocol):
         self._connection.connection_lost(exc)
 
 
-class WritingConnection(HttpToolsProtocol):
-    """A connection that sends each response in one piece and does not cut off a client that is still sending.
-
-    It is cut once its client has read nothing of the answers that wait for it for ``write_seconds``. An answer waits where
-    socket and buffer are full: a client that reads at all, or that waits for one answer before it asks again, does not get there.
-    """
-
-    linger_seconds = LINGER_SECONDS
-    write_seconds = WRITE_SECONDS
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._write_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put a transport in front that holds heads back."""
-        super().connection_made(HeldHead(transport, self._lingers))  # type: ignore[arg-type]  # in all that is asked of it
-
-    def on_response_complete(self) -> None:
-        """Send a head that had no body, then go on as uvicorn does."""
-        self.transport.let_go()  # type: ignore[attr-defined]
-        super().on_response_complete()
-
-    def is_receiving(self) -> bool:
-        """Whether the client may still be sending a request."""
-        return False
-
-    def _lingers(self, transport: asyncio.Transport) -> bool:
-        if not self.is_receiving():
-            return False
-        self.flow.resume_reading()
-        Lingering(transport, self, self.linger_seconds)
-        return True
-
-    def pause_writing(self) -> None:
-        """The buffer is full: the client has ``write_seconds`` to empty it."""
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(self.write_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """The client reads."""
-        self._stop_write_timer()
-        super().resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        self._stop_write_timer()
-        super().connection_lost(exc)
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+def response_bytes(response: Response, *, with_body: bool = True) -> bytes:
+    """The bytes of a response, for answers below ASGI; a response to HEAD has no body."""
+    fields = [b"%b: %b\r\n" % field for field in response.raw_headers]
+    return b"".join((STATUS_LINE[response.status_code], *fields, b"\r\n", bytes(response.body) if with_body else b""))

@@ -1,7 +1,8 @@
 """The look-up with its fallback chain: personalized, popularity, default. Knows nothing of HTTP.
 
-A look-up reads at most one row, however many titles it asks for, and never fails: if the row or the store cannot be used,
-the answer comes from the next step of the chain, and a counter rises.
+A look-up needs at most one row, however many titles it asks for. Whoever answers has it read first, in the way that suits him,
+and hands it on as it came. A look-up never fails: if the row or the store cannot be used, the answer comes from the next step
+of the chain, and a counter rises.
 """
 
 from bisect import bisect_right
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from bandit.errors import RowError
 from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
-from service.lookup.row_reads import Rows
+from service.lookup.row_reads import Rows, Take, Unread, read_row
 from service.lookup.served_generation import Remaining, ServedGeneration, ServedTitle
 from service.metrics.metrics import Metrics
 
@@ -25,25 +26,34 @@ class LookUp:
         self._metrics = metrics
         self._texts = PropensityTexts()
 
-    async def single(self, serving: ServedGeneration, user_id: bytes, title: ServedTitle) -> bytes:
-        """The body of one pick."""
-        row = await self._row(serving, user_id)
-        [middle] = self._middles(serving, user_id, row, (title,))
+    def read_into(self, serving: ServedGeneration, user_id: bytes, take: Take) -> None:
+        """Have the user's row of the generation taken; see ``Rows``."""
+        self._rows.read_into(serving.row_prefix + user_id + _ROW_END, take)
+
+    async def read(self, serving: ServedGeneration, user_id: bytes) -> bytes | Unread | None:
+        """The user's row of the generation, None if there is none, ``UNREAD`` if the store did not answer in time."""
+        return await read_row(self._rows, serving.row_prefix + user_id + _ROW_END)
+
+    def single(
+        self, serving: ServedGeneration, user_id: bytes, title: ServedTitle, raw: bytes | Unread | None
+    ) -> bytes:
+        """The body of one pick, by the user's row as it was read."""
+        [middle] = self._middles(serving, user_id, self._decoded(serving, user_id, raw), (title,))
         return single_body(user_id, middle, serving.phrases)
 
-    async def page(self, serving: ServedGeneration, user_id: bytes, title_ids: Sequence[bytes]) -> bytes:
+    def page(
+        self, serving: ServedGeneration, user_id: bytes, title_ids: Sequence[bytes], raw: bytes | Unread | None
+    ) -> bytes:
         """The body of one pick per title, in the order asked; of nulls for a title that the catalogue does not know."""
         titles = [serving.titles.get(title_id) for title_id in title_ids]
         known = [title for title in titles if title is not None]
-        row = await self._row(serving, user_id) if known else None
-        middles = self._middles(serving, user_id, row, known)
+        middles = self._middles(serving, user_id, self._decoded(serving, user_id, raw), known)
         if len(known) < len(titles):
             answered, asked = iter(middles), zip(title_ids, titles, strict=True)
             middles = [unknown(title_id) if title is None else next(answered) for title_id, title in asked]
         return page_body(user_id, middles, serving.phrases)
 
-    async def _row(self, serving: ServedGeneration, user_id: bytes) -> Row | None:
-        raw = await self._rows.read(serving.row_prefix + user_id + _ROW_END)
+    def _decoded(self, serving: ServedGeneration, user_id: bytes, raw: bytes | Unread | None) -> Row | None:
         if not isinstance(raw, bytes):  # there is none, or the store did not answer in time
             return None
         try:

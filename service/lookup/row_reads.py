@@ -7,8 +7,9 @@ order, so a reply always belongs to the oldest, and a late reply is read and dro
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -44,42 +45,54 @@ class Unread(Enum):
 
 UNREAD: Final = Unread.UNREAD
 
+Take = Callable[[bytes | Unread | None], None]
+"""Takes the row under a key: None if there is none, ``UNREAD`` if the store did not answer in time. It must not raise."""
+
 
 class Rows(Protocol):
     """What look-ups need of the store."""
 
-    def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
-        """The row under a key, None if there is none, ``UNREAD`` if the store did not answer in time; never raises."""
+    def read_into(self, key: bytes, take: Take) -> None:
+        """Have the row under a key taken, now or later, exactly once; never raises."""
+
+
+async def read_row(rows: Rows, key: bytes) -> bytes | Unread | None:
+    """The row under a key, for whoever can wait."""
+    read: asyncio.Future[bytes | Unread | None] = asyncio.get_running_loop().create_future()
+    rows.read_into(key, partial(_settle, read))
+    return await read
+
+
+def _settle(read: "asyncio.Future[bytes | Unread | None]", row: bytes | Unread | None) -> None:
+    if not read.done():  # its caller may have been cancelled
+        read.set_result(row)
 
 
 class _RoundTrip:
     """Reads that go to the store together. ``late``: its deadline has passed."""
 
-    __slots__ = ("deadline", "futures", "keys", "late", "opened_at")
+    __slots__ = ("deadline", "keys", "late", "opened_at", "takes")
 
     def __init__(self, opened_at: float) -> None:
         self.keys: list[bytes] = []
-        self.futures: list[asyncio.Future[bytes | Unread | None]] = []
+        self.takes: list[Take] = []
         self.late = False
         self.opened_at = opened_at
         self.deadline: asyncio.TimerHandle
 
     def resolve(self, rows: list[bytes | None]) -> None:
         self.deadline.cancel()
-        for future, row in zip(self.futures, rows, strict=True):
-            if not future.done():  # its caller may have been cancelled
-                future.set_result(row)
+        for take, row in zip(self.takes, rows, strict=True):
+            take(row)
 
     def give_up(self) -> int:
         """End all reads without a row; the number of them."""
         self.deadline.cancel()
         self.late = True
-        for future in self.futures:
-            if not future.done():
-                future.set_result(UNREAD)
-        count = len(self.futures)
-        self.keys, self.futures = [], []
-        return count
+        takes, self.keys, self.takes = self.takes, [], []
+        for take in takes:
+            take(UNREAD)
+        return len(takes)
 
 
 class JoinedRows:
@@ -90,8 +103,6 @@ class JoinedRows:
         self._metrics = metrics
         self._health = health
         self._loop = asyncio.get_running_loop()
-        self._unread: asyncio.Future[bytes | Unread | None] = self._loop.create_future()
-        self._unread.set_result(UNREAD)
         self._breaker = Breaker()
         self._secrets = secrets_of(url)
         self._logged_at = -math.inf
@@ -115,17 +126,14 @@ class JoinedRows:
         await end(self._keeper)
         self._down()
 
-    def read(self, key: bytes) -> Awaitable[bytes | Unread | None]:
-        """The row under a key; see ``Rows``."""
-        trip = self._gathering
+    def read_into(self, key: bytes, take: Take) -> None:
+        """Have the row under a key taken; see ``Rows``."""
+        trip = self._gathering or self._gather()
         if trip is None:
-            trip = self._gather()
-            if trip is None:
-                return self._unread
-        future = self._loop.create_future()
-        trip.keys.append(key)
-        trip.futures.append(future)
-        return future
+            take(UNREAD)
+        else:
+            trip.keys.append(key)
+            trip.takes.append(take)
 
     def _gather(self) -> _RoundTrip | None:
         """A new round trip, or None if it would certainly fail."""
@@ -164,7 +172,7 @@ class JoinedRows:
             return
         trip = self._in_flight.popleft()
         if not trip.late:
-            if isinstance(reply, list) and len(reply) == len(trip.futures):
+            if isinstance(reply, list) and len(reply) == len(trip.takes):
                 trip.resolve(reply)
                 self._answered()
             else:

@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bandit.errors import RowError, SurroundingsError
 from bandit.urls import hide_secrets, read_store_url, secrets_of
-from service.lookup.row_reads import UNREAD, Unread
+from service.lookup.row_reads import UNREAD, Take
 
 
 class StoreUnavailableError(SurroundingsError):
@@ -59,10 +59,10 @@ class MemoryStore:
             raise StoreUnavailableError("connection", "the store in memory was made unavailable; set available")
         return self.values.get(key, b"")[: max_bytes + 1] or None
 
-    async def read(self, key: bytes) -> bytes | Unread | None:
-        """A row; see ``service.lookup.rows.Rows``."""
+    def read_into(self, key: bytes, take: Take) -> None:
+        """Have a row taken at once; see ``service.lookup.row_reads.Rows``."""
         self.reads += 1
-        return self.values.get(key.decode()) if self.available else UNREAD
+        take(self.values.get(key.decode()) if self.available else UNREAD)
 
     async def close(self) -> None:
         """There is nothing to close."""

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.http.state import Service
-from service.lookup.row_reads import UNREAD, JoinedRows
+from service.lookup.row_reads import UNREAD, JoinedRows, read_row
 from service.metrics.exposition import exposition
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -115,7 +115,7 @@ async def refused(url: str, reads: int) -> list[Any]:
         rows = JoinedRows(url, deadline_ms=5000, metrics=metrics, health=health)
         await rows.wait_ready(HANG_SECONDS)
         for _ in range(reads):
-            assert await rows.read(b"art:g:1:u:{ann}") is UNREAD
+            assert await read_row(rows, b"art:g:1:u:{ann}") is UNREAD
         await rows.close()
     assert health.degraded() != []
     assert (sample(exposition(metrics.blocks), "artwork_store_read_errors_total", reason="reply") or 0) > 0

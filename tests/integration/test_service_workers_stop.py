@@ -6,22 +6,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import uvicorn
 import uvloop
+from asgi import SlowStore
 from shell import environment
-from starlette.types import Receive, Scope, Send
 from worker_processes import HANG_SECONDS, Client, serving, until
 
+from service.app import create_app
 from service.http.connection import Connection
 from service.listening import bind
-from service.metrics.metrics import Metrics
 from service.server import Server
 from service.settings import Settings
 
@@ -93,42 +91,28 @@ def test_an_idle_connection_does_not_keep_a_service_from_ending() -> None:
         assert idle.closed()
 
 
-class Slow:
-    """An application whose answers wait to be let go."""
-
-    def __init__(self) -> None:
-        self.begun, self.go = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        if scope["path"] == "/slow":
-            self.begun.set()
-            await self.go.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """What a connection asks of a service before it hands a request on."""
-
-    settings: Settings
-    clients: Counter[str] = field(default_factory=Counter)
-    metrics: Metrics = field(default_factory=Metrics)
-    event_tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+SLOW_PATH = "/v1/%75sers/ann/titles/t0/artwork"
+FAST_PATH = "/v1/users/ann/titles/t0/artwork"
+both_paths = pytest.mark.parametrize("target", [SLOW_PATH, FAST_PATH], ids=["slow path", "fast path"])
 
 
 class Stage:
-    """A server in this loop, which a test stops at the moment that it chooses."""
+    """A server in this loop, whose rows come when they are let, and which a test stops at the moment that it chooses."""
 
-    def __init__(self, app: Slow, max_waiting: int = 100) -> None:
-        self.max_waiting = max_waiting
-        self.app, self.listener = app, bind("127.0.0.1", 0)
+    def __init__(self, max_waiting: int) -> None:
+        self.store, self.listener = SlowStore(), bind("127.0.0.1", 0)
         self.port = int(self.listener.getsockname()[1])
         self.clients = ExitStack()
-        self.server = Server(uvicorn.Config(app, http=Connection, ws="none", lifespan="off", log_config=None))
+        app = create_app(Settings(poll_seconds=3600, max_waiting=max_waiting), self.store)
+        self.server = Server(uvicorn.Config(app, http=Connection, ws="none", lifespan="on", log_config=None))
 
     def connect(self) -> Client:
         return self.clients.enter_context(Client(self.port))
+
+    async def begun(self) -> None:
+        """Return once a look-up waits for its row."""
+        while not self.server.lifespan.state["service"].in_progress:
+            await asyncio.sleep(0)
 
     async def stop(self) -> None:
         await self.server.shutdown([self.listener])
@@ -136,10 +120,9 @@ class Stage:
 
 def play(scene: Callable[[Stage], Awaitable[None]], max_waiting: int = 100) -> None:
     async def run() -> None:
-        stage = Stage(Slow(), max_waiting)
+        stage = Stage(max_waiting)
         stage.server.config.load()
         stage.server.lifespan = stage.server.config.lifespan_class(stage.server.config)
-        stage.server.lifespan.state["service"] = Allowed(Settings(max_waiting=stage.max_waiting))
         await stage.server.startup([stage.listener])
         with stage.clients:
             async with asyncio.timeout(HANG_SECONDS):
@@ -154,7 +137,7 @@ def test_what_the_kernel_has_accepted_for_a_server_that_stops_is_answered() -> N
     async def scene(stage: Stage) -> None:
         queued = [stage.connect() for _ in range(20)]  # the loop is not run in between, so they wait in the kernel
         for connection in queued:
-            connection.send("/")
+            connection.send("/livez")
         await stage.stop()
         assert [answer and answer.status for answer in map(Client.answer, queued)] == [200] * 20
 
@@ -164,10 +147,10 @@ def test_what_the_kernel_has_accepted_for_a_server_that_stops_is_answered() -> N
 def test_a_request_that_comes_while_the_server_parts_is_answered_with_a_farewell() -> None:
     async def scene(stage: Stage) -> None:
         kept = stage.connect()
-        first = await asyncio.to_thread(kept.get, "/")
+        first = await asyncio.to_thread(kept.get, "/livez")
         stopping = asyncio.create_task(stage.stop())
         await asyncio.sleep(0)  # it begins
-        last = await asyncio.to_thread(kept.get, "/")
+        last = await asyncio.to_thread(kept.get, "/livez")
         await stopping
         assert first is not None
         assert last is not None
@@ -177,14 +160,15 @@ def test_a_request_that_comes_while_the_server_parts_is_answered_with_a_farewell
     play(scene)
 
 
-def test_a_request_in_progress_is_waited_for_and_answered_with_a_farewell() -> None:
+@both_paths
+def test_a_request_in_progress_is_waited_for_and_answered_with_a_farewell(target: str) -> None:
     async def scene(stage: Stage) -> None:
         client = stage.connect()
-        client.send("/slow")
-        await stage.app.begun.wait()
+        client.send(target)
+        await stage.begun()
         stopping = asyncio.create_task(stage.stop())
         await asyncio.sleep(0)
-        stage.app.go.set()
+        stage.store.let.set()
         await stopping
         answer = client.answer()
         assert answer is not None
@@ -193,32 +177,34 @@ def test_a_request_in_progress_is_waited_for_and_answered_with_a_farewell() -> N
     play(scene)
 
 
-def test_requests_that_wait_behind_one_in_progress_are_answered_and_the_last_one_says_farewell() -> None:
+@both_paths
+def test_requests_that_wait_behind_one_in_progress_are_answered_and_the_last_one_says_farewell(target: str) -> None:
     async def scene(stage: Stage) -> None:
         client = stage.connect()
-        client.send("/slow", "/", "/")
-        await stage.app.begun.wait()
+        client.send(target, "/livez", target)
+        await stage.begun()
         stopping = asyncio.create_task(stage.stop())
         await asyncio.sleep(0)
-        stage.app.go.set()
+        stage.store.let.set()
         await stopping
         assert farewells(client, 3) == [False, False, True]
 
     play(scene)
 
 
-def test_a_request_that_comes_behind_one_in_progress_takes_over_its_farewell() -> None:
+@both_paths
+def test_a_request_that_comes_behind_one_in_progress_takes_over_its_farewell(target: str) -> None:
     async def scene(stage: Stage) -> None:
         client = stage.connect()
-        client.send("/slow")
-        await stage.app.begun.wait()
+        client.send(target)
+        await stage.begun()
         stopping = asyncio.create_task(stage.stop())
         await asyncio.sleep(0)
-        client.send("/")
+        client.send("/livez")
         [connection] = stage.server.connections()
-        while not connection.pipeline:
+        while not (connection.pipeline or connection._kept):
             await asyncio.sleep(0)
-        stage.app.go.set()
+        stage.store.let.set()
         await stopping
         assert farewells(client, 2) == [False, True]
 
@@ -230,16 +216,17 @@ def farewells(client: Client, number: int) -> list[bool | None]:
     return [None if answer is None else answer.closes for answer in answers]
 
 
-def test_a_look_up_beyond_the_bound_is_told_farewell_too() -> None:
+@both_paths
+def test_a_look_up_beyond_the_bound_is_told_farewell_too(target: str) -> None:
     async def scene(stage: Stage) -> None:
         busy, refused = stage.connect(), stage.connect()
-        busy.send("/slow")
-        await stage.app.begun.wait()
+        busy.send(target)
+        await stage.begun()
         before = await asyncio.to_thread(refused.get, LOOK_UP)
         stopping = asyncio.create_task(stage.stop())
         await asyncio.sleep(0)
         after = await asyncio.to_thread(refused.get, LOOK_UP)
-        stage.app.go.set()
+        stage.store.let.set()
         await stopping
         assert before is not None
         assert after is not None

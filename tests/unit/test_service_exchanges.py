@@ -7,13 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from asgi import published
+from asgi import SlowStore
 from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
 from service.http.connection import Connection, client_of
-from service.lookup.row_reads import Unread
-from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
 
 CHUNKED = request(LOOK_UP, "Transfer-Encoding: chunked")
@@ -113,18 +111,6 @@ def test_it_makes_no_difference_in_how_many_reads_too_large_a_head_arrives(here:
 
 
 BROKEN_BODIES = [b"zz\r\n", b"-1\r\n", b"+1\r\n", b"F" * 20 + b"\r\n", b"1\nx\n", b"1\r\nxyz", b" 1\r\nx\r\n", b"\r\n"]
-
-
-class SlowStore(MemoryStore):
-    """Rows come when they are let."""
-
-    def __init__(self) -> None:
-        super().__init__(published())
-        self.let = asyncio.Event()
-
-    async def read(self, key: bytes) -> bytes | Unread | None:
-        await self.let.wait()
-        return await super().read(key)
 
 
 @pytest.mark.parametrize("rest", BROKEN_BODIES)

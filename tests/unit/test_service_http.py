@@ -7,7 +7,7 @@ import pytest
 from asgi import IDENTITY, Client, problem_of, published
 from samples import sample
 
-from service.lookup.row_reads import Unread
+from service.lookup.row_reads import Take
 from service.lookup.store import MemoryStore
 
 
@@ -186,7 +186,7 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_one(client: Client) ->
 
 def test_a_bug_is_a_problem_without_internals(store: MemoryStore) -> None:
     class BrokenStore(MemoryStore):
-        async def read(self, key: bytes) -> bytes | Unread | None:  # noqa: ARG002 - a store's signature
+        def read_into(self, key: bytes, take: Take) -> None:  # noqa: ARG002 - a store's signature
             raise ZeroDivisionError("secret")
 
     with Client(BrokenStore(store.values)) as client:

@@ -5,57 +5,51 @@ import gc
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 from weakref import WeakSet
 
 import pytest
-import uvicorn
 import uvloop
-from asgi import published
-from fastapi import Body, FastAPI
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from asgi import SlowStore, published
+from starlette.types import Message, Receive, Scope, Send
+from wire import Running, against
 
-from service.app import create_app
-from service.http.connection import Connection, Departure
-from service.http.head_limit import HeadLimit
-from service.http.load_shedding import LASTING_SECONDS
+from service.http.connection import Connection
 from service.http.middleware import BodyLimit
-from service.http.state import Service
+from service.http.pressure import LASTING_SECONDS
 from service.http.writing import close
 from service.keys import entry_text, new_key
-from service.lookup.row_reads import Unread
 from service.lookup.store import MemoryStore
-from service.settings import Settings
 
 HANG_SECONDS = 20.0
+LOOK_UP = b"GET /v1/users/ann/titles/t0/artwork HTTP/1.1\r\nHost: s\r\n\r\n"
+ALIVE = b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n"
 HEAD_BYTES = 1000
 BODY_BYTES = 100
 
 
-class SmallHeads(HeadLimit):
+class SmallHeads(Connection):
     """Heads of 1,000 bytes."""
 
     max_head_bytes = HEAD_BYTES
     linger_seconds = 0.1
 
 
-class QuickHeads(HeadLimit):
+class QuickHeads(Connection):
     """Heads that have to be there at once."""
 
     head_seconds = 0.05
 
 
-class QuickBodies(HeadLimit):
+class QuickBodies(Connection):
     """Bodies that have to be there at once."""
 
     body_seconds = 0.05
 
 
-class Known(HeadLimit):
+class Known(Connection):
     """Connections that can be counted, and that nothing but their client ends."""
 
     there: ClassVar["WeakSet[Known]"] = WeakSet()
@@ -66,7 +60,7 @@ class Known(HeadLimit):
         self.there.add(self)
 
 
-class Brief(HeadLimit):
+class Brief(Connection):
     """Connections that are not kept for long."""
 
     body_seconds = 0.5
@@ -76,7 +70,7 @@ class Brief(HeadLimit):
         self.timeout_keep_alive = 1
 
 
-class QuickReaders(HeadLimit):
+class QuickReaders(Connection):
     """Answers have to be read at once."""
 
     write_seconds = 0.05
@@ -137,64 +131,40 @@ class Client:
 Connect = Callable[[], Awaitable[Client]]
 
 
-@asynccontextmanager
-async def serving(app: ASGIApp, protocol: type[HeadLimit], state: dict[str, Any]) -> AsyncIterator[Connect]:
-    """The application behind a protocol, and what opens a connection to it."""
-    writers = []
-    config = uvicorn.Config(app, http=protocol, ws="none", access_log=False, log_config=None)
-    loop, shared = asyncio.get_running_loop(), Departure()
-    server = await loop.create_server(lambda: protocol(config, shared, state), "127.0.0.1", 0)
+def run(
+    scenario: Callable[[Connect, Running], Awaitable[None]],
+    protocol: type[Connection] = SmallHeads,
+    store: MemoryStore | None = None,
+    **settings: Any,
+) -> None:
+    """Play against the service behind a protocol that differs from the shipped one in a limit."""
 
-    async def connect() -> Client:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writers.append(writer)
-        return Client(reader, writer)
+    async def all_of_it(running: Running) -> None:
+        writers = []
 
-    try:
-        async with asyncio.timeout(HANG_SECONDS):
-            yield connect
-    finally:
+        async def connect() -> Client:
+            reader, writer = await running.connect()
+            writers.append(writer)
+            return Client(reader, writer)
+
+        await scenario(connect, running)
         for writer in writers:
             writer.close()
-        server.close()
+
+    against(all_of_it, protocol, store, **settings)
 
 
-def run(
-    scenario: Callable[[Connect], Awaitable[None]],
-    app: ASGIApp,
-    protocol: type[HeadLimit] = SmallHeads,
-    state: dict[str, Any] | None = None,
-) -> None:
-    async def all_of_it() -> None:
-        async with serving(app, protocol, state or {}) as connect:
-            await scenario(connect)
-
-    asyncio.run(all_of_it())
+def get(query: str = "", *fields: str, path: str = "/livez") -> bytes:
+    return "\r\n".join((f"GET {path}?{query} HTTP/1.1", "Host: s", *fields, "", "")).encode()
 
 
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers how many bytes of query and body it was sent."""
-    size = len(scope["query_string"]) + len(await Request(scope, receive).body())
-    await PlainTextResponse(str(size))(scope, receive, send)
-
-
-async def echo_unless_gone(scope: Scope, receive: Receive, send: Send) -> None:
-    """The same for clients who may go."""
-    with suppress(ClientDisconnect):
-        await echo(scope, receive, send)
-
-
-def get(query: str = "", *fields: str) -> bytes:
-    return "\r\n".join((f"GET /?{query} HTTP/1.1", "Host: s", *fields, "", "")).encode()
-
-
-def post(body: bytes, path: str = "/") -> bytes:
+def post(body: bytes, path: str = "/v1/events") -> bytes:
     fields = f"Host: s\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return f"POST {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
 
 
-def chunked(*chunks: bytes) -> list[bytes]:
-    head = b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+def chunked(*chunks: bytes, path: str = "/v1/events") -> list[bytes]:
+    head = f"POST {path} HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     return [head, *(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))]
 
 
@@ -203,25 +173,26 @@ def chunked(*chunks: bytes) -> list[bytes]:
 
 def field_of(total: int) -> str:
     """A header field that makes the head of ``get`` so many bytes, as the limit counts them: path, names, values."""
-    return "X: " + "x" * (total - len("/?") - len("Host: s\r\n") - len("X: \r\n"))
+    return "X: " + "x" * (total - len("/livez?") - len("Host: s\r\n") - len("X: \r\n"))
 
 
 def test_a_head_of_as_many_bytes_as_allowed_is_answered() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         assert (await (await connect()).ask(get("", field_of(HEAD_BYTES)))).status == 200
 
-    run(scenario, echo)
+    run(scenario)
 
 
-def test_a_head_of_a_byte_more_is_refused_with_the_limit_and_the_connection_closed() -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize("path", ["/livez", "/v1/users/ann/artwork"])
+def test_a_head_of_more_bytes_is_refused_with_the_limit_and_the_connection_closed(path: str) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        refusal = await client.ask(get("", field_of(HEAD_BYTES + 1)))
+        refusal = await client.ask(get("title_id=t0", field_of(HEAD_BYTES + 1), path=path))
         assert refusal.status == 431
         assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("headers", HEAD_BYTES)]
         assert await client.answer() is None
 
-    run(scenario, echo)
+    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -229,12 +200,13 @@ def test_a_head_of_a_byte_more_is_refused_with_the_limit_and_the_connection_clos
     [
         (b"GET /", 414),
         (b"GET /?", 414),
+        (b"GET /v1/users/", 414),
         (b"GET / HTTP/1.1\r\nX: ", 431),
         (b"GET / HTTP/1.1\r\nX: y\r\n", 431),
     ],
 )
 def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: bytes, status: int) -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
         await client.send(piece)
         answer = asyncio.create_task(client.answer())
@@ -246,101 +218,112 @@ def test_a_head_without_an_end_is_refused_before_it_grows_without_bound(piece: b
         assert refusal is not None
         assert refusal.status == status
 
-    run(scenario, echo)
+    run(scenario)
 
 
-def test_requests_that_arrive_together_are_judged_one_by_one() -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize("target", ["/livez", "/v1/users/ann/artwork"])
+def test_requests_that_arrive_together_are_judged_one_by_one(target: str) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        await client.send(get("abc") * 100 + get("abcd")[:-20], get("abcd")[-20:])
-        sizes = [(await client.ask()).body for _ in range(101)]
-        assert sizes == [b"3"] * 100 + [b"4"]
+        one = get("title_id=t0", path=target)
+        await client.send(one * 100 + one[:-20], one[-20:])
+        assert [(await client.ask()).status for _ in range(101)] == [200] * 101
 
-    run(scenario, echo)
+    run(scenario)
 
 
 def test_a_body_is_no_part_of_its_head() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        assert (await client.ask(post(b"x" * 5 * HEAD_BYTES))).body == b"5000"
-        assert (await client.ask(get("abc"))).body == b"3"
+        assert (await client.ask(post(b"x" * 5 * HEAD_BYTES))).status == 422
+        assert (await client.ask(get("abc"))).status == 200
 
-    run(scenario, echo)
+    run(scenario)
 
 
 def test_a_head_that_does_not_come_to_its_end_in_time_is_refused() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
         refusal = await client.ask(get()[:-1])
         assert refusal.status == 408
         assert refusal.problem["type"].endswith("head-too-slow")
         assert await client.answer() is None
 
-    run(scenario, echo, QuickHeads)
+    run(scenario, QuickHeads)
 
 
-def test_a_connection_that_asks_nothing_is_closed_and_one_that_asked_is_kept() -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize("request_", [get(), LOOK_UP], ids=["slow path", "fast path"])
+def test_a_connection_that_asks_nothing_is_closed_and_one_that_asked_is_kept(request_: bytes) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         asking = await connect()
-        assert (await asking.ask(get())).status == 200
+        assert (await asking.ask(request_)).status == 200
         assert await (await connect()).answer() is None  # opened later, so the time of the first one is over too
-        assert (await asking.ask(get())).status == 200
+        assert (await asking.ask(request_)).status == 200
 
-    run(scenario, echo, QuickHeads)
+    run(scenario, QuickHeads)
 
 
 def test_what_is_no_http_is_a_problem_too() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         assert (await (await connect()).ask(b"HELO service\r\n\r\n")).problem["status"] == 400
 
-    run(scenario, echo)
+    run(scenario)
 
 
-async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers without a look at the body."""
-    await PlainTextResponse("ok")(scope, receive, send)
-
-
-@pytest.mark.parametrize("rest", [b"x", b"\r\n"])
-def test_a_connection_that_goes_quiet_after_its_answer_is_closed_whatever_came_in_between(rest: bytes) -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize(
+    ("asked", "rest"),
+    [(post(b"xy", "/v1/users/ann/artwork")[:-2], b"x"), (get(), b"\r\n"), (LOOK_UP, b"\r\n"), (LOOK_UP, b"")],
+)
+def test_a_connection_that_goes_quiet_after_its_answer_is_closed_whatever_came_in_between(
+    asked: bytes, rest: bytes
+) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        await client.ask(post(b"xy")[:-2] if rest == b"x" else get())
+        await client.ask(asked)
         await client.send(rest)
         assert await client.answer() is None
 
-    run(scenario, at_once, Brief)
+    run(scenario, Brief)
 
 
-def test_nothing_is_left_of_a_client_who_breaks_off() -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize("request_", [get(), LOOK_UP], ids=["slow path", "fast path"])
+def test_nothing_is_left_of_a_client_who_breaks_off(request_: bytes) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        await client.ask(get())
+        await client.ask(request_)
         assert len(Known.there) == 1
         client.break_off()
         while Known.there:
             await asyncio.sleep(0.01)
             gc.collect()
 
-    run(scenario, at_once, Known)
+    run(scenario, Known)
 
 
-def test_a_client_who_does_not_read_is_cut_off_and_the_request_ends() -> None:
-    piece = b"x" * (32 << 20)
+def test_a_client_who_does_not_read_is_cut_off_and_its_requests_end() -> None:
+    async def scenario(connect: Connect, running: Running) -> None:
+        client = await connect()
+        with suppress(ConnectionError):
+            await client.send(get(path="/docs/swagger-ui-bundle.js") * 60)  # 80 MB of answers
+        while running.connections:
+            await asyncio.sleep(0.01)
 
-    async def scenario(connect: Connect) -> None:
-        await (await connect()).send(get())
-        await ended.wait()
+    run(scenario, QuickReaders)
 
-    async def flood(_scope: Scope, _receive: Receive, send: Send) -> None:
-        length = str(2 * len(piece)).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": piece})
-        ended.set()
 
-    ended = asyncio.Event()
-    run(scenario, flood, QuickReaders)
+def test_look_ups_of_a_client_who_does_not_read_wait_for_it_and_it_is_cut_off() -> None:
+    async def scenario(connect: Connect, running: Running) -> None:
+        client = await connect()
+        page = get("&".join(["title_id=t0"] * 200), path="/v1/users/ann/artwork")
+        sending = asyncio.create_task(client.send(*[page * 100] * 100))  # 300 MB of answers
+        while running.connections:
+            await asyncio.sleep(0.01)
+        assert running.service.in_progress == 0
+        sending.cancel()
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await sending
+
+    run(scenario, QuickReaders)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2])
@@ -373,23 +356,23 @@ def test_a_connection_that_closes_does_not_wait_without_end_for_a_client_who_doe
 
 
 def test_a_body_of_as_many_bytes_as_allowed_is_read_however_it_is_framed() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        assert (await client.ask(post(b"x" * BODY_BYTES))).body == b"100"
-        assert (await client.ask(*chunked(b"x" * 60, b"x" * 40))).body == b"100"
+        assert (await client.ask(post(b"x" * BODY_BYTES))).status == 422
+        assert (await client.ask(*chunked(b"x" * 60, b"x" * 40))).status == 422
 
-    run(scenario, BodyLimit(echo, BODY_BYTES))
+    run(scenario, max_body_bytes=BODY_BYTES)
 
 
 def test_a_stated_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_sent() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
         refusal = await client.ask(post(b"x" * (BODY_BYTES + 1)).removesuffix(b"x" * (BODY_BYTES + 1)))
         assert refusal.status == 413
         assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("body", BODY_BYTES)]
         assert await client.answer() is None
 
-    run(scenario, BodyLimit(echo, BODY_BYTES))
+    run(scenario, max_body_bytes=BODY_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -400,33 +383,26 @@ def test_a_stated_length_beyond_the_limit_is_refused_before_a_byte_of_it_is_sent
         chunked(b"x")[:1],
         chunked(b"x")[:2],
         [get("abc"), *chunked(b"x")[:2]],
+        [LOOK_UP, *chunked(b"x")[:2]],
     ],
 )
-def test_a_body_that_does_not_come_in_time_is_refused_and_its_application_let_go(pieces: list[bytes]) -> None:
-    waiting = 0
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal waiting
-        waiting += 1
-        await echo_unless_gone(scope, receive, send)
-        waiting -= 1
-
-    async def scenario(connect: Connect) -> None:
+def test_a_body_that_does_not_come_in_time_is_refused_and_its_request_let_go(pieces: list[bytes]) -> None:
+    async def scenario(connect: Connect, running: Running) -> None:
         client = await connect()
         await client.send(*pieces)
         if len(pieces) == 3:
-            assert (await client.ask()).body == b"3"
+            assert (await client.ask()).status == 200
         refusal = await client.ask()
         assert refusal.status == 408
         assert [(error["field"], error["limit"]) for error in refusal.problem["errors"]] == [("body", 0.05)]
         assert await client.answer() is None
-        assert waiting == 0
+        assert (running.service.events_in_progress, len(running.service.event_tasks)) == (0, 0)
 
-    run(scenario, app, QuickBodies)
+    run(scenario, QuickBodies)
 
 
 def test_a_body_that_comes_bit_by_bit_has_no_more_time() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
         await client.send(post(b"x" * 10_000)[:-10_000])
         answer = asyncio.create_task(client.answer())
@@ -438,81 +414,65 @@ def test_a_body_that_comes_bit_by_bit_has_no_more_time() -> None:
         assert refusal is not None
         assert refusal.status == 408
 
-    run(scenario, echo_unless_gone, QuickBodies)
+    run(scenario, QuickBodies)
 
 
 def test_a_body_without_a_stated_length_is_counted_as_it_arrives() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         pieces = chunked(b"x" * 60, b"x" * 41)[:-1]  # its end never comes
         assert (await (await connect()).ask(*pieces)).status == 413
 
-    run(scenario, BodyLimit(echo, BODY_BYTES))
+    run(scenario, max_body_bytes=BODY_BYTES)
 
 
-@pytest.mark.parametrize("app", [echo, at_once])
-def test_fields_after_a_body_in_chunks_are_bounded_like_a_head(app: ASGIApp) -> None:
-    async def scenario(connect: Connect) -> None:
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/users/ann/artwork"])
+def test_fields_after_a_body_in_chunks_are_bounded_like_a_head(path: str) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        await client.send(*chunked(b"x")[:-1], b"0\r\n")
+        await client.send(*chunked(b"x", path=path)[:-1], b"0\r\n")
         with suppress(ConnectionError):
             while not client.is_cut_off:
                 await client.send(b"X: " + b"y" * 95 + b"\r\n")
                 await asyncio.sleep(0)
 
-    run(scenario, app)
-
-
-def test_a_route_that_parses_its_body_refuses_too_large_ones_alike() -> None:
-    app = FastAPI()
-    app.add_middleware(BodyLimit, max_bytes=BODY_BYTES)
-
-    @app.post("/")
-    async def count(items: list[int] = Body()) -> int:  # noqa: B008 - so FastAPI reads it
-        return len(items)
-
-    async def scenario(connect: Connect) -> None:
-        assert (await (await connect()).ask(*chunked(b"[1,", b"2]"))).body == b"2"
-        assert (await (await connect()).ask(*chunked(b"[1", b",1" * 50, b"]"))).status == 413
-
-    run(scenario, app)
+    run(scenario)
 
 
 def test_an_answer_that_has_begun_is_not_replaced_by_a_refusal() -> None:
-    async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+    sent: list[Message] = []
+
+    async def talkative(_scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         while (message := await receive())["type"] == "http.request" and message["more_body"]:
             pass
         await send({"type": "http.response.body", "body": b"ok"})
 
-    async def scenario(connect: Connect) -> None:
-        answer = await (await connect()).ask(*chunked(b"x" * 200))
-        assert (answer.status, answer.body) == (200, b"ok")
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * 200, "more_body": True}
 
-    run(scenario, BodyLimit(talkative, BODY_BYTES))
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(BodyLimit(talkative, BODY_BYTES)({"type": "http", "headers": []}, receive, send))
+    assert [message.get("status", message.get("body")) for message in sent] == [200, b"ok"]
 
 
 # --- the application -------------------------------------------------------------------------------------------------
 
 
-LOOK_UP = b"GET /v1/users/ann/titles/t0/artwork HTTP/1.1\r\nHost: s\r\n\r\n"
-ALIVE = b"GET /livez HTTP/1.1\r\nHost: s\r\n\r\n"
-
-
 def ask_application(*requests: bytes, store: MemoryStore | None = None, **settings: Any) -> list[Answer]:
-    """The answers of an application, with an empty store unless one is given: what is not refused is 503."""
+    """The answers of the service, with an empty store unless one is given: what is not refused is 503."""
     answers: list[Answer] = []
 
-    async def scenario() -> None:
-        app = create_app(Settings(poll_seconds=3600, **settings), store or MemoryStore())
-        async with app.router.lifespan_context(app) as state, serving(app, HeadLimit, dict(state or {})) as connect:
-            answers.extend([await (await connect()).ask(request) for request in requests])
+    async def scenario(connect: Connect, _: Running) -> None:
+        answers.extend([await (await connect()).ask(request) for request in requests])
 
-    asyncio.run(scenario())
+    run(scenario, Connection, store or MemoryStore(), **settings)
     return answers
 
 
 def page(query: str, *fields: str) -> bytes:
-    return get(query, *fields).replace(b"/?", b"/v1/users/ann/artwork?")
+    return get(query, *fields, path="/v1/users/ann/artwork")
 
 
 def test_a_query_beyond_the_limit_is_414_and_one_of_as_many_bytes_passes() -> None:
@@ -556,112 +516,96 @@ def bearer(key: str) -> str:
 def test_with_keys_probes_and_metrics_stay_open(tmp_path: Any) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(entry_text(new_key("web", ["lookup"])[1]))
-    requests = [get().replace(b"/?", url) for url in (b"/livez", b"/readyz", b"/metrics", b"/openapi.json")]
+    requests = [get(path=path) for path in ("/livez", "/readyz", "/metrics", "/openapi.json")]
     assert [answer.status for answer in ask_application(*requests, keys_file=path)] == [200, 503, 200, 200]
 
 
 # --- overload --------------------------------------------------------------------------------------------------------
 
 
-class SlowStore(MemoryStore):
-    """Rows come when they are let."""
+def overload(scenario: Callable[[Connect, Running], Awaitable[None]], protocol: type[Connection] = Connection) -> None:
+    """Play against a service that may have one look-up in progress, and has."""
+    store = SlowStore()
 
-    def __init__(self) -> None:
-        super().__init__(published())
-        self.answers = asyncio.Event()
+    async def all_of_it(connect: Connect, running: Running) -> None:
+        first = await connect()
+        await first.send(LOOK_UP)
+        while not running.service.in_progress:
+            await asyncio.sleep(0)
+        await scenario(connect, running)
+        store.let.set()
+        answer = await first.answer()
+        assert answer is not None
+        assert answer.status == 200
 
-    async def read(self, key: bytes) -> bytes | Unread | None:
-        await self.answers.wait()
-        return await super().read(key)
-
-
-class Remembered(Connection):
-    """Connections in the order in which they were opened."""
-
-    opened: ClassVar["list[Remembered]"] = []
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.opened.append(self)
-
-
-def overload(scenario: Callable[[Connect], Awaitable[None]]) -> None:
-    """Play against an application that may have one request in progress, and has."""
-
-    async def all_of_it() -> None:
-        store = SlowStore()
-        app = create_app(Settings(poll_seconds=3600, max_waiting=1), store)
-        Remembered.opened.clear()
-        async with app.router.lifespan_context(app) as state, serving(app, Remembered, dict(state or {})) as connect:
-            service: Service = dict(state or {})["service"]
-            first = await connect()
-            await first.send(LOOK_UP)
-            while not service.in_progress:
-                await asyncio.sleep(0)
-            await scenario(connect)
-            store.answers.set()
-            answer = await first.answer()
-            assert answer is not None
-            assert answer.status == 200
-
-    asyncio.run(all_of_it())
+    run(all_of_it, protocol, store, max_waiting=1)
 
 
 def test_a_refusal_in_a_lasting_overload_names_the_lower_bound_that_holds_then() -> None:
-    async def all_of_it() -> None:
-        store = SlowStore()
-        app = create_app(Settings(poll_seconds=3600, max_waiting=8), store)
-        async with app.router.lifespan_context(app) as lifespan:
-            state: dict[str, Any] = dict(lifespan or {})
-            async with serving(app, Connection, state) as connect:
-                clients = [await connect(), await connect()]
-                for client in clients:
-                    await client.send(LOOK_UP)
-                while state["service"].in_progress < len(clients):
-                    await asyncio.sleep(0)
-                later = asyncio.get_running_loop().time() + 3600
-                for step in range(5):
-                    state["pressure"].refused(later + step * LASTING_SECONDS / 2)
-                refused = await (await connect()).ask(LOOK_UP)
-                store.answers.set()
-                assert refused.status == 503
-                assert refused.problem["detail"].startswith("This worker now takes 2 requests at a time")
+    store = SlowStore()
 
-    asyncio.run(all_of_it())
+    async def scenario(connect: Connect, running: Running) -> None:
+        clients = [await connect(), await connect()]
+        for client in clients:
+            await client.send(LOOK_UP)
+        while running.service.in_progress < len(clients):
+            await asyncio.sleep(0)
+        later = asyncio.get_running_loop().time() + 3600
+        for step in range(5):
+            running.service.pressure.refused(later + step * LASTING_SECONDS / 2)
+        refused = await (await connect()).ask(LOOK_UP)
+        store.let.set()
+        assert refused.status == 503
+        assert refused.problem["detail"].startswith("This worker now takes 2 requests at a time")
+        assert [(await client.ask()).status for client in clients] == [200, 200]
+
+    run(scenario, Connection, store, max_waiting=8)
 
 
-def test_the_body_of_a_request_that_was_answered_early_is_not_taken_for_a_look_up_to_refuse() -> None:
-    async def scenario(connect: Connect) -> None:
+def test_look_ups_that_come_one_behind_the_other_are_refused_one_by_one() -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
+        client = await connect()
+        await client.send(LOOK_UP * 3 + ALIVE + LOOK_UP)
+        assert [(await client.ask()).status for _ in range(5)] == [503, 503, 503, 200, 503]
+
+    overload(scenario)
+
+
+def test_the_body_of_a_request_that_was_answered_early_is_not_taken_for_a_look_up() -> None:
+    async def scenario(connect: Connect, running: Running) -> None:
         client = await connect()
         assert (await client.ask(post(LOOK_UP, "/nothing").removesuffix(LOOK_UP))).status == 404
         await client.send(LOOK_UP)
         await (await connect()).ask(ALIVE)  # by now the body has been read, and alone
         assert (await client.ask(ALIVE)).status == 200
+        assert running.service.in_progress == 1
 
     overload(scenario)
 
 
 def test_a_connection_is_kept_while_it_asks_though_all_of_it_is_refused() -> None:
-    async def scenario(connect: Connect) -> None:
+    async def scenario(connect: Connect, _: Running) -> None:
         client = await connect()
-        assert (await client.ask(LOOK_UP)).status == 503
-        asking = Remembered.opened[-1]
-        asking.timeout_keep_alive_handler()
-        assert (await client.ask(LOOK_UP)).status == 503
-        asking.timeout_keep_alive_handler()
-        asking.timeout_keep_alive_handler()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 2.5  # of a service that closes after one second of silence
+        while loop.time() < end:
+            assert (await client.ask(LOOK_UP)).status == 503
+            await asyncio.sleep(0.1)
         assert await client.answer() is None
 
-    overload(scenario)
+    overload(scenario, Brief)
 
 
 def test_refusals_do_not_pile_up_for_a_client_who_does_not_read() -> None:
-    async def scenario(connect: Connect) -> None:
-        await (await connect()).ask(ALIVE)
-        asking = Remembered.opened[-1]
+    async def scenario(connect: Connect, running: Running) -> None:
+        others = set(running.connections)
+        client = await connect()
+        await client.ask(ALIVE)
+        [asking] = set(running.connections) - others
         asking.pause_writing()
         asking.data_received(LOOK_UP)
         assert asking.cycle.scope["path"] == "/v1/users/ann/titles/t0/artwork"  # parsed, and waits like any answer
         asking.resume_writing()
+        assert (await client.answer()) is not None
 
     overload(scenario)

@@ -29,6 +29,7 @@ from bandit.snapshot import (
     row_key,
 )
 from service.lookup.look_up import LookUp
+from service.lookup.row_reads import UNREAD
 from service.lookup.served_generation import ServedGeneration, build_generation
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
@@ -61,20 +62,19 @@ def page_of(
     serving: ServedGeneration | None = None,
 ) -> list[dict[str, Any]]:
     """The picks of a page, the row of each user given by their id."""
-    store = MemoryStore({row_key(5, user): raw for user, raw in (rows or {}).items()})
     asked = [title_id.encode() for title_id in title_ids]
-    look_up = LookUp(store, metrics or Metrics())
-    page = json.loads(asyncio.run(look_up.page(serving or serving_of(), user_id.encode(), asked)))
+    look_up = LookUp(MemoryStore(), metrics or Metrics())
+    serving = serving or serving_of()
+    page = json.loads(look_up.page(serving, user_id.encode(), asked, (rows or {}).get(user_id)))
     assert (page["user_id"], page["generation"]) == (user_id, 5)
     return list(page["picks"])
 
 
 def look_up(title_id: str, raw: bytes | None = None, metrics: Metrics | None = None) -> dict[str, Any]:
     """The pick of one title for ann, whose row may be given."""
-    store = MemoryStore({} if raw is None else {row_key(5, "ann"): raw})
     serving = serving_of()
-    single = LookUp(store, metrics or Metrics()).single(serving, b"ann", serving.titles[title_id.encode()])
-    return dict(json.loads(asyncio.run(single)))
+    look_up = LookUp(MemoryStore(), metrics or Metrics())
+    return dict(json.loads(look_up.single(serving, b"ann", serving.titles[title_id.encode()], raw)))
 
 
 def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: float) -> dict[str, Any]:
@@ -99,10 +99,10 @@ def test_a_pick_of_the_row_is_answered_with_its_policy_and_propensity() -> None:
 
 def test_a_body_is_what_a_json_library_would_have_written() -> None:
     serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), variant=1)
-    store = MemoryStore({row_key(5, "ann"): raw})
-    body = asyncio.run(LookUp(store, Metrics()).page(serving, b"ann", [b"drawn", b"nope", b"weightless"]))
+    look_up = LookUp(MemoryStore(), Metrics())
+    body = look_up.page(serving, b"ann", [b"drawn", b"nope", b"weightless"], raw)
     assert body == orjson.dumps(json.loads(body))
-    single = asyncio.run(LookUp(store, Metrics()).single(serving, b"ann", serving.titles[b"drawn"]))
+    single = look_up.single(serving, b"ann", serving.titles[b"drawn"], raw)
     assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 30000 / 65535))
 
 
@@ -194,8 +194,10 @@ def test_a_row_that_the_store_did_not_give_falls_back() -> None:
     store = MemoryStore({row_key(5, "ann"): row("ann", (2, 30000), (0, 65535))})
     store.available = False
     serving = serving_of()
-    body = asyncio.run(LookUp(store, Metrics()).single(serving, b"ann", serving.titles[b"drawn"]))
-    assert json.loads(body)["source"] == "popularity"
+    look_up = LookUp(store, Metrics())
+    raw = asyncio.run(look_up.read(serving, b"ann"))
+    assert raw is UNREAD
+    assert json.loads(look_up.single(serving, b"ann", serving.titles[b"drawn"], raw))["source"] == "popularity"
 
 
 def test_picks_are_counted_by_source_and_policy() -> None:
@@ -212,34 +214,24 @@ def test_picks_are_counted_by_source_and_policy() -> None:
         assert sample(text, "artwork_picks_total", source=source, policy=policy) == count
 
 
-def test_a_page_reads_one_row() -> None:
-    store = MemoryStore()
-    asyncio.run(LookUp(store, Metrics()).page(serving_of(), b"ann", [b"drawn", b"weightless", b"drawn"]))
-    assert store.reads == 1
-
-
-def test_a_page_of_unknown_titles_reads_no_row() -> None:
-    store = MemoryStore()
-    body = asyncio.run(LookUp(store, Metrics()).page(serving_of(), b"ann", [b"nope"]))
-    [answered] = json.loads(body)["picks"]
+def test_a_title_that_is_not_known_is_answered_with_nulls() -> None:
+    [answered] = page_of(["nope"])
     names = ("artwork_id", "source", "policy", "propensity", "segment")
     assert ([answered[name] for name in names], answered["title_id"]) == ([None] * 5, "nope")
-    assert store.reads == 0
 
 
 def test_fallback_draws_over_users_agree_with_the_weights() -> None:
     serving = serving_of()
     look_up = LookUp(MemoryStore(), Metrics())
-    bodies = asyncio.run(_bodies(look_up, serving, [f"user-{user}".encode() for user in range(20_000)]))
+    bodies = [_body(look_up, serving, f"user-{user}") for user in range(20_000)]
     drawn = Counter(json.loads(body)["artwork_id"] for body in bodies)
     expected = [20_000 * weight / TOTAL_WEIGHT for weight in WEIGHTS]
     assert chisquare([drawn[f"d{arm}"] for arm in range(3)], expected).pvalue > 0.001
 
 
-async def _bodies(look_up: LookUp, serving: ServedGeneration, user_ids: Sequence[bytes]) -> list[bytes]:
-    return [await look_up.single(serving, user_id, serving.titles[b"drawn"]) for user_id in user_ids]
+def _body(look_up: LookUp, serving: ServedGeneration, user_id: str) -> bytes:
+    return look_up.single(serving, user_id.encode(), serving.titles[b"drawn"], None)
 
 
 def _drawn(serving: ServedGeneration, user_id: str) -> str:
-    [body] = asyncio.run(_bodies(LookUp(MemoryStore(), Metrics()), serving, [user_id.encode()]))
-    return str(json.loads(body)["artwork_id"])
+    return str(json.loads(_body(LookUp(MemoryStore(), Metrics()), serving, user_id))["artwork_id"])

@@ -23,9 +23,9 @@ from bandit.snapshot import (
     remaining_weights,
     row_key,
 )
-from service.http.fast_path import fast_answer
 from service.lookup.look_up import LookUp
 from service.lookup.overlaid import with_overlay
+from service.lookup.row_reads import Unread
 from service.lookup.served_generation import ServedGeneration, build_generation
 from service.lookup.store import MemoryStore
 from service.metrics.exposition import exposition
@@ -66,21 +66,18 @@ class Asked:
 
     def page(self, *title_ids: str, user_id: str = "ann") -> list[dict[str, Any]]:
         asked = [title_id.encode() for title_id in title_ids]
-        body = asyncio.run(self._look_up.page(self.serving, user_id.encode(), asked))
+        body = self._look_up.page(self.serving, user_id.encode(), asked, self._row(user_id))
         assert body == orjson.dumps(json.loads(body))
         return list(json.loads(body)["picks"])
 
     def single(self, title_id: str, user_id: str = "ann") -> dict[str, Any]:
         title = self.serving.titles[title_id.encode()]
-        body = asyncio.run(self._look_up.single(self.serving, user_id.encode(), title))
+        body = self._look_up.single(self.serving, user_id.encode(), title, self._row(user_id))
         assert body == orjson.dumps(json.loads(body))
         return dict(json.loads(body))
 
-    def fast(self, path: str, query: bytes = b"") -> dict[str, Any]:
-        scope = {"raw_path": path.encode(), "query_string": query}
-        answer = asyncio.run(fast_answer(self._look_up, self.serving, scope, 10))
-        assert answer is not None
-        return dict(json.loads(answer[1]))
+    def _row(self, user_id: str) -> bytes | Unread | None:
+        return asyncio.run(self._look_up.read(self.serving, user_id.encode()))
 
     def counted(self, name: str, **labels: str) -> float | None:
         return sample(exposition(self.metrics.blocks), name, **labels)
@@ -212,16 +209,6 @@ def test_a_page_says_of_each_title_what_a_single_look_up_says() -> None:
     for raw in rows:
         asked = Asked(serving_under(overlay), raw)
         assert asked.page(*titles) == [asked.single(title_id) for title_id in titles]
-
-
-def test_the_fast_path_answers_as_the_slow_one() -> None:
-    overlay = Overlay(6, {"drawn": ("d0",)}, {"fresh": "f0"})
-    asked = Asked(serving_under(overlay), row((0, 1), (1, 1), (0, 1), (1, 9)))
-    for title_id in ("drawn", "fresh", "whole"):
-        assert asked.fast(f"/v1/users/ann/titles/{title_id}/artwork") == asked.single(title_id)
-    assert asked.fast("/v1/users/ann/artwork", b"title_id=drawn&title_id=fresh")["picks"] == asked.page(
-        "drawn", "fresh"
-    )
 
 
 def test_without_an_overlay_answers_carry_revision_0() -> None:

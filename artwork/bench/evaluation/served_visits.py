@@ -90,7 +90,8 @@ class Day:
                 at = MORNING + slot * _HALF_HOUR + timedelta(seconds=float(self.random.uniform(0, 240)))
                 revision = sum(slot >= begin for begin in _BEGINS) - 1
                 store.available = bool(self.random.random() >= self.habits.failing[revision])
-                body = await look_up.page(revisions[revision], user_id(user).encode(), titles)
+                row = await look_up.read(revisions[revision], user_id(user).encode())
+                body = look_up.page(revisions[revision], user_id(user).encode(), titles, row)
                 picks = [pick for pick in json.loads(body)["picks"] if pick["title_id"] not in taken]
                 for when, events in self._reported(user, at, picks, taken):
                     posted += self._posts(when, events, offset)

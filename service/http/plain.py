@@ -1,0 +1,125 @@
+"""Plain look-ups: what the fast path takes, as a grammar of whole heads.
+
+A head is plain if it is one GET of HTTP/1.1 for a look-up, whose header fields are well formed and announce neither a body nor
+another protocol, no expectation and no end of the connection, with one Host. Whatever else may be asked is left to the slow
+path, which reads it as HTTP has it and names what is wrong: so the grammar need not take all that is right, and takes nothing
+of which two readers could disagree.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from bandit.snapshot import ID_PATTERN
+from service.http.calls import PAGE, SINGLE
+from service.http.cross_origin import told
+from service.http.heads import is_host
+from service.http.models import LAST_HOUR
+from service.lookup.served_generation import ServedGeneration
+
+HEAD_END: Final = b"\r\n\r\n"
+
+_PATH_ID: Final = rf"(?!\.\.?/){ID_PATTERN}".encode()
+"""Clients and proxies take one or two dots for a step through the path."""
+_target = re.compile(
+    rb"GET (/v1/users/(" + _PATH_ID + rb")/(?:titles/(" + _PATH_ID + rb')/)?artwork)(?:\?([!"$-~]*))?'
+).fullmatch
+_VERSION: Final = b" HTTP/1.1\r\n"
+_fields = re.compile(
+    rb"""(?:
+        (?!(?:content-length|transfer-encoding|trailer|expect|upgrade|http2-settings):)
+        (?!(?:proxy-)?connection:(?![ \t]*keep-alive[ \t]*\r))
+        [!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n
+    )*\r\n""",
+    re.IGNORECASE | re.VERBOSE,
+).fullmatch
+_each_field = re.compile(rb"([^:\r\n]+):[ \t]*([^\r]*)\r\n").findall
+
+_is_id = re.compile(ID_PATTERN.encode()).fullmatch
+_TITLE: Final = b"title_id="
+_NEXT_TITLE: Final = b"&title_id="
+_SIGNALS: Final = frozenset((b"country", b"device", b"campaign"))
+_HOURS: Final = frozenset(b"%d" % hour for hour in range(LAST_HOUR + 1))
+
+
+class PlainFields(NamedTuple):
+    """What the header fields of a plain head come to.
+
+    ``authorization`` is empty where there is none, or more than one; ``told`` are the answer's fields for the page that asks.
+    """
+
+    authorization: bytes
+    told: bytes
+
+
+class PlainRequest(NamedTuple):
+    """A plain head: its ids, ``title_id`` None of a page; ``query`` None where there is no question mark."""
+
+    user_id: bytes
+    title_id: bytes | None
+    query: bytes | None
+    fields: PlainFields
+
+    @property
+    def route(self) -> str:
+        """The route that it asks for."""
+        return PAGE if self.title_id is None else SINGLE
+
+    def titles(self, serving: ServedGeneration, max_titles: int) -> list[bytes] | None:
+        """The titles to answer for, None where the slow path has to refuse: an unknown one, too many, another parameter."""
+        titles = plain_titles(self.query) if self.query else []
+        if self.title_id is not None:
+            return [self.title_id] if titles == [] and self.title_id in serving.titles else None
+        if not titles or len(titles) > max_titles:
+            return None
+        return titles if all(map(_is_id, set(titles).difference(serving.titles))) else None
+
+
+def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None:
+    """What is asked by a head, which ends with the first empty line in it; None if it is not plain.
+
+    Args:
+        head: all of its bytes.
+        origins: of the pages that may look up.
+    """
+    line, version, fields = head.partition(_VERSION)
+    asked = _target(line)
+    if asked is None or not version:
+        return None
+    plain = _plain_fields(fields, origins)
+    return None if plain is None else PlainRequest(asked[2], asked[3], asked[4], plain)
+
+
+@lru_cache(maxsize=256)  # clients repeat their fields
+def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:
+    if not _fields(fields):
+        return None
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in _each_field(fields):
+        values.setdefault(name.lower(), []).append(value)
+    hosts = values.get(b"host", [])
+    if len(hosts) != 1 or not is_host(hosts[0]):
+        return None
+    keys = values.get(b"authorization", [b""])
+    lines = [b"%b: %b\r\n" % field for field in told(values.get(b"origin", []), origins)] if origins else []
+    return PlainFields(keys[0] if len(keys) == 1 else b"", b"".join(lines))
+
+
+def plain_titles(query: bytes) -> list[bytes] | None:
+    """The titles of a query, not yet checked; None where it has anything but titles and plain sign-up signals."""
+    if query.startswith(_TITLE):
+        title_ids = query[len(_TITLE) :].split(_NEXT_TITLE)
+        if query.count(b"&") == len(title_ids) - 1:
+            return title_ids
+    return _titles_among_signals(query)
+
+
+def _titles_among_signals(query: bytes) -> list[bytes] | None:
+    title_ids = []
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == b"title_id":
+            title_ids.append(value)
+        elif not ((name in _SIGNALS and _is_id(value)) or (name == b"hour" and value in _HOURS)):
+            return None
+    return title_ids
