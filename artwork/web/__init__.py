@@ -1,0 +1,1 @@
+"""The page: its controller, its posters and its files."""
