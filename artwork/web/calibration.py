@@ -73,7 +73,9 @@ class Calibration:
         picks = days[-1].counts.filter(pl.col("source") == "personalized")
         if picks.is_empty():
             return CalibrationOfDay(None, days[-1].day.isoformat(), [])
-        generation = int(picks.group_by("generation").agg(pl.col("impressions").sum()).sort("impressions")["generation"][-1])
+        generation = int(
+            picks.group_by("generation").agg(pl.col("impressions").sum()).sort("impressions")["generation"][-1]
+        )
         wanted = (pl.col("source") == "personalized") & (pl.col("generation") == generation)
         with reading(self._workspace.impressions):
             rows = pl.scan_parquet(day_files(self._workspace, days[-1].day), hive_partitioning=False).filter(wanted)

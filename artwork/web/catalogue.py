@@ -2,8 +2,9 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
+from pathlib import Path
 from secrets import choice
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -97,7 +98,7 @@ class Shelf:
         """Title and artwork of each default under the overlay."""
         own = self.remaining.artworks
         shown = own.filter(own["is_default"]).select("title_id", "artwork_id")
-        return frozenset(shown.iter_rows())  # type: ignore[arg-type]
+        return frozenset(shown.iter_rows())
 
     def user(self, user_id: str) -> ShownUser:
         """One user.
@@ -185,7 +186,9 @@ def shown_titles(
                 image_url=allowed_image(row["image_url"], image_hosts),
                 is_default=(title_id, row["artwork_id"]) in shelf.defaults,
                 retired=row["artwork_id"] in retired,
-                poster=poster_path(title, row, bait := bool(clickbait and clickbait.get((title_id, row["artwork_id"])))),
+                poster=poster_path(
+                    title, row, bait := bool(clickbait and clickbait.get((title_id, row["artwork_id"])))
+                ),
                 clickbait=None if clickbait is None else bait,
             )
             for row in shelf.artwork_rows[title_id]
@@ -208,9 +211,16 @@ def allowed_image(url: str | None, hosts: Sequence[str]) -> str | None:
 
 def poster_path(title: Mapping[str, Any], artwork: Mapping[str, Any], clickbait: bool) -> str:
     """The address of a drawn poster; another one when what it shows changes."""
-    shows = [title["name"], title["year"], *title["genres"], artwork["theme"], artwork["look"], clickbait]
-    digest = blake2b("\0".join(map(str, shows)).encode(), digest_size=6).hexdigest()
+    shows = [_drawing(), title["name"], artwork["theme"], artwork["look"], clickbait]
+    digest = blake2b("\0".join(map(str, shows)).encode(errors="replace"), digest_size=6).hexdigest()
     return f"/posters/{title['title_id']}/{artwork['artwork_id']}.svg?v={digest}"
+
+
+@lru_cache(maxsize=1)
+def _drawing() -> str:
+    """What changes with the code that draws: a browser keeps posters over releases."""
+    sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("posters", "scenes", "palettes"))
+    return blake2b(b"".join(sources), digest_size=6).hexdigest()
 
 
 def image_origins(hosts: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -52,12 +52,12 @@ class DayCounts:
     @cached_property
     def takes(self) -> Mapping[str, int]:
         """Takes of each title that was shown."""
-        return dict(self.counts.group_by("title_id").agg(pl.col("takes").sum()).iter_rows())  # type: ignore[arg-type]
+        return dict(self.counts.group_by("title_id").agg(pl.col("takes").sum()).iter_rows())
 
     @cached_property
     def totals(self) -> tuple[int, int, int]:
         """Impressions, clicks and takes."""
-        return self.counts.select(pl.col("impressions", "clicks", "takes").sum()).row(0)  # type: ignore[return-value]
+        return self.counts.select(pl.col("impressions", "clicks", "takes").sum()).row(0)
 
     def title(self, title_id: str) -> TitleDay | None:
         """One title; None where it was not shown."""
@@ -90,8 +90,8 @@ class DayCounts:
             closed=None,
             p50_ms=None,
             p99_ms=None,
-            sources=dict(sources.iter_rows()),  # type: ignore[arg-type]
-            rates=dict(rates.iter_rows()),  # type: ignore[arg-type]
+            sources=dict(sources.iter_rows()),
+            rates=dict(rates.iter_rows()),
         )
 
 
@@ -165,7 +165,7 @@ def _counts(path: Path) -> pl.DataFrame:
         )
 
 
-def _most(counts: pl.DataFrame, column: str) -> "int":
+def _most(counts: pl.DataFrame, column: str) -> Any:
     """The value of a column that most impressions have."""
     ordered = counts.group_by(column).agg(pl.col("impressions").sum()).sort("impressions", column)
-    return ordered[column][-1]  # type: ignore[no-any-return]
+    return ordered[column][-1]

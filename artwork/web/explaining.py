@@ -53,6 +53,7 @@ def told(workspace: Workspace, made: Explanation, truth: Truth | None) -> dict[s
 def draw_of(workspace: Workspace, made: Explanation) -> Draw | None:
     """The draw of what is shown; None where there was nothing to draw from."""
     manifest = read_manifest(workspace, made.generation)
+    weights: Sequence[int]
     if made.source == "personalized":
         purpose, weights, total = DRAW, [artwork.weight for artwork in made.artworks], TOTAL_WEIGHT
     elif made.source == "popularity":

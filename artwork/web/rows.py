@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from statistics import fmean
 from typing import Any, Final, Literal
 
 from artwork.web.catalogue import Shelf
 from artwork.web.days import DayCounts
-from artwork.web.words import MOST_LIKES, genre_words
+from artwork.web.words import MOST_LIKES, genre_words, likes
 
 Kind = Literal["because", "new", "trending", "genre", "again"]
 
@@ -51,27 +52,31 @@ class _Rows:
         if (row := shelf.user_rows.get(user_id)) is not None:
             context = shelf.tables.users["context"][row].to_list()
             self._taste = dict(zip(shelf.features, context, strict=True))
-            self._likes = [like.genre for like in shelf.user(user_id).likes]
+            self._likes = [like.genre for like in likes(context, shelf.features, len(shelf.features))]
         self._used: set[str] = set()
 
     def made(self, taken: Sequence[str]) -> list[Row]:
         """Likes take turns with what is the same for everybody; a title stands in one row while there are others."""
-        because = [self._because(genre) for genre in self._likes[:MOST_LIKES]]
-        others = iter([self._row("trending", "Trending now", self._ordered(self._popularity)), self._new()])
-        rows: list[Row | None] = []
-        for row in because:
-            rows += [row, next(others, None)]
-        rows += [*others, self._again(taken), *self._genres()]
+        because = islice(filter(None, map(self._because, self._likes)), MOST_LIKES)
+        trending = self._row(
+            "trending", "Trending now", sorted(self._popularity, key=self._popularity.__getitem__, reverse=True)
+        )
+        rows: list[Row | None] = [next(because, None), trending, next(because, None), self._new(), next(because, None)]
+        rows += [self._again(taken), *self._genres()]
         return [row for row in rows if row is not None]
 
     def _because(self, genre: str) -> Row | None:
         own = [title_id for title_id, row in self._shelf.title_rows.items() if genre in row["genres"]]
-        return self._row("because", f"Because you watch {genre_words(genre)}", sorted(own, key=self._liking, reverse=True))
+        return self._row(
+            "because", f"Because you watch {genre_words(genre)}", sorted(own, key=self._liking, reverse=True)
+        )
 
     def _new(self) -> Row | None:
         shown = {title_id for day in self._days for title_id in day.takes}
         return self._row(
-            "new", "New here", sorted(self._shelf.title_rows, key=lambda title_id: _newness(self._shelf, title_id, shown))
+            "new",
+            "New here",
+            sorted(self._shelf.title_rows, key=lambda title_id: _newness(self._shelf, title_id, shown)),
         )
 
     def _again(self, taken: Sequence[str]) -> Row | None:
@@ -83,7 +88,9 @@ class _Rows:
         for row in self._shelf.title_rows.values():
             for genre in row["genres"]:
                 counts[genre] = counts.get(genre, 0) + 1
-        others = sorted((genre for genre in counts if genre not in self._likes), key=lambda genre: (-counts[genre], genre))
+        others = sorted(
+            (genre for genre in counts if genre not in self._likes), key=lambda genre: (-counts[genre], genre)
+        )
         for genre in others[:GENRE_ROWS]:
             own = [title_id for title_id, row in self._shelf.title_rows.items() if genre in row["genres"]]
             words = genre_words(genre)
@@ -102,10 +109,6 @@ class _Rows:
         own = fresh[:LONGEST]
         self._used.update(own)
         return Row(kind, heading, own) if own and (len(own) >= SHORTEST or kind in {"trending", "new"}) else None
-
-    @staticmethod
-    def _ordered(values: Mapping[str, float]) -> list[str]:
-        return sorted(values, key=lambda title_id: -values[title_id])
 
 
 def _newness(shelf: Shelf, title_id: str, shown: set[str]) -> tuple[Any, ...]:

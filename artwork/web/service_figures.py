@@ -3,7 +3,7 @@
 import http.client
 import re
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -70,9 +70,9 @@ class Sample:
 
 def read_metrics(text: str, at: float) -> Sample:
     """A sample of Prometheus' text format; lines of other metrics are passed over."""
-    buckets: Counter[float] = Counter()
-    sources: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
+    buckets: defaultdict[float, float] = defaultdict(float)
+    sources: defaultdict[str, float] = defaultdict(float)
+    totals: defaultdict[str, float] = defaultdict(float)
     generations, revisions = [0], [0]
     for line in text.splitlines():
         match = _line(line)
@@ -172,14 +172,16 @@ class ServiceReader:
         elif last is not None:
             self.accepted_events += sample.events - last.events
         self._samples.append(sample)
-        while self._samples[1:2] and self._samples[1].at <= sample.at - PERCENTILE_SECONDS:  # type: ignore[index]
+        while len(self._samples) > 1 and self._samples[1].at <= sample.at - PERCENTILE_SECONDS:
             self._samples.popleft()
 
     def _made(self, ready: bool, degraded: Sequence[str]) -> ServiceFigures:
         if len(self._samples) < 2:
             return ServiceFigures(up=True, ready=ready, degraded=degraded)
         newest, oldest = self._samples[-1], self._samples[0]
-        lately = next(sample for sample in reversed(self._samples) if sample.at <= newest.at - RATE_SECONDS or sample is oldest)
+        lately = next(
+            sample for sample in reversed(self._samples) if sample.at <= newest.at - RATE_SECONDS or sample is oldest
+        )
         seconds = newest.at - lately.at
         counts = {bound: count - oldest.buckets.get(bound, 0.0) for bound, count in newest.buckets.items()}
         p50, p99 = percentile(counts, 0.5), percentile(counts, 0.99)
@@ -187,12 +189,14 @@ class ServiceReader:
             up=True,
             ready=ready,
             degraded=degraded,
-            p50_ms=p50 and p50.ms,
-            p99_ms=p99 and p99.ms,
-            p50_between_ms=p50 and p50.between_ms,
-            p99_between_ms=p99 and p99.between_ms,
+            p50_ms=p50.ms if p50 else None,
+            p99_ms=p99.ms if p99 else None,
+            p50_between_ms=p50.between_ms if p50 else None,
+            p99_between_ms=p99.between_ms if p99 else None,
             per_second=(newest.look_ups - lately.look_ups) / seconds,
-            by_source={name: (count - lately.sources.get(name, 0.0)) / seconds for name, count in newest.sources.items()},
+            by_source={
+                name: (count - lately.sources.get(name, 0.0)) / seconds for name, count in newest.sources.items()
+            },
             events_per_second=(newest.events - lately.events) / seconds,
             events_refused=int(newest.refused - oldest.refused),
         )

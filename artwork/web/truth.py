@@ -34,7 +34,7 @@ class Truth:
     def clickbait(self) -> Mapping[tuple[str, str], bool]:
         """Whether each artwork promises what the title does not hold, by title and artwork."""
         keys = self._own.select("title_id", "artwork_id").iter_rows()
-        return dict(zip(keys, self._world.artwork_clickbait.tolist(), strict=True))  # type: ignore[arg-type]
+        return dict(zip(keys, self._world.artwork_clickbait.tolist(), strict=True))
 
     def take_rates(self, user_id: str, title_id: str) -> dict[str, float] | None:
         """The expected take rate of each artwork of a title for a user; None for a user who is not of this world."""

@@ -60,8 +60,8 @@ def feature_words(feature: str, value: float) -> str:
     return above if value > 0 else below
 
 
-def likes(context: Sequence[float], features: Sequence[str]) -> list[Like]:
+def likes(context: Sequence[float], features: Sequence[str], most: int = MOST_LIKES) -> list[Like]:
     """The genres that a user likes more than most do, the strongest first; values are in standard deviations."""
     liked = [(value, name) for name, value in zip(features, context, strict=True) if name in GENRES]
-    strongest = sorted(liked, key=lambda pair: -pair[0])[:MOST_LIKES]
+    strongest = sorted(liked, key=lambda pair: -pair[0])[:most]
     return [Like(GENRE_WORDS[name], round(value, 3), name) for value, name in strongest if value >= _LEAST_LIKED]
