@@ -58,14 +58,14 @@ class Answers:
         for part in others:
             first.latencies.add(part.latencies)
         return cls(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS),
-            [policy for part in parts for policy in part.policies],
-            [source for part in parts for source in part.sources],
-            first.latencies,
+            arms=np.concatenate([part.arms for part in parts]),
+            propensities=np.concatenate([part.propensities for part in parts]),
+            generations=np.concatenate([part.generations for part in parts]),
+            revisions=np.concatenate([part.revisions for part in parts]),
+            policies=[policy for part in parts for policy in part.policies],
+            sources=[source for part in parts for source in part.sources],
+            latencies=first.latencies,
         )
-
-
-_ARRAYS = ("arms", "propensities", "generations", "revisions")
 
 
 class Client(Protocol):
@@ -85,9 +85,7 @@ class ServiceClient:
     nothing: what is sent again has the same ids.
     """
 
-    def __init__(
-        self, address: str, user_ids: list[str], catalogue: Catalogue, waiting: Waiting | None = None
-    ) -> None:
+    def __init__(self, address: str, user_ids: list[str], catalogue: Catalogue, waiting: Waiting | None = None) -> None:
         self._waiting = waiting
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
         self._user_ids, self._title_ids = user_ids, catalogue.title_ids

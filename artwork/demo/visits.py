@@ -29,7 +29,10 @@ class Visits:
 
     def parts(self, count: int) -> list["Visits"]:
         """The same in ``count`` parts of about the same size, which may be empty."""
-        return [Visits(*part) for part in zip(*(np.array_split(rows, count) for rows in (self.users, self.titles)), strict=True)]
+        return [
+            Visits(*part)
+            for part in zip(*(np.array_split(rows, count) for rows in (self.users, self.titles)), strict=True)
+        ]
 
 
 def day_random(seed: int, day: int) -> np.random.Generator:
