@@ -1,8 +1,8 @@
 // Bars that lie, one row each: a value, the whisker of its uncertainty, a tick for the truth. Values may be negative.
 
+import { svg } from "../app/dom.js";
 import { frame } from "./frame.js";
 import { linear, roundUp, ticks } from "./scales.js";
-import { svg } from "./svg.js";
 
 /**
  * @typedef {object} Bar

@@ -1,8 +1,8 @@
 // What was predicted against what came: dots with whiskers beside the diagonal on which a calibrated posterior lies.
 
+import { svg } from "../app/dom.js";
 import { frame } from "./frame.js";
 import { count, linear, percent, roundUp, ticks } from "./scales.js";
-import { svg } from "./svg.js";
 
 /** @typedef {{predicted: number, observed: number, lower: number, upper: number, impressions: number}} Bin */
 

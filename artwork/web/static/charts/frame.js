@@ -1,7 +1,6 @@
 // What every chart has: a heading, one sentence, a legend that reads values, a picture, a table behind it.
 
-import { el } from "../app/dom.js";
-import { svg } from "./svg.js";
+import { el, svg } from "../app/dom.js";
 import { tableBehind } from "./table.js";
 
 /**
@@ -32,7 +31,7 @@ export function frame({ title, words = "", height = 200, className = "", level =
   const sentence = el("p", { class: "chart-words" }, [words]);
   const legendList = el("ul", { class: "chart-legend" });
   const picture = svg("svg", { class: "chart-picture", "aria-hidden": "true", focusable: "false" });
-  const notice = el("p", { class: "chart-empty", hidden: "" });
+  const notice = el("p", { class: "chart-empty", hidden: true });
   const plot = el("div", { class: "chart-plot" }, [picture, notice]);
   plot.style.setProperty("--plot-height", `${height}px`);
   const behind = tableBehind(title);

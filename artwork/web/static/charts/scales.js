@@ -93,3 +93,22 @@ export function bytes(value) {
 export function clock(milliseconds) {
   return new Date(milliseconds).toLocaleTimeString("en-GB");
 }
+
+/**
+ * A path through points; it is interrupted where y is null.
+ * @param {[number, number | null][]} points
+ * @returns {string}
+ */
+export function pathThrough(points) {
+  let path = "";
+  let pen = "M";
+  for (const [x, y] of points) {
+    if (y === null) {
+      pen = "M";
+    } else {
+      path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+    }
+  }
+  return path;
+}

@@ -1,8 +1,8 @@
 // One draw as a picture: the weights laid end to end, and the point at which the user's hash falls.
 
+import { svg } from "../app/dom.js";
 import { frame } from "./frame.js";
 import { count, percent } from "./scales.js";
-import { svg } from "./svg.js";
 
 /** @typedef {{name: string, weight: number, chosen: boolean}} Part */
 

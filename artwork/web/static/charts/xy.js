@@ -1,8 +1,8 @@
 // Lines over time or days: one or more series, a limit line, marks of what was pressed, and a cursor that reads values.
 
+import { svg } from "../app/dom.js";
 import { frame } from "./frame.js";
-import { linear, roundUp, ticks } from "./scales.js";
-import { pathThrough, svg } from "./svg.js";
+import { linear, pathThrough, roundUp, ticks } from "./scales.js";
 
 /**
  * @typedef {object} Series
@@ -219,7 +219,7 @@ function* grid(low, high, x, y, first, last, options, width, height) {
     yield svg("path", { class: "grid", d: `M${MARGIN.left} ${y(value).toFixed(1)}H${width - MARGIN.right}` });
     yield svg("text", { class: "tick", x: MARGIN.left - 8, y: y(value) + 4, "text-anchor": "end" }, [show(value)]);
   }
-  const places = last - first < 2 ? [first, last] : [first, (first + last) / 2, last];
+  const places = last - first < 2 ? [first, last] : [first, Math.round((first + last) / 2), last];
   const seen = new Set();
   for (const [at, value] of places.entries()) {
     const words = options.showX(value);
