@@ -22,6 +22,7 @@ import { linear, roundUp, ticks } from "./scales.js";
  * @property {string} [truthName]
  * @property {string} nameName what a row is, the first column of the table
  * @property {(value: number | null) => string} show
+ * @property {(value: number) => string} [showTick]
  * @property {string} [tone]
  * @property {string} [empty]
  * @property {number} [rows] rows that room is kept for, so that nothing jumps when they arrive
@@ -82,7 +83,7 @@ function render(picture, bars, options, width) {
   const height = bars.length * ROW + FOOT;
   const children = ticks(low, high, width < 480 ? 2 : 4).flatMap((value) => [
     svg("path", { class: value === 0 ? "grid zero" : "grid", d: `M${x(value).toFixed(1)} 2V${height - FOOT}` }),
-    svg("text", { class: "tick", x: x(value), y: height - 6, "text-anchor": "middle" }, [options.show(value)]),
+    svg("text", { class: "tick", x: x(value), y: height - 6, "text-anchor": "middle" }, [(options.showTick ?? options.show)(value)]),
   ]);
   bars.forEach((bar, at) => children.push(row(bar, at * ROW, x, left, width, options)));
   picture.setAttribute("viewBox", `0 0 ${width} ${Math.max(height, (options.rows ?? 4) * ROW + FOOT)}`);
