@@ -83,7 +83,9 @@ function render(picture, bars, options, width) {
   const height = bars.length * ROW + FOOT;
   const children = ticks(low, high, width < 480 ? 2 : 4).flatMap((value) => [
     svg("path", { class: value === 0 ? "grid zero" : "grid", d: `M${x(value).toFixed(1)} 2V${height - FOOT}` }),
-    svg("text", { class: "tick", x: x(value), y: height - 6, "text-anchor": "middle" }, [(options.showTick ?? options.show)(value)]),
+    svg("text", { class: "tick", x: x(value), y: height - 6, "text-anchor": "middle" }, [
+      (options.showTick ?? options.show)(value),
+    ]),
   ]);
   bars.forEach((bar, at) => children.push(row(bar, at * ROW, x, left, width, options)));
   picture.setAttribute("viewBox", `0 0 ${width} ${Math.max(height, (options.rows ?? 4) * ROW + FOOT)}`);
@@ -103,25 +105,36 @@ function row(bar, top, x, left, width, options) {
   const [from, to] = [Math.min(x(0), x(bar.value)), Math.max(x(0), x(bar.value))];
   const children = [
     svg("title", {}, [sentence(bar, options)]),
-    svg("text", { class: "bar-name", x: left - 10, y: middle + 4, "text-anchor": "end" }, [fitted(bar.name, left - 14)]),
+    svg("text", { class: "bar-name", x: left - 10, y: middle + 4, "text-anchor": "end" }, [
+      fitted(bar.name, left - 14),
+    ]),
     svg("rect", { class: "fill", x: from, y: middle - 8, width: Math.max(1, to - from), height: 16, rx: 3 }),
   ];
   if (bar.whisker) {
     const [lower, upper] = bar.whisker.map((value) => x(value).toFixed(1));
     children.push(
-      svg("path", { class: "whisker", d: `M${lower} ${middle}H${upper}M${lower} ${middle - 4}v8M${upper} ${middle - 4}v8` }),
+      svg("path", {
+        class: "whisker",
+        d: `M${lower} ${middle}H${upper}M${lower} ${middle - 4}v8M${upper} ${middle - 4}v8`,
+      }),
     );
   }
   if (typeof bar.truth === "number") {
     children.push(svg("path", { class: "truth", d: `M${x(bar.truth).toFixed(1)} ${middle - 11}v22` }));
   }
-  children.push(svg("text", { class: "bar-value", x: width - 6, y: middle + 4, "text-anchor": "end" }, [options.show(bar.value)]));
+  children.push(
+    svg("text", { class: "bar-value", x: width - 6, y: middle + 4, "text-anchor": "end" }, [options.show(bar.value)]),
+  );
   return svg("g", { class: `bar-row ${options.tone ?? "tone-1"}${bar.chosen ? " chosen" : ""}` }, children);
 }
 
 /** @param {Bar[]} bars @returns {[number, number]} */
 function extent(bars) {
-  const ends = bars.flatMap((bar) => [bar.value, ...(bar.whisker ?? []), ...(typeof bar.truth === "number" ? [bar.truth] : [])]);
+  const ends = bars.flatMap((bar) => [
+    bar.value,
+    ...(bar.whisker ?? []),
+    ...(typeof bar.truth === "number" ? [bar.truth] : []),
+  ]);
   const most = Math.max(0, ...ends);
   const least = Math.min(0, ...ends);
   return [least < 0 ? -roundUp(-least) : 0, most > 0 ? roundUp(most) : 0.0001];
@@ -137,7 +150,8 @@ function fitted(name, room) {
 /** @param {Bar} bar @param {BarsOptions} options */
 function sentence(bar, options) {
   const parts = [`${bar.name}: ${options.valueName} ${options.show(bar.value)}`];
-  if (bar.whisker) parts.push(`${options.whiskerName} ${options.show(bar.whisker[0])} to ${options.show(bar.whisker[1])}`);
+  if (bar.whisker)
+    parts.push(`${options.whiskerName} ${options.show(bar.whisker[0])} to ${options.show(bar.whisker[1])}`);
   if (typeof bar.truth === "number") parts.push(`${options.truthName} ${options.show(bar.truth)}`);
   return parts.join(", ") + (bar.chosen ? ", chosen" : "");
 }
@@ -152,7 +166,8 @@ function legendOf(bars, options) {
   const tone = options.tone ?? "tone-1";
   /** @type {import("./frame.js").LegendItem[]} */
   const items = [{ name: options.valueName, tone, kind: "bar" }];
-  if (bars.some((bar) => bar.whisker)) items.push({ name: options.whiskerName ?? "interval", tone: "tone-ink", kind: "line" });
+  if (bars.some((bar) => bar.whisker))
+    items.push({ name: options.whiskerName ?? "interval", tone: "tone-ink", kind: "line" });
   if (bars.some((bar) => typeof bar.truth === "number")) {
     items.push({ name: options.truthName ?? "truth", tone: "tone-truth", kind: "tick" });
   }

@@ -67,7 +67,9 @@ function render(picture, bins, { width, height }) {
     svg("text", { class: "tick", x: x(value), y: height - 20, "text-anchor": "middle" }, [percent(value, 0)]),
   ]);
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
-  const diagonal = svg("g", { class: "layer tone-2" }, [svg("path", { class: "stroke dash", d: `M${x(0)} ${y(0)}L${x(top)} ${y(top)}` })]);
+  const diagonal = svg("g", { class: "layer tone-2" }, [
+    svg("path", { class: "stroke dash", d: `M${x(0)} ${y(0)}L${x(top)} ${y(top)}` }),
+  ]);
   const dots = bins.map((bin) => dot(bin, x, y, 3 + 4 * Math.sqrt(bin.impressions / most), top));
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   picture.replaceChildren(

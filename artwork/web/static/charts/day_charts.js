@@ -110,24 +110,35 @@ export function armsChart(titles, chosen, onChoice) {
   /** @type {import("../app/types.js").HistoryDay[]} */
   let days = [];
   let title = titles.find((one) => one.title_id === chosen) ?? titles[0];
-  const select = /** @type {HTMLSelectElement} */ (el("select", { class: "field", "aria-label": "Title" },
-    titles.map((one) => el("option", { value: one.title_id, selected: one === title }, one.name || one.title_id))));
+  const select = /** @type {HTMLSelectElement} */ (
+    el(
+      "select",
+      { class: "field", "aria-label": "Title" },
+      titles.map((one) => el("option", { value: one.title_id, selected: one === title }, one.name || one.title_id)),
+    )
+  );
   const pictures = el("ul", { class: "arms-posters" });
   const show = async () => {
     if (!title) return;
     const asked = title;
-    fill(pictures, asked.artworks.map((artwork, at) => el("li", { class: toneOf(at) }, picture(asked, artwork))));
+    fill(
+      pictures,
+      asked.artworks.map((artwork, at) => el("li", { class: toneOf(at) }, picture(asked, artwork))),
+    );
     try {
       const answer = await get(`/title/${encodeURIComponent(asked.title_id)}/history`);
       if (asked !== title) return;
       days = answer.days;
       chart.say("Share of the title's impressions that each artwork got.");
-      chart.update({ x: days.map((_, at) => at), series: asked.artworks.slice(0, 8).map((artwork, at) => ({
-        name: artwork.artwork_id,
-        tone: toneOf(at),
-        kind: "area",
-        values: days.map((day) => day.artworks[artwork.artwork_id]?.share ?? 0),
-      })) });
+      chart.update({
+        x: days.map((_, at) => at),
+        series: asked.artworks.slice(0, 8).map((artwork, at) => ({
+          name: `${at + 1}: ${artworkWords(artwork)}`,
+          tone: toneOf(at),
+          kind: "area",
+          values: days.map((day) => day.artworks[artwork.artwork_id]?.share ?? 0),
+        })),
+      });
     } catch (error) {
       chart.say(/** @type {Error} */ (error).message);
     }
@@ -141,16 +152,23 @@ export function armsChart(titles, chosen, onChoice) {
   return { node: el("div", { class: "arms" }, el("div", { class: "arms-head" }, select), chart.node, pictures) };
 }
 
+/** What an artwork looks like. @param {import("../app/types.js").Artwork} artwork */
+function artworkWords({ theme, look, retired }) {
+  return [theme, look?.replaceAll("_", " "), retired ? "retired" : null].filter(Boolean).join(", ") || "an artwork";
+}
+
 /** @param {Title} title @param {import("../app/types.js").Artwork} artwork */
 function picture(title, artwork) {
-  const words = `${artwork.artwork_id}: ${artwork.theme}, ${artwork.look.replaceAll("_", " ")}${artwork.retired ? ", retired" : ""}`;
+  const words = `${artwork.artwork_id}: ${artworkWords(artwork)}`;
   return el("img", { src: artwork.poster, alt: words, title: words, width: 48, height: 72, loading: "lazy" });
 }
 
 /** @param {string} day an ISO date */
 function shortDay(day) {
   const date = new Date(`${day.slice(0, 10)}T00:00:00Z`);
-  return Number.isNaN(date.getTime()) ? day : date.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  return Number.isNaN(date.getTime())
+    ? day
+    : date.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 }
 
 /** Prediction against what came, last whole day. @param {number} [level] */
@@ -163,11 +181,14 @@ export function calibration(level) {
   });
   onNewDay(async () => {
     try {
+      /** @type {{bins: import("./calibration.js").Bin[], generation: number | null}} */
       const { bins, generation } = await get("/calibration");
       chart.update(bins);
       if (bins.length) {
         const within = bins.filter((bin) => bin.lower <= bin.predicted && bin.predicted <= bin.upper).length;
-        chart.say(`Generation ${generation}: ${count(within)} of ${count(bins.length)} predictions lie in the interval of what came.`);
+        chart.say(
+          `Generation ${generation}: ${count(within)} of ${count(bins.length)} predictions lie in the interval of what came.`,
+        );
       }
     } catch (error) {
       chart.say(/** @type {Error} */ (error).message);

@@ -72,7 +72,9 @@ export function frame({ title, words = "", height = 200, className = "", level =
 
 /** @param {LegendItem} item */
 function legendItem({ name, tone, kind, value }) {
-  const swatch = svg("svg", { class: `swatch ${tone}`, width: 22, height: 12, "aria-hidden": "true" }, [swatchOf(kind)]);
+  const swatch = svg("svg", { class: `swatch ${tone}`, width: 22, height: 12, "aria-hidden": "true" }, [
+    swatchOf(kind),
+  ]);
   const children = [swatch, el("span", { class: "legend-name" }, [name])];
   if (value !== undefined) children.push(el("span", { class: "legend-value" }, [value]));
   return el("li", {}, children);
@@ -80,7 +82,8 @@ function legendItem({ name, tone, kind, value }) {
 
 /** @param {LegendItem["kind"]} kind */
 function swatchOf(kind) {
-  if (kind === "area" || kind === "bar") return svg("rect", { class: "fill", x: 3, y: 1, width: 16, height: 10, rx: 2 });
+  if (kind === "area" || kind === "bar")
+    return svg("rect", { class: "fill", x: 3, y: 1, width: 16, height: 10, rx: 2 });
   if (kind === "tick") return svg("path", { class: "stroke", d: "M11 0V12" });
   return svg("path", { class: `stroke ${kind}`, d: "M1 6H21" });
 }

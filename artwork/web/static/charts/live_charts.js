@@ -30,7 +30,12 @@ function follow(update) {
     const from = Math.max(last - windowMs, all.length > 1 ? Math.min(all[0].at, last - 20_000) : last - 20_000);
     const points = all.filter((point) => point.at >= from);
     const marks = live.marks.map((mark) => ({ id: mark.id, x: Date.parse(mark.at), words: mark.words }));
-    update(points, live, points.map((point) => point.at), { domain: [from, last], marks });
+    update(
+      points,
+      live,
+      points.map((point) => point.at),
+      { domain: [from, last], marks },
+    );
   });
 }
 
@@ -51,7 +56,11 @@ export function latencyChart(level) {
   });
   follow((points, live, x, common) => {
     const { p99_ms: p99 } = live.service;
-    chart.say(p99 === null ? "No look-ups now." : `99 of 100 look-ups took less than ${milliseconds(p99)}: ${p99 < LIMIT_MS ? "within" : "over"} the limit.`);
+    chart.say(
+      p99 === null
+        ? "No look-ups now."
+        : `99 of 100 look-ups took less than ${milliseconds(p99)}: ${p99 < LIMIT_MS ? "within" : "over"} the limit.`,
+    );
     chart.update({
       ...common,
       x,
@@ -119,7 +128,11 @@ export function ingestChart(level) {
   });
   follow((points, live, x, common) => {
     const { waiting, lag_seconds: lag } = live.ingest;
-    chart.say(lag === null ? `${count(waiting)} entries wait.` : `${count(waiting)} entries wait, the oldest for ${seconds(lag)}.`);
+    chart.say(
+      lag === null
+        ? `${count(waiting)} entries wait.`
+        : `${count(waiting)} entries wait, the oldest for ${seconds(lag)}.`,
+    );
     chart.update({
       ...common,
       x,

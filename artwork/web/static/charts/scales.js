@@ -61,7 +61,7 @@ export function short(value) {
 
 /** A share as a percentage. @param {number | null | undefined} value @param {number} [digits] */
 export function percent(value, digits = 1) {
-  return is(value) ? `${(/** @type {number} */ (value) * 100).toFixed(digits)} %` : EMPTY;
+  return is(value) ? `${/** @type {number} */ ((value) * 100).toFixed(digits)} %` : EMPTY;
 }
 
 /** Milliseconds with three significant digits. @param {number | null | undefined} value */

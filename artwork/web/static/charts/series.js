@@ -53,7 +53,15 @@ async function start() {
 /** @param {Live} live @returns {Point} */
 function pointOf({ at, service, ingest }) {
   const { p50_ms, p99_ms, per_second, by_source } = service;
-  return { at: Date.parse(at), p50_ms, p99_ms, per_second, by_source, lag_seconds: ingest.lag_seconds, waiting: ingest.waiting };
+  return {
+    at: Date.parse(at),
+    p50_ms,
+    p99_ms,
+    per_second,
+    by_source,
+    lag_seconds: ingest.lag_seconds,
+    waiting: ingest.waiting,
+  };
 }
 
 /** @param {SeriesPoint} point @returns {Point} */

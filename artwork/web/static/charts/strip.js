@@ -35,16 +35,23 @@ export function drawStrip(options) {
       parts = next;
       draw = nextDraw;
       view.empty(parts.length ? null : (options.empty ?? "Nothing to show yet."));
-      view.legend(parts.map((part, at) => ({
-        name: part.chosen ? `${part.name} (drawn)` : part.name,
-        tone: toneOf(at),
-        kind: "bar",
-        value: percent(part.weight / draw.total),
-      })));
+      view.legend(
+        parts.map((part, at) => ({
+          name: part.chosen ? `${part.name} (drawn)` : part.name,
+          tone: toneOf(at),
+          kind: "bar",
+          value: percent(part.weight / draw.total),
+        })),
+      );
       view.picture.setAttribute("aria-label", spoken(options.title, parts, draw));
       view.table(() => ({
         columns: ["Artwork", "Weight", "Propensity", "Drawn"],
-        rows: parts.map((part) => [part.name, count(part.weight), percent(part.weight / draw.total, 2), part.chosen ? "yes" : "no"]),
+        rows: parts.map((part) => [
+          part.name,
+          count(part.weight),
+          percent(part.weight / draw.total, 2),
+          part.chosen ? "yes" : "no",
+        ]),
       }));
       render();
     },
@@ -78,10 +85,20 @@ function picture(target, parts, draw, width) {
     const from = 2 + (before / draw.total) * room;
     const wide = (part.weight / draw.total) * room;
     before += part.weight;
-    const label = wide > 64 ? [svg("text", { class: "strip-name", x: from + 8, y: 53 }, [percent(part.weight / draw.total, 0)])] : [];
+    const label =
+      wide > 64
+        ? [svg("text", { class: "strip-name", x: from + 8, y: 53 }, [percent(part.weight / draw.total, 0)])]
+        : [];
     return svg("g", { class: `${toneOf(at)} strip-part${part.chosen ? " chosen" : ""}` }, [
       svg("title", {}, [`${part.name}: ${percent(part.weight / draw.total, 2)}`]),
-      svg("rect", { class: "fill", x: from.toFixed(1), y: 34, width: Math.max(1, wide - 1).toFixed(1), height: 30, rx: 3 }),
+      svg("rect", {
+        class: "fill",
+        x: from.toFixed(1),
+        y: 34,
+        width: Math.max(1, wide - 1).toFixed(1),
+        height: 30,
+        rx: 3,
+      }),
       ...label,
     ]);
   });

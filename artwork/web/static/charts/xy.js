@@ -97,7 +97,12 @@ export function xyChart(options) {
     const at = cursorX === null ? data.x.length - 1 : nearest(data.x, cursorX);
     view.legend(readings(data, at, options));
     const words = readAloud(data, at, options);
-    for (const [name, value] of [["valuemin", 0], ["valuemax", Math.max(0, data.x.length - 1)], ["valuenow", Math.max(0, at)], ["valuetext", words]]) {
+    for (const [name, value] of [
+      ["valuemin", 0],
+      ["valuemax", Math.max(0, data.x.length - 1)],
+      ["valuenow", Math.max(0, at)],
+      ["valuetext", words],
+    ]) {
       view.plot.setAttribute(`aria-${name}`, String(value));
     }
     const column = cursorX === null || at < 0 ? [] : cursorMarks(data, at, options, place, size);
@@ -164,7 +169,9 @@ function render(picture, cursor, data, options, { width, height }) {
   const children = [...grid(low, high, x, y, first, last, options, width, height)];
   layers.forEach((layer) => children.push(...shapes(layer, data.x, x, y)));
   if (options.limit && options.limit.value <= high) children.push(limitLine(options.limit, y, width));
-  children.push(...(data.marks ?? []).filter((mark) => mark.x >= first && mark.x <= last).map((mark) => flag(mark, x, height)));
+  children.push(
+    ...(data.marks ?? []).filter((mark) => mark.x >= first && mark.x <= last).map((mark) => flag(mark, x, height)),
+  );
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   picture.replaceChildren(...children, cursor);
   return { x, y };
@@ -193,10 +200,13 @@ function stacked(data) {
  */
 function extent(layers, options) {
   const values = layers.flatMap((layer) => layer.tops).filter((value) => value !== null && Number.isFinite(value));
-  const most = values.reduce((a, b) => Math.max(/** @type {number} */ (a), /** @type {number} */ (b)), options.least ?? 0);
+  const most = values.reduce(
+    (a, b) => Math.max(/** @type {number} */ (a), /** @type {number} */ (b)),
+    options.least ?? 0,
+  );
   if (options.fit && values.length) {
     const least = values.reduce((a, b) => Math.min(/** @type {number} */ (a), /** @type {number} */ (b)), Infinity);
-    const room = (/** @type {number} */ (most) - /** @type {number} */ (least)) * 0.12 || 0.01;
+    const room = /** @type {number} */ ((most) - /** @type {number} */ (least)) * 0.12 || 0.01;
     return [Math.max(0, /** @type {number} */ (least) - room), /** @type {number} */ (most) + room];
   }
   return [options.low ?? 0, options.top ?? roundUp(/** @type {number} */ (most) * 1.05)];
@@ -238,13 +248,33 @@ function* grid(low, high, x, y, first, last, options, width, height) {
  * @returns {SVGElement[]}
  */
 function shapes(layer, xs, x, y) {
-  const points = xs.map((value, at) => /** @type {[number, number | null]} */ ([x(value), layer.tops[at] === null || layer.tops[at] === undefined ? null : y(/** @type {number} */ (layer.tops[at]))]));
+  const points = xs.map(
+    (value, at) =>
+      /** @type {[number, number | null]} */ ([
+        x(value),
+        layer.tops[at] === null || layer.tops[at] === undefined ? null : y(/** @type {number} */ (layer.tops[at])),
+      ]),
+  );
   const edge = svg("path", { class: `stroke ${layer.kind}`, d: pathThrough(points) });
   if (!layer.base) {
-    const dots = xs.length > 40 ? [] : points.filter(([, at]) => at !== null).map(([px, py]) => svg("circle", { class: "fill", cx: px, cy: /** @type {number} */ (py), r: layer.kind === "line" ? 3 : 2 }));
+    const dots =
+      xs.length > 40
+        ? []
+        : points
+            .filter(([, at]) => at !== null)
+            .map(([px, py]) =>
+              svg("circle", {
+                class: "fill",
+                cx: px,
+                cy: /** @type {number} */ (py),
+                r: layer.kind === "line" ? 3 : 2,
+              }),
+            );
     return [svg("g", { class: `layer ${layer.tone}` }, [edge, ...dots])];
   }
-  const back = xs.map((value, at) => /** @type {[number, number]} */ ([x(value), y(/** @type {number[]} */ (layer.base)[at])])).reverse();
+  const back = xs
+    .map((value, at) => /** @type {[number, number]} */ ([x(value), y(/** @type {number[]} */ (layer.base)[at])]))
+    .reverse();
   const area = `${pathThrough(points)}${pathThrough(back).replace("M", "L")}Z`;
   return [svg("g", { class: `layer ${layer.tone}` }, [svg("path", { class: "fill area", d: area }), edge])];
 }
@@ -317,7 +347,9 @@ function cursorMarks(data, at, options, place, { width, height }) {
   const left = x > width / 2;
   return [
     svg("path", { d: `M${x.toFixed(1)} ${MARGIN.top}V${height - MARGIN.bottom}` }),
-    svg("text", { x: x + (left ? -6 : 6), y: MARGIN.top + 10, "text-anchor": left ? "end" : "start" }, [options.showX(data.x[at])]),
+    svg("text", { x: x + (left ? -6 : 6), y: MARGIN.top + 10, "text-anchor": left ? "end" : "start" }, [
+      options.showX(data.x[at]),
+    ]),
   ];
 }
 

@@ -20,10 +20,18 @@ export function generationLine(rollBack) {
   const list = el("ol", { class: "generations" });
   const sentence = el("p", { class: "chart-words" }, "The generation that is served, and those before it.");
   const rows = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table: generations" });
-  const node = el("section", { class: "chart generations-box", "aria-labelledby": "generations-title" },
-    el("div", { class: "chart-head" }, el("h3", { class: "chart-title", id: "generations-title" }, "Generations"), sentence),
+  const node = el(
+    "section",
+    { class: "chart generations-box", "aria-labelledby": "generations-title" },
+    el(
+      "div",
+      { class: "chart-head" },
+      el("h3", { class: "chart-title", id: "generations-title" }, "Generations"),
+      sentence,
+    ),
     list,
-    el("details", { class: "chart-table" }, el("summary", {}, "Show as a table"), rows));
+    el("details", { class: "chart-table" }, el("summary", {}, "Show as a table"), rows),
+  );
   onNewDay(async () => {
     try {
       const answer = await get("/generations");
@@ -34,15 +42,27 @@ export function generationLine(rollBack) {
       } else {
         sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key: no row is written.`;
       }
-      fill(list, generations.slice(-SHOWN).map((one) => item(one, answer.current, rollBack)));
+      fill(
+        list,
+        generations.slice(-SHOWN).map((one) => item(one, answer.current, rollBack)),
+      );
       list.scrollLeft = list.scrollWidth;
-      fill(rows, table("Generations", {
-        columns: ["Generation", "Made at", "Policy", "Posterior", "Parent", "Picks", "Seconds", "State"],
-        rows: generations.map((one) => [
-          String(one.generation), time(one.made_at), one.policy, one.posterior, String(one.parent ?? "–"),
-          count(one.picks), seconds(one.seconds), one.state,
-        ]),
-      }));
+      fill(
+        rows,
+        table("Generations", {
+          columns: ["Generation", "Made at", "Policy", "Posterior", "Parent", "Picks", "Seconds", "State"],
+          rows: generations.map((one) => [
+            String(one.generation),
+            time(one.made_at),
+            one.policy,
+            one.posterior,
+            String(one.parent ?? "–"),
+            count(one.picks),
+            seconds(one.seconds),
+            one.state,
+          ]),
+        }),
+      );
     } catch (error) {
       sentence.textContent = /** @type {Error} */ (error).message;
     }
@@ -59,12 +79,26 @@ function item(one, current, rollBack) {
   const isCurrent = one.generation === current;
   const words = isCurrent ? "served" : one.state;
   const back = rollBack && one.state === "previous" && !isCurrent;
-  return el("li", { class: isCurrent ? "generation here" : "generation", "aria-current": isCurrent ? "true" : null },
+  return el(
+    "li",
+    { class: isCurrent ? "generation here" : "generation", "aria-current": isCurrent ? "true" : null },
     el("span", { class: "generation-dot", "aria-hidden": "true" }),
     el("span", { class: "generation-number" }, `${one.generation}`),
     el("span", { class: "small" }, one.policy.replaceAll("_", " ")),
     el("span", { class: "small quiet" }, words),
-    back ? el("button", { type: "button", class: "button", "aria-label": `Roll back to generation ${one.generation}`, on: { click: () => rollBack(one.generation) } }, "Roll back") : null);
+    back
+      ? el(
+          "button",
+          {
+            type: "button",
+            class: "button",
+            "aria-label": `Roll back to generation ${one.generation}`,
+            on: { click: () => rollBack(one.generation) },
+          },
+          "Roll back",
+        )
+      : null,
+  );
 }
 
 /** @param {string} at */

@@ -37,14 +37,17 @@ export function addressOfNow() {
       closed: day?.closed?.toFixed(4),
       mark: live.marks.at(-1)?.id,
     };
-    for (const [name, value] of Object.entries(facts)) if (value !== null && value !== undefined) state.set(name, String(value));
+    for (const [name, value] of Object.entries(facts))
+      if (value !== null && value !== undefined) state.set(name, String(value));
   }
   return `${location.origin}${location.pathname}#${state}`;
 }
 
 /** The button, the address that it makes, and the moment that the page was opened with. */
 export function momentBar() {
-  const address = /** @type {HTMLInputElement} */ (el("input", { class: "field", readonly: true, "aria-label": "Address of this moment" }));
+  const address = /** @type {HTMLInputElement} */ (
+    el("input", { class: "field", readonly: true, "aria-label": "Address of this moment" })
+  );
   const copied = el("span", { class: "small quiet", role: "status" });
   const result = el("div", { class: "moment-address", hidden: true }, address, copied);
   const button = el("button", { type: "button", class: "button", on: { click: share } }, "Share this moment");
@@ -73,8 +76,11 @@ function sharedMoment() {
     history.replaceState(null, "", `#${new URLSearchParams([...fragment()].filter(([name]) => KEPT.includes(name)))}`);
     box.remove();
   };
-  fill(box, el("p", {}, el("strong", {}, "A shared moment, "), sentence(state, at)),
-    el("button", { type: "button", class: "button", on: { click: close } }, "Back to now"));
+  fill(
+    box,
+    el("p", {}, el("strong", {}, "A shared moment, "), sentence(state, at)),
+    el("button", { type: "button", class: "button", on: { click: close } }, "Back to now"),
+  );
   liveCursor.pin(at);
   return box;
 }

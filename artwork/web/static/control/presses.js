@@ -9,9 +9,20 @@ import { el, fill, say } from "../app/dom.js";
 /** @typedef {{action: string, words: string, danger?: boolean, fields?: Field[]}} Action */
 
 /** @type {[string, string][]} */
-const FAULTS = [["nan", "no numbers"], ["swapped", "swapped artworks"], ["collapsed", "no exploration"]];
-/** @type {[string, string][]} */
-const POLICIES = ["epsilon_greedy", "uniform", "greedy", "softmax", "linucb", "thompson"].map((name) => [name, name.replaceAll("_", " ")]);
+const FAULTS = [
+  ["nan", "no numbers"],
+  ["swapped", "swapped artworks"],
+  ["collapsed", "no exploration"],
+];
+/** @type {[string, string][]} what half of the users get; without one the first policy has everybody again */
+const POLICIES = [
+  ["epsilon_greedy:epsilon=0.1", "epsilon greedy, 10 %"],
+  ["greedy", "greedy"],
+  ["uniform", "uniform"],
+  ["softmax:temperature=0.02", "softmax"],
+  ["thompson", "Thompson sampling"],
+  ["", "none any more"],
+];
 
 /**
  * @param {string[]} controls actions that may be pressed here
@@ -22,10 +33,13 @@ export function pressPanel(controls, titles) {
     .map((group) => ({ ...group, actions: group.actions.filter((one) => controls.includes(one.action)) }))
     .filter(({ actions }) => actions.length);
   return {
-    node: el("section", { class: "presses panel", "aria-labelledby": "presses-title" },
+    node: el(
+      "section",
+      { class: "presses panel", "aria-labelledby": "presses-title" },
       el("h2", { id: "presses-title" }, "Break it, change it"),
       el("p", { class: "quiet small" }, "Each press leaves a numbered mark in every live chart."),
-      groups.map(pressGroup)),
+      groups.map(pressGroup),
+    ),
   };
 }
 
@@ -54,8 +68,17 @@ export async function pressAndTell(action, values, outcome) {
 /** @param {{title: string, about: string, actions: Action[]}} group */
 function pressGroup({ title, about, actions }) {
   const outcome = el("p", { class: "press-outcome small quiet" }, about);
-  return el("div", { class: "press-group" }, el("h3", {}, title),
-    el("div", { class: "press-rows" }, actions.map((action) => pressRow(action, outcome))), outcome);
+  return el(
+    "div",
+    { class: "press-group" },
+    el("h3", {}, title),
+    el(
+      "div",
+      { class: "press-rows" },
+      actions.map((action) => pressRow(action, outcome)),
+    ),
+    outcome,
+  );
 }
 
 /** @param {Action} action @param {HTMLElement} outcome */
@@ -67,7 +90,12 @@ function pressRow({ action, words, danger, fields = [] }, outcome) {
     button.removeAttribute("aria-busy");
   });
   const shown = fields.map((field) => el("label", { class: "press-field" }, field.control, field.unit ?? null));
-  return el("div", { class: fields.length ? "press wide" : "press", role: "group", "aria-label": words }, button, shown);
+  return el(
+    "div",
+    { class: fields.length ? "press wide" : "press", role: "group", "aria-label": words },
+    button,
+    shown,
+  );
 }
 
 /** @param {Title[]} titles @returns {{title: string, about: string, actions: Action[]}[]} */
@@ -80,15 +108,29 @@ function groupsOf(titles) {
         { action: "store-stop", words: "Stop", danger: true },
         { action: "store-freeze", words: "Freeze", danger: true },
         { action: "store-back", words: "Bring it back" },
-        { action: "store-slow", words: "Slow down", danger: true, fields: [number("ms", "by milliseconds", 50, 1, 2000, "ms")] },
+        {
+          action: "store-slow",
+          words: "Slow down",
+          danger: true,
+          fields: [number("ms", "by milliseconds", 50, 1, 2000, "ms")],
+        },
       ],
     },
     {
       title: "A night",
       about: "A broken generation should stop at the gate. A policy begins with the next night.",
       actions: [
-        { action: "publish-broken", words: "Publish broken", danger: true, fields: [choice("fault", "broken by", FAULTS)] },
-        { action: "other-policy", words: "Other policy", fields: [choice("policy", "policy of half of the users", POLICIES)] },
+        {
+          action: "publish-broken",
+          words: "Publish broken",
+          danger: true,
+          fields: [choice("fault", "broken by", FAULTS)],
+        },
+        {
+          action: "other-policy",
+          words: "Other policy",
+          fields: [choice("policy", "policy of half of the users", POLICIES)],
+        },
         { action: "roll-back", words: "Roll back" },
       ],
     },
@@ -115,12 +157,22 @@ function groupsOf(titles) {
 /** Two fields that depend on each other: a title, and one of its artworks. @param {Title[]} titles @returns {Field[]} */
 function retiring(titles) {
   const candidates = titles.filter((title) => title.artworks.filter((artwork) => !artwork.retired).length > 1);
-  const title = choice("title_id", "title", candidates.map((one) => [one.title_id, one.name || one.title_id]));
+  const title = choice(
+    "title_id",
+    "title",
+    candidates.map((one) => [one.title_id, one.name || one.title_id]),
+  );
   const artwork = choice("artwork_id", "artwork", []);
   const follow = () => {
     const chosen = candidates.find((one) => one.title_id === title.control.value);
-    fill(artwork.control, (chosen?.artworks ?? []).filter((one) => !one.retired).map((one) =>
-      el("option", { value: one.artwork_id }, `${one.artwork_id}: ${one.theme}, ${one.look.replaceAll("_", " ")}`)));
+    fill(
+      artwork.control,
+      (chosen?.artworks ?? [])
+        .filter((one) => !one.retired)
+        .map((one) =>
+          el("option", { value: one.artwork_id }, `${one.artwork_id}: ${one.theme}, ${one.look.replaceAll("_", " ")}`),
+        ),
+    );
   };
   title.control.addEventListener("change", follow);
   follow();
@@ -130,7 +182,11 @@ function retiring(titles) {
 /** @param {string} name @param {string} label @param {[string, string][]} options @returns {Field} */
 export function choice(name, label, options) {
   const control = /** @type {HTMLSelectElement} */ (
-    el("select", { class: "field", name, "aria-label": label }, options.map(([value, words]) => el("option", { value }, words)))
+    el(
+      "select",
+      { class: "field", name, "aria-label": label },
+      options.map(([value, words]) => el("option", { value }, words)),
+    )
   );
   return { name, control, value: () => control.value };
 }
@@ -145,7 +201,21 @@ export function choice(name, label, options) {
  * @returns {Field}
  */
 function number(name, label, value, least, most, unit) {
-  const attributes = { class: "field", type: "number", name, "aria-label": label, value, min: least, max: most, step: 1 };
+  const attributes = {
+    class: "field",
+    type: "number",
+    name,
+    "aria-label": label,
+    value,
+    min: least,
+    max: most,
+    step: 1,
+  };
   const control = /** @type {HTMLInputElement} */ (el("input", attributes));
-  return { name, control, unit, value: () => Math.min(most, Math.max(least, Math.round(Number(control.value)) || value)) };
+  return {
+    name,
+    control,
+    unit,
+    value: () => Math.min(most, Math.max(least, Math.round(Number(control.value)) || value)),
+  };
 }

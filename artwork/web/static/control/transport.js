@@ -5,7 +5,15 @@ import { onLive } from "../app/live.js";
 import { phaseWords } from "../app/words.js";
 import { choice, pressAndTell } from "./presses.js";
 
-const PACES = [["0", "as fast as it can"], ["10", "10 s a day"], ["30", "30 s a day"], ["60", "1 min a day"], ["180", "3 min a day"]];
+/** @type {[string, string][]} */
+const PACES = [
+  ["", "as it was started"],
+  ["0", "as fast as it can"],
+  ["12", "12 s a day"],
+  ["24", "24 s a day"],
+  ["60", "1 min a day"],
+  ["180", "3 min a day"],
+];
 
 /** @param {string[]} controls */
 export function transport(controls) {
@@ -15,12 +23,17 @@ export function transport(controls) {
   const may = (/** @type {string} */ action) => controls.includes(action);
   const send = (/** @type {string} */ action, values = {}) => pressAndTell(action, values, outcome);
   let paused = false;
-  const toggle = el("button", { type: "button", class: "button main", on: { click: () => send(paused ? "play" : "pause") } });
+  const toggle = el("button", {
+    type: "button",
+    class: "button main",
+    on: { click: () => send(paused ? "play" : "pause") },
+  });
   const label = () => fill(toggle, icon(paused ? "play" : "pause"), paused ? "Play" : "Pause");
   label();
-  const pace = choice("seconds_per_day", "pace", /** @type {[string, string][]} */ (PACES));
-  pace.control.value = "30";
-  pace.control.addEventListener("change", () => send("pace", { seconds_per_day: Number(pace.control.value) }));
+  const pace = choice("seconds_per_day", "pace", PACES);
+  pace.control.addEventListener("change", () => {
+    if (pace.control.value) send("pace", { seconds_per_day: Number(pace.control.value) });
+  });
   onLive((live) => {
     words.textContent = phaseWords(live);
     const { step } = live;
@@ -33,14 +46,22 @@ export function transport(controls) {
     }
   });
   return {
-    node: el("div", { class: "transport" },
+    node: el(
+      "div",
+      { class: "transport" },
       el("div", { class: "transport-now" }, words, bar),
-      el("div", { class: "transport-buttons" },
+      el(
+        "div",
+        { class: "transport-buttons" },
         may("play") && may("pause") ? toggle : null,
         may("next-day") ? button("next", "Next day", () => send("next-day")) : null,
         may("learn-now") ? button("learn", "Learn now", () => send("learn-now")) : null,
-        may("pace") ? el("label", { class: "press-field" }, el("span", { class: "small quiet" }, "Pace"), pace.control) : null),
-      outcome),
+        may("pace")
+          ? el("label", { class: "press-field" }, el("span", { class: "small quiet" }, "Pace"), pace.control)
+          : null,
+      ),
+      outcome,
+    ),
   };
 }
 

@@ -93,17 +93,25 @@ export function beliefPart(decisions) {
     rows: 5,
     level: 4,
   });
-  return decisionPart(decisions, "One decision of now",
-    (title, { user_id, shown }) => `For ${user_id} and “${title.name || title.title_id}”, “${nameOf(title, shown)}” was drawn.`, {
+  return decisionPart(
+    decisions,
+    "One decision of now",
+    (title, { user_id, shown }) =>
+      `For ${user_id} and “${title.name || title.title_id}”, “${nameOf(title, shown)}” was drawn.`,
+    {
       node: chart.node,
-      show: (title, explanation) => chart.update(explanation.artworks.map((one) => ({
-        name: nameOf(title, one.artwork_id),
-        value: one.mean,
-        whisker: /** @type {[number, number]} */ ([one.mean - one.deviation, one.mean + one.deviation]),
-        truth: explanation.truth?.[one.artwork_id] ?? null,
-        chosen: one.artwork_id === explanation.shown,
-      }))),
-    });
+      show: (title, explanation) =>
+        chart.update(
+          explanation.artworks.map((one) => ({
+            name: nameOf(title, one.artwork_id),
+            value: one.mean,
+            whisker: /** @type {[number, number]} */ ([one.mean - one.deviation, one.mean + one.deviation]),
+            truth: explanation.truth?.[one.artwork_id] ?? null,
+            chosen: one.artwork_id === explanation.shown,
+          })),
+        ),
+    },
+  );
 }
 
 /** @param {Decisions} decisions */
@@ -119,11 +127,17 @@ export function featuresPart(decisions) {
     rows: 5,
     level: 4,
   });
-  return decisionPart(decisions, "The person, in the posterior's words",
-    (title, { user_id, shown, posterior }) => `Why “${nameOf(title, shown)}” of “${title.name || title.title_id}” for ${user_id}, by the ${posterior} posterior.`, {
+  return decisionPart(
+    decisions,
+    "The person, in the posterior's words",
+    (title, { user_id, shown, posterior }) =>
+      `Why “${nameOf(title, shown)}” of “${title.name || title.title_id}” for ${user_id}, by the ${posterior} posterior.`,
+    {
       node: chart.node,
-      show: (_title, { features }) => chart.update(features.slice(0, 6).map((one) => ({ name: one.words, value: one.contribution, chosen: true }))),
-    });
+      show: (_title, { features }) =>
+        chart.update(features.slice(0, 6).map((one) => ({ name: one.words, value: one.contribution, chosen: true }))),
+    },
+  );
 }
 
 /** @param {Decisions} decisions */
@@ -139,13 +153,36 @@ export function drawPart(decisions) {
     rows: 5,
     level: 4,
   });
-  const strip = drawStrip({ title: "The draw", words: "Weights with their floor, end to end. The hash of person, title and generation is the dice.", level: 4 });
-  return decisionPart(decisions, "Probability, floor, draw",
-    (title, { user_id, shown, shown_propensity: chance }) => `${user_id} gets “${nameOf(title, shown)}” of “${title.name || title.title_id}”. Logged with it: propensity ${percent(chance, 2)}.`, {
+  const strip = drawStrip({
+    title: "The draw",
+    words: "Weights with their floor, end to end. The hash of person, title and generation is the dice.",
+    level: 4,
+  });
+  return decisionPart(
+    decisions,
+    "Probability, floor, draw",
+    (title, { user_id, shown, shown_propensity: chance }) =>
+      `${user_id} gets “${nameOf(title, shown)}” of “${title.name || title.title_id}”. Logged with it: propensity ${percent(chance, 2)}.`,
+    {
       node: el("div", { class: "part-stack" }, bars.node, strip.node),
       show: (title, { artworks, shown, draw }) => {
-        bars.update(artworks.map((one) => ({ name: nameOf(title, one.artwork_id), value: one.probability, chosen: one.artwork_id === shown })));
-        strip.update(artworks.map((one) => ({ name: nameOf(title, one.artwork_id), weight: one.weight, chosen: one.artwork_id === shown })), draw);
+        bars.update(
+          artworks.map((one) => ({
+            name: nameOf(title, one.artwork_id),
+            value: one.probability,
+            chosen: one.artwork_id === shown,
+          })),
+        );
+        if (draw)
+          strip.update(
+            artworks.map((one, at) => ({
+              name: nameOf(title, one.artwork_id),
+              weight: draw.weights[at],
+              chosen: one.artwork_id === shown,
+            })),
+            draw,
+          );
       },
-    });
+    },
+  );
 }

@@ -23,13 +23,25 @@ export function scaleFigures(titles) {
   const artworks = titles.reduce((sum, title) => sum + title.artworks.length, 0);
   const picks = stat("picks in this generation", "–");
   const rate = stat("picks served per second", "–");
-  get("/generations").then(({ generations, current }) => {
-    picks.value.textContent = count(generations.find((/** @type {{generation: number}} */ one) => one.generation === current)?.picks);
-  }, () => undefined);
+  get("/generations").then(
+    ({ generations, current }) => {
+      picks.value.textContent = count(
+        generations.find((/** @type {{generation: number}} */ one) => one.generation === current)?.picks,
+      );
+    },
+    () => undefined,
+  );
   onLive((live) => {
     rate.value.textContent = count(live.service.per_second);
   });
-  return el("dl", { class: "stats" }, stat("titles", count(titles.length)).node, stat("artworks", count(artworks)).node, picks.node, rate.node);
+  return el(
+    "dl",
+    { class: "stats" },
+    stat("titles", count(titles.length)).node,
+    stat("artworks", count(artworks)).node,
+    picks.node,
+    rate.node,
+  );
 }
 
 /** @param {string} name @param {string} text */
@@ -40,7 +52,11 @@ function stat(name, text) {
 
 /** Times look-ups from this page. @param {string} service @param {Title[]} titles */
 export function timedHere(service, titles) {
-  const words = el("p", { class: "part-words", role: "status" }, `${LOOK_UPS} look-ups one after the other, as this page sees them: browser and network included.`);
+  const words = el(
+    "p",
+    { class: "part-words", role: "status" },
+    `${LOOK_UPS} look-ups one after the other, as this page sees them: browser and network included.`,
+  );
   const run = async () => {
     try {
       const [user] = await somePeople(1);
@@ -80,7 +96,13 @@ export function nightChart() {
     if (!night || night.generation === shown) return;
     shown = night.generation;
     chart.say(`Generation ${night.generation} took ${seconds(night.seconds)} in all.`);
-    chart.update(Object.entries(night.steps).map(([name, took]) => ({ name: name.replaceAll("_", " "), value: took, chosen: true })));
+    chart.update(
+      Object.entries(night.steps).map(([name, took]) => ({
+        name: name.replaceAll("_", " "),
+        value: took,
+        chosen: true,
+      })),
+    );
   });
   return chart.node;
 }
@@ -118,9 +140,25 @@ function costs(live, picks, busiest) {
   const rate = night && picks ? picks / night.seconds : null;
   const all = MEMBERS * SHORTLIST;
   return [
-    ["Picks of a generation", count(picks), `${short(all)} with ${SHORTLIST} titles each; ${short(MEMBERS * TITLES)} for all`],
-    ["Store, bytes per pick", size === null ? "–" : size.toFixed(1), size === null ? "–" : `${bytes(all * size)} in all`],
-    ["Night, picks per second", short(rate), rate === null ? "–" : `${short(all / rate / 3600)} hours of such a machine`],
-    ["Busiest second, picks", count(busiest), busiest ? `${short(PEAK / busiest)} such machines at a peak of ${short(PEAK)} /s` : "–"],
+    [
+      "Picks of a generation",
+      count(picks),
+      `${short(all)} with ${SHORTLIST} titles each; ${short(MEMBERS * TITLES)} for all`,
+    ],
+    [
+      "Store, bytes per pick",
+      size === null ? "–" : size.toFixed(1),
+      size === null ? "–" : `${bytes(all * size)} in all`,
+    ],
+    [
+      "Night, picks per second",
+      short(rate),
+      rate === null ? "–" : `${short(all / rate / 3600)} hours of such a machine`,
+    ],
+    [
+      "Busiest second, picks",
+      count(busiest),
+      busiest ? `${short(PEAK / busiest)} such machines at a peak of ${short(PEAK)} /s` : "–",
+    ],
   ];
 }

@@ -15,7 +15,10 @@ export function somePeople(many) {
 
 /** What a person likes, in a few words. @param {User} user */
 export function likes(user) {
-  const words = user.likes.slice(0, 2).map((like) => like.words).join(", ");
+  const words = user.likes
+    .slice(0, 2)
+    .map((like) => like.words)
+    .join(", ");
   return words || [user.country, user.device].filter(Boolean).join(", ") || "nothing known";
 }
 
@@ -28,14 +31,27 @@ export function likes(user) {
  */
 export function face(title, pick, heading, below) {
   const artwork = title.artworks.find((one) => one.artwork_id === pick.artwork_id);
-  const alt = artwork ? `${title.name || title.title_id}: ${artwork.theme}, ${artwork.look.replaceAll("_", " ")}` : `${title.name}: no artwork`;
-  return el("li", { class: "face" },
-    el("div", { class: "face-poster" }, artwork ? el("img", { src: artwork.poster, alt, width: 200, height: 300 }) : null),
+  const alt = artwork
+    ? `${title.name || title.title_id}: ${artwork.theme}, ${artwork.look.replaceAll("_", " ")}`
+    : `${title.name}: no artwork`;
+  return el(
+    "li",
+    { class: "face" },
+    el(
+      "div",
+      { class: "face-poster" },
+      artwork ? el("img", { src: artwork.poster, alt, width: 200, height: 300 }) : null,
+    ),
     el("p", { class: "face-name" }, heading),
     el("p", { class: "small quiet" }, below),
-    el("p", { class: "pill", data: { source: pick.source ?? "default" } }, el("span", { class: "sign", "aria-hidden": "true" }),
-      pick.source ?? "unknown"),
-    el("p", { class: "small quiet" }, `chance ${percent(pick.propensity, 0)}`));
+    el(
+      "p",
+      { class: "pill", data: { source: pick.source ?? "default" } },
+      el("span", { class: "sign", "aria-hidden": "true" }),
+      pick.source ?? "unknown",
+    ),
+    el("p", { class: "small quiet" }, `chance ${percent(pick.propensity, 0)}`),
+  );
 }
 
 /**
@@ -55,7 +71,10 @@ export function sameTitle(service, titles) {
       const picks = pages.map(({ page }) => page.picks[0]);
       const different = new Set(picks.map((pick) => pick.artwork_id)).size;
       words.textContent = `“${title.name || title.title_id}” has ${title.artworks.length} artworks. These ${people.length} people see ${different} of them.`;
-      fill(list, picks.map((pick, at) => face(title, pick, people[at].user_id, likes(people[at]))));
+      fill(
+        list,
+        picks.map((pick, at) => face(title, pick, people[at].user_id, likes(people[at]))),
+      );
     } catch (error) {
       words.textContent = /** @type {Error} */ (error).message;
     }
@@ -76,12 +95,34 @@ export function newPerson(service, titles) {
   const device = select("Device", ["tv", "phone", "tablet", "web"]);
   const row = titles.slice(0, 6);
   const show = async () => {
-    const user = { user_id: `new-${crypto.randomUUID().slice(0, 8)}`, country: country.value, device: device.value, campaign: null, sessions: 0, likes: [], known: false };
+    const user = {
+      user_id: `new-${crypto.randomUUID().slice(0, 8)}`,
+      country: country.value,
+      device: device.value,
+      campaign: null,
+      sessions: 0,
+      likes: [],
+      known: false,
+    };
     try {
-      const { page, ms } = await lookUp(service, user, row.map((title) => title.title_id));
+      const { page, ms } = await lookUp(
+        service,
+        user,
+        row.map((title) => title.title_id),
+      );
       const sources = [...new Set(page.picks.map((pick) => pick.source))].join(" and ");
       words.textContent = `${user.user_id} has never been here. ${page.picks.length} picks in ${ms.toFixed(1)} ms, by ${sources}.`;
-      fill(list, page.picks.map((pick, at) => face(row[at], pick, row[at].name || row[at].title_id, pick.segment ? `as others of ${pick.segment}` : "as everybody")));
+      fill(
+        list,
+        page.picks.map((pick, at) =>
+          face(
+            row[at],
+            pick,
+            row[at].name || row[at].title_id,
+            pick.segment ? `as others of ${pick.segment}` : "as everybody",
+          ),
+        ),
+      );
     } catch (error) {
       words.textContent = /** @type {Error} */ (error).message;
     }
@@ -89,7 +130,11 @@ export function newPerson(service, titles) {
   country.addEventListener("change", show);
   device.addEventListener("change", show);
   show();
-  return part("Somebody new", words, list, [labelled("Country", country), labelled("Device", device), action("Another new person", show)]);
+  return part("Somebody new", words, list, [
+    labelled("Country", country),
+    labelled("Device", device),
+    action("Another new person", show),
+  ]);
 }
 
 /** @param {string} title @param {Node} words @param {Node} body @param {Node[]} actions */
@@ -114,5 +159,11 @@ function labelled(words, control) {
 
 /** @param {string} name @param {string[]} values @returns {HTMLSelectElement} */
 function select(name, values) {
-  return /** @type {HTMLSelectElement} */ (el("select", { class: "field", name: name.toLowerCase() }, values.map((value) => el("option", { value }, value))));
+  return /** @type {HTMLSelectElement} */ (
+    el(
+      "select",
+      { class: "field", name: name.toLowerCase() },
+      values.map((value) => el("option", { value }, value)),
+    )
+  );
 }

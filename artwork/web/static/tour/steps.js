@@ -73,7 +73,11 @@ export function steps(about, titles) {
         "A look-up then reads one row. The budget is 5 ms at the 99th percentile; the figures here are this machine's, while it also plays the visitors.",
       ],
       look: "Times of the last minutes against the limit. Time it from your browser, too.",
-      live: () => [el("div", { class: "part" }, latencyChart(3).node), timedHere(about.service, titles), el("div", { class: "part" }, nightChart())],
+      live: () => [
+        el("div", { class: "part" }, latencyChart(3).node),
+        timedHere(about.service, titles),
+        el("div", { class: "part" }, nightChart()),
+      ],
     },
     {
       short: "Cold start",
@@ -95,7 +99,10 @@ export function steps(about, titles) {
           : "Your own workspace has no simulated truth: what the best choice would have earned is not known here.",
       ],
       look: "The climb from uniform towards the best, a point a day.",
-      live: () => [...(about.demo ? [el("div", { class: "part" }, takeRateChart(3).node)] : []), el("div", { class: "part" }, calibration(3).node)],
+      live: () => [
+        ...(about.demo ? [el("div", { class: "part" }, takeRateChart(3).node)] : []),
+        el("div", { class: "part" }, calibration(3).node),
+      ],
     },
     {
       short: "Failure, cost",
@@ -104,7 +111,9 @@ export function steps(about, titles) {
         "The store dies, hangs, or slows down: the answer comes at its deadline, from popularity, and says so. Events are refused for a while and visitors keep them. A publisher dies: the old generation serves on. A broken generation stops at the gate.",
         "At 260 million members the rows want a shortlist per person, a cluster of stores, and some hundred small services. The bill below multiplies what this machine measured.",
       ],
-      look: about.controls.includes("store-stop") ? "Stop the store and watch the colours change. Then bring it back." : "Where picks come from now.",
+      look: about.controls.includes("store-stop")
+        ? "Stop the store and watch the colours change. Then bring it back."
+        : "Where picks come from now.",
       live: () => [breaking(about), costTable()],
     },
   ];

@@ -20,18 +20,38 @@ async function build() {
   const built = new Map();
   let at = fromAddress(all.length);
 
-  const tabs = all.map((step, place) => el("button", { type: "button", class: "tour-tab", on: { click: () => go(place) } },
-    el("span", { class: "tour-number" }, String(place + 1)), el("span", { class: "tour-short" }, step.short)));
+  const tabs = all.map((step, place) =>
+    el(
+      "button",
+      { type: "button", class: "tour-tab", on: { click: () => go(place) } },
+      el("span", { class: "tour-number" }, String(place + 1)),
+      el("span", { class: "tour-short" }, step.short),
+    ),
+  );
   const stage = el("div", { class: "tour-stage" });
   const position = el("p", { class: "quiet small tour-position" });
   const back = el("button", { type: "button", class: "button", on: { click: () => go(at - 1) } }, icon("left"), "Back");
-  const next = el("button", { type: "button", class: "button main", on: { click: () => (at + 1 < all.length ? go(at + 1) : location.assign("/control")) } });
+  const next = el("button", {
+    type: "button",
+    class: "button main",
+    on: { click: () => (at + 1 < all.length ? go(at + 1) : location.assign("/control")) },
+  });
 
-  fill(main,
+  fill(
+    main,
     el("h1", { class: "unseen" }, "Tour"),
-    el("nav", { class: "tour-progress", "aria-label": "Steps of the tour" }, el("ol", {}, tabs.map((tab) => el("li", {}, tab)))),
+    el(
+      "nav",
+      { class: "tour-progress", "aria-label": "Steps of the tour" },
+      el(
+        "ol",
+        {},
+        tabs.map((tab) => el("li", {}, tab)),
+      ),
+    ),
     stage,
-    el("div", { class: "tour-foot" }, back, position, next));
+    el("div", { class: "tour-foot" }, back, position, next),
+  );
   show(false);
 
   window.addEventListener("hashchange", () => {
@@ -43,7 +63,9 @@ async function build() {
   });
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || isBusy(event.target)) return;
-    const wanted = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key] ?? (/^[1-9]$/.test(event.key) ? Number(event.key) - 1 : null);
+    const wanted =
+      { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key] ??
+      (/^[1-9]$/.test(event.key) ? Number(event.key) - 1 : null);
     if (wanted === null || wanted < 0 || wanted >= all.length) return;
     event.preventDefault();
     go(wanted);
@@ -83,13 +105,19 @@ async function build() {
 
 /** @param {Step} step @param {number} at */
 function stepSection(step, at) {
-  return el("section", { class: "tour-step", "aria-labelledby": `tour-title-${at}` },
-    el("div", { class: "tour-told" },
+  return el(
+    "section",
+    { class: "tour-step", "aria-labelledby": `tour-title-${at}` },
+    el(
+      "div",
+      { class: "tour-told" },
       el("p", { class: "tour-kicker" }, `${at + 1} · ${step.short}`),
       el("h2", { id: `tour-title-${at}`, tabindex: "-1" }, step.title),
       step.words.map((words) => el("p", {}, words)),
-      el("p", { class: "tour-look" }, icon("right"), el("span", {}, step.look))),
-    el("div", { class: "tour-live panel" }, step.live()));
+      el("p", { class: "tour-look" }, icon("right"), el("span", {}, step.look)),
+    ),
+    el("div", { class: "tour-live panel" }, step.live()),
+  );
 }
 
 /** @param {number} many */
