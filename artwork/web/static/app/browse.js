@@ -45,7 +45,7 @@ class Browse {
       play: (/** @type {Pick} */ pick) => this.player.play(pick, this.titles),
       why: (/** @type {Pick} */ pick) => this.why(pick),
     };
-    const game = el("button", { type: "button", class: "button", on: { click: () => this.guess.open(this.titles) } }, icon("target"), "Guess the best artwork");
+    const game = el("button", { type: "button", class: "button", on: { click: () => this.guess.open(this.titles) } }, icon("target"), "Guess the best");
     game.hidden = !session.truth;
     fill(
       main,
@@ -122,6 +122,7 @@ class Browse {
     );
     fill(
       this.audience,
+      two ? el("h1", { class: "unseen", tabindex: -1 }, `As seen by ${this.people.map((user) => user.user_id).join(" and ")}`) : null,
       el(
         "div",
         { class: two ? "people two" : "people" },

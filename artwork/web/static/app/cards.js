@@ -40,7 +40,6 @@ export class Poster {
       "button",
       { type: "button", class: "card-art", tabindex: -1, "aria-label": titleWords(title) },
       this.frame,
-      this.letter ? el("span", { class: `letter letter-${this.letter.toLowerCase()}`, "aria-hidden": "true" }, this.letter) : null,
       this.news,
     );
     this.button.addEventListener("click", () => this.pick?.artwork_id && actions.play(this.pick));
@@ -53,7 +52,7 @@ export class Poster {
     const before = this.pick;
     this.pick = pick;
     this.title = this.actions.titles.of(pick.title_id) ?? this.title;
-    if (before?.artwork_id !== pick.artwork_id || !this.frame.firstChild) this.swap(before !== null);
+    if (before?.artwork_id !== pick.artwork_id || !this.frame.firstChild) this.swap(before);
     const artwork = this.actions.titles.artwork(pick.title_id, pick.artwork_id);
     const chance = pick.propensity === null ? "" : `chance ${percent(pick.propensity, 0)}`;
     dress(this.button, {
@@ -63,16 +62,17 @@ export class Poster {
         sourceWords(pick.source), chance, "Play",
       ].filter(Boolean).join(". "),
     });
-    fill(this.source, el("i", { class: "sign" }), el("span", {}, percent(pick.propensity, 0)));
+    fill(this.source, this.letter ? el("b", { class: "letter" }, this.letter) : null, el("i", { class: "sign" }), el("span", {}, percent(pick.propensity, 0)));
     dress(this.source, { data: { source: pick.source ?? "none" }, title: sourceWords(pick.source) });
-    this.button.dataset.artwork = pick.artwork_id ?? "";
+    dress(this.button, { data: { artwork: pick.artwork_id ?? "", user: pick.user_id, source: pick.source ?? "none" } });
+    if (before && (before.generation !== pick.generation || before.artwork_id !== pick.artwork_id)) peek.follow(this);
   }
 
-  /** @param {boolean} isNews whether another picture was there before */
-  swap(isNews) {
+  /** @param {Pick | null} before what was shown */
+  swap(before) {
     const pick = /** @type {Pick} */ (this.pick);
-    const image = picture(this.actions.titles.artwork(pick.title_id, pick.artwork_id), { eager: this.eager || isNews });
-    if (!isNews) {
+    const image = picture(this.actions.titles.artwork(pick.title_id, pick.artwork_id), { eager: this.eager || before !== null });
+    if (before === null) {
       this.frame.replaceChildren(image);
       return;
     }
@@ -82,10 +82,23 @@ export class Poster {
     image.addEventListener("animationend", done, { once: true });
     image.addEventListener("error", done, { once: true });
     this.frame.append(image);
+    this.news.textContent = newsWords(before, pick);
     this.news.hidden = false;
     clearTimeout(this.newsTimer);
     this.newsTimer = setTimeout(() => (this.news.hidden = true), NEWS_MS);
   }
+}
+
+/**
+ * Why another artwork is shown than before.
+ *
+ * @param {Pick} before
+ * @param {Pick} pick
+ */
+function newsWords(before, pick) {
+  if (before.generation !== pick.generation) return "new pick";
+  if (before.source === pick.source) return "changed";
+  return pick.source === "personalized" ? "own pick again" : "fallback";
 }
 
 /** A title in a row. With two people both posters stand side by side, and it says where they differ. */
@@ -115,14 +128,15 @@ export class Card {
       "li",
       { class: people.length > 1 ? "card pair" : "card", data: { title: title.title_id } },
       el("div", { class: "card-arts" }, this.posters.map((poster) => poster.button)),
+      people.length > 1 ? el("div", { class: "pair-sources" }, this.posters.map((poster) => poster.source)) : null,
       el(
         "div",
         { class: "card-foot" },
         el(
           "div",
           { class: "card-words" },
-          el("span", { class: "card-name" }, titleWords(title)),
-          el("span", { class: "card-sources" }, this.posters.map((poster) => poster.source), this.differs),
+          el("span", { class: "card-name", title: titleWords(title) }, titleWords(title)),
+          el("span", { class: "card-sources" }, this.differs ?? this.posters.map((poster) => poster.source)),
         ),
         why,
       ),
@@ -220,12 +234,22 @@ class Peek {
     try {
       const explanation = await explain(pick);
       if (this.poster !== poster) return;
-      fill(chances, el("h4", {}, "Chance of each artwork"), bars(poster, explanation, pick));
+      const own = explanation.source === pick.source;
+      fill(
+        chances,
+        el("h4", {}, own ? "Chance of each artwork" : "Chance of each artwork in this person's own pick, which came too late"),
+        bars(poster, explanation, pick),
+      );
     } catch (error) {
       if (this.poster !== poster) return;
       fill(chances, el("p", { class: "quiet small" }, /** @type {Error} */ (error).message));
     }
     this.place(poster.button.getBoundingClientRect());
+  }
+
+  /** @param {Poster} poster whose pick has changed */
+  follow(poster) {
+    if (this.poster === poster) this.show(poster);
   }
 
   /**

@@ -12,6 +12,7 @@ import { percent, sourceWords, whole } from "./words.js";
 /** @typedef {import("./artworks.js").Titles} Titles */
 
 const COLOURS = 8;
+const WIDTH = 150;
 
 /** The drawer. There is one; it is filled when it opens. */
 export class Drawer {
@@ -127,7 +128,6 @@ function artworks(explanation, pick, titles) {
             {},
             el("th", { scope: "col" }, "Artwork"),
             el("th", { scope: "col", class: "text" }, "Belief"),
-            el("th", { scope: "col" }, "Mean ± deviation"),
             hasTruth ? el("th", { scope: "col" }, "Truth") : null,
             el("th", { scope: "col" }, "Wins"),
             el("th", { scope: "col" }, "Floor"),
@@ -171,8 +171,7 @@ function artworkRow(explained, explanation, pick, titles, scale) {
         el("span", {}, el("span", { class: "why-name" }, artwork ? artworkWords(artwork) : explained.artwork_id), el("span", { class: "quiet small" }, [explained.artwork_id, ...notes].join(" · "))),
       ),
     ),
-    el("td", { class: "text" }, belief(explained, truth, scale)),
-    el("td", {}, `${percent(explained.mean)} ± ${percent(explained.deviation)}`),
+    el("td", { class: "text" }, belief(explained, truth, scale), el("span", { class: "belief-words" }, `${percent(explained.mean)} ± ${percent(explained.deviation)}`)),
     explanation.truth ? el("td", {}, truth === undefined ? "–" : percent(truth)) : null,
     el("td", {}, bar(explained.probability), percent(explained.probability)),
     el("td", {}, `${explained.floor < 0 ? "−" : "+"}${percent(Math.abs(explained.floor))}`),
@@ -186,14 +185,14 @@ const bar = (share) => el("span", { class: "bar", "aria-hidden": "true" }, el("s
 
 /**
  * @param {Explanation} explanation
- * @returns {(value: number) => number} where a take rate is on a picture that is 100 wide
+ * @returns {(value: number) => number} where a take rate is on the picture of a belief
  */
 function scaleOf(explanation) {
   const values = explanation.artworks.flatMap((artwork) => [artwork.mean - artwork.deviation, artwork.mean + artwork.deviation]);
   values.push(...Object.values(explanation.truth ?? {}));
   const low = Math.min(...values);
   const high = Math.max(...values);
-  return (value) => 4 + (92 * (value - low)) / (high - low || 1);
+  return (value) => 8 + ((WIDTH - 16) * (value - low)) / (high - low || 1);
 }
 
 /**
@@ -206,10 +205,10 @@ function belief(artwork, truth, scale) {
   const at = truth === undefined ? 0 : scale(truth);
   return svg(
     "svg",
-    { class: "belief", viewBox: "0 0 100 24", "aria-hidden": "true", preserveAspectRatio: "none" },
-    svg("line", { class: "belief-ground", x1: 0, x2: 100, y1: 12, y2: 12 }),
+    { class: "belief", viewBox: `0 0 ${WIDTH} 24`, "aria-hidden": "true" },
+    svg("line", { class: "belief-ground", x1: 0, x2: WIDTH, y1: 12, y2: 12 }),
     svg("line", { class: "belief-span", x1: low, x2: high, y1: 12, y2: 12 }),
-    svg("circle", { class: "belief-mean", cx: middle, cy: 12, r: 4 }),
+    svg("circle", { class: "belief-mean", cx: middle, cy: 12, r: 4.5 }),
     truth === undefined ? null : svg("path", { class: "belief-truth", d: `M${at} 6l5 6-5 6-5-6z` }),
   );
 }
@@ -259,7 +258,7 @@ function steps(explanation, pick, titles) {
     {
       name: "Score",
       words: `The posterior (${explanation.posterior}) scores every artwork for this person. Highest is ${words(best.artwork_id)}.`,
-      picture: strip(all.map((artwork) => Math.max(artwork.mean, 0)), all, words, "Expected take rate, side by side"),
+      picture: columns(all, words),
     },
     {
       name: "Probability",
@@ -288,6 +287,30 @@ function steps(explanation, pick, titles) {
       lines.map((line) => el("li", { class: "step" }, el("div", {}, el("h4", {}, line.name), el("p", {}, line.words)), line.picture)),
     ),
     isKept ? el("p", { class: "notice" }, `${words(/** @type {string} */ (explanation.instead_of))} was retired since, so ${words(explanation.shown)} is shown.`) : null,
+  );
+}
+
+/**
+ * Expected take rates as columns, with one standard deviation to both sides.
+ *
+ * @param {ExplainedArtwork[]} all
+ * @param {(id: string) => string} words
+ */
+function columns(all, words) {
+  const high = Math.max(...all.map((artwork) => artwork.mean + artwork.deviation), 1e-9);
+  /** @param {number} value */
+  const share = (value) => Math.min(Math.max(value / high, 0), 1);
+  return el(
+    "div",
+    { class: "columns", role: "img", "aria-label": `Expected take rates: ${all.map((artwork) => `${words(artwork.artwork_id)} ${percent(artwork.mean)}`).join("; ")}` },
+    all.map((artwork, place) =>
+      el(
+        "span",
+        { class: "column", title: `${artwork.artwork_id}: ${percent(artwork.mean)} ± ${percent(artwork.deviation)}`, style: { "--share": share(artwork.mean), "--low": share(artwork.mean - artwork.deviation), "--high": share(artwork.mean + artwork.deviation), "--colour": `var(--series-${(place % COLOURS) + 1})` } },
+        el("span", { class: "column-bar" }),
+        el("span", { class: "column-name" }, artwork.artwork_id),
+      ),
+    ),
   );
 }
 

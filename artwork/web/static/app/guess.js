@@ -38,6 +38,8 @@ export class Guess {
       )
     );
     this.element.addEventListener("keydown", (event) => this.key(event));
+    /** @type {HTMLElement[]} */
+    this.choices = [];
     /** @type {Result[]} */
     this.results = [];
     /** @type {Titles | null} */
@@ -85,7 +87,6 @@ export class Guess {
   }
 
   async next() {
-    this.tell();
     if (this.results.length === ROUNDS) {
       this.end();
       return;
@@ -115,7 +116,7 @@ export class Guess {
         "button",
         { type: "button", class: "choice", data: { artwork: id }, "aria-label": `${place + 1}: ${artwork ? artworkWords(artwork) : id}`, on: { click: () => this.answer(round, id) } },
         picture(artwork, { eager: true }),
-        el("span", { class: "choice-number", "aria-hidden": "true" }, String(place + 1)),
+        el("span", { class: "choice-foot" }, el("span", { "aria-hidden": "true" }, String(place + 1))),
       );
     });
     fill(
@@ -126,9 +127,11 @@ export class Guess {
         el("div", { class: "guess-person" }, face(user), el("div", {}, el("b", {}, user.user_id), el("p", { class: "small quiet" }, signalWords(user)), el("p", { class: "small" }, likeWords(user)))),
         el("h3", {}, `Which artwork of ${titleWords(title)} makes this person watch?`),
       ),
-      el("div", { class: "choices", role: "group", "aria-label": "Artworks" }, this.choices),
+      el("div", { class: "choices", role: "group", "aria-label": "Artworks", style: { "--columns": columnsOf(this.choices.length) } }, this.choices),
       el("p", { class: "quiet small guess-hint" }, `Click one, or press 1 to ${this.choices.length}. Theme and mood of a poster are what the bandit knows of it, too.`),
     );
+    this.tell();
+    this.element.scrollTop = 0;
     this.choices[0]?.focus({ preventScroll: true });
     say(`Round ${this.results.length + 1} of ${ROUNDS}. ${user.user_id}. ${likeWords(user)}. Which artwork of ${titleWords(title)}?`);
   }
@@ -154,8 +157,11 @@ export class Guess {
       button.disabled = true;
       button.classList.toggle("best", id === best);
       button.classList.toggle("chosen", id === chosen);
+      button.lastElementChild?.append(
+        el("span", { class: "bar" }, el("span", { style: { "--share": rate(id) / (rate(best) || 1) } })),
+        el("span", {}, percent(rate(id))),
+      );
       button.append(
-        el("span", { class: "choice-truth" }, el("span", { class: "bar" }, el("span", { style: { "--share": rate(id) / (rate(best) || 1) } })), el("span", { class: "small" }, percent(rate(id)))),
         marks.length ? el("span", { class: "choice-marks" }, marks.map((mark) => el("span", { class: "mark", data: { who: mark } }, mark))) : "",
       );
     }
@@ -174,7 +180,7 @@ export class Guess {
 
   tell() {
     const { you, bandit } = sums(this.results);
-    const round = Math.min(this.results.length + 1, ROUNDS);
+    const round = Math.min(this.results.length + (this.choices.length ? 1 : 0), ROUNDS);
     fill(
       this.score,
       el("span", {}, `Round ${round} of ${ROUNDS}`),
@@ -210,7 +216,7 @@ export class Guess {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || !this.choices?.length) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || !this.choices.length) return;
     const at = this.choices.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     if (/^[1-9]$/.test(event.key)) this.choices[Number(event.key) - 1]?.click();
     else if (event.key === "ArrowRight") this.choices[(at + 1) % this.choices.length]?.focus();
@@ -231,6 +237,13 @@ function shownOf(explanation) {
   const others = ids.filter((id) => !wanted.has(id)).slice(0, MOST_SHOWN - wanted.size);
   return ids.filter((id) => wanted.has(id) || others.includes(id));
 }
+
+/**
+ * One line of up to five, else two lines of about as many.
+ *
+ * @param {number} count
+ */
+const columnsOf = (count) => (count <= 5 ? count : Math.ceil(count / 2));
 
 /** @param {Result[]} results */
 function sums(results) {

@@ -4,6 +4,7 @@ import { get, lookUp, Refused } from "./api.js";
 import { titleWords } from "./artworks.js";
 import { Card } from "./cards.js";
 import { el, fill, icon, say } from "./dom.js";
+import { lastLive } from "./live.js";
 import { milliseconds } from "./words.js";
 
 /** @typedef {import("./types.js").User} User */
@@ -13,6 +14,7 @@ import { milliseconds } from "./words.js";
 const REFRESH_MS = 4000;
 const SKELETONS = 10;
 const EAGER_CARDS = 9;
+const ONCE_MORE_MS = 120;
 
 /** One row: its titles never change, its artworks do. */
 class Row {
@@ -59,6 +61,23 @@ class Row {
   }
 
   /**
+   * One page call. Where a row that is there came too late, as on a machine that is busy with the demo itself, it is asked for
+   * once more; not while the store is known to be away, since then the fallback is what there is to see.
+   *
+   * @param {User} user
+   * @param {string[]} ids
+   * @param {AbortSignal} [signal]
+   */
+  async ask(user, ids, signal) {
+    const answer = await lookUp(this.service, user, ids, signal);
+    const late = user.known && !answer.page.picks.some((pick) => pick.source === "personalized");
+    const live = lastLive();
+    if (!late || (live && live.store.state !== "up")) return answer;
+    await new Promise((resolve) => setTimeout(resolve, ONCE_MORE_MS));
+    return lookUp(this.service, user, ids, signal);
+  }
+
+  /**
    * Ask for every person's picks and show them.
    *
    * @param {AbortSignal} [signal]
@@ -66,7 +85,7 @@ class Row {
   async refresh(signal) {
     const ids = this.cards.map((card) => card.title.title_id);
     if (!ids.length) return;
-    const answers = await Promise.all(this.people.map((user) => lookUp(this.service, user, ids, signal)));
+    const answers = await Promise.all(this.people.map((user) => this.ask(user, ids, signal)));
     answers.forEach(({ page }, person) =>
       page.picks.forEach((pick, place) =>
         this.cards[place]?.posters[person]?.show({ ...pick, user_id: page.user_id, generation: pick.generation ?? page.generation }),
