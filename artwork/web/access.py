@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http.problems import problem
 
 PAGES: Final = ("/", "/control", "/tour")
-TOKEN: Final = "token"
+TOKEN: Final = "token"  # noqa: S105 - the name of a parameter
 MAX_QUERY_BYTES: Final = 4096
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_READING: Final = ("GET", "HEAD")
 _OWN_FETCHES: Final = ("same-origin", "none")
 """What a browser says of a request of the page itself, and of an address that was typed."""
 _STYLE: Final = (
@@ -51,6 +52,7 @@ class Access:
         self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on to the application."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -61,20 +63,17 @@ class Access:
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that goes no further; None for one that does."""
         headers, port = Headers(scope=scope), scope["server"][1]
-        host = headers.get("host", "")
-        if host not in _hosts(port):
+        if headers.get("host", "") not in _hosts(port):
             return problem(421, "This page answers to 127.0.0.1 and localhost with its port alone.", "other-host")
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return problem(414, f"The query may have {MAX_QUERY_BYTES} bytes at most.", "query-too-long")
-        is_page = scope["path"] in PAGES and scope["method"] in {"GET", "HEAD"}
+        is_page = scope["path"] in PAGES and scope["method"] in _READING
         given = parse_qs(scope["query_string"]).get(TOKEN.encode(), [])
         if is_page and given:
             return self._opened(scope["path"], port) if self._is_token(given[-1]) else _locked()
         if not self._is_token(cookie_parser(headers.get("cookie", "")).get(_cookie(port), "").encode()):
             return _locked() if is_page else problem(401, "Open the address that the command printed.", "locked")
-        if scope["method"] not in {"GET", "HEAD"} and headers.get("origin") != f"http://{host}":
-            return problem(403, "Only the page itself may ask for this.", "other-origin")
-        if not is_page and headers.get("sec-fetch-site", "none") not in _OWN_FETCHES:
+        if _is_of_another_page(headers, scope["method"], is_page=is_page):
             return problem(403, "Only the page itself may ask for this.", "other-origin")
         return None
 
@@ -100,6 +99,13 @@ class Access:
             await send(message)
 
         return guarded
+
+
+def _is_of_another_page(headers: Headers, method: str, *, is_page: bool) -> bool:
+    """Whether a page of another origin asks: on loopback that is the same site, so its requests carry the cookie."""
+    if method not in _READING and headers.get("origin") != f"http://{headers['host']}":
+        return True
+    return not is_page and headers.get("sec-fetch-site", "none") not in _OWN_FETCHES
 
 
 def content_policy(service: str, image_hosts: Sequence[str]) -> str:

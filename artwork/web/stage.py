@@ -71,7 +71,7 @@ class Mark:
     ``undo`` is the control that takes it back, if one does; ``effect`` says what came of it, once that is known.
     """
 
-    id: int
+    id: str
     at: datetime
     now: datetime
     day: int | None
