@@ -140,9 +140,7 @@ def _person(picture: Picture, worn: str, x: int, y: int, size: float, *, rim: st
 
 def _scenery(picture: Picture) -> tuple[str, TypePlace]:
     x = picture.dice.between(60, 180)
-    figure = line(
-        f"M{x} 331v-9m-2 24l2-14 3 14m-3-24l-4 9m4-9l4 8", picture.palette.ink, 2.4, 0.9, ' stroke-linecap="round"'
-    )
+    figure = line(f"M{x} 331v-9m-2 24l2-14 3 14m-3-24l-4 9m4-9l4 8", picture.palette.ink, 2.4, 0.9, ' stroke-linecap="round"')
     return (
         f"{picture.scene}{figure}{disc(x, 317, 3, picture.palette.ink, 0.9)}",
         TypePlace(bottom=0, height=84, largest=40, scrim=_AT_TOP),
@@ -175,7 +173,9 @@ def _ensemble(picture: Picture) -> tuple[str, TypePlace]:
         f'<use href="#p{number % 2}" transform="translate({x + (3 if x <= 120 else -3)} {y + 2}) scale({size})" fill="{dark}"/>'
         for number, ((x, y, size), (rim, dark)) in enumerate(zip(places, tones, strict=True))
     )
-    shapes = "".join(f'<g id="p{number}"><path d="{BODY}{HEAD}"/><path d="{worn[number]}"/></g>' for number in range(2))
+    shapes = "".join(
+        f'<g id="p{number}"><path d="{BODY}{HEAD}"/><path d="{worn[number]}"/></g>' for number in range(2)
+    )
     return f"{picture.scene}<defs>{shapes}</defs>{people}", TypePlace(anchor="middle", x=120, height=80)
 
 
@@ -186,14 +186,14 @@ def _close_up(picture: Picture) -> tuple[str, TypePlace]:
     face = "M0-118C52-118 84-84 84-24 84 44 48 112 0 112S-84 44-84-24C-84-84-52-118 0-118Z"
     shadow = "M6-118C-6-80 10-60 2-34L-14 22C-16 34-4 38 4 38-6 52 8 62 0 112-48 112-84 44-84-24-84-84-52-118 6-118Z"
     return (
-        f"{disc(120, 170, 132, p.glow, 0.5)}"
+        f'{disc(120, 170, 132, p.glow, 0.5)}'
         f'<g transform="translate(120 176) scale({turned})">'
-        f"{shape('M-44 60H44V150C80 162 130 176 150 200H-150C-130 176-80 162-44 150Z', p.near)}"
+        f'{shape("M-44 60H44V150C80 162 130 176 150 200H-150C-130 176-80 162-44 150Z", p.near)}'
         f"{shape(face, p.glow)}{shape(shadow, p.near)}"
-        f"{shape('M22-26C36-40 56-38 66-24 52-16 36-16 22-26Z', p.deep)}{disc(44, -27, 5, p.light)}"
-        f"{shape('M-66-24C-56-38-36-40-22-26-36-16-52-16-66-24Z', p.light, 0.9)}{disc(-44, -27, 6, p.deep)}"
-        f"{line('M18-46C34-58 56-58 72-46', p.deep, 7)}{line('M-72-46C-56-58-34-58-18-46', p.deep, 7)}"
-        f"{shape('M-26 64C-14 56-6 58 0 60 8 58 16 56 28 64 16 78-14 78-26 64Z', p.accent)}"
+        f'{shape("M22-26C36-40 56-38 66-24 52-16 36-16 22-26Z", p.deep)}{disc(44, -27, 5, p.light)}'
+        f'{shape("M-66-24C-56-38-36-40-22-26-36-16-52-16-66-24Z", p.light, 0.9)}{disc(-44, -27, 6, p.deep)}'
+        f'{line("M18-46C34-58 56-58 72-46", p.deep, 7)}{line("M-72-46C-56-58-34-58-18-46", p.deep, 7)}'
+        f'{shape("M-26 64C-14 56-6 58 0 60 8 58 16 56 28 64 16 78-14 78-26 64Z", p.accent)}'
         f'<path transform="scale(2.62)" d="{worn}" fill="{p.deep}" fill-rule="evenodd"/></g>',
         TypePlace(anchor="middle", x=120, height=76),
     )
@@ -201,9 +201,7 @@ def _close_up(picture: Picture) -> tuple[str, TypePlace]:
 
 def _action_look(picture: Picture) -> tuple[str, TypePlace]:
     p, d = picture.palette, picture.dice
-    streaks = "".join(
-        f"M{d.between(-40, 200)} {d.between(20, 280)}l{d.between(40, 110)}-{d.between(10, 24)}" for _ in range(9)
-    )
+    streaks = "".join(f"M{d.between(-40, 200)} {d.between(20, 280)}l{d.between(40, 110)}-{d.between(10, 24)}" for _ in range(9))
     head = '<path transform="translate(30 -62) rotate(8) scale(.42)" d='
     runner = f'<path d="{RUNNER}"/>{head}"{HEAD}"/>{head}"{headwear(picture.theme, d)[0]}"/>'
     lean = d.between(-10, -5)
@@ -396,16 +394,7 @@ def _is_right_to_left(name: str) -> bool:
 
 # --- clickbait
 
-_SHOUTS: Final = (
-    "WAIT FOR IT!",
-    "GONE WRONG?!",
-    "NOT CLICKBAIT",
-    "#1 SHOCKER",
-    "YOU WON’T BELIEVE",
-    "EXPOSED!",
-    "OMG!!!",
-    "LAST CHANCE",
-)
+_SHOUTS: Final = ("WAIT FOR IT!", "GONE WRONG?!", "NOT CLICKBAIT", "#1 SHOCKER", "YOU WON’T BELIEVE", "EXPOSED!", "OMG!!!", "LAST CHANCE")
 
 
 def _bait(dice: Dice) -> str:

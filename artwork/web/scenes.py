@@ -78,11 +78,7 @@ def line(path: str, colour: str, width: float, opacity: float = 1, more: str = "
 
 
 def _halo(x: int, y: int, radius: int, colour: str) -> str:
-    return (
-        disc(x, y, radius * 5 // 2, colour, 0.1)
-        + disc(x, y, radius * 8 // 5, colour, 0.16)
-        + disc(x, y, radius, colour)
-    )
+    return disc(x, y, radius * 5 // 2, colour, 0.1) + disc(x, y, radius * 8 // 5, colour, 0.16) + disc(x, y, radius, colour)
 
 
 def _city(dice: Dice, low: int, high: int, width: int) -> tuple[str, str]:
@@ -92,7 +88,9 @@ def _city(dice: Dice, low: int, high: int, width: int) -> tuple[str, str]:
         wide = dice.between(width * 2 // 3, width * 4 // 3)
         top = dice.between(low, high)
         towers.append(f"M{left} 360V{top}h{wide}V360Z")
-        windows += [f"M{left + dice.between(3, max(3, wide - 6))} {dice.between(top + 8, 300)}h3" for _ in range(3)]
+        windows += [
+            f"M{left + dice.between(3, max(3, wide - 6))} {dice.between(top + 8, 300)}h3" for _ in range(3)
+        ]
         left += wide
     return "".join(towers), "".join(windows)
 
@@ -135,9 +133,7 @@ def _adventure(p: Palette, d: Dice) -> str:
     return (
         _halo(x, 120, 34, p.light)
         + shape(f"M{peak - 150} 300L{peak} 110 {peak + 150} 300Z", p.middle)
-        + shape(
-            f"M{peak - 32} 150L{peak} 110 {peak + 32} 150 {peak + 14} 146 {peak} 162 {peak - 12} 146Z", p.light, 0.85
-        )
+        + shape(f"M{peak - 32} 150L{peak} 110 {peak + 32} 150 {peak + 14} 146 {peak} 162 {peak - 12} 146Z", p.light, 0.85)
         + shape(ridge(d, 262, 50, 5, sharp=True), p.far)
         + shape(ridge(d, 300, 34, 4), p.near)
         + line("M118 360C100 330 160 318 136 296S124 276 130 268", p.light, 3, 0.6)
@@ -222,9 +218,7 @@ def _documentary(p: Palette, d: Dice) -> str:
 
 def _drama(p: Palette, d: Dice) -> str:
     x = d.between(70, 170)
-    glints = "".join(
-        f"M{x - w} {226 + k * 13}h{2 * w}" for k, w in enumerate(d.between(8, 40 - 2 * k) for k in range(9))
-    )
+    glints = "".join(f"M{x - w} {226 + k * 13}h{2 * w}" for k, w in enumerate(d.between(8, 40 - 2 * k) for k in range(9)))
     return (
         _halo(x, 190, 46, p.light)
         + shape("M0 212H240V360H0Z", p.far)
@@ -283,8 +277,7 @@ def _horror(p: Palette, d: Dice) -> str:
 
 def _musical(p: Palette, d: Dice) -> str:
     beams = "".join(
-        f"M{x} -6L{x + lean - 34} 320H{x + lean + 34}Z"
-        for x, lean in ((20, d.between(50, 90)), (120, d.between(-20, 20)), (220, -d.between(50, 90)))
+        f"M{x} -6L{x + lean - 34} 320H{x + lean + 34}Z" for x, lean in ((20, d.between(50, 90)), (120, d.between(-20, 20)), (220, -d.between(50, 90)))
     )
     bars = "".join(f"M{x} 326v-{d.between(20, 110)}" for x in range(12, 240, 16))
     return (
@@ -333,10 +326,7 @@ def _scifi(p: Palette, d: Dice) -> str:
         stars(p, d, 42, 0, 300)
         + disc(x, y, r + 22, p.glow, 0.14)
         + disc(x, y, r, p.glow)
-        + shape(
-            f"M{x - r} {y}A{r} {r} 0 0 0 {x + r} {y}C{x + r // 2} {y + r // 3} {x - r // 2} {y + r // 3} {x - r} {y}Z",
-            p.middle,
-        )
+        + shape(f"M{x - r} {y}A{r} {r} 0 0 0 {x + r} {y}C{x + r // 2} {y + r // 3} {x - r // 2} {y + r // 3} {x - r} {y}Z", p.middle)
         + shape(f"M{x} {y - r}A{r} {r} 0 0 1 {x} {y + r}A{r * 5 // 4} {r * 5 // 4} 0 0 0 {x} {y - r}Z", p.sky, 0.7)
         + f'<ellipse cx="{x}" cy="{y}" rx="{r * 7 // 4}" ry="{r // 3}" fill="none" stroke="{p.accent}" stroke-width="5"'
         f' transform="rotate(-18 {x} {y})" stroke-dasharray="{r * 3} {r * 3 // 2}"/>'
@@ -355,12 +345,7 @@ def _thriller(p: Palette, d: Dice) -> str:
         )
         + shape(f"M0 360L{x - 22} {y + 36}H{x + 22}L240 360Z", p.deep, 0.75)
         + shape(f"M{x - 22} {y + 36}h44L{x + 70} 360H{x - 70}Z", p.light, 0.3)
-        + line(
-            f"M0 0L{x - 22} {y - 36}M240 0L{x + 22} {y - 36}M0 360L{x - 22} {y + 36}M240 360L{x + 22} {y + 36}",
-            p.light,
-            1,
-            0.5,
-        )
+        + line(f"M0 0L{x - 22} {y - 36}M240 0L{x + 22} {y - 36}M0 360L{x - 22} {y + 36}M240 360L{x + 22} {y + 36}", p.light, 1, 0.5)
     )
 
 
@@ -485,13 +470,9 @@ _LONG = "M-36-4C-42-40-20-56 0-56S42-40 36-4C36 30 46 56 54 92 34 98 30 60 28 20
 _BUN = "M-34-2C-40-34-24-50-8-52A17 17 0 1 1 16-51C32-46 40-32 34-2 30-14 20-24 0-25-20-24-30-14-34-2Z"
 _CURLS = "M-36 12C-52 6-50-16-40-20-48-38-28-52-18-46-12-62 14-62 20-46 34-52 48-36 40-20 52-14 50 6 36 12 34-6 28-20 8-24-12-24-32-14-36 12Z"
 _FEDORA = "M-62-14C-40-28 40-28 62-14 44-4-44-4-62-14ZM-33-24C-34-52-28-64-14-62-6-62-4-57 2-57 8-62 16-64 22-60 32-54 33-42 33-24Z"
-_COWBOY = (
-    "M-74-28C-54-6 54-6 74-28 60-22 46-24 34-26 32-56 24-64 12-60 4-57-4-57-12-60-24-64-32-56-34-26-46-24-60-22-74-28Z"
-)
+_COWBOY = "M-74-28C-54-6 54-6 74-28 60-22 46-24 34-26 32-56 24-64 12-60 4-57-4-57-12-60-24-64-32-56-34-26-46-24-60-22-74-28Z"
 _HELMET = "M-46-8C-46-42-26-56 0-56S46-42 46-8C48-2 40-4 34-10-12-18-34-10-34-10-40-4-48-2-46-8Z"
-_HOOD = (
-    "M-60 84C-64 20-50-54 0-66 50-54 64 20 60 84 40 76 34 40 32 0 28-24 14-34 0-36-14-34-28-24-32 0-34 40-40 76-60 84Z"
-)
+_HOOD = "M-60 84C-64 20-50-54 0-66 50-54 64 20 60 84 40 76 34 40 32 0 28-24 14-34 0-36-14-34-28-24-32 0-34 40-40 76-60 84Z"
 _VISOR = "M-52-2A52 52 0 1 1 52-2 52 54 0 0 1-52-2ZM-32-16C-20-34 24-36 34-14 40 12 22 24-2 24-26 24-38 8-32-16Z"
 _TOP_HAT = "M-52-26C-30-34 30-34 52-26 40-18-40-18-52-26ZM-31-30L-34-84C-14-90 14-90 34-84L31-30Z"
 _CROWN = "M-33-24L-38-62-19-44 0-70 19-44 38-62 33-24C14-30-14-30-33-24Z"
