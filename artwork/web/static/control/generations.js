@@ -40,7 +40,7 @@ export function generationLine(rollBack) {
       if (!generations.length) {
         sentence.textContent = "No generation is published yet: picks are drawn uniformly until the first night.";
       } else {
-        sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key: no row is written.`;
+        sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key.`;
       }
       fill(
         list,
