@@ -99,5 +99,8 @@ function dot(bin, x, y, radius, top) {
 /** @param {Bin} bin */
 function sentence(bin) {
   const interval = `${percent(bin.lower)} to ${percent(bin.upper)}`;
-  return `predicted ${percent(bin.predicted)}, observed ${percent(bin.observed)} (${interval}) in ${count(bin.impressions)} impressions`;
+  return (
+    `predicted ${percent(bin.predicted)}, observed ${percent(bin.observed)} (${interval}) in ` +
+    `${count(bin.impressions)} impressions`
+  );
 }

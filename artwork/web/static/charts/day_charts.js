@@ -65,7 +65,11 @@ export function takeRateChart(level) {
   return chart;
 }
 
-/** A line per policy where more than one was served beside another. @param {Day[]} days @returns {import("./xy.js").Series[]} */
+/**
+ * A line per policy, on days with more than one.
+ * @param {Day[]} days
+ * @returns {import("./xy.js").Series[]}
+ */
 function policies(days) {
   const beside = days.filter((day) => Object.keys(day.rates).length > 1);
   const names = [...new Set(beside.flatMap((day) => Object.keys(day.rates)))].slice(0, 4);
@@ -187,7 +191,8 @@ export function calibration(level) {
       if (bins.length) {
         const within = bins.filter((bin) => bin.lower <= bin.predicted && bin.predicted <= bin.upper).length;
         chart.say(
-          `Generation ${generation}: ${count(within)} of ${count(bins.length)} predictions lie in the interval of what came.`,
+          `Generation ${generation}: ${count(within)} of ${count(bins.length)} predictions lie in the interval ` +
+            "of what came.",
         );
       }
     } catch (error) {

@@ -7,7 +7,7 @@ import { tableBehind } from "./table.js";
  * @typedef {object} LegendItem
  * @property {string} name
  * @property {string} tone a class of charts.css
- * @property {"line" | "dash" | "dots" | "area" | "bar" | "tick"} kind how it is drawn, so that colour never stands alone
+ * @property {"line" | "dash" | "dots" | "area" | "bar" | "tick"} kind how it is drawn: colour never stands alone
  * @property {string} [value]
  */
 
@@ -19,7 +19,7 @@ import { tableBehind } from "./table.js";
  * @property {(items: LegendItem[]) => void} legend
  * @property {(text: string) => void} say the sentence below the heading
  * @property {(read: () => import("./table.js").TableData) => void} table
- * @property {(draw: (width: number, height: number) => void) => void} onSize called with the size of the picture, and when it changes
+ * @property {(draw: (width: number, height: number) => void) => void} onSize now and whenever it changes
  * @property {(text: string | null) => void} empty shows a text instead of the picture
  */
 

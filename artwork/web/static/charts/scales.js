@@ -43,45 +43,41 @@ export function roundUp(value) {
 
 const EMPTY = "–";
 
-/** @param {number | null | undefined} value */
-const is = (value) => typeof value === "number" && Number.isFinite(value);
+/** @param {unknown} value @returns {value is number} */
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** A count, its thousands apart. @param {number | null | undefined} value */
 export function count(value) {
-  return is(value) ? Math.round(/** @type {number} */ (value)).toLocaleString("en") : EMPTY;
+  return isNumber(value) ? Math.round(value).toLocaleString("en") : EMPTY;
 }
 
 /** A large count in few signs: 20 M, 3.9 G. @param {number | null | undefined} value */
 export function short(value) {
-  if (!is(value)) return EMPTY;
-  return new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(
-    /** @type {number} */ (value),
-  );
+  if (!isNumber(value)) return EMPTY;
+  return new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(value);
 }
 
 /** A share as a percentage. @param {number | null | undefined} value @param {number} [digits] */
 export function percent(value, digits = 1) {
-  return is(value) ? `${/** @type {number} */ ((value) * 100).toFixed(digits)} %` : EMPTY;
+  return isNumber(value) ? `${(value * 100).toFixed(digits)} %` : EMPTY;
 }
 
 /** Milliseconds with three significant digits. @param {number | null | undefined} value */
 export function milliseconds(value) {
-  if (!is(value)) return EMPTY;
-  const number = /** @type {number} */ (value);
-  return `${number.toFixed(number < 10 ? 2 : number < 100 ? 1 : 0)} ms`;
+  if (!isNumber(value)) return EMPTY;
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ms`;
 }
 
 /** Seconds, or minutes where there are many. @param {number | null | undefined} value */
 export function seconds(value) {
-  if (!is(value)) return EMPTY;
-  const number = /** @type {number} */ (value);
-  return number < 120 ? `${number.toFixed(number < 10 ? 1 : 0)} s` : `${(number / 60).toFixed(0)} min`;
+  if (!isNumber(value)) return EMPTY;
+  return value < 120 ? `${value.toFixed(value < 10 ? 1 : 0)} s` : `${(value / 60).toFixed(0)} min`;
 }
 
 /** Bytes in binary units. @param {number | null | undefined} value */
 export function bytes(value) {
-  if (!is(value)) return EMPTY;
-  let number = /** @type {number} */ (value);
+  if (!isNumber(value)) return EMPTY;
+  let number = value;
   for (const unit of ["B", "KiB", "MiB", "GiB", "TiB"]) {
     if (number < 1024) return `${number.toFixed(number < 10 && unit !== "B" ? 1 : 0)} ${unit}`;
     number /= 1024;

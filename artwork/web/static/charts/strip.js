@@ -69,7 +69,10 @@ export const toneOf = (at) => `tone-${(at % 8) + 1}`;
 function spoken(title, parts, draw) {
   const shares = parts.map((part) => `${part.name} ${percent(part.weight / draw.total)}`).join(", ");
   const chosen = parts.find((part) => part.chosen);
-  return `${title}. ${shares}. The point ${count(draw.point)} of ${count(draw.total)} falls on ${chosen?.name ?? "none"}.`;
+  return (
+    `${title}. ${shares}. The point ${count(draw.point)} of ${count(draw.total)} falls on ` +
+    `${chosen?.name ?? "none"}.`
+  );
 }
 
 /**

@@ -199,17 +199,16 @@ function stacked(data) {
  * @returns {[number, number]}
  */
 function extent(layers, options) {
-  const values = layers.flatMap((layer) => layer.tops).filter((value) => value !== null && Number.isFinite(value));
-  const most = values.reduce(
-    (a, b) => Math.max(/** @type {number} */ (a), /** @type {number} */ (b)),
-    options.least ?? 0,
-  );
+  const values = layers
+    .flatMap((layer) => layer.tops)
+    .flatMap((value) => (Number.isFinite(value) ? [Number(value)] : []));
+  const most = values.reduce((a, b) => Math.max(a, b), options.least ?? 0);
   if (options.fit && values.length) {
-    const least = values.reduce((a, b) => Math.min(/** @type {number} */ (a), /** @type {number} */ (b)), Infinity);
-    const room = /** @type {number} */ ((most) - /** @type {number} */ (least)) * 0.12 || 0.01;
-    return [Math.max(0, /** @type {number} */ (least) - room), /** @type {number} */ (most) + room];
+    const least = values.reduce((a, b) => Math.min(a, b), Infinity);
+    const room = (most - least) * 0.12 || 0.01;
+    return [Math.max(0, least - room), most + room];
   }
-  return [options.low ?? 0, options.top ?? roundUp(/** @type {number} */ (most) * 1.05)];
+  return [options.low ?? 0, options.top ?? roundUp(most * 1.05)];
 }
 
 /**

@@ -83,7 +83,7 @@ async function build() {
   );
   fill(
     days,
-    about.demo ? panel(takeRateChart().node, "panel wide") : null,
+    panel(takeRateChart().node, "panel wide"),
     panel(armsChart(titles, state.get("title"), (id) => remember("title", id)).node),
     panel(calibration().node),
   );

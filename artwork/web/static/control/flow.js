@@ -39,7 +39,8 @@ const BOXES = [
     name: "log",
     title: "Log",
     about:
-      "Events go into a stream and from there into files. Plays are joined to what was shown, with the propensity it was shown with.",
+      "Events go into a stream and from there into files. Plays are joined to what was shown, with the " +
+      "propensity it was shown with.",
     steps: ["ingest", "join"],
     figure: (live) => [short(live.service.events_per_second), "events/s"],
     figures: (live) => [
@@ -82,7 +83,8 @@ const BOXES = [
     name: "gate",
     title: "Gate",
     about:
-      "Before a row is written the new picks are held against what is served: swapped arms, a posterior that is no number or exploration that ended stop here.",
+      "Before a row is written the new picks are held against what is served: swapped arms, a posterior that is " +
+      "no number or exploration that ended stop here.",
     steps: [],
     figure: (live) => [count(live.marks.filter((mark) => mark.kind === "publish-broken").length), "broken ones sent"],
     figures: (live) => [
@@ -94,7 +96,8 @@ const BOXES = [
     name: "publish",
     title: "Publish",
     about:
-      "Rows are written beside those that are served, read back and counted; then one key flips. A publisher that dies leaves the old generation serving.",
+      "Rows are written beside those that are served, read back and counted; then one key flips. A publisher " +
+      "that dies leaves the old generation serving.",
     steps: ["publish"],
     figure: (live) => [live.generation === null ? "–" : String(live.generation), "generation"],
     figures: (live) => [
@@ -138,7 +141,12 @@ const BOXES = [
   },
 ];
 
-/** Seconds of the last night's steps that fit. @param {Live} live @param {string[]} names @returns {[string, string][]} */
+/**
+ * Seconds of some of the last night's steps.
+ * @param {Live} live
+ * @param {string[]} names
+ * @returns {[string, string][]}
+ */
 function night(live, names) {
   const steps = Object.entries(live.nights.at(-1)?.steps ?? {});
   return steps.filter(([name]) => names.includes(name)).map(([name, took]) => [`Last night: ${name}`, seconds(took)]);
@@ -288,8 +296,9 @@ function drawLines(lines, stage, buttons) {
     arrowHead(),
     places.map((from, at) => {
       const [a, b] = ends(from, places[(at + 1) % places.length]);
-      const path = `M${(a[0] - origin.left).toFixed(1)} ${(a[1] - origin.top).toFixed(1)}L${(b[0] - origin.left).toFixed(1)} ${(b[1] - origin.top).toFixed(1)}`;
-      const cross = `M${((a[0] + b[0]) / 2 - origin.left - 5).toFixed(1)} ${((a[1] + b[1]) / 2 - origin.top - 5).toFixed(1)}l10 10m0 -10l-10 10`;
+      const [ax, ay, bx, by] = [a[0] - origin.left, a[1] - origin.top, b[0] - origin.left, b[1] - origin.top];
+      const path = `M${ax.toFixed(1)} ${ay.toFixed(1)}L${bx.toFixed(1)} ${by.toFixed(1)}`;
+      const cross = `M${((ax + bx) / 2 - 5).toFixed(1)} ${((ay + by) / 2 - 5).toFixed(1)}l10 10m0 -10l-10 10`;
       return svg(
         "g",
         { class: states[at] ?? "edge" },

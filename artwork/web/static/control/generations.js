@@ -12,6 +12,8 @@ import { onNewDay } from "../charts/day_charts.js";
  */
 
 const SHOWN = 12;
+/** @type {Record<string, string>} */
+const STATES = { current: "served", previous: "one flip away", made: "on disk", unfinished: "never published" };
 
 /**
  * @param {((generation: number) => void) | null} rollBack null where nothing may be pressed
@@ -40,7 +42,7 @@ export function generationLine(rollBack) {
       if (!generations.length) {
         sentence.textContent = "No generation is published yet: picks are drawn uniformly until the first night.";
       } else {
-        sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key: no row is written.`;
+        sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key.`;
       }
       fill(
         list,
@@ -77,7 +79,7 @@ export function generationLine(rollBack) {
  */
 function item(one, current, rollBack) {
   const isCurrent = one.generation === current;
-  const words = isCurrent ? "served" : one.state;
+  const words = isCurrent ? "served" : (STATES[one.state] ?? one.state);
   const back = rollBack && one.state === "previous" && !isCurrent;
   return el(
     "li",

@@ -5,7 +5,8 @@ import { el, fill, say } from "../app/dom.js";
 
 /** @typedef {import("../app/types.js").Mark} Mark */
 /** @typedef {import("../app/types.js").Title} Title */
-/** @typedef {{name: string, control: HTMLInputElement | HTMLSelectElement, unit?: string, value: () => unknown}} Field */
+/** @typedef {HTMLInputElement | HTMLSelectElement} Control */
+/** @typedef {{name: string, control: Control, unit?: string, value: () => unknown}} Field */
 /** @typedef {{action: string, words: string, danger?: boolean, fields?: Field[]}} Action */
 
 /** @type {[string, string][]} */
@@ -154,7 +155,7 @@ function groupsOf(titles) {
   ];
 }
 
-/** Two fields that depend on each other: a title, and one of its artworks. @param {Title[]} titles @returns {Field[]} */
+/** A title, and one of its artworks. @param {Title[]} titles @returns {Field[]} */
 function retiring(titles) {
   const candidates = titles.filter((title) => title.artworks.filter((artwork) => !artwork.retired).length > 1);
   const title = choice(

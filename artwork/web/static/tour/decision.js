@@ -65,7 +65,8 @@ function decisionPart(decisions, heading, sentence, view) {
       words.textContent = sentence(title, explanation);
       view.show(title, explanation);
     } catch (error) {
-      words.textContent = `${/** @type {Error} */ (error).message} A decision can be explained once a generation is published.`;
+      words.textContent =
+        `${/** @type {Error} */ (error).message} A decision can be explained once a ` + "generation is published.";
     }
   };
   show(decisions.now());
@@ -131,7 +132,7 @@ export function featuresPart(decisions) {
     decisions,
     "The person, in the posterior's words",
     (title, { user_id, shown, posterior }) =>
-      `Why “${nameOf(title, shown)}” of “${title.name || title.title_id}” for ${user_id}, by the ${posterior} posterior.`,
+      `“${nameOf(title, shown)}” of “${title.name || title.title_id}” for ${user_id}, by the ${posterior} posterior.`,
     {
       node: chart.node,
       show: (_title, { features }) =>
@@ -162,7 +163,8 @@ export function drawPart(decisions) {
     decisions,
     "Probability, floor, draw",
     (title, { user_id, shown, shown_propensity: chance }) =>
-      `${user_id} gets “${nameOf(title, shown)}” of “${title.name || title.title_id}”. Logged with it: propensity ${percent(chance, 2)}.`,
+      `${user_id} gets “${nameOf(title, shown)}” of “${title.name || title.title_id}”. Logged with it: ` +
+      `propensity ${percent(chance, 2)}.`,
     {
       node: el("div", { class: "part-stack" }, bars.node, strip.node),
       show: (title, { artworks, shown, draw }) => {

@@ -69,7 +69,10 @@ export function timedHere(service, titles) {
       }
       times.sort((a, b) => a - b);
       const all = seconds((performance.now() - began) / 1000);
-      words.textContent = `${LOOK_UPS} look-ups in ${all}: half of them within ${milliseconds(times[LOOK_UPS / 2])}, 99 within ${milliseconds(times[98])}, as this page sees it.`;
+      words.textContent =
+        `${LOOK_UPS} look-ups in ${all}: half of them within ` +
+        `${milliseconds(times[LOOK_UPS / 2])}, 99 within ${milliseconds(times[98])}, as this ` +
+        "page sees it.";
     } catch (error) {
       words.textContent = /** @type {Error} */ (error).message;
     }

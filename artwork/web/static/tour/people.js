@@ -70,7 +70,9 @@ export function sameTitle(service, titles) {
       const pages = await Promise.all(people.map((user) => lookUp(service, user, [title.title_id])));
       const picks = pages.map(({ page }) => page.picks[0]);
       const different = new Set(picks.map((pick) => pick.artwork_id)).size;
-      words.textContent = `“${title.name || title.title_id}” has ${title.artworks.length} artworks. These ${people.length} people see ${different} of them.`;
+      words.textContent =
+        `“${title.name || title.title_id}” has ${title.artworks.length} artworks. These ` +
+        `${people.length} people see ${different} of them.`;
       fill(
         list,
         picks.map((pick, at) => face(title, pick, people[at].user_id, likes(people[at]))),
@@ -111,7 +113,8 @@ export function newPerson(service, titles) {
         row.map((title) => title.title_id),
       );
       const sources = [...new Set(page.picks.map((pick) => pick.source))].join(" and ");
-      words.textContent = `${user.user_id} has never been here. ${page.picks.length} picks in ${ms.toFixed(1)} ms, by ${sources}.`;
+      words.textContent =
+        `${user.user_id} has never been here. ${page.picks.length} picks in ${ms.toFixed(1)} ` + `ms, by ${sources}.`;
       fill(
         list,
         page.picks.map((pick, at) =>

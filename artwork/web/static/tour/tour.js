@@ -91,7 +91,8 @@ async function build() {
       else tab.removeAttribute("aria-current");
     });
     tabs[at].scrollIntoView({ block: "nearest", inline: "center" });
-    position.textContent = `Step ${at + 1} of ${all.length} · ${MINUTES} minutes in all · arrow keys or 1 to ${all.length}`;
+    position.textContent =
+      `Step ${at + 1} of ${all.length} · ${MINUTES} minutes in all · arrow keys or 1 to ` + `${all.length}`;
     back.toggleAttribute("disabled", at === 0);
     fill(next, at + 1 < all.length ? "Next" : "To the control room", icon("right"));
     document.title = `${step.title} · Tour · artwork-bandit`;
