@@ -93,7 +93,7 @@ class Presses:
 
     def pause(self, _arguments: Arguments) -> Mark:
         """Hold the days."""
-        if self._player.board.phase == "over":
+        if self._player.board.phase == "over" and self._player.pace.is_paused:
             raise BusyError("the planned days are over and nothing passes by itself; next-day plays another one")
         self._player.pace.pause()
         return self._done("pause", "days are held", "play")

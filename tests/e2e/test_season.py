@@ -35,6 +35,7 @@ from batch.workspace.impressions import day_files
 from batch.workspace.overlays import newest_overlay
 from batch.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.faults
 HANG_SECONDS = 120.0
 ORIGIN = "http://127.0.0.1:8000"
 

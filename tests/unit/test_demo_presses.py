@@ -1,5 +1,7 @@
 """What the controls of a demo take, and what they say where they cannot be pressed: nothing here needs a store or a service."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +95,12 @@ def test_a_store_of_ones_own_has_no_controls(presses: Presses) -> None:
 
 
 def test_days_are_held_and_go_on_and_the_marks_lead_back(presses: Presses, player: Player) -> None:
-    held = presses.press("pause", {})
-    assert player.pace.holds
-    assert held.undo == "play"
-    assert presses.press("play", {}).undo == "pause"
-    assert not player.pace.holds
+    marks = [presses.press("pause", {})]
+    held = [player.pace.holds]
+    marks.append(presses.press("play", {}))
+    held.append(player.pace.holds)
+    assert held == [True, False]
+    assert [mark.undo for mark in marks] == ["play", "pause"]
     assert [mark.effect for mark in player.board.marks] == ["", ""]
 
 
@@ -113,8 +116,15 @@ def test_the_next_day_goes_on_though_days_are_held(presses: Presses, player: Pla
     assert not player.pace.holds
 
 
+def test_days_that_go_on_after_the_planned_ones_are_held_like_any_others(presses: Presses, player: Player) -> None:
+    player.board.at("over")
+    presses.press("pause", {})
+    assert player.pace.holds
+
+
 def test_nothing_is_held_after_the_planned_days(presses: Presses, player: Player) -> None:
     player.board.at("over")
+    player.pace.pause()
     with pytest.raises(BusyError, match="next-day plays another"):
         presses.press("pause", {})
 
@@ -148,3 +158,9 @@ def test_tastes_move_to_another_genre_each_time(count: int) -> None:
         assert (genres != np.arange(count)).all()
     assert np.array_equal(first, order_of_genres(count, seed=7, number=0))
     assert count == 2 or not np.array_equal(order_of_genres(18, 7, 0), order_of_genres(18, 7, 1))
+
+
+def test_a_demo_that_is_not_watched_loads_no_page() -> None:
+    code = "import sys, artwork.commands.demo; print([name for name in sys.modules if name in ('artwork.web.app', 'fastapi')])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
