@@ -39,7 +39,7 @@ class Mood:
     key: float = 0.0
 
 
-GENERAL: Final = Mood(sky=265, glow=235, light=95, accent=210, chroma=0.035, key=0.02)
+GENERAL: Final = Mood(sky=0, glow=330, light=95, accent=300, chroma=0.052, key=0.04)
 MOODS: Final = {
     "Action": Mood(sky=25, glow=52, light=80, accent=30, chroma=0.15, key=-0.02),
     "Adventure": Mood(sky=185, glow=85, light=95, accent=60, chroma=0.105, key=0.06),

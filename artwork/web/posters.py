@@ -14,8 +14,8 @@ from typing import Final
 from artwork.web.palettes import GENERAL, MOODS, Palette, palette
 from artwork.web.scenes import (
     BODY,
-    GENERAL_SCENE,
-    GENERAL_SIGN,
+    GENERAL_SCENES,
+    GENERAL_SIGNS,
     HEAD,
     LIT,
     RUNNER,
@@ -61,18 +61,19 @@ class Picture:
     @property
     def scene(self) -> str:
         """The theme's place."""
-        return SCENES.get(self.theme, GENERAL_SCENE)(self.palette, self.dice)
+        scene = SCENES.get(self.theme) or self.dice.one_of(GENERAL_SCENES)
+        return scene(self.palette, self.dice)
 
     @property
     def sign(self) -> str:
         """The theme's sign, a path."""
-        return SIGNS.get(self.theme, GENERAL_SIGN)
+        return SIGNS.get(self.theme) or self.dice.one_of(GENERAL_SIGNS)
 
 
 def poster(title: PosterTitle, artwork: PosterArtwork) -> str:
     """The poster of an artwork as an SVG document of less than 5 KB."""
     dice = Dice(f"{title.title_id}\n{artwork.artwork_id}\n{artwork.theme}\n{artwork.look}")
-    colours = _palette(artwork.theme, title.title_id)
+    colours = _palette(artwork.theme, title.title_id, dice)
     picture = Picture(artwork.theme, colours, dice)
     look = LOOKS.get(artwork.look, _scenery)
     drawn, type_place = look(picture)
@@ -99,13 +100,17 @@ _DEFINITIONS: Final = (
 )
 
 
-def _palette(theme: str, title_id: str) -> Palette:
-    """The mood of the theme, turned a little by the title; a word without a mood of its own has a hue of its own."""
-    mood, turn = MOODS.get(theme), Dice(title_id).between(-3, 3) * 4
-    if mood is not None:
-        return palette(mood, turn)
-    own = 0 if theme == "general" else Dice(theme).between(1, 24) * 15
-    return palette(GENERAL, turn + own)
+def _palette(theme: str, title_id: str, dice: Dice) -> Palette:
+    """The mood of the theme, turned a little by the title.
+
+    A word without a mood of its own has a hue of its own; artworks without a theme have hues beside that of their title.
+    """
+    of_title = Dice(title_id)
+    if theme in MOODS:
+        return palette(MOODS[theme], of_title.between(-3, 3) * 4)
+    if theme == "general":
+        return palette(GENERAL, of_title.between(0, 11) * 30 + dice.between(-3, 4) * 20)
+    return palette(GENERAL, Dice(theme).between(0, 23) * 15)
 
 
 @dataclass(frozen=True)
@@ -399,7 +404,7 @@ _SHOUTS: Final = ("WAIT FOR IT!", "GONE WRONG?!", "NOT CLICKBAIT", "#1 SHOCKER",
 
 def _bait(dice: Dice) -> str:
     """What shouts from an artwork that many open and few watch: a banner, a ring and a fat arrow."""
-    shout = _SHOUTS[dice.between(0, len(_SHOUTS) - 1)]
+    shout = dice.one_of(_SHOUTS)
     mirrored = "" if dice.between(0, 1) else ' transform="matrix(-1 0 0 1 240 0)"'
     size = min(30.0, 196 / _em(shout))
     return (

@@ -7,11 +7,12 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from artwork.web.palettes import Palette
 
 WIDTH, HEIGHT = 240, 360
+Thing = TypeVar("Thing")
 
 
 class Dice:
@@ -30,6 +31,10 @@ class Dice:
         value = int.from_bytes(self._bytes[:2], "little")
         self._bytes = self._bytes[2:]
         return low + value * (high - low + 1) // 65536
+
+    def one_of(self, things: Sequence[Thing]) -> Thing:
+        """One of at least one."""
+        return things[self.between(0, len(things) - 1)]
 
 
 Scene = Callable[[Palette, Dice], str]
@@ -381,7 +386,7 @@ def _western(p: Palette, d: Dice) -> str:
     )
 
 
-def _general(p: Palette, d: Dice) -> str:
+def _dunes(p: Palette, d: Dice) -> str:
     x = d.between(60, 180)
     return (
         "".join(disc(x, 170, radius, colour, 0.5) for radius, colour in ((118, p.middle), (88, p.glow), (56, p.light)))
@@ -390,7 +395,41 @@ def _general(p: Palette, d: Dice) -> str:
     )
 
 
-GENERAL_SCENE: Final[Scene] = _general
+def _arches(p: Palette, d: Dice) -> str:
+    x = d.between(90, 150)
+    return "".join(
+        shape(f"M{x - half} 360V{top}a{half} {half} 0 0 1 {2 * half} 0V360Z", colour)
+        for half, top, colour in ((112, 180, p.far), (88, 190, p.middle), (62, 204, p.glow), (36, 222, p.light))
+    ) + shape("M0 336H240V360H0Z", p.near)
+
+
+def _waves(p: Palette, d: Dice) -> str:
+    tones = (p.middle, p.glow, p.far, p.middle, p.near, p.deep)
+    return disc(d.between(50, 190), 96, 38, p.light, 0.9) + "".join(
+        f'<path fill="{tone}" d="M0 360V{top}q30-{rise} 60 0t60 0 60 0 60 0V360Z"/>'
+        for tone, top, rise in zip(tones, range(150, 360, 36), (d.between(18, 44) for _ in tones), strict=False)
+    )
+
+
+def _facets(p: Palette, d: Dice) -> str:
+    x, y = d.between(80, 160), d.between(120, 200)
+    corners = ("0 0L240 0", "240 0L240 150", "240 150L240 360", "240 360L70 360", "70 360L0 360", "0 360L0 190", "0 190L0 0")
+    tones = (p.far, p.middle, p.glow, p.near, p.far, p.middle, p.light)
+    turn = d.between(0, 6)
+    return "".join(
+        shape(f"M{x} {y}L{edge}Z", tones[(place + turn) % 7], 0.8) for place, edge in enumerate(corners)
+    ) + disc(x, y, 30, p.light)
+
+
+GENERAL_SCENES: Final[tuple[Scene, ...]] = (_dunes, _arches, _waves, _facets)
+"""Places without a theme."""
+GENERAL_SIGNS: Final = (
+    "M0-70L52 0 0 70-52 0ZM0-70V70M-52 0L0-18 52 0 0 18Z",
+    "M0-74a74 74 0 1 1-1 0ZM0-50a50 50 0 1 0 1 0ZM0-26a26 26 0 1 1-1 0Z",
+    "M-64 58L0-66 64 58ZM-34 38H34L0-26Z",
+    "M-62 62V-8A62 62 0 0 1 62-8V62H34V-8a34 34 0 0 0-68 0V62ZM-14 62V-6a14 14 0 0 1 28 0V62Z",
+    "M0-72C40-72 72-40 72 0H44A44 44 0 0 0 0-44ZM0 72C-40 72-72 40-72 0H-44A44 44 0 0 0 0 44ZM-28 0a28 28 0 1 0 56 0 28 28 0 1 0-56 0Z",
+)
 SCENES: Final[dict[str, Scene]] = {
     "Action": _action,
     "Adventure": _adventure,
@@ -412,7 +451,6 @@ SCENES: Final[dict[str, Scene]] = {
     "Western": _western,
 }
 
-GENERAL_SIGN: Final = "M0-70L52 0 0 70-52 0ZM0-70V70M-52 0L0-18 52 0 0 18Z"
 SIGNS: Final = {
     "Action": "M14-76L-44 12H-4L-16 76 46-18H6Z",
     "Adventure": "M0-74L16-16 74 0 16 16 0 74-16 16-74 0-16-16ZM0-44l9 35 35 9-35 9-9 35-9-35-35-9 35-9Z",

@@ -67,8 +67,25 @@ export function press(action, values = {}) {
   });
 }
 
-/** @returns {Promise<Session>} */
-export const session = once(() => get("/session"));
+/** @type {Promise<Session> | null} */
+let kept = null;
+
+/**
+ * The session, asked once; one without a service, while the demo starts, is asked for again.
+ *
+ * @returns {Promise<Session>}
+ */
+export async function session() {
+  const asked = (kept ??= get("/session"));
+  try {
+    const answer = await asked;
+    if (!answer.service) kept = null;
+    return answer;
+  } catch (error) {
+    kept = null;
+    throw error;
+  }
+}
 
 /** @returns {Promise<Catalogue>} */
 export const catalogue = () => get("/catalogue");
@@ -125,21 +142,4 @@ export async function send(service, events) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
-}
-
-/**
- * @template T
- * @param {() => Promise<T>} make
- * @returns {() => Promise<T>} asks once; a failure is not kept
- */
-function once(make) {
-  /** @type {Promise<T> | null} */
-  let kept = null;
-  return () => {
-    kept ??= make().catch((error) => {
-      kept = null;
-      throw error;
-    });
-    return kept;
-  };
 }

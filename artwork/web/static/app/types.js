@@ -31,12 +31,12 @@
  *   level: number, contributions: Contribution[]}} ExplainedArtwork
  * @typedef {{generation: number, artwork_id: string, arm: number, weight: number}} EarlierPick
  * @typedef {{words: string, value: number, contribution: number}} Feature
- * @typedef {{hash: string, total: number, point: number, cumulative: number[]}} Draw
+ * @typedef {{purpose: string, hash: string, total: number, point: number, weights: number[], cumulative: number[]}} Draw
  * @typedef {{user_id: string, title_id: string, generation: number, source: Source, policy: string, variant: string,
  *   posterior: string, link: string, explores: boolean, shown: string, shown_propensity: number,
  *   recorded: number | null, artworks: ExplainedArtwork[], earlier: EarlierPick[], current: number | null,
  *   instead_of: string | null, retired: string[], revision: number, truth: Record<string, number> | null,
- *   best: string | null, features: Feature[], draw: Draw}} Explanation
+ *   best: string | null, features: Feature[], draw: Draw | null}} Explanation
  *
  * @typedef {{day: string, generation: number,
  *   artworks: Record<string, {impressions: number, take_rate: number | null, share: number}>}} HistoryDay
