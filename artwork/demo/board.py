@@ -4,12 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
+from typing import Final
 
 from artwork.demo.days import FIRST_DAY, DayResult
 from artwork.web.stage import Day, Figures, Mark, Night, Phase, Step, StoreState
 
 ToldByDay = Callable[[DayResult, DayResult | None], str | None]
 """What came of a press, by a day and the one before it; None where that day does not say."""
+
+
+MOST_MARKS: Final = 200
+"""Newest presses that are shown."""
 
 
 class Board:
@@ -21,6 +26,7 @@ class Board:
         self._figures = Figures(now=start, phase="starting")
         self._start = start
         self._waits = False
+        self._pressed = 0
         self._results: list[DayResult] = []
         self._due: list[tuple[Mark, int, ToldByDay]] = []
 
@@ -91,11 +97,12 @@ class Board:
         """A new mark on the time line."""
         with self._lock:
             marks, figures = self._figures.marks, self._figures
-            made = Mark(len(marks) + 1, datetime.now(UTC), figures.now, figures.day, kind, words, undo)
-            self._figures = replace(figures, marks=(*marks, made))
+            self._pressed += 1
+            made = Mark(str(self._pressed), datetime.now(UTC), figures.now, figures.day, kind, words, undo)
+            self._figures = replace(figures, marks=(*marks, made)[-MOST_MARKS:])
             return made
 
-    def tell(self, mark: int, effect: str) -> None:
+    def tell(self, mark: str, effect: str) -> None:
         """Say what came of a press."""
         with self._lock:
             marks = tuple(replace(own, effect=effect) if own.id == mark else own for own in self._figures.marks)

@@ -94,9 +94,10 @@ class Burst:
         """The same for people."""
         rest = self.due - self.answered - self.refused
         lost = f", {rest:,} without an answer" if rest else ""
+        rate = self.answered / self.seconds if self.seconds else 0.0
         return (
-            f"{self.answered:,} of {self.due:,} look-ups answered in {self.seconds:.1f} s, {self.answered / self.seconds:,.0f} per"
-            f" second: p50 {self.p50_ms:.2f} ms, p99 {self.p99_ms:.2f} ms, {self.refused:,} refused (503){lost}"
+            f"{self.answered:,} of {self.due:,} look-ups answered, {rate:,.0f} per second for {self.seconds:.1f} s:"
+            f" p50 {self.p50_ms:.2f} ms, p99 {self.p99_ms:.2f} ms, {self.refused:,} refused (503){lost}"
         )
 
 

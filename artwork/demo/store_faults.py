@@ -16,8 +16,9 @@ from artwork.web.stage import BusyError, StoreState
 from bandit.urls import read_store_url, socket_url
 from batch.store.client import connect, store_errors
 from batch.store.embedded import running_store, start_store
+from batch.store.server import Server, is_server
 
-_LINK: Final = "link.sock"
+_LINK: Final = "link.sock"  # no longer than the name of the socket beside it, whose path just fits
 _PROXY: Final = "slow.sock"
 _OUR_CLIENT: Final = "redis-py"
 """Jobs connect by redis-py, which says so; the service connects by a client that does not say what it is."""
@@ -33,7 +34,7 @@ class StoreFaults:
     def __init__(self, root: Path, url: str) -> None:
         store = running_store(root)
         assert store is not None  # noqa: S101 - its URL was given by whoever started it
-        self._root, self._url = root, url
+        self._root, self._url, self._folder = root, url, store.folder
         self._socket = Path(read_store_url(url).path)
         self._link, self._slow = self._socket.with_name(_LINK), self._socket.with_name(_PROXY)
         self._pid = store.pid
@@ -50,7 +51,7 @@ class StoreFaults:
     def state(self) -> StoreState:
         """What was done to the store, or ``away`` where it ended otherwise."""
         state = self._state
-        return "away" if state in {"up", "slow", "frozen"} and not _is_alive(self._pid) else state
+        return "away" if state in {"up", "slow", "frozen"} and not self._is_alive() else state
 
     @property
     def answers(self) -> bool:
@@ -118,16 +119,21 @@ class StoreFaults:
         with self._lock:
             self._refuse({"up"}, "the store is there, and answers")
             self._end_faults()
-            if not _is_alive(self._pid):
+            if not self._is_alive():
                 self._pid = start_store(self._root).pid
             self._state = "up"
+
+    def _is_alive(self) -> bool:
+        """Whether the server runs, and not by now another process that has its number."""
+        _wait_for(self._pid, os.WNOHANG)  # ours to reap, once it has ended
+        return is_server(Server(self._pid, self._socket), self._folder)
 
     def _refuse(self, states: set[StoreState], why: str) -> None:
         if self.state in states:
             raise BusyError(why)
 
     def _end_faults(self) -> None:
-        if self._state == "frozen" and _is_alive(self._pid):
+        if self._state == "frozen" and self._is_alive():
             os.kill(self._pid, signal.SIGCONT)
         if self._state == "slow":
             self._point_to(self._socket)
@@ -147,18 +153,7 @@ class StoreFaults:
                         client.client_kill_filter(_id=other["id"])
 
 
-def _is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is ours is reaped."""
-    with contextlib.suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG)[0] != pid
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 def _wait_for(pid: int, options: int) -> None:
-    """Until a signal that was sent has taken effect, where the process is ours."""
+    """Until a signal that was sent has taken effect, where the process is ours; with ``WNOHANG`` only reap it."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, options)

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from artwork.web.kept import Kept, NotFoundError, stamps
 from artwork.web.words import Like, likes
-from bandit.errors import InputError
 from bandit.snapshot import Overlay
 from batch.choosing.explain import feature_names
 from batch.workspace.overlays import known_revisions, newest_overlay, remaining_tables
@@ -221,31 +220,3 @@ def _drawing() -> str:
     """What changes with the code that draws: a browser keeps posters over releases."""
     sources = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("posters", "scenes", "palettes"))
     return blake2b(b"".join(sources), digest_size=6).hexdigest()
-
-
-def image_origins(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Origins whose images may be shown, as a browser writes them; a host alone is one by HTTPS.
-
-    Raises:
-        InputError: one is no host or origin.
-    """
-    return tuple(_image_origin(host) for host in hosts)
-
-
-def _image_origin(host: str) -> str:
-    given = host.strip().lower()
-    origin = given if "://" in given else f"https://{given}"
-    try:
-        parts = urlsplit(origin)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    named = parts.hostname or ""
-    plain = f"{parts.scheme}://{named}" + (f":{port}" if port else "")
-    is_name = bool(named) and all(label and label.replace("-", "").isalnum() for label in named.split("."))
-    if parts.scheme not in {"http", "https"} or plain != origin or not is_name or not named.isascii():
-        raise InputError(
-            f"--image-host is {host[:200]!r}, expected a host such as images.example or an origin such as"
-            " http://localhost:9000, without a path"
-        )
-    return origin

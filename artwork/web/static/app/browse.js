@@ -322,8 +322,14 @@ function startingNotice(live) {
 /** What is seen before there is anything to see. */
 function drawStart() {
   const rows = new Rows(() => {});
-  const words = el("p", { class: "notice", role: "status" }, "Asking the demo …");
-  fill(main, el("h1", { class: "unseen" }, "What people see"), el("div", { class: "audience bone-audience" }, el("span", { class: "bone" })), words, rows.element);
+  const words = el("p", { class: "learned-words quiet", role: "status" }, "Asking the demo …");
+  fill(
+    main,
+    el("h1", { class: "unseen" }, "What people see"),
+    el("div", { class: "audience bone-audience" }, el("span", { class: "bone" })),
+    el("div", { class: "learned" }, words),
+    rows.element,
+  );
   return words;
 }
 

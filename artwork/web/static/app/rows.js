@@ -160,8 +160,7 @@ export class Rows {
     );
     this.element.setAttribute("aria-busy", "false");
     for (const row of this.rows) this.watcher.observe(row.element);
-    const first = this.rows[0]?.cards[0];
-    if (first) this.stop_at(first);
+    for (const { cards: [first] } of this.rows) if (first) this.stopAt(first);
     this.again();
   }
 
@@ -213,28 +212,27 @@ export class Rows {
     return this.rows.map((row) => row.cards.flatMap((card) => card.posters.map((poster) => poster.button)));
   }
 
-  /** @param {Card} card the one that Tab reaches */
-  stop_at(card) {
-    for (const row of this.rows) {
-      for (const other of row.cards) {
-        for (const poster of other.posters) poster.button.tabIndex = -1;
-        other.why.tabIndex = -1;
-      }
+  /**
+   * Every row has one place that Tab reaches, so that it can be scrolled by key: a poster, and the question beside it.
+   *
+   * @param {Card} card
+   * @param {HTMLElement} [button] of its posters; the first where none is given
+   */
+  stopAt(card, button) {
+    const row = this.rows.find((row) => row.cards.includes(card));
+    for (const other of row?.cards ?? []) {
+      for (const poster of other.posters) poster.button.tabIndex = -1;
+      other.why.tabIndex = -1;
     }
-    for (const poster of card.posters.slice(0, 1)) poster.button.tabIndex = 0;
+    const poster = card.posters.find((poster) => poster.button === button) ?? card.posters[0];
+    if (poster) poster.button.tabIndex = 0;
     card.why.tabIndex = 0;
   }
 
   /** @param {HTMLElement} target */
   rove(target) {
     const card = this.rows.flatMap((row) => row.cards).find((card) => card.element.contains(target));
-    if (!card) return;
-    this.stop_at(card);
-    const poster = card.posters.find((poster) => poster.button === target);
-    if (poster) {
-      for (const other of card.posters) other.button.tabIndex = -1;
-      poster.button.tabIndex = 0;
-    }
+    if (card) this.stopAt(card, target);
   }
 
   /** @param {KeyboardEvent} event */
