@@ -1,16 +1,18 @@
 """``artwork demo``: the whole loop on one machine."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from artwork.bench.testbed.service_process import free_port
+from artwork.bench.testbed.service_process import HOST, free_port
 from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.console.output import EXIT_FAILED_CHECK, emit, say
+from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, say
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.pace import SLOWEST_DAY_SECONDS, USUAL_DAY_SECONDS
@@ -19,6 +21,7 @@ from artwork.demo.workspace import ALL_TITLES, DEFAULT_TITLES
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config
+from service.listening import bind
 
 DEFAULT_ROOT = Path("workspace/demo")
 
@@ -102,46 +105,64 @@ def demo_command(
         raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
     plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
     tell: Callable[[str], None] = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
+    if not isfinite(pace):
+        raise InputError(f"--pace is {pace}, expected seconds from 0 to {SLOWEST_DAY_SECONDS:g}")
+    own_service_port = None if service_port is None else _checked_port(service_port)
     ends = once or as_json
     if page or (page is None and not ends):
-        outcome = _watched(workspace, plan, tell, once=ends, port=port, service_port=service_port, pace=pace)
+        announce = errors.print if as_json else say
+        watching = Watching(port, own_service_port or free_port(), pace, once=ends)
+        outcome = _watched(workspace, plan, tell, announce, watching)
     else:
-        outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=ends, service_port=service_port)
+        outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=ends, service_port=own_service_port)
     if as_json and outcome is not None:
         emit(outcome, str, as_json=True)
     if outcome is not None and not outcome.above_uniform:
         raise typer.Exit(EXIT_FAILED_CHECK)
 
 
+@dataclass(frozen=True)
+class Watching:
+    """How a demo is watched: the ports of its page (None is 8000 or the next) and service, seconds of a day, and its end."""
+
+    port: int | None
+    service_port: int
+    pace: float
+    once: bool
+
+
 def _watched(
-    root: Path,
-    plan: Plan,
-    tell: Callable[[str], None],
-    *,
-    once: bool,
-    port: int | None,
-    service_port: int | None,
-    pace: float,
+    root: Path, plan: Plan, tell: Callable[[str], None], announce: Callable[[str], object], watching: Watching
 ) -> Outcome | None:
     """Play while a page shows it, from before there are any data."""
     # Only a demo that is watched needs a web framework in this process.
     from artwork.demo.season import Season  # noqa: PLC0415
     from artwork.web.serving import bind_page, page_server  # noqa: PLC0415
 
-    listener = bind_page(port)
+    listener = bind_page(watching.port)
     own = listener.getsockname()[1]
     season = Season(
         root,
         plan,
         tell,
         terms=GROUPLENS_TERMS,
-        seconds_per_day=pace,
-        service_port=service_port or free_port(),
+        seconds_per_day=watching.pace,
+        service_port=watching.service_port,
         origins=(f"http://127.0.0.1:{own}", f"http://localhost:{own}"),
     )
     with page_server(season, listener) as address:
-        say(f"watch it at {address}/?token={season.token}\n")
-        return season.play(once=once)
+        announce(f"watch it at {address}/?token={season.token}\n")
+        return season.play(once=watching.once)
+
+
+def _checked_port(port: int) -> int:
+    """A port of loopback that nothing listens on, lest the demo asks somebody else's server.
+
+    Raises:
+        SurroundingsError: it is taken.
+    """
+    bind(HOST, port).close()
+    return port
 
 
 def _titles(text: str | None) -> int | None:

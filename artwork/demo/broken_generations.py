@@ -13,8 +13,8 @@ import redis
 
 from artwork.web.stage import BusyError
 from bandit.errors import InputError
+from bandit.policies import parse_policy
 from bandit.posterior.files import save_arrays
-from bandit.posterior.registry import WITHOUT_CONTEXT
 from batch.choosing.precompute import precompute
 from batch.executors import Executor, Progress
 from batch.learning.posteriors import model_path
@@ -93,7 +93,7 @@ def publish_broken(
     if served is None:
         raise BusyError("no generation is served yet; wait for the first night")
     before = read_manifest(workspace, served)
-    if own.draws and before.config.variants[0].model.posterior == WITHOUT_CONTEXT:
+    if own.draws and not parse_policy(before.config.variants[0].policy).contextual:
         raise BusyError(
             "the generation that is served draws under uniform and looks at no posterior; wait for the first live day"
         )

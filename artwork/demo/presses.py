@@ -93,7 +93,7 @@ class Presses:
 
     def pause(self, _arguments: Arguments) -> Mark:
         """Hold the days."""
-        if self._player.board.phase == "over":
+        if self._player.board.phase == "over" and self._player.pace.is_paused:
             raise BusyError("the planned days are over and nothing passes by itself; next-day plays another one")
         self._player.pace.pause()
         return self._done("pause", "days are held", "play")
@@ -221,7 +221,7 @@ class Presses:
         count = player.loop.world.tastes.shape[1]
         with self._lock:
             number = sum(mark.kind == "shift-taste" for mark in player.board.marks)
-            genres = _derangement(count, player.plan.config.seed, number)
+            genres = order_of_genres(count, player.plan.config.seed, number)
             mark = player.board.mark("shift-taste", f"tastes move: from the next day on {_moved(genres)}")
             player.pace.hand_over(lambda: player.shift_taste(genres))
         player.board.tell_by_day(mark, _closed)
@@ -420,7 +420,7 @@ def _text(arguments: Arguments, name: str) -> str:
     return value
 
 
-def _derangement(count: int, seed: int, number: int) -> I64:
+def order_of_genres(count: int, seed: int, number: int) -> I64:
     """An order of genres in which none keeps its place: one cycle through all of them."""
     random = np.random.Generator(np.random.Philox(hash_base(f"{SIMULATION} taste", seed, number)))
     cycle = random.permutation(count)

@@ -68,9 +68,9 @@ class Access:
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return problem(414, f"The query may have {MAX_QUERY_BYTES} bytes at most.", "query-too-long")
         is_page = scope["path"] in PAGES and scope["method"] in _READING
-        given = parse_qs(scope["query_string"]).get(TOKEN.encode(), [])
+        given = parse_qs(scope["query_string"].decode("latin-1")).get(TOKEN, [])
         if is_page and given:
-            return self._opened(scope["path"], port) if self._is_token(given[-1]) else _locked()
+            return self._opened(scope["path"], port) if self._is_token(given[-1].encode()) else _locked()
         if not self._is_token(cookie_parser(headers.get("cookie", "")).get(_cookie(port), "").encode()):
             return _locked() if is_page else problem(401, "Open the address that the command printed.", "locked")
         if _is_of_another_page(headers, scope["method"], is_page=is_page):

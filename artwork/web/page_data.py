@@ -89,7 +89,7 @@ class PageData:
             raise NotFoundError(f"There is no generation {generation} with picks in this workspace.")
         number = generation or (served if served in made else made[-1])
         try:
-            explanation = explain(self._stage.workspace, user_id, title_id, number, anybody=True)
+            explanation = explain(self._stage.workspace, user_id, title_id, number, anybody=True, overlay=shelf.overlay)
         except InputError as error:
             raise NotFoundError(str(error)) from error
         current = served if served in made else None

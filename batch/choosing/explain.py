@@ -38,7 +38,13 @@ _NODES, _SHARES = np.polynomial.hermite_e.hermegauss(64)
 
 
 def explain(
-    workspace: Workspace, user_id: str, title_id: str, generation: int | None, *, anybody: bool = False
+    workspace: Workspace,
+    user_id: str,
+    title_id: str,
+    generation: int | None,
+    *,
+    anybody: bool = False,
+    overlay: Overlay | None = None,
 ) -> Explanation:
     """Explain the choice for a user and a title in a generation that has picks: None takes the newest.
 
@@ -48,13 +54,14 @@ def explain(
         title_id: of which title.
         generation: its number.
         anybody: explain what a user is answered whom nobody knows; else such a user is taken for a slip, and refused.
+        overlay: under which; None takes the newest.
 
     Raises:
         InputError: the generation, the title or the user is not known; the message says which are. Or a file has changed.
     """
     number = resolve(workspace, generation, "precomputed")
     verify_files(workspace, read_manifest(workspace, number), but_picks=True)
-    chooser, overlay = Chooser(workspace, number), newest_overlay(workspace)
+    chooser, overlay = Chooser(workspace, number), overlay or newest_overlay(workspace)
     if title_id in overlay.added and title_id not in chooser.catalogue.title_ids:
         raise InputError(
             f"title {title_id} was added after generation {number}: until the next `artwork run` everybody is shown"

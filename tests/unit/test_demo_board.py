@@ -80,7 +80,12 @@ def test_marks_are_numbered_dated_in_both_times_and_say_later_what_came_of_them(
     board.at_time("visits", 4, 12, 24)
     first, second = board.mark("store-stop", "the store is killed", "store-back"), board.mark("pause", "days are held")
     assert (first.id, second.id) == ("1", "2")
-    assert (first.now, first.day, first.undo, first.effect) == (datetime(2026, 1, 5, 12, tzinfo=UTC), 4, "store-back", None)
+    assert (first.now, first.day, first.undo, first.effect) == (
+        datetime(2026, 1, 5, 12, tzinfo=UTC),
+        4,
+        "store-back",
+        None,
+    )
     board.tell(first.id, "picks are 100% popularity")
     assert effect_of(board, "1") == "picks are 100% popularity"
     assert effect_of(board, "2") is None

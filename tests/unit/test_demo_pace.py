@@ -1,6 +1,7 @@
 """When the player of a demo goes on: at the pace that was set, held, hurried, with tasks that were handed over, or not at all."""
 
 import time
+from functools import partial
 from threading import Thread
 
 import pytest
@@ -79,7 +80,7 @@ def test_tasks_are_done_in_their_order_in_the_thread_of_the_player() -> None:
     pace = Pace(0.0)
     done: list[int] = []
     for number in range(5):
-        pace.hand_over(lambda number=number: done.append(number))
+        pace.hand_over(partial(done.append, number))
     assert done == []
     pace.pass_night()
     assert done == [0, 1, 2, 3, 4]

@@ -330,7 +330,7 @@ function bars(poster, explanation, pick) {
   const sorted = [...explanation.artworks].sort((one, other) => other.propensity - one.propensity);
   return el(
     "ul",
-    { class: "chances" },
+    { class: "chances", tabindex: 0, "aria-label": "Artworks and their chances" },
     sorted.map((explained) => {
       const artwork = poster.actions.titles.artwork(pick.title_id, explained.artwork_id);
       const isShown = explained.artwork_id === pick.artwork_id;
