@@ -148,7 +148,7 @@ def test_the_last_step_stops_the_store_and_the_pictures_stay(visit: VisitMaker, 
         page.page.wait_for_selector(".watched-row [data-source=popularity]")
         page.wait("() => !document.querySelector('.watched-row [data-source=personalized]')")
         assert page.page.locator(".watched-poster img").count() == 6
-        page.page.click("text=Bring it back")
+        page.page.click("button:has-text('Bring it back')")
         page.page.wait_for_selector(".watched-row [data-source=personalized]")
     finally:
         if demo.live()["store"]["state"] != "up":
