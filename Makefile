@@ -10,7 +10,7 @@ CI := $(VENV)/ready-ci
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults simulations studies compose unit pythons lint bench loadtest pictures lock
+.PHONY: help setup demo test faults simulations browser screenshots studies compose unit pythons lint bench loadtest pictures lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -20,7 +20,7 @@ setup: $(READY) ## Make the virtual environment .venv with the pinned requiremen
 demo: $(RUNTIME) ## Watch the whole loop run; ARGS="--once --days 3" is handed on
 	@$(BIN)/artwork demo $(ARGS)
 
-SHORT := not faults and not simulations
+SHORT := not faults and not simulations and not browser
 
 # Two processes whose numerical libraries have a thread a core each wait for one another: it costs twice the time.
 # Tests of what holds for any number of threads ask for several.
@@ -36,12 +36,17 @@ ifeq ($(ARGS),)
 	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder \
 		tests/e2e tests/integration tests/unit bandit batch
 	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
+	@echo "skipped: the tests in tests/browser, which need Playwright and Chromium; make browser runs them"
 else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
 faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
+
+browser: $(CI) ## Click through the page in a real browser (Debian's chromium, or .venv/bin/playwright install chromium)
+	$(BIN)/python -m bandit.kernels.warm
+	$(BIN)/pytest -m browser tests/browser $(ARGS)
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
@@ -92,6 +97,9 @@ pictures: $(READY) ## Draw the picture of the README from a run of the demo; two
 	@mkdir -p build
 	$(BIN)/artwork demo --json --workspace build/pictures >build/pictures.json
 	$(BIN)/python docs/images/take_rate.py <build/pictures.json >docs/images/take-rate.svg
+
+screenshots: $(CI) ## Take the pictures of the page in docs/images from a demo that runs for it; three minutes
+	$(BIN)/python tests/browser/screenshots.py docs/images
 
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)

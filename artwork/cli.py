@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 FAMILIES = {
     "demo": "demo",
+    "web": "web",
     "doctor": "doctor",
     "data": "data",
     "train": "jobs",

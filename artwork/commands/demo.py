@@ -1,21 +1,27 @@
 """``artwork demo``: the whole loop on one machine."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from artwork.bench.testbed.service_process import HOST, free_port
 from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.console.output import EXIT_FAILED_CHECK, emit, say
+from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, say
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
-from artwork.demo.play import Plan, play
+from artwork.demo.pace import SLOWEST_DAY_SECONDS, USUAL_DAY_SECONDS
+from artwork.demo.play import Outcome, Plan, play
 from artwork.demo.workspace import ALL_TITLES, DEFAULT_TITLES
 from bandit.errors import InputError
 from bandit.policies import parse_policy
 from batch.config import Config
+from service.listening import bind
 
 DEFAULT_ROOT = Path("workspace/demo")
 
@@ -53,6 +59,19 @@ def demo_command(
     retire_on: Annotated[
         int | None, typer.Option(min=1, help="Live day on which the best known artwork is retired.")
     ] = None,
+    page: Annotated[
+        bool | None, typer.Option(help="Serve a page to watch it; so it is by default, but not with --once or --json.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of the page; 8000 by default, or the next one that is free.")
+    ] = None,
+    service_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of the service; a free one by default.")
+    ] = None,
+    pace: Annotated[
+        float,
+        typer.Option(min=0.0, max=SLOWEST_DAY_SECONDS, help="Seconds of a live day that is watched; 0 is at once."),
+    ] = USUAL_DAY_SECONDS,
     seed: SeedOption = 7,
     workspace: WorkspaceOption = DEFAULT_ROOT,
     as_json: JsonOption = False,
@@ -61,6 +80,10 @@ def demo_command(
 
     A few days under the uniform policy make explore data. Then every night learns from all days so far and publishes a
     generation, and every day asks the running service for each artwork. Ctrl-C ends it.
+
+    The page shows what people see, why, and how it is learned; its control room breaks the store, launches titles, moves tastes.
+
+    Example: artwork demo --pace 60 --port 9000
 
     Example: artwork demo --once --days 3 --policy epsilon_greedy:epsilon=0.1
 
@@ -81,12 +104,65 @@ def demo_command(
     if new_artworks and launch_on:
         raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
     plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
-    tell = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
-    outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=once or as_json)
-    if as_json:
+    tell: Callable[[str], None] = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
+    if not isfinite(pace):
+        raise InputError(f"--pace is {pace}, expected seconds from 0 to {SLOWEST_DAY_SECONDS:g}")
+    own_service_port = None if service_port is None else _checked_port(service_port)
+    ends = once or as_json
+    if page or (page is None and not ends):
+        announce = errors.print if as_json else say
+        watching = Watching(port, own_service_port or free_port(), pace, once=ends)
+        outcome = _watched(workspace, plan, tell, announce, watching)
+    else:
+        outcome = play(workspace, plan, tell, terms=GROUPLENS_TERMS, once=ends, service_port=own_service_port)
+    if as_json and outcome is not None:
         emit(outcome, str, as_json=True)
-    if not outcome.above_uniform:
+    if outcome is not None and not outcome.above_uniform:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How a demo is watched: the ports of its page (None is 8000 or the next) and service, seconds of a day, and its end."""
+
+    port: int | None
+    service_port: int
+    pace: float
+    once: bool
+
+
+def _watched(
+    root: Path, plan: Plan, tell: Callable[[str], None], announce: Callable[[str], object], watching: Watching
+) -> Outcome | None:
+    """Play while a page shows it, from before there are any data."""
+    # Only a demo that is watched needs a web framework in this process.
+    from artwork.demo.season import Season  # noqa: PLC0415
+    from artwork.web.serving import bind_page, page_server  # noqa: PLC0415
+
+    listener = bind_page(watching.port)
+    own = listener.getsockname()[1]
+    season = Season(
+        root,
+        plan,
+        tell,
+        terms=GROUPLENS_TERMS,
+        seconds_per_day=watching.pace,
+        service_port=watching.service_port,
+        origins=(f"http://127.0.0.1:{own}", f"http://localhost:{own}"),
+    )
+    with page_server(season, listener) as address:
+        announce(f"watch it at {address}/?token={season.token}\n")
+        return season.play(once=watching.once)
+
+
+def _checked_port(port: int) -> int:
+    """A port of loopback that nothing listens on, lest the demo asks somebody else's server.
+
+    Raises:
+        SurroundingsError: it is taken.
+    """
+    bind(HOST, port).close()
+    return port
 
 
 def _titles(text: str | None) -> int | None:

@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -23,7 +23,16 @@ LONGEST_US = 60_000_000
 PATIENCE_SECONDS = 30.0
 """How long a batch of events is sent again and again to a service that has no room for it."""
 
+TRIES = 20
+"""How often one who waits asks again where no connection to the service comes about."""
+
+PAUSE_SECONDS = 0.5
+"""Between two of these."""
+
 Event = dict[str, Any]
+
+Waiting = Callable[[float], None]
+"""Called with seconds, and returns when it is time to ask the service again; what it raises gives up."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,22 @@ class Answers:
     sources: list[str]
     latencies: HdrHistogram
 
+    @classmethod
+    def of(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Those of the parts of a day, of which there is at least one, together."""
+        first, *others = parts
+        for part in others:
+            first.latencies.add(part.latencies)
+        return cls(
+            arms=np.concatenate([part.arms for part in parts]),
+            propensities=np.concatenate([part.propensities for part in parts]),
+            generations=np.concatenate([part.generations for part in parts]),
+            revisions=np.concatenate([part.revisions for part in parts]),
+            policies=[policy for part in parts for policy in part.policies],
+            sources=[source for part in parts for source in part.sources],
+            latencies=first.latencies,
+        )
+
 
 class Client(Protocol):
     """What visitors need of a service."""
@@ -54,9 +79,14 @@ class Client(Protocol):
 
 
 class ServiceClient:
-    """Asks the look-up service for pages, and posts events to it, over one connection that stays open."""
+    """Asks the look-up service for pages, and posts events to it, over one connection that stays open.
 
-    def __init__(self, address: str, user_ids: list[str], catalogue: Catalogue) -> None:
+    Whoever is given a way of waiting waits for a service that has no room, does not answer, or cannot store events, and loses
+    nothing: what is sent again has the same ids.
+    """
+
+    def __init__(self, address: str, user_ids: list[str], catalogue: Catalogue, waiting: Waiting | None = None) -> None:
+        self._waiting = waiting
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
         self._user_ids, self._title_ids = user_ids, catalogue.title_ids
         ids = zip(catalogue.frame["title_id"], catalogue.frame["artwork_id"], strict=True)
@@ -76,8 +106,7 @@ class ServiceClient:
         end = time.monotonic() + seconds
         self._connection.close()  # the service has closed it if the night was long; the next request opens another
         while True:
-            ready = self._get("/readyz")
-            if (ready["generation"], ready["revision"]) == (generation, revision):
+            if self.ready() == (generation, revision):
                 return
             if time.monotonic() > end:
                 raise SurroundingsError(
@@ -85,6 +114,11 @@ class ServiceClient:
                     f" {seconds:g} s"
                 )
             time.sleep(0.05)
+
+    def ready(self) -> tuple[int, int]:
+        """The generation that the service answers from, and the revision of the catalogue that it obeys."""
+        ready = self._get("/readyz")
+        return ready["generation"], ready["revision"]
 
     def ask(self, visits: Visits, progress: Progress) -> Answers:
         """Look every page up, one request per page.
@@ -134,12 +168,15 @@ class ServiceClient:
             status, headers, answer = self._exchange("POST", path, body)
             if status == HTTPStatus.ACCEPTED:
                 return
-            if status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+            if status != HTTPStatus.SERVICE_UNAVAILABLE or (self._waiting is None and time.monotonic() > until):
                 raise _refused(path, status, answer)
-            time.sleep(float(headers.get("Retry-After", "1")))
+            (self._waiting or time.sleep)(float(headers.get("Retry-After", "1")))
 
     def _get(self, path: str) -> dict[str, Any]:
-        status, _, body = self._exchange("GET", path)
+        status, headers, body = self._exchange("GET", path)
+        while status == HTTPStatus.SERVICE_UNAVAILABLE and self._waiting is not None:
+            self._waiting(float(headers.get("Retry-After", "1")))
+            status, headers, body = self._exchange("GET", path)
         if status != HTTPStatus.OK:
             raise _refused(path, status, body)
         answer: dict[str, Any] = json.loads(body)
@@ -149,13 +186,19 @@ class ServiceClient:
         self, method: str, path: str, body: bytes | None = None
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        try:
-            self._connection.request(method, path, body, headers)
-            response = self._connection.getresponse()
-            return response.status, response.headers, response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise SurroundingsError(f"the service failed at {path}: {error}") from error
+        failures = 0
+        while True:
+            try:
+                self._connection.request(method, path, body, headers)
+                response = self._connection.getresponse()
+                return response.status, response.headers, response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                if self._waiting is None or failures == TRIES:
+                    raise SurroundingsError(f"the service failed at {path}: {error}") from error
+                # The first time it may have closed a connection that lay idle, which is no trouble.
+                self._waiting(PAUSE_SECONDS if failures else 0.0)
+                failures += 1
 
 
 def _refused(path: str, status: int, body: bytes) -> SurroundingsError:

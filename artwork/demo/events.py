@@ -25,6 +25,11 @@ class Span:
         """A whole day."""
         return cls(datetime.combine(day, time(), UTC))
 
+    def parts(self, count: int) -> list["Span"]:
+        """The same in ``count`` parts, one after the other."""
+        seconds = self.seconds / count
+        return [Span(self.start + timedelta(seconds=number * seconds), seconds) for number in range(count)]
+
 
 def events_of(
     prefix: str,

@@ -1,18 +1,19 @@
 """The loop of the demo: visit, respond, learn, choose, publish, and again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 
-from artwork.demo.answers import Client, ServiceClient
+from artwork.demo.answers import Answers, Client, ServiceClient, Waiting
 from artwork.demo.days import FIRST_DAY, DayResult, judge, respond
 from artwork.demo.events import Span, events_of
 from artwork.demo.newcomers import bring_back, judge_newcomers, newcomers, world_of
 from artwork.demo.visits import day_random, draw_visits
 from bandit.arrays import Bool
 from bandit.errors import InputError
-from bandit.simulation.world import World
+from bandit.simulation.world import Responses, World
 from batch.config import Config
 from batch.events.ingest import ingest
 from batch.events.join import Joined, join
@@ -30,6 +31,8 @@ JOIN_DAY = 3
 """The live day on which artworks that were held back join the catalogue."""
 
 _SHARD_SIZE = 4
+
+Between = Callable[[int, int, Answers, Responses], None]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,16 @@ class Loop:
         """A night: a generation from everything that was posted so far, published."""
         return run(self.workspace, config or self.config, self.executor, url, progress, shard_size=_SHARD_SIZE)
 
-    def live(self, day: int, client: Client, progress: Progress, span: Span | None = None) -> DayResult:
+    def live(
+        self,
+        day: int,
+        client: Client,
+        progress: Progress,
+        span: Span | None = None,
+        *,
+        parts: int = 1,
+        between: Between | None = None,
+    ) -> DayResult:
         """A day of visitors who ask the running service for every artwork, and post what they saw and played.
 
         Args:
@@ -91,22 +103,33 @@ class Loop:
             client: of the service.
             progress: told of pages and of events.
             span: when it happens; None for the simulated day of its number.
+            parts: in which it is played, one after the other; the visits are the same.
+            between: called after each part with its number, from 1, how many there are, and what came of it.
         """
         random = day_random(self.config.seed, day)
         visits = draw_visits(self.world, random)
-        answers = client.ask(visits, progress)
-        responses = respond(self.world, self.catalogue, visits, answers, random)
         when = span or Span.of(FIRST_DAY + timedelta(days=day))
         prefix = f"s{self.config.seed}-d{day:04d}"
-        client.post(list(events_of(prefix, when, self.tables, self.catalogue, visits, answers, responses)), progress)
+        pieces = list(zip(visits.parts(parts), when.parts(parts), strict=True))
+        played: list[tuple[Answers, Responses]] = []
+        for number, (own, at) in enumerate(pieces, start=1):
+            answers = client.ask(own, progress)
+            responses = respond(self.world, self.catalogue, own, answers, random)
+            name = prefix if len(pieces) == 1 else f"{prefix}-{number:03d}"
+            client.post(list(events_of(name, at, self.tables, self.catalogue, own, answers, responses)), progress)
+            played.append((answers, responses))
+            if between is not None:
+                between(number, len(pieces), answers, responses)
+        answers = Answers.of([part for part, _ in played])
+        responses = Responses(*map(np.concatenate, zip(*(own for _, own in played), strict=True)))
         result = judge(day, self.world, self.catalogue, visits, answers, responses)
         if not self.new.any():
             return result
         return replace(result, newcomers=judge_newcomers(self.world, self.catalogue, self.new, visits, answers))
 
-    def client(self, address: str) -> ServiceClient:
+    def client(self, address: str, waiting: Waiting | None = None) -> ServiceClient:
         """A client of the service at an address."""
-        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue)
+        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue, waiting)
 
 
 def _check_fit(workspace: Workspace, tables: Tables, world: World) -> None:

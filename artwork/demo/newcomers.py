@@ -16,7 +16,7 @@ from bandit.simulation.world import World
 from bandit.snapshot import keyed_hash
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet, write_parquet
-from batch.workspace.tables import read_tables
+from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
 
 PURPOSE = "newcomer"
@@ -77,11 +77,31 @@ def hold_title_back(workspace: Workspace) -> str:
     if tables.titles.height < 2:
         raise InputError(f"{workspace.root} has one title; --launch-on needs at least 2")
     title_id = str(tables.titles["title_id"][int(World.load(workspace.truth).title_appeal.argmax())])
+    _hold(workspace, tables, [title_id])
+    return title_id
+
+
+def hold_titles_back(workspace: Workspace, count: int) -> list[str]:
+    """Take up to ``count`` titles out of the tables until ``bring_back``, at most a tenth of all; their ids.
+
+    They are spread over the more appealing half of the titles, so that visitors come to them and the best known ones stay.
+    """
+    tables = read_tables(workspace)
+    count = min(count, tables.titles.height // 10)
+    if not count:
+        return []
+    order = np.argsort(-World.load(workspace.truth).title_appeal, kind="stable")
+    rows = order[np.linspace(0, len(order) // 2, count + 1).astype(np.int64)[1:]]
+    held = tables.titles["title_id"].gather(rows).to_list()
+    _hold(workspace, tables, held)
+    return held
+
+
+def _hold(workspace: Workspace, tables: Tables, title_ids: list[str]) -> None:
     for table, frame in ((workspace.titles, tables.titles), (workspace.artworks, tables.artworks)):
         with replace_file(_whole(workspace, table)) as temporary:
             shutil.copyfile(table, temporary)
-        write_parquet(table, frame.filter(pl.col("title_id") != title_id))
-    return title_id
+        write_parquet(table, frame.filter(~pl.col("title_id").is_in(title_ids)))
 
 
 def bring_back(workspace: Workspace) -> None:

@@ -16,13 +16,14 @@ from artwork.demo.newcomers import bring_back, hold_back, hold_title_back
 from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
+from bandit.evaluation import Evaluation
 from batch.config import Config
 from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
 from batch.store.embedded import stop_store, store_url
 from batch.workspace.overlays import newest_overlay
 
-_SERVICE = {"ARTWORK_POLL_SECONDS": "0.2", "ARTWORK_TRUST_EVENT_TIME": "1"}
+SERVICE = {"ARTWORK_POLL_SECONDS": "0.2", "ARTWORK_TRUST_EVENT_TIME": "1"}
 """Days are played in seconds: the service follows the store closely, and events say on which day they happened."""
 
 
@@ -63,7 +64,9 @@ class Plan:
     retire_on: int | None = None
 
 
-def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once: bool) -> Outcome:
+def play(
+    root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once: bool, service_port: int | None = None
+) -> Outcome:
     """Explore, then learn and play day after day; ``say`` is given every line of the report as it comes.
 
     Args:
@@ -72,13 +75,14 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
         say: where lines go.
         terms: under which the data of MovieLens may be used.
         once: end after the last day; else the service stays up until Ctrl-C.
+        service_port: of the service; None takes a free one.
 
     Raises:
         InputError: the folder or its tables do not do.
         SurroundingsError: store, service or network failed.
     """
     began = time.perf_counter()
-    config, first = plan.config, plan.config.variants[0]
+    config = plan.config
     with progress_bars() as progress:
         progress("making the workspace", 0, 1)
         place = prepare_workspace(root, plan.users, plan.titles, config.seed)
@@ -87,11 +91,11 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
             hold_back(place.workspace, plan.new_artworks, config.seed)
         late = hold_title_back(place.workspace) if plan.launch_on else ""
         loop = Loop.of(place.workspace, config)
-        own = users_of_first(config, loop.tables)
-        say(_intro(loop, place, terms if place.is_movielens else ""))
+        users_of_first(config, loop.tables)  # which refuses a variant without users
+        say(intro(loop, place, terms if place.is_movielens else ""))
         url = store_url(root)
         explore_nights = [_night(loop, url, loop.exploring)]
-        with running_service(root, settings=_SERVICE) as address:
+        with running_service(root, service_port, SERVICE) as address:
             results = _explore_days(loop, url, address, explore_nights, say)
             with progress_bars() as progress:
                 loop.collect(url, progress)
@@ -100,26 +104,56 @@ def play(root: Path, plan: Plan, say: Callable[[str], None], *, terms: str, once
             live = _live_days(loop, url, address, plan, late, nights, say)
             with progress_bars() as progress:
                 loop.collect(url, progress)  # the last day, which no night follows
-            lead = judge_policy(live, own, config.seed)
-            say(summary(live, lead, first.policy))
-            both = None if offline is None else judge_online(place.workspace, config, offline)
-            if both is not None:
-                say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
-            seconds = round(time.perf_counter() - began, 1)
-            say(f"the run took {seconds:.0f} s, {median(night.seconds for night in nights):.1f} s per night")
-            say(f"everything it made is in {root}")
+            outcome = conclude(
+                loop, place, plan, (results, live), [night.seconds for night in nights], offline, began, say
+            )
             if not once:
                 _stay_up(loop, address, say)
     finally:
         bring_back(place.workspace)
         stop_store(root)
+    return outcome
+
+
+def conclude(
+    loop: Loop,
+    place: DemoWorkspace,
+    plan: Plan,
+    days: tuple[list[DayResult], list[DayResult]],
+    nights: list[float],
+    offline: Evaluation | None,
+    began: float,
+    say: Callable[[str], None],
+) -> Outcome:
+    """The verdict over the days, said and as plain numbers.
+
+    Args:
+        loop: as it is after the last day.
+        place: where it was played.
+        plan: what was to be played.
+        days: the explore days, and the live ones, whose events are all joined.
+        nights: the seconds of those that published.
+        offline: what the explore days said of both policies where there are two.
+        began: when, by the performance counter.
+        say: where lines go.
+    """
+    (explored, live), config, first = days, plan.config, plan.config.variants[0]
+    lead = judge_policy(live, users_of_first(config, loop.tables), config.seed)
+    say(summary(live, lead, first.policy))
+    both = None if offline is None else judge_online(place.workspace, config, offline)
+    if both is not None:
+        say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
+    seconds = round(time.perf_counter() - began, 1)
+    say(f"the run took {seconds:.0f} s, {median(nights):.1f} s per night")
+    root = place.workspace.root
+    say(f"everything it made is in {root}")
     outcome = Outcome(
         policy=first.policy,
         posterior=first.posterior,
         workspace=str(root),
-        origin=_origin(place),
-        days=[_plain(result) for result in [*results, *live]],
-        nights=[night.seconds for night in nights],
+        origin=origin_of(place),
+        days=[_plain(result) for result in [*explored, *live]],
+        nights=nights,
         difference=lead.difference,
         lower=lead.lower,
         upper=lead.upper,
@@ -166,12 +200,17 @@ def _day(loop: Loop, address: str, night: Ran, day: int, say: Callable[[str], No
         client.wait_for(night.trained.generation, newest_overlay(loop.workspace).revision)
         with progress_bars() as progress:
             result = loop.live(day, client, progress)
+    tell(result, say)
+    return result
+
+
+def tell(result: DayResult, say: Callable[[str], None]) -> None:
+    """The lines of a day."""
     say(line(result))
     if len(result.rates) > 1:
         say(rates_line(result.rates))
     if result.newcomers is not None:
         say(newcomer_line(result.newcomers))
-    return result
 
 
 def _night(loop: Loop, url: str, config: Config | None = None) -> Ran:
@@ -179,15 +218,17 @@ def _night(loop: Loop, url: str, config: Config | None = None) -> Ran:
         return loop.learn(url, progress, config)
 
 
-def _intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:
+def intro(loop: Loop, place: DemoWorkspace, terms: str) -> str:
+    """What is played, and the head of the table of days."""
     size = f"{loop.tables.users.height:,} users, {loop.tables.titles.height:,} titles, {loop.catalogue.n_artworks:,} artworks"
     by = ", which by ".join(variant.policy for variant in loop.config.variants)
     halves = f"A hash of the user says which half is shown artworks by {by}." if len(loop.config.variants) > 1 else ""
-    lines = filter(None, (f"{size} in {place.workspace.root}", _origin(place), terms, halves))
+    lines = filter(None, (f"{size} in {place.workspace.root}", origin_of(place), terms, halves))
     return "\n".join(lines) + f"\n\n{HEADER}"
 
 
-def _origin(place: DemoWorkspace) -> str:
+def origin_of(place: DemoWorkspace) -> str:
+    """Which data these are."""
     if place.is_movielens:
         return "Users, titles and ratings are MovieLens-100K's; artworks and responses are simulated."
     return "Users and titles are the workspace's own; responses are simulated."

@@ -27,6 +27,13 @@ class Visits:
         """The titles of all pages one after the other, (v·p,)."""
         return self.titles.ravel()
 
+    def parts(self, count: int) -> list["Visits"]:
+        """The same in ``count`` parts of about the same size, which may be empty."""
+        return [
+            Visits(*part)
+            for part in zip(*(np.array_split(rows, count) for rows in (self.users, self.titles)), strict=True)
+        ]
+
 
 def day_random(seed: int, day: int) -> np.random.Generator:
     """The random numbers of one simulated day, from the keyed hash of its purpose."""

@@ -1,10 +1,7 @@
 """A comparison on a log as text, and as one page that works offline."""
 
 from collections.abc import Sequence
-from math import log10
 from typing import Final
-
-import plotly.graph_objects as go
 
 from artwork.console.tables import Sheet, printed
 from artwork.reports.live_tables import online_lines, online_sheet
@@ -22,7 +19,8 @@ from artwork.reports.log_tables import (
     values_sheet,
     verdict_line,
 )
-from artwork.reports.pages import DOTTED, add_intervals, chart, colour_of, comparison, listing, table
+from artwork.reports.pages import comparison, listing, table
+from artwork.reports.svg import Axis, Chart, Rule, Series, chart_html
 from bandit.evaluation import Difference, Evaluation
 from bandit.evaluation.results import Curve
 from batch.offline.compare import Compared
@@ -94,8 +92,9 @@ def _table(sheet: Sheet) -> str:
 
 def _forest(evaluation: Evaluation) -> str:
     """Values with intervals, a colour per estimator; refused policies have a line of their own without a point."""
-    figure, unit = go.Figure(), unit_of(evaluation)
+    unit = unit_of(evaluation)
     words = list(dict.fromkeys(word for result in evaluation.results for word in result.estimates))
+    series = []
     for place, word in enumerate(words):
         shift = 0.7 * ((place + 0.5) / len(words) - 0.5)
         marks, policies = [], []
@@ -104,61 +103,70 @@ def _forest(evaluation: Evaluation) -> str:
             if estimate is not None and estimate.value is not None and estimate.lower is not None:
                 marks.append((row + shift, estimate.value, estimate.lower, estimate.upper or 0.0))
                 policies.append(result.policy)
-        add_intervals(
-            figure,
-            marks,
-            unit.factor,
-            {"thickness": 1.5, "width": 3},
-            marker={"color": colour_of(place), "size": 7},
-            name=word,
-            customdata=policies,
-            hovertemplate="%{customdata}: %{x:.4g} ",
-        )
+        series.append(_intervals(word, marks, unit.factor, place, policies))
     labels = [result.policy if result.is_reliable else f"{result.policy} (refused)" for result in evaluation.results]
-    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed")
-    figure.update_xaxes(title=f"reward per impression, {unit.word}; {evaluation.level:.0%} intervals, each by itself")
-    return chart(figure, height=max(360, 90 * len(labels) + 140))
+    x = Axis(f"reward per impression, {unit.word}; {evaluation.level:.0%} intervals, each by itself")
+    height = max(260, 90 * len(labels) + 80)
+    return chart_html(Chart("Values of policies", series, x, Axis("policy", labels), height=height, is_reversed=True))
+
+
+def _intervals(
+    name: str, marks: Sequence[tuple[float, float, float, float]], factor: float, tone: int, texts: Sequence[str] = ()
+) -> Series:
+    """Points with a whisker to both ends of their interval: place, value, lower and upper end each, times a factor."""
+    values = [factor * value for _, value, _, _ in marks]
+    ends = [(factor * lower, factor * upper) for _, _, lower, upper in marks]
+    told = [f"{text}: {value:.4g}" for text, value in zip(texts, values, strict=True)] if texts else ()
+    return Series(name, values, [place for place, _, _, _ in marks], tone, "points", x_ends=ends, texts=told)
 
 
 def _leads(evaluation: Evaluation) -> str:
     """Leads over the logging policy with their adjusted intervals."""
-    first = evaluation.results[0].policy
+    first, unit = evaluation.results[0].policy, unit_of(evaluation)
+    leads = [lead for lead in evaluation.differences if lead.against == first and lead.value is not None]
     marks = [
-        (lead.policy, lead.value, lead.adjusted_lower or 0.0, lead.adjusted_upper or 0.0)
-        for lead in evaluation.differences
-        if lead.against == first and lead.value is not None
+        (float(row), lead.value or 0.0, lead.adjusted_lower or 0.0, lead.adjusted_upper or 0.0)
+        for row, lead in enumerate(leads)
     ]
-    if not marks:
-        return ""
-    figure, unit = go.Figure(), unit_of(evaluation)
-    marker = {"size": 9, "color": colour_of(1)}
-    add_intervals(figure, marks, unit.factor, marker=marker, hovertemplate="%{y}: %{x:+.4g}", showlegend=False)
-    figure.add_vline(x=0, line=DOTTED)
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(
-        title=f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
+    policies = [lead.policy for lead in leads]
+    title = (
+        f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
     )
-    return chart(figure, height=max(260, 60 * len(marks) + 140))
+    series = [_intervals("", marks, unit.factor, 1, policies)]
+    return chart_html(
+        Chart(
+            "Leads over the logging policy",
+            series,
+            Axis(title),
+            Axis("policy", policies),
+            [Rule(x=0)],
+            height=max(160, 60 * len(marks) + 80),
+            is_reversed=True,
+        )
+    )
 
 
 def _overlap(evaluation: Evaluation) -> str:
     """How large the weights are: the flatter, the better."""
-    figure = go.Figure()
-    for place, result in enumerate(evaluation.results):
-        if result.weights and result.policy != evaluation.results[0].policy:
-            figure.add_scatter(
-                x=[f"{percent} %" for percent in result.weights],
-                y=[max(value, 1e-4) for value in result.weights.values()],
-                mode="lines+markers",
-                line={"color": colour_of(place), "dash": "solid" if result.is_reliable else "dot"},
-                name=result.policy if result.is_reliable else f"{result.policy} (refused)",
-            )
-    if not figure.data:
-        return ""
-    figure.add_hline(y=1, line=DOTTED)
-    figure.update_xaxes(title="share of impressions with a weight of at most", type="category")
-    figure.update_yaxes(title="weight: target's probability / propensity", type="log")
-    return chart(figure)
+    judged = [
+        (place, result)
+        for place, result in enumerate(evaluation.results)
+        if result.weights and result.policy != evaluation.results[0].policy
+    ]
+    labels = [f"{percent} %" for _, result in judged[:1] for percent in result.weights or ()]
+    series = [
+        Series(
+            result.policy if result.is_reliable else f"{result.policy} (refused)",
+            list(map(float, range(len(labels)))),
+            [max(value, 1e-4) for value in (result.weights or {}).values()],
+            place,
+            "both",
+        )
+        for place, result in judged
+    ]
+    x = Axis("share of impressions with a weight of at most", labels)
+    y = Axis("weight: target's probability / propensity", is_log=True)
+    return chart_html(Chart("Weight: target's probability / propensity", series, x, y, [Rule(y=1)]))
 
 
 def _sequences(evaluation: Evaluation) -> str:
@@ -166,29 +174,22 @@ def _sequences(evaluation: Evaluation) -> str:
     curves = [(result.policy, result.lead_curve) for result in evaluation.results if result.lead_curve is not None]
     if not curves:
         return ""
-    figure, unit = go.Figure(), unit_of(evaluation)
-    for place, (policy, curve) in enumerate(curves, start=1):
-        for ends, name in ((curve.lower, policy), (curve.upper, None)):
-            figure.add_scatter(
-                x=curve.decisions,
-                y=[unit.factor * end for end in ends],
-                mode="lines",
-                line={"color": colour_of(place)},
-                name=name,
-                legendgroup=policy,
-                showlegend=name is not None,
-            )
-    figure.add_hline(y=0, line=DOTTED)
+    unit, against = unit_of(evaluation), evaluation.results[0].policy
+    series = [
+        Series(policy, list(map(float, curve.decisions)), [unit.factor * end for end in ends], place, is_named=is_first)
+        for place, (policy, curve) in enumerate(curves, start=1)
+        for ends, is_first in ((curve.lower, True), (curve.upper, False))
+    ]
     last = max(curve.decisions[-1] for _, curve in curves)
-    figure.update_xaxes(title="decisions seen", type="log", range=[log10(last / _DECADES), log10(last)])
     widest = unit.factor * max(abs(end) for _, curve in curves for end in _late_ends(curve))
-    figure.update_yaxes(title=f"lead over {evaluation.results[0].policy}, {unit.word}", range=[-widest, widest])
+    x = Axis("decisions seen", is_log=True, low=last / _DECADES, high=last)
+    y = Axis(f"lead over {against}, {unit.word}", low=-widest, high=widest)
     text = (
         "<p>Confidence sequences of the lead by ips: with probability"
         f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
         " when one likes. They pay for that, and for holding at any number of decisions, in width.</p>"
     )
-    return text + chart(figure)
+    return text + chart_html(Chart(f"Lead over {against}, {unit.word}", series, x, y, [Rule(y=0)]))
 
 
 def _late_ends(curve: Curve) -> list[float]:
@@ -200,38 +201,45 @@ def _late_ends(curve: Curve) -> list[float]:
 
 def _replay(made: Compared) -> str:
     """The value so far of each policy that learned by replay."""
-    figure, unit = go.Figure(), unit_of(made.evaluation)
+    unit, series = unit_of(made.evaluation), []
     for place, replayed in enumerate(made.replayed, start=1):
         kept, total, x, y = 0, 0.0, [], []
         for count, value in zip(replayed.kept_by_batch, replayed.value_by_batch, strict=True):
             kept, total = kept + count, total + count * (value or 0.0)
             if kept:
-                x.append(kept)
+                x.append(float(kept))
                 y.append(unit.factor * total / kept)
-        figure.add_scatter(x=x, y=y, mode="lines+markers", name=replayed.policy, line={"color": colour_of(place)})
-    figure.update_xaxes(title="impressions kept: shown to the policy that learns")
-    figure.update_yaxes(title=f"reward per impression so far, {unit.word}")
-    return chart(figure)
+        series.append(Series(replayed.policy, x, y, place, "both"))
+    title = f"Reward per impression so far, {unit.word}"
+    return chart_html(Chart(title, series, Axis("impressions kept: shown to the policy that learns"), Axis(title)))
 
 
 def _online(pairs: Sequence[SideBySide]) -> str:
     """Differences of policies that were live side by side, as the log has them and as they came."""
-    figure = go.Figure()
+    shown: list[tuple[str, float, Difference | OnlinePair, int]] = []
     for pair in pairs:
         names = f"{pair.online.policy.policy} minus {pair.online.against.policy}"
-        _difference(figure, f"online: {names}", pair.online.difference, pair.online, colour_of(2))
-        if pair.offline is not None:
-            judged = pair.offline.difference
-            _difference(figure, f"offline: {names}", judged.value, judged, colour_of(1))
-    figure.add_vline(x=0, line=DOTTED)
-    figure.update_xaxes(title=f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself")
-    height = max(260, 100 * len(pairs) + 140)
-    drawn = chart(figure, height=height) if figure.data else ""
+        if pair.online.difference is not None:
+            shown.append((f"online: {names}", pair.online.difference, pair.online, 2))
+        if pair.offline is not None and pair.offline.difference.value is not None:
+            shown.append((f"offline: {names}", pair.offline.difference.value, pair.offline.difference, 1))
+    whole = [one for one in shown if one[2].lower is not None and one[2].upper is not None]
+    series = [
+        _intervals("", [(float(row), value, ends.lower or 0.0, ends.upper or 0.0)], 100, tone, [name])
+        for row, (name, value, ends, tone) in enumerate(whole)
+    ]
+    labels = [name for name, _, _, _ in whole]
+    title = f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself"
+    height = max(160, 50 * len(labels) + 80)
+    drawn = chart_html(
+        Chart(
+            "Differences, online and offline",
+            series,
+            Axis(title),
+            Axis("", labels),
+            [Rule(x=0)],
+            height,
+            is_reversed=True,
+        )
+    )
     return drawn + _table(online_sheet(pairs)) + listing(online_lines(pairs))
-
-
-def _difference(figure: go.Figure, name: str, value: float | None, ends: Difference | OnlinePair, colour: str) -> None:
-    if value is not None and ends.lower is not None and ends.upper is not None:
-        marks, marker = [(name, value, ends.lower, ends.upper)], {"size": 9, "color": colour}
-        template = "%{y}: %{x:+.3f} %<extra></extra>"
-        add_intervals(figure, marks, 100, marker=marker, hovertemplate=template, showlegend=False)

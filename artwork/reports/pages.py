@@ -1,34 +1,52 @@
-"""Reports as one HTML file that needs no network: plotly's script is inside."""
+"""Reports as one HTML file that needs no network, in the style of the page."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
 from html import escape
+from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
-
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
+from typing import Final
 
 from bandit.errors import SurroundingsError
 
-_COLOURS: Final = (
-    "#5b6472", "#1f77b4", "#d1495b", "#2a9d8f", "#e09f3e", "#7b5ea7", "#8d6e63", "#4d908e", "#c2185b", "#9e9d24",
-)  # fmt: skip
-DOTTED: Final = {"dash": "dot", "color": "#888"}
-"""A line that others are seen beside."""
+_TOKENS_END: Final = "\n*,\n"
+"""Where style.css goes on from its tokens to its rules."""
 
 _STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1c1e21 }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 14px }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid #dcdfe4; text-align: right; white-space: nowrap }
-th { background: #f3f4f6 }
-td.text, th.text { text-align: left }
-tr.missed td:last-child { color: #b00020; font-weight: 600 }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 76rem; padding: 2.5rem clamp(1rem, 4vw, 3rem) 5rem; background: var(--ground);
+  color: var(--text); font: 400 var(--size-text)/1.55 var(--sans); font-variant-numeric: tabular-nums }
+h1 { margin: 0 0 1rem; font-size: var(--size-display); letter-spacing: -.02em; line-height: 1.12 }
+h2 { margin: 3rem 0 .75rem; font-size: var(--size-heading); letter-spacing: -.012em }
+p, li { max-width: 78ch }
+figure { margin: 1.5rem 0 }
+table { border-collapse: collapse; margin: 1rem 0; font-size: var(--size-small) }
+th, td { padding: .45rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
+th { color: var(--text-quiet); font-weight: 540 }
+td:first-child, td.text, th.text { text-align: left }
+tr.missed td:last-child { color: var(--bad); font-weight: 640 }
 .scroll { overflow-x: auto }
-.verdict { padding: .8rem 1rem; border-left: 4px solid #1a7f37; background: #eef7f0 }
-.verdict.missed { border-color: #b00020; background: #fbeef0 }
-code { background: #f3f4f6; padding: .1rem .3rem }
+.verdict { max-width: none; padding: 1rem 1.25rem; border: 1px solid var(--line); border-left: 4px solid var(--good);
+  border-radius: var(--radius); background: var(--ground-high); font-size: var(--size-lead) }
+.verdict.missed { border-left-color: var(--bad) }
+code { padding: .1rem .35rem; border-radius: 4px; background: var(--ground-higher); font-family: var(--mono) }
+summary { min-height: var(--target); padding: 10px 0; color: var(--text-quiet); cursor: pointer }
+.chart-title { font-weight: 600 }
+.chart .chart-picture { position: static; display: block; min-width: 640px; height: auto }
+.chart .told { fill: transparent }
+.chart .told:hover { fill: currentcolor }
+.chart .stroke.thin { stroke-width: 1.5 }
+.chart .band { fill: currentcolor; fill-opacity: .16 }
+.rule path { stroke: var(--line-strong); stroke-dasharray: 3 4 }
 """
+
+
+@cache
+def style() -> str:
+    """The tokens of the page, its charts, and what reports have of their own."""
+    static = files("artwork.web") / "static"
+    tokens, _, _ = (static / "style.css").read_text(encoding="utf-8").partition(_TOKENS_END)
+    return tokens + (static / "charts" / "charts.css").read_text(encoding="utf-8") + _STYLE
 
 
 def write_page(path: Path, page: str) -> None:
@@ -49,8 +67,9 @@ def write_page(path: Path, page: str) -> None:
 def page(title: str, parts: Sequence[str]) -> str:
     """A whole page of parts that are HTML."""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f"<style>{style()}</style></head><body>{''.join(parts)}</body></html>"
     )
 
 
@@ -74,36 +93,6 @@ def verdict(text: str, *, missed: bool) -> str:
     return f'<p class="{kind}">{escape(text)}</p>'
 
 
-def chart(figure: go.Figure, height: int = 480) -> str:
-    """A figure, its legend below it."""
-    margin = {"t": 60 if figure.layout.title.text else 20, "b": 40, "l": 40, "r": 20}
-    figure.update_layout(template="plotly_white", height=height, legend={"orientation": "h", "y": -0.2}, margin=margin)
-    return str(figure.to_html(full_html=False, include_plotlyjs=False))
-
-
-def add_intervals(
-    figure: go.Figure,
-    marks: Sequence[tuple[float | str, float, float, float]],
-    factor: float,
-    whiskers: Mapping[str, float] = MappingProxyType({}),
-    **style: Any,
-) -> None:
-    """Points with a whisker to both ends of their interval: place, value, lower and upper end each, times a factor."""
-    figure.add_scatter(
-        x=[factor * value for _, value, _, _ in marks],
-        y=[place for place, _, _, _ in marks],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [factor * (upper - value) for _, value, _, upper in marks],
-            "arrayminus": [factor * (value - lower) for _, value, lower, _ in marks],
-            **whiskers,
-        },
-        mode="markers",
-        **style,
-    )
-
-
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[str] = (), missed: Collection[str] = ()
 ) -> str:
@@ -117,11 +106,6 @@ def table(
 def listing(lines: Sequence[str]) -> str:
     """A list of sentences."""
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def colour_of(place: int) -> str:
-    """The colour of a line or bar by its place; they begin again after ten."""
-    return _COLOURS[place % len(_COLOURS)]
 
 
 def _row(row: Sequence[str], left: set[int], is_missed: bool) -> str:

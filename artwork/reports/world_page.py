@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-import plotly.graph_objects as go
-
 from artwork.compare.world import ComparedWorld, covered_share
 from artwork.console.tables import Sheet
-from artwork.reports.pages import DOTTED, chart, colour_of, comparison, listing, table
+from artwork.reports.pages import comparison, listing, table
+from artwork.reports.svg import Axis, Chart, Rule, Series, chart_html
 from artwork.reports.world_tables import (
     BESIDE,
     KINDS,
@@ -60,64 +59,41 @@ def _days(hours: Sequence[float]) -> list[float]:
 
 def _regrets(made: ComparedWorld) -> str:
     """Regret of an average user, with a band of two standard errors."""
-    figure = go.Figure()
+    series = []
     for place, standing in enumerate(made.standings):
-        colour, curve = colour_of(place), standing.curve
+        curve = standing.curve
         x, y, error = [0.0, *_days(curve.hours)], [0.0, *curve.regret], [0.0, *curve.error]
-        upper = [m + 2 * e for m, e in zip(y, error, strict=True)]
-        lower = [m - 2 * e for m, e in zip(y, error, strict=True)]
-        figure.add_scatter(
-            x=[*x, *reversed(x)],
-            y=[*upper, *reversed(lower)],
-            fill="toself",
-            fillcolor=colour,
-            opacity=0.15,
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=standing.name,
-        )
-        figure.add_scatter(
-            x=x, y=y, mode="lines", line={"color": colour}, name=standing.name, legendgroup=standing.name
-        )
-    _mark_arrival(figure, made.season)
-    figure.update_xaxes(title="live days")
-    figure.update_yaxes(title="takes missed by an average user, ± 2 standard errors", rangemode="tozero")
-    return chart(figure, height=560)
+        ends = [(m - 2 * e, m + 2 * e) for m, e in zip(y, error, strict=True)]
+        series.append(Series(standing.name, x, y, place, y_ends=ends, has_band=True))
+    title = "Takes missed by an average user, ± 2 standard errors"
+    return chart_html(Chart(title, series, Axis("live days"), Axis(title, low=0.0), _arrival(made.season), height=520))
 
 
 def _closed(made: ComparedWorld) -> str:
     """How far towards the true best each period came."""
-    figure = go.Figure()
-    for place, standing in enumerate(made.standings):
-        colour = colour_of(place)
-        x, y = _days(standing.curve.hours), [100 * share for share in standing.curve.closed]
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour}, name=standing.name)
-    _mark_arrival(figure, made.season)
-    figure.update_xaxes(title="live days")
-    figure.update_yaxes(title="percent of the way from uniform to the true best")
-    return chart(figure)
+    series = [
+        Series(standing.name, _days(standing.curve.hours), [100 * share for share in standing.curve.closed], place)
+        for place, standing in enumerate(made.standings)
+    ]
+    title = "Percent of the way from uniform to the true best"
+    return chart_html(Chart(title, series, Axis("live days"), Axis(title), _arrival(made.season)))
 
 
-def _mark_arrival(figure: go.Figure, season: Season) -> None:
-    if season.arrival_share:
-        figure.add_vline(x=season.arrival_day - season.explore_days, line=DOTTED, annotation_text="new best artworks")
+def _arrival(season: Season) -> list[Rule]:
+    if not season.arrival_share:
+        return []
+    return [Rule(x=float(season.arrival_day - season.explore_days), words="new best artworks")]
 
 
 def _ages(made: ComparedWorld) -> str:
-    figure = go.Figure()
+    series = []
     for place, standing in enumerate(made.standings):
-        figure.add_scatter(
-            x=[age.hours for age in standing.ages],
-            y=[100 * age.lost.mean for age in standing.ages],
-            error_y={"type": "data", "array": [200 * (age.lost.error or 0.0) for age in standing.ages], "thickness": 1},
-            mode="lines+markers",
-            line={"color": colour_of(place)},
-            name=standing.name,
-        )
-    figure.update_xaxes(title="hours since fresh picks could have been served")
-    figure.update_yaxes(title="percentage points of the take rate lost, ± 2 standard errors")
-    return chart(figure)
+        y = [100 * age.lost.mean for age in standing.ages]
+        errors = [200 * (age.lost.error or 0.0) for age in standing.ages]
+        ends = [(m - e, m + e) for m, e in zip(y, errors, strict=True)]
+        series.append(Series(standing.name, [age.hours for age in standing.ages], y, place, "both", y_ends=ends))
+    title = "Percentage points of the take rate lost, ± 2 standard errors"
+    return chart_html(Chart(title, series, Axis("hours since fresh picks could have been served"), Axis(title)))
 
 
 def _estimators(made: ComparedWorld) -> str:
@@ -136,35 +112,27 @@ def _estimators(made: ComparedWorld) -> str:
 
 def _errors(pooled: Sequence[Accuracy]) -> str:
     """Root mean square errors of estimates that stand, by logging policy."""
-    figure = go.Figure()
+    labels = list(dict.fromkeys(accuracy.logging for accuracy in pooled))
+    series = []
     for place, estimator in enumerate(dict.fromkeys(accuracy.estimator for accuracy in pooled)):
         own = [
-            accuracy for accuracy in pooled if accuracy.estimator == estimator and accuracy.root_mean_square is not None
+            (float(labels.index(accuracy.logging)), 100 * accuracy.root_mean_square)
+            for accuracy in pooled
+            if accuracy.estimator == estimator and accuracy.root_mean_square is not None
         ]
-        figure.add_bar(
-            x=[accuracy.logging for accuracy in own],
-            y=[100 * (accuracy.root_mean_square or 0.0) for accuracy in own],
-            name=estimator,
-            marker_color=colour_of(place),
-        )
-    figure.update_layout(barmode="group")
-    figure.update_xaxes(title="whose logs")
-    figure.update_yaxes(title="error (RMS), percentage points")
-    return chart(figure)
+        series.append(Series(estimator, [x for x, _ in own], [y for _, y in own], place, "bars"))
+    title = "Error (RMS), percentage points"
+    return chart_html(Chart(title, series, Axis("whose logs", labels), Axis(title, low=0.0)))
 
 
 def _coverage(pooled: Sequence[Accuracy], level: float) -> str:
     """How often intervals cover the truth, by kind and estimator, over all logs."""
-    figure = go.Figure()
+    words = list(dict.fromkeys(accuracy.estimator for accuracy in pooled))
+    series = []
     for place, kind in enumerate(KINDS):
-        words = [
-            word for word in dict.fromkeys(a.estimator for a in pooled) if covered_share(pooled, word, kind) is not None
-        ]
-        if words:
-            y = [100 * (covered_share(pooled, word, kind) or 0.0) for word in words]
-            colour = colour_of(place)
-            figure.add_scatter(x=words, y=y, mode="markers", name=kind, marker={"size": 10, "color": colour})
-    figure.add_hline(y=100 * level, line=DOTTED)
-    figure.update_layout(scattermode="group")
-    figure.update_yaxes(title="percent of intervals that cover the truth")
-    return chart(figure)
+        shares = [(at, covered_share(pooled, word, kind)) for at, word in enumerate(words)]
+        shift = 0.6 * ((place + 0.5) / len(KINDS) - 0.5)
+        own = [(at + shift, 100 * share) for at, share in shares if share is not None]
+        series.append(Series(kind, [x for x, _ in own], [y for _, y in own], place, "points"))
+    title = "Percent of intervals that cover the truth"
+    return chart_html(Chart(title, series, Axis("estimator", words), Axis(title), [Rule(y=100 * level)]))

@@ -37,15 +37,31 @@ LARGEST = 5
 _NODES, _SHARES = np.polynomial.hermite_e.hermegauss(64)
 
 
-def explain(workspace: Workspace, user_id: str, title_id: str, generation: int | None) -> Explanation:
+def explain(
+    workspace: Workspace,
+    user_id: str,
+    title_id: str,
+    generation: int | None,
+    *,
+    anybody: bool = False,
+    overlay: Overlay | None = None,
+) -> Explanation:
     """Explain the choice for a user and a title in a generation that has picks: None takes the newest.
+
+    Args:
+        workspace: that holds the generation.
+        user_id: for whom.
+        title_id: of which title.
+        generation: its number.
+        anybody: explain what a user is answered whom nobody knows; else such a user is taken for a slip, and refused.
+        overlay: under which; None takes the newest.
 
     Raises:
         InputError: the generation, the title or the user is not known; the message says which are. Or a file has changed.
     """
     number = resolve(workspace, generation, "precomputed")
     verify_files(workspace, read_manifest(workspace, number), but_picks=True)
-    chooser, overlay = Chooser(workspace, number), newest_overlay(workspace)
+    chooser, overlay = Chooser(workspace, number), overlay or newest_overlay(workspace)
     if title_id in overlay.added and title_id not in chooser.catalogue.title_ids:
         raise InputError(
             f"title {title_id} was added after generation {number}: until the next `artwork run` everybody is shown"
@@ -54,7 +70,7 @@ def explain(workspace: Workspace, user_id: str, title_id: str, generation: int |
     title = _place(chooser.catalogue.title_ids, title_id, "title", f"generation {number}")
     users = chooser.users["user_id"]
     rows = (users == user_id).arg_true()
-    if not len(rows):
+    if not len(rows) and not anybody:
         everybody = read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
         _place(everybody, user_id, "user", f"generation {number} or {workspace.users}")
     pick = recorded_pick(workspace, number, user_id, title_id)
@@ -141,7 +157,7 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         policy=pick.policy,
         variant=pick.policy if explores else chooser.config.variants[place].label,
         posterior=scoring.name,
-        link=_link(scores),
+        link=link_of(scores),
         explores=explores,
         shown=pick.artwork_id,
         shown_propensity=pick.weight / TOTAL_WEIGHT,
@@ -178,7 +194,8 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, use
     )
 
 
-def _link(scores: Scores) -> str:
+def link_of(scores: Scores) -> str:
+    """The scale of scores: ``identity`` is that of rewards."""
     return scores.link if isinstance(scores, Moments) else "identity"
 
 
@@ -186,16 +203,21 @@ def _moments(scores: Scores, row: int) -> dict[str, F64]:
     """Mean and deviation of each artwork (k,), on the posterior's scale and on that of rewards."""
     row = min(row, scores.shape[0] - 1)  # popularity has one row for all users
     score, spread = scores.expected[row], scores.deviations[row]
-    mean, deviation = _logistic_moments(score, spread) if _link(scores) == "logit" else (score, spread)
+    mean, deviation = reward_moments(score, spread, link_of(scores))
     return {"mean": mean, "deviation": deviation, "score": score, "score_deviation": spread}
 
 
-def _logistic_moments(means: F64, deviations: F64) -> tuple[F64, F64]:
-    """Mean and deviation of 1 / (1 + exp(-s)) for Gaussian s, (k,) each, by Gauss-Hermite quadrature of 64 nodes."""
+def reward_moments(means: F64, deviations: F64, link: str) -> tuple[F64, F64]:
+    """Mean and deviation of rewards from those of scores, in the same shape (..., k).
+
+    Of a ``logit`` link they are those of 1 / (1 + exp(-s)) for Gaussian s, by Gauss-Hermite quadrature of 64 nodes.
+    """
+    if link != "logit":
+        return means, deviations
     shares = _SHARES / _SHARES.sum()
-    rewards = expit(means[:, None] + deviations[:, None] * _NODES)  # (k, 64)
+    rewards = expit(means[..., None] + deviations[..., None] * _NODES)  # (..., k, 64)
     mean = rewards @ shares
-    return mean, np.sqrt(np.maximum(((rewards - mean[:, None]) ** 2) @ shares, 0.0))
+    return mean, np.sqrt(np.maximum(((rewards - mean[..., None]) ** 2) @ shares, 0.0))
 
 
 def _artworks(

@@ -1,8 +1,6 @@
-"""A report as one HTML file that needs no network: plotly's script is inside."""
+"""A report as one HTML file that needs no network."""
 
 from typing import Final
-
-import plotly.graph_objects as go
 
 from artwork.bench.serving.highest import P99_MS
 from artwork.bench.serving.plan import Plan
@@ -11,9 +9,11 @@ from artwork.bench.serving.table import head, notes, sheets_of, verdict
 from artwork.bench.targets import MISSED, SATURATED, UNCONFIRMED
 from artwork.console.tables import Sheet
 from artwork.reports import pages
-from artwork.reports.pages import DOTTED, chart, listing, page, table
+from artwork.reports.pages import listing, page, table
+from artwork.reports.svg import Axis, Chart, Rule, Series, chart_html
 
 _TICKS: Final = (0, 90, 99, 99.9, 99.99)
+_MILLISECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _TITLES: Final = ("As fast as answers come", "At a rate, latency from the intended time", "Targets")
 
 
@@ -42,27 +42,18 @@ def repeat(plan: Plan) -> str:
 
 def _curves(report: Report, row_picks: int) -> str:
     cases = [case for case in report.cases if case.row_picks == row_picks]
-    figure = go.Figure([_curve(case) for case in cases])
-    figure.add_hline(y=P99_MS, line=DOTTED)
-    title = f"Latency at 60 % of each one's highest rate, rows of {row_picks:,} picks (dotted: {P99_MS:g} ms)"
-    figure.update_layout(title=title)
-    texts = [f"{percent:g} %" for percent in _TICKS]
-    figure.update_xaxes(type="log", title="percentile", tickvals=[_nines(at) for at in _TICKS], ticktext=texts)
-    milliseconds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-    figure.update_yaxes(type="log", title="milliseconds", tickvals=milliseconds)
-    return chart(figure)
+    x = Axis("percentile", is_log=True, ticks=[(_nines(at), f"{at:g} %") for at in _TICKS])
+    y = Axis("milliseconds", is_log=True, ticks=[(at, f"{at:g}") for at in _MILLISECONDS])
+    title = f"Latency at 60 % of each one's highest rate, rows of {row_picks:,} picks, milliseconds"
+    series = [_curve(case, place) for place, case in enumerate(cases)]
+    return chart_html(Chart(title, series, x, y, [Rule(y=P99_MS, words=f"{P99_MS:g} ms")]))
 
 
-def _curve(case: Case) -> go.Scatter:
+def _curve(case: Case, place: int) -> Series:
     percents, times = zip(*case.steady.curve, strict=True)
-    return go.Scatter(
-        x=[_nines(percent) for percent in percents],
-        y=list(times),
-        customdata=[f"{percent:.4g}" for percent in percents],
-        hovertemplate="%{customdata} %: %{y:.2f} ms",
-        mode="lines",
-        name=f"{case.name}, {case.steady.rate:,.0f}/s",
-    )
+    name = f"{case.name}, {case.steady.rate:,.0f}/s"
+    texts = [f"{percent:.4g} %: {time:.2f} ms" for percent, time in case.steady.curve]
+    return Series(name, [_nines(percent) for percent in percents], list(times), place, texts=texts)
 
 
 def _nines(percent: float) -> float:

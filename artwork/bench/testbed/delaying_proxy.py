@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a store that delays its answers and counts who connects."""
+"""A proxy in front of a store that delays its answers and counts who connects."""
 
 import asyncio
 import random
@@ -13,13 +13,13 @@ _CHUNK_BYTES: Final = 65536
 
 
 class DelayingProxy:
-    """Listens on a free port of loopback and hands on to a unix socket; runs in a thread of its own.
+    """Listens on a free port of loopback, or at a path, and hands on to a unix socket; runs in a thread of its own.
 
     Answers are held back for ``delay_ms``, or only a share of them, drawn at random; both may be changed at any time. They keep
     their order and come as close to each other as before. Where the socket does not answer, the connection is closed at once.
     """
 
-    def __init__(self, socket: Path, delay_ms: float = 0.0) -> None:
+    def __init__(self, socket: Path, delay_ms: float = 0.0, path: Path | None = None) -> None:
         self.delay_ms = delay_ms
         self.late_share = 1.0
         self.accepted = 0
@@ -28,6 +28,7 @@ class DelayingProxy:
         """The largest number of connections at one time."""
         self.port = 0
         self._socket = socket
+        self._path = path
         self._open = 0
         self._chance = random.Random(1)  # noqa: S311 - the same answers are late in every run
         self._loop = asyncio.new_event_loop()
@@ -49,8 +50,14 @@ class DelayingProxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     async def _listen(self) -> None:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._serve, str(self._path))
+            return
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 

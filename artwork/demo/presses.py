@@ -1,0 +1,456 @@
+"""What the watcher may press: each control with its arguments, what it does, and how its effect is found out."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Any, Final
+
+import numpy as np
+
+from artwork.demo.against import users_of_first
+from artwork.demo.broken_generations import checked_fault, publish_broken
+from artwork.demo.days import DayResult
+from artwork.demo.looking import LoadBurst, Seen, look
+from artwork.demo.pace import SLOWEST_DAY_SECONDS
+from artwork.demo.player import Player
+from artwork.demo.store_faults import StoreFaults
+from artwork.web.stage import BusyError, Mark
+from bandit.arrays import I64
+from bandit.errors import CheckError, InputError, SurroundingsError
+from bandit.policies import parse_policy
+from bandit.snapshot import SIMULATION, hash_base
+from batch.config import Config
+from batch.datasets.ratings import GENRES
+from batch.executors import SerialExecutor
+from batch.publishing.flips import activate, rollback
+from batch.publishing.overlays import publish_overlay
+from batch.publishing.publish import publish
+from batch.store.client import connect, store_errors
+from batch.workspace.catalogue_changes import retire
+from batch.workspace.generations import finished
+from loadtest.boundary import LoadTestError
+from loadtest.targets import read_targets
+
+MOST_DELAY_MS: Final = 2000.0
+MOST_PER_SECOND: Final = 50_000.0
+MOST_SECONDS: Final = 60.0
+_EFFECT_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.2
+_SHARD_SIZE: Final = 4
+
+Arguments = Mapping[str, Any]
+
+
+class Presses:
+    """Does what is pressed. A press returns at once; what takes longer goes on in the player's thread or in one of its own.
+
+    Args:
+        player: of the demo.
+    """
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+        self._burst: LoadBurst | None = None
+        self._is_ended = False
+        self._lock = Lock()
+        self._busy: set[str] = set()
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What can be pressed; a store of one's own is not broken."""
+        return tuple(
+            action for action in _CONTROLS if self._player.store is not None or not action.startswith("store-")
+        )
+
+    def press(self, action: str, arguments: Arguments) -> Mark:
+        """Do what is pressed; its mark.
+
+        Raises:
+            InputError: there is no such control, or an argument is wrong.
+            BusyError: it cannot be done now.
+        """
+        if action not in _CONTROLS:
+            raise InputError(f"there is no control {action!r}; there are {', '.join(self.controls)}")
+        control = _CONTROLS[action]
+        _check_names(action, arguments, control.arguments)
+        if not self._player.plays.is_set():
+            raise BusyError("the data of the demo are being made, and no service runs yet; wait a moment")
+        return control.press(self, arguments)
+
+    def end(self) -> None:
+        """Let what goes on in other threads end."""
+        self._is_ended = True
+        if self._burst is not None:
+            self._burst.end()
+
+    def play(self, _arguments: Arguments) -> Mark:
+        """Let days pass."""
+        self._player.pace.resume()
+        return self._done("play", "days pass again", "pause")
+
+    def pause(self, _arguments: Arguments) -> Mark:
+        """Hold the days."""
+        if self._player.board.phase == "over" and self._player.pace.is_paused:
+            raise BusyError("the planned days are over and nothing passes by itself; next-day plays another one")
+        self._player.pace.pause()
+        return self._done("pause", "days are held", "play")
+
+    def next_day(self, _arguments: Arguments) -> Mark:
+        """Play to the end of the day at once, or between two days the next one."""
+        self._player.pace.hurry()
+        mark = self._player.board.mark("next-day", "the day is played to its end at once")
+        self._player.board.tell_by_day(
+            mark, lambda after, _before: f"day {after.day} is over: {_rate(after)}", this_day=True
+        )
+        return mark
+
+    def pace(self, arguments: Arguments) -> Mark:
+        """How many seconds a day takes."""
+        seconds = _number(arguments, "seconds_per_day", 0.0, SLOWEST_DAY_SECONDS)
+        self._player.pace.seconds_per_day = seconds
+        return self._done("pace", f"a day takes {seconds:g} s" if seconds else "days pass as fast as they can")
+
+    def learn_now(self, _arguments: Arguments) -> Mark:
+        """A night outside of the rhythm."""
+        self._need_store()
+        with self._alone("learn-now"):
+            mark = self._player.board.mark("learn-now", "a night begins now, from everything that was posted so far")
+        self._hand_over("learn-now", mark, self._learn)
+        return mark
+
+    def _learn(self) -> str:
+        ran = self._player.learn()
+        return (
+            f"generation {ran.trained.generation} is published after {ran.seconds:.1f} s, with {ran.ingested.events:,} events"
+            " that no night had seen"
+        )
+
+    def store_stop(self, _arguments: Arguments) -> Mark:
+        """Kill the store."""
+        self._store.stop()
+        return self._look_after("store-stop", "the store is killed (SIGKILL)")
+
+    def store_freeze(self, _arguments: Arguments) -> Mark:
+        """Freeze the store."""
+        self._store.freeze()
+        return self._look_after("store-freeze", "the store is frozen (SIGSTOP): it takes requests and answers none")
+
+    def store_slow(self, arguments: Arguments) -> Mark:
+        """Delay the store's answers."""
+        delay = _number(arguments, "ms", 1.0, MOST_DELAY_MS)
+        self._store.slow_down(delay)
+        return self._look_after("store-slow", f"every answer of the store to the service comes {delay:g} ms late")
+
+    def store_back(self, _arguments: Arguments) -> Mark:
+        """Bring the store back."""
+        self._store.bring_back()
+        mark = self._player.board.mark("store-back", "the store is brought back")
+        began = time.monotonic()
+
+        def effect() -> str:
+            seen = self._look()
+            while not self._is_ended and seen.share < 0.5 and time.monotonic() - began < _EFFECT_SECONDS:
+                time.sleep(_LOOK_SECONDS)
+                seen = self._look()
+            return f"after {time.monotonic() - began:.1f} s {seen.words}"
+
+        self._meanwhile(mark, effect)
+        return mark
+
+    def publish_broken(self, arguments: Arguments) -> Mark:
+        """Publish a generation that is broken on purpose."""
+        fault = _text(arguments, "fault")
+        words = checked_fault(fault).words
+        self._need_store()
+        with self._alone("publish-broken"):
+            mark = self._player.board.mark("publish-broken", f"a generation with {words} is published")
+        self._hand_over("publish-broken", mark, lambda: self._publish_broken(fault))
+        return mark
+
+    def _publish_broken(self, fault: str) -> str:
+        player = self._player
+        with connect(player.url) as client, store_errors(player.url):
+            made = publish_broken(player.workspace, fault, client, player.url, SerialExecutor(), _silent, _SHARD_SIZE)
+        return f"the gate refuses generation {made.generation}: {made.words}" if made.checks else made.words
+
+    def launch_title(self, _arguments: Arguments) -> Mark:
+        """Launch a title that was held back."""
+        if not self._player.late:
+            raise BusyError("every title of this demo is launched already")
+        self._need_store()
+        with self._alone("launch-title"):
+            mark = self._player.board.mark("launch-title", "a title that nobody has seen yet is launched")
+        self._hand_over("launch-title", mark, self._player.launch)
+        return mark
+
+    def retire_artwork(self, arguments: Arguments) -> Mark:
+        """Never show an artwork again."""
+        title_id, artwork_id = _text(arguments, "title_id"), _text(arguments, "artwork_id")
+        self._need_store()
+        player = self._player
+        try:
+            made = retire(player.workspace, title_id, artwork_id)
+            with connect(player.url) as client, store_errors(player.url):
+                publish_overlay(player.workspace, client)
+        except SurroundingsError as error:
+            raise BusyError(f"the artwork cannot be retired now: {error}") from error
+        if not made.is_revised:
+            raise BusyError(f"artwork {artwork_id} of title {title_id} is retired already")
+        mark = player.board.mark("retire-artwork", f"artwork {artwork_id} of title {title_id} is retired")
+        revision, began = made.overlay.revision, time.monotonic()
+
+        def effect() -> str:
+            while not self._is_ended and time.monotonic() - began < _EFFECT_SECONDS:
+                with contextlib.closing(player.loop.client(player.address)) as client:
+                    if client.ready()[1] >= revision:
+                        return f"the service obeys after {time.monotonic() - began:.1f} s: nobody is shown it any more"
+                time.sleep(_LOOK_SECONDS)
+            return (
+                f"the service does not obey yet; it reads revision {revision} of the catalogue once its store answers"
+            )
+
+        self._meanwhile(mark, effect)
+        return mark
+
+    def shift_taste(self, _arguments: Arguments) -> Mark:
+        """Let every user like another genre as much as they liked one before."""
+        player = self._player
+        count = player.loop.world.tastes.shape[1]
+        with self._lock:
+            number = sum(mark.kind == "shift-taste" for mark in player.board.marks)
+            genres = order_of_genres(count, player.plan.config.seed, number)
+            mark = player.board.mark("shift-taste", f"tastes move: from the next day on {_moved(genres)}")
+            player.pace.hand_over(lambda: player.shift_taste(genres))
+        player.board.tell_by_day(mark, _closed)
+        return mark
+
+    def load_burst(self, arguments: Arguments) -> Mark:
+        """Ask the service for much at once."""
+        rate = _number(arguments, "per_second", 1.0, MOST_PER_SECOND)
+        seconds = _number(arguments, "seconds", 0.1, MOST_SECONDS)
+        try:
+            targets = read_targets(self._player.workspace.targets)
+        except LoadTestError as error:
+            raise BusyError(f"there is nothing to ask for yet: {error}") from error
+        with self._alone("load-burst"):
+            mark = self._player.board.mark("load-burst", f"{rate:,.0f} look-ups per second for {seconds:g} s")
+        self._burst = burst = LoadBurst(self._player.address, targets, rate, seconds)
+
+        def effect() -> str:
+            try:
+                return burst.run().words
+            finally:
+                self._busy.discard("load-burst")
+
+        self._meanwhile(mark, effect)
+        return mark
+
+    def other_policy(self, arguments: Arguments) -> Mark:
+        """Let half of the users have another policy from the next night on; without one, nobody."""
+        player = self._player
+        first = player.plan.config.variants[0]
+        word = _text(arguments, "policy") if arguments.get("policy") else ""
+        if word:
+            parse_policy(word)
+        config = Config.of(*filter(None, (first.policy, word)), posterior=first.posterior, seed=player.plan.config.seed)
+        users_of_first(config, player.loop.tables)
+        if [own.policy for own in config.variants] == [own.policy for own in player.config.variants]:
+            raise BusyError(f"users have {' and '.join(own.label for own in config.variants)} already")
+        player.config = config
+        if not word:
+            return self._done("other-policy", f"from the next night on everybody has {first.policy} again")
+        mark = player.board.mark(
+            "other-policy",
+            f"from the next night on half of the users have {word}, the others {first.policy}",
+            "other-policy",
+        )
+        player.board.tell_by_day(mark, _rates)
+        return mark
+
+    def roll_back(self, arguments: Arguments) -> Mark:
+        """Serve an earlier generation."""
+        player = self._player
+        number = arguments.get("generation")
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise InputError(f"generation is {number!r}, expected a whole number from 1 on, or null for the one before")
+        self._need_store()
+        if number is not None and number not in finished(player.workspace, "precomputed"):
+            raise InputError(f"generation {number} is not in {player.workspace.generations}")
+        with self._alone("roll-back"):
+            what = "the generation before is" if number is None else f"generation {number} is"
+            mark = player.board.mark("roll-back", f"{what} served again", "roll-back")
+        self._hand_over("roll-back", mark, lambda: self._roll_back(number))
+        return mark
+
+    def _roll_back(self, number: int | None) -> str:
+        player, began = self._player, time.monotonic()
+        with connect(player.url) as client, store_errors(player.url):
+            if number is None:
+                served = rollback(client).generation
+            else:
+                try:
+                    served = activate(client, number).generation
+                except InputError:  # the store keeps two; the others come from the disk
+                    served = publish(
+                        player.workspace, number, client, player.url, _silent, forward_only=False
+                    ).generation
+        with contextlib.closing(player.loop.client(player.address)) as asked:
+            while not self._is_ended and time.monotonic() - began < _EFFECT_SECONDS:
+                if asked.ready()[0] == served:
+                    return f"the service answers from generation {served} after {time.monotonic() - began:.1f} s"
+                player.pace.check()
+                time.sleep(_LOOK_SECONDS)
+        return f"generation {served} is current in the store; the service does not follow yet"
+
+    @property
+    def _store(self) -> StoreFaults:
+        if self._player.store is None:
+            raise BusyError("the store is not one of this demo, which does not touch it")
+        return self._player.store
+
+    def _need_store(self) -> None:
+        if not self._player.store_answers:
+            raise BusyError("the store is away, and this needs it; bring it back first")
+
+    @contextlib.contextmanager
+    def _alone(self, action: str) -> Iterator[None]:
+        """Refuse a second press of what goes on; ``_busy`` forgets the action when it is done."""
+        with self._lock:
+            if action in self._busy:
+                raise BusyError(f"{action} goes on already; wait until it is done")
+            self._busy.add(action)
+        try:
+            yield
+        except BaseException:
+            self._busy.discard(action)
+            raise
+
+    def _done(self, kind: str, words: str, undo: str | None = None) -> Mark:
+        """A mark of what has no effect but the one that its words say."""
+        mark = self._player.board.mark(kind, words, undo)
+        self._player.board.tell(mark.id, "")
+        return mark
+
+    def _look(self) -> Seen:
+        tables = self._player.loop.tables
+        return look(self._player.address, tables.users["user_id"].to_list(), tables.titles["title_id"].to_list())
+
+    def _look_after(self, kind: str, words: str) -> Mark:
+        mark = self._player.board.mark(kind, words, "store-back")
+
+        def effect() -> str:
+            time.sleep(_LOOK_SECONDS)
+            waits = "; visitors keep their events until the store takes them" if self._player.board.waits else ""
+            return self._look().words + waits
+
+        self._meanwhile(mark, effect)
+        return mark
+
+    def _meanwhile(self, mark: Mark, effect: Callable[[], str]) -> None:
+        """Find out the effect of a press in a thread of its own."""
+        Thread(target=self._told, args=(mark, effect), name=f"press {mark.id}", daemon=True).start()
+
+    def _hand_over(self, action: str, mark: Mark, job: Callable[[], str]) -> None:
+        """Let the player do what was pressed at its next stop."""
+
+        def task() -> None:
+            try:
+                self._told(mark, job)
+            finally:
+                self._busy.discard(action)
+
+        self._player.pace.hand_over(task)
+
+    def _told(self, mark: Mark, effect: Callable[[], str]) -> None:
+        try:
+            self._player.board.tell(mark.id, effect())
+        except (SurroundingsError, CheckError, InputError, BusyError) as error:
+            self._player.board.tell(mark.id, f"it failed: {error}")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control: what its press does, and the names of its arguments."""
+
+    press: Callable[[Presses, Arguments], Mark]
+    arguments: tuple[str, ...] = ()
+
+
+_CONTROLS: Final[Mapping[str, Control]] = {
+    "play": Control(Presses.play),
+    "pause": Control(Presses.pause),
+    "next-day": Control(Presses.next_day),
+    "learn-now": Control(Presses.learn_now),
+    "pace": Control(Presses.pace, ("seconds_per_day",)),
+    "store-stop": Control(Presses.store_stop),
+    "store-freeze": Control(Presses.store_freeze),
+    "store-slow": Control(Presses.store_slow, ("ms",)),
+    "store-back": Control(Presses.store_back),
+    "publish-broken": Control(Presses.publish_broken, ("fault",)),
+    "launch-title": Control(Presses.launch_title),
+    "retire-artwork": Control(Presses.retire_artwork, ("title_id", "artwork_id")),
+    "shift-taste": Control(Presses.shift_taste),
+    "load-burst": Control(Presses.load_burst, ("per_second", "seconds")),
+    "other-policy": Control(Presses.other_policy, ("policy",)),
+    "roll-back": Control(Presses.roll_back, ("generation",)),
+}
+
+
+def _check_names(action: str, arguments: Arguments, known: Collection[str]) -> None:
+    if unknown := [name for name in arguments if name not in known]:
+        raise InputError(
+            f"{action} takes {', '.join(known) or 'no arguments'}; {str(unknown[0])[:50]!r} is none of them"
+        )
+
+
+def _number(arguments: Arguments, name: str, least: float, most: float) -> float:
+    value = arguments.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InputError(f"{name} is {str(value)[:50]}, expected a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise InputError(f"{name} is {str(value)[:50]!r}, expected a text of 1 to 200 characters")
+    return value
+
+
+def order_of_genres(count: int, seed: int, number: int) -> I64:
+    """An order of genres in which none keeps its place: one cycle through all of them."""
+    random = np.random.Generator(np.random.Philox(hash_base(f"{SIMULATION} taste", seed, number)))
+    cycle = random.permutation(count)
+    genres = np.empty(count, dtype=np.int64)
+    genres[cycle] = np.roll(cycle, 1)
+    return genres
+
+
+def _moved(genres: I64) -> str:
+    names = [GENRES[genre] if genre < len(GENRES) else f"genre {genre}" for genre in range(len(genres))]
+    some = [f"{names[before]} likes {names[genre]}" for genre, before in enumerate(genres.tolist())][:3]
+    return f"whoever liked {', who liked '.join(some)}, and so on"
+
+
+def _rate(day: DayResult) -> str:
+    return f"{day.take_rate:.1%} of impressions are taken, {day.closed:.0%} of the way from uniform to the best"
+
+
+def _closed(after: DayResult, before: DayResult | None) -> str:
+    was = f", {before.closed:.0%} the day before" if before is not None and math.isfinite(before.closed) else ""
+    return f"day {after.day}: {_rate(after)}{was}"
+
+
+def _rates(day: DayResult, _before: DayResult | None) -> str | None:
+    if len(day.rates) < 2:
+        return None
+    return (
+        f"day {day.day}: {', '.join(f'{policy} {rate:.1%}' for policy, rate in day.rates.items())} of impressions taken"
+    )
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Nobody is told of the progress of a press."""
