@@ -20,6 +20,8 @@ from batch.publishing.publish import publish
 from batch.store.client import connect
 from batch.workspace.generations import claim, folder_of, read_manifest, write_manifest
 
+pytestmark = pytest.mark.simulations
+
 SEEDS = 40
 USERS = range(0, N_USERS, 2)
 """Rows of the users who are looked at."""

@@ -60,6 +60,7 @@ def publish_through(url: str, workspace: Workspace, generation: int) -> Publishe
         return publish(workspace, generation, client, url, silent)
 
 
+@pytest.mark.faults
 def test_whatever_error_the_store_answers_a_publish_with_is_its_reason_in_one_line(
     workspace: Workspace, store: str
 ) -> None:

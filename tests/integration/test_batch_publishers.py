@@ -144,6 +144,7 @@ class Reader:
                 self.wrong.append(f"generation {generation}, user {user_id}: {error}")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("rows", MOMENTS)
 def test_a_publisher_killed_at_any_moment_leaves_a_whole_generation_and_another_takes_up_its_work(
     rows: int, large: Workspace, client: redis.Redis, store: str

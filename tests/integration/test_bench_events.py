@@ -37,6 +37,7 @@ def posted() -> Any:
     return json.loads(called.out)
 
 
+@pytest.mark.faults
 def test_every_event_that_was_accepted_is_in_a_segment(posted: Any) -> None:
     taken = posted["taken"]
     assert taken["events_per_ingest"] == [1000]

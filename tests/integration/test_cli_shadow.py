@@ -52,6 +52,7 @@ def artwork(folder: Path, *words: str, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
+@pytest.mark.faults
 def test_a_job_with_processes_a_service_with_workers_and_a_load_test_run_beside_files_of_any_name(
     folder: Path, runtime: str
 ) -> None:

@@ -254,6 +254,7 @@ join(Workspace(Path(sys.argv[1])), SerialExecutor(), report, settings=JoinSettin
 """
 
 
+@pytest.mark.faults
 def test_killed_at_every_step_and_run_again_gives_the_same_bytes(served: Workspace, tmp_path: Path) -> None:
     entries = in_streams(draw_events(served, 250, 3, days=4), 3)
     first, then = entries[: len(entries) // 2], entries[len(entries) // 2 :]

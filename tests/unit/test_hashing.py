@@ -1,5 +1,6 @@
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
@@ -21,6 +22,7 @@ def hashed(purpose: str, seed: int, generation: int, users: list[str], titles: l
     return np.array([hash_title(states, title) for title in hash_ids(titles)])
 
 
+@pytest.mark.simulations
 def test_a_million_keys_hash_as_the_pinned_hash_says() -> None:
     users, titles = [f"u{n}" for n in range(1000)], [f"t{n}" for n in range(1000)]
     found = hashed("draw", 7, 17, users, titles)

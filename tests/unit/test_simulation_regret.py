@@ -16,6 +16,8 @@ from bandit.simulation.delay import Delay
 from bandit.simulation.linear_world import LinearWorld
 from bandit.simulation.play import Pace, Played, play
 
+pytestmark = pytest.mark.simulations
+
 F64 = npt.NDArray[np.float64]
 
 SEEDS, STEPS, USERS, ARMS, FEATURES = 20, 200, 20, 4, 3

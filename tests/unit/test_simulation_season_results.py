@@ -11,6 +11,8 @@ from seasons import contender, played, scene, season
 from bandit.simulation.seasons.season_run import Ran, Run, periods_of, ran
 from bandit.simulation.seasons.season_table import Mean, Standing, standings
 
+pytestmark = pytest.mark.simulations
+
 
 @cache
 def runs(word: str, posterior: str = "linear", seed: int = 1, **dials: int) -> Ran:
