@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import browser_fixtures
 import pytest
 import redis
 import require_all
@@ -29,6 +30,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def pytest_configure(config: pytest.Config) -> None:
     """Doctests of the product lie outside of this folder: a plugin sees them, a hook in this file would not."""
     config.pluginmanager.register(require_all)
+    config.pluginmanager.register(browser_fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
 from artwork.web.access import Access, content_policy
+from artwork.web.drawing.posters import PosterArtwork, PosterTitle, poster
 from artwork.web.kept import NotFoundError, NotReadyError
 from artwork.web.live import JSON, Live
 from artwork.web.page_data import MOST_FOUND, PageData
-from artwork.web.posters import PosterArtwork, PosterTitle, poster
 from artwork.web.stage import BusyError, Stage
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import ID_PATTERN

@@ -57,7 +57,8 @@ def test_two_people_side_by_side_have_their_differences_marked(visit: VisitMaker
     page.page.wait_for_selector(".card.pair")
     pairs = page.page.evaluate(
         "() => [...document.querySelectorAll('.row:first-child .card.pair')].map((card) => ["
-        "...[...card.querySelectorAll('.card-art')].map((art) => art.dataset.artwork), card.querySelector('.card-differs').textContent])"
+        "...[...card.querySelectorAll('.card-art')].map((art) => art.dataset.artwork),"
+        " card.querySelector('.card-differs').textContent])"
     )
     assert [marked for *_, marked in pairs] == ["same" if one == other else "differs" for one, other, _ in pairs]
     assert "differs" in {marked for *_, marked in pairs}
@@ -82,7 +83,9 @@ def test_somebody_new_gets_what_is_popular(visit: VisitMaker) -> None:
     page.page.click("text=Show what they see")
     page.page.wait_for_selector(".card-art[data-user^='new-'] img")
     page.rows()
-    sources = page.page.evaluate("() => [...document.querySelectorAll('.row:first-child .card-art')].map((art) => art.dataset.source)")
+    sources = page.page.eval_on_selector_all(
+        ".row:first-child .card-art", "(all) => all.map((art) => art.dataset.source)"
+    )
     assert set(sources) <= {"popularity", "segment", "default"}
     assert "Japan" in page.page.inner_text(".audience")
     assert "phone" in page.page.inner_text(".audience")
@@ -127,7 +130,9 @@ def test_the_drawer_says_what_the_command_explains(visit: VisitMaker, demo: Demo
     card.focus()
     page.page.keyboard.press("w")
     page.page.wait_for_selector("[data-table=artworks] tbody tr")
-    rows = page.page.evaluate("() => [...document.querySelectorAll('[data-table=artworks] tbody tr')].map((row) => ({...row.dataset}))")
+    rows = page.page.eval_on_selector_all(
+        "[data-table=artworks] tbody tr", "(all) => all.map((row) => ({...row.dataset}))"
+    )
     explained = {one["artwork_id"]: one for one in explain(demo, str(user), title)["artworks"]}
     assert len(rows) == len(explained)
     for row in rows:
@@ -139,7 +144,9 @@ def test_the_drawer_says_what_the_command_explains(visit: VisitMaker, demo: Demo
 def explain(demo: Demo, user: str, title: str) -> Any:
     """What ``artwork explain`` says."""
     words = ["explain", "--user", user, "--title", title, "--json", "-w", str(demo.workspace)]
-    done = subprocess.run([sys.executable, "-P", "-m", "artwork.cli", *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "artwork.cli", *words], capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout)
 
 
@@ -148,10 +155,11 @@ def test_the_draw_of_the_drawer_falls_on_the_artwork_that_is_shown(visit: VisitM
     page.page.locator(".row:first-child .card-art[data-source=personalized]").first.focus()
     page.page.keyboard.press("w")
     page.page.wait_for_selector(".strip-point")
-    point, parts = page.page.evaluate(
-        "() => { const strip = document.querySelector('.strip:has(.strip-point)'); const of = (element, name) => "
-        "Number(element.style.getPropertyValue(name)); return [of(strip.querySelector('.strip-point'), '--left'), "
-        "[...strip.querySelectorAll('.strip-part')].map((part) => [part.title.split(':')[0], of(part, '--left'), of(part, '--share')])]; }"
+    point, parts = page.page.eval_on_selector(
+        ".strip:has(.strip-point)",
+        "(strip) => { const of = (element, name) => Number(element.style.getPropertyValue(name));"
+        " return [of(strip.querySelector('.strip-point'), '--left'), [...strip.querySelectorAll('.strip-part')]"
+        ".map((part) => [part.title.split(':')[0], of(part, '--left'), of(part, '--share')])]; }",
     )
     shown = page.page.get_attribute("[data-table=artworks] tr.here", "data-artwork")
     assert [name for name, left, share in parts if left <= point < left + share] == [shown]
@@ -231,11 +239,14 @@ def test_a_night_shows_its_new_picks_without_a_reload(visit: VisitMaker, demo: D
     page.page.click("text=Learn now")
     demo.wait("a night has published", lambda live: live["generation"] > before)
     page.wait(
-        "(before) => Number(document.querySelector('.shell-now').textContent.match(/generation (\\d+)/)?.[1]) > before", before
+        "(before) => Number(document.querySelector('.shell-now').textContent.match(/generation (\\d+)/)?.[1]) > before",
+        before,
     )
     card = page.page.locator(".row:first-child .card-art").first
     card.hover()
-    page.wait("(before) => Number(document.querySelector('.peek-facts div:nth-child(3) dd')?.textContent) > before", before)
+    page.wait(
+        "(before) => Number(document.querySelector('.peek-facts div:nth-child(3) dd')?.textContent) > before", before
+    )
 
 
 def test_a_page_without_its_key_says_what_to_open(browser: Any, demo: Demo) -> None:

@@ -1,5 +1,6 @@
 """What holds for every view: axe finds nothing serious, nothing jumps, and nothing is smaller than a finger."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -85,7 +86,9 @@ VIEWS: dict[str, tuple[str, Any]] = {
 
 def violations(page: Visit) -> list[str]:
     """What axe finds that is serious or critical: rule, and where."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make browser installs it")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed: make browser installs it"
+    )
     found = axe.Axe().run(page.page).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
@@ -158,10 +161,12 @@ def test_the_time_to_the_first_row_is_told(visit: VisitMaker, capsys: pytest.Cap
     page = visit("/")
     page.page.reload()
     page.rows()
-    shown = page.page.evaluate("() => Math.max(...performance.getEntriesByType('resource').filter((one) => "
-                               "one.name.includes('/posters/')).slice(0, 6).map((one) => one.responseEnd))")
+    shown = page.page.evaluate(
+        "() => Math.max(...performance.getEntriesByType('resource').filter((one) => "
+        "one.name.includes('/posters/')).slice(0, 6).map((one) => one.responseEnd))"
+    )
     with capsys.disabled():
-        print(f"\n  first row after {shown:.0f} ms")
+        sys.stdout.write(f"\n  first row after {shown:.0f} ms\n")
     assert shown > 0
 
 
@@ -184,13 +189,17 @@ def test_a_title_named_like_a_script_is_shown_as_text(visit: VisitMaker, demo: D
     page.page.keyboard.press("w")
     page.page.wait_for_selector("[data-table=artworks] tbody tr")
     assert page.page.inner_text("#drawer-title") == hostile
-    assert page.page.evaluate("() => window.broken === undefined && !document.querySelector('main script, dialog script')")
+    assert page.page.evaluate(
+        "() => window.broken === undefined && !document.querySelector('main script, dialog script')"
+    )
 
 
 def test_less_motion_is_respected(visit: VisitMaker) -> None:
     page = visit("/", reduced_motion="reduce")
     page.rows()
-    seconds = page.page.evaluate("() => getComputedStyle(document.querySelector('.card-art')).transitionDuration.split(',').map(parseFloat)")
+    seconds = page.page.evaluate(
+        "() => getComputedStyle(document.querySelector('.card-art')).transitionDuration.split(',').map(parseFloat)"
+    )
     assert max(seconds) < 0.001
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,4 +168,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_policy_that_does_not_learn_is_refused(tmp_path: Path) -> None:
     refused = call("demo", "--policy", "uniform", "--workspace", str(tmp_path / "new"))
     assert_refused(refused, 2, "uniform does not")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("flag", ["--port", "--service-port"])
+def test_a_port_that_somebody_has_is_refused_before_anything_is_made(flag: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = call("demo", flag, str(taken.getsockname()[1]), "--workspace", str(tmp_path / "new"))
+    assert_refused(refused, 3, "in use")
     assert not (tmp_path / "new").exists()

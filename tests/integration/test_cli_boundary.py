@@ -119,6 +119,10 @@ NUMBERS = [
     ("bench", "kernels", "--seconds", "inf"),
     ("bench", "faults", "--rate", "nan"),
     ("demo", "--new-artworks", "nan"),
+    ("demo", "--pace", "nan"),
+    ("demo", "--pace", "-1"),
+    ("demo", "--port", "70000"),
+    ("demo", "--service-port", "0"),
     ("run", "--nothing", "1"),
 ]
 

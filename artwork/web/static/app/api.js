@@ -39,7 +39,11 @@ async function ask(address, options = {}) {
   const type = answer.headers.get("content-type") ?? "";
   const body = type.includes("json") ? await answer.json() : null;
   if (answer.ok) return body;
-  throw new Refused(body?.title ?? answer.statusText, body?.detail ?? `The answer was ${answer.status}.`, answer.status);
+  throw new Refused(
+    body?.title ?? answer.statusText,
+    body?.detail ?? `The answer was ${answer.status}.`,
+    answer.status,
+  );
 }
 
 /**

@@ -52,8 +52,14 @@ export function titleWords(title) {
 export function picture(artwork, options = {}) {
   const image = /** @type {HTMLImageElement} */ (
     el("img", {
-      class: options.class ?? "poster", alt: "", width: 240, height: 360, decoding: "async",
-      loading: options.eager ? "eager" : "lazy", draggable: "false", referrerpolicy: "no-referrer",
+      class: options.class ?? "poster",
+      alt: "",
+      width: 240,
+      height: 360,
+      decoding: "async",
+      loading: options.eager ? "eager" : "lazy",
+      draggable: "false",
+      referrerpolicy: "no-referrer",
     })
   );
   if (!artwork) {

@@ -37,20 +37,42 @@ class Browse {
     this.notice = el("div", { class: "notices", role: "status" });
     this.learned = el("p", { class: "learned-words" });
     this.progress = el("div", { class: "bar learned-bar", hidden: true }, el("span", {}));
-    this.learn = el("button", { type: "button", class: "button", on: { click: () => this.learnNow() } }, icon("learn"), "Learn now");
+    this.learn = el(
+      "button",
+      { type: "button", class: "button", on: { click: () => this.learnNow() } },
+      icon("learn"),
+      "Learn now",
+    );
     this.learn.hidden = !session.controls.includes("learn-now");
     this.events = 0;
+    /** @type {Live | null} */
+    this.live = null;
+    /** What the notices say of service and store, so that they are drawn anew only when that changes. */
+    this.told = "";
+    this.troubleWords = "";
+    /** @type {HTMLElement | null} */
+    this.troubleNotice = null;
     this.actions = {
       titles: this.titles,
       play: (/** @type {Pick} */ pick) => this.player.play(pick, this.titles),
       why: (/** @type {Pick} */ pick) => this.why(pick),
     };
-    const game = el("button", { type: "button", class: "button", on: { click: () => this.guess.open(this.titles) } }, icon("target"), "Guess the best");
+    const game = el(
+      "button",
+      { type: "button", class: "button", on: { click: () => this.guess.open(this.titles) } },
+      icon("target"),
+      "Guess the best",
+    );
     game.hidden = !session.truth;
     fill(
       main,
       this.audience,
-      el("section", { class: "learned", "aria-label": "What the system has learned" }, el("div", { class: "learned-text" }, this.learned, this.progress), el("div", { class: "learned-buttons" }, this.learn, game)),
+      el(
+        "section",
+        { class: "learned", "aria-label": "What the system has learned" },
+        el("div", { class: "learned-text" }, this.learned, this.progress),
+        el("div", { class: "learned-buttons" }, this.learn, game),
+      ),
       this.notice,
       this.rows.element,
       this.player.element,
@@ -114,21 +136,49 @@ class Browse {
   drawAudience() {
     const two = this.people.length > 1;
     this.place = Math.min(this.place, this.people.length - 1);
-    const another = el("button", { type: "button", class: "button", on: { click: async () => this.attempt(async () => this.replace(await randomUser())) } }, icon("dice"), "Another person");
+    const another = el(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        on: { click: async () => this.attempt(async () => this.replace(await randomUser())) },
+      },
+      icon("dice"),
+      "Another person",
+    );
     const beside = el(
       "button",
-      { type: "button", class: "button", "aria-pressed": String(two), on: { click: () => (two ? this.choose(this.people.slice(0, 1)) : this.attempt(() => this.addSecond())) } },
-      icon("two"), "Side by side",
+      {
+        type: "button",
+        class: "button",
+        "aria-pressed": String(two),
+        on: { click: () => (two ? this.choose(this.people.slice(0, 1)) : this.attempt(() => this.addSecond())) },
+      },
+      icon("two"),
+      "Side by side",
     );
     fill(
       this.audience,
-      two ? el("h1", { class: "unseen", tabindex: -1 }, `As seen by ${this.people.map((user) => user.user_id).join(" and ")}`) : null,
+      two
+        ? el(
+            "h1",
+            { class: "unseen", tabindex: -1 },
+            `As seen by ${this.people.map((user) => user.user_id).join(" and ")}`,
+          )
+        : null,
       el(
         "div",
         { class: two ? "people two" : "people" },
         this.people.map((user, place) => this.person(user, place, two)),
       ),
-      el("div", { class: "audience-tools" }, another, finder("finder", (user) => this.replace(user)), newPerson((user) => this.replace(user)), beside),
+      el(
+        "div",
+        { class: "audience-tools" },
+        another,
+        finder("finder", (user) => this.replace(user)),
+        newPerson((user) => this.replace(user)),
+        beside,
+      ),
     );
   }
 
@@ -142,7 +192,12 @@ class Browse {
     const words = el(
       "div",
       { class: "person-words" },
-      el(two ? "h2" : "h1", { tabindex: -1, class: "person-name" }, el("span", { class: "quiet" }, two ? `${letter} · ` : "As seen by "), user.user_id),
+      el(
+        two ? "h2" : "h1",
+        { tabindex: -1, class: "person-name" },
+        el("span", { class: "quiet" }, two ? `${letter} · ` : "As seen by "),
+        user.user_id,
+      ),
       el("p", { class: "quiet small" }, signalWords(user)),
       el("p", { class: "small" }, likeWords(user)),
     );
@@ -156,7 +211,10 @@ class Browse {
       el(
         "button",
         {
-          type: "button", class: "button small-button", "aria-pressed": String(chosen), "aria-label": `The buttons change person ${letter}`,
+          type: "button",
+          class: "button small-button",
+          "aria-pressed": String(chosen),
+          "aria-label": `The buttons change person ${letter}`,
           on: {
             click: () => {
               this.place = place;
@@ -247,11 +305,20 @@ class Browse {
       night ? `The night: ${live.step?.name}` : played,
       el("span", { class: "quiet" }, night ? " · the page keeps answering from the generation before" : " · "),
       night ? null : el("b", { class: "learned-since", data: { since: waiting } }, whole(waiting)),
-      night ? null : el("span", { class: "quiet" }, waiting === 1 ? " event waits for the next night" : " events wait for the next night"),
+      night
+        ? null
+        : el(
+            "span",
+            { class: "quiet" },
+            waiting === 1 ? " event waits for the next night" : " events wait for the next night",
+          ),
     );
     this.progress.hidden = !night;
     if (night && live.step) {
-      /** @type {HTMLElement} */ (this.progress.firstElementChild).style.setProperty("--share", String(live.step.done / Math.max(live.step.total, 1)));
+      /** @type {HTMLElement} */ (this.progress.firstElementChild).style.setProperty(
+        "--share",
+        String(live.step.done / Math.max(live.step.total, 1)),
+      );
     }
     this.learn.toggleAttribute("disabled", live.phase === "night" || live.phase === "starting");
   }
@@ -268,7 +335,8 @@ class Browse {
     const state = `${live.service.up} ${live.store.state} ${live.phase}`;
     if (state === this.told) return;
     this.told = state;
-    const back = this.session.controls.includes("store-back") && live.store.state !== "up" && live.store.state !== "away";
+    const back =
+      this.session.controls.includes("store-back") && live.store.state !== "up" && live.store.state !== "away";
     fill(
       this.notice,
       live.phase === "starting" ? startingNotice(live) : null,
@@ -276,8 +344,23 @@ class Browse {
         ? el(
             "div",
             { class: "notice" },
-            el("p", {}, el("b", {}, words), " Nothing on this page is missing: what cannot be read in time is drawn from what is popular."),
-            back ? el("button", { type: "button", class: "button", on: { click: () => this.attempt(async () => void (await press("store-back"))) } }, "Bring it back") : null,
+            el(
+              "p",
+              {},
+              el("b", {}, words),
+              " Nothing on this page is missing: what cannot be read in time is drawn from what is popular.",
+            ),
+            back
+              ? el(
+                  "button",
+                  {
+                    type: "button",
+                    class: "button",
+                    on: { click: () => this.attempt(async () => void (await press("store-back"))) },
+                  },
+                  "Bring it back",
+                )
+              : null,
           )
         : null,
     );
@@ -316,7 +399,11 @@ class Browse {
 
 /** @param {Live} live */
 function startingNotice(live) {
-  return el("div", { class: "notice" }, `The demo is starting: ${live.step?.name ?? "it makes its people and titles"}.`);
+  return el(
+    "div",
+    { class: "notice" },
+    `The demo is starting: ${live.step?.name ?? "it makes its people and titles"}.`,
+  );
 }
 
 /** What is seen before there is anything to see. */
@@ -348,7 +435,10 @@ async function begin() {
       const live = lastLive();
       if (!words.isConnected) fill(main, words);
       words.classList.toggle("bad", refused.status === 0 || refused.status === 401);
-      words.textContent = live?.phase === "starting" ? `The demo is starting: ${live.step?.name ?? "making its people and titles"} …` : refused.message;
+      words.textContent =
+        live?.phase === "starting"
+          ? `The demo is starting: ${live.step?.name ?? "making its people and titles"} …`
+          : refused.message;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }

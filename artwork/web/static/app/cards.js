@@ -59,10 +59,19 @@ export class Poster {
       "aria-label": [
         this.letter ? `${titleWords(this.title)} for ${this.user.user_id}` : titleWords(this.title),
         artwork ? `artwork ${artworkWords(artwork)}` : "no artwork",
-        sourceWords(pick.source), chance, "Play",
-      ].filter(Boolean).join(". "),
+        sourceWords(pick.source),
+        chance,
+        "Play",
+      ]
+        .filter(Boolean)
+        .join(". "),
     });
-    fill(this.source, this.letter ? el("b", { class: "letter" }, this.letter) : null, el("i", { class: "sign" }), el("span", {}, percent(pick.propensity, 0)));
+    fill(
+      this.source,
+      this.letter ? el("b", { class: "letter" }, this.letter) : null,
+      el("i", { class: "sign" }),
+      el("span", {}, percent(pick.propensity, 0)),
+    );
     dress(this.source, { data: { source: pick.source ?? "none" }, title: sourceWords(pick.source) });
     dress(this.button, { data: { artwork: pick.artwork_id ?? "", user: pick.user_id, source: pick.source ?? "none" } });
     if (before && (before.generation !== pick.generation || before.artwork_id !== pick.artwork_id)) peek.follow(this);
@@ -71,7 +80,9 @@ export class Poster {
   /** @param {Pick | null} before what was shown */
   swap(before) {
     const pick = /** @type {Pick} */ (this.pick);
-    const image = picture(this.actions.titles.artwork(pick.title_id, pick.artwork_id), { eager: this.eager || before !== null });
+    const image = picture(this.actions.titles.artwork(pick.title_id, pick.artwork_id), {
+      eager: this.eager || before !== null,
+    });
     if (before === null) {
       this.frame.replaceChildren(image);
       return;
@@ -118,8 +129,12 @@ export class Card {
     const why = el(
       "button",
       {
-        type: "button", class: "button icon plain card-why", tabindex: -1, "aria-label": `Why this artwork of ${titleWords(title)}`,
-        title: "Why this one?", on: { click: () => this.posters[0]?.pick && actions.why(this.posters[0].pick) },
+        type: "button",
+        class: "button icon plain card-why",
+        tabindex: -1,
+        "aria-label": `Why this artwork of ${titleWords(title)}`,
+        title: "Why this one?",
+        on: { click: () => this.posters[0]?.pick && actions.why(this.posters[0].pick) },
       },
       icon("why"),
     );
@@ -127,8 +142,18 @@ export class Card {
     this.element = el(
       "li",
       { class: people.length > 1 ? "card pair" : "card", data: { title: title.title_id } },
-      el("div", { class: "card-arts" }, this.posters.map((poster) => poster.button)),
-      people.length > 1 ? el("div", { class: "pair-sources" }, this.posters.map((poster) => poster.source)) : null,
+      el(
+        "div",
+        { class: "card-arts" },
+        this.posters.map((poster) => poster.button),
+      ),
+      people.length > 1
+        ? el(
+            "div",
+            { class: "pair-sources" },
+            this.posters.map((poster) => poster.source),
+          )
+        : null,
       el(
         "div",
         { class: "card-foot" },
@@ -158,7 +183,11 @@ export class Card {
 class Peek {
   constructor() {
     this.body = el("div", { class: "peek-body" });
-    this.element = el("div", { class: "peek", role: "group", "aria-label": "About this pick", popover: "manual" }, this.body);
+    this.element = el(
+      "div",
+      { class: "peek", role: "group", "aria-label": "About this pick", popover: "manual" },
+      this.body,
+    );
     /** @type {Poster | null} */
     this.poster = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -227,7 +256,11 @@ class Peek {
     if (!pick?.artwork_id || !poster.button.isConnected) return;
     if (!this.element.isConnected) document.body.append(this.element);
     this.poster = poster;
-    const chances = el("div", { class: "peek-chances" }, el("p", { class: "quiet small" }, "Asking for the other artworks …"));
+    const chances = el(
+      "div",
+      { class: "peek-chances" },
+      el("p", { class: "quiet small" }, "Asking for the other artworks …"),
+    );
     fill(this.body, head(poster, pick), facts(pick), chances, this.buttons(poster, pick));
     if (!this.element.matches(":popover-open")) this.element.showPopover();
     this.place(poster.button.getBoundingClientRect());
@@ -237,7 +270,11 @@ class Peek {
       const own = explanation.source === pick.source;
       fill(
         chances,
-        el("h4", {}, own ? "Chance of each artwork" : "Chance of each artwork in this person's own pick, which came too late"),
+        el(
+          "h4",
+          {},
+          own ? "Chance of each artwork" : "Chance of each artwork in this person's own pick, which came too late",
+        ),
         bars(poster, explanation, pick),
       );
     } catch (error) {
@@ -307,7 +344,12 @@ function head(poster, pick) {
     { class: "peek-head" },
     el("h3", {}, titleWords(title)),
     el("p", { class: "quiet small" }, [title.year, genres].filter(Boolean).join(" · ")),
-    el("span", { class: "pill", data: { source: pick.source ?? "none" } }, el("i", { class: "sign" }), sourceWords(pick.source)),
+    el(
+      "span",
+      { class: "pill", data: { source: pick.source ?? "none" } },
+      el("i", { class: "sign" }),
+      sourceWords(pick.source),
+    ),
   );
 }
 
@@ -318,7 +360,11 @@ function facts(pick) {
     ["Chance", percent(pick.propensity)],
     ["Generation", pick.generation],
   ];
-  return el("dl", { class: "peek-facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  return el(
+    "dl",
+    { class: "peek-facts" },
+    pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+  );
 }
 
 /**
@@ -338,7 +384,12 @@ function bars(poster, explanation, pick) {
         "li",
         { class: isShown ? "chance shown" : "chance" },
         picture(artwork, { class: "thumb" }),
-        el("span", { class: "chance-name" }, artwork ? artworkWords(artwork) : explained.artwork_id, isShown ? el("b", {}, " · shown") : null),
+        el(
+          "span",
+          { class: "chance-name" },
+          artwork ? artworkWords(artwork) : explained.artwork_id,
+          isShown ? el("b", {}, " · shown") : null,
+        ),
         el("span", { class: "bar" }, el("span", { style: { "--share": explained.propensity } })),
         el("span", { class: "chance-value" }, percent(explained.propensity)),
       );

@@ -110,8 +110,13 @@ export function icon(name) {
   return svg(
     "svg",
     {
-      viewBox: "0 0 24 24", "aria-hidden": "true", fill: name === "play" ? "currentColor" : "none",
-      stroke: "currentColor", "stroke-width": 2, "stroke-linecap": "round", "stroke-linejoin": "round",
+      viewBox: "0 0 24 24",
+      "aria-hidden": "true",
+      fill: name === "play" ? "currentColor" : "none",
+      stroke: "currentColor",
+      "stroke-width": 2,
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
     },
     svg("path", { d: ICONS[name] }),
   );

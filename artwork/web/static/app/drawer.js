@@ -47,11 +47,24 @@ export class Drawer {
           {},
           el("p", { class: "quiet small" }, `Why ${pick.user_id} sees this artwork of`),
           el("h2", { id: "drawer-title" }, titleWords(title)),
-          el("span", { class: "pill", data: { source: pick.source ?? "none" } }, el("i", { class: "sign" }), sourceWords(pick.source)),
-          el("p", { class: "small" }, `Policy ${pick.policy}, chance ${percent(pick.propensity)}, generation ${pick.generation}`),
+          el(
+            "span",
+            { class: "pill", data: { source: pick.source ?? "none" } },
+            el("i", { class: "sign" }),
+            sourceWords(pick.source),
+          ),
+          el(
+            "p",
+            { class: "small" },
+            `Policy ${pick.policy}, chance ${percent(pick.propensity)}, generation ${pick.generation}`,
+          ),
         ),
       ),
-      el("button", { type: "button", class: "button icon", "aria-label": "Close", on: { click: () => this.element.close() } }, icon("close")),
+      el(
+        "button",
+        { type: "button", class: "button icon", "aria-label": "Close", on: { click: () => this.element.close() } },
+        icon("close"),
+      ),
     );
     fill(this.body, el("p", { class: "quiet", role: "status" }, "Asking the workspace …"));
     if (!this.element.isConnected) document.body.append(this.element);
@@ -60,15 +73,31 @@ export class Drawer {
     try {
       const explanation = await explain(pick);
       if (asked !== this.asked) return;
-      fill(this.body, whyNotDrawn(pick, explanation), artworks(explanation, pick, titles), features(explanation), steps(explanation, pick, titles), generations(explanation, pick, titles), history(pick, titles));
+      fill(
+        this.body,
+        whyNotDrawn(pick, explanation),
+        artworks(explanation, pick, titles),
+        features(explanation),
+        steps(explanation, pick, titles),
+        generations(explanation, pick, titles),
+        history(pick, titles),
+      );
     } catch (error) {
       if (asked !== this.asked) return;
       const { title: name, message } = /** @type {import("./api.js").Refused} */ (error);
       fill(
         this.body,
-        el("div", { class: "notice" }, el("div", {}, el("b", {}, name ?? "This cannot be explained"), el("p", {}, message))),
+        el(
+          "div",
+          { class: "notice" },
+          el("div", {}, el("b", {}, name ?? "This cannot be explained"), el("p", {}, message)),
+        ),
         pick.source === "popularity"
-          ? el("p", {}, `The service drew it from what is popular: in ${percent(pick.propensity)} of such draws this artwork comes out.`)
+          ? el(
+              "p",
+              {},
+              `The service drew it from what is popular: in ${percent(pick.propensity)} of such draws this artwork comes out.`,
+            )
           : null,
       );
     }
@@ -81,7 +110,13 @@ export class Drawer {
  * @param {...import("./dom.js").Child} children
  */
 function section(heading, words, ...children) {
-  return el("section", { class: "why-section" }, el("h3", {}, heading), words ? el("p", { class: "quiet" }, words) : null, ...children);
+  return el(
+    "section",
+    { class: "why-section" },
+    el("h3", {}, heading),
+    words ? el("p", { class: "quiet" }, words) : null,
+    ...children,
+  );
 }
 
 /**
@@ -106,7 +141,9 @@ function whyNotDrawn(pick, explanation) {
  */
 function artworks(explanation, pick, titles) {
   const { truth } = explanation;
-  const sorted = [...explanation.artworks].sort((one, other) => other.weight - one.weight || other.probability - one.probability);
+  const sorted = [...explanation.artworks].sort(
+    (one, other) => other.weight - one.weight || other.probability - one.probability,
+  );
   const scale = scaleOf(explanation);
   const hasTruth = truth !== null && truth !== undefined;
   return section(
@@ -135,7 +172,11 @@ function artworks(explanation, pick, titles) {
             el("th", { scope: "col" }, "Seen"),
           ),
         ),
-        el("tbody", {}, sorted.map((artwork) => artworkRow(artwork, explanation, pick, titles, scale))),
+        el(
+          "tbody",
+          {},
+          sorted.map((artwork) => artworkRow(artwork, explanation, pick, titles, scale)),
+        ),
       ),
     ),
   );
@@ -160,7 +201,17 @@ function artworkRow(explained, explanation, pick, titles, scale) {
   ].filter(Boolean);
   return el(
     "tr",
-    { class: isShown ? "here" : null, data: { artwork: explained.artwork_id, weight: explained.weight, mean: explained.mean, deviation: explained.deviation, probability: explained.probability, floor: explained.floor } },
+    {
+      class: isShown ? "here" : null,
+      data: {
+        artwork: explained.artwork_id,
+        weight: explained.weight,
+        mean: explained.mean,
+        deviation: explained.deviation,
+        probability: explained.probability,
+        floor: explained.floor,
+      },
+    },
     el(
       "th",
       { scope: "row" },
@@ -168,10 +219,20 @@ function artworkRow(explained, explanation, pick, titles, scale) {
         "span",
         { class: "why-artwork" },
         picture(artwork, { class: "thumb", eager: true }),
-        el("span", {}, el("span", { class: "why-name" }, artwork ? artworkWords(artwork) : explained.artwork_id), el("span", { class: "quiet small" }, [explained.artwork_id, ...notes].join(" · "))),
+        el(
+          "span",
+          {},
+          el("span", { class: "why-name" }, artwork ? artworkWords(artwork) : explained.artwork_id),
+          el("span", { class: "quiet small" }, [explained.artwork_id, ...notes].join(" · ")),
+        ),
       ),
     ),
-    el("td", { class: "text" }, belief(explained, truth, scale), el("span", { class: "belief-words" }, `${percent(explained.mean)} ± ${percent(explained.deviation)}`)),
+    el(
+      "td",
+      { class: "text" },
+      belief(explained, truth, scale),
+      el("span", { class: "belief-words" }, `${percent(explained.mean)} ± ${percent(explained.deviation)}`),
+    ),
     explanation.truth ? el("td", {}, truth === undefined ? "–" : percent(truth)) : null,
     el("td", {}, bar(explained.probability), percent(explained.probability)),
     el("td", {}, `${explained.floor < 0 ? "−" : "+"}${percent(Math.abs(explained.floor))}`),
@@ -188,7 +249,10 @@ const bar = (share) => el("span", { class: "bar", "aria-hidden": "true" }, el("s
  * @returns {(value: number) => number} where a take rate is on the picture of a belief
  */
 function scaleOf(explanation) {
-  const values = explanation.artworks.flatMap((artwork) => [artwork.mean - artwork.deviation, artwork.mean + artwork.deviation]);
+  const values = explanation.artworks.flatMap((artwork) => [
+    artwork.mean - artwork.deviation,
+    artwork.mean + artwork.deviation,
+  ]);
   values.push(...Object.values(explanation.truth ?? {}));
   const low = Math.min(...values);
   const high = Math.max(...values);
@@ -201,7 +265,9 @@ function scaleOf(explanation) {
  * @param {(value: number) => number} scale
  */
 function belief(artwork, truth, scale) {
-  const [low, middle, high] = [artwork.mean - artwork.deviation, artwork.mean, artwork.mean + artwork.deviation].map(scale);
+  const [low, middle, high] = [artwork.mean - artwork.deviation, artwork.mean, artwork.mean + artwork.deviation].map(
+    scale,
+  );
   const at = truth === undefined ? 0 : scale(truth);
   return svg(
     "svg",
@@ -230,8 +296,16 @@ function features(explanation) {
           "li",
           { class: feature.contribution < 0 ? "feature against" : "feature" },
           el("span", { class: "feature-name" }, feature.words),
-          el("span", { class: "feature-track", "aria-hidden": "true" }, el("span", { style: { "--share": Math.abs(feature.contribution) / largest } })),
-          el("span", { class: "feature-value" }, `${feature.contribution < 0 ? "−" : "+"}${Math.abs(feature.contribution).toFixed(3)}`),
+          el(
+            "span",
+            { class: "feature-track", "aria-hidden": "true" },
+            el("span", { style: { "--share": Math.abs(feature.contribution) / largest } }),
+          ),
+          el(
+            "span",
+            { class: "feature-value" },
+            `${feature.contribution < 0 ? "−" : "+"}${Math.abs(feature.contribution).toFixed(3)}`,
+          ),
         ),
       ),
     ),
@@ -263,19 +337,35 @@ function steps(explanation, pick, titles) {
     {
       name: "Probability",
       words: `${explanation.variant} turns scores into the chance that each artwork is the best one.`,
-      picture: strip(all.map((artwork) => artwork.probability), all, words, "Win probability"),
+      picture: strip(
+        all.map((artwork) => artwork.probability),
+        all,
+        words,
+        "Win probability",
+      ),
     },
     {
       name: "Floor",
       words: `Every artwork keeps a smallest chance, so that the log can judge it later. Then chances become whole weights of ${whole(total)}.`,
-      picture: strip(all.map((artwork) => artwork.weight), all, words, "Final weight"),
+      picture: strip(
+        all.map((artwork) => artwork.weight),
+        all,
+        words,
+        "Final weight",
+      ),
     },
     {
       name: "Draw",
       words: draw
         ? `The hash of person, title and generation (${draw.hash}) points at ${whole(draw.point)} of ${whole(total)}: ${words(drawn)}.`
         : `The draw fell on ${words(drawn)}.`,
-      picture: strip(all.map((artwork) => artwork.weight), all, words, "Where the draw points", draw ? draw.point / total : undefined),
+      picture: strip(
+        all.map((artwork) => artwork.weight),
+        all,
+        words,
+        "Where the draw points",
+        draw ? draw.point / total : undefined,
+      ),
     },
   ];
   return section(
@@ -284,9 +374,17 @@ function steps(explanation, pick, titles) {
     el(
       "ol",
       { class: "steps" },
-      lines.map((line) => el("li", { class: "step" }, el("div", {}, el("h4", {}, line.name), el("p", {}, line.words)), line.picture)),
+      lines.map((line) =>
+        el("li", { class: "step" }, el("div", {}, el("h4", {}, line.name), el("p", {}, line.words)), line.picture),
+      ),
     ),
-    isKept ? el("p", { class: "notice" }, `${words(/** @type {string} */ (explanation.instead_of))} was retired since, so ${words(explanation.shown)} is shown.`) : null,
+    isKept
+      ? el(
+          "p",
+          { class: "notice" },
+          `${words(/** @type {string} */ (explanation.instead_of))} was retired since, so ${words(explanation.shown)} is shown.`,
+        )
+      : null,
   );
 }
 
@@ -302,11 +400,24 @@ function columns(all, words) {
   const share = (value) => Math.min(Math.max(value / high, 0), 1);
   return el(
     "div",
-    { class: "columns", role: "img", "aria-label": `Expected take rates: ${all.map((artwork) => `${words(artwork.artwork_id)} ${percent(artwork.mean)}`).join("; ")}` },
+    {
+      class: "columns",
+      role: "img",
+      "aria-label": `Expected take rates: ${all.map((artwork) => `${words(artwork.artwork_id)} ${percent(artwork.mean)}`).join("; ")}`,
+    },
     all.map((artwork, place) =>
       el(
         "span",
-        { class: "column", title: `${artwork.artwork_id}: ${percent(artwork.mean)} ± ${percent(artwork.deviation)}`, style: { "--share": share(artwork.mean), "--low": share(artwork.mean - artwork.deviation), "--high": share(artwork.mean + artwork.deviation), "--colour": `var(--series-${(place % COLOURS) + 1})` } },
+        {
+          class: "column",
+          title: `${artwork.artwork_id}: ${percent(artwork.mean)} ± ${percent(artwork.deviation)}`,
+          style: {
+            "--share": share(artwork.mean),
+            "--low": share(artwork.mean - artwork.deviation),
+            "--high": share(artwork.mean + artwork.deviation),
+            "--colour": `var(--series-${(place % COLOURS) + 1})`,
+          },
+        },
         el("span", { class: "column-bar" }),
         el("span", { class: "column-name" }, artwork.artwork_id),
       ),
@@ -328,12 +439,20 @@ function strip(parts, all, words, name, point) {
   let left = 0;
   return el(
     "div",
-    { class: "strip", role: "img", "aria-label": `${name}: ${all.map((artwork, place) => `${words(artwork.artwork_id)} ${percent((parts[place] ?? 0) / total, 0)}`).join("; ")}` },
+    {
+      class: "strip",
+      role: "img",
+      "aria-label": `${name}: ${all.map((artwork, place) => `${words(artwork.artwork_id)} ${percent((parts[place] ?? 0) / total, 0)}`).join("; ")}`,
+    },
     all.map((artwork, place) => {
       const share = (parts[place] ?? 0) / total;
       const part = el(
         "span",
-        { class: "strip-part", title: `${artwork.artwork_id}: ${percent(share)}`, style: { "--left": left, "--share": share, "--colour": `var(--series-${(place % COLOURS) + 1})` } },
+        {
+          class: "strip-part",
+          title: `${artwork.artwork_id}: ${percent(share)}`,
+          style: { "--left": left, "--share": share, "--colour": `var(--series-${(place % COLOURS) + 1})` },
+        },
         share > 0.07 ? artwork.artwork_id : null,
       );
       left += share;
@@ -382,7 +501,9 @@ function history(pick, titles) {
   get(`/title/${encodeURIComponent(pick.title_id)}/history`)
     .then(({ days }) => {
       if (!days.length) return;
-      const ids = [...new Set(days.flatMap((/** @type {import("./types.js").HistoryDay} */ day) => Object.keys(day.artworks)))].sort();
+      const ids = [
+        ...new Set(days.flatMap((/** @type {import("./types.js").HistoryDay} */ day) => Object.keys(day.artworks))),
+      ].sort();
       place.replaceWith(
         section(
           "What everybody saw of this title",
@@ -407,7 +528,15 @@ function history(pick, titles) {
                     names[id] = artwork ? artworkWords(artwork) : id;
                     const part = el(
                       "span",
-                      { class: "strip-part", title: `${names[id]}: ${percent(share)}`, style: { "--left": left, "--share": share, "--colour": `var(--series-${(number % COLOURS) + 1})` } },
+                      {
+                        class: "strip-part",
+                        title: `${names[id]}: ${percent(share)}`,
+                        style: {
+                          "--left": left,
+                          "--share": share,
+                          "--colour": `var(--series-${(number % COLOURS) + 1})`,
+                        },
+                      },
                       share > 0.09 ? id : null,
                     );
                     left += share;

@@ -32,7 +32,16 @@ export class Guess {
           { class: "guess-head" },
           el("h2", { id: "guess-title" }, "Guess the best artwork"),
           this.score,
-          el("button", { type: "button", class: "button icon", "aria-label": "Close the game", on: { click: () => this.element.close() } }, icon("close")),
+          el(
+            "button",
+            {
+              type: "button",
+              class: "button icon",
+              "aria-label": "Close the game",
+              on: { click: () => this.element.close() },
+            },
+            icon("close"),
+          ),
         ),
         this.body,
       )
@@ -74,8 +83,15 @@ export class Guess {
         const title = titles.of(ids[Math.floor(Math.random() * ids.length)]);
         if (!title || title.artworks.length < 3) continue;
         const explanation = await explain({
-          user_id: user.user_id, title_id: title.title_id, generation: titles.generation ?? 0, revision: titles.revision,
-          artwork_id: null, source: null, policy: null, propensity: null, segment: null,
+          user_id: user.user_id,
+          title_id: title.title_id,
+          generation: titles.generation ?? 0,
+          revision: titles.revision,
+          artwork_id: null,
+          source: null,
+          policy: null,
+          propensity: null,
+          segment: null,
         });
         if (!explanation.truth || !explanation.best) continue;
         return { user, title, explanation, shown: shownOf(explanation) };
@@ -114,7 +130,13 @@ export class Guess {
       const artwork = title.artworks.find((one) => one.artwork_id === id);
       return el(
         "button",
-        { type: "button", class: "choice", data: { artwork: id }, "aria-label": `${place + 1}: ${artwork ? artworkWords(artwork) : id}`, on: { click: () => this.answer(round, id) } },
+        {
+          type: "button",
+          class: "choice",
+          data: { artwork: id },
+          "aria-label": `${place + 1}: ${artwork ? artworkWords(artwork) : id}`,
+          on: { click: () => this.answer(round, id) },
+        },
         picture(artwork, { eager: true }),
         el("span", { class: "choice-foot" }, el("span", { "aria-hidden": "true" }, String(place + 1))),
       );
@@ -124,16 +146,42 @@ export class Guess {
       el(
         "div",
         { class: "guess-question" },
-        el("div", { class: "guess-person" }, face(user), el("div", {}, el("b", {}, user.user_id), el("p", { class: "small quiet" }, signalWords(user)), el("p", { class: "small" }, likeWords(user)))),
+        el(
+          "div",
+          { class: "guess-person" },
+          face(user),
+          el(
+            "div",
+            {},
+            el("b", {}, user.user_id),
+            el("p", { class: "small quiet" }, signalWords(user)),
+            el("p", { class: "small" }, likeWords(user)),
+          ),
+        ),
         el("h3", {}, `Which artwork of ${titleWords(title)} makes this person watch?`),
       ),
-      el("div", { class: "choices", role: "group", "aria-label": "Artworks", style: { "--columns": columnsOf(this.choices.length) } }, this.choices),
-      el("p", { class: "quiet small guess-hint" }, `Click one, or press 1 to ${this.choices.length}. Theme and mood of a poster are what the bandit knows of it, too.`),
+      el(
+        "div",
+        {
+          class: "choices",
+          role: "group",
+          "aria-label": "Artworks",
+          style: { "--columns": columnsOf(this.choices.length) },
+        },
+        this.choices,
+      ),
+      el(
+        "p",
+        { class: "quiet small guess-hint" },
+        `Click one, or press 1 to ${this.choices.length}. Theme and mood of a poster are what the bandit knows of it, too.`,
+      ),
     );
     this.tell();
     this.element.scrollTop = 0;
     this.choices[0]?.focus({ preventScroll: true });
-    say(`Round ${this.results.length + 1} of ${ROUNDS}. ${user.user_id}. ${likeWords(user)}. Which artwork of ${titleWords(title)}?`);
+    say(
+      `Round ${this.results.length + 1} of ${ROUNDS}. ${user.user_id}. ${likeWords(user)}. Which artwork of ${titleWords(title)}?`,
+    );
   }
 
   /**
@@ -146,14 +194,20 @@ export class Guess {
     const best = /** @type {string} */ (explanation.best);
     const rate = (/** @type {string} */ id) => truth[id] ?? 0;
     const result = {
-      you: rate(chosen) / (rate(best) || 1), bandit: rate(explanation.shown) / (rate(best) || 1),
-      youBest: chosen === best, banditBest: explanation.shown === best,
+      you: rate(chosen) / (rate(best) || 1),
+      bandit: rate(explanation.shown) / (rate(best) || 1),
+      youBest: chosen === best,
+      banditBest: explanation.shown === best,
     };
     this.results.push(result);
     this.choices = [];
     for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (this.body.querySelectorAll(".choice"))) {
       const id = /** @type {string} */ (button.dataset.artwork);
-      const marks = [id === best ? "best" : null, id === chosen ? "you" : null, id === explanation.shown ? "bandit" : null].filter(Boolean);
+      const marks = [
+        id === best ? "best" : null,
+        id === chosen ? "you" : null,
+        id === explanation.shown ? "bandit" : null,
+      ].filter(Boolean);
       button.disabled = true;
       button.classList.toggle("best", id === best);
       button.classList.toggle("chosen", id === chosen);
@@ -162,17 +216,32 @@ export class Guess {
         el("span", {}, percent(rate(id))),
       );
       button.append(
-        marks.length ? el("span", { class: "choice-marks" }, marks.map((mark) => el("span", { class: "mark", data: { who: mark } }, mark))) : "",
+        marks.length
+          ? el(
+              "span",
+              { class: "choice-marks" },
+              marks.map((mark) => el("span", { class: "mark", data: { who: mark } }, mark)),
+            )
+          : "",
       );
     }
     this.tell();
     const words = result.youBest
       ? "That is the best one."
       : `Of 1,000 showings, yours brings ${Math.round(rate(chosen) * 1000)} takes and the best one ${Math.round(rate(best) * 1000)}.`;
-    const banditWords = explanation.shown === chosen ? "The bandit chose the same." : result.banditBest ? "The bandit had it." : "The bandit missed it, too.";
+    const banditWords =
+      explanation.shown === chosen
+        ? "The bandit chose the same."
+        : result.banditBest
+          ? "The bandit had it."
+          : "The bandit missed it, too.";
     const both = `${words} ${result.youBest && !result.banditBest ? "The bandit did not." : banditWords}`;
     const last = this.results.length === ROUNDS;
-    const next = el("button", { type: "button", class: "button main", on: { click: () => this.next() } }, last ? "See the result" : "Next");
+    const next = el(
+      "button",
+      { type: "button", class: "button main", on: { click: () => this.next() } },
+      last ? "See the result" : "Next",
+    );
     this.body.querySelector(".guess-hint")?.replaceWith(el("div", { class: "guess-answer" }, el("p", {}, both), next));
     next.focus();
     say(`${both} ${titleWords(title)}`);
@@ -198,15 +267,28 @@ export class Guess {
       el("span", {}, "You ", el("b", { data: { score: "you" } }, String(you))),
       el("span", {}, "Bandit ", el("b", { data: { score: "bandit" } }, String(bandit))),
     );
-    const again = el("button", { type: "button", class: "button main", on: { click: () => this.begin() } }, "Play again");
+    const again = el(
+      "button",
+      { type: "button", class: "button main", on: { click: () => this.begin() } },
+      "Play again",
+    );
     fill(
       this.body,
       el(
         "div",
         { class: "guess-end" },
         el("h3", {}, verdict),
-        el("dl", { class: "guess-sums" }, sumOf("Best artworks found", `you ${you}, bandit ${bandit}`), sumOf("Share of the possible takes", `you ${percent(yourShare, 0)}, bandit ${percent(banditShare, 0)}`)),
-        el("p", { class: "quiet" }, "The bandit also shows what it is not sure of, to learn: that costs it a few rounds, and is why it gets better every night."),
+        el(
+          "dl",
+          { class: "guess-sums" },
+          sumOf("Best artworks found", `you ${you}, bandit ${bandit}`),
+          sumOf("Share of the possible takes", `you ${percent(yourShare, 0)}, bandit ${percent(banditShare, 0)}`),
+        ),
+        el(
+          "p",
+          { class: "quiet" },
+          "The bandit also shows what it is not sure of, to learn: that costs it a few rounds, and is why it gets better every night.",
+        ),
         again,
       ),
     );
@@ -232,7 +314,9 @@ export class Guess {
  * @param {Explanation} explanation
  */
 function shownOf(explanation) {
-  const ids = explanation.artworks.map((artwork) => artwork.artwork_id).filter((id) => !explanation.retired.includes(id));
+  const ids = explanation.artworks
+    .map((artwork) => artwork.artwork_id)
+    .filter((id) => !explanation.retired.includes(id));
   const wanted = new Set([explanation.best, explanation.shown]);
   const others = ids.filter((id) => !wanted.has(id)).slice(0, MOST_SHOWN - wanted.size);
   return ids.filter((id) => wanted.has(id) || others.includes(id));

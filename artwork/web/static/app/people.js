@@ -9,9 +9,10 @@ const COUNTRIES = { US: "United States", BR: "Brazil", GB: "United Kingdom", DE:
 const DEVICES = { tv: "TV", mobile: "phone", web: "computer", tablet: "tablet" };
 
 /** @param {string | null} country */
-const countryWords = (country) => (country ? COUNTRIES[/** @type {keyof typeof COUNTRIES} */ (country)] ?? country : null);
+const countryWords = (country) =>
+  country ? (COUNTRIES[/** @type {keyof typeof COUNTRIES} */ (country)] ?? country) : null;
 /** @param {string | null} device */
-const deviceWords = (device) => (device ? DEVICES[/** @type {keyof typeof DEVICES} */ (device)] ?? device : null);
+const deviceWords = (device) => (device ? (DEVICES[/** @type {keyof typeof DEVICES} */ (device)] ?? device) : null);
 
 /** @param {User} user */
 export function signalWords(user) {
@@ -80,12 +81,25 @@ function stranger(userId, country, device) {
  * @param {(user: User) => void} choose
  */
 export function finder(name, choose) {
-  const list = el("ul", { class: "finder-list", id: `${name}-list`, role: "listbox", "aria-label": "People", hidden: true });
+  const list = el("ul", {
+    class: "finder-list",
+    id: `${name}-list`,
+    role: "listbox",
+    "aria-label": "People",
+    hidden: true,
+  });
   const input = /** @type {HTMLInputElement} */ (
     el("input", {
-      class: "field finder-field", type: "text", role: "combobox", placeholder: "Find a person by id",
-      "aria-label": "Find a person by id", "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
-      autocomplete: "off", spellcheck: "false",
+      class: "field finder-field",
+      type: "text",
+      role: "combobox",
+      placeholder: "Find a person by id",
+      "aria-label": "Find a person by id",
+      "aria-expanded": "false",
+      "aria-controls": list.id,
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      spellcheck: "false",
     })
   );
   /** @type {User[]} */
@@ -121,7 +135,10 @@ export function finder(name, choose) {
     asking?.abort();
     asking = new AbortController();
     try {
-      const { users: answer } = await get(`/users?limit=12&search=${encodeURIComponent(input.value.trim())}`, asking.signal);
+      const { users: answer } = await get(
+        `/users?limit=12&search=${encodeURIComponent(input.value.trim())}`,
+        asking.signal,
+      );
       users = answer;
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") return;
@@ -134,7 +151,10 @@ export function finder(name, choose) {
         el(
           "li",
           {
-            id: `${name}-${place}`, role: "option", "aria-selected": "false", class: "finder-option",
+            id: `${name}-${place}`,
+            role: "option",
+            "aria-selected": "false",
+            class: "finder-option",
             on: {
               pointerdown: (/** @type {Event} */ event) => event.preventDefault(),
               click: () => pick(place),
@@ -144,7 +164,13 @@ export function finder(name, choose) {
           el("span", {}, el("b", {}, user.user_id), el("span", { class: "quiet small" }, likeWords(user))),
         ),
       ),
-      users.length ? null : el("li", { class: "finder-option quiet", role: "option", "aria-selected": "false", "aria-disabled": "true" }, "Nobody has such an id"),
+      users.length
+        ? null
+        : el(
+            "li",
+            { class: "finder-option quiet", role: "option", "aria-selected": "false", "aria-disabled": "true" },
+            "Nobody has such an id",
+          ),
     );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
@@ -180,7 +206,9 @@ export function newPerson(choose) {
   const device = options("On", DEVICES, "tv");
   const menu = el("details", { class: "menu" });
   const make = () => {
-    const letters = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const letters = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
     menu.removeAttribute("open");
     choose(stranger(`new-${letters}`, country.value, device.value));
   };
@@ -189,7 +217,11 @@ export function newPerson(choose) {
     el(
       "div",
       { class: "menu-body panel" },
-      el("p", { class: "quiet small" }, "Somebody without a history: the service knows where they are and on what, and nothing else."),
+      el(
+        "p",
+        { class: "quiet small" },
+        "Somebody without a history: the service knows where they are and on what, and nothing else.",
+      ),
       el("label", { class: "menu-field" }, "From", country),
       el("label", { class: "menu-field" }, "On", device),
       el("button", { type: "button", class: "button main", on: { click: make } }, "Show what they see"),

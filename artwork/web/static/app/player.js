@@ -92,13 +92,19 @@ export class Player {
       return;
     }
     this.sent();
-    const counts = share >= ENGAGED ? "It counts as a take." : `Under ${percent(ENGAGED, 0)} it counts as a click, not as a take.`;
+    const counts =
+      share >= ENGAGED ? "It counts as a take." : `Under ${percent(ENGAGED, 0)} it counts as a click, not as a take.`;
     const words = `One impression and one play went back. ${counts} The next night learns from it.`;
     if (!this.playing) {
       fill(
         this.element,
         el("span", { class: "player-done" }, icon("check")),
-        el("div", { class: "player-words" }, el("b", {}, `${playing.name}: watched ${percent(share, 0)}`), el("span", { class: "quiet small" }, words)),
+        el(
+          "div",
+          { class: "player-words" },
+          el("b", {}, `${playing.name}: watched ${percent(share, 0)}`),
+          el("span", { class: "quiet small" }, words),
+        ),
         this.closer(),
       );
       this.thanks = setTimeout(() => this.close(), THANKS_MS);
@@ -112,14 +118,28 @@ export class Player {
     this.playing = null;
     fill(
       this.element,
-      el("div", { class: "player-words" }, el("b", {}, "The event was not stored"), el("span", { class: "quiet small" }, /** @type {Error} */ (error).message)),
+      el(
+        "div",
+        { class: "player-words" },
+        el("b", {}, "The event was not stored"),
+        el("span", { class: "quiet small" }, /** @type {Error} */ (error).message),
+      ),
       this.closer(),
     );
     say(`The event was not stored. ${/** @type {Error} */ (error).message}`);
   }
 
   closer() {
-    return el("button", { type: "button", class: "button icon plain", "aria-label": "Close the player", on: { click: () => this.close() } }, icon("close"));
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "button icon plain",
+        "aria-label": "Close the player",
+        on: { click: () => this.close() },
+      },
+      icon("close"),
+    );
   }
 
   close() {
@@ -144,10 +164,17 @@ export class Player {
    */
   event(pick, type, share) {
     return {
-      event_id: crypto.randomUUID(), type, user_id: pick.user_id, title_id: pick.title_id,
-      artwork_id: /** @type {string} */ (pick.artwork_id), generation: pick.generation, revision: pick.revision,
-      source: /** @type {import("./types.js").Source} */ (pick.source), segment: pick.segment,
-      occurred_at: lastLive()?.now ?? this.now, ...(share === undefined ? {} : { watch_fraction: Number(share.toFixed(4)) }),
+      event_id: crypto.randomUUID(),
+      type,
+      user_id: pick.user_id,
+      title_id: pick.title_id,
+      artwork_id: /** @type {string} */ (pick.artwork_id),
+      generation: pick.generation,
+      revision: pick.revision,
+      source: /** @type {import("./types.js").Source} */ (pick.source),
+      segment: pick.segment,
+      occurred_at: lastLive()?.now ?? this.now,
+      ...(share === undefined ? {} : { watch_fraction: Number(share.toFixed(4)) }),
     };
   }
 }

@@ -34,7 +34,11 @@ class Row {
       .filter((title) => title !== undefined)
       .map((title, place) => new Card(title, people, actions, isFirst && place < EAGER_CARDS));
     this.time = el("span", { class: "row-time quiet small" });
-    this.rail = el("ul", { class: "rail", "aria-label": data.heading }, this.cards.map((card) => card.element));
+    this.rail = el(
+      "ul",
+      { class: "rail", "aria-label": data.heading },
+      this.cards.map((card) => card.element),
+    );
     this.element = el(
       "section",
       { class: "row", "aria-label": data.heading },
@@ -52,7 +56,10 @@ class Row {
       el(
         "button",
         {
-          type: "button", class: "button icon plain", tabindex: -1, "aria-hidden": "true",
+          type: "button",
+          class: "button icon plain",
+          tabindex: -1,
+          "aria-hidden": "true",
           on: { click: () => this.rail.scrollBy({ left: way * this.rail.clientWidth * 0.85, behavior: "smooth" }) },
         },
         icon(name),
@@ -88,7 +95,11 @@ class Row {
     const answers = await Promise.all(this.people.map((user) => this.ask(user, ids, signal)));
     answers.forEach(({ page }, person) =>
       page.picks.forEach((pick, place) =>
-        this.cards[place]?.posters[person]?.show({ ...pick, user_id: page.user_id, generation: pick.generation ?? page.generation }),
+        this.cards[place]?.posters[person]?.show({
+          ...pick,
+          user_id: page.user_id,
+          generation: pick.generation ?? page.generation,
+        }),
       ),
     );
     const differing = this.cards.filter((card) => card.compare()).length;
@@ -129,7 +140,13 @@ export class Rows {
           "section",
           { class: "row", "aria-hidden": "true" },
           el("div", { class: "row-head" }, el("span", { class: "bone bone-heading" })),
-          el("ul", { class: "rail" }, Array.from({ length: SKELETONS }, () => el("li", { class: "card" }, el("div", { class: "card-arts bone" }), el("div", { class: "card-foot" })))),
+          el(
+            "ul",
+            { class: "rail" },
+            Array.from({ length: SKELETONS }, () =>
+              el("li", { class: "card" }, el("div", { class: "card-arts bone" }), el("div", { class: "card-foot" })),
+            ),
+          ),
         ),
       ),
     );
@@ -148,7 +165,10 @@ export class Rows {
     this.element.setAttribute("aria-busy", "true");
     const { rows } = await get(`/rows/${encodeURIComponent(/** @type {User} */ (people[0]).user_id)}`, signal);
     if (signal.aborted) return;
-    const made = rows.map((/** @type {RowData} */ data, /** @type {number} */ place) => new Row(data, people, actions, service, place === 0));
+    const made = rows.map(
+      (/** @type {RowData} */ data, /** @type {number} */ place) =>
+        new Row(data, people, actions, service, place === 0),
+    );
     this.rows = made.filter((/** @type {Row} */ row) => row.cards.length);
     // The first row's artworks come before it is shown, so that no empty frame is seen; the others ask when they are near.
     await this.rows[0]?.refresh(signal).catch((error) => this.trouble(error));
@@ -160,7 +180,10 @@ export class Rows {
     );
     this.element.setAttribute("aria-busy", "false");
     for (const row of this.rows) this.watcher.observe(row.element);
-    for (const { cards: [first] } of this.rows) if (first) this.stopAt(first);
+    for (const {
+      cards: [first],
+    } of this.rows)
+      if (first) this.stopAt(first);
     this.again();
   }
 
@@ -240,7 +263,9 @@ export class Rows {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const grid = this.grid();
     const target = /** @type {HTMLElement} */ (event.target);
-    const y = grid.findIndex((row) => row.some((button) => button === target || button.closest(".card")?.contains(target)));
+    const y = grid.findIndex((row) =>
+      row.some((button) => button === target || button.closest(".card")?.contains(target)),
+    );
     if (y < 0) return;
     const row = /** @type {HTMLElement[]} */ (grid[y]);
     const x = row.findIndex((button) => button === target || button.closest(".card")?.contains(target));
@@ -260,11 +285,14 @@ export class Rows {
       if (poster?.pick) poster.actions.why(poster.pick);
       return;
     }
-    const next = /^[1-9]$/.test(event.key) ? this.rows[y]?.cards[Number(event.key) - 1]?.posters[0]?.button : moves[event.key]?.();
+    const next = /^[1-9]$/.test(event.key)
+      ? this.rows[y]?.cards[Number(event.key) - 1]?.posters[0]?.button
+      : moves[event.key]?.();
     if (!next) return;
     event.preventDefault();
     next.focus();
     next.scrollIntoView({ block: "nearest", inline: "nearest" });
-    if (/^[1-9]$/.test(event.key)) say(titleWords(/** @type {import("./types.js").Title} */ (this.rows[y]?.cards[Number(event.key) - 1]?.title)));
+    if (/^[1-9]$/.test(event.key))
+      say(titleWords(/** @type {import("./types.js").Title} */ (this.rows[y]?.cards[Number(event.key) - 1]?.title)));
   }
 }

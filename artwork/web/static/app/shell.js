@@ -18,7 +18,12 @@ export function mountShell() {
   label(theme);
   fill(
     bar,
-    el("a", { class: "shell-name", href: "/", "aria-label": "artwork-bandit, to the titles" }, logo(), el("span", {}, "artwork-bandit")),
+    el(
+      "a",
+      { class: "shell-name", href: "/", "aria-label": "artwork-bandit, to the titles" },
+      logo(),
+      el("span", {}, "artwork-bandit"),
+    ),
     el(
       "nav",
       { class: "shell-pages", "aria-label": "Pages" },

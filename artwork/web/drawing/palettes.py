@@ -73,7 +73,9 @@ def palette(mood: Mood, turn: int) -> Palette:
 
     return Palette(
         sky=tone(0.3 + key, 0.9, mood.sky),
-        middle=tone(0.47 + key, 1.0, mood.sky * 0.55 + mood.glow * 0.45 if abs(mood.sky - mood.glow) < 180 else mood.sky),
+        middle=tone(
+            0.47 + key, 1.0, mood.sky * 0.55 + mood.glow * 0.45 if abs(mood.sky - mood.glow) < 180 else mood.sky
+        ),
         glow=tone(0.7 + key * 0.8, 1.05, mood.glow),
         far=tone(0.4 + key * 0.9, 0.85, mood.sky),
         near=tone(0.26 + key * 0.6, 0.7, mood.sky),

@@ -1,15 +1,13 @@
-"""What a poster shows: a place and a sign per theme, and people with the headwear of that theme.
+"""What a poster shows: a place and a sign per theme.
 
 A drawing is 240 wide and 360 high. Every function returns SVG elements as text, made of numbers and colours alone.
 """
 
 import hashlib
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from artwork.web.palettes import Palette
+from artwork.web.drawing.palettes import Palette
 
 WIDTH, HEIGHT = 240, 360
 Thing = TypeVar("Thing")
@@ -83,7 +81,11 @@ def line(path: str, colour: str, width: float, opacity: float = 1, more: str = "
 
 
 def _halo(x: int, y: int, radius: int, colour: str) -> str:
-    return disc(x, y, radius * 5 // 2, colour, 0.1) + disc(x, y, radius * 8 // 5, colour, 0.16) + disc(x, y, radius, colour)
+    return (
+        disc(x, y, radius * 5 // 2, colour, 0.1)
+        + disc(x, y, radius * 8 // 5, colour, 0.16)
+        + disc(x, y, radius, colour)
+    )
 
 
 def _city(dice: Dice, low: int, high: int, width: int) -> tuple[str, str]:
@@ -93,9 +95,7 @@ def _city(dice: Dice, low: int, high: int, width: int) -> tuple[str, str]:
         wide = dice.between(width * 2 // 3, width * 4 // 3)
         top = dice.between(low, high)
         towers.append(f"M{left} 360V{top}h{wide}V360Z")
-        windows += [
-            f"M{left + dice.between(3, max(3, wide - 6))} {dice.between(top + 8, 300)}h3" for _ in range(3)
-        ]
+        windows += [f"M{left + dice.between(3, max(3, wide - 6))} {dice.between(top + 8, 300)}h3" for _ in range(3)]
         left += wide
     return "".join(towers), "".join(windows)
 
@@ -138,7 +138,9 @@ def _adventure(p: Palette, d: Dice) -> str:
     return (
         _halo(x, 120, 34, p.light)
         + shape(f"M{peak - 150} 300L{peak} 110 {peak + 150} 300Z", p.middle)
-        + shape(f"M{peak - 32} 150L{peak} 110 {peak + 32} 150 {peak + 14} 146 {peak} 162 {peak - 12} 146Z", p.light, 0.85)
+        + shape(
+            f"M{peak - 32} 150L{peak} 110 {peak + 32} 150 {peak + 14} 146 {peak} 162 {peak - 12} 146Z", p.light, 0.85
+        )
         + shape(ridge(d, 262, 50, 5, sharp=True), p.far)
         + shape(ridge(d, 300, 34, 4), p.near)
         + line("M118 360C100 330 160 318 136 296S124 276 130 268", p.light, 3, 0.6)
@@ -165,7 +167,7 @@ def _children(p: Palette, d: Dice) -> str:
     x, y = d.between(70, 170), d.between(80, 110)
     return (
         "".join(
-            line(f"M-30 300A150 150 0 0 1 270 300", colour, 13, 0.75, f' transform="translate(0 {shift})"')
+            line("M-30 300A150 150 0 0 1 270 300", colour, 13, 0.75, f' transform="translate(0 {shift})"')
             for colour, shift in ((p.accent, -26), (p.light, -12), (p.glow, 2))
         )
         + shape(f"M{x - 36} {y}a36 38 0 0 1 72 0c0 26-22 34-28 52h-16c-6-18-28-26-28-52Z", p.accent)
@@ -223,7 +225,9 @@ def _documentary(p: Palette, d: Dice) -> str:
 
 def _drama(p: Palette, d: Dice) -> str:
     x = d.between(70, 170)
-    glints = "".join(f"M{x - w} {226 + k * 13}h{2 * w}" for k, w in enumerate(d.between(8, 40 - 2 * k) for k in range(9)))
+    glints = "".join(
+        f"M{x - w} {226 + k * 13}h{2 * w}" for k, w in enumerate(d.between(8, 40 - 2 * k) for k in range(9))
+    )
     return (
         _halo(x, 190, 46, p.light)
         + shape("M0 212H240V360H0Z", p.far)
@@ -282,7 +286,8 @@ def _horror(p: Palette, d: Dice) -> str:
 
 def _musical(p: Palette, d: Dice) -> str:
     beams = "".join(
-        f"M{x} -6L{x + lean - 34} 320H{x + lean + 34}Z" for x, lean in ((20, d.between(50, 90)), (120, d.between(-20, 20)), (220, -d.between(50, 90)))
+        f"M{x} -6L{x + lean - 34} 320H{x + lean + 34}Z"
+        for x, lean in ((20, d.between(50, 90)), (120, d.between(-20, 20)), (220, -d.between(50, 90)))
     )
     bars = "".join(f"M{x} 326v-{d.between(20, 110)}" for x in range(12, 240, 16))
     return (
@@ -331,12 +336,15 @@ def _scifi(p: Palette, d: Dice) -> str:
         stars(p, d, 42, 0, 300)
         + disc(x, y, r + 22, p.glow, 0.14)
         + disc(x, y, r, p.glow)
-        + shape(f"M{x - r} {y}A{r} {r} 0 0 0 {x + r} {y}C{x + r // 2} {y + r // 3} {x - r // 2} {y + r // 3} {x - r} {y}Z", p.middle)
+        + shape(
+            f"M{x - r} {y}A{r} {r} 0 0 0 {x + r} {y}C{x + r // 2} {y + r // 3} {x - r // 2} {y + r // 3} {x - r} {y}Z",
+            p.middle,
+        )
         + shape(f"M{x} {y - r}A{r} {r} 0 0 1 {x} {y + r}A{r * 5 // 4} {r * 5 // 4} 0 0 0 {x} {y - r}Z", p.sky, 0.7)
         + f'<ellipse cx="{x}" cy="{y}" rx="{r * 7 // 4}" ry="{r // 3}" fill="none" stroke="{p.accent}" stroke-width="5"'
         f' transform="rotate(-18 {x} {y})" stroke-dasharray="{r * 3} {r * 3 // 2}"/>'
         + shape("M0 318C80 290 160 290 240 318V360H0Z", p.near)
-        + line(f"M0 318C80 290 160 290 240 318", p.light, 1.5, 0.8)
+        + line("M0 318C80 290 160 290 240 318", p.light, 1.5, 0.8)
         + shape(f"M{d.between(30, 60)} 330v-40h6v-26l4-14 4 14v26h8v40Z", p.deep)
     )
 
@@ -350,7 +358,12 @@ def _thriller(p: Palette, d: Dice) -> str:
         )
         + shape(f"M0 360L{x - 22} {y + 36}H{x + 22}L240 360Z", p.deep, 0.75)
         + shape(f"M{x - 22} {y + 36}h44L{x + 70} 360H{x - 70}Z", p.light, 0.3)
-        + line(f"M0 0L{x - 22} {y - 36}M240 0L{x + 22} {y - 36}M0 360L{x - 22} {y + 36}M240 360L{x + 22} {y + 36}", p.light, 1, 0.5)
+        + line(
+            f"M0 0L{x - 22} {y - 36}M240 0L{x + 22} {y - 36}M0 360L{x - 22} {y + 36}M240 360L{x + 22} {y + 36}",
+            p.light,
+            1,
+            0.5,
+        )
     )
 
 
@@ -413,7 +426,15 @@ def _waves(p: Palette, d: Dice) -> str:
 
 def _facets(p: Palette, d: Dice) -> str:
     x, y = d.between(80, 160), d.between(120, 200)
-    corners = ("0 0L240 0", "240 0L240 150", "240 150L240 360", "240 360L70 360", "70 360L0 360", "0 360L0 190", "0 190L0 0")
+    corners = (
+        "0 0L240 0",
+        "240 0L240 150",
+        "240 150L240 360",
+        "240 360L70 360",
+        "70 360L0 360",
+        "0 360L0 190",
+        "0 190L0 0",
+    )
     tones = (p.far, p.middle, p.glow, p.near, p.far, p.middle, p.light)
     turn = d.between(0, 6)
     return "".join(
@@ -428,7 +449,10 @@ GENERAL_SIGNS: Final = (
     "M0-74a74 74 0 1 1-1 0ZM0-50a50 50 0 1 0 1 0ZM0-26a26 26 0 1 1-1 0Z",
     "M-64 58L0-66 64 58ZM-34 38H34L0-26Z",
     "M-62 62V-8A62 62 0 0 1 62-8V62H34V-8a34 34 0 0 0-68 0V62ZM-14 62V-6a14 14 0 0 1 28 0V62Z",
-    "M0-72C40-72 72-40 72 0H44A44 44 0 0 0 0-44ZM0 72C-40 72-72 40-72 0H-44A44 44 0 0 0 0 44ZM-28 0a28 28 0 1 0 56 0 28 28 0 1 0-56 0Z",
+    (
+        "M0-72C40-72 72-40 72 0H44A44 44 0 0 0 0-44ZM0 72C-40 72-72 40-72 0H-44A44 44 0 0 0 0 44ZM-28 0"
+        "a28 28 0 1 0 56 0 28 28 0 1 0-56 0Z"
+    ),
 )
 SCENES: Final[dict[str, Scene]] = {
     "Action": _action,
@@ -455,86 +479,41 @@ SIGNS: Final = {
     "Action": "M14-76L-44 12H-4L-16 76 46-18H6Z",
     "Adventure": "M0-74L16-16 74 0 16 16 0 74-16 16-74 0-16-16ZM0-44l9 35 35 9-35 9-9 35-9-35-35-9 35-9Z",
     "Animation": "M0-72C8-40 20-28 68-24 34-2 30 14 42 62 14 40-14 40-42 62-30 14-34-2-68-24-20-28-8-40 0-72Z",
-    "Children's": "M0-76C34-76 50-50 50-24 50 8 20 22 8 38L14 48H-14L-8 38C-20 22-50 8-50-24-50-50-34-76 0-76ZM0 48C14 60-14 68 0 82",
-    "Comedy": "M-66-46C-30-34 30-34 66-46 70 20 40 66 0 70-40 66-70 20-66-46ZM-42-12q16-16 30 0-14 8-30 0ZM12-12q16-16 30 0-14 8-30 0ZM-36 18q36 20 72 0-8 34-36 34T-36 18Z",
-    "Crime": "M-34-66a34 34 0 1 1-1 0ZM34-4a34 34 0 1 1-1 0ZM-34-50a18 18 0 1 0 1 0ZM34 12a18 18 0 1 0 1 0ZM-16-12l12-10 24 22-12 10Z",
-    "Documentary": "M0-72a72 72 0 1 1-1 0ZM0-58a18 18 0 1 0 1 0ZM42-27a18 18 0 1 0 1 0ZM26 24a18 18 0 1 0 1 0ZM-26 24a18 18 0 1 0 1 0ZM-42-27a18 18 0 1 0 1 0ZM0-7a8 8 0 1 0 1 0Z",
+    "Children's": (
+        "M0-76C34-76 50-50 50-24 50 8 20 22 8 38L14 48H-14L-8 38C-20 22-50 8-50-24-50-50-34-76 0-76ZM0 48"
+        "C14 60-14 68 0 82"
+    ),
+    "Comedy": (
+        "M-66-46C-30-34 30-34 66-46 70 20 40 66 0 70-40 66-70 20-66-46ZM-42-12q16-16 30 0-14 8-30 0Z"
+        "M12-12q16-16 30 0-14 8-30 0ZM-36 18q36 20 72 0-8 34-36 34T-36 18Z"
+    ),
+    "Crime": (
+        "M-34-66a34 34 0 1 1-1 0ZM34-4a34 34 0 1 1-1 0ZM-34-50a18 18 0 1 0 1 0ZM34 12a18 18 0 1 0 1 0Z"
+        "M-16-12l12-10 24 22-12 10Z"
+    ),
+    "Documentary": (
+        "M0-72a72 72 0 1 1-1 0ZM0-58a18 18 0 1 0 1 0ZM42-27a18 18 0 1 0 1 0ZM26 24a18 18 0 1 0 1 0Z"
+        "M-26 24a18 18 0 1 0 1 0ZM-42-27a18 18 0 1 0 1 0ZM0-7a8 8 0 1 0 1 0Z"
+    ),
     "Drama": "M-6 76C-8 20 10-20 54-72 60-16 44 26 8 34L4 76ZM-14 30C-50 24-60-8-54-46-30-26-14-4-14 30Z",
     "Fantasy": "M22-74A76 76 0 1 0 74 26 60 60 0 0 1 22-74ZM44-40l7 19 19 7-19 7-7 19-7-19-19-7 19-7Z",
     "Film-Noir": "M-76 0C-40-52 40-52 76 0 40 52-40 52-76 0ZM0-30a30 30 0 1 0 1 0ZM0-13a13 13 0 1 1-1 0Z",
-    "Horror": "M0-72C44-72 60-40 58-10 57 8 46 16 42 26V56H26V42H18V58H6V42H-6V58H-18V42H-26V56H-42V26C-46 16-57 8-58-10-60-40-44-72 0-72ZM-26-18a15 15 0 1 0 1 0ZM26-18a15 15 0 1 0 1 0ZM0 8l8 18H-8Z",
+    "Horror": (
+        "M0-72C44-72 60-40 58-10 57 8 46 16 42 26V56H26V42H18V58H6V42H-6V58H-18V42H-26V56H-42V26"
+        "C-46 16-57 8-58-10-60-40-44-72 0-72ZM-26-18a15 15 0 1 0 1 0ZM26-18a15 15 0 1 0 1 0ZM0 8l8 18H-8Z"
+    ),
     "Musical": "M-24-66L56-80V40A26 20 0 1 1 40 22V-40L-8-31V56A26 20 0 1 1-24 38Z",
     "Mystery": "M0-72A40 40 0 0 1 22 2L40 74H-40L-22 2A40 40 0 0 1 0-72Z",
     "Romance": "M0 70C-90 6-78-58-38-62-16-64-4-50 0-36 4-50 16-64 38-62 78-58 90 6 0 70Z",
-    "Sci-Fi": "M0-84C26-60 32-26 28 14L50 44V64L22 52H-22L-50 64V44L-28 14C-32-26-26-60 0-84ZM0-40a14 14 0 1 0 1 0ZM-12 58H12L0 86Z",
-    "Thriller": "M-5-80H5V-56A56 56 0 0 1 56-5H80V5H56A56 56 0 0 1 5 56V80H-5V56A56 56 0 0 1-56 5H-80V-5H-56A56 56 0 0 1-5-56ZM0-44a44 44 0 1 0 1 0ZM0-8a8 8 0 1 1-1 0Z",
+    "Sci-Fi": (
+        "M0-84C26-60 32-26 28 14L50 44V64L22 52H-22L-50 64V44L-28 14C-32-26-26-60 0-84ZM0-40"
+        "a14 14 0 1 0 1 0ZM-12 58H12L0 86Z"
+    ),
+    "Thriller": (
+        "M-5-80H5V-56A56 56 0 0 1 56-5H80V5H56A56 56 0 0 1 5 56V80H-5V56A56 56 0 0 1-56 5H-80V-5H-56"
+        "A56 56 0 0 1-5-56ZM0-44a44 44 0 1 0 1 0ZM0-8a8 8 0 1 1-1 0Z"
+    ),
     "War": "M-30-80H30L16-34H-16ZM0-26L14 8 50 10 22 34 32 68 0 48-32 68-22 34-50 10-14 8Z",
     "Western": "M0-78L20-28 74-24 34 12 46 66 0 38-46 66-34 12-74-24-20-28ZM0-22a24 24 0 1 0 1 0Z",
 }
 """A sign per theme, 160 high around its middle; the even-odd rule leaves holes."""
-
-HEAD: Final = "M-31-6C-31-30-17-43 0-43S31-30 31-6C31 20 17 42 0 42S-31 20-31-6Z"
-LIT: Final = "M3-43C18-42 31-30 31-6 31 20 17 42 4 42 16 20-2 6 8-8 12-18 2-30 3-43Z"
-BODY: Final = "M-104 200C-104 112-74 88-32 74-20 70-17 62-17 50V20H17V50C17 62 20 70 32 74 74 88 104 112 104 200Z"
-
-
-def _limb(*joints: tuple[int, int, int]) -> str:
-    """A limb through joints (x, y and half its width there), as outlines that overlap."""
-    parts = []
-    for (x, y, half), (to_x, to_y, to_half) in itertools.pairwise(joints):
-        length = math.hypot(to_x - x, to_y - y)
-        across, along = (to_y - y) / length, (to_x - x) / length
-        corners = (
-            (x + across * half, y - along * half), (to_x + across * to_half, to_y - along * to_half),
-            (to_x - across * to_half, to_y + along * to_half), (x - across * half, y + along * half),
-        )  # fmt: skip
-        (a, b), (c, d), (e, f), (g, h) = [(round(left), round(top)) for left, top in corners]
-        parts.append(f"M{a} {b}L{c} {d}A{to_half} {to_half} 0 0 1 {e} {f}L{g} {h}A{half} {half} 0 0 1 {a} {b}Z")
-    return "".join(parts)
-
-
-RUNNER: Final = (
-    _limb((20, -36, 13), (10, -14, 12), (-2, 10, 10))
-    + _limb((-3, 8, 10), (27, 22, 8), (24, 56, 5), (34, 60, 3))
-    + _limb((-3, 10, 10), (-16, 44, 8), (-50, 50, 5), (-56, 42, 3))
-    + _limb((24, -40, 7), (44, -18, 6), (66, -30, 4))
-    + _limb((16, -40, 7), (-14, -34, 6), (-22, -10, 4))
-    + _limb((24, -44, 6), (28, -56, 6))
-    + "M10-44C-14-34-40-30-62-6-40-12-34-4-50 14-28 2-14 10-8 14L6-10Z"
-)
-"""Somebody who runs to the right, a coat behind; the head belongs at (30, -62)."""
-_SHORT = "M-35 2C-42-34-24-54 2-53S42-32 35 2C33-12 26-22 14-25-6-22-24-20-29-12-33-8-34-4-35 2Z"
-_LONG = "M-36-4C-42-40-20-56 0-56S42-40 36-4C36 30 46 56 54 92 34 98 30 60 28 20 24-4 18-20 2-26-14-20-24-4-28 20-30 60-34 98-54 92-46 56-36 30-36-4Z"
-_BUN = "M-34-2C-40-34-24-50-8-52A17 17 0 1 1 16-51C32-46 40-32 34-2 30-14 20-24 0-25-20-24-30-14-34-2Z"
-_CURLS = "M-36 12C-52 6-50-16-40-20-48-38-28-52-18-46-12-62 14-62 20-46 34-52 48-36 40-20 52-14 50 6 36 12 34-6 28-20 8-24-12-24-32-14-36 12Z"
-_FEDORA = "M-62-14C-40-28 40-28 62-14 44-4-44-4-62-14ZM-33-24C-34-52-28-64-14-62-6-62-4-57 2-57 8-62 16-64 22-60 32-54 33-42 33-24Z"
-_COWBOY = "M-74-28C-54-6 54-6 74-28 60-22 46-24 34-26 32-56 24-64 12-60 4-57-4-57-12-60-24-64-32-56-34-26-46-24-60-22-74-28Z"
-_HELMET = "M-46-8C-46-42-26-56 0-56S46-42 46-8C48-2 40-4 34-10-12-18-34-10-34-10-40-4-48-2-46-8Z"
-_HOOD = "M-60 84C-64 20-50-54 0-66 50-54 64 20 60 84 40 76 34 40 32 0 28-24 14-34 0-36-14-34-28-24-32 0-34 40-40 76-60 84Z"
-_VISOR = "M-52-2A52 52 0 1 1 52-2 52 54 0 0 1-52-2ZM-32-16C-20-34 24-36 34-14 40 12 22 24-2 24-26 24-38 8-32-16Z"
-_TOP_HAT = "M-52-26C-30-34 30-34 52-26 40-18-40-18-52-26ZM-31-30L-34-84C-14-90 14-90 34-84L31-30Z"
-_CROWN = "M-33-24L-38-62-19-44 0-70 19-44 38-62 33-24C14-30-14-30-33-24Z"
-HAIR: Final = (_SHORT, _LONG, _BUN, _CURLS)
-HEADWEAR: Final = {
-    "Adventure": (_FEDORA, _SHORT, _BUN),
-    "Crime": (_FEDORA, _SHORT, _LONG),
-    "Fantasy": (_CROWN, _HOOD, _LONG),
-    "Film-Noir": (_FEDORA, _LONG, _FEDORA),
-    "Horror": (_LONG, _HOOD, _SHORT),
-    "Musical": (_TOP_HAT, _CURLS, _LONG),
-    "Mystery": (_FEDORA, _HOOD, _BUN),
-    "Sci-Fi": (_VISOR, _SHORT, _VISOR),
-    "Thriller": (_HOOD, _SHORT, _LONG),
-    "War": (_HELMET, _HELMET, _SHORT),
-    "Western": (_COWBOY, _COWBOY, _LONG),
-}
-"""What the people of a theme wear, the first of them in front; hair where a theme has nothing of its own."""
-
-
-def headwear(theme: str, dice: Dice) -> Sequence[str]:
-    """Paths for the heads of a picture, around the middle of a head that is 85 high."""
-    worn = HEADWEAR.get(theme)
-    if worn is not None:
-        return worn
-    first = dice.between(0, len(HAIR) - 1)
-    return HAIR[first:] + HAIR[:first]

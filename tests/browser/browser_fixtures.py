@@ -23,7 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, or the one that ``playwright install chromium`` has put in its place."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser installs it")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: make browser installs it"
+    )
     with sync_api.sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
         path = browser_path() or (str(own) if own.is_file() else None)

@@ -1,0 +1,1 @@
+"""Posters drawn as SVG, with nothing but the standard library."""

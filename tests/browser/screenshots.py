@@ -1,0 +1,140 @@
+"""Pictures of the page for README and docs, of a demo that plays for them: ``make screenshots``.
+
+.venv/bin/python tests/browser/screenshots.py FOLDER
+"""
+
+import sys
+import tempfile
+from base64 import b64decode
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from browsing import browser_path, running_demo
+from playwright.sync_api import sync_playwright
+
+MAX_BYTES = 200_000
+DAYS = 8
+"""Days that are played before, half of them explore data: with them the page has something to tell."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture: its name, the page, what is done there, how large it is and in which theme."""
+
+    name: str
+    path: str
+    act: Callable[[Any], None]
+    size: tuple[int, int] = (1280, 800)
+    theme: str = "dark"
+
+
+def rows(page: Any) -> None:
+    """Wait for artwork."""
+    page.wait_for_selector(".rows[aria-busy=false] .card-art[data-artwork] img")
+    page.wait_for_timeout(1500)
+
+
+def side_by_side(page: Any) -> None:
+    """Two people, where they differ."""
+    rows(page)
+    page.click("text=Side by side")
+    page.wait_for_selector(".card.pair.differs img")
+    page.wait_for_timeout(1500)
+
+
+def card(page: Any) -> None:
+    """What a card tells."""
+    rows(page)
+    page.locator(".row:first-child .card-art").nth(2).hover()
+    page.wait_for_selector(".peek .chance img")
+    page.wait_for_timeout(800)
+
+
+def drawer(page: Any) -> None:
+    """Why this one."""
+    rows(page)
+    page.locator(".row:first-child .card-art").nth(1).focus()
+    page.keyboard.press("w")
+    page.wait_for_selector("[data-table=artworks] tbody tr")
+    page.wait_for_timeout(800)
+
+
+def guess(page: Any) -> None:
+    """The game, after an answer."""
+    rows(page)
+    page.click("text=Guess the best")
+    page.wait_for_selector(".choice:enabled img")
+    page.keyboard.press("2")
+    page.wait_for_selector(".choice.best")
+    page.wait_for_timeout(500)
+
+
+def settled(page: Any) -> None:
+    """A page whose figures have come."""
+    page.wait_for_selector("main h1, main h2")
+    page.wait_for_timeout(6000)
+
+
+SHOTS = (
+    Shot("page-browse", "/", rows),
+    Shot("page-browse-light", "/", rows, theme="light"),
+    Shot("page-browse-phone", "/", rows, (390, 844)),
+    Shot("page-side-by-side", "/", side_by_side),
+    Shot("page-card", "/", card),
+    Shot("page-why", "/", drawer),
+    Shot("page-guess", "/", guess),
+    Shot("page-control", "/control", settled, (1280, 1000)),
+    Shot("page-tour", "/tour", settled),
+)
+
+
+def main(folder: Path) -> None:
+    """Take every picture.
+
+    Raises:
+        SystemExit: one is larger than ``MAX_BYTES``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        playwright = stack.enter_context(sync_playwright())
+        demo = stack.enter_context(running_demo(Path(scratch), "--users", "400", "--titles", "150", "--pace", "3"))
+        demo.press("play")
+        demo.wait("some days are over", lambda live: len(live["days"]) >= DAYS, seconds=600)
+        demo.press("pace", seconds_per_day=120)
+        demo.wait("people visit", lambda live: live["phase"] == "visits")
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"])
+        for shot in SHOTS:
+            width, height = shot.size
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.theme)
+            page = context.new_page()
+            page.goto(demo.address)
+            page.goto(demo.origin + shot.path)
+            shot.act(page)
+            write(folder / f"{shot.name}.webp", page, context)
+            context.close()
+        browser.close()
+
+
+def write(path: Path, page: Any, context: Any) -> None:
+    """Write what the page shows as WebP, which the browser itself makes.
+
+    Raises:
+        SystemExit: it is too large.
+    """
+    session = context.new_cdp_session(page)
+    for quality in (90, 80, 70, 60):
+        shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": quality})
+        picture = b64decode(shot["data"])
+        if len(picture) <= MAX_BYTES:
+            path.write_bytes(picture)
+            print(f"{path}: {len(picture) / 1000:.0f} kB")
+            return
+    raise SystemExit(f"{path} has {len(picture)} bytes, more than {MAX_BYTES}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
