@@ -101,7 +101,7 @@ def main(folder: Path) -> None:
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
         playwright = stack.enter_context(sync_playwright())
-        demo = stack.enter_context(running_demo(Path(scratch), "--users", "943", "--titles", "200", "--pace", "3"))
+        demo = stack.enter_context(running_demo(Path(scratch), "--users", "400", "--titles", "150", "--pace", "3"))
         demo.press("play")
         demo.wait("some days are over", lambda live: len(live["days"]) >= DAYS, seconds=600)
         demo.press("pace", seconds_per_day=120)

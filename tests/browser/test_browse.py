@@ -155,10 +155,11 @@ def test_the_draw_of_the_drawer_falls_on_the_artwork_that_is_shown(visit: VisitM
     page.page.locator(".row:first-child .card-art[data-source=personalized]").first.focus()
     page.page.keyboard.press("w")
     page.page.wait_for_selector(".strip-point")
-    point, parts = page.page.evaluate(
-        "() => { const strip = document.querySelector('.strip:has(.strip-point)'); const of = (element, name) => "
-        "Number(element.style.getPropertyValue(name)); return [of(strip.querySelector('.strip-point'), '--left'), "
-        "[...strip.querySelectorAll('.strip-part')].map((part) => [part.title.split(':')[0], of(part, '--left'), of(part, '--share')])]; }"
+    point, parts = page.page.eval_on_selector(
+        ".strip:has(.strip-point)",
+        "(strip) => { const of = (element, name) => Number(element.style.getPropertyValue(name));"
+        " return [of(strip.querySelector('.strip-point'), '--left'), [...strip.querySelectorAll('.strip-part')]"
+        ".map((part) => [part.title.split(':')[0], of(part, '--left'), of(part, '--share')])]; }",
     )
     shown = page.page.get_attribute("[data-table=artworks] tr.here", "data-artwork")
     assert [name for name, left, share in parts if left <= point < left + share] == [shown]

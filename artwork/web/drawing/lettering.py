@@ -120,7 +120,7 @@ def set_type(name: str, theme: str, colours: Palette, place: TypePlace) -> str:
         anchor = "start"  # of a text that runs to the left: its right end
     # A line takes 1.04 of its size; capitals are 0.74 of it high, so what is left stands between the lines.
     baseline = place.bottom - sum(sizes) * 1.04 + sizes[0] * 0.04 if place.bottom else 22.0 - sizes[0] * 0.26
-    set_lines = []
+    set_lines: list[str] = []
     for words, size in zip(lines, sizes, strict=True):
         baseline += size * 1.04 - (size * 0.04 if not set_lines else 0)
         wide = min(em(words) * size, place.width)

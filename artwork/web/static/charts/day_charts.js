@@ -1,6 +1,7 @@
 // The charts that grow by the day: take rate against uniform and the true best, one title's arms, calibration.
 
 import { get } from "../app/api.js";
+import { artworkWords, picture, titleWords } from "../app/artworks.js";
 import { el, fill } from "../app/dom.js";
 import { onLive } from "../app/live.js";
 import { calibrationChart } from "./calibration.js";
@@ -36,7 +37,7 @@ export function takeRateChart(level) {
     xName: "Day",
     showX: (day) => `day ${day}`,
     showY: (value) => percent(value),
-    showTick: (value) => percent(value, value < 0.1 ? 1 : 0),
+    showTick: (value) => percent(value, Math.abs(value * 100 - Math.round(value * 100)) < 1e-9 ? 0 : 1),
     fit: true,
     height: 240,
     group: dayCursor,
@@ -118,7 +119,9 @@ export function armsChart(titles, chosen, onChoice) {
     el(
       "select",
       { class: "field", "aria-label": "Title" },
-      titles.map((one) => el("option", { value: one.title_id, selected: one === title }, one.name || one.title_id)),
+      titles.map((one) =>
+        el("option", { value: one.title_id, selected: one === title }, titleWords(one) || one.title_id),
+      ),
     )
   );
   const pictures = el("ul", { class: "arms-posters" });
@@ -127,7 +130,7 @@ export function armsChart(titles, chosen, onChoice) {
     const asked = title;
     fill(
       pictures,
-      asked.artworks.map((artwork, at) => el("li", { class: toneOf(at) }, picture(asked, artwork))),
+      asked.artworks.map((artwork, at) => el("li", { class: toneOf(at) }, small(artwork))),
     );
     try {
       const answer = await get(`/title/${encodeURIComponent(asked.title_id)}/history`);
@@ -156,15 +159,10 @@ export function armsChart(titles, chosen, onChoice) {
   return { node: el("div", { class: "arms" }, el("div", { class: "arms-head" }, select), chart.node, pictures) };
 }
 
-/** What an artwork looks like. @param {import("../app/types.js").Artwork} artwork */
-function artworkWords({ theme, look, retired }) {
-  return [theme, look?.replaceAll("_", " "), retired ? "retired" : null].filter(Boolean).join(", ") || "an artwork";
-}
-
-/** @param {Title} title @param {import("../app/types.js").Artwork} artwork */
-function picture(title, artwork) {
-  const words = `${artwork.artwork_id}: ${artworkWords(artwork)}`;
-  return el("img", { src: artwork.poster, alt: words, title: words, width: 48, height: 72, loading: "lazy" });
+/** @param {import("../app/types.js").Artwork} artwork */
+function small(artwork) {
+  const words = `${artworkWords(artwork)}${artwork.retired ? ", retired" : ""}`;
+  return el("span", { class: "arms-poster", role: "img", "aria-label": words, title: words }, picture(artwork));
 }
 
 /** @param {string} day an ISO date */

@@ -87,6 +87,8 @@ export function xyChart(options) {
   view.plot.setAttribute("tabindex", "0");
   view.plot.setAttribute("aria-label", `${options.title}. Arrow keys read the values.`);
   view.plot.setAttribute("aria-orientation", "horizontal");
+  for (const name of ["valuemin", "valuemax", "valuenow"]) view.plot.setAttribute(`aria-${name}`, "0");
+  view.plot.setAttribute("aria-valuetext", "no values yet");
 
   const draw = () => {
     if (!size.width || !data.x.length) return;

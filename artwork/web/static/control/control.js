@@ -12,6 +12,7 @@ import { fragment, momentBar, remember } from "./moment.js";
 import { pressAndTell, pressPanel } from "./presses.js";
 import { started } from "./starting.js";
 import { transport } from "./transport.js";
+import { watchedRow } from "./watched.js";
 
 /** @typedef {import("../app/types.js").Session} Session */
 /** @typedef {import("../app/types.js").Title} Title */
@@ -65,6 +66,7 @@ async function build() {
         "div",
         { class: "control-charts" },
         about.controls.length ? markFeed(about.controls).node : null,
+        watchedRow(about.service, titles).node,
         el("div", { class: "section-head" }, el("h2", {}, "Now"), minutes(state.get("minutes"))),
         live,
         el("div", { class: "section-head" }, el("h2", {}, "Over the days")),

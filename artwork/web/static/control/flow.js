@@ -18,6 +18,8 @@ import { LIMIT_MS } from "../charts/live_charts.js";
  * @property {(live: Live) => string | null} [trouble]
  */
 
+/** Letters of a figure that stands below its name. */
+const LONG = 24;
 const STORE_WORDS = { up: "up", stopped: "stopped", frozen: "frozen", slow: "slowed down", away: "away" };
 
 /** @type {Box[]} */
@@ -275,7 +277,9 @@ function fillPanel(panel, box, live) {
     el(
       "dl",
       { class: "figures" },
-      figures.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+      figures.map(([name, value]) =>
+        el("div", { class: value.length > LONG ? "long" : null }, el("dt", {}, name), el("dd", {}, value)),
+      ),
     ),
   );
 }

@@ -1,6 +1,7 @@
 // The buttons: what can be done to the demo, each with its values, and what came of a press.
 
 import { press } from "../app/api.js";
+import { artworkWords, titleWords } from "../app/artworks.js";
 import { el, fill, say } from "../app/dom.js";
 
 /** @typedef {import("../app/types.js").Mark} Mark */
@@ -161,7 +162,7 @@ function retiring(titles) {
   const title = choice(
     "title_id",
     "title",
-    candidates.map((one) => [one.title_id, one.name || one.title_id]),
+    candidates.map((one) => [one.title_id, titleWords(one) || one.title_id]),
   );
   const artwork = choice("artwork_id", "artwork", []);
   const follow = () => {
@@ -170,9 +171,7 @@ function retiring(titles) {
       artwork.control,
       (chosen?.artworks ?? [])
         .filter((one) => !one.retired)
-        .map((one) =>
-          el("option", { value: one.artwork_id }, `${one.artwork_id}: ${one.theme}, ${one.look.replaceAll("_", " ")}`),
-        ),
+        .map((one) => el("option", { value: one.artwork_id }, `${one.artwork_id}: ${artworkWords(one)}`)),
     );
   };
   title.control.addEventListener("change", follow);

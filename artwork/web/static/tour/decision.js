@@ -1,10 +1,11 @@
 // One decision, real and of now: the belief about each artwork, the features that spoke, the draw.
 
 import { get } from "../app/api.js";
+import { artworkWords, titleWords } from "../app/artworks.js";
+import { el } from "../app/dom.js";
 import { barsChart } from "../charts/bars.js";
 import { percent } from "../charts/scales.js";
 import { drawStrip } from "../charts/strip.js";
-import { el } from "../app/dom.js";
 import { action, part, pickOf, somePeople } from "./people.js";
 
 /** @typedef {import("../app/types.js").Explanation} Explanation */
@@ -76,7 +77,7 @@ function decisionPart(decisions, heading, sentence, view) {
 /** @param {Title} title @param {string} artworkId */
 function nameOf(title, artworkId) {
   const artwork = title.artworks.find((one) => one.artwork_id === artworkId);
-  return artwork ? `${artwork.theme}, ${artwork.look.replaceAll("_", " ")}` : artworkId;
+  return artwork ? artworkWords(artwork) : artworkId;
 }
 
 /** @param {Decisions} decisions */
@@ -98,7 +99,7 @@ export function beliefPart(decisions) {
     decisions,
     "One decision of now",
     (title, { user_id, shown }) =>
-      `For ${user_id} and “${title.name || title.title_id}”, “${nameOf(title, shown)}” was drawn.`,
+      `For ${user_id} and “${titleWords(title) || title.title_id}”, “${nameOf(title, shown)}” was drawn.`,
     {
       node: chart.node,
       show: (title, explanation) =>
@@ -132,7 +133,8 @@ export function featuresPart(decisions) {
     decisions,
     "The person, in the posterior's words",
     (title, { user_id, shown, posterior }) =>
-      `“${nameOf(title, shown)}” of “${title.name || title.title_id}” for ${user_id}, by the ${posterior} posterior.`,
+      `“${nameOf(title, shown)}” of “${titleWords(title) || title.title_id}” for ${user_id}, by the ` +
+      `${posterior} posterior.`,
     {
       node: chart.node,
       show: (_title, { features }) =>
@@ -163,7 +165,7 @@ export function drawPart(decisions) {
     decisions,
     "Probability, floor, draw",
     (title, { user_id, shown, shown_propensity: chance }) =>
-      `${user_id} gets “${nameOf(title, shown)}” of “${title.name || title.title_id}”. Logged with it: ` +
+      `${user_id} gets “${nameOf(title, shown)}” of “${titleWords(title) || title.title_id}”. Logged with it: ` +
       `propensity ${percent(chance, 2)}.`,
     {
       node: el("div", { class: "part-stack" }, bars.node, strip.node),

@@ -148,11 +148,8 @@ function costs(live, picks, busiest) {
       count(picks),
       `${short(all)} with ${SHORTLIST} titles each; ${short(MEMBERS * TITLES)} for all`,
     ],
-    [
-      "Store, bytes per pick",
-      size === null ? "–" : size.toFixed(1),
-      size === null ? "–" : `${bytes(all * size)} in all`,
-    ],
+    ["Picks in rows, 3 bytes each", bytes(picks === null ? null : 3 * picks), bytes(3 * all)],
+    ["Store with all it holds, per pick", bytes(size), size === null ? "–" : `at most ${bytes(all * size)}`],
     [
       "Night, picks per second",
       short(rate),
@@ -161,7 +158,7 @@ function costs(live, picks, busiest) {
     [
       "Busiest second, picks",
       count(busiest),
-      busiest ? `${short(PEAK / busiest)} such machines at a peak of ${short(PEAK)} /s` : "–",
+      busiest ? `${short(PEAK / busiest)} such machines for a peak of ${short(PEAK)} /s` : "–",
     ],
   ];
 }

@@ -1,6 +1,7 @@
 // People and what they are shown: the same title for several of them, and one row for somebody new.
 
 import { get, lookUp } from "../app/api.js";
+import { artworkWords, picture, titleWords } from "../app/artworks.js";
 import { el, fill } from "../app/dom.js";
 import { percent } from "../charts/scales.js";
 
@@ -31,18 +32,12 @@ export function likes(user) {
  */
 export function face(title, pick, heading, below) {
   const artwork = title.artworks.find((one) => one.artwork_id === pick.artwork_id);
-  const alt = artwork
-    ? `${title.name || title.title_id}: ${artwork.theme}, ${artwork.look.replaceAll("_", " ")}`
-    : `${title.name}: no artwork`;
   return el(
     "li",
     { class: "face" },
-    el(
-      "div",
-      { class: "face-poster" },
-      artwork ? el("img", { src: artwork.poster, alt, width: 200, height: 300 }) : null,
-    ),
+    el("div", { class: "face-poster" }, picture(artwork, { eager: true })),
     el("p", { class: "face-name" }, heading),
+    el("p", { class: "unseen" }, artwork ? artworkWords(artwork) : "no artwork"),
     el("p", { class: "small quiet" }, below),
     el(
       "p",
@@ -71,7 +66,7 @@ export function sameTitle(service, titles) {
       const picks = pages.map(({ page }) => page.picks[0]);
       const different = new Set(picks.map((pick) => pick.artwork_id)).size;
       words.textContent =
-        `“${title.name || title.title_id}” has ${title.artworks.length} artworks. These ` +
+        `“${titleWords(title) || title.title_id}” has ${title.artworks.length} artworks. These ` +
         `${people.length} people see ${different} of them.`;
       fill(
         list,
@@ -121,7 +116,7 @@ export function newPerson(service, titles) {
           face(
             row[at],
             pick,
-            row[at].name || row[at].title_id,
+            titleWords(row[at]) || row[at].title_id,
             pick.segment ? `as others of ${pick.segment}` : "as everybody",
           ),
         ),

@@ -4,6 +4,7 @@ import { el } from "../app/dom.js";
 import { calibration, takeRateChart } from "../charts/day_charts.js";
 import { latencyChart, sourcesChart } from "../charts/live_charts.js";
 import { pressAndTell } from "../control/presses.js";
+import { watchedRow } from "../control/watched.js";
 import { beliefPart, Decisions, drawPart, featuresPart } from "./decision.js";
 import { costTable, nightChart, scaleFigures, timedHere } from "./figures.js";
 import { action, newPerson, part, sameTitle } from "./people.js";
@@ -137,20 +138,24 @@ export function steps(about, titles) {
           "multiplies what this machine shows now, while it plays the visitors too: an upper bound.",
       ],
       look: about.controls.includes("store-stop")
-        ? "Stop the store and watch the colours change. Then bring it back."
-        : "Where picks come from now.",
-      live: () => [breaking(about), costTable()],
+        ? "Stop the store: the pictures stay, their source changes. Then bring it back."
+        : "What one person gets, asked for again and again.",
+      live: () => [breaking(about, titles), el("div", { class: "part" }, sourcesChart(3).node), costTable()],
     },
   ];
 }
 
-/** The picks by source, with the store's buttons where there are any. @param {Session} about */
-function breaking(about) {
+/**
+ * What one person gets all the while, with the store's buttons where there are any, and the picks by source.
+ * @param {Session} about
+ * @param {Title[]} titles
+ */
+function breaking(about, titles) {
   const outcome = el("p", { class: "part-words", role: "status" }, "The service answers all the while.");
   const may = (/** @type {string} */ name) => about.controls.includes(name);
   const actions = [
     may("store-stop") ? action("Stop the store", () => pressAndTell("store-stop", {}, outcome)) : null,
     may("store-back") ? action("Bring it back", () => pressAndTell("store-back", {}, outcome)) : null,
   ].filter((one) => one !== null);
-  return part("Where picks come from", outcome, sourcesChart(4).node, actions);
+  return part("Break it", outcome, watchedRow(about.service, titles, 4).node, actions);
 }
