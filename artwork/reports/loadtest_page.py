@@ -100,9 +100,9 @@ def _faults(faults: Sequence[Mapping[str, Any]]) -> str:
 
 def _measured(report: Mapping[str, Any]) -> list[str]:
     figures = report["figures"]
+    client = f"{figures['client_cpu_share']:.0%} of a core and woke up {figures['client_lag_p99_ms']:.2f} ms late (p99)"
     return [
         f"{figures['host']}, {figures['users']} users, scenario {figures['scenario']}, {figures['seconds']:.1f} s",
-        f"the client used {figures['client_cpu_share']:.0%} of a core and woke up"
-        f" {figures['client_lag_p99_ms']:.2f} ms late (p99)",
+        f"the client used {client}",
         "times begin with the client's call and end with the last byte read",
     ]
