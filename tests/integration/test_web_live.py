@@ -141,7 +141,11 @@ def test_figures_follow_a_service_and_a_store_through_their_troubles(
                 until(lambda: live(browser)["ingest"]["waiting"] == 1, "an entry waits")
                 assert live(browser)["ingest"]["lag_seconds"] >= 0
                 ingest(made, store.url, silent)
-                until(lambda: live(browser)["learned"]["since"] == 0, "what was taken in does not wait")
+                until(lambda: live(browser)["ingest"]["waiting"] == 0, "the entry was taken out")
+                assert live(browser)["learned"]["since"] == 7
+                publish(made, make_generation(made, seed=3), client, store.url, silent)
+                until(lambda: live(browser)["learned"]["since"] == 0, "what a night took in does not wait")
+                assert (live(browser)["generation"], live(browser)["previous"]) == (2, 1)
 
                 store.kill()
                 until(lambda: live(browser)["store"]["state"] == "away", "the store is away")
@@ -149,7 +153,7 @@ def test_figures_follow_a_service_and_a_store_through_their_troubles(
                 assert live(browser)["service"]["up"]
                 for path in ("/api/catalogue", "/api/rows/u0001", "/api/explain/u0001/t0001", "/api/generations"):
                     assert browser.get(path).status_code == 200
-                assert live(browser)["generation"] == 1
+                assert live(browser)["generation"] == 2
                 store.start()
                 until(lambda: live(browser)["store"]["state"] == "up", "the store is back")
                 with store.frozen():
