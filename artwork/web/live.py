@@ -1,11 +1,12 @@
 """Live figures: sampled in one place, however many pages are open, and told to all of them."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
@@ -22,11 +23,12 @@ from service.http.problems import ProblemError
 
 TICK_SECONDS: Final = 0.5
 """Between two samples of the service, and between two events: at most four a second are promised, and more are no news."""
-SLOW_SECONDS: Final = 2.0
+SLOW_SECONDS: Final = 1.0
 """Between two looks at the store, and at the files."""
 SERIES_SECONDS: Final = 600
 MAX_PAGES: Final = 32
 """Streams at a time; a page that comes later polls."""
+_log: Final = logging.getLogger(__name__)
 JSON: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -50,6 +52,32 @@ class Learned:
     since: int = 0
 
 
+class Waiting:
+    """How many events the service has accepted since those that the newest generation learned from.
+
+    A night takes everything out of the streams first; what is accepted after that moment waits for the next one.
+    """
+
+    def __init__(self) -> None:
+        self._taken_out = self._learned = 0.0
+        self._newest: int | None = None
+
+    def streams_are_empty(self, accepted: float) -> None:
+        """All that was accepted up to a moment has been taken out of the streams."""
+        self._taken_out = accepted
+
+    def serves(self, generation: int | None) -> None:
+        """A generation is served; one that is newer than all before has learned from what was taken out."""
+        if generation is not None and generation > (self._newest or 0):
+            if self._newest is not None:
+                self._learned = self._taken_out
+            self._newest = generation
+
+    def count(self, accepted: float) -> int:
+        """Of so many that were accepted, how many wait."""
+        return max(0, round(accepted - self._learned))
+
+
 class Live:
     """The newest figures, and the streams that tell of them."""
 
@@ -57,7 +85,7 @@ class Live:
         self._stage, self._days, self._generations = stage, days, generations
         self._service, self._store = ServiceReader(), StoreReader(stage.workspace)
         self._series: deque[Point] = deque(maxlen=SERIES_SECONDS)
-        self._accepted_before = 0.0
+        self._waiting = Waiting()
         self._learned = Learned()
         self._own_days: Sequence[Day] = ()
         self._document = b"{}"
@@ -128,6 +156,7 @@ class Live:
     async def _tick(self, number: int) -> None:
         await asyncio.to_thread(self._service.read, self._stage.service)
         figures = self._service.figures
+        self._waiting.serves(self.generation)
         if number % round(1 / TICK_SECONDS) == 0:
             now = datetime.now(UTC)
             self._series.append(Point(now, figures.p50_ms, figures.p99_ms, figures.per_second, figures.by_source))
@@ -142,7 +171,7 @@ class Live:
         accepted = self._service.accepted_events  # before: what comes meanwhile is not forgotten
         await asyncio.to_thread(self._store.read)
         if self._store.figures.answers and self._store.figures.waiting == 0:
-            self._accepted_before = accepted
+            self._waiting.streams_are_empty(accepted)
 
     async def _look_at_files(self, _number: int) -> None:
         with suppress(NotReadyError):  # there are none yet
@@ -153,15 +182,13 @@ class Live:
         manifest = self._generations.manifests().get(self.generation or 0)
         own = [] if self._stage.demo else [day.as_day(number) for number, day in enumerate(days, 1)]
         rows: Mapping[str, int] = {} if manifest is None else manifest.rows
-        since = sum(max(0, day.totals[0] - rows.get(day.day.isoformat(), 0)) for day in days)
         plays = sum(day.totals[1] for day in days if day.day.isoformat() in rows)
-        return own, Learned(sum(rows.values()), plays, since)
+        return own, Learned(sum(rows.values()), plays)
 
     def _figures(self) -> dict[str, Any]:
         told = self._stage.figures()
         store, newest = self._store.figures, self._service.newest
         away = told.store == "up" and not store.answers
-        waiting_events = max(0, round(self._service.accepted_events - self._accepted_before))
         plain = {item.name: getattr(told, item.name) for item in fields(told)}
         return plain | {
             "at": datetime.now(UTC),
@@ -170,7 +197,7 @@ class Live:
             "revision": newest.revision if newest else 0,
             "service": self._service.figures,
             "store": {"state": "away" if away else told.store, "memory_bytes": store.memory_bytes},
-            "learned": Learned(self._learned.impressions, self._learned.plays, self._learned.since + waiting_events),
+            "learned": replace(self._learned, since=self._waiting.count(self._service.accepted_events)),
             "ingest": {"waiting": store.waiting, "lag_seconds": store.lag_seconds},
             "days": told.days or self._own_days,
         }
@@ -178,7 +205,13 @@ class Live:
 
 async def _every(seconds: float, work: Callable[[int], Any]) -> None:
     """Do something again and again, with so long between two beginnings, or more where it takes longer."""
+    told = ""
     for number in count():
         began = time.monotonic()
-        await work(number)
+        try:
+            await work(number)
+        except Exception as error:  # noqa: BLE001 - one look that failed must not end those that follow
+            if (words := repr(error)) != told:
+                _log.exception("live figures were not taken")
+                told = words
         await asyncio.sleep(max(seconds / 10, seconds - (time.monotonic() - began)))

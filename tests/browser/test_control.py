@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from browsing import Demo, Visit, VisitMaker
+from test_craft import violations
 
 BOXES = ["Visits", "Log", "Train", "Draw", "Gate", "Publish", "Store", "Service"]
 LIVE_CHARTS = ("How long a look-up takes", "Where the picks come from", "What waits to be logged")
@@ -266,7 +267,7 @@ def test_an_address_of_somebody_elses_making_shows_nothing_of_its_own(visit: Vis
 def test_a_workspace_of_ones_own_has_no_buttons_and_no_truth_and_says_so(visit: VisitMaker) -> None:
     page = visit("/tour")
     answered(page, "/session", lambda session: session | {"demo": False, "truth": False, "controls": []})
-    own = {"day": None, "phase": "served", "marks": [], "nights": [], "step": None}
+    own: dict[str, Any] = {"day": None, "phase": "served", "marks": [], "nights": [], "step": None}
     unknown = {"best": None, "uniform": None, "closed": None}
     answered(page, "/live.json*", lambda live: live | own | {"days": [day | unknown for day in live["days"]]})
     page.page.route("**/api/live", lambda route: route.abort())
@@ -301,3 +302,20 @@ def test_nothing_jumps_in_the_control_room(visit: VisitMaker) -> None:
     page.page.wait_for_selector(".generation.here")
     moved = page.page.evaluate("() => window.moved")
     assert sum(value for value, *_ in moved) < 0.05, moved
+
+
+def test_axe_finds_nothing_serious_while_a_store_is_away_and_tables_are_open(visit: VisitMaker, demo: Demo) -> None:
+    page = control(visit, "#moment=2026-01-01T00:00:00Z&day=3", reduced_motion="reduce")
+    page.page.click("text=Share this moment")
+    page.page.click("[data-action=store-freeze]")
+    try:
+        page.page.wait_for_selector(".flow-store .trouble")
+        for summary in page.page.locator(".chart-table summary").all():
+            summary.click()
+        for theme in ("dark", "light"):
+            page.page.emulate_media(color_scheme=theme)
+            page.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert violations(page) == [], theme
+    finally:
+        demo.press("store-back")
+        demo.wait("the store is up", lambda live: live["store"]["state"] == "up")

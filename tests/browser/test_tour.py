@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from browsing import Demo, Visit, VisitMaker
+from test_craft import violations
 
 STEPS = 8
 LIVE = {
@@ -184,3 +185,14 @@ def test_nothing_jumps_in_the_tour(visit: VisitMaker) -> None:
         page.page.wait_for_selector(f".tour-step {LIVE[step]}", state="attached")
         moved = page.page.evaluate("() => window.moved")
         assert sum(value for value, *_ in moved) < 0.05, (step, moved)
+
+
+def test_axe_finds_nothing_serious_in_any_step(visit: VisitMaker) -> None:
+    page = tour(visit, reduced_motion="reduce")
+    for step in range(1, STEPS + 1):
+        page.page.keyboard.press(str(step))
+        page.page.wait_for_selector(f".tour-step {LIVE[step]}", state="attached")
+        for theme in ("dark", "light"):
+            page.page.emulate_media(color_scheme=theme)
+            page.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert violations(page) == [], (step, theme)

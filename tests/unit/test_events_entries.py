@@ -29,7 +29,7 @@ def read(*events: Any) -> Entry:
 
 IDS = [None, 1, True, "", "a b", "a\n", "é", "x" * 65, ["ann"], {"a": 1}]
 NUMBERS = [None, True, False, 1.0, -1, "1", 2**63, [1]]
-AWKWARD = {
+AWKWARD: dict[str, list[Any]] = {
     "event_id": IDS,
     "user_id": IDS,
     "title_id": IDS,

@@ -6,11 +6,11 @@
  * `controls` are the actions that may be pressed; none for a workspace of one's own.
  *
  * @typedef {{artwork_id: string, theme: string, look: string, image_url: string | null, is_default: boolean,
- *   retired: boolean, poster: string, clickbait?: boolean}} Artwork
+ *   retired: boolean, poster: string, clickbait: boolean | null}} Artwork
  * @typedef {{title_id: string, name: string, year: number | null, genres: string[], artworks: Artwork[]}} Title
  * @typedef {{generation: number | null, revision: number, titles: Title[]}} Catalogue
  *
- * @typedef {{words: string, value: number}} Like
+ * @typedef {{words: string, value: number, genre: string}} Like
  * @typedef {{user_id: string, country: string | null, device: string | null, campaign: string | null,
  *   sessions: number, likes: Like[], known: boolean}} User
  *
@@ -44,10 +44,11 @@
  * @typedef {{id: string, at: string, now: string, day: number | null, kind: string, words: string,
  *   undo: string | null, effect: string | null}} Mark
  * @typedef {{day: number, generation: number, policy: string, impressions: number, take_rate: number,
- *   click_through_rate: number, uniform: number | null, best: number | null, closed: number | null, p50_ms: number,
- *   p99_ms: number, sources: Record<string, number>, rates: Record<string, number>}} Day
+ *   click_through_rate: number, uniform: number | null, best: number | null, closed: number | null,
+ *   p50_ms: number | null, p99_ms: number | null, sources: Record<string, number>, rates: Record<string, number>}} Day
  * @typedef {{generation: number, seconds: number, steps: Record<string, number>}} Night
  * @typedef {{up: boolean, ready: boolean, degraded: string[], p50_ms: number | null, p99_ms: number | null,
+ *   p50_between_ms: [number, number | null] | null, p99_between_ms: [number, number | null] | null,
  *   per_second: number, by_source: Record<string, number>, events_per_second: number,
  *   events_refused: number}} ServiceFigures
  * @typedef {{at: string, p50_ms: number | null, p99_ms: number | null, per_second: number,
