@@ -217,7 +217,7 @@ def test_a_client_that_names_what_never_was_does_not_make_days_be_joined_again(s
     story = Story(served)
     story.add("i", MIDNIGHT, MIDNIGHT)
     story.add("lie", MIDNIGHT, MIDNIGHT + HOUR, generation=77)
-    story.add("other lie", MIDNIGHT, MIDNIGHT + HOUR, revision=9)
+    story.add("other lie", MIDNIGHT, MIDNIGHT + 2 * HOUR, revision=9)
     story.add("j", MIDNIGHT + 1.5 * DAY, MIDNIGHT + 1.5 * DAY)
     written: set[int] = set()
     story.add(
