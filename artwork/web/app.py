@@ -232,8 +232,9 @@ def _install_problems(app: FastAPI) -> None:
     async def busy(_request: Request, error: BusyError) -> Response:
         return problem(409, str(error), "not-now")
 
+    @app.exception_handler(OSError)
     @app.exception_handler(SurroundingsError)
-    async def away(_request: Request, error: SurroundingsError) -> Response:
+    async def away(_request: Request, error: Exception) -> Response:
         return problem(503, str(error), "surroundings", headers={"Retry-After": "1"})
 
     @app.exception_handler(HTTPException)

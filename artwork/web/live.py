@@ -1,6 +1,7 @@
 """Live figures: sampled in one place, however many pages are open, and told to all of them."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ SLOW_SECONDS: Final = 1.0
 SERIES_SECONDS: Final = 600
 MAX_PAGES: Final = 32
 """Streams at a time; a page that comes later polls."""
+_log: Final = logging.getLogger(__name__)
 JSON: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -203,7 +205,13 @@ class Live:
 
 async def _every(seconds: float, work: Callable[[int], Any]) -> None:
     """Do something again and again, with so long between two beginnings, or more where it takes longer."""
+    told = ""
     for number in count():
         began = time.monotonic()
-        await work(number)
+        try:
+            await work(number)
+        except Exception as error:  # noqa: BLE001 - one look that failed must not end those that follow
+            if (words := repr(error)) != told:
+                _log.exception("live figures were not taken")
+                told = words
         await asyncio.sleep(max(seconds / 10, seconds - (time.monotonic() - began)))

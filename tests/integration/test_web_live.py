@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from web_stage import TOKEN, NotedStage, nowhere
 from artwork.bench.testbed.service_process import free_port
 from artwork.web.live import MAX_PAGES
 from artwork.web.origins import refusal_of
-from artwork.web.serving import bind_page, page_server
+from artwork.web.serving import MAX_HEAD_BYTES, bind_page, page_server
 from batch.events.ingest import ingest
 from batch.publishing.publish import publish
 from batch.store.client import connect
@@ -92,6 +93,31 @@ def test_streams_end_with_the_server() -> None:
         with pytest.raises(httpx.ConnectError):
             own.get("/api/session")
         own.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET / HTTP/1.1\r\nHost: HOST\r\nX: " + "x" * 2 * MAX_HEAD_BYTES, 400),
+        ("GET / HTTP/1.1\r\nHost: HOST\r\nHost: evil.example", 400),
+        ("GET / HTTP/1.1", 400),
+        ("GET / HTTP/1.0", 421),
+        ("GET http://evil.example/?token=TOKEN HTTP/1.1\r\nHost: HOST", 401),
+        ("GET /?token=TOKEN HTTP/1.1\r\nHost: evil.example", 421),
+        ("GET //evil.example/?token=TOKEN HTTP/1.1\r\nHost: HOST", 401),
+        ("\0", 400),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_heads_that_no_browser_sends_open_nothing(head: str, status: int) -> None:
+    with bind_page(0) as listener, page_server(nowhere(), listener) as address:
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=HANG_SECONDS) as connection:
+            request = head.replace("HOST", f"{host}:{port}").replace("TOKEN", TOKEN)
+            connection.sendall(request.encode() + b"\r\n\r\n")
+            answer = connection.recv(4096)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"set-cookie" not in answer.lower()
 
 
 def test_a_port_that_is_taken_is_passed_over_unless_it_was_asked_for() -> None:
