@@ -237,7 +237,7 @@ def test_arrow_keys_read_a_live_chart(visit: VisitMaker) -> None:
     chart.press("ArrowRight")
     assert chart.get_attribute("aria-valuetext") != first
     assert "p99" in str(first)
-    assert chart.get_attribute("aria-valuenow") == "1"
+    assert int(str(chart.get_attribute("aria-valuenow"))) > 0
 
 
 def test_a_shared_moment_opens_with_its_figures_and_goes_back_to_now(visit: VisitMaker, demo: Demo) -> None:
