@@ -291,19 +291,25 @@ class Page:
 
     def __init__(self, address: str) -> None:
         self.parts = urlsplit(address)
-        self.cookie = self.ask("GET", f"/?{self.parts.query}").headers["Set-Cookie"].partition(";")[0]
+        answer, _ = self.ask("GET", f"/?{self.parts.query}")
+        self.cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
 
-    def ask(self, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
+    def ask(self, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
         connection = http.client.HTTPConnection(self.parts.netloc, timeout=20)
-        connection.request(method, path, headers=headers)
-        return connection.getresponse()
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer, answer.read()
+        finally:
+            connection.close()
 
     def live(self) -> Any:
-        return json.loads(self.ask("GET", "/api/live.json", Cookie=self.cookie).read())
+        return json.loads(self.ask("GET", "/api/live.json", Cookie=self.cookie)[1])
 
     def press(self, action: str) -> None:
-        answer = self.ask("POST", f"/api/control/{action}", Cookie=self.cookie, Origin=f"http://{self.parts.netloc}")
-        assert answer.status == 202, answer.read()
+        origin = f"http://{self.parts.netloc}"
+        answer, body = self.ask("POST", f"/api/control/{action}", Cookie=self.cookie, Origin=origin)
+        assert answer.status == 202, body
 
 
 def wait_for(is_so: Callable[[], Any]) -> None:
