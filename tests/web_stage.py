@@ -77,13 +77,16 @@ class Client:
         """What the browser keeps."""
         return self._http.cookies
 
-    def ask(self, method: str, target: str, content: bytes | None = None, **headers: str) -> Response:
-        """Ask for a target as it is: no step through its path is taken, nothing is encoded."""
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    def ask(self, method: str, target: str, content: bytes | None = None, **headers: str | Sequence[str]) -> Response:
+        """Ask for a target as it is: no step through its path is taken, nothing is encoded. A field may have several values."""
+        given = {
+            name.replace("_", "-"): [value] if isinstance(value, str) else value for name, value in headers.items()
+        }
+        fields = [(name, value) for name, values in given.items() for value in values]
         url = URL(PAGE, raw_path=target.encode())
         return self._runner.run(self._http.request(method, url, content=content, headers=fields))
 
-    def get(self, target: str, **headers: str) -> Response:
+    def get(self, target: str, **headers: str | Sequence[str]) -> Response:
         return self.ask("GET", target, None, **headers)
 
     def press(self, action: str, content: bytes | None = None) -> Response:

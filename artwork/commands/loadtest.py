@@ -1,6 +1,7 @@
 """``artwork loadtest``: bring up what the load test needs, run it, and hand its exit code on."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from artwork.bench.testbed.service_process import running_service
@@ -43,7 +45,9 @@ def loadtest_command(
     key: Annotated[
         str | None, typer.Option(envvar="ARTWORK_LOADTEST_KEY", show_envvar=True, help="Bearer key of the service.")
     ] = None,
-    report: Annotated[Path, typer.Option(help="HTML report; its JSON goes beside it.")] = Path("reports/loadtest.html"),
+    report: Annotated[Path, typer.Option(help="HTML report; its JSON and locust's own page go beside it.")] = Path(
+        "reports/loadtest.html"
+    ),
     as_json: JsonOption = False,
 ) -> None:
     """Load the look-up service and judge it against budgets: exit 0 within them, 1 if one is missed.
@@ -75,7 +79,29 @@ def loadtest_command(
     switches = ["--find-max"] * find_max + ["--json"] * as_json
     flags = [str(word) for pair in values.items() for word in pair] + switches + context.args
     with running_service(workspace) if address is None else nullcontext(address) as asked:
-        raise typer.Exit(_loadtest(["--host", asked, *flags], key))
+        before = _stamp(report)
+        code = _loadtest(["--host", asked, *flags], key)
+    if _stamp(report) not in {None, before}:
+        _write_page(report, shlex.join(["artwork", "loadtest", *flags]))
+    raise typer.Exit(code)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None where there is none."""
+    if not path.is_file():
+        return None
+    facts = path.stat()
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _write_page(report: Path, again: str) -> None:
+    """Put our page, which opens with the verdict, where locust's was; locust's goes beside it."""
+    from artwork.reports.loadtest_page import rendered  # noqa: PLC0415 - --help does without
+    from artwork.reports.pages import write_page  # noqa: PLC0415
+
+    locusts = report.with_name(f"{report.stem}-locust{report.suffix}")
+    report.replace(locusts)
+    write_page(report, rendered(orjson.loads(report.with_suffix(".json").read_bytes()), again, locusts.name))
 
 
 def _door(option: str, read: Callable[[str], str], text: str) -> str:

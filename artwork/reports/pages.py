@@ -73,8 +73,16 @@ def page(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def comparison(heading: str, found: str, sections: Sequence[tuple[str, str]], again: str, *, missed: bool) -> str:
-    """A page of ``artwork compare``: a heading, what was found in one sentence, sections, and the command that repeats it.
+def comparison(
+    heading: str,
+    found: str,
+    sections: Sequence[tuple[str, str]],
+    again: str,
+    *,
+    missed: bool,
+    name: str = "artwork compare",
+) -> str:
+    """A page of a command: a heading, what was found in one sentence, sections, and the command that repeats it.
 
     Sections are titles and HTML; those without any are left out.
     """
@@ -84,7 +92,7 @@ def comparison(heading: str, found: str, sections: Sequence[tuple[str, str]], ag
         *(f"<h2>{title}</h2>{body}" for title, body in sections if body),
         f"<p>To repeat it: <code>{escape(again)}</code></p>",
     ]
-    return page("artwork compare", parts)
+    return page(name, parts)
 
 
 def verdict(text: str, *, missed: bool) -> str:

@@ -63,7 +63,7 @@ class Access:
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that goes no further; None for one that does."""
         headers, port = Headers(scope=scope), scope["server"][1]
-        if headers.get("host", "") not in _hosts(port):
+        if _only(headers, "host") not in _hosts(port):
             return problem(421, "This page answers to 127.0.0.1 and localhost with its port alone.", "other-host")
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return problem(414, f"The query may have {MAX_QUERY_BYTES} bytes at most.", "query-too-long")
@@ -103,7 +103,7 @@ class Access:
 
 def _is_of_another_page(headers: Headers, method: str, *, is_page: bool) -> bool:
     """Whether a page of another origin asks: on loopback that is the same site, so its requests carry the cookie."""
-    if method not in _READING and headers.get("origin") != f"http://{headers['host']}":
+    if method not in _READING and _only(headers, "origin") != f"http://{headers['host']}":
         return True
     return not is_page and headers.get("sec-fetch-site", "none") not in _OWN_FETCHES
 
@@ -121,6 +121,12 @@ def content_policy(service: str, image_hosts: Sequence[str]) -> str:
 def new_token() -> str:
     """The key of a run: 192 bits that nobody can guess."""
     return secrets.token_urlsafe(24)
+
+
+def _only(headers: Headers, name: str) -> str:
+    """A field's value; empty where there is none, or more than one."""
+    values = headers.getlist(name)
+    return values[0] if len(values) == 1 else ""
 
 
 def _hosts(port: int) -> list[str]:

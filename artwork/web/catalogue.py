@@ -218,5 +218,5 @@ def poster_path(title: Mapping[str, Any], artwork: Mapping[str, Any], clickbait:
 @lru_cache(maxsize=1)
 def _drawing() -> str:
     """What changes with the code that draws: a browser keeps posters over releases."""
-    sources = sorted(Path(__file__).with_name("drawing").glob("*.py"))
-    return blake2b(b"".join(path.read_bytes() for path in sources), digest_size=6).hexdigest()
+    sources = sorted((Path(__file__).parent / "drawing").glob("*.py"))
+    return blake2b(b"".join(source.read_bytes() for source in sources), digest_size=6).hexdigest()

@@ -13,6 +13,8 @@ T = TypeVar("T")
 TRY_AGAIN_SECONDS: Final = 1.0
 """After files could not be read that have not changed since: a night replaces several, one after the other."""
 
+_NOT_READABLE: Final = (InputError, SurroundingsError, OSError)
+
 
 class NotReadyError(BanditError):
     """What was asked for is not there yet; it may come."""
@@ -27,7 +29,8 @@ class Kept(Generic[T]):
 
     Args:
         stamp: what changes when the files do.
-        make: makes the value; it may raise an ``InputError`` or a ``SurroundingsError``, as of files that are half-way there.
+        make: makes the value. Both may raise an ``InputError``, a ``SurroundingsError`` or an ``OSError``, as of files that are
+            half-way there.
     """
 
     def __init__(self, stamp: Callable[[], Hashable], make: Callable[[], T]) -> None:
@@ -43,18 +46,22 @@ class Kept(Generic[T]):
             NotReadyError: they could not be read yet.
         """
         with self._lock:
-            stamp = self._stamp()
-            if self._made is not None and self._made[0] == stamp:
-                return self._made[1]
-            if not self._failed_lately(stamp):
-                try:
-                    # The stamp is older than what is read: files that change meanwhile are read again.
-                    self._made, self._failed = (stamp, self._make()), None
-                except (InputError, SurroundingsError) as error:
-                    self._failed = stamp, time.monotonic(), str(error)
+            try:
+                stamp = self._stamp()
+                if (self._made is None or self._made[0] != stamp) and not self._failed_lately(stamp):
+                    self._make_anew(stamp)
+            except _NOT_READABLE as error:
+                self._failed = None, time.monotonic(), str(error)
             if self._made is not None:
                 return self._made[1]
             raise NotReadyError(self._failed[2] if self._failed else "nothing was read yet")
+
+    def _make_anew(self, stamp: Hashable) -> None:
+        try:
+            # The stamp is older than what is read: files that change meanwhile are read again.
+            self._made, self._failed = (stamp, self._make()), None
+        except _NOT_READABLE as error:
+            self._failed = stamp, time.monotonic(), str(error)
 
     def _failed_lately(self, stamp: Hashable) -> bool:
         if self._failed is None:

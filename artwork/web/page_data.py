@@ -69,7 +69,12 @@ class PageData:
         try:
             days = self.days.get()
             taken = self.days.taken_by(user_id)
-        except (NotReadyError, InputError, SurroundingsError):  # a page without what is popular is better than none
+        except (
+            NotReadyError,
+            InputError,
+            SurroundingsError,
+            OSError,
+        ):  # a page without what is popular is better than none
             days, taken = [], []
         return rows_of(shelf, days, user_id, taken)
 

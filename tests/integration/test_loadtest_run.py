@@ -286,6 +286,12 @@ def test_the_command_loads_a_running_service_and_hands_further_flags_and_the_exi
         )
     assert done.returncode == 1, done.stderr
     assert [each["name"] for each in json.loads(done.stdout)["checks"] if not each["kept"]] == ["p99 of page, ms"]
+    page = (workspace / "loadtest.html").read_text()
+    assert "Missed: p99 of page, ms" in page
+    assert page.index('class="verdict missed"') < page.index("<svg")
+    assert not re.search(r"<script|<link|https?://(?!127\.0\.0\.1)", page)
+    assert len(page.encode()) < 300_000
+    assert "<title>Locust</title>" in (workspace / "loadtest-locust.html").read_text()
 
 
 def test_the_command_refuses_a_running_service_without_its_targets(workspace: Path) -> None:

@@ -121,6 +121,15 @@ def test_a_name_that_is_not_loopback_with_this_port_is_refused_even_with_the_key
     assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("other", ["evil.example", f"localhost:{PORT}", f"127.0.0.1:{PORT}"])
+def test_a_request_that_names_two_hosts_or_origins_names_none(client: Client, stage: NotedStage, other: str) -> None:
+    for hosts in ((f"127.0.0.1:{PORT}", other), (other, f"127.0.0.1:{PORT}")):
+        assert client.get("/api/session", Host=hosts).status_code == 421
+    for origins in ((PAGE, f"http://{other}"), (f"http://{other}", PAGE)):
+        assert client.ask("POST", "/api/control/play", None, Origin=origins).status_code == 403
+    assert stage.pressed == []
+
+
 @pytest.mark.parametrize("host", [f"127.0.0.1:{PORT}", f"localhost:{PORT}", f"[::1]:{PORT}"])
 def test_every_name_of_loopback_is_answered(client: Client, host: str) -> None:
     assert client.get("/api/session", Host=host).status_code == 200

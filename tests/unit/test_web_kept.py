@@ -14,7 +14,13 @@ class Source:
     def __init__(self) -> None:
         self.stamp, self.value, self.made = 1, "first", 0
         self.error: Exception | None = None
-        self.kept = Kept(lambda: self.stamp, self._make)
+        self.stamp_error: Exception | None = None
+        self.kept = Kept(self._stamp, self._make)
+
+    def _stamp(self) -> int:
+        if self.stamp_error is not None:
+            raise self.stamp_error
+        return self.stamp
 
     def _make(self) -> str:
         self.made += 1
@@ -31,7 +37,7 @@ def test_a_value_is_made_once_for_each_stamp() -> None:
     assert source.made == 2
 
 
-@pytest.mark.parametrize("error", [InputError("half a file"), SurroundingsError("the disk")])
+@pytest.mark.parametrize("error", [InputError("half a file"), SurroundingsError("the disk"), FileNotFoundError("gone")])
 def test_a_value_that_cannot_be_made_leaves_the_last_good_one(error: Exception) -> None:
     source = Source()
     source.kept.get()
@@ -39,6 +45,18 @@ def test_a_value_that_cannot_be_made_leaves_the_last_good_one(error: Exception) 
     assert source.kept.get() == "first"
     source.stamp, source.error, source.value = 3, None, "third"
     assert source.kept.get() == "third"
+
+
+@pytest.mark.parametrize("error", [SurroundingsError("the disk"), FileNotFoundError("gone")])
+def test_files_that_cannot_even_be_looked_at_leave_the_last_good_value(error: Exception) -> None:
+    source = Source()
+    source.stamp_error = error
+    with pytest.raises(NotReadyError):
+        source.kept.get()
+    source.stamp_error = None
+    assert source.kept.get() == "first"
+    source.stamp_error = error
+    assert source.kept.get() == "first"
 
 
 def test_files_that_have_not_changed_are_not_tried_again_at_once() -> None:

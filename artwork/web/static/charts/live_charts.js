@@ -2,7 +2,7 @@
 
 import { sourceWords } from "../app/words.js";
 import { CursorGroup, xyChart } from "./xy.js";
-import { clock, count, milliseconds, seconds, short } from "./scales.js";
+import { clock, count, milliseconds, percent, seconds, short } from "./scales.js";
 import { onSeries } from "./series.js";
 
 /** @typedef {import("./series.js").Point} Point */
@@ -73,21 +73,23 @@ export function latencyChart(level) {
   return chart;
 }
 
-/** Where answers came from. @param {number} [level] */
+/** Where answers came from, as shares: so that a source is seen however many ask. @param {number} [level] */
 export function sourcesChart(level) {
   const chart = xyChart({
     title: "Where the picks come from",
-    words: "Picks per second by source.",
+    words: "Share of picks by source.",
     xName: "Time",
     showX: clock,
-    showY: (value) => `${count(value)} /s`,
-    showTick: short,
+    showY: (value) => percent(value),
+    showTick: (value) => percent(value, 0),
+    top: 1,
     group: liveCursor,
     empty: "No pick was served yet.",
     level,
   });
   follow((points, live, x, common) => {
     chart.say(sourceSentence(live));
+    const totals = points.map(({ by_source: rates }) => Object.values(rates).reduce((sum, rate) => sum + rate, 0));
     chart.update({
       ...common,
       x,
@@ -95,7 +97,7 @@ export function sourcesChart(level) {
         name: source,
         tone: `tone-${source}`,
         kind: "area",
-        values: points.map((point) => point.by_source[source] ?? 0),
+        values: points.map((point, at) => (totals[at] > 0 ? (point.by_source[source] ?? 0) / totals[at] : null)),
       })),
     });
   });
@@ -108,7 +110,7 @@ function sourceSentence(live) {
   const all = rates.reduce((sum, [, rate]) => sum + rate, 0);
   if (!all) return "Nobody asks just now.";
   const [source, rate] = rates.reduce((most, one) => (one[1] > most[1] ? one : most));
-  return `${((rate / all) * 100).toFixed(1)} % ${source}: ${sourceWords(source).toLowerCase()}.`;
+  return `${percent(rate / all)} of ${count(all)} picks/s are ${source}: ${sourceWords(source).toLowerCase()}.`;
 }
 
 /** How far the log is behind. @param {number} [level] */

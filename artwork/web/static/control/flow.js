@@ -74,7 +74,7 @@ const BOXES = [
     about:
       "For every user and title the policy turns scores into chances, and the user's hash draws one artwork: the pick.",
     steps: ["draw"],
-    figure: (live) => [live.nights.length ? seconds(live.nights.at(-1)?.seconds) : "–", "last night"],
+    figure: (live) => [seconds(live.nights.at(-1)?.steps.draw), "last night"],
     figures: (live) => [
       ["Nights", count(live.nights.length)],
       ["Last night in all", seconds(live.nights.at(-1)?.seconds)],

@@ -11,7 +11,7 @@ import { onNewDay } from "../charts/day_charts.js";
  *   picks: number | null, state: string, seconds: number | null}} Generation
  */
 
-const SHOWN = 12;
+const WIDTH = 112;
 /** @type {Record<string, string>} */
 const STATES = { current: "served", previous: "one flip away", made: "on disk", unfinished: "never published" };
 
@@ -46,9 +46,10 @@ export function generationLine(rollBack) {
       }
       fill(
         list,
-        generations.slice(-SHOWN).map((one) => item(one, answer.current, rollBack)),
+        newest(generations, answer.current, Math.max(2, Math.floor(list.clientWidth / WIDTH))).map((one) =>
+          item(one, answer.current, rollBack),
+        ),
       );
-      list.scrollLeft = list.scrollWidth;
       fill(
         rows,
         table("Generations", {
@@ -70,6 +71,19 @@ export function generationLine(rollBack) {
     }
   });
   return { node };
+}
+
+/**
+ * As many of the newest as there is room for; the one that is served and the one before it are always among them.
+ * @param {Generation[]} generations
+ * @param {number | null} current
+ * @param {number} room
+ */
+function newest(generations, current, room) {
+  const needed = generations.filter((one) => one.generation === current || one.state === "previous");
+  const others = generations.filter((one) => !needed.includes(one));
+  const shown = [...needed, ...others.slice(Math.max(0, others.length - Math.max(0, room - needed.length)))];
+  return shown.sort((a, b) => a.generation - b.generation);
 }
 
 /**

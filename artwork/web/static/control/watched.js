@@ -50,24 +50,18 @@ export function watchedRow(service, titles, level = 2) {
       );
       page.picks.forEach((pick, at) => show(list.children[at], row[at], pick));
       const now = counted(page.picks);
-      words.textContent =
-        `${user.user_id} gets ${now}, asked ${EVERY_MS / 1000} s apart; this answer took ` + `${ms.toFixed(1)} ms.`;
+      words.textContent = `${user.user_id}: ${now}. Asked every ${EVERY_MS / 1000} s; this answer took ${ms.toFixed(1)} ms.`;
       if (sources && now !== sources) say(`Picks are now ${now}`);
       sources = now;
     } catch (error) {
       words.textContent = /** @type {Error} */ (error).message;
     }
   }
-  // Nobody is asked for what nobody sees.
-  let isSeen = true;
-  new IntersectionObserver(([entry]) => {
-    isSeen = entry.isIntersecting;
-  }).observe(node);
   const again = async () => {
-    if (isSeen && !document.hidden) await ask();
+    if (node.isConnected && !document.hidden) await ask();
     setTimeout(again, EVERY_MS);
   };
-  again();
+  setTimeout(again);
   return { node };
 }
 
