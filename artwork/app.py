@@ -1,5 +1,6 @@
 """The families of commands, loaded when they are used, and the doors that every option of theirs passes."""
 
+import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_group
 
 from artwork.cli import FAMILIES
-from bandit.boundary import DEBUG, DEBUG_VARIABLE, EXIT_INPUT, take_debug
+from bandit.boundary import DEBUG, DEBUG_VARIABLE, EXIT_INPUT, take_debug, write_out
 from bandit.errors import InputError
 
 _LARGEST = 2**63 - 1
@@ -39,10 +40,16 @@ app = typer.Typer(
     name="artwork",
     cls=Families,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        write_out(f"artwork-bandit {importlib.metadata.version('artwork-bandit')}\n")
+        raise typer.Exit
 
 
 @app.callback()
@@ -53,9 +60,12 @@ def root(
             DEBUG, help=f"Show tracebacks; may stand anywhere, or set {DEBUG_VARIABLE}=1.", show_default=False
         ),
     ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Choose, for every user and title, which artwork to show; serve the picks, and learn from what was played."""
-    del debug  # taken off before
+    del debug, version  # taken off before; printed
 
 
 def load() -> Callable[[], object]:

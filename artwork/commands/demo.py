@@ -1,9 +1,13 @@
 """``artwork demo``: the whole loop on one machine."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -23,6 +27,7 @@ from bandit.policies import parse_policy
 from batch.config import Config
 from service.listening import bind
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEFAULT_ROOT = Path("workspace/demo")
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -150,9 +155,31 @@ def _watched(
         service_port=watching.service_port,
         origins=(f"http://127.0.0.1:{own}", f"http://localhost:{own}"),
     )
-    with page_server(season, listener) as address:
+    with page_server(season, listener) as address, _told_of_signals(season.end):
         announce(f"watch it at {address}/?token={season.token}\n")
         return season.play(once=watching.once)
+
+
+@contextmanager
+def _told_of_signals(end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` at Ctrl-C, and then do as always.
+
+    What a handler raises is lost where it happens to be raised in a finaliser or in a callback of a library; days and nights last
+    long enough for that, and the demo is to end all the same.
+    """
+
+    def told(before: Callable[[int, FrameType | None], object], number: int, frame: FrameType | None) -> None:
+        end()
+        before(number, frame)
+
+    handlers = {number: before for number in _SIGNALS if callable(before := signal.getsignal(number))}
+    for number, before in handlers.items():
+        signal.signal(number, partial(told, before))
+    try:
+        yield
+    finally:
+        for number, before in handlers.items():
+            signal.signal(number, before)
 
 
 def _checked_port(port: int) -> int:

@@ -9,6 +9,9 @@ from typing import Final
 USUAL_DAY_SECONDS: Final = 24.0
 SLOWEST_DAY_SECONDS: Final = 3600.0
 
+_LONGEST_WAIT_SECONDS: Final = 0.2
+# A wait for a lock is not broken off by Ctrl-C once polars has been used, whose handler of that signal lets system calls go on.
+
 Task = Callable[[], None]
 
 
@@ -127,6 +130,6 @@ class Pace:
                     left = seconds_left()
                     if not self.holds and left <= 0:
                         return
-                    self._changed.wait(None if self.holds else left)
+                    self._changed.wait(_LONGEST_WAIT_SECONDS if self.holds else min(left, _LONGEST_WAIT_SECONDS))
                     continue
             task()

@@ -133,7 +133,7 @@ def _install_reading(app: FastAPI, stage: Stage, data: PageData, live: Live) -> 
 
     @app.get("/api/explain/{user_id}/{title_id}")
     def explain(user_id: Id, title_id: Id, generation: Annotated[int | None, Query(ge=1)] = None) -> Response:
-        return as_json(data.explanation(user_id, title_id, generation, live.generation))
+        return as_json(data.explanation(user_id, title_id, generation, live.own_generation))
 
 
 def _install_reading_of_days(app: FastAPI, stage: Stage, data: PageData, live: Live) -> None:
@@ -146,8 +146,8 @@ def _install_reading_of_days(app: FastAPI, stage: Stage, data: PageData, live: L
     @app.get("/api/generations")
     def generations() -> Response:
         seconds = {night.generation: night.seconds for night in stage.figures().nights}
-        shown = data.generations.shown(live.generation, live.previous, seconds)
-        return as_json({"current": live.generation, "generations": shown})
+        shown = data.generations.shown(live.own_generation, live.previous, seconds)
+        return as_json({"current": live.own_generation, "generations": shown})
 
     @app.get("/api/calibration")
     def calibration() -> Response:

@@ -88,6 +88,7 @@ class Live:
         self._waiting = Waiting()
         self._learned = Learned()
         self._own_days: Sequence[Day] = ()
+        self._is_anothers = False
         self._document = b"{}"
         self._pages = 0
         self._ticked = asyncio.Condition()
@@ -113,9 +114,14 @@ class Live:
 
     @property
     def generation(self) -> int | None:
-        """The generation that is served: as the service says, or as the store or this said last."""
-        newest = self._service.newest
-        return (newest and newest.generation) or self._store.figures.current
+        """The generation that is served: as the service says, or as the store said last."""
+        serving = self._service.serving
+        return serving.generation if serving else self._store.figures.current
+
+    @property
+    def own_generation(self) -> int | None:
+        """The same; None where it is not that of this workspace, but of another one that has the same number."""
+        return None if self._is_anothers else self.generation
 
     @property
     def previous(self) -> int | None:
@@ -175,27 +181,33 @@ class Live:
 
     async def _look_at_files(self, _number: int) -> None:
         with suppress(NotReadyError):  # there are none yet
-            self._own_days, self._learned = await asyncio.to_thread(self._read_files)
+            await asyncio.to_thread(self._read_files)
 
-    def _read_files(self) -> tuple[Sequence[Day], Learned]:
-        days = self._days.get()
+    def _read_files(self) -> None:
+        days, serving = self._days.get(), self._service.serving
         manifest = self._generations.manifests().get(self.generation or 0)
-        own = [] if self._stage.demo else [day.as_day(number) for number, day in enumerate(days, 1)]
-        rows: Mapping[str, int] = {} if manifest is None else manifest.rows
+        self._is_anothers = serving is not None and (manifest is None or manifest.identity != serving.identity)
+        rows: Mapping[str, int] = {} if manifest is None or self._is_anothers else manifest.rows
         plays = sum(day.totals[1] for day in days if day.day.isoformat() in rows)
-        return own, Learned(sum(rows.values()), plays)
+        self._learned = Learned(sum(rows.values()), plays)
+        self._own_days = [] if self._stage.demo else [day.as_day(number) for number, day in enumerate(days, 1)]
 
     def _figures(self) -> dict[str, Any]:
         told = self._stage.figures()
-        store, newest = self._store.figures, self._service.newest
+        store, serving, service = self._store.figures, self._service.serving, self._service.figures
+        if self._is_anothers and serving is not None:
+            trouble = (
+                f"generation {serving.generation} of the service is not of the workspace {self._stage.workspace.root}"
+            )
+            service = replace(service, degraded=[*service.degraded, trouble])
         away = told.store == "up" and not store.answers
         plain = {item.name: getattr(told, item.name) for item in fields(told)}
         return plain | {
             "at": datetime.now(UTC),
             "generation": self.generation,
             "previous": self.previous,
-            "revision": newest.revision if newest else 0,
-            "service": self._service.figures,
+            "revision": serving.revision if serving else 0,
+            "service": service,
             "store": {"state": "away" if away else told.store, "memory_bytes": store.memory_bytes},
             "learned": replace(self._learned, since=self._waiting.count(self._service.accepted_events)),
             "ingest": {"waiting": store.waiting, "lag_seconds": store.lag_seconds},

@@ -51,6 +51,15 @@ class ServiceFigures:
 
 
 @dataclass(frozen=True)
+class Serving:
+    """What the service answers from: a generation by its number and identity, and the revision of the catalogue's overlay."""
+
+    generation: int
+    identity: str
+    revision: int
+
+
+@dataclass(frozen=True)
 class Sample:
     """Counters of the service at a moment of this machine's clock; ``buckets`` are cumulated counts by upper bound in ms."""
 
@@ -59,8 +68,6 @@ class Sample:
     sources: Mapping[str, float]
     events: float
     refused: float
-    generation: int | None
-    revision: int
 
     @property
     def look_ups(self) -> float:
@@ -73,7 +80,6 @@ def read_metrics(text: str, at: float) -> Sample:
     buckets: defaultdict[float, float] = defaultdict(float)
     sources: defaultdict[str, float] = defaultdict(float)
     totals: defaultdict[str, float] = defaultdict(float)
-    generations, revisions = [0], [0]
     for line in text.splitlines():
         match = _line(line)
         if match is None or line.startswith("#"):
@@ -89,18 +95,12 @@ def read_metrics(text: str, at: float) -> Sample:
             sources[labels.get("source", "")] += value
         elif name in {"artwork_events_total", "artwork_event_requests_refused_total"}:
             totals[name] += value
-        elif name == "artwork_generation":
-            generations.append(int(value))
-        elif name == "artwork_revision":
-            revisions.append(int(value))
     return Sample(
         at=at,
         buckets=dict(sorted(buckets.items())),
         sources=dict(sources),
         events=totals["artwork_events_total"],
         refused=totals["artwork_event_requests_refused_total"],
-        generation=max(generations) or None,
-        revision=max(revisions),
     )
 
 
@@ -131,6 +131,8 @@ class ServiceReader:
         self._connection: http.client.HTTPConnection | None = None
         self._samples: deque[Sample] = deque()
         self._figures = ServiceFigures(up=False, ready=False, degraded=["the service was not asked yet"])
+        self.serving: Serving | None = None
+        """What it answers from, as it said last; None before it has said so."""
         self.accepted_events = 0.0
         """Events accepted since this reader began, over restarts of the service."""
 
@@ -138,11 +140,6 @@ class ServiceReader:
     def figures(self) -> ServiceFigures:
         """The newest figures."""
         return self._figures
-
-    @property
-    def newest(self) -> Sample | None:
-        """The newest sample; None while the service does not answer."""
-        return self._samples[-1] if self._samples and self._figures.up else None
 
     def read(self, address: str) -> None:
         """Ask the service at an address; blocks for at most a few seconds."""
@@ -153,7 +150,7 @@ class ServiceReader:
             return
         try:
             status, body = self._get("/readyz")
-            ready = _readiness(status, body)
+            degraded, serving = _readiness(status, body)
             metrics_status, metrics = self._get("/metrics")
         except (OSError, http.client.HTTPException) as error:
             self._disconnect()
@@ -162,7 +159,8 @@ class ServiceReader:
             return
         if metrics_status == http.client.OK:
             self._take(read_metrics(metrics.decode(errors="replace"), time.monotonic()))
-        self._figures = self._made(status == http.client.OK, ready)
+        self.serving = serving or self.serving
+        self._figures = self._made(status == http.client.OK, degraded)
 
     def _take(self, sample: Sample) -> None:
         last = self._samples[-1] if self._samples else None
@@ -218,18 +216,20 @@ class ServiceReader:
     def _forget(self) -> None:
         self._disconnect()
         self._samples.clear()
+        self.serving = None
 
 
-def _readiness(status: int, body: bytes) -> list[str]:
-    """What is degraded, in the service's words; of one that is not ready, why."""
+def _readiness(status: int, body: bytes) -> tuple[list[str], Serving | None]:
+    """What is degraded, in the service's words (of one that is not ready, why), and what it answers from."""
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        return [f"/readyz answers {status} with what is no JSON object: is this the look-up service?"]
-    told = document.get("degraded")
-    if isinstance(told, list):
-        return [str(word) for word in told]
-    detail = document.get("detail")
-    return [str(detail)] if detail else []
+        return [f"/readyz answers {status} with what is no JSON object: is this the look-up service?"], None
+    told, detail = document.get("degraded"), document.get("detail")
+    troubles = [str(word) for word in told] if isinstance(told, list) else [str(detail)] if detail else []
+    match document:
+        case {"generation": int(generation), "identity": str(identity), "revision": int(revision)}:
+            return troubles, Serving(generation, identity, revision)
+    return troubles, None

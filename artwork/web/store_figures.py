@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import redis
@@ -52,8 +52,7 @@ class StoreReader:
             self._disconnect()
             self._failures += 1
             if self._failures >= _FAILURES:
-                last = self.figures
-                self.figures = StoreFigures(answers=False, current=last.current, previous=last.previous)
+                self.figures = replace(self.figures, answers=False, memory_bytes=None)
 
     def _read(self) -> StoreFigures:
         picks = store_url(self._workspace.root, start=False)

@@ -25,7 +25,8 @@ from batch.workspace.workspace import Workspace
 SECONDS_A_DAY: Final = 86_400
 MOST_HORIZON_DAYS: Final = 366
 OPEN_ROWS: Final = ("learn", "wait")
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_MOST_LACKING: Final = 10_000  # numbers that are kept
 _MOST: Final = (1 << 63) - 1
 
 Whole = Annotated[int, Field(ge=-_MOST, le=_MOST)]
@@ -85,12 +86,30 @@ class SegmentDays:
 
 
 @dataclass(frozen=True)
-class Record:
-    """Of the last join that was finished: its settings, and the segments that it knew, by name."""
+class Lacking:
+    """The generations and revisions of the overlay that events named, and that were not there or damaged; ascending."""
 
-    format: Literal[1]
+    generations: tuple[int, ...] = ()
+    revisions: tuple[int, ...] = ()
+
+    def plus(self, other: "Lacking") -> "Lacking":
+        """Those of both."""
+        return Lacking(
+            tuple(sorted({*self.generations, *other.generations})), tuple(sorted({*self.revisions, *other.revisions}))
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """Of the last join that was finished: its settings, the segments that it knew, by name, and what was lacking.
+
+    ``lacking`` is None where clients named too many numbers to keep: then any may have come meanwhile.
+    """
+
+    format: Literal[2]
     settings: JoinSettings
     segments: dict[str, SegmentDays]
+    lacking: Lacking | None = Lacking()
 
 
 class Clock:
@@ -180,9 +199,12 @@ def read_record(workspace: Workspace) -> Record | None:
         return None
 
 
-def write_record(workspace: Workspace, settings: JoinSettings, segments: Mapping[str, SegmentDays]) -> None:
+def write_record(
+    workspace: Workspace, settings: JoinSettings, segments: Mapping[str, SegmentDays], lacking: Lacking | None
+) -> None:
     """Say what was joined, once everything that follows from it is on disk."""
-    write_json(_path(workspace), asdict(Record(_FORMAT, settings, dict(segments))))
+    is_kept = lacking is not None and len(lacking.generations) + len(lacking.revisions) <= _MOST_LACKING
+    write_json(_path(workspace), asdict(Record(_FORMAT, settings, dict(segments), lacking if is_kept else None)))
 
 
 @lru_cache(maxsize=1)

@@ -63,13 +63,14 @@ class IdPiece(NamedTuple):
 
 
 class CutPiece(NamedTuple):
-    """A piece of the log on disk: where its slices by user and by id start and end, and the generations that it names."""
+    """A piece of the log on disk: where its slices by user and by id start and end, and the numbers that it names."""
 
     by_user: Path
     by_id: Path
     user_cuts: list[int]
     id_cuts: list[int]
     generations: list[int]
+    revisions: list[int]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Cutting:
         user_cuts = [0, *places.to_list(), wanted.height]
         _write(wanted.drop("content", "received_at", "segment"), by_user)
         id_cuts = self._write_ids(frame, by_id)
-        return CutPiece(by_user, by_id, user_cuts, id_cuts, wanted["generation"].unique().sort().to_list())
+        named = (wanted[name].unique().sort().to_list() for name in ("generation", "revision"))
+        return CutPiece(by_user, by_id, user_cuts, id_cuts, *named)
 
     def cut_ids(self, task: tuple[int, Sequence[Part]], known: Path) -> IdPiece:
         """Write the ids of a piece that no rows are made of, those alone that events in ``known`` have as well (``ids_of``)."""

@@ -25,6 +25,7 @@ from bandit.errors import InputError, SurroundingsError
 from batch.events.arrivals import (
     Clock,
     JoinSettings,
+    Lacking,
     SegmentDays,
     days_of_segments,
     read_record,
@@ -123,17 +124,21 @@ def join(
         if days is None or any(_lacks_file(workspace, day) for day, counts in days.items() if counts.get(ROWS)):
             record = None
         known = days_of_segments(stored, record)
-        unsettled = [_number(day) for day, counts in (days or {}).items() if _UNSETTLED & counts.keys()]
-        scope = scope_of(record, known, settings, unsettled)
+        doubtful = _doubtful(days or {}, settings)
+        lacked = None if record is None else record.lacking
+        has_come = lacked is None or _has_come(workspace, lacked)
+        scope = scope_of(record, known, settings, doubtful if has_come else ())
         if scope is None:
             return _joined(workspace, known, days or {}, ())
         paths = {segment.path.name: segment.path for segment in stored}
         run = _Run(workspace, executor, report, settings, folder, scope, known, paths, cuts)
-        counts, changed = run.rows_and_files()
+        counts, changed, lacking = run.rows_and_files()
         before = {day: own for day, own in (days or {}).items() if not scope.has(_number(day))}
         joined = _joined(workspace, known, before | counts, changed)
         _write_report(settings, joined, before | counts)
-        write_record(workspace, settings, known)
+        if lacked is not None and doubtful and not (has_come or scope.is_whole):
+            lacking = lacking.plus(lacked)
+        write_record(workspace, settings, known, lacking)
         return joined
 
 
@@ -156,8 +161,8 @@ class _Run:
     paths: Mapping[str, Path]
     cuts: Cuts
 
-    def rows_and_files(self) -> tuple[DayCounts, tuple[str, ...]]:
-        """Counts by day, and the days whose file changed."""
+    def rows_and_files(self) -> tuple[DayCounts, tuple[str, ...], Lacking]:
+        """Counts by day, the days whose file changed, and what events named that is not there."""
         clock = Clock(self.known.values())
         needed = {name: path for name, path in self.paths.items() if self.scope.needs(self.known[name], clock)}
         rows = sum(self.known[name].rows for name in needed)
@@ -178,14 +183,18 @@ class _Run:
             counts.update(found.counts)
             for piece, places in found.rows.items():
                 repeated.setdefault(piece, []).append(places)
+        revisions = frozenset([0, *known_revisions(self.workspace)])
+        refused = self._refused(pieces)
+        named = {number for piece in pieces for number in piece.revisions}
+        lacking = Lacking(tuple(sorted(refused)), tuple(sorted(named - revisions)))
         joining = Joining(
             self.workspace,
             self.folder,
             self.settings,
             self.scope,
             max(segment.latest for segment in self.known.values()),
-            frozenset([0, *known_revisions(self.workspace)]),
-            self._refused(pieces),
+            revisions,
+            refused,
             pieces,
             {piece: np.sort(np.concatenate(places)) for piece, places in repeated.items()},
         )
@@ -194,14 +203,16 @@ class _Run:
             counts.update(shard.counts)
             for day, path in shard.days.items():
                 parts.setdefault(day, []).append(path)
-        return _by_day(counts), self._write_days(parts)
+        return _by_day(counts), self._write_days(parts), lacking
 
     def _ids_beside(self, needed: Collection[str], pieces: Sequence[CutPiece], cutting: Cutting) -> list[IdPiece]:
         """The ids that events of the horizon before had already, of those that are in pieces."""
         before = {
             name: path
             for name, path in self.paths.items()
-            if name not in needed and (cutting.clock.reached(self.known[name].last) or 0) >= self.scope.arrived_from
+            if name not in needed
+            and (reached := cutting.clock.reached(self.known[name].last)) is not None
+            and reached >= self.scope.arrived_from
         }
         tasks = list(enumerate(pieces_of(before, self.known, self.cuts.rows_a_piece), start=len(pieces)))
         if not tasks:
@@ -218,17 +229,9 @@ class _Run:
 
     def _refused(self, pieces: Sequence[CutPiece]) -> dict[int, str]:
         """The generations that events name and nothing can be learned of, with the reason."""
-        reasons = {}
-        for number in sorted({number for piece in pieces for number in piece.generations}):
-            manifest = find_manifest(self.workspace, number)
-            if manifest is None or manifest.stage != "precomputed":
-                reasons[number] = UNKNOWN_GENERATION
-                continue
-            try:
-                verify_files(self.workspace, manifest)
-            except InputError:
-                reasons[number] = CHANGED_GENERATION
-        return reasons
+        numbers = sorted({number for piece in pieces for number in piece.generations})
+        reasons = {number: _why_refused(self.workspace, number) for number in numbers}
+        return {number: reason for number, reason in reasons.items() if reason}
 
     def _write_days(self, parts: Mapping[int, Sequence[Path]]) -> tuple[str, ...]:
         """Write the file of every day that has rows, and remove those of days that have none any more."""
@@ -245,6 +248,32 @@ class _Run:
                 path.unlink()
                 changed.append(name)
         return tuple(sorted(changed))
+
+
+def _why_refused(workspace: Workspace, generation: int) -> str:
+    """Why nothing can be learned of a generation; empty where it can."""
+    manifest = find_manifest(workspace, generation)
+    if manifest is None or manifest.stage != "precomputed":
+        return UNKNOWN_GENERATION
+    try:
+        verify_files(workspace, manifest)
+    except InputError:
+        return CHANGED_GENERATION
+    return ""
+
+
+def _doubtful(days: DayCounts, settings: JoinSettings) -> list[int]:
+    """The days, not frozen yet, with events that were set aside for lack of a file, which may have come."""
+    newest = max(map(_number, days), default=0)
+    frozen = newest - settings.horizon_days - settings.window_days
+    return [number for day, counts in days.items() if _UNSETTLED & counts.keys() and (number := _number(day)) >= frozen]
+
+
+def _has_come(workspace: Workspace, lacking: Lacking) -> bool:
+    """Whether something that was lacking is there now."""
+    if not {*known_revisions(workspace)}.isdisjoint(lacking.revisions):
+        return True
+    return any(not _why_refused(workspace, number) for number in lacking.generations)
 
 
 def _by_day(counts: Mapping[tuple[int, str], int]) -> DayCounts:

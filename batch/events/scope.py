@@ -9,7 +9,7 @@ before it alone. So the events from there on, new and old, are looked at, and fr
 - what arrived since, which is counted by the day of arrival.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -71,25 +71,24 @@ def scope_of(
         since = min(segment.first for segment in new)
         reached = Clock(record.segments.values()).reached(since)
         if reached is not None:
-            touched = {*_touched(record, segments, settings, since, reached), *unsettled}
+            happened = {day for segment in segments.values() if segment.last >= since for day in segment.days}
+            counting = {
+                day for day in happened if day >= reached - settings.horizon_days
+            }  # what is older came too late
+            touched = {*_closed(record, segments, settings)}
+            for day in counting.union(unsettled):
+                touched.update(range(day - settings.window_days, day + settings.window_days + 1))
             late_from = reached - settings.horizon_days - settings.window_days
             days = [day for day in logged if day >= reached or (day in touched and day >= late_from)]
             return _of_days(days, settings, is_whole=False) if days else None
     return _of_days(logged, settings, is_whole=True) if logged else None
 
 
-def _touched(
-    record: Record, segments: Mapping[str, SegmentDays], settings: JoinSettings, since: int, reached: int
-) -> Iterator[int]:
-    """The days that events change which were stored from ``since`` on, when the log had reached a day, or a later one."""
-    happened = {day for segment in segments.values() if segment.last >= since for day in segment.days}
-    for day in happened:
-        if day >= reached - settings.horizon_days:  # what happened before is too late to count
-            yield from range(day - settings.window_days, day + settings.window_days + 1)
+def _closed(record: Record, segments: Mapping[str, SegmentDays], settings: JoinSettings) -> range:
+    """The days with rows that were open at the last join and are closed now."""
     closing = (settings.window_seconds + settings.grace_seconds) * 1_000_000
     before, now = (max(segment.latest for segment in log.values()) for log in (record.segments, segments))
-    if now > before:
-        yield from range((before - closing) // _DAY, min(before, now - closing) // _DAY + 1)
+    return range((before - closing) // _DAY, min(before, now - closing) // _DAY + 1) if now > before else range(0)
 
 
 def _of_days(days: list[int], settings: JoinSettings, *, is_whole: bool) -> Scope:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from browsing import browser_path, running_demo
-from playwright.sync_api import sync_playwright
 
 MAX_BYTES = 200_000
 DAYS = 8
@@ -72,10 +71,10 @@ def guess(page: Any) -> None:
     page.wait_for_timeout(500)
 
 
-def settled(page: Any) -> None:
-    """A page whose figures have come."""
-    page.wait_for_selector("main h1, main h2")
-    page.wait_for_timeout(6000)
+def tour_step(page: Any) -> None:
+    """A step of the tour whose live part has come."""
+    page.wait_for_selector(".tour-live img")
+    page.wait_for_timeout(3000)
 
 
 def store_stopped(page: Any) -> None:
@@ -95,7 +94,7 @@ SHOTS = (
     Shot("page-card", "/", card),
     Shot("page-why", "/", drawer),
     Shot("page-guess", "/", guess),
-    Shot("page-tour", "/tour#step=4", settled),
+    Shot("page-tour", "/tour#step=4", tour_step),
     Shot("page-control", "/control", store_stopped, (1440, 1600)),  # last: it leaves the store as it is
 )
 
@@ -106,6 +105,8 @@ def main(folder: Path) -> None:
     Raises:
         SystemExit: one is larger than ``MAX_BYTES``.
     """
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - pytest imports every file of tests, also without it
+
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())

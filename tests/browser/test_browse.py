@@ -178,8 +178,7 @@ def test_a_stopped_store_leaves_every_artwork_and_says_where_it_comes_from(visit
         page.page.wait_for_selector(".row:first-child .card-art[data-source=personalized]")
         page.page.wait_for_selector("text=The store is stopped", state="hidden")
     finally:
-        if demo.live()["store"]["state"] != "up":
-            demo.press("store-back")
+        demo.mend()
 
 
 def test_keys_move_through_rows_and_titles(visit: VisitMaker) -> None:

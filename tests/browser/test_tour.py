@@ -95,6 +95,7 @@ def test_the_belief_beside_the_truth_is_the_explanation(visit: VisitMaker) -> No
     explained = answer.value.json()
     page.page.wait_for_selector(".bar-row .whisker", state="attached")
     page.page.click(".tour-live summary")
+    page.page.wait_for_selector(".tour-live tbody tr")
     rows = page.page.locator(".tour-live tbody tr").evaluate_all(
         "(rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent))"
     )

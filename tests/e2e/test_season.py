@@ -198,11 +198,8 @@ def test_a_title_is_launched_shown_at_once_and_visited_the_next_day(season: Seas
     [title_id] = newest_overlay(season.workspace).added
     assert effect.startswith(title_id)
     assert len(season.world.title_appeal) == len(world.title_appeal) + 1  # type: ignore[union-attr]
-    end = time.monotonic() + HANG_SECONDS
-    path = f"/v1/users/somebody/titles/{title_id}/artwork"
-    while get(season, path).get("artwork_id") != newest_overlay(season.workspace).added[title_id]:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    path, default = f"/v1/users/somebody/titles/{title_id}/artwork", newest_overlay(season.workspace).added[title_id]
+    wait_for(lambda: get(season, path).get("artwork_id") == default)
     before = season.figures()
     season.press("next-day", {})
     until(season, lambda figures: len(figures.days) == len(before.days) + 1 and figures.phase == "over")
@@ -252,10 +249,7 @@ def test_a_demo_may_be_ended_in_any_state_and_leaves_nothing_running(root: Path,
     season.press("store-freeze", {})
     pid = store_pid_of(root)
     season.end()
-    end = time.monotonic() + HANG_SECONDS
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
     with pytest.raises(OSError):  # noqa: PT011 - refused, or reset
         get(season, "/livez")
 
@@ -269,24 +263,57 @@ def read_address(process: subprocess.Popen[str]) -> str:
     return next(line for line in process.stdout if "/?token=" in line).split()[-1].strip()
 
 
-def test_the_command_prints_the_address_at_once_and_ctrl_c_ends_all_of_it(root: Path) -> None:
+# While the data are made or days pass; and where the player only waits, with a store that does not answer.
+ENDED = {"at once": False, "held, with a frozen store": True}
+
+
+@pytest.mark.parametrize("held", ENDED.values(), ids=ENDED)
+def test_the_command_prints_the_address_at_once_and_ctrl_c_ends_all_of_it(held: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="artwork-"))
     try:
         write(Workspace(folder), synthetic.build(n_users=60, n_titles=20, seed=9))
-        process = artwork_started("demo", "--days", "1", "--workspace", str(folder), "--port", "0")
-        address = urlsplit(read_address(process))
-        connection = http.client.HTTPConnection(address.netloc, timeout=20)
-        connection.request("GET", f"{address.path}?{address.query}")
-        answer = connection.getresponse()
-        assert answer.status in {302, 303, 307}
-        connection.close()
-        end = time.monotonic() + HANG_SECONDS
-        while not store_pid(folder):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        process = artwork_started("demo", "--days", "1", "--workspace", str(folder), "--port", "0", "--pace", "0")
+        page = Page(read_address(process))
+        wait_for(lambda: store_pid(folder))
+        if held:
+            wait_for(lambda: page.live()["phase"] == "over")
+            page.press("store-freeze")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=HANG_SECONDS)
         assert "Traceback" not in err, out
         assert store_pid(folder) is None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Page:
+    """The page's own requests."""
+
+    def __init__(self, address: str) -> None:
+        self.parts = urlsplit(address)
+        answer, _ = self.ask("GET", f"/?{self.parts.query}")
+        self.cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+    def ask(self, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = http.client.HTTPConnection(self.parts.netloc, timeout=20)
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer, answer.read()
+        finally:
+            connection.close()
+
+    def live(self) -> Any:
+        return json.loads(self.ask("GET", "/api/live.json", Cookie=self.cookie)[1])
+
+    def press(self, action: str) -> None:
+        origin = f"http://{self.parts.netloc}"
+        answer, body = self.ask("POST", f"/api/control/{action}", Cookie=self.cookie, Origin=origin)
+        assert answer.status == 202, body
+
+
+def wait_for(is_so: Callable[[], Any]) -> None:
+    end = time.monotonic() + HANG_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -17,7 +17,7 @@ from batch.events.arrivals import JoinSettings, Record, SegmentDays
 from batch.events.cutting import Cuts
 from batch.events.join import join
 from batch.events.scope import scope_of
-from batch.executors import SerialExecutor
+from batch.executors import Progress, SerialExecutor
 from batch.workspace.workspace import Workspace
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -124,7 +124,15 @@ class Story:
         self.answer = naive_join.answer(workspace.root, 1, 0, user, title)
         self.entries: Entries = []
 
-    def add(self, event_id: str, at: datetime, stored: datetime, watched: float | None = None, **more: Any) -> None:
+    def add(
+        self,
+        event_id: str,
+        at: datetime,
+        stored: datetime,
+        watched: float | None = None,
+        report: Progress = silent,
+        **more: Any,
+    ) -> None:
         """An impression, or a play; and join what there is."""
         assert self.answer is not None
         event = {"event_id": event_id, "type": "impression" if watched is None else "play", "at": at}
@@ -132,7 +140,7 @@ class Story:
         entry = (0, [self.answer | event | stream | {"segment": None, "watch_fraction": watched} | more])
         self.entries.append(entry)
         write_segments(self.workspace, [entry])
-        join(self.workspace, SerialExecutor(), silent, settings=JoinSettings(horizon_days=2))
+        join(self.workspace, SerialExecutor(), report, settings=JoinSettings(horizon_days=2))
 
     def files_at_once(self) -> dict[str, bytes]:
         other = Workspace(Path(shutil.copytree(self.workspace.root, self.workspace.root.with_name("at-once"))))
@@ -178,15 +186,47 @@ def test_an_id_that_was_used_on_a_day_that_is_not_joined_again_is_used(story: St
 @pytest.mark.parametrize("what", ["generations/000001", "overlays/000001.json"])
 def test_what_named_a_file_that_comes_later_is_learned_from_then(served: Workspace, what: str) -> None:
     path = served.root / what
-    if not path.exists():
-        path = next((served.root / "overlays").glob("*1.json"))
     story = Story(served)
     hidden = path.rename(served.root / "hidden")
-    story.add("i", MIDNIGHT, MIDNIGHT, revision=1)
-    assert not joined_rows(served)
+    story.add("i", MIDNIGHT - HOUR, MIDNIGHT - HOUR, revision=1)
+    story.add("p", MIDNIGHT + HOUR, MIDNIGHT + HOUR, 0.9)
+    story.add("j", MIDNIGHT + DAY, MIDNIGHT + DAY, revision=1)
+    assert "i" not in {event for event, _ in joined_rows(served)}
     hidden.rename(path)
-    story.add("other", MIDNIGHT + 2 * DAY, MIDNIGHT + 2 * DAY)
-    assert joined_rows(served).keys() == {("i", MIDNIGHT), ("other", MIDNIGHT + 2 * DAY)}
+    story.add("other", MIDNIGHT + 2 * DAY - HOUR, MIDNIGHT + 2 * DAY - HOUR)
+    assert {event: row["clicked"] for (event, _), row in joined_rows(served).items()} == {
+        "i": True,
+        "j": False,
+        "other": False,
+    }
+    assert joined_files(served) == story.files_at_once()
+
+
+def test_what_was_lacking_and_comes_before_the_next_join_but_one_is_not_forgotten(served: Workspace) -> None:
+    story = Story(served)
+    hidden = (served.generations / "000001").rename(served.root / "hidden")
+    story.add("i", MIDNIGHT, MIDNIGHT)
+    story.add("later", MIDNIGHT + 2 * DAY, MIDNIGHT + 2 * DAY, generation=2)  # joins other days alone
+    hidden.rename(served.generations / "000001")
+    story.add("last", MIDNIGHT + 2 * DAY + HOUR, MIDNIGHT + 2 * DAY + HOUR, generation=2)
+    assert ("i", MIDNIGHT) in joined_rows(served)
+    assert joined_files(served) == story.files_at_once()
+
+
+def test_a_client_that_names_what_never_was_does_not_make_days_be_joined_again(served: Workspace) -> None:
+    story = Story(served)
+    story.add("i", MIDNIGHT, MIDNIGHT)
+    story.add("lie", MIDNIGHT, MIDNIGHT + HOUR, generation=77)
+    story.add("other lie", MIDNIGHT, MIDNIGHT + 2 * HOUR, revision=9)
+    story.add("j", MIDNIGHT + 1.5 * DAY, MIDNIGHT + 1.5 * DAY)
+    written: set[int] = set()
+    story.add(
+        "k",
+        MIDNIGHT + 2.5 * DAY,
+        MIDNIGHT + 2.5 * DAY,
+        report=lambda what, _done, total: written.add(total) if what == "writing days" else None,
+    )
+    assert written == {2}  # its day and the one before, of three
     assert joined_files(served) == story.files_at_once()
 
 
@@ -220,7 +260,7 @@ OLD = {f"s{day}": segment(day, stored=day * 10) for day in range(100, 120)}
 def test_days_that_new_segments_cannot_change_are_not_joined_again(
     new: dict[str, SegmentDays], days: Sequence[int]
 ) -> None:
-    scope = scope_of(Record(1, SETTINGS, OLD), OLD | new, SETTINGS)
+    scope = scope_of(Record(2, SETTINGS, OLD), OLD | new, SETTINGS)
     assert scope is not None
     assert scope.days == tuple(days)
     assert not scope.is_whole
@@ -228,18 +268,18 @@ def test_days_that_new_segments_cannot_change_are_not_joined_again(
 
 def test_what_was_stored_after_the_first_new_event_may_change_with_it() -> None:
     old = OLD | {"long": SegmentDays(10, 1000, 1180, 0, {112: 1000})}
-    scope = scope_of(Record(1, SETTINGS, old), old | {"a": segment(117, stored=1175)}, SETTINGS)
+    scope = scope_of(Record(2, SETTINGS, old), old | {"a": segment(117, stored=1175)}, SETTINGS)
     assert scope is not None
     assert scope.days == (111, 112, 113, 116, 117, 118, 119)
 
 
 @pytest.mark.parametrize(
     "record",
-    [None, Record(1, JoinSettings(horizon_days=8), OLD), Record(1, SETTINGS, OLD | {"gone": segment(90, stored=5)})],
+    [None, Record(2, JoinSettings(horizon_days=8), OLD), Record(2, SETTINGS, OLD | {"gone": segment(90, stored=5)})],
     ids=["no record", "other settings", "a segment is gone"],
 )
 def test_without_a_record_of_these_segments_and_settings_all_days_are_joined(record: Record | None) -> None:
     scope = scope_of(record, OLD, SETTINGS)
     assert scope is not None
     assert (scope.days, scope.is_whole) == (tuple(range(100, 120)), True)
-    assert scope_of(Record(1, SETTINGS, OLD), OLD, SETTINGS) is None
+    assert scope_of(Record(2, SETTINGS, OLD), OLD, SETTINGS) is None

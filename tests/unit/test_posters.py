@@ -153,7 +153,7 @@ def test_colours_agree_with_those_that_css_color_4_gives() -> None:
 
 def test_type_stands_out_from_what_is_behind_it() -> None:
     for mood in [*MOODS.values(), GENERAL]:
-        for turn in range(0, 360, 20) if mood is GENERAL else range(-12, 13, 4):
+        for turn in range(0, 360, 10) if mood is GENERAL else range(-21, 22, 7):
             colours = palette(mood, turn)
             assert contrast(colours.ink, colours.deep) > 4.5, (mood, turn)
             assert contrast(colours.light, colours.deep) > 4.5, (mood, turn)

@@ -26,14 +26,12 @@ def test_what_the_service_counts_is_what_is_read() -> None:
     metrics.picked("popularity", "popularity")
     metrics.events_accepted(20)
     metrics.events_refused("full")
-    metrics.took(17, 3, "2026-01-01T00:00:00Z")
-    metrics.obeys(2)
     sample = read_metrics(metrics_of(metrics), 0.0)
     assert sample.look_ups == 6
     assert list(sample.buckets) == [*(bound * 1000 for bound in LATENCY_BOUNDS), INF]
     assert (sample.buckets[0.25], sample.buckets[1.5], sample.buckets[1000.0], sample.buckets[INF]) == (1, 4, 5, 6)
     assert sample.sources == {"personalized": 7, "popularity": 1}
-    assert (sample.events, sample.refused, sample.generation, sample.revision) == (20, 1, 17, 2)
+    assert (sample.events, sample.refused) == (20, 1)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +43,14 @@ def test_what_the_service_counts_is_what_is_read() -> None:
         "artwork_events_total",
         "artwork_events_total x",
         "{",
-        "artwork_generation{worker=} 1 2",
+        "artwork_events_total{worker=} 1 2",
         "\0",
     ],
     ids=repr,
 )
 def test_lines_that_are_no_metrics_are_passed_over(text: str) -> None:
     sample = read_metrics(text, 1.0)
-    assert (sample.look_ups, sample.sources, sample.events, sample.generation) == (0, {}, 0, None)
+    assert (sample.look_ups, sample.sources, sample.events) == (0, {}, 0)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.99, 1.0])

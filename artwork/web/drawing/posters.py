@@ -91,7 +91,7 @@ def _palette(theme: str, title_id: str, dice: Dice) -> Palette:
     """
     of_title = Dice(title_id)
     if theme in MOODS:
-        return palette(MOODS[theme], of_title.between(-3, 3) * 4)
+        return palette(MOODS[theme], of_title.between(-3, 3) * 7)
     if theme == "general":
         return palette(GENERAL, of_title.between(0, 11) * 30 + dice.between(-3, 4) * 20)
     return palette(GENERAL, Dice(theme).between(0, 23) * 15)

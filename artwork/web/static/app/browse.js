@@ -286,8 +286,11 @@ class Browse {
     const isNew = live.generation !== before.generation || live.revision !== before.revision;
     if (isNew) {
       this.attempt(async () => {
+        const known = this.titles.byId.size;
         await this.loadTitles();
-        await this.rows.refresh();
+        // Rows change only when titles come or go: whoever is about to click finds things where they were.
+        if (this.titles.byId.size === known) await this.rows.refresh();
+        else await this.rows.show(this.people, this.actions, this.session.service);
       });
       if (live.generation !== before.generation) say(`Generation ${live.generation} is served`);
     } else if (live.store.state !== before.store.state || live.service.up !== before.service.up) {

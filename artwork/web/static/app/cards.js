@@ -93,7 +93,7 @@ export class Poster {
     image.addEventListener("animationend", done, { once: true });
     image.addEventListener("error", done, { once: true });
     this.frame.append(image);
-    this.news.textContent = newsWords(before, pick);
+    this.news.textContent = newsWords(before, pick, this.actions.titles);
     this.news.hidden = false;
     clearTimeout(this.newsTimer);
     this.newsTimer = setTimeout(() => (this.news.hidden = true), NEWS_MS);
@@ -105,8 +105,10 @@ export class Poster {
  *
  * @param {Pick} before
  * @param {Pick} pick
+ * @param {Titles} titles
  */
-function newsWords(before, pick) {
+function newsWords(before, pick, titles) {
+  if (titles.artwork(pick.title_id, before.artwork_id)?.retired) return "other was retired";
   if (before.generation !== pick.generation) return "new pick";
   if (before.source === pick.source) return "changed";
   return pick.source === "personalized" ? "own pick again" : "fallback";

@@ -74,15 +74,16 @@ export function generationLine(rollBack) {
 }
 
 /**
- * As many of the newest as there is room for, the one that is served always among them.
+ * As many of the newest as there is room for; the one that is served and the one before it are always among them.
  * @param {Generation[]} generations
  * @param {number | null} current
  * @param {number} room
  */
 function newest(generations, current, room) {
-  const last = generations.slice(-room);
-  const served = generations.find((one) => one.generation === current);
-  return !served || last.includes(served) ? last : [served, ...last.slice(1)];
+  const needed = generations.filter((one) => one.generation === current || one.state === "previous");
+  const others = generations.filter((one) => !needed.includes(one));
+  const shown = [...needed, ...others.slice(Math.max(0, others.length - Math.max(0, room - needed.length)))];
+  return shown.sort((a, b) => a.generation - b.generation);
 }
 
 /**
