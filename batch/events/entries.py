@@ -110,7 +110,7 @@ def read_entry(stream_id: StreamId, fields: Mapping[bytes, bytes]) -> Entry:
     if not isinstance(events, list) or not 1 <= len(events) <= MAX_EVENTS:
         raise PoisonError(f"events: expected an array of 1 to {MAX_EVENTS}")
     columns = _columns_if_right(events)
-    if columns is None:  # one event after the other, which takes three times as long, and says what is wrong
+    if columns is None:  # one event after the other, which takes longer, and says what is wrong
         for place, event in enumerate(events):
             _check(event, place)
         columns = _columns(events)
