@@ -244,7 +244,7 @@ class _Scale:
             return [(at, text) for at, text in axis.ticks if self._low <= self._of(at) <= self._high]
         if axis.is_log:
             places = [10.0**power for power in range(floor(self._low), ceil(self._high) + 1)]
-            if len(places) < 4:
+            if self._high - self._low < 3:
                 places = [part * place for place in places for part in (1, 2, 5)]
             return [(at, f"{at:,g}") for at in places if self._low <= self._of(at) <= self._high]
         rough = (self._high - self._low) / 6
