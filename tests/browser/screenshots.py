@@ -6,7 +6,7 @@
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,8 @@ def guess(page: Any) -> None:
 
 def tour_step(page: Any) -> None:
     """A step of the tour whose live part has come."""
-    page.wait_for_selector(".tour-live img")
-    page.wait_for_timeout(3000)
+    page.wait_for_selector(".tour-live")
+    page.wait_for_timeout(5000)
 
 
 def store_stopped(page: Any) -> None:
@@ -99,8 +99,8 @@ SHOTS = (
 )
 
 
-def main(folder: Path) -> None:
-    """Take every picture.
+def main(folder: Path, names: Collection[str]) -> None:
+    """Take the pictures of these names, or all.
 
     Raises:
         SystemExit: one is larger than ``MAX_BYTES``.
@@ -117,7 +117,7 @@ def main(folder: Path) -> None:
         demo.press("pace", seconds_per_day=120)
         demo.wait("people visit", lambda live: live["phase"] == "visits")
         browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"])
-        for shot in SHOTS:
+        for shot in [shot for shot in SHOTS if not names or shot.name in names]:
             width, height = shot.size
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.theme)
             page = context.new_page()
@@ -147,4 +147,4 @@ def write(path: Path, page: Any, context: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
