@@ -267,7 +267,13 @@ class Presses:
             f"from the next night on half of the users have {word}, the others {first.policy}",
             "other-policy",
         )
-        player.board.tell_by_day(mark, _rates)
+
+        def effect(after: DayResult, _before: DayResult | None) -> str | None:
+            if word not in {own.policy for own in player.config.variants}:
+                return "another press took its place"
+            return _rates(after) if len(after.rates) > 1 else None
+
+        player.board.tell_by_day(mark, effect)
         return mark
 
     def roll_back(self, arguments: Arguments) -> Mark:
@@ -444,9 +450,7 @@ def _closed(after: DayResult, before: DayResult | None) -> str:
     return f"day {after.day}: {_rate(after)}{was}"
 
 
-def _rates(day: DayResult, _before: DayResult | None) -> str | None:
-    if len(day.rates) < 2:
-        return None
+def _rates(day: DayResult) -> str:
     return (
         f"day {day.day}: {', '.join(f'{policy} {rate:.1%}' for policy, rate in day.rates.items())} of impressions taken"
     )

@@ -81,11 +81,17 @@ class Browse {
 
   async start() {
     await this.loadTitles();
+    await this.followAddress();
+    addEventListener("hashchange", () => this.attempt(() => this.followAddress()));
+    onLive((live) => this.hear(live));
+  }
+
+  /** Show whom the address names, and the drawer that it has open. */
+  async followAddress() {
     const hash = new URLSearchParams(location.hash.slice(1));
     const first = await this.named(hash.get("user"), hash);
     const second = hash.get("with") ? await this.named(hash.get("with"), hash) : null;
     await this.choose(second ? [first, second] : [first]);
-    onLive((live) => this.hear(live));
     const why = hash.get("why");
     if (why) await this.whyTitle(why);
   }
