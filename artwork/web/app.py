@@ -4,7 +4,6 @@ import mimetypes
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -70,8 +69,6 @@ def _install_pages(app: FastAPI) -> None:
     mimetypes.add_type("text/javascript", ".js")
     for path, name in PAGES.items():
         app.add_api_route(path, partial(_file, STATIC / name), methods=_READING)
-    plotly = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
-    app.add_api_route("/static/plotly.min.js", partial(_file, plotly), methods=_READING)
     app.mount("/static", _Files(directory=STATIC))
 
 

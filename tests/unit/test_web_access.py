@@ -11,7 +11,7 @@ from artwork.web.access import MAX_QUERY_BYTES, new_token
 from artwork.web.app import MAX_BODY_BYTES
 
 EVERYTHING = (
-    *("/", "/control", "/tour", "/static/style.css", "/static/app/dom.js", "/static/plotly.min.js", "/static/nothing"),
+    *("/", "/control", "/tour", "/static/style.css", "/static/app/dom.js", "/static/nothing"),
     *(
         "/api/session",
         "/api/catalogue",
