@@ -9,6 +9,7 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 import numpy as np
+import redis
 
 from artwork.demo.against import users_of_first
 from artwork.demo.broken_generations import checked_fault, publish_broken
@@ -374,7 +375,9 @@ class Presses:
         try:
             self._player.board.tell(mark.id, effect())
         except (SurroundingsError, CheckError, InputError, BusyError) as error:
-            self._player.board.tell(mark.id, f"it failed: {error}")
+            is_store = isinstance(error.__cause__, redis.RedisError)
+            why = "the store went away meanwhile; bring it back and press again" if is_store else error
+            self._player.board.tell(mark.id, f"it failed: {why}")
 
 
 @dataclass(frozen=True)
