@@ -72,10 +72,18 @@ def guess(page: Any) -> None:
     page.wait_for_timeout(500)
 
 
-def settled(page: Any) -> None:
-    """A page whose figures have come."""
-    page.wait_for_selector("main h1, main h2")
+def stopped_store(page: Any) -> None:
+    """The control room while its store is stopped; it comes last, and the demo ends after it."""
+    page.wait_for_selector(".watched-poster img")
+    page.wait_for_timeout(3000)
+    page.click("[data-action='store-stop']")
     page.wait_for_timeout(6000)
+
+
+def tour_step(page: Any) -> None:
+    """A step of the tour whose live part has come."""
+    page.wait_for_selector(".tour-live img")
+    page.wait_for_timeout(3000)
 
 
 def store_stopped(page: Any) -> None:
