@@ -19,7 +19,7 @@ from batch.choosing.precompute import precompute
 from batch.executors import Executor, Progress
 from batch.learning.posteriors import model_path
 from batch.publishing.flips import rollback
-from batch.publishing.gate import RefusedError
+from batch.publishing.gate import RefusedError, judge
 from batch.publishing.publish import publish, served_from
 from batch.workspace.files import read_parquet, write_parquet
 from batch.workspace.generations import Manifest, claim, digest_of, folder_of, read_manifest, write_manifest
@@ -46,10 +46,12 @@ _SHRINKS: Final = {"root": _SURE**-0.5, "variances": 1 / _SURE}
 class Fault:
     """A way to break a generation: what it is in words, and what does it to the files in a folder.
 
-    ``draws`` says that its picks are drawn anew afterwards, as they would be by a job with that fault.
+    ``check`` is the check of the gate that looks for it. ``draws`` says that its picks are drawn anew afterwards, as they would
+    be by a job with that fault.
     """
 
     words: str
+    check: str
     damage: Callable[[Path, Manifest], None]
     draws: bool
 
@@ -72,7 +74,7 @@ def publish_broken(
     progress: Progress,
     shard_size: int,
 ) -> Refusal:
-    """Copy the generation that is served, break the copy, and publish it. If the gate lets it pass, it is rolled back at once.
+    """Copy the generation that is served, break the copy, and publish it. Nobody is shown what the gate would let pass.
 
     Args:
         workspace: of the generations.
@@ -100,6 +102,12 @@ def publish_broken(
     number = _broken_copy(workspace, before, own)
     if own.draws:
         precompute(workspace, number, executor, progress, shard_size=shard_size)
+    # Nobody may be shown what is broken. Where arms are alike, as under uniform, swapping them breaks nothing; how far weights
+    # move depends on the policies: epsilon-greedy looks at means alone, and two variants are judged together.
+    verdict = judge(workspace, number, served)
+    if verdict.passes:
+        seen = next(check.text for check in verdict.checks if check.name == own.check)
+        return Refusal(number, (), f"the gate would let generation {number} pass, so it is not published: {seen}")
     try:
         publish(workspace, number, client, url, progress)
     except RefusedError as refused:
@@ -107,7 +115,7 @@ def publish_broken(
         return Refusal(
             number, tuple(check.name for check in checks), "; ".join(f"{own.name}: {own.text}" for own in checks)
         )
-    rollback(client)
+    rollback(client)  # what is served changed between the two judgements
     return Refusal(number, (), f"the gate let generation {number} pass; it was rolled back at once")
 
 
@@ -180,10 +188,13 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 FAULTS: Final = {
-    "nan": Fault("a posterior with a number that is none (NaN)", _with_nan, draws=False),
-    "swapped": Fault("picks whose arms are the wrong way round", _swapped_arms, draws=False),
+    "nan": Fault("a posterior with a number that is none (NaN)", "finite numbers", _with_nan, draws=False),
+    "swapped": Fault("picks whose arms are the wrong way round", "draws of the picks", _swapped_arms, draws=False),
     "collapsed": Fault(
-        "a posterior that is a million times too sure, so that nothing is explored", _too_sure, draws=True
+        "a posterior that is a million times too sure, so that nothing is explored",
+        "entropy of the weights",
+        _too_sure,
+        draws=True,
     ),
 }
 """What may be broken."""

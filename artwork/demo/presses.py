@@ -9,6 +9,7 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 import numpy as np
+import redis
 
 from artwork.demo.against import users_of_first
 from artwork.demo.broken_generations import checked_fault, publish_broken
@@ -267,7 +268,13 @@ class Presses:
             f"from the next night on half of the users have {word}, the others {first.policy}",
             "other-policy",
         )
-        player.board.tell_by_day(mark, _rates)
+
+        def effect(after: DayResult, _before: DayResult | None) -> str | None:
+            if word not in {own.policy for own in player.config.variants}:
+                return "another press took its place"
+            return _rates(after) if len(after.rates) > 1 else None
+
+        player.board.tell_by_day(mark, effect)
         return mark
 
     def roll_back(self, arguments: Arguments) -> Mark:
@@ -368,7 +375,9 @@ class Presses:
         try:
             self._player.board.tell(mark.id, effect())
         except (SurroundingsError, CheckError, InputError, BusyError) as error:
-            self._player.board.tell(mark.id, f"it failed: {error}")
+            is_store = isinstance(error.__cause__, redis.RedisError)
+            why = "the store went away meanwhile; bring it back and press again" if is_store else error
+            self._player.board.tell(mark.id, f"it failed: {why}")
 
 
 @dataclass(frozen=True)
@@ -444,9 +453,7 @@ def _closed(after: DayResult, before: DayResult | None) -> str:
     return f"day {after.day}: {_rate(after)}{was}"
 
 
-def _rates(day: DayResult, _before: DayResult | None) -> str | None:
-    if len(day.rates) < 2:
-        return None
+def _rates(day: DayResult) -> str:
     return (
         f"day {day.day}: {', '.join(f'{policy} {rate:.1%}' for policy, rate in day.rates.items())} of impressions taken"
     )
