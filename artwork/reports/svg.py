@@ -242,15 +242,15 @@ class _Scale:
             return [(float(at), text) for at, text in enumerate(axis.labels)]
         if axis.ticks:
             return [(at, text) for at, text in axis.ticks if self._low <= self._of(at) <= self._high]
-        if axis.is_log:
-            places = [10.0**power for power in range(floor(self._low), ceil(self._high) + 1)]
-            if len(places) < 4:
-                places = [part * place for place in places for part in (1, 2, 5)]
+        if axis.is_log and self._high - self._low >= 1:
+            parts = (1, 2, 5) if self._high - self._low < 3 else (1,)
+            places = [part * 10.0**power for power in range(floor(self._low), ceil(self._high) + 1) for part in parts]
             return [(at, f"{at:,g}") for at in places if self._low <= self._of(at) <= self._high]
-        rough = (self._high - self._low) / 6
+        low, high = (10**self._low, 10**self._high) if axis.is_log else (self._low, self._high)
+        rough = (high - low) / 6
         power = 10.0 ** floor(log10(rough)) if rough > 0 else 1.0
         step = next(part * power for part in (1, 2, 2.5, 5, 10) if part * power >= rough * 0.999)
-        first, last = ceil(self._low / step - 1e-9), floor(self._high / step + 1e-9)
+        first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
         return [(at * step, f"{at * step:,.6g}") for at in range(first, last + 1)]
 
 

@@ -62,6 +62,12 @@ class Demo:
         """The newest figures."""
         return self.get("/live.json")
 
+    def mend(self) -> None:
+        """Bring the store back if it is not, and wait until it answers."""
+        if self.live()["store"]["state"] in {"stopped", "frozen", "slow"}:
+            self.press("store-back")
+        self.wait("the store is up", lambda live: live["store"]["state"] == "up")
+
     def wait(self, until: str, is_so: Any, seconds: float = START_SECONDS) -> Any:
         """The figures once they are so."""
         deadline = time.monotonic() + seconds

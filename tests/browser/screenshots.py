@@ -6,14 +6,13 @@
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from browsing import browser_path, running_demo
-from playwright.sync_api import sync_playwright
+from browsing import Demo, browser_path, running_demo
 
 MAX_BYTES = 200_000
 DAYS = 8
@@ -39,8 +38,6 @@ def rows(page: Any) -> None:
 
 def side_by_side(page: Any) -> None:
     """Two people, where they differ."""
-    rows(page)
-    page.click("text=Side by side")
     page.wait_for_selector(".card.pair.differs img")
     page.wait_for_timeout(1500)
 
@@ -72,18 +69,10 @@ def guess(page: Any) -> None:
     page.wait_for_timeout(500)
 
 
-def stopped_store(page: Any) -> None:
-    """The control room while its store is stopped; it comes last, and the demo ends after it."""
-    page.wait_for_selector(".watched-poster img")
-    page.wait_for_timeout(3000)
-    page.click("[data-action='store-stop']")
-    page.wait_for_timeout(6000)
-
-
 def tour_step(page: Any) -> None:
     """A step of the tour whose live part has come."""
-    page.wait_for_selector(".tour-live img")
-    page.wait_for_timeout(3000)
+    page.wait_for_selector(".tour-live")
+    page.wait_for_timeout(5000)
 
 
 def store_stopped(page: Any) -> None:
@@ -96,24 +85,26 @@ def store_stopped(page: Any) -> None:
 
 
 SHOTS = (
-    Shot("page-browse", "/", rows),
-    Shot("page-browse-light", "/", rows, theme="light"),
-    Shot("page-browse-phone", "/", rows, (390, 844)),
-    Shot("page-side-by-side", "/", side_by_side),
-    Shot("page-card", "/", card),
-    Shot("page-why", "/", drawer),
+    Shot("page-browse", "/#user={0}", rows),
+    Shot("page-browse-light", "/#user={0}", rows, theme="light"),
+    Shot("page-browse-phone", "/#user={0}", rows, (390, 844)),
+    Shot("page-side-by-side", "/#user={0}&with={1}", side_by_side),
+    Shot("page-card", "/#user={0}", card),
+    Shot("page-why", "/#user={0}", drawer),
     Shot("page-guess", "/", guess),
-    Shot("page-tour", "/tour#step=4", settled),
+    Shot("page-tour", "/tour#step=4", tour_step),
     Shot("page-control", "/control", store_stopped, (1440, 1600)),  # last: it leaves the store as it is
 )
 
 
-def main(folder: Path) -> None:
-    """Take every picture.
+def main(folder: Path, names: Collection[str]) -> None:
+    """Take the pictures of these names, or all.
 
     Raises:
         SystemExit: one is larger than ``MAX_BYTES``.
     """
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - pytest imports every file of tests, also without it
+
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
@@ -123,17 +114,28 @@ def main(folder: Path) -> None:
         demo.wait("some days are over", lambda live: len(live["days"]) >= DAYS, seconds=600)
         demo.press("pace", seconds_per_day=120)
         demo.wait("people visit", lambda live: live["phase"] == "visits")
+        people = two_people(demo)
         browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"])
-        for shot in SHOTS:
+        for shot in [shot for shot in SHOTS if not names or shot.name in names]:
             width, height = shot.size
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.theme)
             page = context.new_page()
             page.goto(demo.address)
-            page.goto(demo.origin + shot.path)
+            page.goto(demo.origin + shot.path.format(*people))
+            page.reload()
             shot.act(page)
             write(folder / f"{shot.name}.webp", page, context)
             context.close()
         browser.close()
+
+
+def two_people(demo: Demo) -> tuple[str, str]:
+    """Somebody whose first row is long, and somebody with another taste."""
+    users = [user for user in demo.get("/users?limit=60")["users"] if len(user["likes"]) == 3]
+    first = max(users, key=lambda user: len(demo.get(f"/rows/{user['user_id']}")["rows"][0]["title_ids"]))
+    likes = {like["words"] for like in first["likes"]}
+    second = next(user for user in users if not likes & {like["words"] for like in user["likes"]})
+    return first["user_id"], second["user_id"]
 
 
 def write(path: Path, page: Any, context: Any) -> None:
@@ -154,4 +156,4 @@ def write(path: Path, page: Any, context: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

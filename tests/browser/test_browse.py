@@ -178,8 +178,7 @@ def test_a_stopped_store_leaves_every_artwork_and_says_where_it_comes_from(visit
         page.page.wait_for_selector(".row:first-child .card-art[data-source=personalized]")
         page.page.wait_for_selector("text=The store is stopped", state="hidden")
     finally:
-        if demo.live()["store"]["state"] != "up":
-            demo.press("store-back")
+        demo.mend()
 
 
 def test_keys_move_through_rows_and_titles(visit: VisitMaker) -> None:
@@ -215,6 +214,8 @@ def test_an_address_opens_the_same_people_again(visit: VisitMaker, demo: Demo) -
     assert page.page.locator(".person").count() == 2
     assert first in page.page.inner_text(".person >> nth=0")
     assert second in page.page.inner_text(".person >> nth=1")
+    page.page.evaluate("(user) => { location.hash = `user=${user}`; }", second)
+    page.page.wait_for_selector(f"h1:has-text('{second}')")
 
 
 def test_ten_rounds_of_guessing_end_with_a_result(visit: VisitMaker) -> None:

@@ -189,16 +189,22 @@ def test_take_rates_stand_beside_uniform_and_the_true_best_for_each_day(visit: V
 
 
 def test_one_titles_artworks_have_the_shares_of_its_history(visit: VisitMaker, demo: Demo) -> None:
-    page, title = control(visit), demo.get("/catalogue")["titles"][2]
-    page.page.select_option("select[aria-label=Title]", title["title_id"])
-    assert f"title={title['title_id']}" in page.page.url
-    days = demo.get(f"/title/{title['title_id']}/history")["days"]
-    names = [one["artwork_id"] for one in title["artworks"][:8]]
-    page.page.locator(f".arms .legend-name:text-matches('^{len(names)}: ')").wait_for()
-    rows = table_of(page, "One title's artworks")
-    for row, day in zip(rows, days, strict=True):
-        shares = [day["artworks"].get(name, {"share": 0})["share"] for name in names]
-        assert numbers(row[1:]) == near(shares, digits=0)
+    page, titles = control(visit), demo.get("/catalogue")["titles"]
+    few = next(title for title in titles if len(title["artworks"]) < 8)
+    many = next(title for title in titles if len(title["artworks"]) > 8)
+    for title in (few, many):
+        page.page.select_option("select[aria-label=Title]", title["title_id"])
+        assert f"title={title['title_id']}" in page.page.url
+        days = demo.get(f"/title/{title['title_id']}/history")["days"]
+        names = [one["artwork_id"] for one in title["artworks"]]
+        groups = [[name] for name in names] if len(names) <= 8 else [*([name] for name in names[:7]), names[7:]]
+        last = f"{len(groups)}: " if len(names) <= 8 else f"{len(names) - 7} others"
+        page.page.locator(".arms .legend-name", has_text=last).wait_for()
+        rows = table_of(page, "One title's artworks")
+        for row, day in zip(rows, days, strict=True):
+            shares = [sum(day["artworks"].get(name, {"share": 0})["share"] for name in group) for group in groups]
+            assert numbers(row[1:]) == near(shares, digits=0)
+        page.page.locator(".arms summary").click()
 
 
 def test_generations_are_those_of_the_workspace_and_a_roll_back_serves_the_one_before(
@@ -288,6 +294,51 @@ def test_a_title_that_looks_like_markup_is_text(visit: VisitMaker) -> None:
     page.page.wait_for_selector(".watched-poster img")
     assert page.page.locator("select[aria-label=Title] option").first.text_content() == NASTY
     assert page.page.locator("img[src=x]").count() == 0
+
+
+def test_titles_that_came_and_artworks_that_went_are_offered_without_a_reload(visit: VisitMaker, demo: Demo) -> None:
+    page, first = control(visit), demo.get("/catalogue")["titles"][0]
+    gone, live = first["artworks"][0]["artwork_id"], demo.live()
+    new = first | {"title_id": "launched", "name": "Launched"}
+
+    def changed(known: Any) -> Any:
+        shown = [one | {"retired": one["retired"] or one["artwork_id"] == gone} for one in first["artworks"]]
+        return known | {"titles": [first | {"artworks": shown}, new]}
+
+    answered(page, "/catalogue", changed)
+    answered(page, "/live.json*", lambda told: told | {"revision": live["revision"] + 1})
+    page.page.route("**/api/live", lambda route: route.abort())
+    page.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # opens the stream anew
+    page.page.wait_for_selector("[name=title_id] option[value=launched]", state="attached")
+    page.page.wait_for_selector("select[aria-label=Title] option[value=launched]", state="attached")
+    page.page.select_option("[name=title_id]", first["title_id"])
+    assert page.page.locator(f"[name=artwork_id] option[value={gone}]").count() == 0
+
+
+def test_a_demo_that_starts_opens_the_control_room_by_itself(visit: VisitMaker) -> None:
+    page = visit("/tour")
+    answers = [503, 503]
+
+    def starting(route: Any) -> None:
+        if answers:
+            body = json.dumps({"title": "Not ready", "detail": "The data are being made.", "status": answers.pop()})
+            route.fulfill(status=503, content_type="application/problem+json", body=body)
+        else:
+            route.fallback()
+
+    page.page.route("**/api/catalogue", starting)
+    page.page.goto(f"{page.demo.origin}/control")
+    page.page.get_by_text("The data are being made.").wait_for()
+    page.page.wait_for_selector(".flow-box")
+
+
+def test_lost_figures_are_told_and_come_back(visit: VisitMaker) -> None:
+    page = control(visit)
+    page.page.route("**/api/live*", lambda route: route.abort())
+    page.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # opens the stream anew
+    page.page.get_by_text("The demo does not answer.").wait_for()
+    page.page.unroute("**/api/live*")
+    page.page.get_by_text("The demo does not answer.").wait_for(state="hidden")
 
 
 def test_nothing_jumps_in_the_control_room(visit: VisitMaker) -> None:

@@ -79,6 +79,13 @@ def test_a_logarithmic_axis_has_its_decades_at_equal_distances() -> None:
     assert one - ten == pytest.approx(ten - hundred, abs=0.2)
 
 
+@pytest.mark.parametrize("values", [[1.0, 8.0], [0.4, 31.0], [3.0, 4.0], [1e-4, 2e3]])
+def test_a_logarithmic_axis_has_a_handful_of_ticks(values: list[float]) -> None:
+    made = tree(chart(Series("s", [0.0, 1.0], values, 0), y=Axis("y", is_log=True)))
+    ticks = [each for each in made.iter("text") if each.attrib.get("text-anchor") == "end"]
+    assert 1 <= len(ticks) <= 10
+
+
 def test_the_table_behind_has_values_intervals_and_labels() -> None:
     made = chart(
         Series("s", [0.1], [1.0], 0, "points", x_ends=[(0.05, 0.2)]),

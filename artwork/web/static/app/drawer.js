@@ -166,7 +166,7 @@ function artworks(explanation, pick, titles) {
             el("th", { scope: "col" }, "Artwork"),
             el("th", { scope: "col", class: "text" }, "Belief"),
             hasTruth ? el("th", { scope: "col" }, "Truth") : null,
-            el("th", { scope: "col" }, "Wins"),
+            el("th", { scope: "col" }, explanation.variant.startsWith("thompson") ? "Wins" : "Policy"),
             el("th", { scope: "col" }, "Floor"),
             el("th", { scope: "col" }, "Final chance"),
             el("th", { scope: "col" }, "Seen"),
@@ -336,7 +336,9 @@ function steps(explanation, pick, titles) {
     },
     {
       name: "Probability",
-      words: `${explanation.variant} turns scores into the chance that each artwork is the best one.`,
+      words: explanation.variant.startsWith("thompson")
+        ? `The policy ${explanation.variant} gives each artwork the chance with which it is the best one.`
+        : `The policy ${explanation.variant} turns scores into a chance for each artwork.`,
       picture: strip(
         all.map((artwork) => artwork.probability),
         all,

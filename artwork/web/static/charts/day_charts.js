@@ -12,6 +12,10 @@ import { toneOf } from "./strip.js";
 /** @typedef {import("../app/types.js").Live} Live */
 /** @typedef {import("../app/types.js").Day} Day */
 /** @typedef {import("../app/types.js").Title} Title */
+/** @typedef {import("../app/types.js").Artwork} Artwork */
+/** @typedef {import("../app/types.js").HistoryDay} HistoryDay */
+
+const TONES = 8;
 
 export const dayCursor = new CursorGroup();
 
@@ -115,22 +119,24 @@ export function armsChart(titles, chosen, onChoice) {
   /** @type {import("../app/types.js").HistoryDay[]} */
   let days = [];
   let title = titles.find((one) => one.title_id === chosen) ?? titles[0];
-  const select = /** @type {HTMLSelectElement} */ (
-    el(
-      "select",
-      { class: "field", "aria-label": "Title" },
-      titles.map((one) =>
-        el("option", { value: one.title_id, selected: one === title }, titleWords(one) || one.title_id),
-      ),
-    )
-  );
+  const select = /** @type {HTMLSelectElement} */ (el("select", { class: "field", "aria-label": "Title" }));
+  const offer = (/** @type {Title[]} */ next) => {
+    titles = next;
+    title = titles.find((one) => one.title_id === title?.title_id) ?? titles[0];
+    const options = titles.map((one) => el("option", { value: one.title_id }, titleWords(one) || one.title_id));
+    fill(select, options);
+    select.value = title?.title_id ?? "";
+  };
+  offer(titles);
   const pictures = el("ul", { class: "arms-posters" });
   const show = async () => {
     if (!title) return;
     const asked = title;
     fill(
       pictures,
-      asked.artworks.map((artwork, at) => el("li", { class: toneOf(at) }, small(artwork))),
+      asked.artworks.map((artwork, at) =>
+        el("li", { class: toneOf(asked.artworks.length > TONES ? Math.min(at, TONES - 1) : at) }, small(artwork)),
+      ),
     );
     try {
       const answer = await get(`/title/${encodeURIComponent(asked.title_id)}/history`);
@@ -139,12 +145,7 @@ export function armsChart(titles, chosen, onChoice) {
       chart.say("Share of the title's impressions that each artwork got.");
       chart.update({
         x: days.map((_, at) => at),
-        series: asked.artworks.slice(0, 8).map((artwork, at) => ({
-          name: `${at + 1}: ${artworkWords(artwork)}`,
-          tone: toneOf(at),
-          kind: "area",
-          values: days.map((day) => day.artworks[artwork.artwork_id]?.share ?? 0),
-        })),
+        series: shares(asked, days),
       });
     } catch (error) {
       chart.say(/** @type {Error} */ (error).message);
@@ -156,7 +157,38 @@ export function armsChart(titles, chosen, onChoice) {
     show();
   });
   onNewDay(show);
-  return { node: el("div", { class: "arms" }, el("div", { class: "arms-head" }, select), chart.node, pictures) };
+  return {
+    node: el("div", { class: "arms" }, el("div", { class: "arms-head" }, select), chart.node, pictures),
+    /** @param {Title[]} next titles to choose from, after some came or went */
+    offer(next) {
+      offer(next);
+      show();
+    },
+  };
+}
+
+/**
+ * A series for each artwork; those beyond the tones are one.
+ * @param {Title} title
+ * @param {import("../app/types.js").HistoryDay[]} days
+ * @returns {import("./xy.js").Series[]}
+ */
+function shares(title, days) {
+  const named = title.artworks.length > TONES ? title.artworks.slice(0, TONES - 1) : title.artworks;
+  const rest = title.artworks.slice(named.length);
+  const share = (/** @type {HistoryDay} */ day, /** @type {Artwork} */ one) => day.artworks[one.artwork_id]?.share ?? 0;
+  /** @type {import("./xy.js").Series[]} */
+  const series = named.map((artwork, at) => ({
+    name: `${at + 1}: ${artworkWords(artwork)}`,
+    tone: toneOf(at),
+    kind: "area",
+    values: days.map((day) => share(day, artwork)),
+  }));
+  if (rest.length) {
+    const values = days.map((day) => rest.reduce((sum, artwork) => sum + share(day, artwork), 0));
+    series.push({ name: `${rest.length} others`, tone: toneOf(TONES - 1), kind: "area", values });
+  }
+  return series;
 }
 
 /** @param {import("../app/types.js").Artwork} artwork */

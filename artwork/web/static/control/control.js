@@ -1,9 +1,10 @@
 // The control room: the flow, what can be pressed, and what the figures say.
 
+import { catalogue } from "../app/api.js";
 import { el, fill } from "../app/dom.js";
 import { onConnection } from "../app/live.js";
 import { mountShell } from "../app/shell.js";
-import { armsChart, calibration, takeRateChart } from "../charts/day_charts.js";
+import { armsChart, calibration, onNewDay, takeRateChart } from "../charts/day_charts.js";
 import { flowPicture } from "./flow.js";
 import { generationLine } from "./generations.js";
 import { ingestChart, latencyChart, showMinutes, sourcesChart } from "../charts/live_charts.js";
@@ -34,6 +35,12 @@ async function build() {
   onConnection((connected) => {
     lost.hidden = connected;
   });
+  const presses = pressPanel(about.controls, titles);
+  const arms = armsChart(titles, state.get("title"), (id) => remember("title", id));
+  onOtherTitles((next) => {
+    presses.offer(next);
+    arms.offer(next);
+  });
   const live = el("div", { class: "charts charts-live" });
   const days = el("div", { class: "charts charts-days" });
   fill(
@@ -61,7 +68,7 @@ async function build() {
     el(
       "div",
       { class: about.controls.length ? "control-body" : "control-body alone" },
-      about.controls.length ? pressPanel(about.controls, titles).node : null,
+      about.controls.length ? presses.node : null,
       el(
         "div",
         { class: "control-charts" },
@@ -83,12 +90,24 @@ async function build() {
     [latencyChart().node, sourcesChart().node, ingestChart().node].map((chart) => panel(chart)),
     panel(el("div", {}, generationLine(rollBack).node, outcome)),
   );
-  fill(
-    days,
-    panel(takeRateChart().node, "panel wide"),
-    panel(armsChart(titles, state.get("title"), (id) => remember("title", id)).node),
-    panel(calibration().node),
-  );
+  fill(days, panel(takeRateChart().node, "panel wide"), panel(arms.node), panel(calibration().node));
+}
+
+/** Titles and artworks come and go with generations and revisions. @param {(titles: Title[]) => void} change */
+function onOtherTitles(change) {
+  let seen = "";
+  onNewDay(async ({ generation, revision }) => {
+    const key = `${generation} ${revision}`;
+    const isFirst = seen === "";
+    if (key === seen) return;
+    seen = key;
+    if (isFirst) return;
+    try {
+      change((await catalogue()).titles);
+    } catch {
+      seen = `${key} failed`; // the next day asks again
+    }
+  });
 }
 
 /** @param {Session} about */

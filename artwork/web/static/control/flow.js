@@ -20,6 +20,13 @@ import { LIMIT_MS } from "../charts/live_charts.js";
 
 /** Letters of a figure that stands below its name. */
 const LONG = 24;
+/** @type {Record<string, string>} */
+const STORE_TROUBLE = {
+  stopped: "its process is gone",
+  frozen: "it says nothing",
+  slow: "its answers come late",
+  away: "it does not answer",
+};
 const STORE_WORDS = { up: "up", stopped: "stopped", frozen: "frozen", slow: "slowed down", away: "away" };
 
 /** @type {Box[]} */
@@ -54,7 +61,7 @@ const BOXES = [
       ...night(live, ["ingest", "join"]),
     ],
     trouble: (live) =>
-      ["stopped", "frozen", "away"].includes(live.store.state) ? "refuses events, visitors keep them" : null,
+      ["stopped", "frozen", "away"].includes(live.store.state) ? "refuses events, to be sent again" : null,
   },
   {
     name: "train",
@@ -120,7 +127,7 @@ const BOXES = [
       ["State", STORE_WORDS[live.store.state] ?? live.store.state],
       ["Memory", bytes(live.store.memory_bytes)],
     ],
-    trouble: (live) => (live.store.state === "up" ? null : (STORE_WORDS[live.store.state] ?? live.store.state)),
+    trouble: (live) => STORE_TROUBLE[live.store.state] ?? null,
   },
   {
     name: "service",

@@ -41,8 +41,10 @@ export function generationLine(rollBack) {
       const generations = answer.generations;
       if (!generations.length) {
         sentence.textContent = "No generation is published yet: picks are drawn uniformly until the first night.";
+      } else if (answer.current === null) {
+        sentence.textContent = "None of these is served now: neither the service nor the store answers.";
       } else {
-        sentence.textContent = `Generation ${answer.current ?? "–"} is served. A roll-back is one flip of one key.`;
+        sentence.textContent = `Generation ${answer.current} is served. A roll-back is one flip of one key.`;
       }
       fill(
         list,

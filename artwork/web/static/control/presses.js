@@ -31,9 +31,11 @@ const POLICIES = [
  * @param {Title[]} titles
  */
 export function pressPanel(controls, titles) {
-  const groups = groupsOf(titles)
+  const retired = retiring();
+  const groups = groupsOf(retired.fields)
     .map((group) => ({ ...group, actions: group.actions.filter((one) => controls.includes(one.action)) }))
     .filter(({ actions }) => actions.length);
+  retired.offer(titles);
   return {
     node: el(
       "section",
@@ -42,6 +44,8 @@ export function pressPanel(controls, titles) {
       el("p", { class: "quiet small" }, "Each press leaves a numbered mark in every live chart."),
       groups.map(pressGroup),
     ),
+    /** Titles whose artworks can be retired. */
+    offer: retired.offer,
   };
 }
 
@@ -100,8 +104,8 @@ function pressRow({ action, words, danger, fields = [] }, outcome) {
   );
 }
 
-/** @param {Title[]} titles @returns {{title: string, about: string, actions: Action[]}[]} */
-function groupsOf(titles) {
+/** @param {Field[]} retired @returns {{title: string, about: string, actions: Action[]}[]} */
+function groupsOf(retired) {
   return [
     {
       title: "The store",
@@ -142,7 +146,7 @@ function groupsOf(titles) {
       actions: [
         { action: "launch-title", words: "Launch artwork" },
         { action: "shift-taste", words: "Shift taste" },
-        { action: "retire-artwork", words: "Retire", fields: retiring(titles) },
+        { action: "retire-artwork", words: "Retire", fields: retired },
         {
           action: "load-burst",
           words: "Burst",
@@ -156,27 +160,46 @@ function groupsOf(titles) {
   ];
 }
 
-/** A title, and one of its artworks. @param {Title[]} titles @returns {Field[]} */
-function retiring(titles) {
-  const candidates = titles.filter((title) => title.artworks.filter((artwork) => !artwork.retired).length > 1);
-  const title = choice(
-    "title_id",
-    "title",
-    candidates.map((one) => [one.title_id, titleWords(one) || one.title_id]),
-  );
+/** A title, and one of its artworks that is still shown. */
+function retiring() {
+  const title = choice("title_id", "title", []);
   const artwork = choice("artwork_id", "artwork", []);
+  /** @type {Title[]} */
+  let candidates = [];
   const follow = () => {
-    const chosen = candidates.find((one) => one.title_id === title.control.value);
-    fill(
+    const shown = candidates.find((one) => one.title_id === title.control.value)?.artworks ?? [];
+    offerOptions(
       artwork.control,
-      (chosen?.artworks ?? [])
-        .filter((one) => !one.retired)
-        .map((one) => el("option", { value: one.artwork_id }, `${one.artwork_id}: ${artworkWords(one)}`)),
+      shown.filter((one) => !one.retired).map((one) => [one.artwork_id, `${one.artwork_id}: ${artworkWords(one)}`]),
     );
   };
   title.control.addEventListener("change", follow);
-  follow();
-  return [title, artwork];
+  return {
+    fields: [title, artwork],
+    /** @param {Title[]} titles */
+    offer(titles) {
+      candidates = titles.filter((one) => one.artworks.filter((own) => !own.retired).length > 1);
+      offerOptions(
+        title.control,
+        candidates.map((one) => [one.title_id, titleWords(one) || one.title_id]),
+      );
+      follow();
+    },
+  };
+}
+
+/**
+ * Other options of a list; what is chosen stays if it is still among them.
+ * @param {Control} control
+ * @param {[string, string][]} options
+ */
+function offerOptions(control, options) {
+  const before = control.value;
+  fill(
+    control,
+    options.map(([value, words]) => el("option", { value }, words)),
+  );
+  if (options.some(([value]) => value === before)) control.value = before;
 }
 
 /** @param {string} name @param {string} label @param {[string, string][]} options @returns {Field} */

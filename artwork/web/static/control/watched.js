@@ -17,7 +17,8 @@ const TITLES = 6;
  * @param {number} [level] of the heading
  */
 export function watchedRow(service, titles, level = 2) {
-  const row = titles.filter((title) => title.artworks.length > 1).slice(0, TITLES);
+  const several = titles.filter((title) => title.artworks.length > 1);
+  const row = (several.length ? several : titles).slice(0, TITLES);
   const words = el("p", { class: "small quiet watched-words" }, "Asking the service …");
   const list = el("ul", { class: "watched-row" }, row.map(emptyPlace));
   const other = el("button", { type: "button", class: "button", on: { click: () => change() } }, "Somebody else");

@@ -41,7 +41,7 @@ export function face(title, pick, heading, below) {
     el("p", { class: "small quiet" }, below),
     el(
       "p",
-      { class: "pill", data: { source: pick.source ?? "default" } },
+      { class: "face-source small", data: { source: pick.source ?? "default" } },
       el("span", { class: "sign", "aria-hidden": "true" }),
       pick.source ?? "unknown",
     ),
