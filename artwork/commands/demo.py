@@ -1,6 +1,7 @@
 """``artwork demo``: the whole loop on one machine."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from artwork.bench.testbed.service_process import HOST, free_port
 from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
-from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, say
+from artwork.console.output import EXIT_FAILED_CHECK, emit, say
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.pace import SLOWEST_DAY_SECONDS, USUAL_DAY_SECONDS
@@ -115,7 +116,7 @@ def demo_command(
     own_service_port = None if service_port is None else _checked_port(service_port)
     ends = once or as_json
     if page or (page is None and not ends):
-        announce = errors.print if as_json else say
+        announce = _note if as_json else say
         watching = Watching(port, own_service_port or free_port(), pace, once=ends)
         outcome = _watched(workspace, plan, tell, announce, watching)
     else:
@@ -158,6 +159,11 @@ def _watched(
     with page_server(season, listener) as address, _told_of_signals(season.end):
         announce(f"watch it at {address}/?token={season.token}\n")
         return season.play(once=watching.once)
+
+
+def _note(line: str) -> None:
+    """To standard error, where standard output belongs to one JSON document."""
+    sys.stderr.write(f"{line}\n")  # by itself: notes hide what opens the page
 
 
 @contextmanager

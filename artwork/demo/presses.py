@@ -1,14 +1,13 @@
 """What the watcher may press: each control with its arguments, what it does, and how its effect is found out."""
 
 import contextlib
-import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
+import redis
 
 from artwork.demo.against import users_of_first
 from artwork.demo.broken_generations import checked_fault, publish_broken
@@ -16,14 +15,13 @@ from artwork.demo.days import DayResult
 from artwork.demo.looking import LoadBurst, Seen, look
 from artwork.demo.pace import SLOWEST_DAY_SECONDS
 from artwork.demo.player import Player
+from artwork.demo.press_arguments import Arguments, check_names, number_of, text_of
+from artwork.demo.press_words import closed_words, moved_words, order_of_genres, rate_words, rates_words
 from artwork.demo.store_faults import StoreFaults
 from artwork.web.stage import BusyError, Mark
-from bandit.arrays import I64
 from bandit.errors import CheckError, InputError, SurroundingsError
 from bandit.policies import parse_policy
-from bandit.snapshot import SIMULATION, hash_base
 from batch.config import Config
-from batch.datasets.ratings import GENRES
 from batch.executors import SerialExecutor
 from batch.publishing.flips import activate, rollback
 from batch.publishing.overlays import publish_overlay
@@ -40,8 +38,6 @@ MOST_SECONDS: Final = 60.0
 _EFFECT_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.2
 _SHARD_SIZE: Final = 4
-
-Arguments = Mapping[str, Any]
 
 
 class Presses:
@@ -75,7 +71,7 @@ class Presses:
         if action not in _CONTROLS:
             raise InputError(f"there is no control {action!r}; there are {', '.join(self.controls)}")
         control = _CONTROLS[action]
-        _check_names(action, arguments, control.arguments)
+        check_names(action, arguments, control.arguments)
         if not self._player.plays.is_set():
             raise BusyError("the data of the demo are being made, and no service runs yet; wait a moment")
         return control.press(self, arguments)
@@ -103,13 +99,13 @@ class Presses:
         self._player.pace.hurry()
         mark = self._player.board.mark("next-day", "the day is played to its end at once")
         self._player.board.tell_by_day(
-            mark, lambda after, _before: f"day {after.day} is over: {_rate(after)}", this_day=True
+            mark, lambda after, _before: f"day {after.day} is over: {rate_words(after)}", this_day=True
         )
         return mark
 
     def pace(self, arguments: Arguments) -> Mark:
         """How many seconds a day takes."""
-        seconds = _number(arguments, "seconds_per_day", 0.0, SLOWEST_DAY_SECONDS)
+        seconds = number_of(arguments, "seconds_per_day", 0.0, SLOWEST_DAY_SECONDS)
         self._player.pace.seconds_per_day = seconds
         return self._done("pace", f"a day takes {seconds:g} s" if seconds else "days pass as fast as they can")
 
@@ -140,7 +136,7 @@ class Presses:
 
     def store_slow(self, arguments: Arguments) -> Mark:
         """Delay the store's answers."""
-        delay = _number(arguments, "ms", 1.0, MOST_DELAY_MS)
+        delay = number_of(arguments, "ms", 1.0, MOST_DELAY_MS)
         self._store.slow_down(delay)
         return self._look_after("store-slow", f"every answer of the store to the service comes {delay:g} ms late")
 
@@ -162,7 +158,7 @@ class Presses:
 
     def publish_broken(self, arguments: Arguments) -> Mark:
         """Publish a generation that is broken on purpose."""
-        fault = _text(arguments, "fault")
+        fault = text_of(arguments, "fault")
         words = checked_fault(fault).words
         self._need_store()
         with self._alone("publish-broken"):
@@ -188,7 +184,7 @@ class Presses:
 
     def retire_artwork(self, arguments: Arguments) -> Mark:
         """Never show an artwork again."""
-        title_id, artwork_id = _text(arguments, "title_id"), _text(arguments, "artwork_id")
+        title_id, artwork_id = text_of(arguments, "title_id"), text_of(arguments, "artwork_id")
         self._need_store()
         player = self._player
         try:
@@ -222,15 +218,15 @@ class Presses:
         with self._lock:
             number = sum(mark.kind == "shift-taste" for mark in player.board.marks)
             genres = order_of_genres(count, player.plan.config.seed, number)
-            mark = player.board.mark("shift-taste", f"tastes move: from the next day on {_moved(genres)}")
+            mark = player.board.mark("shift-taste", f"tastes move: from the next day on {moved_words(genres)}")
             player.pace.hand_over(lambda: player.shift_taste(genres))
-        player.board.tell_by_day(mark, _closed)
+        player.board.tell_by_day(mark, closed_words)
         return mark
 
     def load_burst(self, arguments: Arguments) -> Mark:
         """Ask the service for much at once."""
-        rate = _number(arguments, "per_second", 1.0, MOST_PER_SECOND)
-        seconds = _number(arguments, "seconds", 0.1, MOST_SECONDS)
+        rate = number_of(arguments, "per_second", 1.0, MOST_PER_SECOND)
+        seconds = number_of(arguments, "seconds", 0.1, MOST_SECONDS)
         try:
             targets = read_targets(self._player.workspace.targets)
         except LoadTestError as error:
@@ -252,7 +248,7 @@ class Presses:
         """Let half of the users have another policy from the next night on; without one, nobody."""
         player = self._player
         first = player.plan.config.variants[0]
-        word = _text(arguments, "policy") if arguments.get("policy") else ""
+        word = text_of(arguments, "policy") if arguments.get("policy") else ""
         if word:
             parse_policy(word)
         config = Config.of(*filter(None, (first.policy, word)), posterior=first.posterior, seed=player.plan.config.seed)
@@ -271,7 +267,7 @@ class Presses:
         def effect(after: DayResult, _before: DayResult | None) -> str | None:
             if word not in {own.policy for own in player.config.variants}:
                 return "another press took its place"
-            return _rates(after) if len(after.rates) > 1 else None
+            return rates_words(after) if len(after.rates) > 1 else None
 
         player.board.tell_by_day(mark, effect)
         return mark
@@ -374,7 +370,9 @@ class Presses:
         try:
             self._player.board.tell(mark.id, effect())
         except (SurroundingsError, CheckError, InputError, BusyError) as error:
-            self._player.board.tell(mark.id, f"it failed: {error}")
+            is_store = isinstance(error.__cause__, redis.RedisError)
+            why = "the store went away meanwhile; bring it back and press again" if is_store else error
+            self._player.board.tell(mark.id, f"it failed: {why}")
 
 
 @dataclass(frozen=True)
@@ -403,57 +401,6 @@ _CONTROLS: Final[Mapping[str, Control]] = {
     "other-policy": Control(Presses.other_policy, ("policy",)),
     "roll-back": Control(Presses.roll_back, ("generation",)),
 }
-
-
-def _check_names(action: str, arguments: Arguments, known: Collection[str]) -> None:
-    if unknown := [name for name in arguments if name not in known]:
-        raise InputError(
-            f"{action} takes {', '.join(known) or 'no arguments'}; {str(unknown[0])[:50]!r} is none of them"
-        )
-
-
-def _number(arguments: Arguments, name: str, least: float, most: float) -> float:
-    value = arguments.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InputError(f"{name} is {str(value)[:50]}, expected a number from {least:g} to {most:g}")
-    return float(value)
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise InputError(f"{name} is {str(value)[:50]!r}, expected a text of 1 to 200 characters")
-    return value
-
-
-def order_of_genres(count: int, seed: int, number: int) -> I64:
-    """An order of genres in which none keeps its place: one cycle through all of them."""
-    random = np.random.Generator(np.random.Philox(hash_base(f"{SIMULATION} taste", seed, number)))
-    cycle = random.permutation(count)
-    genres = np.empty(count, dtype=np.int64)
-    genres[cycle] = np.roll(cycle, 1)
-    return genres
-
-
-def _moved(genres: I64) -> str:
-    names = [GENRES[genre] if genre < len(GENRES) else f"genre {genre}" for genre in range(len(genres))]
-    some = [f"{names[before]} likes {names[genre]}" for genre, before in enumerate(genres.tolist())][:3]
-    return f"whoever liked {', who liked '.join(some)}, and so on"
-
-
-def _rate(day: DayResult) -> str:
-    return f"{day.take_rate:.1%} of impressions are taken, {day.closed:.0%} of the way from uniform to the best"
-
-
-def _closed(after: DayResult, before: DayResult | None) -> str:
-    was = f", {before.closed:.0%} the day before" if before is not None and math.isfinite(before.closed) else ""
-    return f"day {after.day}: {_rate(after)}{was}"
-
-
-def _rates(day: DayResult) -> str:
-    return (
-        f"day {day.day}: {', '.join(f'{policy} {rate:.1%}' for policy, rate in day.rates.items())} of impressions taken"
-    )
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:

@@ -81,9 +81,9 @@ class Browse {
 
   async start() {
     await this.loadTitles();
+    onLive((live) => this.hear(live));
     await this.followAddress();
     addEventListener("hashchange", () => this.attempt(() => this.followAddress()));
-    onLive((live) => this.hear(live));
   }
 
   /** Show whom the address names, and the drawer that it has open. */
@@ -296,7 +296,7 @@ class Browse {
         await this.loadTitles();
         // Rows change only when titles come or go: whoever is about to click finds things where they were.
         if (this.titles.byId.size === known) await this.rows.refresh();
-        else await this.rows.show(this.people, this.actions, this.session.service);
+        else if (this.people.length) await this.rows.show(this.people, this.actions, this.session.service);
       });
       if (live.generation !== before.generation) say(`Generation ${live.generation} is served`);
     } else if (live.store.state !== before.store.state || live.service.up !== before.service.up) {

@@ -26,6 +26,7 @@ export function phaseWords(live) {
  */
 export function percent(share, digits = 1) {
   if (share === null || share === undefined || !Number.isFinite(share)) return "–";
+  if (digits === 0 && share > 0 && share < 0.005) return "<1 %";
   return `${(share * 100).toFixed(digits)} %`;
 }
 
