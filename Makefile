@@ -27,13 +27,13 @@ SHORT := not faults and not simulations and not browser
 test unit faults simulations: export OPENBLAS_NUM_THREADS = 1
 test unit faults simulations: export OMP_NUM_THREADS = 1
 
-# What times what it sees has the machine for itself at the end; all else shares two processes, file by file, longest first.
+# What times what it sees has the machine for itself at the end; all else shares three processes, for some wait, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
 	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -p no:cacheprovider -m "not compiled" tests/unit/test_kernels_*.py || status=$$?; \
 	wait $$warming || status=$$?; exit $$status
 ifeq ($(ARGS),)
-	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 3 --dist loadfile --no-loadscope-reorder \
 		tests/e2e tests/integration tests/unit bandit batch
 	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
 	@echo "skipped: the tests in tests/browser, which need Playwright and Chromium; make browser runs them"

@@ -20,7 +20,7 @@ from batch.config import Config
 from batch.store.embedded import store_pid
 from batch.workspace.workspace import Workspace
 
-USERS, SEED, DAYS, JOIN_DAY = 320, 7, 4, 3
+USERS, SEED, DAYS, JOIN_DAY = 160, 7, 4, 3
 # On a busy machine a read may miss the service's deadline and be answered by popularity; here every read is waited for.
 PATIENT = {"ARTWORK_STORE_DEADLINE_MS": "5000"}
 

@@ -12,6 +12,8 @@ from artwork.demo.answers import Answers
 from batch.config import Config
 from batch.workspace.generations import folder_of
 
+pytestmark = pytest.mark.faults
+
 SHARE = 0.3
 
 

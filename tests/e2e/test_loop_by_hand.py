@@ -21,6 +21,8 @@ from artwork.bench.testbed.service_process import running_service
 from batch.store.client import URL_VARIABLE
 from batch.store.embedded import stop_store
 
+pytestmark = pytest.mark.faults
+
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 SHOWN = "http://127.0.0.1:8000"
 SETTINGS = {"ARTWORK_POLL_SECONDS": "0.1", "ARTWORK_STORE_DEADLINE_MS": "2000"}

@@ -12,6 +12,8 @@ import pytest
 from learned_workspace import LearnedWorkspace, silent
 from prometheus_client.parser import text_string_to_metric_families
 
+pytestmark = pytest.mark.faults
+
 OPEN = build_opener(ProxyHandler({})).open
 
 

@@ -28,6 +28,8 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.faults
+
 USERS = 10_000
 HANG_SECONDS = 60.0
 MOMENTS = [0, 1, 1250, 4500, 8000, USERS]

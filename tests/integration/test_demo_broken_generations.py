@@ -16,6 +16,8 @@ from batch.publishing.sweep import generations_in_store
 from batch.workspace.generations import read_manifest
 from batch.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.faults
+
 
 def played(workspace: Workspace, store: str, posterior: str = "linear", *, live: bool = True) -> Loop:
     """A loop that serves what it learned from two days of explore data."""

@@ -26,7 +26,9 @@ HORIZON = 2
 SETTINGS = JoinSettings(horizon_days=HORIZON)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [*range(1), *(pytest.param(seed, marks=pytest.mark.simulations) for seed in range(1, 4))]
+)
 @pytest.mark.parametrize("open_rows", ["learn", "wait"])
 def test_rows_and_counts_are_those_of_the_slow_twin(served: Workspace, seed: int, open_rows: str) -> None:
     entries = in_streams(draw_events(served, 700, seed), seed)
@@ -92,7 +94,9 @@ def test_the_same_entries_in_other_segments_give_the_same_bytes(served: Workspac
     assert joined_files(served) == joined_files(other)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [*range(1), *(pytest.param(seed, marks=pytest.mark.simulations) for seed in range(1, 3))]
+)
 @pytest.mark.parametrize("open_rows", ["learn", "wait"])
 def test_many_joins_while_streams_arrive_unevenly_equal_one(served: Workspace, seed: int, open_rows: str) -> None:
     settings = JoinSettings(horizon_days=HORIZON, open_rows=open_rows)

@@ -85,7 +85,9 @@ def join_until(workspace: Workspace, settings: JoinSettings, cuts: Cuts | None, 
     join(workspace, SerialExecutor(), report, settings=settings, cuts=cuts)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.simulations) for seed in range(3, 12))]
+)
 def test_joining_what_is_new_again_and_again_equals_joining_everything_once(served: Workspace, seed: int) -> None:
     random = np.random.default_rng([seed, 1])
     horizon = int(random.integers(1, 4))
