@@ -36,6 +36,7 @@ UNKNOWN: Final = 401
 NOT_ALLOWED: Final = 403
 KEY_BYTES: Final = 32
 MAX_REMEMBERED: Final = 1024
+MAX_REMEMBERED_BYTES: Final = 256
 _BEARER: Final = b"bearer "
 
 
@@ -72,9 +73,10 @@ class Keys:
             scopes = self._scopes_of(authorization)
             if scopes is None:
                 return False
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered.clear()  # a client spells its key in ever new ways
-            self._remembered[authorization] = scopes
+            if len(authorization) <= MAX_REMEMBERED_BYTES:
+                if len(self._remembered) >= MAX_REMEMBERED:
+                    self._remembered.clear()  # a client spells its key in ever new ways
+                self._remembered[authorization] = scopes
         return scope in scopes
 
     def check(self, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> int:

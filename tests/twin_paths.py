@@ -210,6 +210,12 @@ def draw_request(chance: random.Random, keys: Sequence[str], odd_share: float) -
     chance.shuffle(fields)
     end = "\n" if odd and chance.random() < 0.05 else "\r\n"
     head = end.join((f"{method} {target} {version}", *fields, "", "")).encode("latin-1")
+    # A body that breaks off takes its request with it, or not, by whether it was answered by then: so bodies are whole.
+    announced = {field.lower().replace(" ", "").replace("\t", "") for field in fields}
+    if "transfer-encoding:chunked" in announced:
+        return head + b"0\r\n\r\n"
+    if "content-length:3" in announced:
+        return head + b"abc"
     return head + (chance.choice(BEHIND) if odd and chance.random() < 0.3 else b"")
 
 

@@ -11,7 +11,7 @@ requests, but still reads.
 """
 
 import asyncio
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv6Address
 from math import inf
 from time import perf_counter
@@ -28,6 +28,7 @@ from httptools import (
 )
 from starlette.responses import Response
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -57,7 +58,7 @@ from service.limits import (
     WRITE_SECONDS,
 )
 from service.lookup.row_reads import UNREAD, Unread
-from service.lookup.served_generation import ServedGeneration
+from service.lookup.served_generation import ServedGeneration, ServedTitle
 from service.metrics.metrics import UNMATCHED
 
 logger = structlog.get_logger()
@@ -91,8 +92,24 @@ class Asked(NamedTuple):
 
     request: PlainRequest
     serving: ServedGeneration
-    titles: list[bytes]
+    titles: list[ServedTitle | bytes]
     began: float
+
+
+class Flow(FlowControl):
+    """Reading goes on only where nothing that was read waits: uvicorn reads on after each answer, whatever is queued.
+
+    So a client that sends without end has a read or two kept, and is not read from until those are answered.
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests are queued or bytes are kept."""
+        if not (self._connection.pipeline or self._connection._has_kept()):
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -109,6 +126,7 @@ class Connection(HttpToolsProtocol):
     body_seconds = BODY_SECONDS
     write_seconds = WRITE_SECONDS
     linger_seconds = LINGER_SECONDS
+    flow: Flow
     server_state: Departure
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -117,7 +135,11 @@ class Connection(HttpToolsProtocol):
         self._client = ""
         # Of the fast path.
         self._asked: Asked | None = None
-        self._kept = b""  # what arrived since it was asked
+        self._is_held = (
+            False  # what arrives is kept, because a look-up waits for its row or what was kept is not read yet
+        )
+        self._kept = b""
+        self._is_parting = False
         # Of the slow path.
         self._in_head = self._in_body = self._in_trailer = False
         self._before: RequestResponseCycle | None = None  # the request before the last one
@@ -128,7 +150,7 @@ class Connection(HttpToolsProtocol):
         self._is_ending = False  # no more bytes are read
         self._refusal: Response | None = None
         self._asked_head_alone = False
-        self._has_eof = False
+        self._has_eof = self._is_idle = False
         # Of time.
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf
@@ -140,6 +162,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it, refuse it beyond a limit, and wait for its first head."""
         super().connection_made(Parting(transport, self._lingers))  # type: ignore[arg-type]  # in all that is asked of it
+        self.flow = Flow(self.transport, self)
         self._wait(self.head_seconds)
         service = self.service
         self._client = client_of(self.client[0]) if self.client else ""
@@ -173,16 +196,16 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the plain look-ups at the beginning, and let the parser read what is left."""
-        if self._asked is not None:
+        if self._is_held:
             self._kept += data
-            self.flow.pause_reading()  # so what is kept is a read or two, however much the client sends
+            self.flow.pause_reading()
         elif not self._is_ending and (rest := self._take(data)):
             self._parse(rest)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for an answer
         """The client sends nothing more. The result says whether answers are outstanding, for which the connection stays open."""
         self._has_eof = True
-        if self._asked is not None:
+        if self._is_held:
             return self.scheme == "http"  # TLS ends both directions at once
         if not self._is_ending:
             if self._in_head or self._in_body:
@@ -195,7 +218,8 @@ class Connection(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> bytes:
         """Refuse or ask what is plain at the beginning of what arrived; what is left for the parser."""
-        while self._is_between_requests() and not self.server_state.leaving:
+        # What ends the connection is left to the slow path, which says so in its last answer.
+        while self._is_between_requests() and not (self.server_state.leaving or self._has_eof):
             end = data.find(HEAD_END) + len(HEAD_END)
             if not len(HEAD_END) <= end <= self.max_head_bytes:
                 break
@@ -249,45 +273,48 @@ class Connection(HttpToolsProtocol):
             return False
         if service.keys is not None and not service.keys.allows(request.fields.authorization, LOOKUP):
             return False
-        titles = request.titles(serving, service.settings.max_titles)
-        if titles is None:
+        title_ids = request.titles(serving, service.settings.max_titles)
+        if title_ids is None:
             return False
         service.in_progress += 1
         service.fast_in_progress += 1
-        self._asked = Asked(request, serving, titles, perf_counter())
-        if request.title_id is None and serving.titles.keys().isdisjoint(titles):
-            self._answer(None)
+        # Found now: a generation that is replaced while the row is read gives its titles up.
+        titles = serving.find(title_ids)
+        self._asked = asked = Asked(request, serving, titles, perf_counter())
+        self._is_held = True
+        if all(isinstance(title, bytes) for title in titles):
+            self._answer(asked, None)
             return True
         try:
-            service.look_up.read_into(serving, request.user_id, self._answer)
+            service.look_up.read_into(serving, request.user_id, partial(self._answer, asked))
         except Exception:
             logger.exception("row_not_read")
-            self._answer(UNREAD)
+            self._answer(asked, UNREAD)
         return True
 
-    def _answer(self, row: bytes | Unread | None) -> None:
+    def _answer(self, asked: Asked, row: bytes | Unread | None) -> None:
         """Answer the look-up that was asked by its user's row, and go on with what has arrived since."""
-        request, serving, titles, began = cast("Asked", self._asked)
-        service = self.service
+        if self._asked is not asked:
+            return  # it has its answer
+        self._asked = None
+        service, request = self.service, asked.request
         service.in_progress -= 1
         service.fast_in_progress -= 1
-        route, status = request.route, 200
-        # The next head is answered if it is there as a whole; nobody waits for the rest of one.
-        closes = HEAD_END not in self._kept if self.server_state.leaving else self._has_eof and not self._kept
+        closes, status = self._closes_now(), 200
         try:
-            answer = self._answer_bytes(request, serving, titles, row, closes=closes)
+            answer = self._answer_bytes(asked, row, closes=closes)
         except Exception:
             logger.exception("look_up_failed")
-            route, status = UNMATCHED, 500
-            answer = response_bytes(unexpected())
-        service.metrics.answered(route, status, perf_counter() - began)
+            refusal, status = unexpected(), 500
+            if closes:
+                refusal.headers["Connection"] = "close"
+            answer = response_bytes(refusal)
+        service.metrics.answered(request.route, status, perf_counter() - asked.began)
         self.server_state.total_requests += 1
         if self.transport.is_closing():  # the client is gone
-            self._asked = None
             return
         self.transport.write(answer)
         if closes:
-            self._asked = None
             self._is_ending = True
             self.transport.close()
         elif self._kept or self._has_eof or self.flow.read_paused:
@@ -295,23 +322,20 @@ class Connection(HttpToolsProtocol):
                 self._go_on
             )  # not at once: rows that are there at once would nest look-ups in each other
         else:
-            self._asked = None
+            self._is_held = False
             self._wait(self.timeout_keep_alive)
 
-    def _answer_bytes(
-        self,
-        request: PlainRequest,
-        serving: ServedGeneration,
-        titles: list[bytes],
-        row: bytes | Unread | None,
-        *,
-        closes: bool,
-    ) -> bytes:
-        look_up = self.service.look_up
-        if request.title_id is None:
-            body = look_up.page(serving, request.user_id, titles, row)
-        else:
-            body = look_up.single(serving, request.user_id, serving.titles[request.title_id], row)
+    def _closes_now(self) -> bool:
+        """Whether the look-up that waits is the last one: the client, or the server, is leaving, and no other head is there."""
+        self._kept = self._kept.lstrip(b"\r\n")  # empty lines between requests are none
+        if not self.server_state.leaving:
+            return self._has_eof and not self._kept
+        return self._is_parting or not (self.flow.read_paused or HEAD_END in self._kept)
+
+    def _answer_bytes(self, asked: Asked, row: bytes | Unread | None, *, closes: bool) -> bytes:
+        request, look_up = asked.request, self.service.look_up
+        answered = look_up.single if request.title_id is not None else look_up.page
+        body = answered(asked.serving, request.user_id, asked.titles, row)
         return b"%bcontent-length: %d\r\ncontent-type: application/json\r\n%b%b\r\n%b" % (
             _success(tuple(self.server_state.default_headers)),
             len(body),
@@ -322,7 +346,7 @@ class Connection(HttpToolsProtocol):
 
     def _go_on(self) -> None:
         """Read what was kept while a look-up waited, then what comes."""
-        kept, self._kept, self._asked = self._kept, b"", None
+        kept, self._kept, self._is_held = self._kept, b"", False
         if self.transport.is_closing():
             return
         self._wait(self.timeout_keep_alive)
@@ -330,8 +354,11 @@ class Connection(HttpToolsProtocol):
             self.data_received(kept)
         if self._has_eof and not self.eof_received() and not self.transport.is_closing():
             self.transport.close()
-        if not self._kept:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
+
+    def _has_kept(self) -> bool:
+        """Whether bytes that have arrived are not looked at yet."""
+        return bool(self._kept)
 
     # --- the slow path: the parser's events --------------------------------------------------------------------------
 
@@ -539,8 +566,9 @@ class Connection(HttpToolsProtocol):
             self._refuse(too_slow("head", self.head_seconds))
         elif self._in_body:
             self._refuse(too_slow("body", self.body_seconds))
-        elif not self._is_outstanding() and self._asked is None:
-            self.transport.close()  # it has been idle, or never asked for anything
+        elif not (self._is_outstanding() or self._is_held):
+            self._is_idle = True  # or never asked for anything
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """The buffer is full: the client has ``write_seconds`` to empty it.
@@ -572,7 +600,10 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close now, or after the answers that are outstanding."""
         if self._asked is None:
+            self._is_idle = not self._is_outstanding()
             super().shutdown()
+        else:
+            self._is_parting = True
 
     def _unanswered(self) -> RequestResponseCycle | None:
         """The last request so far, unless its answer has begun."""
@@ -580,10 +611,15 @@ class Connection(HttpToolsProtocol):
         return None if cycle is None or cycle.response_started else cycle
 
     def _lingers(self, transport: asyncio.Transport) -> bool:
-        """Where the client may still be sending, stay until it has read why no more is answered."""
-        is_receiving = self._in_head or self._in_body or self._refusal is not None or self._kept
-        if self._has_eof or not is_receiving:
+        """After an answer, stay until the client has closed too (RFC 9112, section 9.6).
+
+        What it still sends would be answered with a reset, and it might never read the answers that are on their way.
+        """
+        if self._has_eof or self._is_idle:
             return False
+        self._due = inf
+        self._kept = b""
+        self.pipeline.clear()
         self.flow.resume_reading()
         Lingering(transport, self, self.linger_seconds)
         return True

@@ -18,6 +18,8 @@ from service.http.models import LAST_HOUR
 from service.lookup.served_generation import ServedGeneration
 
 HEAD_END: Final = b"\r\n\r\n"
+MAX_REMEMBERED_BYTES: Final = 4096
+"""Of a head's fields: what strangers send is no reason to keep megabytes of it."""
 
 _PATH_ID: Final = rf"(?!\.\.?/){ID_PATTERN}".encode()
 """Clients and proxies take one or two dots for a step through the path."""
@@ -86,11 +88,10 @@ def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None
     asked = _target(line)
     if asked is None or not version:
         return None
-    plain = _plain_fields(fields, origins)
+    plain = (_remembered_fields if len(fields) <= MAX_REMEMBERED_BYTES else _plain_fields)(fields, origins)
     return None if plain is None else PlainRequest(asked[2], asked[3], asked[4], plain)
 
 
-@lru_cache(maxsize=256)  # clients repeat their fields
 def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:
     if not _fields(fields):
         return None
@@ -103,6 +104,10 @@ def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | Non
     keys = values.get(b"authorization", [b""])
     lines = [b"%b: %b\r\n" % field for field in told(values.get(b"origin", []), origins)] if origins else []
     return PlainFields(keys[0] if len(keys) == 1 else b"", b"".join(lines))
+
+
+_remembered_fields = lru_cache(maxsize=256)(_plain_fields)
+"""Clients repeat their fields."""
 
 
 def plain_titles(query: bytes) -> list[bytes] | None:

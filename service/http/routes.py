@@ -57,7 +57,7 @@ def look_up_routes(settings: Settings) -> APIRouter:
             detail = f"The catalogue of generation {serving.generation} lacks this title."
             raise ProblemError(404, "unknown-title", detail, field="title_id")
         user = user_id.encode()
-        return _json(service.look_up.single(serving, user, title, await service.look_up.read(serving, user)))
+        return _json(service.look_up.single(serving, user, [title], await service.look_up.read(serving, user)))
 
     @router.get("/artwork", response_model=PageBody, responses=refused)
     async def page(
@@ -67,10 +67,11 @@ def look_up_routes(settings: Settings) -> APIRouter:
     ) -> Response:
         """Which artworks to show to one user for a page of titles, from one generation and one read of the store."""
         service = service_of(request)
-        serving, user, title_ids = service.serving(), user_id.encode(), [title.encode() for title in title_id]
-        is_known = any(title in serving.titles for title in title_ids)
+        serving, user = service.serving(), user_id.encode()
+        titles = serving.find([title.encode() for title in title_id])
+        is_known = not all(isinstance(title, bytes) for title in titles)
         raw = await service.look_up.read(serving, user) if is_known else None
-        return _json(service.look_up.page(serving, user, title_ids, raw))
+        return _json(service.look_up.page(serving, user, titles, raw))
 
     return router
 

@@ -35,23 +35,39 @@ class LookUp:
         return await read_row(self._rows, serving.row_prefix + user_id + _ROW_END)
 
     def single(
-        self, serving: ServedGeneration, user_id: bytes, title: ServedTitle, raw: bytes | Unread | None
+        self,
+        serving: ServedGeneration,
+        user_id: bytes,
+        titles: Sequence[ServedTitle | bytes],
+        raw: bytes | Unread | None,
     ) -> bytes:
-        """The body of one pick, by the user's row as it was read."""
-        [middle] = self._middles(serving, user_id, self._decoded(serving, user_id, raw), (title,))
+        """The body of one pick, by the user's row as it was read; ``titles`` has one title."""
+        [middle] = self._every_middle(serving, user_id, titles, raw)
         return single_body(user_id, middle, serving.phrases)
 
     def page(
-        self, serving: ServedGeneration, user_id: bytes, title_ids: Sequence[bytes], raw: bytes | Unread | None
+        self,
+        serving: ServedGeneration,
+        user_id: bytes,
+        titles: Sequence[ServedTitle | bytes],
+        raw: bytes | Unread | None,
     ) -> bytes:
-        """The body of one pick per title, in the order asked; of nulls for a title that the catalogue does not know."""
-        titles = [serving.titles.get(title_id) for title_id in title_ids]
-        known = [title for title in titles if title is not None]
+        """The body of one pick per title, in the order asked; of nulls for an id, which stands for a title that is not known."""
+        return page_body(user_id, self._every_middle(serving, user_id, titles, raw), serving.phrases)
+
+    def _every_middle(
+        self,
+        serving: ServedGeneration,
+        user_id: bytes,
+        titles: Sequence[ServedTitle | bytes],
+        raw: bytes | Unread | None,
+    ) -> list[bytes]:
+        known = [title for title in titles if not isinstance(title, bytes)]
         middles = self._middles(serving, user_id, self._decoded(serving, user_id, raw), known)
-        if len(known) < len(titles):
-            answered, asked = iter(middles), zip(title_ids, titles, strict=True)
-            middles = [unknown(title_id) if title is None else next(answered) for title_id, title in asked]
-        return page_body(user_id, middles, serving.phrases)
+        if len(known) == len(titles):
+            return middles
+        answered = iter(middles)
+        return [unknown(title) if isinstance(title, bytes) else next(answered) for title in titles]
 
     def _decoded(self, serving: ServedGeneration, user_id: bytes, raw: bytes | Unread | None) -> Row | None:
         if not isinstance(raw, bytes):  # there is none, or the store did not answer in time

@@ -7,7 +7,7 @@ order, so a reply always belongs to the oldest, and a late reply is read and dro
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from typing import Any, Final, Protocol
@@ -81,17 +81,21 @@ class _RoundTrip:
         self.deadline: asyncio.TimerHandle
 
     def resolve(self, rows: list[bytes | None]) -> None:
-        self.deadline.cancel()
-        for take, row in zip(self.takes, rows, strict=True):
-            take(row)
+        self._end(rows)
 
     def give_up(self) -> int:
         """End all reads without a row; the number of them."""
-        self.deadline.cancel()
         self.late = True
+        return self._end([UNREAD] * len(self.takes))
+
+    def _end(self, rows: Sequence[bytes | Unread | None]) -> int:
+        self.deadline.cancel()
         takes, self.keys, self.takes = self.takes, [], []
-        for take in takes:
-            take(UNREAD)
+        for take, row in zip(takes, rows, strict=True):
+            try:
+                take(row)
+            except Exception:  # one read's fault is no reason that the others go without
+                logger.exception("row_not_taken")
         return len(takes)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from time import perf_counter
@@ -101,6 +101,11 @@ class ServedGeneration:
     row_prefix: bytes
     fallback_base: int
     phrases: Phrases
+
+    def find(self, title_ids: Iterable[bytes]) -> list[ServedTitle | bytes]:
+        """The titles of ids, in their order; in the place of one that is not known, its id."""
+        titles = self.titles
+        return [titles.get(title_id, title_id) for title_id in title_ids]
 
     @property
     def generation(self) -> int:

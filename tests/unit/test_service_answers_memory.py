@@ -31,11 +31,11 @@ async def serve():
     serving = await build_generation(Current(1, IDENTITY, 1), Meta(1, IDENTITY, 7, *described), b"".join(parts))
     look_up = LookUp(store, Metrics())
     asked = [f"t{n}".encode() for n in range(TITLES)]
-    warm = look_up.page(serving, b"nobody", asked, None)
+    warm = look_up.page(serving, b"nobody", serving.find(asked), None)
     before = resident_mb()
     seen = set()
     for user in range(257):
-        body = look_up.page(serving, b"u%d" % user, asked, await look_up.read(serving, b"u%d" % user))
+        body = look_up.page(serving, b"u%d" % user, serving.find(asked), await look_up.read(serving, b"u%d" % user))
         seen.update(part.partition(b",")[0] for part in body.split(b'"propensity":')[1:])
     return before, len(seen), look_up
 

@@ -65,7 +65,7 @@ def page_of(
     asked = [title_id.encode() for title_id in title_ids]
     look_up = LookUp(MemoryStore(), metrics or Metrics())
     serving = serving or serving_of()
-    page = json.loads(look_up.page(serving, user_id.encode(), asked, (rows or {}).get(user_id)))
+    page = json.loads(look_up.page(serving, user_id.encode(), serving.find(asked), (rows or {}).get(user_id)))
     assert (page["user_id"], page["generation"]) == (user_id, 5)
     return list(page["picks"])
 
@@ -74,7 +74,7 @@ def look_up(title_id: str, raw: bytes | None = None, metrics: Metrics | None = N
     """The pick of one title for ann, whose row may be given."""
     serving = serving_of()
     look_up = LookUp(MemoryStore(), metrics or Metrics())
-    return dict(json.loads(look_up.single(serving, b"ann", serving.titles[title_id.encode()], raw)))
+    return dict(json.loads(look_up.single(serving, b"ann", [serving.titles[title_id.encode()]], raw)))
 
 
 def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: float) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def test_a_pick_of_the_row_is_answered_with_its_policy_and_propensity() -> None:
 def test_a_body_is_what_a_json_library_would_have_written() -> None:
     serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), variant=1)
     look_up = LookUp(MemoryStore(), Metrics())
-    body = look_up.page(serving, b"ann", [b"drawn", b"nope", b"weightless"], raw)
+    body = look_up.page(serving, b"ann", serving.find([b"drawn", b"nope", b"weightless"]), raw)
     assert body == orjson.dumps(json.loads(body))
-    single = look_up.single(serving, b"ann", serving.titles[b"drawn"], raw)
+    single = look_up.single(serving, b"ann", [serving.titles[b"drawn"]], raw)
     assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 30000 / 65535))
 
 
@@ -197,7 +197,7 @@ def test_a_row_that_the_store_did_not_give_falls_back() -> None:
     look_up = LookUp(store, Metrics())
     raw = asyncio.run(look_up.read(serving, b"ann"))
     assert raw is UNREAD
-    assert json.loads(look_up.single(serving, b"ann", serving.titles[b"drawn"], raw))["source"] == "popularity"
+    assert json.loads(look_up.single(serving, b"ann", [serving.titles[b"drawn"]], raw))["source"] == "popularity"
 
 
 def test_picks_are_counted_by_source_and_policy() -> None:
@@ -230,7 +230,7 @@ def test_fallback_draws_over_users_agree_with_the_weights() -> None:
 
 
 def _body(look_up: LookUp, serving: ServedGeneration, user_id: str) -> bytes:
-    return look_up.single(serving, user_id.encode(), serving.titles[b"drawn"], None)
+    return look_up.single(serving, user_id.encode(), [serving.titles[b"drawn"]], None)
 
 
 def _drawn(serving: ServedGeneration, user_id: str) -> str:

@@ -66,13 +66,13 @@ class Asked:
 
     def page(self, *title_ids: str, user_id: str = "ann") -> list[dict[str, Any]]:
         asked = [title_id.encode() for title_id in title_ids]
-        body = self._look_up.page(self.serving, user_id.encode(), asked, self._row(user_id))
+        body = self._look_up.page(self.serving, user_id.encode(), self.serving.find(asked), self._row(user_id))
         assert body == orjson.dumps(json.loads(body))
         return list(json.loads(body)["picks"])
 
     def single(self, title_id: str, user_id: str = "ann") -> dict[str, Any]:
         title = self.serving.titles[title_id.encode()]
-        body = self._look_up.single(self.serving, user_id.encode(), title, self._row(user_id))
+        body = self._look_up.single(self.serving, user_id.encode(), [title], self._row(user_id))
         assert body == orjson.dumps(json.loads(body))
         return dict(json.loads(body))
 

@@ -91,7 +91,7 @@ class Day:
                 revision = sum(slot >= begin for begin in _BEGINS) - 1
                 store.available = bool(self.random.random() >= self.habits.failing[revision])
                 row = await look_up.read(revisions[revision], user_id(user).encode())
-                body = look_up.page(revisions[revision], user_id(user).encode(), titles, row)
+                body = look_up.page(revisions[revision], user_id(user).encode(), revisions[revision].find(titles), row)
                 picks = [pick for pick in json.loads(body)["picks"] if pick["title_id"] not in taken]
                 for when, events in self._reported(user, at, picks, taken):
                     posted += self._posts(when, events, offset)
