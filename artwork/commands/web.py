@@ -58,7 +58,7 @@ def web_command(
         emit(PageUp(f"{address}/?token={stage.token}", stage.service, trouble), render, as_json=as_json)
         with suppress(KeyboardInterrupt):
             while True:
-                # Not a lock: polars has system calls started anew after SIGINT, and waiting for a lock would go on.
+                # Not a lock: waiting for one was seen to outlast Ctrl-C.
                 time.sleep(3600)
 
 

@@ -10,7 +10,7 @@ USUAL_DAY_SECONDS: Final = 24.0
 SLOWEST_DAY_SECONDS: Final = 3600.0
 
 _LONGEST_WAIT_SECONDS: Final = 0.2
-# A wait for a lock is not broken off by Ctrl-C once polars has been used, whose handler of that signal lets system calls go on.
+# In a demo that was watched, a wait for a lock in the main thread was seen to outlast Ctrl-C; so no wait is long.
 
 Task = Callable[[], None]
 

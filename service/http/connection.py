@@ -318,9 +318,8 @@ class Connection(HttpToolsProtocol):
             self._is_ending = True
             self.transport.close()
         elif self._kept or self._has_eof or self.flow.read_paused:
-            self.loop.call_soon(
-                self._go_on
-            )  # not at once: rows that are there at once would nest look-ups in each other
+            # Not at once: rows that are there at once would nest look-ups in each other.
+            self.loop.call_soon(self._go_on)
         else:
             self._is_held = False
             self._wait(self.timeout_keep_alive)
