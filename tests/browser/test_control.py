@@ -96,8 +96,7 @@ def test_a_stopped_store_is_seen_in_the_flow_the_charts_and_the_pictures_and_com
         page.page.wait_for_selector(".watched-row [data-source=personalized]")
         page.page.wait_for_selector(".flow-store .trouble", state="detached")
     finally:
-        if demo.live()["store"]["state"] != "up":
-            demo.press("store-back")
+        demo.mend()
 
 
 def test_a_broken_generation_stops_at_the_gate(visit: VisitMaker, demo: Demo) -> None:
@@ -118,8 +117,7 @@ def test_a_press_that_cannot_be_now_says_why(visit: VisitMaker, demo: Demo) -> N
         page.page.wait_for_selector(".transport-outcome.bad")
         assert "store" in page.page.inner_text(".transport-outcome")
     finally:
-        demo.press("store-back")
-        demo.wait("the store is up", lambda live: live["store"]["state"] == "up")
+        demo.mend()
 
 
 def test_play_and_pause_are_one_button_that_says_what_it_would_do(visit: VisitMaker, demo: Demo) -> None:
@@ -368,5 +366,4 @@ def test_axe_finds_nothing_serious_while_a_store_is_away_and_tables_are_open(vis
             page.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert violations(page) == [], theme
     finally:
-        demo.press("store-back")
-        demo.wait("the store is up", lambda live: live["store"]["state"] == "up")
+        demo.mend()

@@ -153,8 +153,7 @@ def test_the_last_step_stops_the_store_and_the_pictures_stay(visit: VisitMaker, 
         page.page.click("button:has-text('Bring it back')")
         page.page.wait_for_selector(".watched-row [data-source=personalized]")
     finally:
-        if demo.live()["store"]["state"] != "up":
-            demo.press("store-back")
+        demo.mend()
 
 
 def test_without_truth_and_buttons_the_tour_speaks_of_neither(visit: VisitMaker) -> None:
