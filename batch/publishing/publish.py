@@ -18,7 +18,7 @@ from batch.publishing.row_writer import write_rows
 from batch.publishing.sweep import remove_unserved, sweep
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet, write_json
+from batch.workspace.files import write_json
 from batch.workspace.generations import (
     Manifest,
     find_manifest,
@@ -28,6 +28,7 @@ from batch.workspace.generations import (
     verify_files,
     write_manifest,
 )
+from batch.workspace.kept_users import KeptUsers
 from batch.workspace.workspace import Workspace
 
 _SAMPLE = 200
@@ -100,7 +101,7 @@ def publish(
         swept = sweep(client)
         _check_room(client, manifest)
         meta = _claim(client, manifest, catalogue)
-        rows, row_bytes, sample = _write_rows(client, workspace, manifest, catalogue, report)
+        rows, row_bytes, sample = _write_rows(client, workspace, manifest, report)
         _verify(client, meta, rows, sample)
         flipped = flip(client, number, meta.identity, forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
@@ -170,10 +171,10 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
 
 
 def _write_rows(
-    client: redis.Redis, workspace: Workspace, manifest: Manifest, catalogue: Catalogue, report: Progress
+    client: redis.Redis, workspace: Workspace, manifest: Manifest, report: Progress
 ) -> tuple[int, int, dict[str, bytes]]:
     """How many rows and bytes were written, and some of the rows by user, to compare with what arrived."""
-    rows = encoded_rows(workspace, manifest.generation, catalogue)
+    rows = encoded_rows(workspace, manifest.generation)
     every = max(1, manifest.counts["rows"] // _SAMPLE)
     count = total_bytes = 0
     sample: dict[str, bytes] = {}
@@ -210,8 +211,7 @@ def _verify(client: redis.Redis, meta: snapshot.Meta, rows: int, sample: dict[st
 
 def _write_targets(workspace: Workspace, generation: int, catalogue: Catalogue) -> None:
     """Users and titles for the load test, the most active and the most shown first."""
-    users = read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
-    active = users.sort(["sessions", "user_id"], descending=[True, False])["user_id"].head(_TARGET_USERS)
+    active = KeptUsers(workspace, read_manifest(workspace, generation)).most_active(_TARGET_USERS)
     shown = catalogue.frame.group_by("title_id").agg(pl.col("impressions").sum())
     titles = shown.sort(["impressions", "title_id"], descending=[True, False])["title_id"]
-    write_json(workspace.targets, {"generation": generation, "users": active.to_list(), "titles": titles.to_list()})
+    write_json(workspace.targets, {"generation": generation, "users": active, "titles": titles.to_list()})

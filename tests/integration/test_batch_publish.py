@@ -3,10 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import Served, identity_of, make_generation, served, silent, stored_rows
+from make_impressions import Served, change_picks, identity_of, make_generation, picks_of, served, silent, stored_rows
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import (
@@ -47,8 +48,7 @@ def test_every_user_has_a_row_of_the_picks_on_disk(workspace: Workspace, client:
         row = decode_row(raw or b"", user_id, generation, identity_of(workspace, generation))
         picks = [row.pick(index) for index in range(len(titles))]
         read += [(user_id, title, pick.arm, pick.weight) for title, pick in zip(titles, picks, strict=True) if pick]
-    on_disk = pl.read_parquet(folder_of(workspace, generation) / "picks" / "*.parquet")
-    expected = on_disk.with_columns(pl.col("title_id").cast(pl.String)).select("user_id", "title_id", "arm", "weight")
+    expected = picks_of(workspace, generation).select("user_id", "title_id", "arm", "weight")
     assert sorted(read) == sorted(expected.rows())
     assert len(read) == 600 * len(titles)
 
@@ -142,8 +142,9 @@ def test_a_store_with_too_little_memory_is_refused_before_a_row_is_written(
 
 def test_picks_that_changed_on_disk_are_refused(workspace: Workspace, client: redis.Redis, store: str) -> None:
     generation = make_generation(workspace)
-    picks = next((folder_of(workspace, generation) / "picks").glob("*.parquet"))
-    pl.read_parquet(picks).with_columns(weight=pl.lit(65535, dtype=pl.UInt16)).write_parquet(picks)
+    picks = change_picks(
+        workspace, generation, lambda table: table._replace(weights=np.full_like(table.weights, 65535))
+    )
     with pytest.raises(InputError, match=rf"{picks.name} .* differs from its checksum"):
         publish(workspace, generation, client, store, silent)
     assert client.dbsize() == 0
