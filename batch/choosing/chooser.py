@@ -49,7 +49,9 @@ class Chooser:
             for key in dict.fromkeys(key for _, key in live)
         }
         self.variants = [
-            LiveVariant(Deployed(parse_policy(policy), self.impressions, starts, floors), scorings[key])
+            LiveVariant(
+                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
+            )
             for (policy, key), floors in zip(live, self.config.floors, strict=True)
         ]
 
@@ -95,7 +97,9 @@ class Chooser:
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
                 weights = self.weights(title, self.probabilities(title, contexts[block], places[block]), places[block])
-                picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
+                picks.arms[own, title], picks.weights[own, title] = draw_arms(
+                    weights[: own.stop - cut], drawn[own], self.config.total
+                )
         return picks
 
     def padded_contexts(self, first: int, count: int) -> F64:
