@@ -67,7 +67,9 @@ class Chooser:
             for key in dict.fromkeys(key for _, key in live)
         }
         self.variants = [
-            LiveVariant(Deployed(parse_policy(policy), self.impressions, starts, floors), scorings[key])
+            LiveVariant(
+                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
+            )
             for (policy, key), floors in zip(live, self.config.floors, strict=True)
         ]
 
@@ -158,7 +160,7 @@ class Chooser:
     def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""
         weights = self.weights(title, self.probabilities(title, contexts, places), places)
-        return draw_arms(weights[: len(states)], hash_title(states, self.titles_hashed[title]))
+        return draw_arms(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
 
     def _shard(self, first: int, count: int) -> tuple[F64, U32, U64]:
         """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""

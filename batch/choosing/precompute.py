@@ -9,7 +9,6 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError
-from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.executors import Executor, Progress
 from batch.workspace.generations import (
@@ -73,15 +72,13 @@ def precompute(
 
 
 def _check_row_size(workspace: Workspace, manifest: Manifest) -> None:
+    form = manifest.row_format
     if CANDIDATES not in manifest.checksums:
-        longest, most, remedy = (
-            manifest.counts["titles"],
-            MAX_DENSE_PICKS,
-            "give candidates.parquet with a shortlist per user",
-        )
+        longest, most = manifest.counts["titles"], form.most_dense_picks
+        remedy = "give candidates.parquet with a shortlist per user"
     else:
         longest = KeptUsers(workspace, manifest).longest_shortlist()
-        most, remedy = MAX_SHORTLIST_PICKS, "shorten the longest list"
+        most, remedy = form.most_shortlist_picks, "shorten the longest list"
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
 

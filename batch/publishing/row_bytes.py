@@ -34,6 +34,8 @@ def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.M
         artworks=published.counts.artworks,
         variants=manifest.config.names,
         created_at=manifest.created_at,
+        total=manifest.row_format.total,
+        format=manifest.row_format.number,
     )
     return meta, parts
 

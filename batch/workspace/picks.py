@@ -12,7 +12,7 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError, RowError
-from bandit.snapshot import TOTAL_WEIGHT, decode_row
+from bandit.snapshot import decode_row
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import CANDIDATES, CATALOGUE, Manifest, finished, folder_of, picks_files, read_manifest
@@ -40,7 +40,7 @@ class RecordedPick:
 
 def packing_of(manifest: Manifest) -> Packing:
     """How the rows of a generation are packed."""
-    return Packing(manifest.generation, manifest.identity, CANDIDATES in manifest.checksums)
+    return Packing(manifest.generation, manifest.identity, CANDIDATES in manifest.checksums, manifest.row_format)
 
 
 def row_file_path(folder: Path, first: int) -> Path:
@@ -173,7 +173,7 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
         return None
     artwork = catalogue.frame["artwork_id"][int(catalogue.starts[title]) + pick.arm]
     policy = manifest.config.names[row.variant]
-    return RecordedPick(generation, policy, artwork, pick.arm, pick.weight, pick.weight / TOTAL_WEIGHT)
+    return RecordedPick(generation, policy, artwork, pick.arm, pick.weight, pick.weight / row.total)
 
 
 def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:

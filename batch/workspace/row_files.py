@@ -30,7 +30,9 @@ from bandit.kernels.packing import MOST_MOVES, checksum_tables, pack_rows, unpac
 
 MAGIC: Final = b"ARTROWS1"
 _SIZES: Final = np.dtype([("first", "<u8"), ("rows", "<u8"), ("picks", "<u8"), ("bytes", "<u8")])
-_LARGEST_PICK: Final = snapshot.PICK_BYTES + snapshot.INDEX_BYTES
+_LARGEST_PICK: Final = snapshot.FORMAT_2.pick_bytes + snapshot.INDEX_BYTES
+_ALIKE: Final = np.array([0, 1, 2, 4, 5, 6, 7, 8, 9])
+"""Bytes of a header that all rows of a generation share: magic, format, flags, generation."""
 _NO_TITLES: Final = np.empty(0, dtype=np.uint16)
 
 
@@ -43,14 +45,13 @@ class Packing(NamedTuple):
     generation: int
     identity: str
     is_shortlist: bool
-    arm_bits: int = 8
-    pick_bytes: int = snapshot.PICK_BYTES
+    form: snapshot.RowFormat
 
     @property
     def header(self) -> U8:
         """The header of a row, without variant, count and checksum."""
-        pick, title = b"\1" * self.pick_bytes, b"\0\0" if self.is_shortlist else b""
-        row = snapshot.encode_row("", self.generation, self.identity, 0, pick, title)
+        pick, title = self.form.pack([(0, 1)]), b"\0\0" if self.is_shortlist else b""
+        row = snapshot.encode_row("", self.generation, self.identity, 0, pick, title, self.form)
         return np.frombuffer(bytearray(row[: snapshot.HEADER_BYTES]), dtype=np.uint8)
 
     @property
@@ -103,9 +104,19 @@ class RowFile:
         return row if row < len(self.places) and self.places[row] == place else None
 
     def picks(self, packing: Packing, rows: I64 | None = None) -> PickTable:
-        """The picks of some rows, ascending, or of all."""
+        """The picks of some rows, ascending, or of all.
+
+        Raises:
+            InputError: a row is of another generation or format.
+        """
         rows = np.arange(len(self.places)) if rows is None else rows
         begins = self.starts[rows] + self.id_lengths[rows]
+        off = (self.records[begins[:, None] + _ALIKE] != packing.header[_ALIKE]).any(axis=1)
+        if off.any():
+            raise InputError(
+                f"row {int(rows[off.argmax()])} of a file of picks of generation {packing.generation} is of another generation or"
+                " format; generations never change: make a new one"
+            )
         counts = self._byte(begins, 10) | self._byte(begins, 11) << 8
         starts = np.cumsum(counts) - counts
         total = int(counts.sum())
@@ -116,8 +127,8 @@ class RowFile:
             begins,
             starts,
             packing.is_shortlist,
-            packing.arm_bits,
-            packing.pick_bytes,
+            packing.form.arm_bits,
+            packing.form.pick_bytes,
             titles,
             arms,
             weights,
@@ -165,7 +176,7 @@ def pack(
     out = np.empty(len(ids) + room * len(user_ids) + _LARGEST_PICK * len(arms), dtype=np.uint8)
     lengths = np.empty(len(user_ids), dtype=np.int64)
     if len(counts) and int(np.max(counts)) > np.iinfo(np.uint16).max:
-        raise _too_long(user_ids, int(np.argmax(counts)), int(np.max(counts)))
+        raise _too_long(packing, user_ids, int(np.argmax(counts)), int(np.max(counts)))
     n_bytes = pack_rows(
         np.frombuffer(ids, dtype=np.uint8),
         np.cumsum(id_lengths, dtype=np.int64),
@@ -174,8 +185,8 @@ def pack(
         titles,
         arms,
         weights,
-        packing.arm_bits,
-        packing.pick_bytes,
+        packing.form.arm_bits,
+        packing.form.pick_bytes,
         packing.header,
         packing.seed,
         _tables(),
@@ -183,7 +194,7 @@ def pack(
         lengths,
     )
     if len(lengths) and int(lengths.max()) > snapshot.MAX_ROW_BYTES:
-        raise _too_long(user_ids, int(lengths.argmax()), int(counts[lengths.argmax()]))
+        raise _too_long(packing, user_ids, int(lengths.argmax()), int(counts[lengths.argmax()]))
     return RowFile(
         first, len(arms), places.astype(np.uint32), lengths.astype(np.uint16), id_lengths, out[:n_bytes].copy()
     )
@@ -234,10 +245,10 @@ def _parts(rows: RowFile) -> list[tuple[npt.NDArray[np.integer], str]]:
     return [(rows.places, "<u4"), (rows.row_lengths, "<u2"), (rows.id_lengths, "u1"), (rows.records, "u1")]
 
 
-def _too_long(user_ids: Sequence[str], user: int, count: int) -> InputError:
+def _too_long(packing: Packing, user_ids: Sequence[str], user: int, count: int) -> InputError:
     return InputError(
         f"the row of user {user_ids[user]} has {count} picks, which is more than {snapshot.MAX_ROW_BYTES} bytes hold;"
-        f" give candidates.parquet with at most {snapshot.MAX_SHORTLIST_PICKS} titles per user"
+        f" give candidates.parquet with at most {packing.form.most_shortlist_picks} titles per user"
     )
 
 

@@ -18,17 +18,17 @@ COUNT = 1_000 if numba.config.DISABLE_JIT else 1_000_000
 COMPILED = pytest.mark.compiled  # Python raises where compiled code goes on
 
 
-def quantised(p: F64, eligible: Bool, new: Bool, floor: float, new_floor: float) -> U16:
+def quantised(p: F64, eligible: Bool, new: Bool, floor: float, new_floor: float, total: int = TOTAL_WEIGHT) -> U16:
     out = np.full(p.shape, 999, dtype=np.uint16)
     with np.errstate(all="ignore"):
-        quantise_rows(p, eligible, new, floor, new_floor, out)
+        quantise_rows(p, eligible, new, floor, new_floor, out, total)
     return out
 
 
-def drawn(weights: U16, hashes: U64) -> tuple[list[int], list[int]]:
+def drawn(weights: U16, hashes: U64, total: int = TOTAL_WEIGHT) -> tuple[list[int], list[int]]:
     arms, chosen = np.empty(len(hashes), dtype=np.uint8), np.empty(len(hashes), dtype=np.uint16)
     with np.errstate(over="ignore"):
-        draw_rows(weights, hashes, arms, chosen)
+        draw_rows(weights, hashes, arms, chosen, total)
     return arms.tolist(), chosen.tolist()
 
 

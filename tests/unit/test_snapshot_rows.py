@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from bandit.errors import InputError, OldFormatError, RowError
 from bandit.snapshot import (
+    FORMAT_2,
     HEADER_BYTES,
-    MAX_DENSE_PICKS,
     MAX_ROW_BYTES,
-    MAX_SHORTLIST_PICKS,
     Pick,
     Row,
     decode_row,
@@ -222,8 +221,8 @@ def test_a_row_of_format_1_is_refused_with_what_to_run() -> None:
 
 
 def test_a_row_that_is_longer_than_any_is_refused_though_its_checksum_fits() -> None:
-    header = struct.pack("<2sBBHIH", b"AB", 2, 0, 0, 17, MAX_DENSE_PICKS + 1)
-    assert reason_for(sealed(header, PICKS[:3] * (MAX_DENSE_PICKS + 1))) == "size"
+    header = struct.pack("<2sBBHIH", b"AB", 2, 0, 0, 17, FORMAT_2.most_dense_picks + 1)
+    assert reason_for(sealed(header, PICKS[:3] * (FORMAT_2.most_dense_picks + 1))) == "size"
 
 
 def test_a_row_relabelled_with_another_generation_is_refused() -> None:
@@ -232,7 +231,7 @@ def test_a_row_relabelled_with_another_generation_is_refused() -> None:
     assert reason_for(bytes(raw), generation=18) == "checksum"
 
 
-@pytest.mark.parametrize(("form", "flags"), [(3, 0), (0, 0), (2, 2), (2, 256)])
+@pytest.mark.parametrize(("form", "flags"), [(4, 0), (0, 0), (2, 2), (2, 256), (3, 4), (3, 8), (3, 257)])
 def test_a_row_of_a_future_format_is_refused_though_its_checksum_fits(form: int, flags: int) -> None:
     header = struct.pack("<2sBBHIH", b"AB", form, 0, flags, 17, 2)
     assert reason_for(sealed(header, PICKS)) == "format"
@@ -243,18 +242,18 @@ def test_other_bytes_are_refused_by_their_magic() -> None:
 
 
 def test_the_longest_dense_row_is_just_within_the_limit() -> None:
-    raw = encode_row("u1", 17, IDENTITY, 0, PICKS[:3] * MAX_DENSE_PICKS)
+    raw = encode_row("u1", 17, IDENTITY, 0, PICKS[:3] * FORMAT_2.most_dense_picks)
     assert len(raw) <= MAX_ROW_BYTES < len(raw) + 3
-    assert decode_row(raw, "u1", 17, IDENTITY).pick(MAX_DENSE_PICKS - 1) == Pick(1, 65535)
+    assert decode_row(raw, "u1", 17, IDENTITY).pick(FORMAT_2.most_dense_picks - 1) == Pick(1, 65535)
 
 
 def test_a_dense_row_over_the_limit_is_refused_with_the_remedy() -> None:
     with pytest.raises(InputError, match=r"user u1 has 2726 picks .* at most 8192 bytes .* candidates.parquet"):
-        encode_row("u1", 17, IDENTITY, 0, PICKS[:3] * (MAX_DENSE_PICKS + 1))
+        encode_row("u1", 17, IDENTITY, 0, PICKS[:3] * (FORMAT_2.most_dense_picks + 1))
 
 
 def test_a_shortlist_over_the_limit_is_refused() -> None:
-    titles = MAX_SHORTLIST_PICKS + 1
+    titles = FORMAT_2.most_shortlist_picks + 1
     with pytest.raises(InputError, match="user u1"):
         encode_row("u1", 17, IDENTITY, 0, PICKS[:3] * titles, struct.pack(f"<{titles}H", *range(titles)))
 
