@@ -12,7 +12,7 @@ All numbers are little-endian. A file has
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -198,6 +198,15 @@ def pack(
     return RowFile(
         first, len(arms), places.astype(np.uint32), lengths.astype(np.uint16), id_lengths, out[:n_bytes].copy()
     )
+
+
+def listed_rows(rows: Iterable[tuple[str, bytes]]) -> RowFile:
+    """Rows that were packed one by one, (user_id, row), as those of one shard."""
+    pairs = [(user_id.encode(), row) for user_id, row in rows]
+    records = np.frombuffer(bytearray(b"".join(part for pair in pairs for part in pair)), dtype=np.uint8)
+    id_lengths = np.array([len(user_id) for user_id, _ in pairs], dtype=np.uint8)
+    row_lengths = np.array([len(row) for _, row in pairs], dtype=np.uint16)
+    return RowFile(0, 0, np.arange(len(pairs), dtype=np.uint32), row_lengths, id_lengths, records)
 
 
 def write_row_file(path: Path, rows: RowFile) -> None:

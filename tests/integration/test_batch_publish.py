@@ -27,6 +27,7 @@ from batch.publishing.row_writer import ROWS_A_WRITE, write_rows
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import claim, folder_of
+from batch.workspace.row_files import listed_rows
 from batch.workspace.workspace import Workspace
 
 
@@ -256,21 +257,21 @@ def test_the_password_of_a_store_is_not_in_what_a_publish_returns(workspace: Wor
 
 def test_a_publisher_rests_after_each_command_for_as_long_as_it_took(client: redis.Redis) -> None:
     rests: list[float] = []
-    rows = ((f"u{user}", b"row") for user in range(2 * ROWS_A_WRITE + 1))
-    sizes = [len(batch) for batch in write_rows(client, 3, rows, rests.append)]
+    rows = listed_rows((f"u{user}", b"row") for user in range(2 * ROWS_A_WRITE + 1))
+    sizes = [written.stop - written.first for written in write_rows(client, 3, [rows], rests=True, sleep=rests.append)]
     assert sizes == [ROWS_A_WRITE, ROWS_A_WRITE, 1]
     assert len(rests) == 3
     assert all(rest > 0 for rest in rests)
     assert client.get(row_key(3, f"u{2 * ROWS_A_WRITE}")) == b"row"
 
 
-def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_the_flip(
+def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_a_row_is_written(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     generation = make_generation(workspace)
     client.set(row_key(1, "somebody-else"), b"left behind")
     with pytest.raises(
-        SurroundingsError, match=r"holds 601 rows .* 600 were written; remove art:g:1:u:\{\*\}, then publish"
+        SurroundingsError, match=r"holds 1 rows of generation 1 of users .* remove art:g:1:u:\{\*\}, then publish"
     ):
         publish(workspace, generation, client, store, silent)
     assert served(client) is None
