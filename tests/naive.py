@@ -538,7 +538,8 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Deco
 
 def _picks_of_two_bytes(body: bytes, count: int, flags: int) -> list[tuple[int, int, int]]:
     """Of format 3: the picks are the last bytes, what is before them are the gaps between their titles."""
-    places, gap = [], 0
+    places: list[int] = []
+    gap = 0
     codes = body[: len(body) - 2 * count]
     for code in codes:
         gap += code + 1 if code < 240 else 240 * (code - 239)
@@ -579,7 +580,12 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, user_row, arms, impressions)
-    return quantise(p, None, new, variant["floor"], variant["new_floor"])
+    return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
+
+
+def total_of(generation_folder: Path) -> int:
+    """What the weights of a decision add up to; generations of before do not say it."""
+    return int(_manifest(generation_folder)["config"].get("total", TOTAL))
 
 
 def explores(generation_folder: Path, user_row: int) -> bool:
