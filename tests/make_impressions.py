@@ -92,12 +92,16 @@ def make_generation(
     config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
+    form: int | None = None,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``.
+
+    ``form`` is the row format; None is the default.
+    """
     shards = executor or SerialExecutor()
     config = config or Config.of(*(policies or ("uniform",)), **settings)
-    made = train(workspace, config, shards, silent, shard_size=shard_size)
+    made = train(workspace, config, shards, silent, shard_size=shard_size, form=form)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

@@ -604,7 +604,12 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, user_row, arms, impressions)
-    return quantise(p, None, new, variant["floor"], variant["new_floor"])
+    return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
+
+
+def total_of(generation_folder: Path) -> int:
+    """What the weights of a decision add up to; generations of before do not say it."""
+    return int(_manifest(generation_folder)["config"].get("total", TOTAL))
 
 
 def explores(generation_folder: Path, user_row: int) -> bool:

@@ -27,6 +27,7 @@ class Generation:
     folder: Path
     number: int
     seed: int
+    total: int
     artworks: dict[str, list[str]]
     weights: dict[str, list[int]]
     defaults: dict[str, int]
@@ -56,7 +57,8 @@ def generation_of(root: Path, number: int) -> Generation:
         for user, raw in naive.rows_of_file(path):
             for title, arm, weight in naive.picks_of_row(raw):
                 picks[user, titles[title]] = (arm, weight, names[raw[3]])
-    return Generation(folder, number, config["seed"], artworks, weights, defaults, list(contexts), contexts, picks)
+    seed, total = config["seed"], config.get("total", 65535)
+    return Generation(folder, number, seed, total, artworks, weights, defaults, list(contexts), contexts, picks)
 
 
 def overlays_of(root: Path) -> dict[int, Event]:
@@ -222,11 +224,11 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
         policy, known = source, None
     stands = known is None and pick is not None and pick[0] in fallback.remaining
     if len(fallback.remaining) == len(made.artworks[title]) or (known is None and (pick is None or stands)):
-        propensity = Fraction(known, 65535) if known is not None else fallback.chance(arm)
+        propensity = Fraction(known, made.total) if known is not None else fallback.chance(arm)
     else:
         weights = naive.weights_from_files(made.folder, made.users.index(user), list(made.artworks).index(title))
         gone = sum(weight for other, weight in enumerate(weights) if other not in fallback.remaining)
-        propensity = (weights[arm] + gone * fallback.chance(arm)) / Fraction(65535)
+        propensity = (weights[arm] + gone * fallback.chance(arm)) / Fraction(made.total)
     return {
         "arm": arm,
         "eligible": fallback.remaining,

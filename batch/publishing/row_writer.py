@@ -85,7 +85,12 @@ def write_rows(
 
 
 def count_present(
-    client: redis.Redis, generation: int, files: Iterable[RowFile], *, rests: bool, sleep: Callable[[float], object] = time.sleep
+    client: redis.Redis,
+    generation: int,
+    files: Iterable[RowFile],
+    *,
+    rests: bool,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """How many of the rows in some files the store holds, by their keys."""
     present = 0
@@ -104,7 +109,11 @@ def _commands(
     generation: int, rows: RowFile, name: bytes, rows_a_command: int, *, with_rows: bool
 ) -> Iterator[tuple[memoryview, Written]]:
     """Commands about the rows of a file; each one's bytes are those of the one before it."""
-    verb, prefix, end = _bytes(b"$%d\r\n%s\r\n" % (len(name), name)), _bytes(row_prefix(generation).encode()), _bytes(ROW_END.encode())
+    verb, prefix, end = (
+        _bytes(b"$%d\r\n%s\r\n" % (len(name), name)),
+        _bytes(row_prefix(generation).encode()),
+        _bytes(ROW_END.encode()),
+    )
     out = np.empty(64 + rows_a_command * (len(prefix) + _LARGEST_ID + _LARGEST_FRAME + MAX_ROW_BYTES), dtype=np.uint8)
     starts = rows.starts
     ends = np.concatenate([[0], np.cumsum(rows.row_lengths, dtype=np.int64)])
@@ -123,7 +132,7 @@ def _commands(
             with_rows,
             out,
         )
-        yield memoryview(out)[:size], Written(rows, first, stop, int(ends[stop] - ends[first]))
+        yield out.data[:size], Written(rows, first, stop, int(ends[stop] - ends[first]))
 
 
 def _bytes(text: bytes) -> U8:
@@ -141,5 +150,5 @@ def _raw_connection(client: redis.Redis) -> Iterator[Any]:
         is_done = True
     finally:
         if not is_done:
-            connection.disconnect()
+            connection.disconnect()  # type: ignore[no-untyped-call]
         pool.release(connection)

@@ -25,7 +25,7 @@ from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 
 from bandit.arrays import I64, U16
-from bandit.snapshot import TOTAL_WEIGHT, rows_pattern
+from bandit.snapshot import rows_pattern
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
@@ -258,7 +258,7 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
         arms[:, title] = redrawn(how, arms[:, title], weights, random)
         own = np.sqrt(weights.astype(np.float64)) if how == "misstated" else weights
         chosen = own[np.arange(n_users), arms[:, title]] / own.sum(axis=1)
-        stated[:, title] = np.maximum(1, np.round(chosen * TOTAL_WEIGHT))
+        stated[:, title] = np.maximum(1, np.round(chosen * chooser.config.total))
     path = change_picks(workspace, generation, lambda table: table._replace(arms=arms.ravel(), weights=stated.ravel()))
     sign(workspace, generation, path)
 
