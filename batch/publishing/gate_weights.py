@@ -217,7 +217,7 @@ def _drawn(workspace: Workspace, manifest: Manifest, sampled: list[_Shares]) -> 
         return 0, Figure(), Figure(), 0.0
     seen, means, variances, stated = (np.concatenate([part[place] for part in parts]) for place in range(4))
     observed, expected = seen.mean(axis=0), means.mean(axis=0)
-    errors = np.sqrt(variances.sum(axis=0)) / len(seen)
+    errors = np.sqrt(np.maximum(variances.sum(axis=0), 0.0)) / len(seen)  # of weights alike, a sum of rounding errors
     weight, arm = (Figure(*map(float, figure)) for figure in zip(observed, expected, errors, strict=True))
     return len(seen), weight, arm, float(stated.mean())
 
