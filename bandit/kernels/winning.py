@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, Bool
-from bandit.kernels.contending import USERS, Block, contend, is_plain, measure_anew
+from bandit.kernels.contending import SPREADS, USERS, Block, contend, measure_anew, survey
 from bandit.kernels.jit import kernel, lane_kernel, lane_part
 from bandit.kernels.normal import CLAMP, FAR, cdf, clamped, tail_and_density
 
@@ -85,7 +85,15 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     k = means.shape[1]
     lanes, line, flat = (k, USERS), USERS, k * USERS
     arms = np.empty(lanes, dtype=np.int64), np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    leaders = np.empty(line), np.empty(line), np.empty(line), np.empty(line), np.empty(line)
+    leaders = (
+        np.empty(line),
+        np.empty(line),
+        np.empty(line),
+        np.empty(line),
+        np.empty(line),
+        np.empty(line),
+        np.empty(line),
+    )
     ends = np.empty(line), np.empty(line), np.empty(line), np.empty(line)
     block = Block(*arms, *leaders, np.empty(line, dtype=np.int64), *ends)
     reaches = (
@@ -102,47 +110,63 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     at_nodes = np.empty(flat, single), np.empty(flat, single), np.empty(flat, single), np.empty(flat, single)
     sums = np.empty(flat, single), np.empty(flat, single), np.empty(line, single), np.empty(line, single)
     nodes = _Nodes(*at_nodes, *sums, np.empty(k, dtype=np.int64))
-    odd = np.empty(means.shape[0], dtype=np.int64)
-    count = _each_block(means, deviations, eligible, block, panels, nodes, out, odd)
-    if count > 0:
-        new_means, new_deviations, new_out = np.empty((count, k)), np.empty((count, k)), np.empty((count, k))
-        contenders = np.empty((count, k), dtype=np.bool_)
-        for c in range(count):
-            i = odd[c]
-            _measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
-        _each_block(new_means, new_deviations, contenders, block, panels, nodes, new_out, odd[:0])
-        for c in range(count):
-            out[odd[c]] = new_out[c]
+    keys, order = np.empty(means.shape[0], dtype=np.int64), np.empty(means.shape[0], dtype=np.int64)
+    starts = np.empty((k + 1) * SPREADS + 1, dtype=np.int64)
+    odd = _sort(means, deviations, eligible, block, keys, starts, order)
+    _each_block(means, deviations, eligible, order[odd:], block, panels, nodes, out)
+    if odd > 0:
+        new_means, new_deviations, new_out = np.empty((odd, k)), np.empty((odd, k)), np.empty((odd, k))
+        contenders = np.empty((odd, k), dtype=np.bool_)
+        _measure_anew(means, deviations, eligible, order[:odd], new_means, new_deviations, contenders)
+        keys[:odd] = np.arange(odd)
+        _each_block(new_means, new_deviations, contenders, keys[:odd], block, panels, nodes, new_out)
+        for c in range(odd):
+            out[order[c]] = new_out[c]
 
 
 @lane_kernel
-def _measure_anew(m: F64, s: F64, eligible: Bool, new_means: F64, new_deviations: F64, contenders: Bool) -> None:
-    measure_anew(m, s, eligible, new_means, new_deviations, contenders)
+def _sort(means: F64, deviations: F64, eligible: Bool, block: Block, keys: I64, starts: I64, order: I64) -> int:
+    """Put rows that are alike side by side, into ``order`` (n,): first those that have to be measured anew, and how many."""
+    starts[:] = 0
+    for first in range(0, means.shape[0], USERS):
+        survey(means, deviations, eligible, first, min(USERS, means.shape[0] - first), block, keys)
+    for i in range(keys.shape[0]):
+        starts[keys[i] + 1] += 1
+    odd = starts[0]
+    for key in range(1, starts.shape[0]):
+        starts[key] += starts[key - 1]
+    for back in range(keys.shape[0]):
+        i = keys.shape[0] - 1 - back
+        starts[keys[i] + 1] -= 1
+        order[starts[keys[i] + 1]] = i
+    return odd
+
+
+@lane_kernel
+def _measure_anew(
+    means: F64, deviations: F64, eligible: Bool, rows: I64, new_means: F64, new_deviations: F64, contenders: Bool
+) -> None:
+    for c in range(rows.shape[0]):
+        i = rows[c]
+        measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
 
 
 @lane_kernel
 def _each_block(
-    means: F64, deviations: F64, eligible: Bool, block: Block, panels: _Panels, nodes: _Nodes, out: F64, odd: I64
-) -> int:
-    """Settle every user, but for those who have to be measured anew first: how many, and ``odd`` (n,) tells which.
-
-    Of users who are measured already, ``odd`` is empty.
-    """
-    left = 0
-    for first in range(0, means.shape[0], USERS):
-        users = min(USERS, means.shape[0] - first)
-        most = contend(means, deviations, eligible, first, users, block)
+    means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block, panels: _Panels, nodes: _Nodes, out: F64
+) -> None:
+    """Settle some rows, 64 at a time; what a row gets does not depend on the rows beside it."""
+    for first in range(0, rows.shape[0], USERS):
+        beside = rows[first : first + USERS]
+        users = beside.shape[0]
+        most = contend(means, deviations, eligible, beside, block)
         for u in range(users):
-            plain = odd.shape[0] == 0 or is_plain(u, block)
             several = block.counts[u] > 2 or (block.counts[u] > 0 and block.steps[u] > -math.inf)
-            panels.ranges[u] = block.tops[u] - block.feet[u] if plain and several else 0.0
-            if not plain:
-                odd[left] = first + u
-                left += 1
+            panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
         _integrate(users, most, block, panels, nodes)
         for u in range(users):
-            _settle(means[first + u], deviations[first + u], eligible[first + u], u, block, panels, out[first + u])
-    return left
+            i = beside[u]
+            _settle(means[i], deviations[i], eligible[i], u, block, panels, out[i])
 
 
 @lane_part
