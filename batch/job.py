@@ -51,6 +51,7 @@ def run(
     refresh: bool = True,
     verify: bool = False,
     force: bool = False,
+    most_mb_a_second: float | None = None,
     form: int | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
@@ -79,7 +80,9 @@ def run(
             workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify, form=form
         )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
-        published = publish(workspace, trained.generation, client, url, report, force=force)
+        published = publish(
+            workspace, trained.generation, client, url, report, force=force, most_mb_a_second=most_mb_a_second
+        )
     return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 

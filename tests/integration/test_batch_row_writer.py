@@ -1,6 +1,7 @@
 """Rows on their way into a real store: what is counted, how fast they go, and what is told of a store that stops taking them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -69,10 +70,14 @@ def test_the_connection_takes_commands_again_after_rows_were_written_or_refused(
 def test_rows_are_written_over_tcp_by_a_user_with_a_password(tmp_path_factory: pytest.TempPathFactory) -> None:
     with BreakableStore(tmp_path_factory.mktemp("s"), forgets=True) as store:
         with store.client() as admin:
-            admin.execute_command("ACL", "SETUSER", "writer", "on", ">pass word/%", "~art:*", "+@all")
+            command(admin, "ACL", "SETUSER", "writer", "on", ">pass word/%", "~art:*", "+@all")
         with connect(store.tcp_url("writer", "pass%20word%2F%25")) as client:
             list(write_rows(client, 3, [some_rows()], rests=False))
             assert count_present(client, 3, [some_rows()], rests=False) == COUNT
+
+
+def command(client: redis.Redis, *words: str) -> None:
+    client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
 def out_of_memory(client: redis.Redis) -> None:
@@ -80,15 +85,15 @@ def out_of_memory(client: redis.Redis) -> None:
 
 
 def read_only(client: redis.Redis) -> None:
-    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    command(client, "REPLICAOF", "127.0.0.1", "1")
 
 
 def without_rights(client: redis.Redis) -> None:
-    client.execute_command("ACL", "SETUSER", "default", "-mset")
+    command(client, "ACL", "SETUSER", "default", "-mset")
 
 
 def gone(client: redis.Redis) -> None:
-    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    command(client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
 STOPS: dict[str, tuple[Callable[[redis.Redis], None], str]] = {
@@ -104,8 +109,8 @@ def admin(store: str) -> Iterator[redis.Redis]:
     """Another client of the store, which is as it was when the test ends."""
     with connect(store) as connected:
         yield connected
-        connected.execute_command("REPLICAOF", "NO", "ONE")
-        connected.execute_command("ACL", "SETUSER", "default", "+@all")
+        command(connected, "REPLICAOF", "NO", "ONE")
+        command(connected, "ACL", "SETUSER", "default", "+@all")
         connected.config_set("maxmemory", 0)
 
 
@@ -123,12 +128,14 @@ def test_a_store_that_stops_taking_rows_is_told_with_how_far_it_came_and_serves_
         if done == ROWS_A_WRITE:
             happens(admin)
 
-    with pytest.raises(SurroundingsError, match=rf"of generation 2 when it had 200 of 600: .*{told}.*, then publish again"):
+    with pytest.raises(
+        SurroundingsError, match=rf"of generation 2 when it had 200 of 600: .*{told}.*, then publish again"
+    ):
         publish(workspace, generation, client, store, break_it)
     assert served(admin) == Served(1, 1)
     assert stored_rows(admin, workspace, 1) == before
-    admin.execute_command("REPLICAOF", "NO", "ONE")
-    admin.execute_command("ACL", "SETUSER", "default", "+@all")
+    command(admin, "REPLICAOF", "NO", "ONE")
+    command(admin, "ACL", "SETUSER", "default", "+@all")
     admin.config_set("maxmemory", 0)
     assert publish(workspace, generation, client, store, silent).previous == 1
     assert stored_rows(admin, workspace, 2) == dict(encoded_rows(workspace, 2))
@@ -140,10 +147,13 @@ def test_a_store_that_was_emptied_while_rows_were_written_serves_nothing(
 ) -> None:
     publish(workspace, make_generation(workspace), client, store, silent)
     generation = make_generation(workspace)
+
+    def empty_it(what: str, done: int, total: int) -> None:
+        if done == ROWS_A_WRITE:
+            admin.flushall()
+
     with pytest.raises(SurroundingsError, match=r"the store holds 400 rows of generation 2, 600 were written"):
-        publish(
-            workspace, generation, client, store, lambda _, done, __: admin.flushall() if done == ROWS_A_WRITE else None
-        )
+        publish(workspace, generation, client, store, empty_it)
     assert served(admin) is None
 
 
@@ -180,7 +190,7 @@ def test_a_sweep_that_does_not_see_the_meta_of_what_is_served_keeps_its_catalogu
     assert meta is not None
 
     class Blind(redis.Redis):
-        def scan_iter(self, *words: object, **options: object) -> Iterator[bytes]:
+        def scan_iter(self, *words: Any, **options: Any) -> Iterator[bytes]:
             return (key for key in super().scan_iter(*words, **options) if not key.endswith(b":meta"))
 
     blind = Blind(connection_pool=client.connection_pool)
