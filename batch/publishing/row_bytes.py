@@ -8,6 +8,7 @@ import polars as pl
 
 from bandit import snapshot
 from bandit.arrays import U8, U16
+from bandit.errors import InputError
 from bandit.policies import Popularity
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
@@ -63,7 +64,16 @@ def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.
 
 
 def _packed(arms: U8, weights: U16, form: snapshot.RowFormat) -> bytes:
-    """Picks (n,) as ``RowFormat.pack`` packs them."""
+    """Picks (n,) as ``RowFormat.pack`` packs them.
+
+    Raises:
+        InputError: an arm or a weight is more than the format takes.
+    """
+    if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
+        raise InputError(
+            f"the picks have arms up to {arms.max()} and weights up to {weights.max()}, row format {form.number} takes arms below"
+            f" {form.most_arms} and weights up to {form.total}; generations never change: run `artwork train` for a new one"
+        )
     if form is not snapshot.FORMAT_2:
         return (weights.astype("<u2") << form.arm_bits | arms).astype("<u2").tobytes()
     packed = np.empty(len(arms), dtype=_PICK_2)

@@ -49,7 +49,7 @@ def test_every_policy_draws_with_the_naive_weights(
 ) -> None:
     shorten(workspace)
     log_days(workspace, days, 4000)
-    generation = make_generation(workspace, policy, seed=SEED, form=form)
+    generation = make_generation(workspace, policy, seed=SEED, row_format=form)
     assert naive.total_of(folder_of(workspace, generation)) == (65535 if form == 2 else 4095)
     assert_picks_are_the_naive_ones(workspace, generation)
 
