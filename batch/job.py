@@ -52,13 +52,13 @@ def run(
     verify: bool = False,
     force: bool = False,
     most_mb_a_second: float | None = None,
-    form: int | None = None,
+    row_format: int | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
 
     ``events_url`` is that of the store of events, where it is not that of rows. With ``refresh``, users who have played get
-    contexts that say so, where contexts were made by ``batch.datasets``. ``form`` is the number of the row format; None is the
-    smallest that the catalogue fits. What another process takes out of the streams
+    contexts that say so, where contexts were made by ``batch.datasets``. ``row_format`` is the number of
+    the format of rows; None is the smallest that the catalogue fits. What another process takes out of the streams
     meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
     Raises:
@@ -77,7 +77,14 @@ def run(
         joined = join(workspace, executor, report, settings=joining)
         refreshed = refresh_contexts(workspace) if refresh else Refreshed(0, 0, KEPT)
         trained = train(
-            workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify, form=form
+            workspace,
+            config,
+            executor,
+            report,
+            shard_size=shard_size,
+            parent=parent,
+            verify=verify,
+            row_format=row_format,
         )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(

@@ -92,16 +92,16 @@ def make_generation(
     config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
-    form: int | None = None,
+    row_format: int | None = None,
     **settings: Any,
 ) -> int:
     """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``.
 
-    ``form`` is the row format; None is the default.
+    ``row_format`` is its number; None is the default.
     """
     shards = executor or SerialExecutor()
     config = config or Config.of(*(policies or ("uniform",)), **settings)
-    made = train(workspace, config, shards, silent, shard_size=shard_size, form=form)
+    made = train(workspace, config, shards, silent, shard_size=shard_size, row_format=row_format)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

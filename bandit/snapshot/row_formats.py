@@ -96,9 +96,6 @@ FORMAT_3_OF_32: Final = RowFormat(number=3, arm_bits=5, total=2047, pick_bytes=2
 ROW_FORMATS: Final = (FORMAT_3_OF_16, FORMAT_3_OF_32, FORMAT_2)
 """All that are read, the smallest first."""
 
-FORMATS_BY_HEADER: Final = {(known.number, known.flag): known for known in ROW_FORMATS}
-"""By number and flag."""
-
 _BY_TOTAL: Final = {known.total: known for known in ROW_FORMATS}
 
 

@@ -17,7 +17,6 @@ from bandit.errors import InputError, OldFormatError, RowError
 from bandit.snapshot.catalogue import MAX_TITLES
 from bandit.snapshot.row_formats import (
     FORMAT_2,
-    FORMATS_BY_HEADER,
     GAP_MOVES,
     GAP_STEPS,
     HEADER_BYTES,
@@ -25,6 +24,7 @@ from bandit.snapshot.row_formats import (
     MAX_ROW_BYTES,
     MOST_GAP,
     PICK,
+    ROW_FORMATS,
     RowFormat,
     gap_code,
 )
@@ -36,6 +36,12 @@ SHORTLIST: Final = 1
 _HEADER: Final = struct.Struct("<2sBBHIHI")  # magic, format, variant, flags, generation, count, checksum
 _CRC: Final = struct.Struct("<I")
 _SIGNED_BYTES: Final = HEADER_BYTES - _CRC.size
+_KNOWN: Final = {
+    known.number << 16 | known.flag | shortlist: (known, shortlist)
+    for known in ROW_FORMATS
+    for shortlist in (0, SHORTLIST)
+}
+"""What format and flags of a header say: the row format, and whether the row is a shortlist."""
 
 
 class Pick(NamedTuple):
@@ -53,7 +59,7 @@ class Row(NamedTuple):
 
     variant: int
     n_picks: int
-    titles: memoryview | None
+    titles: bytes | None
     picks: memoryview
     row_format: RowFormat
 
@@ -98,12 +104,13 @@ class Row(NamedTuple):
 
     def _place_by_gaps(self, title_index: int) -> int:
         assert self.titles is not None
-        at, place = -1, 0
-        for code in self.titles:
+        at = -1
+        for place, code in enumerate(self.titles):
             at += GAP_STEPS[code]
             if at >= title_index:
-                return place if at == title_index < MAX_TITLES and code < MOST_GAP else self.n_picks
-            place += code < MOST_GAP
+                if at == title_index < MAX_TITLES and code < MOST_GAP:
+                    return len(self.titles[:place].translate(None, GAP_MOVES))
+                break
         return self.n_picks
 
     def _place_by_index(self, title_index: int) -> int:
@@ -161,8 +168,7 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
         raise RowError("magic", f"the row starts with {magic!r}, expected {ROW_MAGIC!r}")
     if form == 1:
         raise OldFormatError("the row has format 1, which is not read any more; run `artwork publish` or `artwork run`")
-    is_shortlist = flags & SHORTLIST
-    known = FORMATS_BY_HEADER.get((form, flags - is_shortlist))
+    known = _KNOWN.get(form << 16 | flags)
     if known is None:
         raise RowError(
             "format", f"the row has format {form}, flags {flags}; this reader knows formats 2 and 3; upgrade it"
@@ -171,8 +177,10 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
         raise RowError("size", f"the row has {len(raw)} bytes, at most {MAX_ROW_BYTES} are written")
     if stated != generation:
         raise RowError("generation", f"the row is of generation {stated}, asked for {generation}")
-    picks_start = len(raw) - count * known.pick_bytes
-    if not _holds_titles(raw, picks_start, count if is_shortlist else 0, known):
+    row_format, is_shortlist = known
+    picks_start = len(raw) - count * row_format.pick_bytes
+    titles = raw[HEADER_BYTES : max(picks_start, HEADER_BYTES)] if is_shortlist else None
+    if not (_are_titles(titles, count, row_format) if titles is not None and count else picks_start == HEADER_BYTES):
         raise RowError(
             "truncated",
             f"the row has {len(raw)} bytes, which are not those of {count} picks{' and their titles' * is_shortlist}",
@@ -180,15 +188,14 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
     view = memoryview(raw)
     if checksum != _checksum(view, view[HEADER_BYTES:], user_id, identity):
         raise RowError("checksum", "the row's checksum does not fit its bytes, its user and its generation's identity")
-    return Row(variant, count, view[HEADER_BYTES:picks_start] if is_shortlist else None, view[picks_start:], known)
+    return Row(variant, count, titles, view[picks_start:], row_format)
 
 
-def _holds_titles(raw: bytes, end: int, count: int, known: RowFormat) -> bool:
-    """Whether what lies between header and picks are the titles of a shortlist of ``count``, no more and no less."""
-    if not count or known is FORMAT_2:
-        return end == HEADER_BYTES + count * INDEX_BYTES
-    codes = raw[HEADER_BYTES : max(end, HEADER_BYTES)]
-    return len(codes.translate(None, GAP_MOVES)) == count and codes[-1] < MOST_GAP
+def _are_titles(titles: bytes, count: int, row_format: RowFormat) -> bool:
+    """Whether these are the titles of a shortlist of ``count``, no more and no less."""
+    if row_format is FORMAT_2:
+        return len(titles) == count * INDEX_BYTES
+    return len(titles.translate(None, GAP_MOVES)) == count and titles[-1] < MOST_GAP
 
 
 def _checksum(header: bytes | memoryview, body: bytes | memoryview, user_id: str, identity: str) -> int:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bandit.arrays import F64, I64, U8, U16, U32, U64, Bool
 from bandit.deploying import Deployed
+from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, parse_policy
 from bandit.policies.deciding import Decisions
@@ -50,12 +51,22 @@ class Picks(NamedTuple):
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``.
+
+    Raises:
+        InputError: a file is missing or wrong, or a title has more artworks than the row format takes.
+    """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
         folder = folder_of(workspace, generation)
         self.catalogue = Catalogue.read(folder / "catalogue.parquet")
+        form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
+        if largest > form.most_arms:
+            raise InputError(
+                f"generation {generation} has a title of {largest} artworks, and weights that add up to {form.total}, whose row"
+                f" format takes {form.most_arms}; its manifest or its catalogue was changed: run `artwork train` for a new one"
+            )
         self.users = KeptUsers(workspace, self.manifest)
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)

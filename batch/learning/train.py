@@ -14,7 +14,7 @@ from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from bandit.posterior.base import Model
 from bandit.posterior.registry import POSTERIORS
-from bandit.snapshot import ROW_FORMATS, RowFormat
+from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat
 from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
 from batch.learning.evidence import ROWS
@@ -46,7 +46,8 @@ class Trained:
     """What training made; ``variants`` are the labels of the live ones.
 
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
-    rows, and None where there is none; ``days_left_out`` are those before it.
+    rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
+    of the format of rows.
     """
 
     generation: int
@@ -59,6 +60,7 @@ class Trained:
     unknown: int
     refit_days: int | None = None
     days_left_out: int = 0
+    row_format: int = FORMAT_2.number
 
 
 def train(
@@ -70,7 +72,7 @@ def train(
     shard_size: int,
     parent: int | None = None,
     verify: bool = False,
-    form: int | None = None,
+    row_format: int | None = None,
 ) -> Trained:
     """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
@@ -84,7 +86,7 @@ def train(
         shard_size: blocks a shard.
         parent: the generation that it comes after; None is the newest on disk that has its picks.
         verify: read every file of the log, also those of old days that the file system says have not changed.
-        form: number of the row format; None is the smallest that the catalogue fits.
+        row_format: the number of the format of rows; None is the smallest that the catalogue fits.
 
     Raises:
         InputError: a table, the impressions or the overlay are wrong, a title has no artwork left, or one has more than the row
@@ -94,7 +96,7 @@ def train(
     overlay = newest_overlay(workspace)
     tables = remaining_tables(read_tables(workspace), overlay)
     catalogue = Catalogue.of(tables)
-    config = replace(config, total=_row_format(catalogue, form).total)
+    config = replace(config, total=_row_format(catalogue, row_format).total)
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
@@ -126,6 +128,7 @@ def train(
         unknown=sum(counts.unknown for counts in stocks[0].counts),
         refit_days=config.refit_days if is_refitted else None,
         days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
+        row_format=config.row_format.number,
     )
 
 
@@ -142,7 +145,7 @@ def _row_format(catalogue: Catalogue, number: int | None) -> RowFormat:
             return form
     raise InputError(
         f"row format {number} takes {known[-1].most_arms} artworks of a title, and title {catalogue.title_ids[largest]} has"
-        f" {sizes[largest]}; leave the format to the job, or retire artworks"
+        f" {sizes[largest]}; leave --row-format out, or retire artworks"
     )
 
 

@@ -249,4 +249,5 @@ def _draws(picks: pl.DataFrame, own: _Shares, total: int) -> _Drawn | None:
     gap = np.abs(stated - drawn)
     rounding = 1.5 / total  # on another processor a weight may differ by 1
     off = np.where(gap > rounding, gap / np.maximum(stated, 1 / total), 0.0)
-    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, square - mean**2, np.minimum(off, 1.0))
+    variances = np.maximum(square - mean**2, 0.0)  # of equal shares it is 0 but for rounding
+    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, variances, np.minimum(off, 1.0))

@@ -44,7 +44,7 @@ def shortlists(workspace: Workspace) -> dict[str, list[str]]:
 def published_rows(
     workspace: Workspace, client: redis.Redis, store: str, form: int | None = None
 ) -> dict[str, Row | None]:
-    generation = make_generation(workspace, form=form)
+    generation = make_generation(workspace, row_format=form)
     publish(workspace, generation, client, store, silent)
     rows, identity = stored_rows(client, workspace, generation), identity_of(workspace, generation)
     return {user: decode_row(raw, user, generation, identity) if raw else None for user, raw in rows.items()}
@@ -114,7 +114,7 @@ def test_a_shard_of_users_without_candidates_is_published_as_nothing(
 def large_catalogue(root: Path, n_titles: int, form: int) -> Workspace:
     made = Workspace(root)
     write(made, synthetic.build(n_users=3, n_titles=n_titles, seed=3))
-    train(made, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS, form=form)
+    train(made, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS, row_format=form)
     return made
 
 
@@ -148,7 +148,7 @@ def test_a_shortlist_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path, for
     workspace = large_catalogue(tmp_path, longest, form.number)
     give_candidates(workspace, {"u0001": pl.read_parquet(workspace.titles)["title_id"].to_list()})
     with pytest.raises(InputError, match=rf"a user has {longest} titles, .*; shorten the longest list"):
-        make_generation(workspace, form=form.number)
+        make_generation(workspace, row_format=form.number)
 
 
 def test_a_candidate_that_is_no_title_claims_no_generation(workspace: Workspace) -> None:

@@ -69,7 +69,7 @@ def make(workspace: Workspace) -> Make:
 def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(
     make: Make, policy: str, posterior: str, form: int, total: int
 ) -> None:
-    explained = make(policy, posterior=posterior, explore_share=0.2, form=form)
+    explained = make(policy, posterior=posterior, explore_share=0.2, row_format=form)
     for made in explained.some():
         pick = explained.pick(made)
         shown = next(artwork for artwork in made.artworks if artwork.artwork_id == made.shown)

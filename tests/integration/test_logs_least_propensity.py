@@ -62,7 +62,7 @@ def live_only(workspace: Workspace, *policies: str, **settings: Any) -> int:
 def test_no_arm_had_less_than_the_least_propensity(
     workspace: Workspace, policy: str, settings: dict[str, Any], form: int
 ) -> None:
-    generation = live_only(workspace, policy, form=form, **settings)
+    generation = live_only(workspace, policy, row_format=form, **settings)
     total = 65535 if form == 2 else 4095
     data = read_workspace(workspace)
     least, drawn = data.least_propensity, drawn_weights(workspace, generation)

@@ -37,8 +37,9 @@ def test_propensities_are_those_of_decide_on_what_was_learned_before(word: str) 
         start, stop = made.scene.starts[title : title + 2].tolist()
         policy = who.policy.for_title(float(learned.shown[start:stop].sum()), float(len(log)))
         p = policy.probabilities(learned.scorer(np.arange(start, stop)).scores(made.scene.contexts[users]))
-        drawn = decide(p, hash_title(states[users], np.uint64(title)), floor=0.02)
+        drawn = decide(p, hash_title(states[users], np.uint64(title)), floor=0.02, total=4095)
         at = np.searchsorted(users, made.visits.users[period][places])
+        assert made.shown.total == 4095
         assert np.array_equal(made.shown.arms[period][places] - start, drawn.arms[at])
         assert np.array_equal(made.shown.weights[period][places], drawn.weights[at])
 
