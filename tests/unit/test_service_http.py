@@ -88,7 +88,21 @@ def test_a_wrong_field_is_refused_by_name(client: Client, url: str, field: str) 
     assert [error["field"] for error in document["errors"]] == [field]
 
 
-SLASHES = ("%2F", "%2f", "%252F", "%5C", "%00", "%0A", "%2F..%2F", "%2e%2e%2f", "%EF%BC%8F", "%C0%AF", "%", "%zz", ";x=1")
+SLASHES = (
+    "%2F",
+    "%2f",
+    "%252F",
+    "%5C",
+    "%00",
+    "%0A",
+    "%2F..%2F",
+    "%2e%2e%2f",
+    "%EF%BC%8F",
+    "%C0%AF",
+    "%",
+    "%zz",
+    ";x=1",
+)
 """What somebody may put into an id to get elsewhere."""
 
 
