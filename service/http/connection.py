@@ -156,6 +156,7 @@ class Connection(HttpToolsProtocol):
         self._read_bytes = 0  # of this read
         self._first_bytes = 0  # of the read in which the head or trailer began
         self._later_bytes = 0  # of the reads since
+        self._counted_fields = self._counted_bytes = 0  # of the header fields so far
         # Of the end.
         self._is_ending = False  # no more bytes are read
         self._refusal: Response | None = None
@@ -431,6 +432,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._first_bytes, self._later_bytes = self._read_bytes, 0
+        self._counted_fields = self._counted_bytes = 0
 
     def on_headers_complete(self) -> None:
         """A head is whole: its request is answered."""
@@ -571,7 +573,11 @@ class Connection(HttpToolsProtocol):
         return self._head_bytes() > self.max_head_bytes or len(self.url) > MAX_TARGET_BYTES
 
     def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        # Each field once: a head may arrive byte by byte, and have thousands of them.
+        more = self.headers[self._counted_fields :]
+        self._counted_fields += len(more)
+        self._counted_bytes += sum(len(name) + len(value) + len(b": \r\n") for name, value in more)
+        return len(self.url) + self._counted_bytes
 
     def _too_large(self) -> Response:
         """The refusal that names the part of the head that is too large."""

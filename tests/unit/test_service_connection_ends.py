@@ -414,3 +414,38 @@ def test_a_head_that_is_too_large_and_asks_for_a_head_alone_is_refused_without_a
             assert (answer.status, answer.body) == (431, b"")
 
     against(scenario)
+
+
+def test_fields_of_a_head_that_comes_byte_by_byte_are_measured_once() -> None:
+    visited = 0
+
+    class Counted(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal visited
+            found = super().__getitem__(index)
+            visited += len(found)
+            return found
+
+        def __iter__(self) -> Any:
+            nonlocal visited
+            visited += len(self)
+            return super().__iter__()
+
+    class Watched(Connection):
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.headers = Counted()
+
+    async def scenario(running: Running) -> None:
+        _, writer = await running.connect()
+        while not running.connections:
+            await asyncio.sleep(0)
+        [connection] = running.connections
+        connection.data_received(b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 100)
+        for _ in range(500):
+            connection.data_received(b"x")
+        assert len(connection.headers) == 100
+        assert visited <= 100
+        writer.transport.abort()
+
+    against(scenario, Watched)
