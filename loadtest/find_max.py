@@ -21,8 +21,8 @@ LOWEST_RATE: Final = 10.0
 """A service that does not hold this many requests per second has no highest rate worth looking for."""
 
 STEP_SECONDS: Final = 2.0
-STEP_REQUESTS: Final = 100
-"""A short step has about so many at least: one of few requests says little about a 99th percentile."""
+STEP_REQUESTS: Final = 40
+"""A short step has about so many at least, and takes longer at a low rate; the long step that confirms has a thousand."""
 
 CLOSE_ENOUGH: Final = 1.04
 """A rate that was missed, over one that was kept, at which halving ends: short steps do not tell them further apart."""
@@ -96,7 +96,7 @@ class _Steps:
         """Drive one rate; again, if only the driver's own lateness kept it from being judged."""
         for _ in range(TRIES):
             driven = drive(replace(self.load, rate=rate, seconds=seconds))
-            step = _judged(driven, rate, self.slo_p99_ms)
+            step = judged(driven, rate, self.slo_p99_ms)
             self.taken.append(step)
             self.on_step(step)
             if not step.blurred:
@@ -107,9 +107,13 @@ class _Steps:
         )
 
     def keeps(self, rate: float) -> bool:
-        """Whether a short step keeps a rate, at the second try if need be: one hiccup of 20 ms is 1 % of two seconds."""
+        """Whether a short step keeps a rate, at the second try if need be: one hiccup of 20 ms is 1 % of two seconds.
+
+        Wrong answers are no hiccup.
+        """
         seconds = max(self.step_seconds, STEP_REQUESTS / rate)
-        return any(self.step(rate, seconds).kept for _ in range(2))
+        first = self.step(rate, seconds)
+        return first.kept or (first.right and self.step(rate, seconds).kept)
 
     def halve(self) -> float:
         """The highest rate that short steps kept, 0 for none."""
@@ -187,8 +191,11 @@ def find_max(
     )
 
 
-def _judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:
-    """A 503 is a refusal and no wrong answer, but it is not an achieved one; being quick, it must not flatter the percentile."""
+def judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:
+    """One step, held against the limit.
+
+    A 503 is a refusal and no wrong answer, but it is not an achieved one; being quick, it must not flatter the percentile.
+    """
     right = set(driven.statuses) <= {0, 200, 503} and not driven.wrong
     answered = driven.statuses.get(200, 0)
     share = driven.rate_share * answered / max(driven.requests - driven.unanswered, 1)
