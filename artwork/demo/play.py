@@ -9,6 +9,7 @@ from statistics import median
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
+from artwork.console.shell import pasted
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
@@ -242,7 +243,7 @@ def _stay_up(loop: Loop, address: str, say: Callable[[str], None]) -> None:
         f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
         f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
         "and see why, in another terminal:\n"
-        f"  artwork explain --workspace {loop.workspace.root} --user {user} --title {first}"
+        f"  {pasted('explain', '--workspace', loop.workspace.root, '--user', user, '--title', first)}"
     )
     with contextlib.suppress(KeyboardInterrupt):
         while True:
