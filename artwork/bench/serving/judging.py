@@ -75,7 +75,7 @@ def _latencies(by_name: Mapping[str, Case]) -> list[Judged]:
 def _broken(broken: Sequence[Broken]) -> list[Judged]:
     return [
         Judged.of(
-            f"single look-ups, p99 while: {each.fault}",
+            f"single look-ups, p99 while {each.fault}",
             each.p99_ms,
             "ms",
             FAULT_P99_MS,

@@ -52,7 +52,11 @@ _MISSING: Final = {
     WEBDIS: "webdis is not installed (Debian: apt-get install webdis)",
     **{name: _EXTRA.format(name) for name in SERVERS},
 }
-FAULTS_JUDGED: Final = ("killed", "frozen", "publish")
+FAULTS_JUDGED: Final = {
+    "killed": "the store is killed",
+    "frozen": "the store is frozen",
+    "publish": "a generation is published",
+}
 _OVERLOAD: Final = 2.0
 _OVERLOAD_CONNECTIONS: Final = 256
 """More than the service takes at a time, so that it is the service that has to refuse."""
@@ -201,24 +205,24 @@ def measure_broken(plan: Plan, progress: Progress) -> list[Broken]:
     Raises:
         SurroundingsError: store or service do not start, or a driver fails.
     """
-    faults = chosen(FAULTS_JUDGED)
+    faults = chosen(list(FAULTS_JUDGED))
     outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
     lags: defaultdict[str, list[float]] = defaultdict(list)
     for turn in range(plan.rounds * len(faults)):
         progress("broken stores", turn, plan.rounds * len(faults))
         fault = faults[turn % len(faults)]
         report = run_faults(FaultPlan(seconds=plan.fault_seconds), [fault], lambda *_: None)
-        outcomes[fault.about] += report.outcomes
-        lags[fault.about].append(report.driver_lag_ms)
+        outcomes[fault.name] += report.outcomes
+        lags[fault.name].append(report.driver_lag_ms)
     progress("broken stores", 1, 1)
     return [
         Broken(
-            f"{own[0].fault} ({about})",
+            FAULTS_JUDGED[name],
             Spread.of([outcome.p99_ms for outcome in own]),
-            Spread.of(lags[about]),
+            Spread.of(lags[name]),
             sorted({lost for outcome in own for lost in outcome.lost}),
         )
-        for about, own in outcomes.items()
+        for name, own in outcomes.items()
     ]
 
 

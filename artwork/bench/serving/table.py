@@ -68,7 +68,7 @@ def verdict(report: Report) -> str:
     missed = [f"{target.what} ({target.verdict})" for target in report.judged if not target.is_reached]
     if report.overload.wrong_statuses:
         missed.append("overload was answered with other statuses than 200 and 503")
-    missed += [f"{each.fault}: {lost}" for each in report.broken for lost in each.lost]
+    missed += [f"while {each.fault}: {lost}" for each in report.broken for lost in each.lost]
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
 
 
