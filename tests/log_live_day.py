@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 from make_impressions import draw_impressions
 
-from bandit.snapshot import TOTAL_WEIGHT
-from batch.workspace.generations import folder_of
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
 from batch.workspace.workspace import Workspace
 
@@ -19,7 +18,7 @@ def log_live_day(workspace: Workspace, day: date, generation: int, count: int) -
         "user_id", "weight", pl.col("arm").cast(pl.Int64), pl.col("title_id", "policy").cast(pl.String)
     )
     shown = drawn.drop("policy").join(picks, on=["user_id", "title_id", "arm"], maintain_order="left").head(count)
-    propensity = pl.col("weight") / np.float64(TOTAL_WEIGHT)
+    propensity = pl.col("weight") / np.float64(read_manifest(workspace, generation).row_format.total)
     frame = shown.with_columns(generation=pl.lit(generation), propensity=propensity).drop("weight")
     append_impressions(workspace, day, frame)
     return frame

@@ -88,12 +88,16 @@ def make_generation(
     config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
+    row_format: int | None = None,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``.
+
+    ``row_format`` is its number; None is the default.
+    """
     shards = executor or SerialExecutor()
     config = config or Config.of(*(policies or ("uniform",)), **settings)
-    made = train(workspace, config, shards, silent, shard_size=shard_size)
+    made = train(workspace, config, shards, silent, shard_size=shard_size, row_format=row_format)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from bandit.arrays import F64, U8, U16, U32
 from bandit.deploying import Deployed
+from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, parse_policy
 from bandit.scores import Scores
@@ -32,12 +33,22 @@ class Picks(NamedTuple):
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``.
+
+    Raises:
+        InputError: a file is missing or wrong, or a title has more artworks than the row format takes.
+    """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
         folder = folder_of(workspace, generation)
         self.catalogue = Catalogue.read(folder / "catalogue.parquet")
+        form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
+        if largest > form.most_arms:
+            raise InputError(
+                f"generation {generation} has a title of {largest} artworks, and weights that add up to {form.total}, whose row"
+                f" format takes {form.most_arms}; its manifest or its catalogue was changed: run `artwork train` for a new one"
+            )
         self.users = read_parquet(folder / "contexts" / "part-000000.parquet")
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
@@ -49,7 +60,9 @@ class Chooser:
             for key in dict.fromkeys(key for _, key in live)
         }
         self.variants = [
-            LiveVariant(Deployed(parse_policy(policy), self.impressions, starts, floors), scorings[key])
+            LiveVariant(
+                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
+            )
             for (policy, key), floors in zip(live, self.config.floors, strict=True)
         ]
 
@@ -95,7 +108,9 @@ class Chooser:
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
                 weights = self.weights(title, self.probabilities(title, contexts[block], places[block]), places[block])
-                picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
+                picks.arms[own, title], picks.weights[own, title] = draw_arms(
+                    weights[: own.stop - cut], drawn[own], self.config.total
+                )
         return picks
 
     def padded_contexts(self, first: int, count: int) -> F64:

@@ -160,9 +160,9 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         link=link_of(scores),
         explores=explores,
         shown=pick.artwork_id,
-        shown_propensity=pick.weight / TOTAL_WEIGHT,
+        shown_propensity=pick.propensity,
         recorded=pick.weight,
-        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], parts),
+        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], chooser.config.total, parts),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
     )
 
@@ -187,7 +187,9 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, use
         shown=answer.artwork_id,
         shown_propensity=answer.propensity,
         recorded=None,
-        artworks=_artworks(chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
+        artworks=_artworks(
+            chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, TOTAL_WEIGHT, parts
+        ),
         earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
         retired=overlay.retired.get(title_id, ()),
         revision=overlay.revision,
@@ -226,6 +228,7 @@ def _artworks(
     moments: dict[str, F64],
     probabilities: F64,
     weights: npt.NDArray[np.uint16],
+    total: int,
     parts: list[tuple[float, list[Contribution]]],
 ) -> list[ExplainedArtwork]:
     rows, new = chooser.catalogue.arms(title).tolist(), chooser.variants[0].deployed.new(title)
@@ -238,9 +241,9 @@ def _artworks(
             new=bool(new[arm]),
             **{name: float(values[arm]) for name, values in moments.items()},
             probability=float(probabilities[arm]),
-            floor=float(weights[arm] / TOTAL_WEIGHT - probabilities[arm]),
+            floor=float(weights[arm] / total - probabilities[arm]),
             weight=int(weights[arm]),
-            propensity=float(weights[arm] / TOTAL_WEIGHT),
+            propensity=float(weights[arm] / total),
             level=parts[arm][0],
             contributions=parts[arm][1],
         )

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser, Picks
 from batch.executors import Executor, Progress
 from batch.workspace.files import read_parquet, write_parquet
@@ -70,15 +69,13 @@ def precompute(
 
 
 def _check_row_size(folder: Path, manifest: Manifest) -> None:
+    form = manifest.row_format
     if CANDIDATES not in manifest.checksums:
-        longest, most, remedy = (
-            manifest.counts["titles"],
-            MAX_DENSE_PICKS,
-            "give candidates.parquet with a shortlist per user",
-        )
+        longest, most = manifest.counts["titles"], form.most_dense_picks
+        remedy = "give candidates.parquet with a shortlist per user"
     else:
         lengths = read_parquet(folder / CANDIDATES)["title_ids"].list.len()
-        longest, most, remedy = int(lengths.max() or 0), MAX_SHORTLIST_PICKS, "shorten the longest list"  # type: ignore[arg-type]
+        longest, most, remedy = int(lengths.max() or 0), form.most_shortlist_picks, "shorten the longest list"  # type: ignore[arg-type]
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
 

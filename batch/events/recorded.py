@@ -36,13 +36,14 @@ class RecordedGeneration:
     """A precomputed generation whose files are as they were made; titles, arms and users are places in its own order.
 
     ``weights`` are those of the fallback, (t, K) with K the largest title and 0 beyond a title's artworks; ``sizes`` (t,) counts
-    the artworks; ``defaults`` (t,) are arms.
+    the artworks; ``defaults`` (t,) are arms. ``total`` is what the weights of a pick's artworks add up to.
     """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self._workspace, self._number = workspace, generation
         self._folder = folder_of(workspace, generation)
         self._manifest = read_manifest(workspace, generation)
+        self.total = self._manifest.row_format.total
         self._catalogue = Catalogue.read(self._folder / CATALOGUE)
         users = read_parquet(self._folder / CONTEXTS, columns=["user_id", "context"])
         self._users = users["user_id"]

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, U32, Bool
 from bandit.hashing import hash_ids
-from bandit.snapshot import TOTAL_WEIGHT, hash_base
+from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.variants import places_of
 from batch.workspace.files import reading
@@ -138,7 +138,7 @@ def _shares(chooser: Chooser, title: int, block: int) -> _Shares:
     count = min(USERS_A_BLOCK, chooser.users.height - first)
     contexts, places = chooser.padded_contexts(first, count), chooser.padded_places(first, count)
     weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:count]
-    return _Shares(title, np.arange(first, first + count), weights / TOTAL_WEIGHT)
+    return _Shares(title, np.arange(first, first + count), weights / chooser.config.total)
 
 
 class _Parent:
@@ -168,7 +168,7 @@ class _Parent:
             return None
         contexts = context_matrix(users).astype(np.float64)
         weights = self.parent.weights(title, self.parent.probabilities(title, contexts, places), places)
-        new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / TOTAL_WEIGHT, theirs)
+        new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / self.parent.config.total, theirs)
         return _Compared(np.abs(new - old).sum(axis=1) / 2, _entropy(new), _entropy(old))
 
     def _common(self, ours: int, theirs: int) -> tuple[I64, I64]:
@@ -209,7 +209,7 @@ def _drawn(
 ) -> tuple[int, Figure, Figure, float]:
     """The picks of the sample, and what their weights let expect."""
     picks = _picks(workspace, manifest, chooser, sampled)
-    parts = [part for own in sampled if (part := _draws(picks, own)) is not None]
+    parts = [part for own in sampled if (part := _draws(picks, own, chooser.config.total)) is not None]
     if not parts:
         return 0, Figure(), Figure(), 0.0
     seen, means, variances, stated = (np.concatenate([part[place] for part in parts]) for place in range(4))
@@ -237,12 +237,12 @@ def _picks(workspace: Workspace, manifest: Manifest, chooser: Chooser, sampled: 
         )
 
 
-def _draws(picks: pl.DataFrame, own: _Shares) -> _Drawn | None:
+def _draws(picks: pl.DataFrame, own: _Shares, total: int) -> _Drawn | None:
     """What was drawn for a title and some users; with a weight of 0 it would be drawn never, and counts as misstated."""
     frame = picks.filter((pl.col("title") == own.title) & pl.col("row").is_between(own.rows[0], own.rows[-1]))
     if frame.is_empty():
         return None
-    arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / TOTAL_WEIGHT
+    arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / total
     shares = own.shares[frame["row"].to_numpy() - own.rows[0]]  # (n, k)
     is_known: Bool = arms < shares.shape[1]
     arms = np.minimum(arms, shares.shape[1] - 1)
@@ -251,6 +251,7 @@ def _draws(picks: pl.DataFrame, own: _Shares) -> _Drawn | None:
     mean = np.column_stack([(shares**2).sum(axis=1), shares @ places])
     square = np.column_stack([(shares**3).sum(axis=1), shares @ places**2])
     gap = np.abs(stated - drawn)
-    rounding = 1.5 / TOTAL_WEIGHT  # on another processor a weight may differ by 1
-    off = np.where(gap > rounding, gap / np.maximum(stated, 1 / TOTAL_WEIGHT), 0.0)
-    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, square - mean**2, np.minimum(off, 1.0))
+    rounding = 1.5 / total  # on another processor a weight may differ by 1
+    off = np.where(gap > rounding, gap / np.maximum(stated, 1 / total), 0.0)
+    variances = np.maximum(square - mean**2, 0.0)  # of equal shares it is 0 but for rounding
+    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, variances, np.minimum(off, 1.0))

@@ -141,7 +141,7 @@ def _check_room(client: redis.Redis, manifest: Manifest) -> None:
         )
     counts = manifest.counts
     needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
-        snapshot.PICK_BYTES + snapshot.INDEX_BYTES
+        manifest.row_format.pick_bytes + snapshot.INDEX_BYTES
     )
     free = limit - int(memory["used_memory"])
     if limit and needed > free:

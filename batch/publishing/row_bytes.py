@@ -7,13 +7,15 @@ import numpy as np
 import polars as pl
 
 from bandit import snapshot
+from bandit.arrays import U8, U16
+from bandit.errors import InputError
 from bandit.policies import Popularity
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import CANDIDATES, Manifest, picks_files, read_manifest
 from batch.workspace.workspace import Workspace
 
-_PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
+_PICK_2 = np.dtype([("arm", "u1"), ("weight", "<u2")])
 
 
 def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
@@ -40,6 +42,8 @@ def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.M
         artworks=published.counts.artworks,
         variants=manifest.config.names,
         created_at=manifest.created_at,
+        total=manifest.row_format.total,
+        format=manifest.row_format.number,
     )
     return meta, parts
 
@@ -59,6 +63,24 @@ def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.
     return snapshot.Catalogue(tuple(titles), fallback_policy)
 
 
+def _packed(arms: U8, weights: U16, form: snapshot.RowFormat) -> bytes:
+    """Picks (n,) as ``RowFormat.pack`` packs them.
+
+    Raises:
+        InputError: an arm or a weight is more than the format takes.
+    """
+    if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
+        raise InputError(
+            f"the picks have arms up to {arms.max()} and weights up to {weights.max()}, row format {form.number} takes arms below"
+            f" {form.most_arms} and weights up to {form.total}; generations never change: run `artwork train` for a new one"
+        )
+    if form is not snapshot.FORMAT_2:
+        return (weights.astype("<u2") << form.arm_bits | arms).astype("<u2").tobytes()
+    packed = np.empty(len(arms), dtype=_PICK_2)
+    packed["arm"], packed["weight"] = arms, weights
+    return packed.tobytes()
+
+
 def _rows_of_part(
     path: Path, manifest: Manifest, catalogue: Catalogue, *, is_shortlist: bool
 ) -> Iterator[tuple[str, bytes]]:
@@ -67,9 +89,8 @@ def _rows_of_part(
         return
     users = frame["user_id"]
     starts = np.flatnonzero((users != users.shift(1)).fill_null(value=True).to_numpy())
-    packed = np.empty(frame.height, dtype=_PICK)
-    packed["arm"], packed["weight"] = frame["arm"].to_numpy(), frame["weight"].to_numpy()
-    picks = packed.tobytes()
+    form = manifest.row_format
+    picks = _packed(frame["arm"].to_numpy(), frame["weight"].to_numpy(), form)
     indices = b""
     if is_shortlist:  # picks of a user are in catalogue order, so the indices of a row come out sorted
         titles = frame["title_id"].cast(pl.Enum(catalogue.title_ids)).to_physical().to_numpy()
@@ -81,6 +102,6 @@ def _rows_of_part(
     for user_id, variant, start, stop in zip(
         users.gather(starts).to_list(), variants, starts.tolist(), stops, strict=True
     ):
-        own = picks[start * snapshot.PICK_BYTES : stop * snapshot.PICK_BYTES]
+        own = picks[start * form.pick_bytes : stop * form.pick_bytes]
         listed = indices[start * snapshot.INDEX_BYTES : stop * snapshot.INDEX_BYTES]
-        yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed)
+        yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed, form)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.snapshot import TOTAL_WEIGHT
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import reading
 from batch.workspace.generations import finished, folder_of, picks_files, read_manifest
@@ -31,7 +30,8 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     Raises:
         InputError: there is no such generation, or its files have changed.
     """
-    files = picks_files(workspace, read_manifest(workspace, generation))
+    manifest = read_manifest(workspace, generation)
+    files = picks_files(workspace, manifest)
     wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
     with reading(folder_of(workspace, generation) / "picks"):
         rows = pl.scan_parquet(files).filter(wanted).collect()
@@ -40,7 +40,7 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     arm, weight, policy = rows.row(0, named=True)["arm"], rows["weight"][0], str(rows["policy"][0])
     frame = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").frame
     artworks = frame.filter(pl.col("title_id") == title_id)["artwork_id"]
-    return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / TOTAL_WEIGHT)
+    return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / manifest.row_format.total)
 
 
 def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:

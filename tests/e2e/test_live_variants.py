@@ -70,5 +70,5 @@ def test_every_propensity_is_the_independent_one_of_the_policy_that_is_named(
         for user in range(0, N_USERS, 5)
         for title in range(N_TITLES)
     ]
-    served = answers.propensities.reshape(N_USERS, N_TITLES)[::5].ravel() * 65535
+    served = answers.propensities.reshape(N_USERS, N_TITLES)[::5].ravel() * naive.total_of(folder)
     assert np.abs(served - weights).max() <= 1.001

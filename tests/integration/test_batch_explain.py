@@ -63,18 +63,22 @@ def make(workspace: Workspace) -> Make:
     return made
 
 
+@pytest.mark.parametrize(("form", "total"), [(2, 65535), (3, 4095)])
 @pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])
 @pytest.mark.parametrize(
     "policy", ["thompson", "epsilon_greedy", "greedy", "softmax:temperature=0.1", "linucb:alpha=1"]
 )
-def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(make: Make, policy: str, posterior: str) -> None:
-    explained = make(policy, posterior=posterior, explore_share=0.2)
+def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(
+    make: Make, policy: str, posterior: str, form: int, total: int
+) -> None:
+    explained = make(policy, posterior=posterior, explore_share=0.2, row_format=form)
     for made in explained.some():
         pick = explained.pick(made)
         shown = next(artwork for artwork in made.artworks if artwork.artwork_id == made.shown)
         assert (shown.arm, shown.weight, made.policy) == (pick["arm"], pick["weight"], pick["policy"])
         assert made.recorded == shown.weight
-        assert sum(artwork.weight for artwork in made.artworks) == TOTAL_WEIGHT
+        assert made.shown_propensity == shown.propensity == shown.weight / total
+        assert sum(artwork.weight for artwork in made.artworks) == total
 
 
 @pytest.mark.parametrize("policy", ["popularity", "uniform"])

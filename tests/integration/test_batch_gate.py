@@ -16,7 +16,7 @@ from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 
 from bandit.arrays import I64, U16
-from bandit.snapshot import TOTAL_WEIGHT, rows_pattern
+from bandit.snapshot import rows_pattern
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
@@ -250,7 +250,7 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
         arms[:, title] = redrawn(how, arms[:, title], weights, random)
         own = np.sqrt(weights.astype(np.float64)) if how == "misstated" else weights
         chosen = own[np.arange(n_users), arms[:, title]] / own.sum(axis=1)
-        stated[:, title] = np.maximum(1, np.round(chosen * TOTAL_WEIGHT))
+        stated[:, title] = np.maximum(1, np.round(chosen * chooser.config.total))
     changed = {"arm": pl.Series(arms.ravel()), "weight": pl.Series(stated.ravel(), dtype=pl.UInt16)}
     frame.with_columns(**changed).write_parquet(path)
     sign(workspace, generation, path)

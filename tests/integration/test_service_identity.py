@@ -19,7 +19,7 @@ from batch.datasets.dataset import write
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.workspace import Workspace
 
 USERS = 40
@@ -56,8 +56,9 @@ def right_picks(workspace: Workspace) -> dict[tuple[str, str], tuple[str, float]
     picks = pl.read_parquet(folder / "picks" / "*.parquet").with_columns(pl.col("title_id").cast(pl.String))
     joined = picks.join(artworks, on=["title_id", "arm"])
     assert joined.height == picks.height
+    total = read_manifest(workspace, 1).row_format.total
     return {
-        (row["user_id"], row["title_id"]): (row["artwork_id"], row["weight"] / 65535)
+        (row["user_id"], row["title_id"]): (row["artwork_id"], row["weight"] / total)
         for row in joined.iter_rows(named=True)
     }
 
