@@ -28,7 +28,7 @@ from loadtest.verdict import DEFAULT_BUDGETS, Budgets, Outcome, judge, read_budg
 
 DESCRIPTION = "Run the scenarios against a service and judge them, or look for the highest rate that it holds."
 EXAMPLE = "example: python -m loadtest --host http://127.0.0.1:8000 --targets workspace/loadtest.json --duration 30s"
-PATHS = ("--targets", "--report", "--budgets", "--compare")
+PATHS = ("--workspace", "--targets", "--report", "--budgets", "--compare")
 LONGEST_HOURS = 168
 MOST = 1_000_000
 LOCUST_USERS = 16
@@ -68,9 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def shown_command(options: argparse.Namespace, words: Sequence[str]) -> str:
     """The command that makes the same run, without the key, and with the names of files alone."""
-    if options.shown_command:
-        return str(options.shown_command)
-    shown, given = ["python", "-m", "loadtest"], iter(words)
+    whole = shlex.split(options.shown_command) if options.shown_command else ["python", "-m", "loadtest", *words]
+    shown, given = [], iter(whole)
     for word in given:
         flag, has_value, value = word.partition("=")
         if flag == "--key":

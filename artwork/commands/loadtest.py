@@ -83,14 +83,16 @@ def loadtest_command(
     values |= {"--slo-p99-ms": slo_p99_ms} if find_max else {}
     switches = ["--find-max"] * find_max + ["--open-loop"] * open_loop
     settings = [str(word) for pair in values.items() for word in pair] + switches + context.args
-    again = shlex.join(["artwork", "loadtest", *(["--host", address] if address else []), *settings])
-    files = ["--targets", str(targets), "--report", str(report), *(["--compare", str(compare)] if compare else [])]
+    files = ["--report", str(report), *(["--compare", str(compare)] if compare else [])]
+    asking = ["--host", address] if address else []
+    again = shlex.join(["artwork", "loadtest", "--workspace", str(workspace), *asking, *files, *settings])
     with _asked(address, workspace) as asked:
         before = _stamp(report.with_suffix(".json"))
-        words = ["--host", asked, *settings, *files, *(["--json"] * as_json), "--shown-command", again]
+        words = ["--host", asked, "--targets", str(targets), *files, *settings, *(["--json"] * as_json)]
+        words += ["--shown-command", again]
         code = _loadtest(words, key)
     if not find_max and _stamp(report.with_suffix(".json")) not in {None, before}:
-        _write_page(report, again, has_locusts=not open_loop)
+        _write_page(report, has_locusts=not open_loop)
     raise typer.Exit(code)
 
 
@@ -118,7 +120,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return facts.st_ino, facts.st_mtime_ns
 
 
-def _write_page(report: Path, again: str, *, has_locusts: bool) -> None:
+def _write_page(report: Path, *, has_locusts: bool) -> None:
     """Write our page, which opens with the verdict; where locust has put its own, that goes beside it."""
     from artwork.reports.loadtest_page import rendered  # noqa: PLC0415 - --help does without
     from artwork.reports.pages import write_page  # noqa: PLC0415
@@ -127,7 +129,7 @@ def _write_page(report: Path, again: str, *, has_locusts: bool) -> None:
     if beside:
         report.replace(beside)
     made = orjson.loads(report.with_suffix(".json").read_bytes())
-    write_page(report, rendered(made, again, beside.name if beside else None))
+    write_page(report, rendered(made, beside.name if beside else None))
 
 
 def _door(option: str, read: Callable[[str], str], text: str) -> str:

@@ -13,12 +13,9 @@ _LIMIT: Final = "p99 of {}, ms"
 MISSED: Final = "missed"
 
 
-def rendered(report: Mapping[str, Any], again: str, beside: str | None) -> str:
-    """The whole page of the report's JSON.
-
-    ``again`` is the command that makes the same, ``beside`` the name of locust's own page, where there is one.
-    """
-    figures = report["figures"]
+def rendered(report: Mapping[str, Any], beside: str | None) -> str:
+    """The whole page of the report's JSON; ``beside`` is the name of locust's own page, where there is one."""
+    figures, again = report["figures"], report["run"]["command"]
     sections = [
         ("Budgets", _budgets(report["checks"])),
         ("How long look-ups took over time", _over_time(report)),

@@ -42,6 +42,7 @@ from service.http.problems import (
     query_too_long,
     target_too_long,
     too_many_connections,
+    too_many_fields,
     too_slow,
     unexpected,
     unreadable,
@@ -53,6 +54,7 @@ from service.limits import (
     BODY_SECONDS,
     HEAD_SECONDS,
     LINGER_SECONDS,
+    MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     WRITE_SECONDS,
@@ -440,6 +442,8 @@ class Connection(HttpToolsProtocol):
         # Counted only where it may matter: adding up the header fields costs as much as the rest of these events.
         if self._first_bytes + self._later_bytes > self.max_head_bytes and self._is_too_large():
             self._give_up(self._too_large())
+        if len(self.headers) > MAX_FIELDS:
+            self._give_up(too_many_fields(MAX_FIELDS))
         if wrong := form_refusal(self.parser, self.headers):
             self._give_up(wrong)
         if not self.url.startswith(b"/") or _HASH in self.url:
@@ -567,7 +571,11 @@ class Connection(HttpToolsProtocol):
 
     def _is_already_too_large(self) -> bool:
         """Whether a head or trailer without an end is too large already."""
-        return self._later_bytes > self.max_head_bytes or (self._in_head and self._head_bytes() > self.max_head_bytes)
+        return (
+            len(self.headers) > MAX_FIELDS
+            or self._later_bytes > self.max_head_bytes
+            or (self._in_head and self._head_bytes() > self.max_head_bytes)
+        )
 
     def _is_too_large(self) -> bool:
         return self._head_bytes() > self.max_head_bytes or len(self.url) > MAX_TARGET_BYTES
@@ -586,6 +594,8 @@ class Connection(HttpToolsProtocol):
             return query_too_long(max_query_bytes)
         if len(self.url) > min(self.max_head_bytes, MAX_TARGET_BYTES):
             return target_too_long(min(self.max_head_bytes, MAX_TARGET_BYTES))
+        if len(self.headers) > MAX_FIELDS:
+            return too_many_fields(MAX_FIELDS)
         return head_too_large(self.max_head_bytes)
 
     # --- time: one timer, set anew only where it would ring too late -------------------------------------------------

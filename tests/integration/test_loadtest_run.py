@@ -388,7 +388,9 @@ def test_the_command_loads_a_running_service_and_hands_further_flags_and_the_exi
     assert [each["name"] for each in json.loads(done.stdout)["checks"] if not each["kept"]] == ["p99 of page, ms"]
     page = (workspace / "loadtest.html").read_text()
     assert "Missed: p99 of page, ms" in page
-    assert json.loads(done.stdout)["run"]["command"].startswith(f"artwork loadtest --host {host} --duration 6s")
+    assert json.loads(done.stdout)["run"]["command"].startswith("artwork loadtest --workspace ")
+    assert f"--host {host} --report loadtest.html --duration 6s" in page
+    assert str(workspace.parent) not in page
     assert page.index('class="verdict missed"') < page.index("<svg")
     assert not re.search(r"<script|<link|https?://(?!127\.0\.0\.1)", page)
     assert len(page.encode()) < 300_000

@@ -62,3 +62,15 @@ def test_the_command_has_neither_the_key_nor_folders(words: list[str], shown: st
     given = ["--host", "http://h:1", "--targets", str(Path.cwd() / "loadtest.json"), *words]
     command = shown_command(make_parser().parse_args(given), given)
     assert command == f"python -m loadtest --host http://h:1 --targets loadtest.json {shown}".strip()
+
+
+def test_a_command_that_hands_on_is_shown_as_it_was_given_and_without_folders_too() -> None:
+    given = [
+        "--host",
+        "http://h:1",
+        "--targets",
+        "t.json",
+        "--shown-command",
+        "artwork loadtest -w x --budgets '/a b/c.toml'",
+    ]
+    assert shown_command(make_parser().parse_args(given), given) == "artwork loadtest -w x --budgets c.toml"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from artwork.console.shell import pasted
+from artwork.demo.play import closing_lines
 
 AWKWARD = ["a b", "it's", "$HOME", "-x", "a;b", "größe", '"']
 
@@ -44,3 +45,23 @@ def test_a_store_that_a_variable_names_stands_before_without_its_password(monkey
     first, *_ = shlex.split(pasted("run"))
     assert first.startswith("ARTWORK_REDIS_URL=redis://")
     assert "secret" not in first
+
+
+def test_the_closing_lines_of_the_demo_are_commands_for_any_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARTWORK_REDIS_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    said = closing_lines("http://127.0.0.1:8001", Path("my work/demo"), "u0001", ("m1", "m2"))
+    commands = [shlex.split(line) for line in said.splitlines() if line.startswith("  ")]
+    assert [command[0] for command in commands[:3]] == ["curl"] * 3
+    assert commands[1][1] == "http://127.0.0.1:8001/v1/users/u0001/artwork?title_id=m1&title_id=m2"
+    assert commands[3][-7:] == [
+        "explain",
+        "--workspace",
+        f"{tmp_path}/my work/demo",
+        "--user",
+        "u0001",
+        "--title",
+        "m1",
+    ]

@@ -12,6 +12,7 @@ from twin_paths import SlowOnly
 from wire import LAST, LOOK_UP, PAGE, Running, against, answers, request, service_here
 
 from service.http.connection import TURN_BYTES, TURN_REFUSALS, Connection
+from service.limits import MAX_FIELDS
 from service.lookup.row_reads import Take
 from service.lookup.served_generation import release
 from service.lookup.store import MemoryStore
@@ -449,3 +450,23 @@ def test_fields_of_a_head_that_comes_byte_by_byte_are_measured_once() -> None:
         writer.transport.abort()
 
     against(scenario, Watched)
+
+
+@pytest.mark.parametrize("protocol", [Connection, SlowOnly])
+@pytest.mark.parametrize("more", [-1, 0, 1, 3000])
+def test_a_head_has_so_many_fields_at_most_on_either_path(protocol: type[Connection], more: int) -> None:
+    async def scenario(running: Running) -> None:
+        fields = ["a:"] * (MAX_FIELDS - 1 + more)  # and the Host
+        [answer] = answers(await running.send(request(LOOK_UP, *fields), half_close=True))
+        assert answer.status == (431 if more > 0 else 200)
+
+    against(scenario, protocol)
+
+
+def test_fields_after_a_body_count_with_those_before_it() -> None:
+    async def scenario(running: Running) -> None:
+        head = request("/v1/events", "Transfer-Encoding: chunked", method="POST")
+        received = await running.ask(head + b"0\r\n" + b"a:\r\n" * 2000 + b"b")
+        assert [answer.status for answer in received] == [431]
+
+    against(scenario)

@@ -10,7 +10,11 @@ from typing import Final, Self
 from bandit.errors import InputError
 
 _ASKED_SECONDS: Final = 60
-_PLACES: Final = "import artwork.cli, bandit, service.app; print(artwork.__file__, bandit.__file__, service.__file__)"
+_PLACES: Final = (
+    "import artwork, bandit, batch, service\n"
+    "for package in (artwork, bandit, batch, service):\n"
+    "    print(package.__file__)"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class OtherTree:
         if asked.returncode:
             why = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise InputError(f"--against {folder} cannot be run by this interpreter ({why}); {hint}")
-        if strange := [place for place in asked.stdout.split() if whole not in Path(place).resolve().parents]:
+        if strange := [place for place in asked.stdout.splitlines() if whole not in Path(place).resolve().parents]:
             raise InputError(f"--against {folder}: Python would take {strange[0]}, expected all code from that folder")
         return cls(whole, _commit(whole) or whole.name)
 
