@@ -214,6 +214,6 @@ def _write(
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
         write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
-    n_users = tables.users.height if users is None else users.count
+    n_users = tables.users.height if users is None else users.n_users
     counts = {"users": n_users, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

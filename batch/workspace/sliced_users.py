@@ -29,7 +29,7 @@ class SlicedUsers(NamedTuple):
     """
 
     path: Path
-    count: int
+    n_users: int
     head: pl.DataFrame
     constant: Bool
     state: tuple[int, int, int]

@@ -30,7 +30,7 @@ def sliced(workspace: Workspace) -> SlicedUsers:
 def test_slices_say_of_users_what_the_whole_table_says(workspace: Workspace) -> None:
     change(workspace, lambda users: users)
     own, tables = sliced(workspace), read_tables(workspace)
-    assert (own.count, len(own.head["context"][0])) == (tables.users.height, tables.n_features)
+    assert (own.n_users, len(own.head["context"][0])) == (tables.users.height, tables.n_features)
     np.testing.assert_array_equal(own.constant, (context_matrix(tables.users) == 1).all(axis=0))
     assert own.constant.any()
 
