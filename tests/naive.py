@@ -516,24 +516,48 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Deco
     Raises:
         ValueError: it is not this user's row of this generation.
     """
-    flags, stated, count, checksum = (
-        int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (10, 12), (12, 16))
-    )
+    flags, stated, checksum = (int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (12, 16)))
     if raw[:2] != b"AB" or (raw[2], flags) not in {(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (3, 3)}:
         raise ValueError(f"not a row of format 2 or 3: {raw[:6].hex()}")
     seeded = zlib.crc32(f"{identity}:{user_id}:".encode() + raw[:12] + raw[16:])
     if stated != generation or checksum != seeded:
         raise ValueError(f"generation {stated}, checksum {checksum:#x}, computed {seeded:#x}")
-    body = raw[16:]
+    return DecodedRow(raw[3], picks_of_row(raw))
+
+
+def picks_of_row(raw: bytes) -> list[tuple[int, int, int]]:
+    """(title index, arm, weight) of each pick of a row.
+
+    Raises:
+        ValueError: it has more bytes than its picks, or fewer.
+    """
+    count, body = int.from_bytes(raw[10:12], "little"), raw[16:]
     places = list(range(count))
     if raw[2] == 3:
-        return DecodedRow(raw[3], _picks_of_two_bytes(body, count, flags))
-    if flags == 1:
+        return _picks_of_two_bytes(body, count, raw[4])
+    if raw[4] & 1:
         places = [body[2 * i] + 256 * body[2 * i + 1] for i in range(count)]
         body = body[2 * count :]
     if len(body) != 3 * count:
         raise ValueError(f"{len(body)} bytes for {count} picks")
-    return DecodedRow(raw[3], [(places[i], body[3 * i], body[3 * i + 1] + 256 * body[3 * i + 2]) for i in range(count)])
+    return [(places[i], body[3 * i], body[3 * i + 1] + 256 * body[3 * i + 2]) for i in range(count)]
+
+
+def rows_of_file(path: Path) -> list[tuple[str, bytes]]:
+    """(user_id, row) of a file of rows, number by number."""
+    raw = path.read_bytes()
+    if raw[:8] != b"ARTROWS1":
+        raise ValueError(f"not a file of rows: {raw[:8]!r}")
+    _, count, _, size = (int.from_bytes(raw[8 * at : 8 * at + 8], "little") for at in range(1, 5))
+    rows, at = [], 40 + 7 * count
+    if len(raw) != at + size:
+        raise ValueError(f"{len(raw)} bytes for {count} rows of {size} bytes")
+    for row in range(count):
+        length = int.from_bytes(raw[40 + 4 * count + 2 * row : 42 + 4 * count + 2 * row], "little")
+        end = at + raw[40 + 6 * count + row]
+        rows.append((raw[at:end].decode(), raw[end : end + length]))
+        at = end + length
+    return rows
 
 
 def _picks_of_two_bytes(body: bytes, count: int, flags: int) -> list[tuple[int, int, int]]:

@@ -49,11 +49,14 @@ def generation_of(root: Path, number: int) -> Generation:
         artworks[row["title_id"]].append(row["artwork_id"])
         weights[row["title_id"]].append(row["popularity_weight"])
     contexts = dict(pl.read_parquet(folder / "contexts").select("user_id", "context").rows())
-    picks = {}
-    for path in sorted((folder / "picks").glob("*.parquet")):
-        for user, title, arm, weight, policy in pl.read_parquet(path).rows():
-            picks[user, title] = (arm, weight, policy)
     config = json.loads((folder / "manifest.json").read_text())["config"]
+    names = list(dict.fromkeys(variant["name"] for variant in config["variants"]))
+    names += ["uniform"] * (config["explore_share"] > 0 and "uniform" not in names)
+    titles, picks = list(artworks), {}
+    for path in sorted((folder / "picks").glob("*.rows")):
+        for user, raw in naive.rows_of_file(path):
+            for title, arm, weight in naive.picks_of_row(raw):
+                picks[user, titles[title]] = (arm, weight, names[raw[3]])
     seed, total = config["seed"], config.get("total", 65535)
     return Generation(folder, number, seed, total, artworks, weights, defaults, list(contexts), contexts, picks)
 

@@ -20,8 +20,9 @@ from batch.executors import Progress, SerialExecutor
 from batch.learning.train import train
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
-from batch.workspace.generations import folder_of, picks_files, read_manifest
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 
@@ -53,7 +54,7 @@ class OnDisk:
         clicked = shown["event_id"].is_in(list(plays))
         folder = folder_of(self.workspace, self.generation)
         manifest = read_manifest(self.workspace, self.generation)
-        picks = read_parquet(picks_files(self.workspace, manifest))
+        picks = RecordedPicks(self.workspace, manifest).frame()
         catalogue = Catalogue.read(folder / "catalogue.parquet").keys()
         sizes = catalogue.group_by("title_id").agg(eligible=pl.col("arm").cast(pl.UInt8))
         frame = (
@@ -89,7 +90,7 @@ class OnDisk:
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
     """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
     manifest = read_manifest(workspace, generation)
-    frame = read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
+    frame = RecordedPicks(workspace, manifest).frame().with_columns(pl.col("policy").cast(pl.String))
     shape = manifest.counts["users"], manifest.counts["titles"]
     arms, weights, policies = (frame[name].to_numpy().reshape(shape) for name in ("arm", "weight", "policy"))
     at = visits.flat_users, visits.flat_titles

@@ -16,8 +16,9 @@ from batch.config import Config
 from batch.datasets.dataset import DataSet, write
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
-from batch.workspace.generations import folder_of, picks_files, read_manifest
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 FIRST_DAY = date(2026, 1, 1)
@@ -69,7 +70,7 @@ class SimulatedWorkspace:
         users, titles = np.repeat(visitors, pages.shape[1]), pages.ravel()
         catalogue = Catalogue.read(folder_of(self.workspace, generation) / "catalogue.parquet")
         manifest = read_manifest(self.workspace, generation)
-        picks = pl.read_parquet(picks_files(self.workspace, manifest))
+        picks = RecordedPicks(self.workspace, manifest).frame()
         place = users * len(catalogue.title_ids) + titles
         arms, weights = (picks[name].to_numpy()[place].astype(np.int64) for name in ("arm", "weight"))
         artworks = catalogue.starts[titles] + arms

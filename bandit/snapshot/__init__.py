@@ -41,12 +41,11 @@ from bandit.snapshot.keys import CURRENT_KEY as CURRENT_KEY
 from bandit.snapshot.keys import DEAD_EVENTS_KEY as DEAD_EVENTS_KEY
 from bandit.snapshot.keys import EVENT_STREAMS_PATTERN as EVENT_STREAMS_PATTERN
 from bandit.snapshot.keys import ID_PATTERN as ID_PATTERN
+from bandit.snapshot.keys import KEYS_PATTERN as KEYS_PATTERN
 from bandit.snapshot.keys import MAX_EVENT_PARTITIONS as MAX_EVENT_PARTITIONS
 from bandit.snapshot.keys import METAS_PATTERN as METAS_PATTERN
 from bandit.snapshot.keys import OVERLAY_KEY as OVERLAY_KEY
-from bandit.snapshot.keys import PARTS_PATTERN as PARTS_PATTERN
 from bandit.snapshot.keys import ROW_END as ROW_END
-from bandit.snapshot.keys import ROWS_PATTERN as ROWS_PATTERN
 from bandit.snapshot.keys import digest_of_key as digest_of_key
 from bandit.snapshot.keys import event_stream_key as event_stream_key
 from bandit.snapshot.keys import generation_of_key as generation_of_key
@@ -55,7 +54,6 @@ from bandit.snapshot.keys import meta_key as meta_key
 from bandit.snapshot.keys import parse_key as parse_key
 from bandit.snapshot.keys import part_key as part_key
 from bandit.snapshot.keys import partition_of_key as partition_of_key
-from bandit.snapshot.keys import parts_pattern as parts_pattern
 from bandit.snapshot.keys import row_key as row_key
 from bandit.snapshot.keys import row_prefix as row_prefix
 from bandit.snapshot.keys import rows_pattern as rows_pattern

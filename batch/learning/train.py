@@ -25,6 +25,7 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.day_digests import day_digests
 from batch.workspace.files import write_parquet
 from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
+from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.tables import Tables, read_tables
 from batch.workspace.workspace import Workspace
@@ -198,9 +199,9 @@ def _write(
             model.save(temporary)
     written += [folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
     write_parquet(written[-2], catalogue.frame)
-    write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"))
+    write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"), row_group=ROW_GROUP)
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
-        write_parquet(written[-1], tables.candidates)
+        write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
     counts = {"users": tables.users.height, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

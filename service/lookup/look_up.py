@@ -79,6 +79,8 @@ class LookUp:
                 raise RowError("variant", f"the row names variant {row.variant}, meta has {len(serving.meta.variants)}")
         except RowError as error:
             self._metrics.row_refused(error.reason)
+            if error.reason == "checksum":
+                self._rows.doubt()
             return None
         return row
 

@@ -9,6 +9,7 @@ from make_impressions import ALL_BLOCKS, identity_of, make_generation, silent, s
 
 from bandit.errors import InputError
 from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, MAX_TITLES, Row, RowFormat, decode_row
+from batch.choosing.chooser import USERS_A_BLOCK
 from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.datasets import synthetic
@@ -96,9 +97,12 @@ def test_a_candidate_has_the_pick_that_it_has_without_candidates(
 
 
 def test_a_shard_of_users_without_candidates_is_published_as_nothing(
-    workspace: Workspace, client: redis.Redis, store: str
+    tmp_path: Path, client: redis.Redis, store: str
 ) -> None:
-    give_candidates(workspace, {"u0600": ["t0001"]})
+    workspace = Workspace(tmp_path)
+    write(workspace, synthetic.build(n_users=USERS_A_BLOCK + 3, n_titles=12, seed=3))
+    last = pl.read_parquet(workspace.users)["user_id"].sort()[-1]
+    give_candidates(workspace, {last: [pl.read_parquet(workspace.titles)["title_id"][0]]})
     generation = make_generation(workspace, shard_size=1)
     assert publish(workspace, generation, client, store, silent).rows == 1
     meta = read_meta(client, generation)

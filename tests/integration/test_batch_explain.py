@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from make_impressions import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, picks_of, shorten
 from scipy.special import expit
 from scipy.stats import norm
 
@@ -56,9 +56,7 @@ def make(workspace: Workspace) -> Make:
 
     def made(policy: str = "thompson", **settings: Any) -> Explained:
         generation = make_generation(workspace, policy, seed=SEED, **settings)
-        return Explained(
-            workspace, generation, pl.read_parquet(folder_of(workspace, generation) / "picks" / "*.parquet")
-        )
+        return Explained(workspace, generation, picks_of(workspace, generation))
 
     return made
 
@@ -141,9 +139,9 @@ def test_where_the_deviations_of_the_draws_decided_they_are_told(make: Make, wor
         best = next(place for place, artwork in enumerate(made.artworks) if artwork.probability == 1)
         assert bounds.argmax() == best
         chooser = Chooser(workspace, explained.generation)
-        row = chooser.users["user_id"].to_list().index(made.user_id)
+        row = chooser.users.ids().to_list().index(made.user_id)
         block = row // USERS_A_BLOCK * USERS_A_BLOCK
-        contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, len(chooser.users) - block))
+        contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, chooser.users.count - block))
         title = chooser.catalogue.title_ids.index(made.title_id)
         drawn = chooser.variants[0].scoring.scores(title, contexts).deviations[row - block]
         assert [artwork.deviation for artwork in made.artworks] == pytest.approx(drawn, rel=1e-12)

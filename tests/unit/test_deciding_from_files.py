@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import naive
 import polars as pl
 import pytest
-from make_impressions import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, picks_of, shorten
 
 from bandit.snapshot import keyed_hash
 from batch.config import Config, Variant
@@ -28,7 +28,7 @@ POLICIES = [
 def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, users: Iterable[int] = USERS) -> None:
     folder = folder_of(workspace, generation)
     n_titles = pl.read_parquet(workspace.titles).height
-    picks = pl.read_parquet(folder / "picks" / "part-000000.parquet")
+    picks = picks_of(workspace, generation)
     for user in users:
         name = naive.variant_of(folder, user)["name"]
         for title in range(user % 2, n_titles, 2):
