@@ -134,14 +134,15 @@ def test_a_generation_whose_manifest_says_another_total_than_its_titles_allow_is
         Chooser(workspace, generation)
 
 
-def test_picks_that_do_not_fit_the_total_of_the_manifest_are_not_packed(
-    workspace: Workspace, client: redis.Redis, store: str
+@pytest.mark.parametrize(("form", "total"), [(2, 4095), (3, 2047), (3, 65535)])
+def test_picks_are_not_read_under_another_total_than_they_were_drawn_with(
+    workspace: Workspace, client: redis.Redis, store: str, form: int, total: int
 ) -> None:
-    generation = make_generation(workspace, "greedy", row_format=2)
+    generation = make_generation(workspace, "greedy", row_format=form)
     path = folder_of(workspace, generation) / "manifest.json"
     plain = json.loads(path.read_text())
-    path.write_text(json.dumps(plain | {"config": plain["config"] | {"total": 4095}}))
-    with pytest.raises(InputError, match=r"row format 3 takes arms below 16 and weights up to 4095"):
+    path.write_text(json.dumps(plain | {"config": plain["config"] | {"total": total}}))
+    with pytest.raises(InputError, match=r"holds picks of other settings than its manifest.json says"):
         publish(workspace, generation, client, store, silent, force=True)
     assert client.get("art:current") is None
 
