@@ -94,9 +94,10 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     block = Block(arms, grid[0], grid[1], grid[2], grid[3], *leaders, whole[0], line[5], line[6], line[7], line[8])
     ends = line[9], line[10], line[11], line[12], line[13], line[14], line[15]
     panels = _Panels(*ends, flags[0], flags[1], grid[4])
-    single, flat = np.empty((2, USERS), dtype=np.float32), np.empty((6, k * USERS), dtype=np.float32)
-    at_nodes = flat[0], flat[1], flat[2], flat[3], flat[4], flat[5]
-    nodes = _Nodes(*at_nodes, single[0], single[1], np.empty(k, dtype=np.int64))
+    flat, single = k * USERS, np.float32
+    at_nodes = np.empty(flat, single), np.empty(flat, single), np.empty(flat, single), np.empty(flat, single)
+    sums = np.empty(flat, single), np.empty(USERS, single), np.empty(USERS, single)
+    nodes = _Nodes(*at_nodes, np.empty(flat, single), *sums, np.empty(k, dtype=np.int64))
     rows, odd, uneven = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     counts, starts = np.empty(n, dtype=np.int64), np.empty(k + 2, dtype=np.int64)
     n_odd, n_uneven = _first_blocks(means, deviations, eligible, rows, block, panels, nodes, out, odd, uneven, counts)
