@@ -82,7 +82,8 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
     ):
         assert part in told
     flags = ("--until", "2026-01-02", "--policies", "thompson,greedy", "--seed", "3")
-    assert told.splitlines()[-1] == f"look closer: {pasted('compare', '--workspace', workspace.root, *flags)}"
+    command = pasted("compare", "--workspace", workspace.root, *flags)
+    assert told.splitlines()[-1] == f"look closer: {command}"
     shared = lines_of(both, workspace, Config.of("thompson", "greedy", posterior="shared", seed=3), explore_days=2)
     assert shared.splitlines()[-1] == f"look closer: {command} --posterior shared"
 
