@@ -1,5 +1,6 @@
 """Which generation is served: reading and moving ``art:current``."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -92,13 +93,22 @@ def count_rows(client: redis.Redis, generation: int) -> int:
     return len(set(client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)))
 
 
-def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: bool) -> Flipped:
+def parts_by_key(meta: Meta, parts: Sequence[bytes]) -> dict[str, bytes]:
+    """The parts of a generation's catalogue by the keys that they have in the store."""
+    return {part_key(meta.catalogue_digest, place): part for place, part in enumerate(parts)}
+
+
+def flip(
+    client: redis.Redis, generation: int, identity: str, parts: Mapping[str, bytes] | None = None, *, forward_only: bool
+) -> Flipped:
     """Make a generation current, in one transaction on one key that gives way to other publishers.
 
     Args:
         client: of the store.
         generation: whose rows are all there.
         identity: of that generation.
+        parts: of its catalogue, by key, which are written once more with it: another publisher that swept meanwhile may have
+            taken them for those of a catalogue that no generation names.
         forward_only: refuse if a newer generation is current: a publisher that was overtaken must not turn back time.
 
     Raises:
@@ -115,6 +125,8 @@ def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: b
                 )
             flipped = _after(now, generation)
             pipeline.multi()
+            if parts:
+                pipeline.mset(dict(parts))
             pipeline.set(CURRENT_KEY, encode_json(Current(generation, identity, flipped.flip, flipped.previous)))
             try:
                 pipeline.execute()

@@ -1,7 +1,8 @@
 """Row reads of one worker: joined into few round trips on one connection, each within a deadline.
 
 All reads of one turn of the event loop go into one MGET. Several round trips may be in flight; the store answers them in
-order, so a reply always belongs to the oldest, and a late reply is read and dropped.
+order, so a reply always belongs to the oldest, and a late reply is read and dropped. A reply that cannot be the oldest's means
+that one was lost or came twice on the way: none that follows could be matched, so the connection is given up.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
+from itertools import count
 from typing import Any, Final, Protocol
 
 import structlog
@@ -55,6 +57,9 @@ class Rows(Protocol):
     def read_into(self, key: bytes, take: Take) -> None:
         """Have the row under a key taken, now or later, exactly once; never raises."""
 
+    def doubt(self) -> None:
+        """A row was not that of its user: make sure that replies are still matched with their reads."""
+
 
 async def read_row(rows: Rows, key: bytes) -> bytes | Unread | None:
     """The row under a key, for whoever can wait."""
@@ -69,16 +74,22 @@ def _settle(read: "asyncio.Future[bytes | Unread | None]", row: bytes | Unread |
 
 
 class _RoundTrip:
-    """Reads that go to the store together. ``late``: its deadline has passed."""
+    """Reads that go to the store together. ``late``: its deadline has passed. ``word`` comes back to one that reads nothing."""
 
-    __slots__ = ("deadline", "keys", "late", "opened_at", "takes")
+    __slots__ = ("deadline", "keys", "late", "opened_at", "rows", "takes", "word")
 
-    def __init__(self, opened_at: float) -> None:
+    def __init__(self, opened_at: float, word: bytes = b"") -> None:
         self.keys: list[bytes] = []
         self.takes: list[Take] = []
-        self.late = False
+        self.rows = 0  # that were asked for
+        self.word = word
+        self.late = bool(word)
         self.opened_at = opened_at
         self.deadline: asyncio.TimerHandle
+
+    def fits(self, reply: object) -> bool:
+        """Whether the reply can be to this round trip."""
+        return reply == self.word if self.word else isinstance(reply, list) and len(reply) == self.rows
 
     def resolve(self, rows: list[bytes | None]) -> None:
         self._end(rows)
@@ -113,6 +124,7 @@ class JoinedRows:
         self._connection: StoreConnection | None = None
         self._gathering: _RoundTrip | None = None
         self._in_flight: deque[_RoundTrip] = deque()
+        self._words = count(1)
         self._link = StoreLink(url, self._up, self._down)
         self._ready = asyncio.Event()
         self._keeper = self._loop.create_task(self._link.keep(), name="store link")
@@ -138,6 +150,18 @@ class JoinedRows:
         else:
             trip.keys.append(key)
             trip.takes.append(take)
+
+    def doubt(self) -> None:
+        """Have the store say a word back, which has to come in its turn; see ``Rows``."""
+        if (
+            self._connection is None
+            or len(self._in_flight) >= MAX_IN_FLIGHT
+            or any(trip.word for trip in self._in_flight)
+        ):
+            return
+        trip = _RoundTrip(self._loop.time(), b"%d" % next(self._words))
+        self._in_flight.append(trip)
+        self._connection.send(packed("PING", trip.word))
 
     def _gather(self) -> _RoundTrip | None:
         """A new round trip, or None if it would certainly fail."""
@@ -167,6 +191,7 @@ class JoinedRows:
             return  # lost, or too many are in flight: the next reply sends it
         self._gathering = None
         self._in_flight.append(trip)
+        trip.rows = len(trip.keys)
         self._metrics.round_trip(len(trip.keys))
         self._connection.send(packed("MGET", *trip.keys))
 
@@ -175,15 +200,18 @@ class JoinedRows:
             self._hang_up()
             return
         trip = self._in_flight.popleft()
+        fits = trip.fits(reply)
         if not trip.late:
-            if isinstance(reply, list) and len(reply) == len(trip.takes):
-                trip.resolve(reply)
+            if fits:
+                trip.resolve(reply)  # type: ignore[arg-type]  # a list
                 self._answered()
             else:
                 self._log_refusal(reply)
                 self._failed("reply", trip.give_up())
                 self._trip_failed()
-        if self._gathering is not None:
+        if not (fits or isinstance(reply, ReplyError)):
+            self._hang_up()
+        elif self._gathering is not None:
             self._send()
 
     def _log_refusal(self, reply: object) -> None:
@@ -213,6 +241,7 @@ class JoinedRows:
 
     def _hang_up(self) -> None:
         if self._connection is not None:
+            self._connection.on_reply = lambda _reply: None  # those that have arrived with the last one
             self._connection.abort()
 
     def _down(self) -> None:

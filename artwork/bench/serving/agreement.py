@@ -11,7 +11,7 @@ from artwork.bench.serving.plan import GENERATION
 from artwork.bench.serving.servers import BEFORE, FASTPYSGI, GRANIAN, MODELLED, NAIVE, OURS, UVICORN, WEBDIS, Running
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, identity_of
-from bandit.snapshot import TOTAL_WEIGHT, decode_row
+from bandit.snapshot import decode_row
 
 CHECKED_USERS = 100
 _TRIES = 50
@@ -54,7 +54,8 @@ def _compare_page(fixture: StoreFixture, name: str, server: Running, user: int, 
 
 def _pick(fixture: StoreFixture, row: bytes, user_id: str, title: int) -> dict[str, Any]:
     """What the row says, by the decoder that publisher and service share; rows are dense where answers are compared."""
-    pick = decode_row(row, user_id, GENERATION, identity_of(GENERATION)).pick(title)
+    opened = decode_row(row, user_id, GENERATION, identity_of(GENERATION))
+    pick = opened.pick(title)
     if pick is None:
         raise WrongAnswerError(f"the row of {user_id} has no pick for title {title}")
     return {
@@ -63,7 +64,7 @@ def _pick(fixture: StoreFixture, row: bytes, user_id: str, title: int) -> dict[s
         "artwork_id": fixture.artwork_ids(GENERATION, f"t{title}")[pick.arm],
         "source": "personalized",
         "policy": POLICY,
-        "propensity": pick.weight / TOTAL_WEIGHT,
+        "propensity": pick.weight / opened.total,
         "generation": GENERATION,
         "revision": 0,
         "segment": None,
