@@ -14,7 +14,8 @@ class Closed:
     """A closed loop of 32 connections: answers per second, latencies of the runs; ``rates`` are those of each round.
 
     ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
-    ``cpu_us`` is the processor time of the server per answer, which other work on the machine changes less than rates; 0 where it is not known.
+    ``cpu_us`` is the processor time of the server per answer, which other work on the machine changes less than rates; 0 where
+    it is not known.
     """
 
     rate: Spread
