@@ -191,7 +191,7 @@ class Trial:
 
     def build(self) -> None:
         """Build as docker-compose.yml says."""
-        self._containers.compose("build", "service", "batch", seconds=400)
+        self._containers.compose("build", "service", "batch", seconds=900)
 
     def come_up(self) -> None:
         """Start, and run the health checks."""
