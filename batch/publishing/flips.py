@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import redis
+from redis.client import Pipeline
 
 from bandit.errors import InputError, OldFormatError, RowError, SurroundingsError
 from bandit.snapshot import (
@@ -21,6 +22,7 @@ from bandit.snapshot import (
     part_key,
     rows_pattern,
 )
+from batch.store.client import transact
 
 SCAN_COUNT = 2000
 """Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
@@ -95,6 +97,8 @@ def count_rows(client: redis.Redis, generation: int) -> int:
 def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: bool) -> Flipped:
     """Make a generation current, in one transaction on one key that gives way to other publishers.
 
+    Where the store's answer is lost, what it holds is read before anything is said.
+
     Args:
         client: of the store.
         generation: whose rows are all there.
@@ -104,23 +108,28 @@ def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: b
     Raises:
         InputError: a newer generation is current.
     """
-    while True:
-        with client.pipeline() as pipeline:
-            pipeline.watch(CURRENT_KEY)  # type: ignore[no-untyped-call]
-            now = published_current(pipeline)  # after WATCH a pipeline sends commands at once
-            if now is not None and forward_only and now.generation > generation:
-                raise InputError(
-                    f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
-                    f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
-                )
-            flipped = _after(now, generation)
-            pipeline.multi()
-            pipeline.set(CURRENT_KEY, encode_json(Current(generation, identity, flipped.flip, flipped.previous)))
-            try:
-                pipeline.execute()
-            except redis.WatchError:
-                continue
-            return flipped
+    wanted: Current | None = None
+
+    def change(pipeline: Pipeline) -> Flipped:
+        nonlocal wanted
+        now = published_current(pipeline)
+        if now is not None and forward_only and now.generation > generation:
+            raise InputError(
+                f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
+                f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
+            )
+        flipped = _after(now, generation)
+        wanted = Current(generation, identity, flipped.flip, flipped.previous)
+        pipeline.multi()
+        pipeline.set(CURRENT_KEY, encode_json(wanted))
+        return flipped
+
+    try:
+        return transact(client, CURRENT_KEY, change)
+    except (redis.ConnectionError, redis.TimeoutError):
+        if wanted is None or published_current(client) != wanted:  # the answer may have been lost, and not the flip
+            raise
+        return Flipped(wanted.generation, wanted.previous, wanted.flip)
 
 
 def refuse_older(client: redis.Redis, generation: int) -> None:

@@ -27,7 +27,10 @@ def write_rows(
     """
     while batch := list(islice(rows, ROWS_A_WRITE)):
         began = time.perf_counter()
-        client.mset({snapshot.row_key(generation, user_id): row for user_id, row in batch})
+        with client.pipeline(transaction=False) as p:
+            for user_id, row in batch:
+                p.set(snapshot.row_key(generation, user_id), row)
+            p.execute()
         took = time.perf_counter() - began
         yield batch
         if rest:

@@ -22,6 +22,7 @@ from bandit.snapshot import (
     rows_pattern,
 )
 from batch.publishing.flips import SCAN_COUNT, published_current, read_value
+from batch.store.client import primaries
 
 _BATCH = 1000
 _PAUSE_SECONDS = 0.002  # between batches, so that look-ups come through while the store frees memory
@@ -35,9 +36,16 @@ def sweep(client: redis.Redis) -> int:
     """
     now = published_current(client)
     metas = {generation for generation, meta in _metas(client) if isinstance(meta, OldFormatError)}
-    removed = 0
-    batch: list[bytes] = []
-    for key in client.scan_iter(match=ROWS_PATTERN, count=SCAN_COUNT):
+    with primaries(client) as nodes:
+        removed = sum(_sweep_node(node, now, metas) for node in nodes)
+    removed += _unlink(client, [meta_key(generation).encode() for generation in sorted(metas)])
+    return removed + _sweep_catalogues(client)
+
+
+def _sweep_node(node: redis.Redis, now: Current | None, metas: set[int]) -> int:
+    """Remove the old rows that lie on a node, and add the generations of old metas to ``metas``; how many keys went."""
+    removed, batch = 0, []
+    for key in node.scan_iter(match=ROWS_PATTERN, count=SCAN_COUNT):
         parsed = parse_key(_text(key))
         if parsed is None or not (parsed.kind == "row of format 1" or _is_past(parsed.generation, now)):
             continue
@@ -46,11 +54,9 @@ def sweep(client: redis.Redis) -> int:
         else:
             batch.append(key)
         if len(batch) == _BATCH:
-            removed += _unlink(client, batch)
+            removed += _unlink(node, batch)
             batch = []
-    removed += _unlink(client, batch)
-    removed += _unlink(client, [meta_key(generation).encode() for generation in sorted(metas)])
-    return removed + _sweep_catalogues(client)
+    return removed + _unlink(node, batch)
 
 
 def remove_unserved(client: redis.Redis, generation: int) -> int:
@@ -58,9 +64,12 @@ def remove_unserved(client: redis.Redis, generation: int) -> int:
     now = published_current(client)
     if now is not None and generation in (now.generation, now.previous):
         return 0
-    keys, removed = client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT), 0
-    while batch := list(islice(keys, _BATCH)):
-        removed += _unlink(client, batch)
+    removed = 0
+    with primaries(client) as nodes:
+        for node in nodes:
+            keys = node.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)
+            while batch := list(islice(keys, _BATCH)):
+                removed += _unlink(node, batch)
     return removed + _unlink(client, [meta_key(generation).encode()])
 
 
@@ -110,4 +119,7 @@ def _unlink(client: redis.Redis, keys: Iterable[bytes]) -> int:
     if not batch:
         return 0
     time.sleep(_PAUSE_SECONDS)
-    return int(client.unlink(*batch))
+    with client.pipeline(transaction=False) as commands:  # a cluster takes no command on keys of several slots
+        for key in batch:
+            commands.unlink(key)
+        return sum(commands.execute())
