@@ -10,7 +10,7 @@ CI := $(VENV)/ready-ci
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults simulations browser screenshots studies compose unit pythons lint bench loadtest pictures lock
+.PHONY: help setup demo test faults simulations browser screenshots studies compose extras unit pythons lint bench loadtest pictures lock
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -63,6 +63,9 @@ studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every 
 compose: $(CI) ## Start docker-compose.yml for real: as root, on Debian, in five minutes; ARGS="--folder FOLDER" keeps images
 	$(BIN)/python tests/containers/try_compose.py $(ARGS)
 
+extras: $(READY) ## Install the wheel with each extra into an environment of its own, and try what works there
+	$(BIN)/python tests/wheel/try_extras.py
+
 PROCESSES := 2
 
 unit: $(READY)
@@ -102,9 +105,11 @@ screenshots: $(CI) ## Take the pictures of the page in docs/images from a demo t
 	$(BIN)/python tests/browser/screenshots.py docs/images
 
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
-	uv pip compile pyproject.toml -o requirements/runtime.txt $(LOCK)
-	uv pip compile pyproject.toml -o requirements/dev.txt --extra dev $(LOCK)
-	uv pip compile pyproject.toml -o requirements/bench.txt --extra bench $(LOCK)
+	uv pip compile pyproject.toml -o requirements/runtime.txt --extra all $(LOCK)
+	uv pip compile pyproject.toml -o requirements/service.txt --extra service -c requirements/runtime.txt $(LOCK)
+	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra dev $(LOCK)
+	uv pip compile pyproject.toml -o requirements/bench.txt --extra all --extra bench $(LOCK)
+	uv pip compile --group build -o requirements/build.txt -c requirements/runtime.txt $(LOCK)
 	uv pip compile --group ci -o requirements/ci.txt -c requirements/dev.txt $(LOCK)
 
 LOCK := --quiet --upgrade --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -9,11 +9,12 @@ from math import isfinite
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_group
 
 from artwork.cli import FAMILIES
+from artwork.extras import check, complaint
 from bandit.boundary import DEBUG, DEBUG_VARIABLE, EXIT_INPUT, take_debug, write_out
 from bandit.errors import InputError
 
@@ -32,6 +33,8 @@ class Families(TyperGroup):
         """The command of a name, or None."""
         if cmd_name not in FAMILIES:
             return None
+        if lacking := complaint(cmd_name):
+            return TyperCommand(cmd_name, help=f"Not installed: {lacking}.", callback=partial(check, cmd_name))
         family = get_group(import_module(f"artwork.commands.{FAMILIES[cmd_name]}").app)
         return _guarded(family.get_command(ctx, cmd_name) or family)
 

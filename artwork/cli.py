@@ -44,9 +44,20 @@ def main() -> None:
 
 
 def _load() -> Callable[[], object]:
-    from artwork.app import load  # noqa: PLC0415 - inside the boundary
+    from artwork.extras import check, explained  # noqa: PLC0415 - inside the boundary
 
-    return load()
+    asked = next((word for word in sys.argv[1:] if word in FAMILIES), None)
+    check(asked)
+    with explained(asked):
+        from artwork.app import load  # noqa: PLC0415
+
+        command = load()
+
+    def run() -> object:
+        with explained(asked):
+            return command()
+
+    return run
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ OLDEST_PYTHON: Final = (3, 11)
 NEWEST_PYTHON: Final = (3, 13)
 OURS: Final = ("artwork", "bandit", "batch", "loadtest", "service")
 DISTRIBUTION: Final = "artwork-bandit"
+MARKS: Final = {"batch": "polars", "service": "fastapi", "loadtest": "locust"}
+"""What tells that an extra was asked for: something that it alone names."""
 FREE_BYTES: Final = 1_000_000_000
 IMPORT_SECONDS: Final = 120.0
 ANSWER_SECONDS: Final = 5.0
@@ -131,24 +133,37 @@ def _python() -> tuple[str, str]:
 
 
 def _libraries() -> tuple[str, str]:
-    from packaging.requirements import Requirement  # noqa: PLC0415
+    extras = [extra for extra, mark in MARKS.items() if _version(mark)]
+    if not extras:
+        return (
+            "those of the library alone are there",
+            f"run `pip install '{DISTRIBUTION}[all]'` to have the commands too",
+        )
+    from packaging.requirements import Requirement  # noqa: PLC0415 - which comes with each extra
 
-    needed = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
-    needed = [item for item in needed if item.marker is None or item.marker.evaluate({"extra": ""})]
-    wrong = []
-    for item in needed:
-        try:
-            version = metadata.version(item.name)
-        except metadata.PackageNotFoundError:
-            wrong.append(f"{item.name} is missing")
-            continue
-        if not item.specifier.contains(version, prereleases=True):
-            wrong.append(f"{item.name} is {version}, expected {item.specifier}")
-    if not wrong:
-        wrong = _not_imported([item.name for item in needed])
+    wanted = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
+    needed = {
+        item.name: item
+        for item in wanted
+        if item.marker is None or any(item.marker.evaluate({"extra": extra}) for extra in ["", *extras])
+    }
+    versions = {name: _version(name) for name in needed}
+    wrong = [
+        f"{name} is {version}, expected {needed[name].specifier}" if version else f"{name} is missing"
+        for name, version in versions.items()
+        if not version or not needed[name].specifier.contains(version, prereleases=True)
+    ]
+    wrong = wrong or _not_imported(list(needed))
     if wrong:
         return ", ".join(wrong), "run `make setup`, or `pip install --require-hashes -r requirements/runtime.txt`"
-    return f"all {len(needed)} are there in versions that fit, and can be imported", ""
+    return f"all {len(needed)} of {', '.join(extras)} are there in versions that fit, and can be imported", ""
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _not_imported(names: list[str]) -> list[str]:

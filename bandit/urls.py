@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -45,6 +46,7 @@ _USERINFO: Final = re.compile(
 )
 _SECRET_OPTION: Final = re.compile(r"([?&;](?:[a-z_]*password|secret|token|key|auth)=)[^&\s'\"]*", re.IGNORECASE)
 _BEARER: Final = re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{4,}")
+_LONGEST_PASSWORD: Final = 1024
 _SHORTEST_SECRET: Final = 4
 """Shorter ones are not looked for in text: half of all words would hold them."""
 
@@ -151,7 +153,11 @@ def secrets_of(url: str) -> set[str]:
         return {rest, *re.split(r"[/?#@:&=\[\]\s]", rest)} - {""} if "@" in url or "password" in url else set()
     user, colon, password = (match["userinfo"] or "").partition(":")
     raw = {password if colon else user}
-    raw |= {value for name, value in _pairs(match["query"] or "") if name.endswith("password")}
+    pairs = _pairs(match["query"] or "")
+    raw |= {value for name, value in pairs if name.endswith("password")}
+    kept = [value for name, value in pairs if name == "password_file"]
+    with suppress(_WrongUrlError):  # one that cannot be read gives nothing away
+        raw |= {_from_file(_decoded(value.replace("+", " "))) for value in kept}
     return {form for secret in raw for form in (secret, unquote(secret), unquote(secret.replace("+", " ")))} - {""}
 
 
@@ -188,7 +194,9 @@ def _read(text: str) -> StoreUrl:
 
 def _more_nodes(text: str, *, is_cluster: bool) -> tuple[tuple[str, int], ...]:
     if text and not is_cluster:
-        raise _WrongUrlError("it has a comma; only a cluster's URL, such as redis+cluster://one:6379,two:6379, has several")
+        raise _WrongUrlError(
+            "it has a comma; only a cluster's URL, such as redis+cluster://one:6379,two:6379, has several"
+        )
     nodes = []
     for node in text.split(",")[1:]:
         match = _NODE.fullmatch(node)
@@ -296,6 +304,10 @@ def _options(query: str, scheme: str) -> dict[str, Any]:
             options[name] = _READERS[name](_decoded(value.replace("+", " ")))
         except _WrongUrlError as wrong:
             raise _WrongUrlError(f"the option {name} is wrong: {wrong}") from None
+    if "password_file" in options:
+        if "password" in options:
+            raise _WrongUrlError("it names a password twice, as an option and in a file")
+        options["password"] = options.pop("password_file")
     return options
 
 
@@ -340,10 +352,30 @@ def _existing(text: str) -> str:
     return text
 
 
+def _from_file(text: str) -> str:
+    """The one line of a file, which whoever made it may have ended with a newline."""
+    try:
+        path = Path(text)
+        if not path.is_file():  # a pipe or a terminal would be waited for
+            raise _WrongUrlError("there is no such file")
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_PASSWORD + 3)
+    except (OSError, ValueError):
+        raise _WrongUrlError("its file cannot be read") from None
+    line = content.removesuffix(b"\n").removesuffix(b"\r")
+    if not 1 <= len(line) <= _LONGEST_PASSWORD or b"\n" in line or b"\0" in line:
+        raise _WrongUrlError(f"its file is not one line of 1 to {_LONGEST_PASSWORD} bytes")
+    try:
+        return line.decode()
+    except UnicodeError:
+        raise _WrongUrlError("its file is no UTF-8 text") from None
+
+
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "db": _whole_number,
     "username": _text,
     "password": _text,
+    "password_file": _from_file,
     "ssl_cert_reqs": _one_of("none", "optional", "required"),
     "ssl_check_hostname": _boolean,
     "ssl_ca_certs": _existing,

@@ -141,6 +141,8 @@ def _described(error: BaseException) -> tuple[str, int]:
         named = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         code = EXIT_INPUT if named and isinstance(error, _NOT_THERE) else EXIT_SURROUNDINGS
         return f"{named}{error.strerror}; check the disk, the permissions and the network", code
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "loadtest").startswith("loadtest"):
+        return f"{error.name} is not installed; run `pip install 'artwork-bandit[loadtest]'`", EXIT_INPUT
     if isinstance(error, MemoryError):
         return "memory does not suffice; ask for less, or run it on a larger machine", EXIT_SURROUNDINGS
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _FOLDER in Path(frame.filename).parents]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
@@ -56,6 +57,7 @@ def create_app(
     keys = load_keys(settings.keys_file) if settings.keys_file else None
     app = FastAPI(
         title="artwork-bandit",
+        version=version("artwork-bandit"),
         description=DESCRIPTION,
         lifespan=lambda _app: _lifespan(settings, counts, keys, store, events),
         docs_url=None,

@@ -74,7 +74,16 @@ def faults_command(
 @app.command("serving")
 def serving_command(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of all servers; medians are shown.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 12,
+    against: Annotated[
+        Path | None, typer.Option(help="A checkout of another commit: its service is measured in the same turns.")
+    ] = None,
+    servers: Annotated[
+        bool,
+        typer.Option(
+            "--servers", help="Also the look-up below a bare ASGI application on uvicorn, granian, fastpysgi."
+        ),
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Everything once and short; the figures are noise.")] = False,
     html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/serving.html"),
     as_json: JsonOption = False,
@@ -82,19 +91,22 @@ def serving_command(
     """Measure the look-up service beside others on the same store and rows: exit 0 if the targets are reached, 1 if not.
 
     A naive FastAPI service, FastAPI alone, webdis where it is installed, and this service, one worker each on a core of its own;
-    store and driver share the other. Closed loop by wrk where it is installed, open loop, overload, start and memory.
+    store and driver share the other. Closed loop by wrk where it is installed, open loop, overload, broken stores, start, memory.
 
-    Example: artwork bench serving --rounds 1 --seconds 10
+    Example: artwork bench serving --against ../before
     """
     # Imported here: the other benches do without servers and reports.
     from artwork.bench.serving.html import rendered  # noqa: PLC0415
+    from artwork.bench.serving.other_tree import OtherTree  # noqa: PLC0415
     from artwork.bench.serving.plan import Plan  # noqa: PLC0415
     from artwork.bench.serving.run import run as run_serving  # noqa: PLC0415
     from artwork.bench.serving.table import render as render_serving  # noqa: PLC0415
     from artwork.reports.pages import write_page  # noqa: PLC0415
 
+    plan = Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds)
+    other_tree = OtherTree.at(against) if against else None
     with _right_answers(), progress_bars() as progress:
-        report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
+        report = run_serving(plan, progress, other_tree, servers=servers)
     write_page(html, rendered(report))
     emit(report, render_serving, as_json=as_json)
     errors.print(f"curves and tables: {html}", markup=False)

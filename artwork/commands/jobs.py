@@ -66,6 +66,27 @@ class Contexts(StrEnum):
     keep = "keep"
 
 
+class RowFormatChoice(StrEnum):
+    """How rows are packed."""
+
+    auto = "auto"
+    two = "2"
+    three = "3"
+
+    @property
+    def number(self) -> int | None:
+        """As training takes it."""
+        return None if self is RowFormatChoice.auto else int(self.value)
+
+
+RowFormatOption = Annotated[
+    RowFormatChoice,
+    typer.Option(
+        help="3: two bytes per pick, where no title has over 32 artworks; 2: three bytes, which services of before read as well;"
+        " auto: the smaller that fits."
+    ),
+]
+
 _DEFAULTS = Config()
 _VARIANT = Variant()
 _SHARD_SIZE = 4
@@ -134,6 +155,7 @@ def train_command(
         int | None, typer.Option(min=1, help="The generation that it comes after; the newest with picks by default.")
     ] = None,
     verify: VerifyOption = False,
+    row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
     """Learn from all impressions of the workspace: claims a new generation.
@@ -145,7 +167,16 @@ def train_command(
     config, there = choosing.config(), Workspace(workspace)
     before = None if parent is None else resolve(there, parent, "precomputed")
     with only_job(there, "train"), progress_bars() as progress, open_executor(executor) as shards:
-        made = train(there, config, shards, progress, shard_size=shard_size, parent=before, verify=verify)
+        made = train(
+            there,
+            config,
+            shards,
+            progress,
+            shard_size=shard_size,
+            parent=before,
+            verify=verify,
+            row_format=row_format.number,
+        )
     emit(made, render_trained, as_json=as_json)
 
 
@@ -207,6 +238,7 @@ def run_command(
     ] = Contexts.refresh,
     verify: VerifyOption = False,
     force: ForceOption = False,
+    row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
     """Ingest and join what clients posted, then train, precompute and publish.
@@ -232,6 +264,7 @@ def run_command(
                 refresh=contexts is Contexts.refresh,
                 verify=verify,
                 force=force,
+                row_format=row_format.number,
             )
         emit(made, render_ran, as_json=as_json)
 

@@ -42,8 +42,8 @@ def warm() -> None:
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
     beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
     frequencies.win_frequencies(np.ones((1, 1, 2)), yes, np.empty((1, 2)))
-    deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights)
-    deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16))
+    deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
+    deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     for kind in (np.float32, np.float64):

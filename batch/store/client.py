@@ -16,7 +16,18 @@ from redis.retry import Retry
 from bandit.errors import RowError, SurroundingsError
 from bandit.urls import URL_VARIABLE, StoreUrl, hide_secrets, read_store_url, secrets_of, show_url
 
-__all__ = ["URL_VARIABLE", "connect", "home_of", "primaries", "read_bytes", "store_errors", "together", "transact"]
+__all__ = [
+    "URL_VARIABLE",
+    "Cluster",
+    "cluster_of",
+    "connect",
+    "home_of",
+    "primaries",
+    "read_bytes",
+    "store_errors",
+    "together",
+    "transact",
+]
 
 _TIMEOUT_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
@@ -77,7 +88,7 @@ def connect(url: str, seconds: float = _TIMEOUT_SECONDS) -> redis.Redis:
 @contextmanager
 def primaries(client: redis.Redis) -> Iterator[list[redis.Redis]]:
     """Clients of all nodes that rows lie on, one a node; of a store that is no cluster, its own."""
-    cluster = _cluster_of(client)
+    cluster = cluster_of(client)
     if cluster is None:
         yield [client]
         return
@@ -96,7 +107,7 @@ def home_of(client: redis.Redis, key: str) -> Iterator[redis.Redis]:
     Raises:
         redis.RedisError: no node is known to have it.
     """
-    cluster = _cluster_of(client)
+    cluster = cluster_of(client)
     if cluster is None:
         yield client
         return
@@ -119,7 +130,7 @@ def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]
     Raises:
         redis.RedisError: the store fails. After a ``ConnectionError`` or ``TimeoutError`` the change may have been made.
     """
-    cluster, moves = _cluster_of(client), 0
+    cluster, moves = cluster_of(client), 0
     while True:
         try:
             with home_of(client, key) as home, home.pipeline() as pipeline:
@@ -141,7 +152,7 @@ def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]
 @contextmanager
 def together(client: redis.Redis) -> Iterator[redis.Redis]:
     """Send all commands in one transaction; in a cluster, which has none over several keys, one after the other."""
-    if _cluster_of(client) is not None:
+    if cluster_of(client) is not None:
         yield client
         return
     with client.pipeline(transaction=True) as commands:
@@ -153,11 +164,12 @@ def read_bytes(client: redis.Redis, keys: list[str]) -> list[bytes | None]:
     """The values of some keys; the client that ``connect`` makes gives bytes, which redis-py's types leave open."""
     if not keys:
         return []
-    cluster = _cluster_of(client)
+    cluster = cluster_of(client)
     return cast("list[bytes | None]", client.mget(keys) if cluster is None else cluster.mget_nonatomic(keys))
 
 
-def _cluster_of(client: object) -> Cluster | None:
+def cluster_of(client: object) -> Cluster | None:
+    """A client as that of a cluster; None where it is that of one store."""
     return client if isinstance(client, Cluster) else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from statistics import median
 
 import numpy as np
@@ -72,7 +73,7 @@ def read_tables(workspace: Workspace) -> Tables:
     if not workspace.root.is_dir():
         raise InputError(
             f"{workspace.root} is not a folder; expected a workspace; "
-            f"`artwork data movielens --workspace {workspace.root}` makes one"
+            f"`artwork data movielens --workspace {quote(str(workspace.root))}` makes one"
         )
     for folder in (workspace.impressions, workspace.evidence):
         if folder.exists() and not folder.is_dir():

@@ -160,6 +160,11 @@ class ClusterRows:
             return
         self._rows(node).read_into(key, partial(self._take, key, take))
 
+    def doubt(self) -> None:
+        """A row was not that of its user: have each node's replies be checked; see ``service.lookup.row_reads.Rows``."""
+        for rows in self._nodes.values():
+            rows.doubt()
+
     def _take(self, key: bytes, take: Take, row: object) -> None:
         if not isinstance(row, ReplyError):
             take(cast("bytes | None", row))

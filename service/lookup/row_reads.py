@@ -2,7 +2,8 @@
 
 All reads of one turn of the event loop go into one MGET; a node of a cluster, which takes no MGET of several slots, gets as many
 GET at once. Several round trips may be in flight; the store answers them in order, so a reply always belongs to the oldest, and
-a late reply is read and dropped.
+a late reply is read and dropped. A reply that cannot be the oldest's means that one was lost or came twice on the way: none that
+follows could be matched, so the connection is given up.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, Final, Protocol
+from itertools import count
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from hiredis import ReplyError
@@ -60,6 +62,9 @@ class Rows(Protocol):
     def read_into(self, key: bytes, take: Take) -> None:
         """Have the row under a key taken, now or later, exactly once; never raises."""
 
+    def doubt(self) -> None:
+        """A row was not that of its user: make sure that replies are still matched with their reads."""
+
 
 async def read_row(rows: Rows, key: bytes) -> bytes | Unread | None:
     """The row under a key, for whoever can wait."""
@@ -73,11 +78,6 @@ def _settle(read: "asyncio.Future[bytes | Unread | None]", row: bytes | Unread |
         read.set_result(row)
 
 
-def _is_refusal(row: object) -> bool:
-    """Whether a node refused a row, but for that it sends to another node."""
-    return isinstance(row, ReplyError) and redirection(row) is None
-
-
 def redirection(error: ReplyError) -> tuple[str, int, Node] | None:
     """What a node says that does not have a slot (MOVED), or a key any more (ASK): the word, the slot, and who has it."""
     words = str(error).split(" ")
@@ -89,24 +89,33 @@ def redirection(error: ReplyError) -> tuple[str, int, Node] | None:
     return words[0], int(words[1]), (host, int(port))
 
 
+def _is_refusal(row: object) -> bool:
+    """Whether a node refused a row, but for that it sends to another node."""
+    return isinstance(row, ReplyError) and redirection(row) is None
+
+
 class _RoundTrip:
-    """Reads that go to the store together. ``late``: its deadline has passed."""
+    """Reads that go to the store together. ``late``: its deadline has passed. ``word`` comes back to one that reads nothing."""
 
-    __slots__ = ("asking", "awaited", "deadline", "keys", "late", "opened_at", "replies", "takes")
+    __slots__ = ("asking", "deadline", "keys", "late", "opened_at", "replies", "rows", "takes", "word")
 
-    def __init__(self, opened_at: float) -> None:
+    def __init__(self, opened_at: float, word: bytes = b"") -> None:
         self.keys: list[bytes] = []
         self.takes: list[Take] = []
+        self.rows = 0  # that were asked for
         self.asking: set[int] = set()  # places of the keys whose node has to be told that it is meant
-        self.replies: list[Any] = []  # of a node: one a row
-        self.awaited = 0  # of a node: replies without those to ASKING
-        self.late = False
+        self.replies: list[Any] = []  # of a node: one a row, and one to each ASKING
+        self.word = word
+        self.late = bool(word)
         self.opened_at = opened_at
         self.deadline: asyncio.TimerHandle
 
+    def fits(self, reply: object) -> bool:
+        """Whether the reply can be to this round trip."""
+        return reply == self.word if self.word else isinstance(reply, list) and len(reply) == self.rows
+
     def one_by_one(self) -> bytes:
         """A GET for each key."""
-        self.awaited = len(self.keys) + len(self.asking)
         if not self.asking:
             return b"".join([packed("GET", key) for key in self.keys])
         return b"".join(
@@ -116,19 +125,17 @@ class _RoundTrip:
     def with_reply(self, reply: object) -> object:
         """All rows once the last reply to ``one_by_one`` is there, ``MORE`` before that."""
         self.replies.append(reply)
-        if len(self.replies) < self.awaited:
+        if len(self.replies) < self.rows + len(self.asking):
             return MORE
-        if not self.asking:
-            return self.replies
-        replies = iter(self.replies)
-        rows = []
-        for place in range(self.awaited - len(self.asking)):
+        replies, rows = iter(self.replies), []
+        for place in range(self.rows):
             if place in self.asking:
                 next(replies)
             rows.append(next(replies))
-        return rows
+        is_row = all(row is None or isinstance(row, (bytes, ReplyError)) for row in rows)
+        return rows if is_row else None
 
-    def resolve(self, rows: Sequence[Any]) -> None:
+    def resolve(self, rows: list[Any]) -> None:
         """Have the rows taken."""
         self._end(rows)
 
@@ -179,6 +186,7 @@ class JoinedRows:
         self._connection: StoreConnection | None = None
         self._gathering: _RoundTrip | None = None
         self._in_flight: deque[_RoundTrip] = deque()
+        self._words = count(1)
         self._link = StoreLink(url, self._up, self._down, node)
         self._ready = asyncio.Event()
         self._keeper = self._loop.create_task(self._link.keep(), name="store link")
@@ -210,6 +218,18 @@ class JoinedRows:
         if is_asking:
             trip.asking.add(len(trip.keys) - 1)
 
+    def doubt(self) -> None:
+        """Have the store say a word back, which has to come in its turn; see ``Rows``."""
+        if (
+            self._connection is None
+            or len(self._in_flight) >= MAX_IN_FLIGHT
+            or any(trip.word for trip in self._in_flight)
+        ):
+            return
+        trip = _RoundTrip(self._loop.time(), b"%d" % next(self._words))
+        self._in_flight.append(trip)
+        self._connection.send(packed("PING", trip.word))
+
     def _gather(self) -> _RoundTrip | None:
         """A new round trip, or None if it would certainly fail."""
         now = self._loop.time()
@@ -238,6 +258,7 @@ class JoinedRows:
             return  # lost, or too many are in flight: the next reply sends it
         self._gathering = None
         self._in_flight.append(trip)
+        trip.rows = len(trip.keys)
         self._metrics.round_trip(len(trip.keys))
         self._connection.send(packed("MGET", *trip.keys) if self._node is None else trip.one_by_one())
 
@@ -246,30 +267,32 @@ class JoinedRows:
             self._hang_up()
             return
         trip = self._in_flight[0]
-        rows: object = reply if self._node is None else trip.with_reply(reply)
-        if rows is MORE:
+        if self._node is not None and not trip.word and (reply := trip.with_reply(reply)) is MORE:
             return
         self._in_flight.popleft()
+        fits = trip.fits(reply)
         if not trip.late:
-            self._settle(trip, rows)
-        if self._gathering is not None:
+            if fits:
+                self._resolve(trip, cast("list[Any]", reply))
+            else:
+                self._log_refusal(reply)
+                self._failed("reply", trip.give_up())
+                self._trip_failed()
+        if not (fits or isinstance(reply, ReplyError)):
+            self._hang_up()
+        elif self._gathering is not None:
             self._send()
 
-    def _settle(self, trip: _RoundTrip, rows: object) -> None:
-        if not isinstance(rows, list) or len(rows) != len(trip.takes):
-            self._log_refusal(rows)
-            self._failed("reply", trip.give_up())
-            self._trip_failed()
-            return
-        refusals = [] if self._node is None else [row for row in rows if _is_refusal(row)]
+    def _resolve(self, trip: _RoundTrip, rows: list[Any]) -> None:
         trip.resolve(rows)
-        if refusals:
-            self._log_refusal(refusals[0])
-            self._failed("reply", len(refusals))
-        if rows and len(refusals) == len(rows):
-            self._trip_failed()
-        elif not refusals:
+        refusals = [] if self._node is None else [row for row in rows if _is_refusal(row)]
+        if not refusals:
             self._answered()
+            return
+        self._log_refusal(refusals[0])
+        self._failed("reply", len(refusals))
+        if len(refusals) == len(rows):
+            self._trip_failed()
 
     def _log_refusal(self, reply: object) -> None:
         now = self._loop.time()
@@ -299,6 +322,7 @@ class JoinedRows:
 
     def _hang_up(self) -> None:
         if self._connection is not None:
+            self._connection.on_reply = lambda _reply: None  # those that have arrived with the last one
             self._connection.abort()
 
     def _down(self) -> None:

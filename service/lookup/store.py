@@ -65,6 +65,9 @@ class MemoryStore:
         self.reads += 1
         take(self.values.get(key.decode()) if self.available else UNREAD)
 
+    def doubt(self) -> None:
+        """There is nothing to doubt: every row is taken by whoever asks for it."""
+
     async def close(self) -> None:
         """There is nothing to close."""
 

@@ -1,6 +1,6 @@
 """Starts docker-compose.yml for real and tries what it promises: ``try_compose.py [--folder FOLDER]``, as root on Debian.
 
-The image is built, every service but Grafana comes up confined and healthy, look-ups and the load test are answered, the store
+The images are built, every service but Grafana comes up confined and healthy, look-ups and the load test are answered, the store
 is killed, and what is in the volumes outlives the containers. Exit 0 all of it holds, or skipped where there is no root or no
 apt-get (with ARTWORK_REQUIRE_ALL=1 that is exit 3); 1 something does not hold; 3 the engine or the images cannot be had.
 """
@@ -8,6 +8,7 @@ apt-get (with ARTWORK_REQUIRE_ALL=1 that is exit 3); 1 something does not hold; 
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -22,11 +23,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
+import yaml
 from stand_ins import CommandFailedError, install_engine, make_engine, make_images, run
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "artwork-trial"
 SERVICE: Final = "http://127.0.0.1:8000"
+SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PORTS: Final = {"service": 8000, "prometheus": 9090}
 STAYING: Final = ("valkey", "batch", "service", "prometheus")
 PATIENCE_SECONDS: Final = 150.0
@@ -42,10 +45,10 @@ class WrongError(Exception):
 class Containers:
     """The services of docker-compose.yml, with the monitoring, under an engine of their own."""
 
-    def __init__(self, env: Mapping[str, str], *, keeps_layers: bool) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
-        # A layer for each step of the Dockerfile serves the next build alone, and takes as long as a step.
-        self._build_flags = f"--podman-build-args=--network=host --layers={str(keeps_layers).lower()}"
+        # With layers, the second image begins with what the first one has.
+        self._build_flags = "--podman-build-args=--network=host --layers=true"
 
     def compose(self, *words: str, seconds: float = 120) -> str:
         """Run podman-compose."""
@@ -79,6 +82,9 @@ class Containers:
 
     def start(self) -> None:
         """Bring everything up in the order of ``depends_on``, whose conditions podman-compose leaves out for old podman."""
+        self.compose("up", "--detach", "--no-build", "password")
+        wait_until("the password is made", lambda: self.state("password")["Status"] == "exited")
+        expect("exit code of `password`", self.state("password")["ExitCode"], 0)
         self.compose("up", "--detach", "--no-build", "valkey", "data")
         wait_until("the store is healthy", lambda: self.is_healthy("valkey"))
         wait_until("the job `data` has ended", lambda: self.state("data")["Status"] == "exited")
@@ -92,8 +98,12 @@ class Containers:
             return "\n".join(self._logs_of(name) for name in names)
         return "the engine does not answer: no logs"
 
-    def _logs_of(self, name: str) -> str:
-        return f"--- {name}\n" + run("sh", "-c", f"podman logs --tail 30 {name} 2>&1", env=self.env)
+    def logs_of(self, service: str, lines: int) -> str:
+        """The last lines of the container of a service."""
+        return self._logs_of(self.container(service), lines)
+
+    def _logs_of(self, name: str, lines: int = 30) -> str:
+        return f"--- {name}\n" + run("sh", "-c", f"podman logs --tail {lines} {name} 2>&1", env=self.env)
 
     def remove(self) -> None:
         """Remove containers, volumes and networks."""
@@ -110,6 +120,11 @@ def wait_until(what: str, holds: Callable[[], bool]) -> None:
         if time.monotonic() > give_up:
             raise WrongError(f"waited {PATIENCE_SECONDS:g} s in vain until {what}")
         time.sleep(0.3)
+
+
+def in_bytes(size: str) -> int:
+    """A size of the compose file, such as 512m."""
+    return int(size[:-1]) * 1024 ** " kmg".index(size[-1])
 
 
 def expect(what: str, is_now: object, expected: object) -> None:
@@ -159,9 +174,13 @@ class Trial:
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """What each step is called, and the step."""
         return [
-            ("build the image", self.build),
+            ("build the images", self.build),
             ("all services come up healthy", self.come_up),
             ("every container is confined as the file says", self.are_confined),
+            ("every container has its limits of memory and processes", self.are_limited),
+            ("the store wants its password, which nobody shows", self.wants_password),
+            ("the load test's container does not reach the store", self.are_apart),
+            ("the service's image has what it needs and no more", self.is_small),
             ("look-ups answer", self.look_up),
             ("Prometheus has read the metrics", self.are_scraped),
             ("the load test's container passes", self.load),
@@ -172,7 +191,7 @@ class Trial:
 
     def build(self) -> None:
         """Build as docker-compose.yml says."""
-        self._containers.compose("build", "service", seconds=400)
+        self._containers.compose("build", "service", "batch", seconds=400)
 
     def come_up(self) -> None:
         """Start, and run the health checks."""
@@ -200,6 +219,67 @@ class Trial:
                 script = f"touch {place}/written 2>&1 | grep -q 'Read-only file system' && echo refused"
                 answer = self._containers.inside(service, "sh", "-c", f"{script} || echo written")
                 expect(f"writing to {place} in `{service}`", answer.strip(), "refused")
+
+    def are_limited(self) -> None:
+        """Read where the kernel keeps them, from inside; and a process too many is refused."""
+        for service in STAYING:
+            limits = SERVICES[service]["mem_limit"], SERVICES[service]["pids_limit"]
+            read = "cat /sys/fs/cgroup/{0} 2>/dev/null || cat /sys/fs/cgroup/{1}"  # of either version of control groups
+            memory = self._containers.inside(
+                service, "sh", "-c", read.format("memory.max", "memory/memory.limit_in_bytes")
+            )
+            processes = self._containers.inside(service, "sh", "-c", read.format("pids.max", "pids/pids.max"))
+            expect(f"limits of `{service}`", (int(memory), int(processes)), (in_bytes(limits[0]), limits[1]))
+
+    def wants_password(self) -> None:
+        """Without it, or with another one, every command is refused; it stands in no argument, variable or log."""
+        cli = ("valkey-cli", "-h", "valkey")
+        for words in ((*cli, "ping"), (*cli, "get", "art:current"), (*cli, "--no-auth-warning", "-a", "guess", "ping")):
+            said = self._containers.inside("valkey", "sh", "-c", f"{shlex.join(words)} 2>&1")
+            if "NOAUTH" not in said and "WRONGPASS" not in said:
+                raise WrongError(f"the store answers {shlex.join(words)} without its password: {said}")
+        password = self._containers.inside("valkey", "cat", "/secrets/store").strip()
+        expect("digits of the password", len(password), 64)
+        for service in STAYING:
+            shown = self._containers.podman("inspect", self._containers.container(service))
+            shown += self._containers.inside(service, "sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>&1")
+            shown += self._containers.logs_of(service, lines=10_000)
+            if password in shown:
+                raise WrongError(f"`{service}` shows the password of the store")
+        for service in ("valkey", "service", "batch"):
+            self._containers.inside(service, "sh", "-c", "! touch /secrets/store 2>/dev/null")
+
+    def are_apart(self) -> None:
+        """Neither by its name nor by its address: whoever asks the service has no way to the store."""
+        networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = self._containers.podman("inspect", "--format", networks, self._containers.container("valkey")).strip()
+        code = (
+            "import socket, sys\n"
+            "def reaches(*place):\n"
+            "    try: socket.create_connection(place, timeout=3).close()\n"
+            "    except OSError: return False\n"
+            "    return True\n"
+            f"print('reached', [reaches(*place) for place in (('service', 8000), ('valkey', 6379), ('{address}', 6379))])"
+        )
+        said = self._containers.compose("--profile", "loadtest", "run", "--rm", "-T", "locust", "python", "-c", code)
+        expect(
+            "what locust reaches of the service, the store and the store's address",
+            "reached [True, False, False]" in said,
+            True,
+        )
+        expect(
+            "the store's address from the service",
+            self._containers.inside("service", "python", "-c", code).strip(),
+            "reached [True, True, True]",
+        )
+
+    def is_small(self) -> None:
+        """No load test, no reward models, no Parquet; what pip put together fits."""
+        listed = json.loads(self._containers.inside("service", "python", "-m", "pip", "list", "--format", "json"))
+        names = {item["name"].lower() for item in listed}
+        expect("packages that the service does without", names & {"locust", "gevent", "scikit-learn", "polars"}, set())
+        expect("packages that the service needs", {"fastapi", "uvicorn", "redis", "artwork-bandit"} - names, set())
+        self._containers.inside("service", "python", "-m", "pip", "check")
 
     def look_up(self) -> None:
         """A single one, a page, an unknown user, an unknown title."""
@@ -241,7 +321,7 @@ class Trial:
         """Right answers at the rate asked for. Milliseconds are printed, not judged: who else works here is not known."""
         patient = [f"--env=ARTWORK_LOADTEST_{kind}_P99_MS={PATIENT_MS}" for kind in ("SINGLE", "PAGE")]
         words = ("--profile", "loadtest", "run", "--rm", "-T", *patient, "locust")
-        print("\n".join(self._containers.compose(*words).splitlines()[-14:]))
+        print(self._containers.compose(*words))
 
     def lose_the_store(self) -> None:
         """Killed for a while, then killed and restarted by its own policy."""
@@ -342,10 +422,10 @@ def unmount(folder: Path) -> None:
             run("umount", "--lazy", mount)
 
 
-def try_all(folder: Path, *, keeps_layers: bool) -> int:
+def try_all(folder: Path) -> int:
     """Run every step; the exit code."""
     begun = time.monotonic()
-    name, containers = FIRST_STEP, Containers(make_engine(folder), keeps_layers=keeps_layers)
+    name, containers = FIRST_STEP, Containers(make_engine(folder))
     try:
         say(begun, name)
         install_engine()
@@ -382,7 +462,7 @@ def main() -> int:
         return 3
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is removed
     with own_folder(kept) as folder:
-        return try_all(folder, keeps_layers=kept is not None)
+        return try_all(folder)
 
 
 if __name__ == "__main__":

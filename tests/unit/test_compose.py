@@ -12,6 +12,7 @@ import pytest
 import stand_ins
 import yaml
 
+from artwork.extras import named_by
 from loadtest.command import make_parser
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,18 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 NUMBER = re.compile(r"[1-9]\d*(:[1-9]\d*)?")
 SCHEMA = {
     "type": "object",
-    "required": ["image", "user", "read_only", "cap_drop", "security_opt", "healthcheck", "command", "logging"],
+    "required": [
+        "image",
+        "user",
+        "read_only",
+        "cap_drop",
+        "security_opt",
+        "healthcheck",
+        "command",
+        "logging",
+        "mem_limit",
+        "pids_limit",
+    ],
     "not": {"required": ["privileged"]},
     "properties": {
         "user": {
@@ -30,6 +42,8 @@ SCHEMA = {
             "pattern": f"^{NUMBER.pattern}$",
         },  # a number, so that it is not root by another name
         "read_only": {"const": True},
+        "mem_limit": {"type": "string", "pattern": "^[0-9]+[mg]$"},
+        "pids_limit": {"type": "integer", "minimum": 1},
         "cap_drop": {"const": ["ALL"]},
         "security_opt": {"contains": {"const": "no-new-privileges:true"}},
         "image": {"not": {"pattern": ":latest$"}},
@@ -55,7 +69,7 @@ def test_a_container_that_runs_as_root_would_be_refused() -> None:
 
 
 def test_the_containers_are_those_of_the_whole_loop() -> None:
-    assert set(SERVICES) == {"valkey", "data", "batch", "service", "locust", "prometheus", "grafana"}
+    assert set(SERVICES) == {"password", "valkey", "data", "batch", "service", "locust", "prometheus", "grafana"}
 
 
 def test_what_stays_up_restarts_and_has_a_health_check() -> None:
@@ -73,9 +87,30 @@ def test_only_load_test_and_monitoring_wait_to_be_asked_for() -> None:
 
 
 def test_the_store_keeps_what_it_is_given_or_refuses_it() -> None:
-    words = SERVICES["valkey"]["command"]
-    settings = dict(zip(words[1::2], words[2::2], strict=True))
-    assert (settings["--maxmemory-policy"], settings["--appendonly"]) == ("noeviction", "yes")
+    script = SERVICES["valkey"]["command"][-1]
+    assert "--maxmemory-policy noeviction " in script
+    assert "--appendonly yes " in script
+
+
+def networks(name: str) -> set[str]:
+    return set(SERVICES[name].get("networks", ()))
+
+
+def test_whoever_asks_the_service_shares_no_network_with_the_store() -> None:
+    assert {name for name in SERVICES if "store" in networks(name)} == {"valkey", "batch", "service"}
+    assert {name for name in SERVICES if "public" in networks(name)} == {"service", "locust", "prometheus", "grafana"}
+    assert {SERVICES[name]["network_mode"] for name in SERVICES if not networks(name)} == {"none"}
+
+
+def test_the_password_is_read_from_a_file_by_those_alone_who_need_it() -> None:
+    assert {name for name in SERVICES if "secrets:/secrets:ro" in SERVICES[name].get("volumes", ())} == {
+        "valkey", "batch", "service"
+    }  # fmt: skip
+    urls = {
+        service["environment"]["ARTWORK_REDIS_URL"] for service in map(SERVICES.get, ("batch", "service")) if service
+    }
+    assert urls == {"redis://valkey:6379/0?password_file=/secrets/store"}
+    assert "requirepass $$(cat /secrets/store)" in SERVICES["valkey"]["command"][-1]
 
 
 def test_the_batch_job_repeats_once_the_store_is_healthy_and_there_is_data() -> None:
@@ -86,13 +121,20 @@ def test_the_batch_job_repeats_once_the_store_is_healthy_and_there_is_data() -> 
 
 
 def test_the_service_does_not_wait_for_a_healthy_store() -> None:
-    assert SERVICES["service"]["depends_on"] == ["valkey"]
+    conditions = {name: wait["condition"] for name, wait in SERVICES["service"]["depends_on"].items()}
+    assert conditions == {"password": "service_completed_successfully", "valkey": "service_started"}
 
 
 def test_the_load_test_is_given_flags_that_it_knows() -> None:
     assert SERVICES["locust"]["command"][:3] == ["python", "-m", "loadtest"]
     options = make_parser().parse_args(SERVICES["locust"]["command"][3:])
     assert (options.host, str(options.targets)) == ("http://service:8000", "/workspace/loadtest.json")
+
+
+def test_the_containers_that_we_build_are_of_a_stage_that_there_is() -> None:
+    built = {service["image"]: service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    assert built == {"artwork-bandit": "job", "artwork-bandit-service": "service"}
+    assert set(built.values()) <= set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
 
 
 def test_every_named_volume_is_declared() -> None:
@@ -111,9 +153,29 @@ def test_docker_compose_accepts_the_file() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_image_installs_nothing_without_a_hash() -> None:
-    installs = re.findall(r"pip install (.*)", DOCKERFILE)
-    assert installs == ["--require-hashes -r requirements/runtime.txt", "--no-deps --no-build-isolation ."]
+def test_the_images_install_nothing_without_a_hash() -> None:
+    installs = set(re.findall(r"pip install (.*)", DOCKERFILE))
+    hashed = {f"--require-hashes -r requirements/{name}.txt" for name in ("build", "service", "runtime")}
+    assert installs == hashed | {"--no-deps /wheel/*.whl"}
+
+
+def locked(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    return {
+        match[1]: match[0].strip()
+        for match in re.finditer(r"^([a-z0-9-]+)(\[[a-z,]+\])?==.*?(?=\n[a-z]|\Z)", text, re.DOTALL | re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("name", ["service", "build"])
+def test_what_an_image_pins_is_pinned_alike_in_the_other_one(name: str) -> None:
+    assert locked(name).items() <= locked("runtime").items()
+
+
+def test_the_image_of_the_service_has_what_its_extra_names_and_no_load_test_or_reward_models() -> None:
+    names = set(locked("service"))
+    assert {item.lower() for item in named_by("service")} <= names
+    assert not names & {"locust", "gevent", "scikit-learn", "polars"}
 
 
 def test_the_image_runs_as_the_user_of_the_compose_file() -> None:
@@ -146,9 +208,10 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 
 
 def test_there_is_a_stand_in_for_every_image_but_grafanas_under_its_very_name() -> None:
-    ours = {SERVICES["service"]["image"]}
+    ours = {service["image"] for service in SERVICES.values() if "build" in service}
     named = {service["image"] for service in SERVICES.values()} - ours
-    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages
     made = {image.removeprefix("docker.io/").removeprefix("library/") for image in stand_ins.IMAGES}
     assert (named | bases) - made == {SERVICES["grafana"]["image"]}
     assert made <= named | bases

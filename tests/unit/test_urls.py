@@ -3,6 +3,7 @@
 import os
 import traceback
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from odd_urls import SAID, SECRET, SHOWN
@@ -192,6 +193,49 @@ def test_a_folder_of_certificates_is_accepted_and_a_file_without_any_is_not(tmp_
     for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
         with pytest.raises(InputError, match=name):
             read_store_url(f"rediss://host?{name}={path}")
+
+
+@pytest.mark.parametrize("content", [b"hunter22", b"hunter22\n", b"hunter22\r\n"])
+def test_a_password_is_the_line_of_a_file_and_as_secret_as_one_in_the_url(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "the store's"
+    path.write_bytes(content)
+    url = f"redis://host/1?password_file={quote(str(path))}"
+    assert read_store_url(url) == StoreUrl("redis", "host", database=1, password="hunter22")
+    assert show_url(url) == "redis://host/1"
+    assert secrets_of(url) == {"hunter22"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "there is no such file"), (b"", "not one line"), (b"\n", "not one line"), (b"hunter22\nother\n", "not one line"),
+        (b"hunter22\n\n", "not one line"), (b"hunter22\0", "not one line"), (b"h" * 1025, "not one line"), (b"\xff", "no UTF-8"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_file_that_holds_no_password_is_refused_without_what_it_holds(
+    content: bytes | None, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "password"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"option password_file is wrong: .*{why}") as refused:
+        read_store_url(f"redis://host?password_file={path}")
+    assert "hunter22" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/dev/zero", "/proc/self/mem/x", "%00"])
+def test_what_is_no_file_is_refused_and_not_waited_for(path: str) -> None:
+    with pytest.raises(InputError, match=r"there is no such file|cannot be read"):
+        read_store_url(f"redis://host?password_file={path}")
+
+
+@pytest.mark.parametrize("url", ["redis://:pw-1@host?password_file={}", "redis://host?password_file={}&password=pw-1"])
+def test_a_password_in_the_url_and_one_in_a_file_are_one_too_many(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("pw-2")
+    with pytest.raises(InputError, match="a password twice"):
+        read_store_url(url.format(path))
 
 
 def test_the_path_of_a_socket_is_what_was_quoted_byte_by_byte() -> None:

@@ -1,8 +1,7 @@
 """Contenders measured in turns: what slows the machine for a while slows all of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from statistics import median
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -28,16 +27,26 @@ CURVE: Final = tuple(100 * (1 - 10 ** (-step / 8)) for step in range(33))
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Which contenders are also asked at a rate, by name, and the core of the servers, on which the driver's limit is tried."""
+
+    names: Collection[str]
+    core: int | None
+
+
+OPENED_BY_NONE: Final = Opened((), None)
+
+
 def measure(
-    contenders: Sequence[Contender], row_picks: int, plan: Plan, core: int | None, progress: Progress
+    contenders: Sequence[Contender], row_picks: int, plan: Plan, progress: Progress, opened: Opened = OPENED_BY_NONE
 ) -> list[Case]:
-    """Closed loop, highest rate and latencies below it of every contender; ``core`` is the server's.
+    """Closed loop of every contender; of those that ``opened`` names also highest rate and latencies below it.
 
     Raises:
         WrongAnswerError: a contender gives a wrong answer under load.
         SurroundingsError: a driver fails.
     """
-    count, seconds = len(contenders), plan.seconds / plan.rounds
 
     def tell(what: str, done: int, total: int) -> None:
         progress(f"rows of {row_picks:,} picks, {what}", done, total)
@@ -45,30 +54,38 @@ def measure(
     def run_closed(place: int, _turn: int) -> ClosedRun:
         return _closed_run(contenders[place], plan.closed_seconds)
 
-    def find_rate(place: int, _turn: int) -> float:
-        return search(contenders[place], closed[place].rate.median, plan)
+    shares = [closed_by_driver(contender, plan.warm_seconds)[1] for contender in contenders]  # warms up, too
+    runs = _in_turns("closed loop", run_closed, len(contenders), plan.closed_rounds, tell)
+    closed = {each.name: _closed(own, share) for each, own, share in zip(contenders, runs, shares, strict=True)}
+    rates = {each.name: closed[each.name].rate.median for each in contenders if each.name in opened.names}
+    steady = _open_loop([each for each in contenders if each.name in rates], rates, plan, opened.core, tell)
+    return [
+        Case(each.name, row_picks, each.picks, closed[each.name], *steady.get(each.name, (None, None)))
+        for each in contenders
+    ]
 
-    def run_steady(place: int, turn: int) -> Drive:
-        load = load_of(contenders[place], STEADY_SHARE * highest[place].rate, seconds, seed=turn)
-        return asked_by_driver(load, contenders[place].name)
 
-    shares = [closed_by_driver(contender, plan.closed_seconds)[1] for contender in contenders]  # warms up, too
-    runs = _in_turns("closed loop", run_closed, count, plan.closed_rounds, tell)
-    closed = [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
-    rates = _in_turns("highest rate", find_rate, count, plan.rounds, tell)
-    highest = []
+def _open_loop(
+    contenders: Sequence[Contender], closed_rates: Mapping[str, float], plan: Plan, core: int | None, tell: Progress
+) -> dict[str, tuple[Highest, Steady]]:
+    """Highest rate of each, looked for around that of its closed loop, and latencies below it; by name."""
+    highest: list[Highest] = []
     for place, contender in enumerate(contenders):
-        tell("highest rate held", place, count)
-        held = confirm(contender, median(rates[place]), plan)
+        tell("highest rate", place, len(contenders))
+        held = confirm(contender, search(contender, closed_rates[contender.name], plan), plan)
         saturated = is_saturated(contender, held.rate, plan.search_seconds, core)
         highest.append(replace(held, saturated=saturated))
-    tell("highest rate held", count, count)
-    drives = _in_turns("latencies", run_steady, count, plan.rounds, tell)
-    steady = [_steady(*own) for own in zip(contenders, highest, drives, strict=True)]
-    return [
-        Case(contender.name, row_picks, contender.picks, closed[place], highest[place], steady[place])
-        for place, contender in enumerate(contenders)
-    ]
+    tell("highest rate", len(contenders), len(contenders))
+
+    def run_steady(place: int, turn: int) -> Drive:
+        rate, seconds = STEADY_SHARE * highest[place].rate, plan.seconds / plan.rounds
+        return asked_by_driver(load_of(contenders[place], rate, seconds, seed=turn), contenders[place].name)
+
+    drives = _in_turns("latencies", run_steady, len(contenders), plan.rounds, tell)
+    return {
+        contender.name: (own, _steady(contender, own, driven))
+        for contender, own, driven in zip(contenders, highest, drives, strict=True)
+    }
 
 
 def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int, progress: Progress) -> list[list[T]]:

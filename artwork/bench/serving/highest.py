@@ -14,7 +14,7 @@ P99_MS: Final = 5.0
 HELD_SHARE: Final = 0.99
 """Of the requests that were due: answered in the time, and from the user's row where the answer says so."""
 
-_WIDEST: Final = (0.2, 1.2)
+_WIDEST: Final = (0.3, 1.1)
 """Of the closed loop's rate: between these the search begins."""
 _STEP_DOWN: Final = 0.95
 
