@@ -266,7 +266,7 @@ def pack_each(
 
 @kernel
 def find_slots(records: U8, starts: I64, id_lengths: U8, table: U16, out: U16) -> None:
-    """The slot of each record's user in a cluster, ``out`` (n,): CRC-16/XMODEM of the id modulo 16,384 (Redis Cluster specification).
+    """The slot of each record's user in a cluster, ``out`` (n,): CRC-16/XMODEM of the id modulo 16,384 (Redis Cluster).
 
     ``table`` is ``slot_table()``. Keys have the user's id in braces, which is all that counts.
     """

@@ -176,10 +176,11 @@ def test_a_node_of_a_cluster_gets_a_command_for_each_of_its_rows_and_slots_are_t
     assert slots.tolist() == [key_slot(row_key(17, user_id).encode()) for user_id in ids]
     out, own = np.empty(1000, dtype=np.uint8), np.array([1, 2, 4])
     for head, with_rows in ((b"*3\r\n$3\r\nSET\r\n", True), (b"*2\r\n$6\r\nEXISTS\r\n", False)):
-        words = [np.frombuffer(part, dtype=np.uint8) for part in (head, b"art:g:17:u:{", b"}")]
-        size = pack_each(rows.records, rows.starts, rows.id_lengths, rows.row_lengths, own, *words, with_rows, out)
+        verb, prefix, end = (np.frombuffer(part, dtype=np.uint8) for part in (head, b"art:g:17:u:{", b"}"))
+        lengths = rows.id_lengths, rows.row_lengths
+        size = pack_each(rows.records, rows.starts, *lengths, own, verb, prefix, end, with_rows, out)
         wanted = [(head.split(b"\r\n")[2].decode(), *_key_and_row(ids[row], with_row=with_rows)) for row in own]
-        assert out[:size].tobytes() == b"".join(pack_command(words) for words in wanted)
+        assert out[:size].tobytes() == b"".join(pack_command(words) for words in wanted)  # type: ignore[arg-type]  # its stubs allow one word only
 
 
 def _key_and_row(user_id: str, *, with_row: bool) -> list[str]:

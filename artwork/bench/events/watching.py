@@ -38,7 +38,7 @@ def cpu_seconds(pid: int) -> float:
 
 def cpu_seconds_of_all(pid: int) -> float:
     """CPU seconds that a process and all that it started, and that run, have used; 0 where the system does not say."""
-    return sum(_look(pid)[1].values())
+    return sum(_look(pid, Memory.RESIDENT)[1].values())
 
 
 class Busy:
