@@ -229,10 +229,8 @@ class Unit(NamedTuple):
         return self._number(value, "+") + self.points + relative
 
     def lead_span(self, lower: float | None, upper: float | None) -> str:
-        """An interval of differences."""
-        if lower is None or upper is None:
-            return "-"
-        return f"{self._number(lower, '+')} to {self._number(upper, '+')}{self.points}"
+        """An interval of differences, to stand beside the lead that names the unit."""
+        return "-" if lower is None or upper is None else f"{self._number(lower, '+')} to {self._number(upper, '+')}"
 
     def size(self, value: float) -> str:
         """How large a difference is, whatever its sign."""

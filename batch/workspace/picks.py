@@ -130,7 +130,22 @@ class RecordedPicks:
 
     def _read(self, part: _Part) -> RowFile:
         path = self._path(part.name)
-        return read_row_file(path) if path.suffix == SUFFIX else self._packed(path, part)
+        if path.suffix != SUFFIX:
+            return self._packed(path, part)
+        rows = read_row_file(path)
+        if len(rows.places):  # the manifest says how all are read: were it another one's, they would be misread
+            user_id, raw = rows.record(0)
+            try:
+                decode_row(raw, user_id, self._manifest.generation, self._manifest.identity)
+            except RowError as error:
+                raise self._changed(path, str(error)) from error
+        return rows
+
+    def _changed(self, path: Path, why: str) -> InputError:
+        return InputError(
+            f"{path} holds picks of other settings than its manifest.json says ({why}); generations never change: run"
+            " `artwork train` for a new one"
+        )
 
     def _packed(self, path: Path, part: _Part) -> RowFile:
         """A Parquet file of an earlier release, packed."""
@@ -143,6 +158,9 @@ class RecordedPicks:
         names = pl.Enum(self._manifest.config.names)
         variants = frame["policy"].gather(starts).cast(pl.String).cast(names).to_physical().to_numpy()
         titles = frame["title_id"].cast(pl.String).cast(pl.Enum(self._titles)).to_physical().to_numpy()
+        arms, weights, form = frame["arm"].to_numpy().copy(), frame["weight"].to_numpy().copy(), self.packing.form
+        if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
+            raise self._changed(path, f"an arm is {arms.max(initial=0)}, a weight {weights.max(initial=0)}")
         return pack(
             self.packing,
             part.first,
@@ -150,8 +168,8 @@ class RecordedPicks:
             part.first + places.astype(np.int64),
             variants.astype(np.uint8),
             np.diff([*starts.tolist(), frame.height]),
-            frame["arm"].to_numpy().copy(),
-            frame["weight"].to_numpy().copy(),
+            arms,
+            weights,
             titles.astype(np.uint16) if self.packing.is_shortlist else np.empty(0, dtype=np.uint16),
         )
 

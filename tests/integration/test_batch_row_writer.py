@@ -13,7 +13,8 @@ from bandit.snapshot import part_key, row_key
 from batch.publishing.flips import flip, parts_by_key, read_current, read_meta
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows, published_meta
-from batch.publishing.row_writer import ROWS_A_WRITE, count_present, write_rows
+from batch.publishing.row_commands import ROWS_A_WRITE
+from batch.publishing.row_writer import count_present, write_rows
 from batch.publishing.sweep import sweep
 from batch.store.client import connect
 from batch.workspace.catalogue import Catalogue

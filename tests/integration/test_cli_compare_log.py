@@ -550,7 +550,7 @@ def test_what_was_live_side_by_side_stands_beside_what_the_days_before_said_of_i
     assert offline["difference"]["value"] == pytest.approx(estimates["thompson"] - estimates["popularity"])
     text = call(*words, *report).out
     [row] = [line.split() for line in text.splitlines() if line.split()[:1] == ["difference"]]
-    assert row[1] == f"{100 * offline['difference']['value']:+.3f}%"
+    assert row[1:3] == [f"{100 * offline['difference']['value']:+.3f}", "points"]
     assert "impressions before either was live" in text
     page = (tmp_path / "page.html").read_text()
     assert "<h2>Offline beside online</h2>" in page

@@ -77,7 +77,7 @@ def test_a_difference_of_shares_is_in_points_with_the_relative_one_beside_it(
 
 
 def test_an_interval_of_differences_is_in_points_and_one_of_values_in_percent() -> None:
-    assert SHARES.lead_span(-0.01, 0.02) == "-1.000 to +2.000 points"
+    assert SHARES.lead_span(-0.01, 0.02) == "-1.000 to +2.000"
     assert SHARES.span(0.01, 0.02) == "1.000% to 2.000%"
     assert SHARES.size(0.005) == "0.500 points"
     assert PLAIN.lead_span(None, 1.0) == "-"
@@ -87,4 +87,4 @@ def test_the_table_of_differences_has_the_lead_in_relation_to_what_it_is_over() 
     evaluation = _evaluation([_result("thompson")], [_lead("thompson", 0.05, 0.15)])
     evaluation.results[0].estimates["dr"] = Estimate(0.5, 0.4, 0.6, 0.95, 900, None, None, TELLS, None)
     [row] = differences_sheet(evaluation).rows
-    assert row[2:5] == ("+10.000 points (+20.0%)", "+5.000 to +15.000 points", "+5.000 to +15.000 points")
+    assert row[2:5] == ("+10.000 points (+20.0%)", "+5.000 to +15.000", "+5.000 to +15.000")

@@ -172,7 +172,7 @@ def test_the_table_has_both_policies_and_their_difference() -> None:
     assert sheet.rows == [
         (POLICY, "11.000%", "11.000% to 11.000%", "12.000%", "5.000% to 20.000%", "200", "9,000"),
         (AGAINST, "10.000%", "10.000% to 10.000%", "10.000%", "5.000% to 20.000%", "200", "9,000"),
-        ("difference", *("+2.000 points (+20.0%)", "+1.000 to +3.000 points") * 2, "", ""),
+        ("difference", *("+2.000 points (+20.0%)", "+1.000 to +3.000") * 2, "", ""),
     ]
     refused = online_sheet([both(None, None)])
     assert [row[1] for row in refused.rows] == ["11.000%", "refused", "refused"]

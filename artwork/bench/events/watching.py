@@ -36,6 +36,11 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
 
 
+def cpu_seconds_of_all(pid: int) -> float:
+    """CPU seconds that a process and all that it started, and that run, have used; 0 where the system does not say."""
+    return sum(_look(pid, Memory.RESIDENT)[1].values())
+
+
 class Busy:
     """CPU seconds of the whole machine, from the moment that this is made."""
 
