@@ -86,7 +86,7 @@ class RecordedGeneration:
         picked, weight = (
             np.where(has_pick, column[place].astype(np.int64), -1) for column in (picks.arms, picks.weights)
         )
-        variants = pl.Series(np.where(has_pick, picks.variants[place], -1).astype(np.int64))
+        variants = pl.Series(np.where(has_pick, picks.variants[place].astype(np.int64), -1))
         names = pl.Series("policy", self._manifest.config.names, dtype=pl.String)
         policy = names.gather(variants.replace(-1, None))
         return Found(title, arm, user, picked, weight, policy)
