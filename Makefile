@@ -27,6 +27,9 @@ SHORT := not faults and not simulations and not browser
 test unit faults simulations: export OPENBLAS_NUM_THREADS = 1
 test unit faults simulations: export OMP_NUM_THREADS = 1
 
+# Tests are compiled once, not by each process that collects them.
+test unit faults simulations: export PYTHONDONTWRITEBYTECODE =
+
 # What times what it sees has the machine for itself at the end; all else shares three processes, for some wait, file by file, longest first.
 test: $(READY) ## Run every test but the long ones of make faults and make simulations; ARGS="-k deciding" is handed on
 	@$(BIN)/python -m bandit.kernels.warm & warming=$$!; status=0; \

@@ -51,6 +51,7 @@ def run(
     refresh: bool = True,
     verify: bool = False,
     force: bool = False,
+    most_mb_a_second: float | None = None,
     row_format: int | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
@@ -86,7 +87,9 @@ def run(
             row_format=row_format,
         )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
-        published = publish(workspace, trained.generation, client, url, report, force=force)
+        published = publish(
+            workspace, trained.generation, client, url, report, force=force, most_mb_a_second=most_mb_a_second
+        )
     return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 

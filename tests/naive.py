@@ -161,7 +161,8 @@ def _own_integral(cuts: F64, mean: np.longdouble, deviation: np.longdouble, mean
     z = (cuts[:-1, None] + half * (1 + places)).ravel()
     logs = -0.5 * z * z - 0.5 * np.log(2 * np.pi)
     for other, width in zip(means, deviations, strict=True):
-        logs = logs + log_ndtr(np.asarray(((mean - other) + deviation * z) / width, dtype=np.float64))
+        distances = (mean - other) + deviation * z.astype(np.longdouble)  # which numpy 1 would round to doubles
+        logs = logs + log_ndtr(np.asarray(distances / width, dtype=np.float64))
     return float((half * weights).ravel() @ np.exp(logs))
 
 

@@ -14,7 +14,7 @@ from artwork.bench.rivals import find_rivals
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
-from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, progress_bars
+from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
 
 app = typer.Typer(
     name="bench",
@@ -143,6 +143,42 @@ def events_command(
     with _right_answers(), progress_bars() as progress:
         report = run_events(plan, parts, progress)
     emit(report, render_events, as_json=as_json)
+    _exit(report.passed)
+
+
+@app.command("job")
+def job_command(
+    users: Annotated[
+        int,
+        typer.Option(
+            min=100, help="Of the largest workspace; seconds and memory of fewer than 1,000,000 are not judged."
+        ),
+    ] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of writing rows, beside a raw writer.")] = 3,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything small; the figures are noise.")] = False,
+    html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/job.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Measure train, precompute and publish on drawn users: exit 0 if the targets are reached, 1 if not.
+
+    A hundredth, a tenth and all of the users, each with 100 titles of 10 artworks and a week of impressions: seconds, CPU and
+    memory by stage, rows per second beside a raw writer, and bytes per pick in every row format and server that is installed.
+
+    Example: artwork bench job --users 100000
+    """
+    # Imported here: the other benches do without a store and jobs.
+    from artwork.bench.job.html import rendered  # noqa: PLC0415
+    from artwork.bench.job.results import Plan  # noqa: PLC0415
+    from artwork.bench.job.run import run as run_job  # noqa: PLC0415
+    from artwork.bench.job.table import render as render_job  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
+
+    check_page(html)
+    with _right_answers(), progress_bars() as progress:
+        report = run_job(Plan.quick() if quick else Plan(users=users, rounds=rounds), progress)
+    write_page(html, rendered(report))
+    emit(report, render_job, as_json=as_json)
+    errors.print(f"pictures and tables: {html}", markup=False)
     _exit(report.passed)
 
 

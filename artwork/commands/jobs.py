@@ -53,6 +53,12 @@ VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk."),
 ]
+MaxRateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, help="Megabytes per second that rows are sent with at most; else as fast as look-ups allow."
+    ),
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
 ]
@@ -206,6 +212,7 @@ def publish_command(
         bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
     ] = False,
     force: ForceOption = False,
+    max_mb_per_second: MaxRateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a precomputed generation to the store and make it current.
@@ -216,7 +223,16 @@ def publish_command(
     url = store_url(workspace)
     there, client = Workspace(workspace), connect(url)
     with only_job(there, "publish"), _refusals(as_json=as_json), progress_bars() as progress:
-        made = publish(there, number, client, url, progress, forward_only=not allow_older, force=force)
+        made = publish(
+            there,
+            number,
+            client,
+            url,
+            progress,
+            forward_only=not allow_older,
+            force=force,
+            most_mb_a_second=max_mb_per_second,
+        )
     emit(made, render_published, as_json=as_json)
 
 
@@ -238,6 +254,7 @@ def run_command(
     ] = Contexts.refresh,
     verify: VerifyOption = False,
     force: ForceOption = False,
+    max_mb_per_second: MaxRateOption = None,
     row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
@@ -264,6 +281,7 @@ def run_command(
                 refresh=contexts is Contexts.refresh,
                 verify=verify,
                 force=force,
+                most_mb_a_second=max_mb_per_second,
                 row_format=row_format.number,
             )
         emit(made, render_ran, as_json=as_json)

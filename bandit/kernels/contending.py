@@ -12,17 +12,15 @@ from bandit.kernels.jit import lane_part
 from bandit.kernels.normal import CLAMP, cdf, clamped
 
 USERS = 64
-SPREADS = 16
-"""How many kinds of users ``survey`` tells apart among those with as many arms that may win."""
-
-_WIDEST_SPREAD = 200.0  # in powers of the square root of two, below 16
 _FINE = 1e-13  # deviations under this share of the largest number are lost beside it, wherever the range begins
 _LARGE, _SMALL = 1e140, 1e-140  # between these, squares neither overflow nor vanish
 _HUGE, _UNIT = 1e300, 0.0625  # differences of larger numbers overflow, and are taken in these units
 _HOPELESS = 8.0  # an arm this many of both deviations behind another wins less than 1e-15 of the time
 _PLACE = 500  # the largest number of a row that is measured anew is about 2^500: squares still fit
 _VANISHED = 1e-300  # beside 2^500; one over anything smaller may overflow
-_BEATEN = 5.7  # an arm this many deviations of the difference behind another wins less than 6e-9 of the time: left out
+_NOT_BEATEN = (
+    1 / 5.7
+)  # an arm 5.7 deviations of the difference behind another wins less than 6e-9 of the time: left out
 _TOP_OF_FEW = (
     3.9  # deviations above the means at which the nodes end; what is left above is added as if arms were alone
 )
@@ -37,9 +35,9 @@ class Block(NamedTuple):
 
     (k, 64) each: the arms that may win, in as many of the rows as a user has of them; their means, from ``_finish``
     on above the foot; their deviations; one over them, 0 behind the user's last arm; and Φ's tail above the top.
-    (64,) each: the mean and deviation of the highest mean, the largest number, the smallest deviation above 0, the narrowest and
-    the widest deviation of the arms that may win, the highest step (an arm of deviation 0), the number of arms that may
-    win, foot and top of the range, and -log ∏ Φ at the foot with its slope.
+    (64,) each: the mean and deviation of the highest mean, the largest number, the smallest deviation above 0, the highest step
+    (an arm of deviation 0), the number of arms that may win, foot and top of the range, and -log ∏ Φ at the foot
+    with its slope.
     """
 
     arms: I64
@@ -51,8 +49,6 @@ class Block(NamedTuple):
     best_widths: F64
     largest: F64
     smallest: F64
-    narrowest: F64
-    widest: F64
     steps: F64
     counts: I64
     feet: F64
@@ -62,39 +58,19 @@ class Block(NamedTuple):
 
 
 @lane_part
-def survey(means: F64, deviations: F64, eligible: Bool, first: int, users: int, block: Block, keys: I64) -> None:
-    """What the rows ``first`` to ``first + users`` of (n, k) scores are like, into ``keys`` (n,).
-
-    -1 says that a row has to be measured anew. Users of like keys have about as many arms that may win, and deviations that
-    differ about as much, so that they need about as many panels, and side by side they wait for each other least. A key
-    is below ``SPREADS`` times the number of arms and one.
-    """
-    _take(means, deviations, eligible, first, users, block)
-    for u in range(users):
-        block.counts[u], block.narrowest[u], block.widest[u] = 0, math.inf, 0.0
-    for a in range(means.shape[1]):
-        for u in range(users):
-            width = block.widths[a, u]
-            near = _may_win(block.means[a, u], width, block.best[u], block.best_widths[u])
-            block.counts[u] += near
-            block.narrowest[u] = min(block.narrowest[u], width if near else math.inf)
-            block.widest[u] = max(block.widest[u], width if near else 0.0)
-    for u in range(users):
-        spread = min(block.widest[u] / block.narrowest[u], _WIDEST_SPREAD) if block.counts[u] > 0 else 1.0
-        key = block.counts[u] * SPREADS + int(2.0 * math.log2(spread))
-        keys[first + u] = key if is_plain(u, block) else -1
+def contend(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> int:
+    """Fill ``block`` with the arms that may win in some rows of (n, k) scores; the most of any row."""
+    _take(means, deviations, eligible, rows, block)
+    return _gather(rows.shape[0], block)
 
 
 @lane_part
-def contend(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> int:
-    """Fill ``block`` for some rows of (n, k) scores; the most arms of a user that may win."""
-    users = rows.shape[0]
-    most = _gather(means, deviations, eligible, rows, block)
-    _span(users, most, block)
+def span(users: int, most: int, block: Block) -> None:
+    """The range of each user: foot, top, what is left above it, and means from the foot on."""
+    _ends(users, most, block)
     for _ in range(_ASCENTS):
         _ascend(users, most, block)
     _finish(users, most, block)
-    return most
 
 
 @lane_part
@@ -141,51 +117,44 @@ def measure_anew(
 
 
 @lane_part
-def _take(means: F64, deviations: F64, eligible: Bool, first: int, users: int, block: Block) -> None:
-    """Turn the scores, so that users are the last axis, and find the highest mean and the ends of the numbers' range."""
-    best, best_widths, largest, smallest = block.best, block.best_widths, block.largest, block.smallest
+def _take(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> None:
+    """Turn the scores, so that users are the last axis, and find the highest mean and step; ineligible arms are steps at -∞."""
+    users, best, best_widths = rows.shape[0], block.best, block.best_widths
+    largest, smallest, steps = block.largest, block.smallest, block.steps
     for u in range(users):
-        best[u], best_widths[u], largest[u], smallest[u] = -math.inf, 0.0, 0.0, math.inf
+        best[u], best_widths[u], largest[u], smallest[u], steps[u] = -math.inf, 0.0, 0.0, math.inf, -math.inf
     for a in range(means.shape[1]):
         for u in range(users):
-            able = eligible[first + u, a]
-            block.means[a, u] = means[first + u, a] if able else -math.inf
-            block.widths[a, u] = deviations[first + u, a] if able else 0.0
+            able = eligible[rows[u], a]
+            block.means[a, u] = means[rows[u], a] if able else -math.inf
+            block.widths[a, u] = deviations[rows[u], a] if able else 0.0
         for u in range(users):
             mean, width = block.means[a, u], block.widths[a, u]
             best_widths[u] = width if mean > best[u] else best_widths[u]
             best[u] = max(best[u], mean)
+            steps[u] = max(steps[u], mean if width <= 0.0 else -math.inf)
             largest[u] = max(largest[u], max(abs(mean), width) if mean > -math.inf else 0.0)
             smallest[u] = min(smallest[u], width if width > 0.0 else math.inf)
 
 
 @lane_part
-def _may_win(mean: float, width: float, best: float, best_width: float) -> bool:
-    """Whether a continuous arm is near enough to the one of the highest mean."""
-    gap = (best - mean) / _BEATEN
-    return (width > 0.0) & (gap * gap <= best_width * best_width + width * width)
-
-
-@lane_part
-def _gather(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> int:
-    """A user's continuous arms that may win, in the first rows, and the highest step; the most arms of any user of the block.
+def _gather(users: int, block: Block) -> int:
+    """Move a user's continuous arms that may win to the first rows; the most arms of any user of the block.
 
     Arms that cannot win cost nothing from here on.
     """
-    users, most = rows.shape[0], 0
     for u in range(users):
-        i, count, step, best, best_width = rows[u], 0, -math.inf, -math.inf, 0.0
-        for a in range(means.shape[1]):
-            mean = means[i, a] if eligible[i, a] else -math.inf
-            best_width = deviations[i, a] if mean > best else best_width
-            best = max(best, mean)
-        for a in range(means.shape[1]):
-            mean, width = means[i, a] if eligible[i, a] else -math.inf, deviations[i, a] if eligible[i, a] else 0.0
-            step = max(step, mean if width <= 0.0 else -math.inf)
+        block.counts[u] = 0
+    for a in range(block.means.shape[0]):
+        for u in range(users):
+            mean, width, count = block.means[a, u], block.widths[a, u], block.counts[u]
+            gap = (block.best[u] - mean) * _NOT_BEATEN
+            near = (width > 0.0) & (gap * gap <= block.best_widths[u] * block.best_widths[u] + width * width)
             block.arms[count, u], block.means[count, u], block.widths[count, u] = a, mean, width
-            count += _may_win(mean, width, best, best_width)
-        block.counts[u], block.steps[u] = count, step
-        most = max(most, count)
+            block.counts[u] = count + near
+    most = 0
+    for u in range(users):
+        most = max(most, block.counts[u])
     for c in range(most):
         for u in range(users):
             here = c < block.counts[u]
@@ -196,7 +165,7 @@ def _gather(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block
 
 
 @lane_part
-def _span(users: int, most: int, block: Block) -> None:
+def _ends(users: int, most: int, block: Block) -> None:
     """Where some arm is all but certain to be above, and where the nodes end."""
     for u in range(users):
         block.feet[u], block.tops[u] = block.steps[u], block.steps[u]

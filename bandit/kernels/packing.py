@@ -233,16 +233,83 @@ def pack_commands(
     record = start
     for row in range(first, first + count):
         n_id, n_row = int(id_lengths[row]), int(row_lengths[row])
-        out[place] = _DOLLAR
-        place = _put_end(_put_number(out, place + 1, prefix.shape[0] + n_id + end.shape[0]), out)
-        place = _put(prefix, 0, prefix.shape[0], out, place)
-        place = _put(records, record, record + n_id, out, place)
-        place = _put_end(_put(end, 0, end.shape[0], out, place), out)
-        if with_rows:
-            out[place] = _DOLLAR
-            place = _put_end(_put_number(out, place + 1, n_row), out)
-            place = _put_end(_put(records, record + n_id, record + n_id + n_row, out, place), out)
+        place = _put_record(records, record, n_id, n_row, prefix, end, with_rows, out, place)
         record += n_id + n_row
+    return place
+
+
+@kernel
+def pack_each(
+    records: U8,
+    starts: I64,
+    id_lengths: U8,
+    row_lengths: U16,
+    rows: I64,
+    command: U8,
+    prefix: U8,
+    end: U8,
+    with_rows: bool,  # noqa: FBT001
+    out: U8,
+) -> int:
+    """A command of its own about each of some ``rows`` (m,), as a node of a cluster takes them; how many bytes they have.
+
+    ``starts`` (n + 1,) are where records start; ``command`` is its beginning, with the number of its words; for the rest, see
+    ``pack_commands``.
+    """
+    place = 0
+    for row in rows:
+        place = _put(command, 0, command.shape[0], out, place)
+        n_id, n_row = int(id_lengths[row]), int(row_lengths[row])
+        place = _put_record(records, starts[row], n_id, n_row, prefix, end, with_rows, out, place)
+    return place
+
+
+@kernel
+def find_slots(records: U8, starts: I64, id_lengths: U8, table: U16, out: U16) -> None:
+    """The slot of each record's user in a cluster, ``out`` (n,): CRC-16/XMODEM of the id modulo 16,384 (Redis Cluster).
+
+    ``table`` is ``slot_table()``. Keys have the user's id in braces, which is all that counts.
+    """
+    for row in range(out.shape[0]):
+        value = 0
+        for place in range(starts[row], starts[row] + int(id_lengths[row])):
+            value = (value << 8) & 0xFFFF ^ int(table[(value >> 8) ^ int(records[place])])
+        out[row] = value & 0x3FFF
+
+
+def slot_table() -> U16:
+    """The table of CRC-16/XMODEM (polynomial 0x1021), (256,)."""
+    table = np.zeros(256, dtype=np.uint16)
+    for byte in range(256):
+        value = byte << 8
+        for _ in range(8):
+            value = (value << 1) ^ (0x1021 if value & 0x8000 else 0)
+        table[byte] = value & 0xFFFF
+    return table
+
+
+@kernel
+def _put_record(
+    records: U8,
+    record: int,
+    n_id: int,
+    n_row: int,
+    prefix: U8,
+    end: U8,
+    with_row: bool,  # noqa: FBT001
+    out: U8,
+    place: int,
+) -> int:
+    """A key, and its row where that is wanted, as words of a command; where they end."""
+    out[place] = _DOLLAR
+    place = _put_end(_put_number(out, place + 1, prefix.shape[0] + n_id + end.shape[0]), out)
+    place = _put(prefix, 0, prefix.shape[0], out, place)
+    place = _put(records, record, record + n_id, out, place)
+    place = _put_end(_put(end, 0, end.shape[0], out, place), out)
+    if with_row:
+        out[place] = _DOLLAR
+        place = _put_end(_put_number(out, place + 1, n_row), out)
+        place = _put_end(_put(records, record + n_id, record + n_id + n_row, out, place), out)
     return place
 
 

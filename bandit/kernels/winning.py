@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, Bool
-from bandit.kernels.contending import SPREADS, USERS, Block, contend, measure_anew, survey
+from bandit.kernels.contending import USERS, Block, contend, is_plain, measure_anew, span
 from bandit.kernels.jit import kernel, lane_kernel, lane_part
 from bandit.kernels.normal import CLAMP, FAR, cdf, clamped, tail_and_density
 
 F32 = npt.NDArray[np.float32]
 
 _FEW = 10  # contenders up to which shorter rules and a nearer end will do
+_EVEN = 0.7  # of a block's rows of arms that some user needs, the share that all need together, or the block is uneven
 _LEAVE = 5.2  # deviations above its mean at which one of few arms is done; a tail of 1e-7
 _ENTER = 5.2  # a wide panel may run up to here, in deviations below the mean of a narrower arm
 _STRETCH = 0.8  # how much wider a panel may be for each deviation above an arm's mean: less of its mass is left
@@ -82,64 +83,46 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     and panels are as narrow as the narrowest arm that still has mass. Arms of deviation 0 are exact steps; steps that tie share.
     Rows whose numbers would lose digits to each other, or overflow, are measured from one of their arms first.
     """
-    k = means.shape[1]
-    lanes, line, flat = (k, USERS), USERS, k * USERS
-    arms = np.empty(lanes, dtype=np.int64), np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    leaders = (
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
+    n, k = means.shape
+    arms, grid = np.empty((k, USERS), dtype=np.int64), np.empty((5, k, USERS))
+    line, whole, flags = (
+        np.empty((16, USERS)),
+        np.empty((2, USERS), dtype=np.int64),
+        np.empty((2, USERS), dtype=np.bool_),
     )
-    ends = np.empty(line), np.empty(line), np.empty(line), np.empty(line)
-    block = Block(*arms, *leaders, np.empty(line, dtype=np.int64), *ends)
-    reaches = (
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-        np.empty(line),
-    )
-    panels = _Panels(*reaches, np.empty(line, dtype=np.bool_), np.empty(line, dtype=np.bool_), np.empty(lanes))
-    single = np.float32
+    leaders = line[0], line[1], line[2], line[3], line[4]
+    block = Block(arms, grid[0], grid[1], grid[2], grid[3], *leaders, whole[0], line[5], line[6], line[7], line[8])
+    ends = line[9], line[10], line[11], line[12], line[13], line[14], line[15]
+    panels = _Panels(*ends, flags[0], flags[1], grid[4])
+    flat, single = k * USERS, np.float32
     at_nodes = np.empty(flat, single), np.empty(flat, single), np.empty(flat, single), np.empty(flat, single)
-    sums = np.empty(flat, single), np.empty(flat, single), np.empty(line, single), np.empty(line, single)
-    nodes = _Nodes(*at_nodes, *sums, np.empty(k, dtype=np.int64))
-    keys, order = np.empty(means.shape[0], dtype=np.int64), np.empty(means.shape[0], dtype=np.int64)
-    starts = np.empty((k + 1) * SPREADS + 1, dtype=np.int64)
-    odd = _sort(means, deviations, eligible, block, keys, starts, order)
-    _each_block(means, deviations, eligible, order[odd:], block, panels, nodes, out)
-    if odd > 0:
-        new_means, new_deviations, new_out = np.empty((odd, k)), np.empty((odd, k)), np.empty((odd, k))
-        contenders = np.empty((odd, k), dtype=np.bool_)
-        _measure_anew(means, deviations, eligible, order[:odd], new_means, new_deviations, contenders)
-        keys[:odd] = np.arange(odd)
-        _each_block(new_means, new_deviations, contenders, keys[:odd], block, panels, nodes, new_out)
-        for c in range(odd):
-            out[order[c]] = new_out[c]
+    sums = np.empty(flat, single), np.empty(USERS, single), np.empty(USERS, single)
+    nodes = _Nodes(*at_nodes, np.empty(flat, single), *sums, np.empty(k, dtype=np.int64))
+    rows, odd, uneven = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    counts, starts = np.empty(n, dtype=np.int64), np.empty(k + 2, dtype=np.int64)
+    n_odd, n_uneven = _first_blocks(means, deviations, eligible, rows, block, panels, nodes, out, odd, uneven, counts)
+    _sort(uneven[:n_uneven], counts, starts, rows)
+    _each_block(means, deviations, eligible, rows[:n_uneven], block, panels, nodes, out)
+    if n_odd > 0:
+        new_means, new_deviations, new_out = np.empty((n_odd, k)), np.empty((n_odd, k)), np.empty((n_odd, k))
+        contenders = np.empty((n_odd, k), dtype=np.bool_)
+        _measure_anew(means, deviations, eligible, odd[:n_odd], new_means, new_deviations, contenders)
+        _each_block(new_means, new_deviations, contenders, np.arange(n_odd), block, panels, nodes, new_out)
+        for c in range(n_odd):
+            out[odd[c]] = new_out[c]
 
 
 @lane_kernel
-def _sort(means: F64, deviations: F64, eligible: Bool, block: Block, keys: I64, starts: I64, order: I64) -> int:
-    """Put rows that are alike side by side, into ``order`` (n,): first those that have to be measured anew, and how many."""
+def _sort(rows: I64, counts: I64, starts: I64, order: I64) -> None:
+    """Rows by their ``counts`` (n,), which are at most k; ``starts`` (k + 2,) and ``order`` (as many as rows) are overwritten."""
     starts[:] = 0
-    for first in range(0, means.shape[0], USERS):
-        survey(means, deviations, eligible, first, min(USERS, means.shape[0] - first), block, keys)
-    for i in range(keys.shape[0]):
-        starts[keys[i] + 1] += 1
-    odd = starts[0]
-    for key in range(1, starts.shape[0]):
-        starts[key] += starts[key - 1]
-    for back in range(keys.shape[0]):
-        i = keys.shape[0] - 1 - back
-        starts[keys[i] + 1] -= 1
-        order[starts[keys[i] + 1]] = i
-    return odd
+    for i in rows:
+        starts[counts[i] + 1] += 1
+    for count in range(1, starts.shape[0]):
+        starts[count] += starts[count - 1]
+    for i in rows:
+        order[starts[counts[i]]] = i
+        starts[counts[i]] += 1
 
 
 @lane_kernel
@@ -152,26 +135,82 @@ def _measure_anew(
 
 
 @lane_kernel
+def _first_blocks(
+    means: F64,
+    deviations: F64,
+    eligible: Bool,
+    rows: I64,
+    block: Block,
+    panels: _Panels,
+    nodes: _Nodes,
+    out: F64,
+    odd: I64,
+    uneven: I64,
+    counts: I64,
+) -> tuple[int, int]:
+    """Settle blocks of users of whom about as many arms may win; how many rows are left as odd, and how many as uneven.
+
+    Odd rows, which have to be measured anew, and those of other blocks go to the start of ``odd`` and ``uneven`` (n,), with their
+    ``counts`` (n,). In lockstep a block takes the time of the user with the most arms, so uneven users are sorted first.
+    """
+    n_odd, n_uneven = 0, 0
+    for first in range(0, rows.shape[0], USERS):
+        beside = rows[first : first + USERS]
+        most, work, left = contend(means, deviations, eligible, beside, block), 0, n_uneven
+        for u in range(beside.shape[0]):
+            i, count = beside[u], block.counts[u]
+            work, counts[i] = work + (count if count > 2 else 0), count
+            if is_plain(u, block):
+                uneven[left] = i
+                left += 1
+            else:
+                odd[n_odd] = i
+                n_odd, block.counts[u], block.steps[u] = n_odd + 1, 0, -math.inf
+        if work >= _EVEN * most * beside.shape[0]:
+            _settle(means, deviations, eligible, beside, most, block, panels, nodes, out)
+        else:
+            n_uneven = left
+    return n_odd, n_uneven
+
+
+@lane_kernel
 def _each_block(
     means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block, panels: _Panels, nodes: _Nodes, out: F64
 ) -> None:
-    """Settle some rows, 64 at a time; what a row gets does not depend on the rows beside it."""
+    """Settle rows, 64 at a time."""
     for first in range(0, rows.shape[0], USERS):
         beside = rows[first : first + USERS]
-        users = beside.shape[0]
         most = contend(means, deviations, eligible, beside, block)
-        for u in range(users):
-            several = block.counts[u] > 2 or (block.counts[u] > 0 and block.steps[u] > -math.inf)
-            panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
-        _integrate(users, most, block, panels, nodes)
-        for u in range(users):
-            i = beside[u]
-            _settle(means[i], deviations[i], eligible[i], u, block, panels, out[i])
+        _settle(means, deviations, eligible, beside, most, block, panels, nodes, out)
+
+
+@lane_kernel
+def _settle(
+    means: F64,
+    deviations: F64,
+    eligible: Bool,
+    beside: I64,
+    most: int,
+    block: Block,
+    panels: _Panels,
+    nodes: _Nodes,
+    out: F64,
+) -> None:
+    """Write the answers of a block; what a row gets does not depend on the rows beside it."""
+    users = beside.shape[0]
+    span(users, most, block)
+    for u in range(users):
+        several = block.counts[u] > 2 or (block.counts[u] > 0 and block.steps[u] > -math.inf)
+        panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
+    _integrate(users, most, block, panels, nodes)
+    for u in range(users):
+        i = beside[u]
+        _write(means[i], deviations[i], eligible[i], u, block, panels, out[i])
 
 
 @lane_part
-def _settle(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, panels: _Panels, out: F64) -> None:
-    """Write a user's answer: in closed form for one or two arms, else from the integral and the steps."""
+def _write(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, panels: _Panels, out: F64) -> None:
+    """A user's answer: in closed form for one or two arms, else from the integral and the steps."""
     count, step = block.counts[u], block.steps[u]
     for a in range(out.shape[0]):
         out[a] = 0.0
@@ -187,12 +226,15 @@ def _settle(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, p
         if step > -math.inf:
             _share_step(means, deviations, eligible, u, block, out)
         total = 0.0
-        for c in range(count):
-            out[block.arms[c, u]] = panels.wins[c, u]
         for a in range(out.shape[0]):
             total += out[a]
+        for c in range(count):
+            total += panels.wins[c, u]
+        share = 1.0 / total
         for a in range(out.shape[0]):
-            out[a] /= total
+            out[a] *= share
+        for c in range(count):
+            out[block.arms[c, u]] = panels.wins[c, u] * share
 
 
 @lane_part

@@ -61,11 +61,13 @@ def precompute(
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
     paths, picks, rows = [], 0, 0
-    for done, (path, n_picks, n_users) in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
+    users = manifest.counts["users"]
+    made = executor.map(partial(_write_shard, workspace, number), shards)
+    for shard, (path, n_picks, n_users) in zip(shards, made, strict=True):
         paths.append(path)
         picks += n_picks
         rows += n_users
-        report("choosing artworks", done + 1, len(shards))
+        report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))

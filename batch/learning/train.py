@@ -27,7 +27,8 @@ from batch.workspace.files import write_parquet
 from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
 from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
-from batch.workspace.tables import Tables, read_tables
+from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
+from batch.workspace.tables import Tables, context_matrix, read_tables
 from batch.workspace.workspace import Workspace
 
 
@@ -94,7 +95,8 @@ def train(
         SurroundingsError: the disk does not take it, or a day changed while it was being learned from.
     """
     overlay = newest_overlay(workspace)
-    tables = remaining_tables(read_tables(workspace), overlay)
+    users = slice_users(workspace)
+    tables = remaining_tables(read_tables(workspace, None if users is None else users.head), overlay)
     catalogue = Catalogue.of(tables)
     config = replace(config, total=_row_format(catalogue, row_format).total)
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
@@ -111,11 +113,12 @@ def train(
         beta.merge(learned.beta)
         if not models:
             published = _with_popularity(catalogue, learned, beta, config)
-        fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size)
+        constant = (context_matrix(tables.users) == 1).all(axis=0) if users is None else users.constant
+        fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size, constant)
         for key in [key for key in config.models if key.reward == reward]:
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
-    _write(workspace, manifest, tables, published, models)
+    _write(workspace, manifest, tables, users, published, models)
     is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(
         generation=manifest.generation,
@@ -190,7 +193,12 @@ def fallback_weights(
 
 
 def _write(
-    workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, models: Mapping[ModelKey, Model]
+    workspace: Workspace,
+    manifest: Manifest,
+    tables: Tables,
+    users: SlicedUsers | None,
+    catalogue: Catalogue,
+    models: Mapping[ModelKey, Model],
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
     written = [model_path(folder, manifest.config, key) for key in models]
@@ -199,9 +207,13 @@ def _write(
             model.save(temporary)
     written += [folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
     write_parquet(written[-2], catalogue.frame)
-    write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"), row_group=ROW_GROUP)
+    if users is None:
+        write_parquet(written[-1], tables.users.select(KEPT), row_group=ROW_GROUP)
+    else:
+        users.copy(written[-1])
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
         write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
-    counts = {"users": tables.users.height, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
+    n_users = tables.users.height if users is None else users.n_users
+    counts = {"users": n_users, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

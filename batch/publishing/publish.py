@@ -19,7 +19,7 @@ from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import published_meta
 from batch.publishing.row_writer import count_present, write_rows
 from batch.publishing.sweep import LeftRows, remove_unserved, sweep
-from batch.store.client import read_bytes, store_errors
+from batch.store.client import primaries, read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_json
 from batch.workspace.generations import (
@@ -155,21 +155,27 @@ def _parent(workspace: Workspace, client: redis.Redis, generation: int) -> int |
 
 
 def _check_room(client: redis.Redis, manifest: Manifest) -> None:
-    memory = client.info("memory")
+    counts = manifest.counts
+    needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
+        manifest.row_format.pick_bytes + snapshot.INDEX_BYTES
+    )
+    with primaries(client) as nodes:
+        for node in nodes:
+            _check_room_of(node, manifest.generation, -(-needed // len(nodes)))
+
+
+def _check_room_of(node: redis.Redis, generation: int, needed: int) -> None:
+    memory = node.info("memory")
     limit, policy = int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         raise SurroundingsError(
             f"the store's maxmemory-policy is {policy}, expected noeviction: it would drop rows silently;"
             " run `CONFIG SET maxmemory-policy noeviction` on it"
         )
-    counts = manifest.counts
-    needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
-        manifest.row_format.pick_bytes + snapshot.INDEX_BYTES
-    )
     free = limit - int(memory["used_memory"])
     if limit and needed > free:
         raise SurroundingsError(
-            f"generation {manifest.generation} needs about {needed:,} bytes, the store has {free:,} left of its maxmemory"
+            f"generation {generation} needs about {needed:,} bytes, the store has {free:,} left of its maxmemory"
             f" {limit:,}; raise maxmemory"
         )
 

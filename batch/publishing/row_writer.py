@@ -6,35 +6,20 @@ Commands are packed by a kernel and sent as they are over a connection that redi
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import redis
 
-from bandit.arrays import U8
 from bandit.kernels.packing import pack_commands
-from bandit.snapshot import MAX_ROW_BYTES, ROW_END, row_prefix
+from bandit.snapshot import ROW_END, row_prefix
+from batch.publishing.node_writer import count_on_nodes, write_to_nodes
+from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, raw_connection, room_for
+from batch.store.client import cluster_of
 from batch.workspace.row_files import RowFile
-
-ROWS_A_WRITE: Final = 200
-"""The store does one command at a time, and look-ups wait for it: 1,000 rows hold it for some 2 ms, of the 3 that a look-up
-has. 200 cost the publisher a tenth of its speed, 100 a third."""
 
 _ON_THE_WAY: Final = 8
 """Commands that are sent before the first one's answer is read, where nobody looks up: some 600 KB."""
-
-_LARGEST_ID: Final = 64
-_LARGEST_FRAME: Final = 64  # of a key and its row beside their bytes: lengths, ends of lines, the prefix of the key
-
-
-class Written(NamedTuple):
-    """What a command wrote: rows from ``first`` to before ``stop`` of a file, and the bytes of the rows."""
-
-    rows: RowFile
-    first: int
-    stop: int
-    row_bytes: int
 
 
 def write_rows(
@@ -60,9 +45,15 @@ def write_rows(
     Raises:
         redis.RedisError: the store refuses a command, or is lost; the rows of earlier commands are in it.
     """
+    cluster = cluster_of(client)
+    if cluster is not None:
+        yield from write_to_nodes(
+            cluster, generation, files, rests=rests, most_bytes_a_second=most_bytes_a_second, sleep=sleep
+        )
+        return
     began, sent = time.perf_counter(), 0
     waiting: deque[Written] = deque()
-    with _raw_connection(client) as connection:
+    with raw_connection(client) as connection:
         for rows in files:
             for command, written in _commands(generation, rows, b"MSET", ROWS_A_WRITE, with_rows=True):
                 before = time.perf_counter()
@@ -93,8 +84,11 @@ def count_present(
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """How many of the rows in some files the store holds, by their keys."""
+    cluster = cluster_of(client)
+    if cluster is not None:
+        return count_on_nodes(cluster, generation, files, rests=rests, sleep=sleep)
     present = 0
-    with _raw_connection(client) as connection:
+    with raw_connection(client) as connection:
         for rows in files:
             for command, _ in _commands(generation, rows, b"EXISTS", ROWS_A_WRITE, with_rows=False):
                 before = time.perf_counter()
@@ -110,11 +104,11 @@ def _commands(
 ) -> Iterator[tuple[memoryview, Written]]:
     """Commands about the rows of a file; each one's bytes are those of the one before it."""
     verb, prefix, end = (
-        _bytes(b"$%d\r\n%s\r\n" % (len(name), name)),
-        _bytes(row_prefix(generation).encode()),
-        _bytes(ROW_END.encode()),
+        as_bytes(b"$%d\r\n%s\r\n" % (len(name), name)),
+        as_bytes(row_prefix(generation).encode()),
+        as_bytes(ROW_END.encode()),
     )
-    out = np.empty(64 + rows_a_command * (len(prefix) + _LARGEST_ID + _LARGEST_FRAME + MAX_ROW_BYTES), dtype=np.uint8)
+    out = room_for(generation, rows_a_command)
     starts = rows.starts
     ends = np.concatenate([[0], np.cumsum(rows.row_lengths, dtype=np.int64)])
     for first in range(0, len(rows.places), rows_a_command):
@@ -133,22 +127,3 @@ def _commands(
             out,
         )
         yield out.data[:size], Written(rows, first, stop, int(ends[stop] - ends[first]))
-
-
-def _bytes(text: bytes) -> U8:
-    return np.frombuffer(bytearray(text), dtype=np.uint8)
-
-
-@contextmanager
-def _raw_connection(client: redis.Redis) -> Iterator[Any]:
-    """A connection of the client for bytes; closed where its answers were not all read."""
-    pool = client.connection_pool
-    connection = pool.get_connection()
-    is_done = False
-    try:
-        yield connection
-        is_done = True
-    finally:
-        if not is_done:
-            connection.disconnect()  # type: ignore[no-untyped-call]
-        pool.release(connection)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 import redis
+from redis.client import Pipeline
 
 from bandit.errors import OldFormatError, RowError
 from bandit.snapshot import (
@@ -24,6 +25,7 @@ from bandit.snapshot import (
     rows_pattern,
 )
 from batch.publishing.flips import SCAN_COUNT, published_current, read_value
+from batch.store.client import cluster_of, primaries, transact
 from batch.workspace.kept_users import KeptUsers
 
 _BATCH = 1000
@@ -74,13 +76,18 @@ class _Keys:
 
     def walk(self) -> None:
         """See every key."""
-        for key in self._client.scan_iter(match=KEYS_PATTERN, count=SCAN_COUNT):
-            self._see(key)
-            if len(self._batch) == _BATCH:
-                self._remove()
-        self._remove()
+        with primaries(self._client) as nodes:
+            for node in nodes:
+                self._walk(node)
         if self._left is not None:
             self._left.finish()
+
+    def _walk(self, node: redis.Redis) -> None:
+        for key in node.scan_iter(match=KEYS_PATTERN, count=SCAN_COUNT):
+            self._see(key)
+            if len(self._batch) == _BATCH:
+                self._remove(node)
+        self._remove(node)
 
     def _see(self, key: bytes) -> None:
         text = _text(key)
@@ -97,8 +104,8 @@ class _Keys:
         elif self._left is not None and parsed.generation == self._left.generation:
             self._left.see(parsed.user_id)
 
-    def _remove(self) -> None:
-        self.removed += _unlink(self._client, self._batch)
+    def _remove(self, node: redis.Redis) -> None:
+        self.removed += _unlink(node, self._batch)
         self._batch = []
 
 
@@ -122,9 +129,12 @@ def remove_unserved(client: redis.Redis, generation: int) -> int:
     now = published_current(client)
     if now is not None and generation in (now.generation, now.previous):
         return 0
-    keys, removed = client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT), 0
-    while batch := list(islice(keys, _BATCH)):
-        removed += _unlink(client, batch)
+    removed = 0
+    with primaries(client) as nodes:
+        for node in nodes:
+            keys = node.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)
+            while batch := list(islice(keys, _BATCH)):
+                removed += _unlink(node, batch)
     return removed + _unlink(client, [meta_key(generation).encode()])
 
 
@@ -170,20 +180,42 @@ def _sweep_catalogues(client: redis.Redis, keys: _Keys, metas: list[Meta | RowEr
 
 
 def _unlink_unless_served(client: redis.Redis, digest: str, parts: list[bytes]) -> int:
-    while True:
-        with client.pipeline() as pipeline:
-            pipeline.watch(CURRENT_KEY)  # type: ignore[no-untyped-call]
-            now = published_current(pipeline)  # after WATCH a pipeline sends commands at once
-            served = [] if now is None else [now.generation, *([] if now.previous is None else [now.previous])]
-            named = [_meta(pipeline, generation) for generation in served]
-            if any(isinstance(meta, Meta) and meta.catalogue_digest == digest for meta in named):
-                return 0
-            pipeline.multi()
-            pipeline.unlink(*parts)
-            try:
-                return int(pipeline.execute()[0])
-            except redis.WatchError:
-                continue
+    if cluster_of(client) is not None:
+        return _unlink_on_nodes(client, digest, parts)
+
+    def change(pipeline: Pipeline) -> int:
+        if _is_served(pipeline, digest):
+            return 0
+        pipeline.multi()
+        pipeline.unlink(*parts)
+        return len(parts)
+
+    return transact(client, CURRENT_KEY, change)
+
+
+def _unlink_on_nodes(client: redis.Redis, digest: str, parts: list[bytes]) -> int:
+    """The same in a cluster, which has no transaction over several keys.
+
+    A publisher sets its parts before and after its flip. If its last ones were removed here, then its flip is seen here.
+    """
+    if _is_served(client, digest):
+        return 0
+    kept = {key: client.get(key) for key in parts}
+    removed = _unlink(client, parts)
+    if not _is_served(client, digest):
+        return removed
+    for key, part in kept.items():
+        if part is not None:
+            client.set(key, part)
+    return 0
+
+
+def _is_served(client: redis.Redis, digest: str) -> bool:
+    """Whether a catalogue is that of the current generation, or of the one before."""
+    now = published_current(client)
+    served = [] if now is None else [now.generation, *([] if now.previous is None else [now.previous])]
+    named = [_meta(client, generation) for generation in served]
+    return any(isinstance(meta, Meta) and meta.catalogue_digest == digest for meta in named)
 
 
 def _text(key: bytes) -> str:
@@ -196,4 +228,7 @@ def _unlink(client: redis.Redis, keys: Iterable[bytes]) -> int:
     if not batch:
         return 0
     time.sleep(_PAUSE_SECONDS)
-    return int(client.unlink(*batch))
+    with client.pipeline(transaction=False) as commands:  # a cluster takes no command on keys of several slots
+        for key in batch:
+            commands.unlink(key)
+        return sum(commands.execute())

@@ -120,7 +120,22 @@ class RecordedPicks:
         return None if row is None else rows.record(row)[1]
 
     def _read(self, part: _Part) -> RowFile:
-        return read_row_file(part.path) if part.path.suffix == SUFFIX else self._packed(part)
+        if part.path.suffix != SUFFIX:
+            return self._packed(part)
+        rows = read_row_file(part.path)
+        if len(rows.places):  # the manifest says how all are read: were it another one's, they would be misread
+            user_id, raw = rows.record(0)
+            try:
+                decode_row(raw, user_id, self._manifest.generation, self._manifest.identity)
+            except RowError as error:
+                raise self._changed(part, str(error)) from error
+        return rows
+
+    def _changed(self, part: _Part, why: str) -> InputError:
+        return InputError(
+            f"{part.path} holds picks of other settings than its manifest.json says ({why}); generations never change: run"
+            " `artwork train` for a new one"
+        )
 
     def _packed(self, part: _Part) -> RowFile:
         """A Parquet file of an earlier release, packed."""
@@ -133,6 +148,9 @@ class RecordedPicks:
         names = pl.Enum(self._manifest.config.names)
         variants = frame["policy"].gather(starts).cast(pl.String).cast(names).to_physical().to_numpy()
         titles = frame["title_id"].cast(pl.String).cast(pl.Enum(self._titles)).to_physical().to_numpy()
+        arms, weights, form = frame["arm"].to_numpy().copy(), frame["weight"].to_numpy().copy(), self.packing.form
+        if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
+            raise self._changed(part, f"an arm is {arms.max(initial=0)}, a weight {weights.max(initial=0)}")
         return pack(
             self.packing,
             part.first,
@@ -140,8 +158,8 @@ class RecordedPicks:
             part.first + places.astype(np.int64),
             variants.astype(np.uint8),
             np.diff([*starts.tolist(), frame.height]),
-            frame["arm"].to_numpy().copy(),
-            frame["weight"].to_numpy().copy(),
+            arms,
+            weights,
             titles.astype(np.uint16) if self.packing.is_shortlist else np.empty(0, dtype=np.uint16),
         )
 

@@ -166,8 +166,14 @@ def pack(
         titles: of each pick, (m,), where users have shortlists.
 
     Raises:
-        InputError: a row is longer than rows may be.
+        InputError: a row is longer than rows may be, or an arm or a weight is more than the format takes.
     """
+    form = packing.form
+    if int(arms.max(initial=0)) >= form.most_arms or int(weights.max(initial=0)) > form.total:
+        raise InputError(
+            f"the picks have arms up to {arms.max()} and weights up to {weights.max()}, row format {form.number} takes arms below"
+            f" {form.most_arms} and weights up to {form.total}; generations never change: run `artwork train` for a new one"
+        )
     ids = bytearray("".join(user_ids).encode())
     id_lengths = np.fromiter(map(len, user_ids), dtype=np.uint8, count=len(user_ids))
     starts = np.zeros(len(user_ids) + 1, dtype=np.int64)

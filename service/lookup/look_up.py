@@ -24,8 +24,8 @@ class LookUp:
     def __init__(self, rows: Rows, metrics: Metrics) -> None:
         self._rows = rows
         self._metrics = metrics
-        self._every_text = {known.total: PropensityTexts(known.total) for known in ROW_FORMATS}
-        self._texts = self._every_text[TOTAL_WEIGHT]
+        self._texts_by_total = {known.total: PropensityTexts(known.total) for known in ROW_FORMATS}
+        self._texts = self._texts_by_total[TOTAL_WEIGHT]
 
     def read_into(self, serving: ServedGeneration, user_id: bytes, take: Take) -> None:
         """Have the user's row of the generation taken; see ``Rows``."""
@@ -90,7 +90,7 @@ class LookUp:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
-        phrase, texts = serving.phrases.personalized[row.variant], self._every_text[row.row_format.total]
+        phrase, texts = serving.phrases.personalized[row.variant], self._texts_by_total[row.row_format.total]
         picks = row.arms_and_weights([title.place for title in titles])
         drawn = [
             title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""

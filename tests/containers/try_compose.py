@@ -124,7 +124,8 @@ def wait_until(what: str, holds: Callable[[], bool]) -> None:
 
 def in_bytes(size: str) -> int:
     """A size of the compose file, such as 512m."""
-    return int(size[:-1]) * 1024 ** " kmg".index(size[-1])
+    factor: int = 1024 ** " kmg".index(size[-1])
+    return int(size[:-1]) * factor
 
 
 def expect(what: str, is_now: object, expected: object) -> None:
@@ -191,7 +192,7 @@ class Trial:
 
     def build(self) -> None:
         """Build as docker-compose.yml says."""
-        self._containers.compose("build", "service", "batch", seconds=400)
+        self._containers.compose("build", "service", "batch", seconds=900)
 
     def come_up(self) -> None:
         """Start, and run the health checks."""

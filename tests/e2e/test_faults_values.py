@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from bandit.snapshot import (
     PART_BYTES,
     Catalogue,
     CatalogueTitle,
-    Counts,
     Current,
     Meta,
     decode_meta,
@@ -118,17 +117,41 @@ def odd(key: str) -> Attack:
     return attack
 
 
-def incompressible(titles: int) -> tuple[str, list[bytes], Counts]:
-    """A catalogue of several parts."""
-    named = [CatalogueTitle(f"{os.urandom(20).hex()}", (os.urandom(20).hex(),), 0, (65535,)) for _ in range(titles)]
+def later(make: Callable[[], Attack]) -> Attack:
+    """An attack whose values take seconds or 100 MB to make, made where it is used: every process imports this file."""
+
+    def attack(client: redis.Redis) -> None:
+        make()(client)
+
+    return attack
+
+
+@cache
+def large() -> tuple[str, list[bytes], dict[str, int]]:
+    """A catalogue of several parts: its digest, the parts, and its sizes."""
+    named = [CatalogueTitle(os.urandom(20).hex(), (os.urandom(20).hex(),), 0, (65535,)) for _ in range(4000)]
     catalogue = Catalogue(tuple(named), "popularity")
-    return *encode_catalogue(catalogue), catalogue.counts
+    digest, values = encode_catalogue(catalogue)
+    return digest, values, {"titles": catalogue.counts.titles, "artworks": catalogue.counts.artworks}
 
 
-LARGE_DIGEST, LARGE, COUNTS = incompressible(4000)
-SIZES = {"titles": COUNTS.titles, "artworks": COUNTS.artworks}
-BOMB = zlib.compress(bytes(1_000_000_000), 9)
-BOMB_PARTS = [BOMB[start : start + PART_BYTES] for start in range(0, len(BOMB), PART_BYTES)]
+def large_parts(order: Callable[[list[bytes]], list[bytes | None]]) -> Attack:
+    """Generation 2 is current, the parts of the large catalogue are not as they were made."""
+
+    def make() -> Attack:
+        digest, values, sizes = large()
+        return parts(*order(values), digest=digest, **sizes)
+
+    return later(make)
+
+
+@cache
+def bomb() -> list[bytes]:
+    """1 GB of zeros, compressed, in parts."""
+    value = zlib.compress(bytes(1_000_000_000), 9)
+    return [value[start : start + PART_BYTES] for start in range(0, len(value), PART_BYTES)]
+
+
 PART = next(value for key, value in GROUND.described(2).items() if key.startswith("art:c:"))
 DIGEST = meta_of(2).catalogue_digest
 
@@ -136,7 +159,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "current is a list": ("type", odd(CURRENT_KEY)),
     "current is gone": ("current", lambda client: client.delete(CURRENT_KEY)),
     "current is empty": ("current", current(b"")),
-    "current is 100 MB": ("current", current(b"{" + b" " * 100_000_000)),
+    "current is 100 MB": ("current", later(lambda: current(b"{" + b" " * 100_000_000))),
     "current is nested": ("current", current(b"[" * 2000 + b"]" * 2000)),
     "current is no UTF-8": ("current", current(b"\xff")),
     "current is of format 1": ("format", current(b'{"flip":7,"generation":1,"previous":null}')),
@@ -155,7 +178,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "identity is another": ("identity", current_with(identity="f" * 32)),
     "no meta": ("meta", lambda client: make_current(client, 3, 2)),
     "meta is a list": ("type", odd(meta_key(2))),
-    "meta is 100 MB": ("meta", raw_meta(b"{" + b" " * 100_000_000)),
+    "meta is 100 MB": ("meta", later(lambda: raw_meta(b"{" + b" " * 100_000_000))),
     "meta is nothing": ("meta", raw_meta(b"")),
     "meta is a list of JSON": ("meta", raw_meta(b"[1]")),
     "meta is of format 1": ("format", raw_meta(b'{"format":1,"generation":2,"policies":["a"]}')),
@@ -183,14 +206,14 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "made at a number": ("meta", meta(created_at=0)),
     "a part is a list": ("type", odd(part_key(DIGEST, 0))),
     "a part is gone": ("catalogue", parts(None, digest=DIGEST)),
-    "a part in the middle is gone": ("catalogue", parts(LARGE[0], None, *LARGE[2:], digest=LARGE_DIGEST, **SIZES)),
-    "parts in another order": ("catalogue", parts(*LARGE[1::-1], *LARGE[2:], digest=LARGE_DIGEST, **SIZES)),
-    "a part is 100 MB": ("catalogue", parts(bytes(100_000_000), digest=DIGEST)),
+    "a part in the middle is gone": ("catalogue", large_parts(lambda made: [made[0], None, *made[2:]])),
+    "parts in another order": ("catalogue", large_parts(lambda made: [*made[1::-1], *made[2:]])),
+    "a part is 100 MB": ("catalogue", later(lambda: parts(bytes(100_000_000), digest=DIGEST))),
     "a part is cut": ("catalogue", parts(PART[:-1], digest=DIGEST)),
     "a part has a byte more": ("catalogue", parts(PART + b"x", digest=DIGEST)),
     "a part is rubbish": ("catalogue", parts(b"rubbish", digest=DIGEST)),
     "a part is another's": ("catalogue", parts(PART, digest="c" * 32)),
-    "1 MB that inflates to 1 GB": ("catalogue", parts(*BOMB_PARTS, titles=2000, artworks=20_000)),
+    "1 MB that inflates to 1 GB": ("catalogue", later(lambda: parts(*bomb(), titles=2000, artworks=20_000))),
     "weights of another sum": ("catalogue", lines({"weights": [1, 2, 3, 4]})),
     "weights that are negative": ("catalogue", lines({"weights": [65536, -1, 0, 0]})),
     "weights that are texts": ("catalogue", lines({"weights": ["65535", 0, 0, 0]})),
@@ -306,13 +329,10 @@ def workers(service: Service) -> list[str]:
     return found
 
 
-LONG_ROW = GROUND.row(1, 50) + bytes(100_000_000)
-
-
 def test_a_row_of_100_mb_costs_its_user_the_pick_and_the_others_no_answer(
     service: Service, client: redis.Redis
 ) -> None:
-    client.set(row_key(1, GROUND.user_id(50)), LONG_ROW)
+    client.set(row_key(1, GROUND.user_id(50)), GROUND.row(1, 50) + bytes(100_000_000))
     with closing(Visitor(service.address, GROUND)) as visitor:
         for _ in range(3):
             spoiled = visitor.ask(50, TITLES)

@@ -61,10 +61,17 @@ def make(workspace: Workspace) -> Make:
     return made
 
 
-@pytest.mark.parametrize(("form", "total"), [(2, 65535), (3, 4095)])
-@pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])
 @pytest.mark.parametrize(
-    "policy", ["thompson", "epsilon_greedy", "greedy", "softmax:temperature=0.1", "linucb:alpha=1"]
+    ("policy", "posterior", "form", "total"),
+    [
+        *[
+            (policy, posterior, 3, 4095)
+            for policy in ("thompson", "epsilon_greedy", "greedy", "softmax:temperature=0.1", "linucb:alpha=1")
+            for posterior in ("beta", "linear", "logistic", "shared")
+        ],
+        ("thompson", "linear", 2, 65535),
+        ("softmax:temperature=0.1", "shared", 2, 65535),
+    ],
 )
 def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(
     make: Make, policy: str, posterior: str, form: int, total: int

@@ -23,7 +23,8 @@ from bandit.snapshot import (
 )
 from batch.publishing.flips import read_current, read_meta
 from batch.publishing.publish import Published, publish
-from batch.publishing.row_writer import ROWS_A_WRITE, write_rows
+from batch.publishing.row_commands import ROWS_A_WRITE
+from batch.publishing.row_writer import write_rows
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import claim, folder_of

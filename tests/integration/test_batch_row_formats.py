@@ -19,11 +19,12 @@ from make_impressions import (
 from shell import call
 
 from bandit.errors import InputError
+from bandit.snapshot import decode_row
 from batch.choosing.chooser import Chooser
 from batch.config import Config
 from batch.executors import SerialExecutor
 from batch.learning.train import train
-from batch.publishing.flips import read_meta
+from batch.publishing.flips import activate, read_meta
 from batch.publishing.publish import publish
 from batch.workspace.generations import claimed, folder_of, read_manifest
 from batch.workspace.picks import recorded_pick
@@ -133,13 +134,35 @@ def test_a_generation_whose_manifest_says_another_total_than_its_titles_allow_is
         Chooser(workspace, generation)
 
 
-def test_picks_that_do_not_fit_the_total_of_the_manifest_are_not_packed(
-    workspace: Workspace, client: redis.Redis, store: str
+@pytest.mark.parametrize(("form", "total"), [(2, 4095), (3, 2047), (3, 65535)])
+def test_picks_are_not_read_under_another_total_than_they_were_drawn_with(
+    workspace: Workspace, client: redis.Redis, store: str, form: int, total: int
 ) -> None:
-    generation = make_generation(workspace, "greedy", row_format=2)
+    generation = make_generation(workspace, "greedy", row_format=form)
     path = folder_of(workspace, generation) / "manifest.json"
     plain = json.loads(path.read_text())
-    path.write_text(json.dumps(plain | {"config": plain["config"] | {"total": 4095}}))
-    with pytest.raises(InputError, match=r"row format 3 takes arms below 16 and weights up to 4095"):
+    path.write_text(json.dumps(plain | {"config": plain["config"] | {"total": total}}))
+    with pytest.raises(InputError, match=r"holds picks of other settings than its manifest.json says"):
         publish(workspace, generation, client, store, silent, force=True)
     assert client.get("art:current") is None
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 3), (3, 2)])
+def test_generations_of_both_formats_follow_each_other_and_roll_back(
+    workspace: Workspace, client: redis.Redis, store: str, first: int, second: int
+) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, 2000)
+    numbers = [make_generation(workspace, "thompson", row_format=form) for form in (first, second)]
+    made = [publish(workspace, number, client, store, silent) for number in numbers]
+    assert made[1].gate.refused == ()
+    assert (activate(client, numbers[0]).generation, activate(client, numbers[1]).generation) == (1, 2)
+    for number in numbers:
+        raw = stored_rows(client, workspace, number)["u0042"]
+        assert raw is not None
+        row = decode_row(raw, "u0042", number, identity_of(workspace, number))
+        kept = recorded_pick(workspace, number, "u0042", WIDE)
+        found = row.pick(4)
+        assert kept is not None
+        assert found is not None
+        assert (found.arm, found.weight, found.weight / row.total) == (kept.arm, kept.weight, kept.propensity)

@@ -24,7 +24,7 @@ def of(value: float) -> Spread:
 def case(name: str, rate: float, *, picks: int = 1, p99_ms: float = 1.5) -> Case:
     times = (of(0.5), of(1.0), of(p99_ms), of(2.5), of(3.5))
     steady = Steady(0.6 * rate, *times, from_rows=1.0, curve=[(0.0, 0.1), (99.0, p99_ms), (99.99, 3.0)])
-    closed = Closed(of(rate), *times, from_rows=1.0, rates=[rate])
+    closed = Closed(of(rate), *times, from_rows=1.0, rates=[rate], cpu_us=of(28.5))
     return Case(name, 100, picks, closed, Highest(rate, 30.0, confirmed=True), steady)
 
 
@@ -148,7 +148,7 @@ def test_the_last_line_names_what_is_missed() -> None:
 
 def test_figures_machine_and_cores_are_in_the_text() -> None:
     text = render(report(CASES))
-    for part in ("Some Processor", "servers on core 1", "wrk 4.1", "45,000", "680,000", "600 ns", "95 MB"):
+    for part in ("Some Processor", "servers on core 1", "wrk 4.1", "45,000", "680,000", "28.5", "600 ns", "95 MB"):
         assert part in text
 
 

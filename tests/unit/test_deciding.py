@@ -151,11 +151,13 @@ def test_every_arm_is_drawn_as_often_as_its_weight_over_the_total_says(k: int, t
     ("k", "total", "largest"),
     [
         (2, 4095, 97.5),
+        (5, 4095, 240 + 15 / 17),
         (10, 4095, 455),
         (16, 4095, 682.5),
         (20, 2047, 682 + 1 / 3),
         (32, 2047, 1023.5),
         (33, 65535, 1638.375),
+        (100, 65535, 4681 + 1 / 14),
     ],
 )
 def test_the_largest_importance_weight_of_the_default_floors_is_what_the_documentation_says(

@@ -5,11 +5,13 @@ import zlib
 import numba
 import numpy as np
 import pytest
+from hiredis import pack_command
+from redis.crc import key_slot
 
 from bandit.errors import InputError
-from bandit.kernels.packing import checksum, checksum_tables, pack_commands
-from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat, decode_row, encode_row
-from batch.workspace.row_files import Packing, pack
+from bandit.kernels.packing import checksum, checksum_tables, find_slots, pack_commands, pack_each, slot_table
+from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat, decode_row, encode_row, row_key
+from batch.workspace.row_files import Packing, listed_rows, pack
 
 IDENTITY = "0123456789abcdef" * 2
 COUNT = 12 if numba.config.DISABLE_JIT else 500
@@ -164,6 +166,25 @@ def test_commands_name_keys_and_rows_as_the_protocol_asks() -> None:
     expected = b"".join(b"$%d\r\n%s\r\n" % (len(key), key) for key in keys)
     assert command(b"EXISTS", with_rows=False) == b"*3\r\n$6\r\nEXISTS\r\n" + expected
     assert decode_row(rows[0], "u1", 17, IDENTITY).n_picks == 1
+
+
+def test_a_node_of_a_cluster_gets_a_command_for_each_of_its_rows_and_slots_are_those_of_the_client() -> None:
+    ids = ["u1", "a", "a-user-with-a-long-id", "~._-", "Z" * 64]
+    rows = listed_rows((user_id, f"row of {user_id}".encode()) for user_id in ids)
+    slots = np.empty(len(ids), dtype=np.uint16)
+    find_slots(rows.records, rows.starts, rows.id_lengths, slot_table(), slots)
+    assert slots.tolist() == [key_slot(row_key(17, user_id).encode()) for user_id in ids]
+    out, own = np.empty(1000, dtype=np.uint8), np.array([1, 2, 4])
+    for head, with_rows in ((b"*3\r\n$3\r\nSET\r\n", True), (b"*2\r\n$6\r\nEXISTS\r\n", False)):
+        verb, prefix, end = (np.frombuffer(part, dtype=np.uint8) for part in (head, b"art:g:17:u:{", b"}"))
+        lengths = rows.id_lengths, rows.row_lengths
+        size = pack_each(rows.records, rows.starts, *lengths, own, verb, prefix, end, with_rows, out)
+        wanted = [(head.split(b"\r\n")[2].decode(), *_key_and_row(ids[row], with_row=with_rows)) for row in own]
+        assert out[:size].tobytes() == b"".join(pack_command(words) for words in wanted)  # type: ignore[arg-type]  # its stubs allow one word only
+
+
+def _key_and_row(user_id: str, *, with_row: bool) -> list[str]:
+    return [row_key(17, user_id), *([f"row of {user_id}"] if with_row else [])]
 
 
 def test_rows_of_another_generation_or_format_are_never_read_as_picks() -> None:

@@ -86,11 +86,11 @@ def _day(day: int, tables: Tables, tastes: np.ndarray, count: int, random: np.ra
     clicked = random.random(count) < 1 / (1 + np.exp(1.5 - liked))
     watched = np.where(clicked, random.random(count), 0.0)
     start = datetime(_FIRST_DAY.year, _FIRST_DAY.month, _FIRST_DAY.day, tzinfo=UTC) + timedelta(days=day)
-    seconds = pl.int_range(count, eager=True) * 86_400_000_000 // count
+    microseconds = pl.int_range(count) * 86_400_000_000 // count
     return pl.DataFrame(
         {
             "event_id": [f"{day}-{number:07d}" for number in range(count)],
-            "shown_at": pl.select(start + pl.duration(microseconds=seconds)).to_series(),
+            "shown_at": pl.select(start + pl.duration(microseconds=microseconds)).to_series(),
             "user_id": tables.users["user_id"].gather(users),
             "title_id": tables.titles["title_id"].gather(titles),
             "artwork_id": tables.artworks["artwork_id"].gather(arms),

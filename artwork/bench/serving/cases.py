@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from artwork.bench.events.watching import cpu_seconds_of_all
 from artwork.bench.serving import wrk
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.driving import ClosedRun, asked_by_driver, closed_by_driver, from_rows, is_saturated, load_of
@@ -51,14 +52,15 @@ def measure(
     def tell(what: str, done: int, total: int) -> None:
         progress(f"rows of {row_picks:,} picks, {what}", done, total)
 
-    def run_closed(place: int, _turn: int) -> ClosedRun:
+    def run_closed(place: int, _turn: int) -> tuple[ClosedRun, float]:
         return _closed_run(contenders[place], plan.closed_seconds)
 
     shares = [closed_by_driver(contender, plan.warm_seconds)[1] for contender in contenders]  # warms up, too
     runs = _in_turns("closed loop", run_closed, len(contenders), plan.closed_rounds, tell)
     closed = {each.name: _closed(own, share) for each, own, share in zip(contenders, runs, shares, strict=True)}
     rates = {each.name: closed[each.name].rate.median for each in contenders if each.name in opened.names}
-    steady = _open_loop([each for each in contenders if each.name in rates], rates, plan, opened.core, tell)
+    asked_at_rates = [each for each in contenders if each.name in rates]
+    steady = _open_loop(asked_at_rates, rates, plan, opened.core, tell) if asked_at_rates else {}
     return [
         Case(each.name, row_picks, each.picks, closed[each.name], *steady.get(each.name, (None, None)))
         for each in contenders
@@ -98,7 +100,9 @@ def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int,
     return runs
 
 
-def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
+def _closed_run(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
+    """One run, and the microseconds of processor time that the server spent per answer."""
+    before = cpu_seconds_of_all(contender.server.pid)
     run = (
         wrk.run(contender.server.port, contender.asked, seconds)
         if wrk.is_installed()
@@ -106,12 +110,19 @@ def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
     )
     if run.failed:
         raise WrongAnswerError(f"{contender.name}: {run.failed} requests of a closed loop failed, expected none")
-    return run
+    used = cpu_seconds_of_all(contender.server.pid) - before
+    return run, used / max(1, run.latency.count) * 1e6
 
 
-def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
-    rates = [run.rate for run in runs]
-    return Closed(Spread.of(rates), *_spreads([run.latency for run in runs]), from_rows=share, rates=rates)
+def _closed(runs: Sequence[tuple[ClosedRun, float]], share: float) -> Closed:
+    rates = [run.rate for run, _ in runs]
+    return Closed(
+        Spread.of(rates),
+        *_spreads([run.latency for run, _ in runs]),
+        from_rows=share,
+        rates=rates,
+        cpu_us=Spread.of([microseconds for _, microseconds in runs]),
+    )
 
 
 def _steady(contender: Contender, highest: Highest, drives: Sequence[Drive]) -> Steady:

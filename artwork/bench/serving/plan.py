@@ -39,8 +39,8 @@ class Plan:
     start_users: int = 10_000
     precision: float = 1.05
     """How near the search for a highest rate comes to it, as a ratio. Holding the rate afterwards costs more than the search."""
-    tries: int = 8
-    """Rates, each 5 % below the one before, of which one should hold for the whole time."""
+    tries: int = 4
+    """Rates, each 10 % below the one before, of which one should hold for the whole time."""
 
     @classmethod
     def quick(cls) -> Self:

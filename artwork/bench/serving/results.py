@@ -14,6 +14,8 @@ class Closed:
     """A closed loop of 32 connections: answers per second, latencies of the runs; ``rates`` are those of each round.
 
     ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
+    ``cpu_us`` is the processor time of the server per answer, which other work on the machine changes less than rates; 0 where
+    it is not known.
     """
 
     rate: Spread
@@ -24,6 +26,7 @@ class Closed:
     max_ms: Spread
     from_rows: float
     rates: list[float]
+    cpu_us: Spread
 
     def times(self, other: "Closed", factor: float = 1.0) -> Spread:
         """How many times another's rate this one is, from round to round: what slowed a round, slowed both."""

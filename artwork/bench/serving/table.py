@@ -6,7 +6,19 @@ from artwork.bench.targets import SATURATED, UNCONFIRMED, Judged
 from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
-CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
+CLOSED = (
+    "rows of",
+    "closed loop",
+    "requests/s",
+    "picks/s",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "max, ms",
+    "CPU, µs",
+    "from rows",
+)
 OPEN = ("rows of", "open loop", "highest rate", "at 60 %", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
 JUDGED = ("what", "found", "required", "aim", "")
 
@@ -94,6 +106,7 @@ def _closed(case: Case) -> tuple[str, ...]:
         f"{rate.median:,.0f} ({rate.lowest:,.0f}–{rate.highest:,.0f})",
         f"{rate.median * case.picks:,.0f}",
         *(digits(time.median) for time in times),
+        _spread(closed.cpu_us),
         f"{closed.from_rows:.1%}",
     )
 

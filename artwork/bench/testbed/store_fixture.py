@@ -114,7 +114,8 @@ class StoreFixture:
 
 def write(client: redis.Redis, fixture: StoreFixture, generation: int) -> None:
     """Write a whole generation, which is not served yet."""
-    client.mset(fixture.described(generation))
+    for key, value in fixture.described(generation).items():
+        client.set(key, value)
     for _ in write_rows(client, generation, [listed_rows(fixture.rows(generation))], rests=False):
         pass
 
