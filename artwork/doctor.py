@@ -4,6 +4,7 @@ Only the standard library is imported here, and everything else where it is chec
 still answers when ``artwork`` itself does not start. Nothing is changed or started.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -261,16 +262,15 @@ def _store(workspace: Path) -> tuple[str, str]:
 def _given_store(url: str) -> tuple[str, str]:
     import redis  # noqa: PLC0415
 
-    from bandit.urls import read_store_url, show_url  # noqa: PLC0415
-    from batch.store.client import store_errors  # noqa: PLC0415
+    from bandit.urls import show_url  # noqa: PLC0415
+    from batch.store.client import connect, primaries, store_errors  # noqa: PLC0415
 
-    options = read_store_url(url).client_options
-    with store_errors(url), redis.Redis(**options, socket_timeout=ANSWER_SECONDS) as client:
-        client.ping()
-        try:
-            policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
-        except redis.ResponseError:  # its user may look up and not ask for this
-            policy = "noeviction"
+    policy = "noeviction"
+    with store_errors(url), connect(url, ANSWER_SECONDS) as client, primaries(client) as nodes:
+        for node in nodes:
+            with contextlib.suppress(redis.ResponseError):  # its user may look up and not ask for this
+                found = str(node.info("memory").get("maxmemory_policy", policy))
+                policy = policy if found == "noeviction" else found
     if policy != "noeviction":
         return f"{show_url(url)} drops rows when its memory is full (maxmemory-policy {policy})", (
             "run `CONFIG SET maxmemory-policy noeviction` on it"

@@ -15,6 +15,7 @@ from bandit.arrays import F64, U16, Bool
 from bandit.policies import Policy, quantise
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 from bandit.scores import Scores
+from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT, row_format
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,18 @@ class Floors:
     new_arm_impressions: float = NEW_ARM_IMPRESSIONS
 
 
+def total_of(starts: npt.ArrayLike) -> int:
+    """What the weights of a decision add up to in a catalogue whose titles begin at these arms (t + 1,): the job's own rule.
+
+    Titles that are too large to be deployed do not count.
+
+    >>> total_of([0, 3, 13])
+    4095
+    """
+    sizes = np.diff(starts)
+    return row_format(int(sizes[sizes <= MAX_ARMS].max(initial=1))).total
+
+
 class Deployed:
     """A policy in front of a catalogue, at one moment.
 
@@ -34,6 +47,7 @@ class Deployed:
         shown: impressions of each arm so far, (A,).
         starts: the first arm of each title and the number of arms, (t + 1,).
         floors: that it is deployed with.
+        total: what the weights of a decision add up to; ``total_of`` says it for a catalogue.
 
     >>> from bandit.policies import Greedy
     >>> from bandit.scores import Moments
@@ -43,15 +57,20 @@ class Deployed:
     """
 
     def __init__(
-        self, policy: Policy, shown: npt.NDArray[np.number], starts: Sequence[int], floors: Floors | None = None
+        self,
+        policy: Policy,
+        shown: npt.NDArray[np.number],
+        starts: Sequence[int],
+        floors: Floors | None = None,
+        total: int = TOTAL_WEIGHT,
     ) -> None:
         self._policy, self._shown, self._starts = policy, shown, starts
-        self._total = float(shown.sum())
-        self.floors = floors or Floors()
+        self._impressions = float(shown.sum())
+        self.floors, self.total = floors or Floors(), total
 
     def policy(self, title: int) -> Policy:
         """The policy as it stands for a title."""
-        return self._policy.for_title(float(self._shown[self._arms(title)].sum()), self._total)
+        return self._policy.for_title(float(self._shown[self._arms(title)].sum()), self._impressions)
 
     def new(self, title: int) -> Bool:
         """Which arms of a title have few impressions yet, (k,)."""
@@ -62,12 +81,13 @@ class Deployed:
         return self.policy(title).probabilities(scores, eligible)
 
     def weights(self, title: int, scores: Scores, eligible: Bool | None = None) -> U16:
-        """The weight of each arm of a title, (n, k), rows adding up to 65535: weight / 65535 is the propensity."""
+        """The weight of each arm of a title, (n, k), rows adding up to ``total``: weight / total is the propensity."""
         return self.quantised(title, self.probabilities(title, scores, eligible), eligible)
 
     def quantised(self, title: int, probabilities: F64, eligible: Bool | None = None) -> U16:
         """Probabilities of a title's arms (n, k) with floors, as weights."""
-        return quantise(probabilities, eligible, self.new(title), self.floors.floor, self.floors.new_floor)
+        floors = self.floors
+        return quantise(probabilities, eligible, self.new(title), floors.floor, floors.new_floor, self.total)
 
     def _arms(self, title: int) -> slice:
         return slice(int(self._starts[title]), int(self._starts[title + 1]))

@@ -1,6 +1,7 @@
 """The door of store URLs: which are accepted, what a client is told of one, and how text is shown without its secrets.
 
     redis://[user:password@]host[:port][/database]    rediss:// with TLS    unix:///path/to/socket
+    redis+cluster://[user:password@]host[:port]       rediss+cluster:// with TLS; a node or several with commas between
 
 Jobs and the service read the same URL through this module, so that what one of them accepts the other accepts too. A URL is
 taken apart here and not by redis-py, which lets unknown options through to its connections, and here more strictly than by
@@ -23,16 +24,18 @@ from bandit.errors import InputError
 URL_VARIABLE: Final = "ARTWORK_REDIS_URL"
 EVENTS_URL_VARIABLE: Final = "ARTWORK_EVENTS_URL"
 """The store of events, where it is another one."""
-EXPECTED: Final = "redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
+EXPECTED: Final = "redis://host:6379/0, rediss://host:6379/0, unix:///path/to/socket or redis+cluster://host:6379"
 SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 """The longest path of a Unix socket: ``sun_path`` holds one byte more, which ends it."""
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
+_CLUSTER: Final = "+cluster"
+_SCHEMES: Final = ("redis", "rediss", "unix", f"redis{_CLUSTER}", f"rediss{_CLUSTER}")
 _SHAPE: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
-    r"(?:(?P<userinfo>[^/?#]*)@)?(?P<host>\[[^]/?#@]*\]|[^]\[/?#@:]*)(?::(?P<port>[0-9]*))?"
+    r"(?:(?P<userinfo>[^/?#]*)@)?(?P<host>\[[^]/?#@]*\]|[^]\[/?#@:,]*)(?::(?P<port>[0-9]*))?(?P<more>(?:,[^/?#@]*)?)"
     r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 )
+_NODE: Final = re.compile(r"(?P<host>\[[^]]*\]|[^]\[:]+)(?::(?P<port>[0-9]*))?")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _UNSEEN: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
@@ -50,7 +53,10 @@ _SHORTEST_SECRET: Final = 4
 
 @dataclass(frozen=True)
 class StoreUrl:
-    """A store's URL, checked and taken apart; ``path`` is that of a socket, ``tls`` what redis-py calls ``ssl_*``."""
+    """A store's URL, checked and taken apart; ``path`` is that of a socket, ``tls`` what redis-py calls ``ssl_*``.
+
+    Of a cluster, ``scheme`` is that of its nodes; the node at host and port, or one of ``more_nodes``, tells of all.
+    """
 
     scheme: str
     host: str = "localhost"
@@ -60,15 +66,18 @@ class StoreUrl:
     password: str | None = field(default=None, repr=False)
     database: int = 0
     tls: Mapping[str, str | bool] = field(default_factory=dict, repr=False)
+    is_cluster: bool = False
+    more_nodes: tuple[tuple[str, int], ...] = ()
 
     @property
     def client_options(self) -> dict[str, Any]:
-        """Keyword arguments of ``redis.Redis`` and of ``redis.asyncio.Redis``."""
+        """Keyword arguments of ``redis.Redis`` and ``redis.RedisCluster``, and of both in ``redis.asyncio``."""
         where: dict[str, Any] = (
             {"unix_socket_path": self.path} if self.scheme == "unix" else {"host": self.host, "port": self.port}
         )
         encrypted = {"ssl": True, **self.tls} if self.scheme == "rediss" else {}
-        return where | {"username": self.username, "password": self.password, "db": self.database} | encrypted
+        number = {} if self.is_cluster else {"db": self.database}
+        return where | {"username": self.username, "password": self.password} | number | encrypted
 
 
 def read_store_url(text: str, name: str = URL_VARIABLE) -> StoreUrl:
@@ -109,7 +118,7 @@ def show_url(text: str) -> str:
     # A user alone is hidden as well: whoever forgets the colon has written a password there.
     before = "" if match["userinfo"] is None else f"{user}:***@" if colon else "***@"
     port = f":{match['port']}" if match["port"] else ""
-    return f"{match['scheme']}://{before}{match['host']}{port}{match['path'] or ''}"
+    return f"{match['scheme']}://{before}{match['host']}{port}{match['more']}{match['path'] or ''}"
 
 
 def _is_plain(match: re.Match[str]) -> bool:
@@ -159,7 +168,7 @@ class _WrongUrlError(Exception):
 def _read(text: str) -> StoreUrl:
     scheme = (_SCHEME.match(text) or [""])[0][:-3].lower()
     if scheme not in _SCHEMES:
-        raise _WrongUrlError("its scheme is not redis, rediss or unix" if scheme else "it has no scheme")
+        raise _WrongUrlError(f"its scheme is not {', '.join(_SCHEMES)}" if scheme else "it has no scheme")
     if _UNSEEN.search(text.replace(" ", "") if scheme == "unix" else text):  # names of folders have spaces
         raise _WrongUrlError("it holds a space or a control character, which a URL writes as %20 and its like")
     if "#" in text:
@@ -169,6 +178,7 @@ def _read(text: str) -> StoreUrl:
         raise _WrongUrlError(
             "it cannot be taken apart; in a user or password write / as %2F, ? as %3F and : as %3A, and a port in digits"
         )
+    is_cluster, scheme = scheme.endswith(_CLUSTER), scheme.removesuffix(_CLUSTER)
     options = _options(match["query"] or "", scheme)
     username, password = _credentials(match["userinfo"], options)
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
@@ -176,7 +186,24 @@ def _read(text: str) -> StoreUrl:
     if scheme == "unix":
         return StoreUrl(scheme, "", 0, _socket_path(match), username, password, options.get("db", 0))
     host, port, database = _host(match["host"]), _port(match["port"]), _database(match["path"] or "", options)
-    return StoreUrl(scheme, host, port, "", username, password, database, tls)
+    more = _more_nodes(match["more"], is_cluster=is_cluster)
+    if is_cluster and database:
+        raise _WrongUrlError("a cluster has no databases but 0")
+    return StoreUrl(scheme, host, port, "", username, password, database, tls, is_cluster, more)
+
+
+def _more_nodes(text: str, *, is_cluster: bool) -> tuple[tuple[str, int], ...]:
+    if text and not is_cluster:
+        raise _WrongUrlError(
+            "it has a comma; only a cluster's URL, such as redis+cluster://one:6379,two:6379, has several"
+        )
+    nodes = []
+    for node in text.split(",")[1:]:
+        match = _NODE.fullmatch(node)
+        if match is None:
+            raise _WrongUrlError("what stands after a comma is no host and port")
+        nodes.append((_host(match["host"]), _port(match["port"])))
+    return tuple(nodes)
 
 
 def _check_certificates(tls: Mapping[str, Any]) -> None:

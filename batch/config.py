@@ -12,7 +12,7 @@ from bandit.policies import Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from bandit.rewards import parse_reward
-from bandit.snapshot import MASK64, is_id
+from bandit.snapshot import MASK64, TOTAL_WEIGHT, RowFormat, format_of_total, is_id
 
 LOGGED = "logged"
 """The reward that was written to the log, as it is."""
@@ -98,6 +98,7 @@ class Config:
     the share of a day's evidence that is left a day later. ``explore_share`` is the share of users whose picks are
     drawn under the uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every
     generation of a seed. ``refit_days`` is how many of the newest days a posterior that learns from rows is refitted to.
+    ``total`` is what the weights of a decision add up to, which goes with the format of rows; training sets it by the catalogue.
 
     Raises:
         InputError: a number is out of range, or variants do not fit together.
@@ -110,6 +111,7 @@ class Config:
     explore_share: float = 0.0
     salt: str = ""
     refit_days: int = 90
+    total: int = TOTAL_WEIGHT
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MASK64 or self.new_arm_impressions < 0:
@@ -117,6 +119,7 @@ class Config:
                 f"seed {self.seed} and new_arm_impressions {self.new_arm_impressions} must be at least 0, the seed below 2^64"
             )
         checked_retention(self.retention)
+        format_of_total(self.total)
         if not 1 <= self.refit_days <= MAX_REFIT_DAYS:
             raise InputError(f"refit_days is {self.refit_days}, expected 1 to {MAX_REFIT_DAYS} days")
         if not 0 <= self.explore_share < 1:
@@ -145,6 +148,11 @@ class Config:
         words = policies or (Variant.policy,)
         variants = (Variant(policy=word, share=share if place else None, **alike) for place, word in enumerate(words))
         return cls(tuple(variants), **settings)
+
+    @property
+    def row_format(self) -> RowFormat:
+        """How the rows of the generation are packed."""
+        return format_of_total(self.total)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,6 +198,7 @@ class TwoPolicies:
     other_policy: str = ""
     other_share: float = 0.5
     refit_days: int = Config.refit_days
+    total: int = Config.total
 
     @classmethod
     def of(cls, config: Config) -> Self | None:

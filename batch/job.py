@@ -51,11 +51,14 @@ def run(
     refresh: bool = True,
     verify: bool = False,
     force: bool = False,
+    most_mb_a_second: float | None = None,
+    row_format: int | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
 
     ``events_url`` is that of the store of events, where it is not that of rows. With ``refresh``, users who have played get
-    contexts that say so, where contexts were made by ``batch.datasets``. What another process takes out of the streams
+    contexts that say so, where contexts were made by ``batch.datasets``. ``row_format`` is the number of
+    the format of rows; None is the smallest that the catalogue fits. What another process takes out of the streams
     meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
     Raises:
@@ -73,9 +76,20 @@ def run(
             ingested = Ingested()
         joined = join(workspace, executor, report, settings=joining)
         refreshed = refresh_contexts(workspace) if refresh else Refreshed(0, 0, KEPT)
-        trained = train(workspace, config, executor, report, shard_size=shard_size, parent=parent, verify=verify)
+        trained = train(
+            workspace,
+            config,
+            executor,
+            report,
+            shard_size=shard_size,
+            parent=parent,
+            verify=verify,
+            row_format=row_format,
+        )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
-        published = publish(workspace, trained.generation, client, url, report, force=force)
+        published = publish(
+            workspace, trained.generation, client, url, report, force=force, most_mb_a_second=most_mb_a_second
+        )
     return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 
 

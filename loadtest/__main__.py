@@ -1,6 +1,6 @@
 """``python -m loadtest``: run the scenarios against a service and judge them, or look for the highest rate that it holds.
 
-Exit 0 within budgets, 1 failed, 2 wrong input, 3 the service or locust failed, or the client was saturated.
+Exit 0 within budgets, 1 failed, 2 wrong input, 3 the service or locust failed, or there is no verdict.
 """
 
 from collections.abc import Callable

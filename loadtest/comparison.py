@@ -11,8 +11,14 @@ from loadtest.boundary import InputError
 MARGIN: Final = 0.2
 """Share by which a figure may be worse: on shared machines, figures of one program drift by tens of percent from day to day."""
 
-SAME: Final = ("figures.asked_rate", "figures.scenario", "scenario", "page_share", "slo_p99_ms")
+SAME: Final = ("figures.driver", "figures.asked_rate", "figures.scenario", "scenario", "page_share", "slo_p99_ms")
 """What both runs must have in common to be compared."""
+
+_LOCUST: Final = {"figures.driver": "locust"}
+"""What a report of a run had before there was another driver."""
+
+_LEFT_OUT: Final = frozenset({"checks", "steps", "faults", "slices", "histogram", "service", "run"})
+"""Lists whose length differs from run to run, and what is no figure of the run."""
 
 JUDGED: Final = ("figures.scenarios.single.p99_ms", "figures.scenarios.page.p99_ms", "highest.p99_ms", "rate")
 """The figures that decide; the others are shown."""
@@ -62,7 +68,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], margin: float = M
     Raises:
         InputError: they did not ask the same.
     """
-    old, new = dict(_figures(before)), dict(_figures(now))
+    old, new = _LOCUST | dict(_figures(before)), _LOCUST | dict(_figures(now))
     if old.keys() & {"slo_p99_ms"} != new.keys() & {"slo_p99_ms"}:
         raise InputError("one report is of --find-max and the other is not; compare runs of one kind")
     for name in SAME:
@@ -96,10 +102,10 @@ def _change(name: str, before: float, now: float, margin: float) -> Change:
 
 
 def _figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Figures under dotted names; scenarios by theirs. Lists whose length differs from run to run stay out."""
+    """Figures under dotted names; scenarios by theirs."""
     if isinstance(value, Mapping):
         for key, figure in value.items():
-            if key not in {"checks", "steps", "faults"}:
+            if key not in _LEFT_OUT:
                 yield from _figures(figure, f"{name}.{key}" if name else key)
     elif isinstance(value, list | tuple):
         for scenario in value:

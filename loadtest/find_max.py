@@ -7,15 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from loadtest.boundary import RunError
 from loadtest.driver.ceiling import HELD_SHARE, Ceiling, ceiling
 from loadtest.driver.open_loop import Drive, Load, drive
+from loadtest.figures import histogram_of
+from loadtest.fixed_rate import fine_counts
 from loadtest.look_ups import LookUps
+from loadtest.verdict import LAG_SHARE, enough_seconds, too_late
 
 FIRST_RATE: Final = 200.0
+"""Where the search begins; it goes up from here, or down to ``LOWEST_RATE``."""
+
+LOWEST_RATE: Final = 10.0
 """A service that does not hold this many requests per second has no highest rate worth looking for."""
 
 STEP_SECONDS: Final = 2.0
+STEP_REQUESTS: Final = 40
+"""A short step has about so many at least, and takes longer at a low rate; the long step that confirms has a thousand."""
+
 CLOSE_ENOUGH: Final = 1.04
 """A rate that was missed, over one that was kept, at which halving ends: short steps do not tell them further apart."""
 
@@ -28,7 +36,10 @@ GRACE_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Step:
-    """One rate, and how it went: ``right`` if every answer was, ``kept`` if it was also in time and the rate achieved."""
+    """One rate, and how it went: ``right`` if every answer was, ``kept`` if it was also in time and the rate achieved.
+
+    Of a step that is ``blurred``, the client was too late itself to tell; it is neither kept nor missed.
+    """
 
     asked_rate: float
     seconds: float
@@ -42,11 +53,15 @@ class Step:
     client_lag_p99_ms: float
     right: bool
     kept: bool
+    blurred: bool
 
 
 @dataclass(frozen=True)
 class Search:
-    """The search: the confirming step, or None where no rate was confirmed, and every step on the way."""
+    """The search: the confirming step, or None where no rate was confirmed, and every step on the way.
+
+    ``why_none`` says why there is no verdict, and what to do; ``histogram`` is of the confirming step: milliseconds, requests.
+    """
 
     host: str
     scenario: str
@@ -55,11 +70,17 @@ class Search:
     highest: Step | None
     steps: tuple[Step, ...]
     ceiling: Ceiling | None
+    why_none: str | None
+    histogram: dict[str, int]
 
     @property
     def rate(self) -> float:
         """The highest rate, answers per second; 0 where none was confirmed."""
         return self.highest.rate if self.highest else 0.0
+
+
+class _ClientTooLateError(Exception):
+    """The client was too late itself, as often as it was tried."""
 
 
 class _Steps:
@@ -69,39 +90,44 @@ class _Steps:
         self.load, self.slo_p99_ms, self.on_step = replace(load, timeout_seconds=GRACE_SECONDS), slo_p99_ms, on_step
         self.step_seconds = min(STEP_SECONDS, seconds)
         self.taken: list[Step] = []
+        self.histogram: dict[str, int] = {}
 
     def step(self, rate: float, seconds: float) -> Step:
-        """Drive one rate; again, if only the driver's own lateness kept it from being kept."""
+        """Drive one rate; again, if only the driver's own lateness kept it from being judged."""
         for _ in range(TRIES):
-            step = _judged(drive(replace(self.load, rate=rate, seconds=seconds)), rate, self.slo_p99_ms)
-            if not self._driver_was_late(step):
-                self.taken.append(step)
-                self.on_step(step)
+            driven = drive(replace(self.load, rate=rate, seconds=seconds))
+            step = judged(driven, rate, self.slo_p99_ms)
+            self.taken.append(step)
+            self.on_step(step)
+            if not step.blurred:
+                self.histogram = histogram_of(fine_counts(driven.latencies_ms))
                 return step
-        raise RunError(
-            f"client saturated: at {rate:,.0f} requests per second it sent {step.client_lag_p99_ms:.2f} ms late by itself (p99);"
-            " run it on another machine, or leave it a core of its own"
+        raise _ClientTooLateError(
+            f"at {rate:,.0f} requests per second {too_late(step.client_lag_p99_ms, self.slo_p99_ms)}"
         )
 
-    def _driver_was_late(self, step: Step) -> bool:
-        """Whether answers were right and the rate achieved, and the 99th percentile would be within its limit but for the lag."""
-        limit, held = self.slo_p99_ms, step.rate_share >= HELD_SHARE
-        return step.right and held and limit < step.p99_ms <= limit + step.client_lag_p99_ms
-
     def keeps(self, rate: float) -> bool:
-        """Whether a short step keeps a rate, at the second try if need be: one hiccup of 20 ms is 1 % of two seconds."""
-        return any(self.step(rate, self.step_seconds).kept for _ in range(2))
+        """Whether a short step keeps a rate, at the second try if need be: one hiccup of 20 ms is 1 % of two seconds.
+
+        Wrong answers are no hiccup.
+        """
+        seconds = max(self.step_seconds, STEP_REQUESTS / rate)
+        first = self.step(rate, seconds)
+        return first.kept or (first.right and self.step(rate, seconds).kept)
 
     def halve(self) -> float:
         """The highest rate that short steps kept, 0 for none."""
         # A service's first answers are its slowest.
         drive(replace(self.load, rate=FIRST_RATE, seconds=self.step_seconds))
-        if not self.keeps(FIRST_RATE):
+        if self.keeps(FIRST_RATE):
+            answered = drive(replace(self.load, rate=None, seconds=self.step_seconds))
+            kept, missed = FIRST_RATE, max(1.2 * answered.statuses.get(200, 0) / answered.seconds, 2 * FIRST_RATE)
+        elif self.keeps(LOWEST_RATE):
+            kept, missed = LOWEST_RATE, FIRST_RATE
+        else:
             return 0.0
-        answered = drive(replace(self.load, rate=None, seconds=self.step_seconds))
-        kept, missed = FIRST_RATE, max(1.2 * answered.statuses.get(200, 0) / answered.seconds, 2 * FIRST_RATE)
         while missed / kept > CLOSE_ENOUGH:
-            middle = (kept + missed) / 2
+            middle = (kept * missed) ** 0.5
             if self.keeps(middle):
                 kept = middle
             else:
@@ -109,11 +135,14 @@ class _Steps:
         return kept
 
     def confirm(self, rate: float, seconds: float) -> Step | None:
-        """The first long step that is kept, from a rate downwards."""
+        """The first step that is kept from a rate downwards, of these seconds or as many as a verdict takes."""
         for number in range(CONFIRMATIONS):
-            step = self.step(rate * STEP_DOWN**number, seconds)
+            lower = max(rate * STEP_DOWN**number, LOWEST_RATE)
+            step = self.step(lower, max(seconds, enough_seconds(lower)))
             if step.kept:
                 return step
+            if lower == LOWEST_RATE:
+                break
         return None
 
 
@@ -127,28 +156,54 @@ def find_max(
 ) -> Search:
     """Look for the highest rate of a load and hold it for ``seconds``; ``on_step`` is called after each step.
 
+    It is held for longer where ``seconds`` has too few requests for a verdict. There is none where the client is saturated:
+    it was late itself, or would not hold 1.5 times the rate against a server that does nothing.
+
     Raises:
-        RunError: nothing answers, or the client is saturated: the driver would not hold 1.5 times the rate against a server that
-            does nothing.
+        RunError: nothing answers.
     """
     steps = _Steps(load, slo_p99_ms, seconds, on_step)
-    kept = steps.halve()
-    highest = steps.confirm(kept, seconds) if kept else None
-    limit = ceiling(load, highest.asked_rate) if highest else None
-    if limit and not limit.held:
-        raise RunError(
-            f"client saturated: against a server that does nothing it reached {limit.rate:,.0f} of {limit.asked_rate:,.0f}"
-            f" requests per second with a p99 of {limit.p99_ms:.2f} ms; run it on another machine, or leave it a core of its own"
-        )
-    return Search(host, look_ups.scenario, look_ups.page_share, slo_p99_ms, highest, tuple(steps.taken), limit)
+    highest, limit, why_none = None, None, None
+    try:
+        kept = steps.halve()
+        highest = steps.confirm(kept, seconds) if kept else None
+    except _ClientTooLateError as error:
+        why_none = str(error)
+    if highest:
+        limit = ceiling(load, highest.asked_rate)
+        if not limit.held:
+            why_none = (
+                f"against a server that does nothing the client reached {limit.rate:,.0f} of {limit.asked_rate:,.0f} requests per"
+                f" second with a p99 of {limit.p99_ms:.2f} ms: give it a core or a machine of its own"
+            )
+    if why_none:
+        highest = None
+    return Search(
+        host=host,
+        scenario=look_ups.scenario,
+        page_share=look_ups.page_share,
+        slo_p99_ms=slo_p99_ms,
+        highest=highest,
+        steps=tuple(steps.taken),
+        ceiling=limit,
+        why_none=why_none,
+        histogram=steps.histogram if highest else {},
+    )
 
 
-def _judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:
-    """A 503 is a refusal and no wrong answer, but it is not an achieved one; being quick, it must not flatter the percentile."""
+def judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:
+    """One step, held against the limit.
+
+    A 503 is a refusal and no wrong answer, but it is not an achieved one; being quick, it must not flatter the percentile.
+    """
     right = set(driven.statuses) <= {0, 200, 503} and not driven.wrong
     answered = driven.statuses.get(200, 0)
     share = driven.rate_share * answered / max(driven.requests - driven.unanswered, 1)
     p99_ms = max(driven.latency.p99_ms, driven.accepted.p99_ms) if answered else driven.latency.p99_ms
+    held = right and share >= HELD_SHARE
+    # A late client blurs what its lateness explains: a step in time, or one that would be in time without it.
+    late = driven.lag_p99_ms > LAG_SHARE * slo_p99_ms
+    blurred = held and late and p99_ms <= slo_p99_ms + driven.lag_p99_ms
     return Step(
         asked_rate=rate,
         seconds=driven.seconds,
@@ -161,5 +216,6 @@ def _judged(driven: Drive, rate: float, slo_p99_ms: float) -> Step:
         wrong=driven.wrong,
         client_lag_p99_ms=driven.lag_p99_ms,
         right=right,
-        kept=right and share >= HELD_SHARE and p99_ms <= slo_p99_ms,
+        kept=held and p99_ms <= slo_p99_ms and not blurred,
+        blurred=blurred,
     )

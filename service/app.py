@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
 
+from bandit.urls import read_store_url
 from service.events.appending import EventLog, EventStreams, MemoryEventLog
 from service.events.routes import State, event_routes
 from service.http import documentation, probes, problems
@@ -16,6 +18,7 @@ from service.http.routes import look_up_routes
 from service.http.state import Service
 from service.keys import Keys, load_keys
 from service.logs import loop_trouble
+from service.lookup.cluster import ClusterRows, Slots
 from service.lookup.look_up import LookUp
 from service.lookup.poller import Poller
 from service.lookup.row_reads import JoinedRows, Rows, end
@@ -54,6 +57,7 @@ def create_app(
     keys = load_keys(settings.keys_file) if settings.keys_file else None
     app = FastAPI(
         title="artwork-bandit",
+        version=version("artwork-bandit"),
         description=DESCRIPTION,
         lifespan=lambda _app: _lifespan(settings, counts, keys, store, events),
         docs_url=None,
@@ -70,6 +74,13 @@ def create_app(
     app.include_router(documentation.router)
     problems.install(app)
     return app
+
+
+def _rows(settings: Settings, slots: Slots | None, metrics: Metrics, health: Health) -> JoinedRows | ClusterRows:
+    url, deadline_ms = settings.redis_url, settings.store_deadline_ms
+    if slots is None:
+        return JoinedRows(url, deadline_ms=deadline_ms, metrics=metrics, health=health)
+    return ClusterRows(url, slots, deadline_ms=deadline_ms, metrics=metrics, health=health)
 
 
 @asynccontextmanager
@@ -90,18 +101,23 @@ async def _lifespan(
             rows, events = store, log or MemoryEventLog()
             await poller.start()
         else:
-            deadline_ms = settings.store_deadline_ms
-            rows = joined = JoinedRows(settings.redis_url, deadline_ms=deadline_ms, metrics=metrics, health=health)
+            events_url = settings.events_url or settings.redis_url
+            clusters = {url: Slots(url) for url in {settings.redis_url, events_url} if read_store_url(url).is_cluster}
+            for slots in clusters.values():
+                stack.push_async_callback(slots.close)
+            rows = joined = _rows(settings, clusters.get(settings.redis_url), metrics, health)
             stack.push_async_callback(joined.close)
             events = streams = EventStreams(
-                settings.events_url or settings.redis_url,
+                events_url,
                 partitions=settings.event_partitions,
                 max_entries=settings.max_stream_entries,
                 deadline_ms=settings.events_deadline_ms,
                 metrics=metrics,
                 health=health,
+                slots=clusters.get(events_url),
             )
             stack.push_async_callback(streams.close)
+            await asyncio.gather(*(slots.load() for slots in clusters.values()))
             await poller.start()
             if health.store_down_since is None:
                 await joined.wait_ready(FIRST_CONNECTION_SECONDS)

@@ -12,6 +12,8 @@ MAX_BODY_BYTES: Final = 1 << 20
 """Twice what 1,000 events of some 400 bytes take."""
 MAX_HEAD_BYTES: Final = 65_536
 """Request line and header fields together, the query among them."""
+MAX_FIELDS: Final = 256
+"""Header fields of a request, those after a body in chunks included: 64 KiB of the shortest take more than a megabyte parsed."""
 MAX_EVENT_REQUESTS: Final = 64
 """Requests with events in progress at a worker, beside the look-ups: 64 MiB of bodies."""
 MAX_STREAM_ENTRIES: Final = 100_000

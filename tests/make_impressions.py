@@ -1,6 +1,8 @@
 """Impressions that are drawn, and generations made of them, for tests of the jobs."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +17,10 @@ from batch.learning.train import train
 from batch.publishing.flips import read_current
 from batch.store.client import read_bytes
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import read_manifest
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
+from batch.workspace.picks import RecordedPicks, packing_of
+from batch.workspace.row_files import PickTable, pack, read_row_file, write_row_file
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -88,12 +92,16 @@ def make_generation(
     config: Config | None = None,
     executor: Executor | None = None,
     shard_size: int = ALL_BLOCKS,
+    row_format: int | None = None,
     **settings: Any,
 ) -> int:
-    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``."""
+    """A trained and precomputed generation; uniform by default, which costs no scoring. ``settings``: ``Config.of``.
+
+    ``row_format`` is its number; None is the default.
+    """
     shards = executor or SerialExecutor()
     config = config or Config.of(*(policies or ("uniform",)), **settings)
-    made = train(workspace, config, shards, silent, shard_size=shard_size)
+    made = train(workspace, config, shards, silent, shard_size=shard_size, row_format=row_format)
     precompute(workspace, made.generation, shards, silent, shard_size=shard_size)
     return made.generation
 
@@ -101,6 +109,30 @@ def make_generation(
 def identity_of(workspace: Workspace, generation: int) -> str:
     """The identity of a generation on disk."""
     return read_manifest(workspace, generation).identity
+
+
+def picks_of(workspace: Workspace, generation: int) -> pl.DataFrame:
+    """The picks of a generation on disk, by user and title."""
+    return RecordedPicks(workspace, read_manifest(workspace, generation)).frame()
+
+
+def picks_path(workspace: Workspace, generation: int) -> Path:
+    """The file of the picks of the first shard of a generation."""
+    return min((folder_of(workspace, generation) / "picks").glob("part-*"))
+
+
+def change_picks(workspace: Workspace, generation: int, change: Callable[[PickTable], PickTable]) -> Path:
+    """Write a file of picks anew with others in it; the manifest goes on to state the checksum of before."""
+    manifest, path = read_manifest(workspace, generation), picks_path(workspace, generation)
+    rows, packing = read_row_file(path), packing_of(manifest)
+    table = change(rows.picks(packing))
+    own = np.searchsorted(table.users, rows.places)
+    counts = np.diff([*own.tolist(), len(table.users)])
+    titles = table.titles if packing.is_shortlist else table.titles[:0]
+    variants = table.variants[own]
+    packed = pack(packing, rows.first, rows.user_ids, rows.places, variants, counts, table.arms, table.weights, titles)
+    write_row_file(path, packed)
+    return path
 
 
 class Served(NamedTuple):

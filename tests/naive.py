@@ -53,9 +53,9 @@ def keyed_hash(purpose: str, seed: int, generation: int, user_id: str, title_id:
     return state
 
 
-def draw(weights: Sequence[int], hashed: int) -> int:
-    """The smallest arm whose cumulative weight is above ⌊h·65535/2⁶⁴⌋."""
-    point = whole_part(Fraction(hashed * TOTAL, 2**64))
+def draw(weights: Sequence[int], hashed: int, total: int = TOTAL) -> int:
+    """The smallest arm whose cumulative weight is above ⌊h·T/2⁶⁴⌋."""
+    point = whole_part(Fraction(hashed * total, 2**64))
     return next(arm for arm in range(len(weights)) if sum(weights[: arm + 1]) > point)
 
 
@@ -89,11 +89,12 @@ def quantise(
     new: Mask | None = None,
     floor: float = 0.02,
     new_floor: float = 0.05,
+    total: int = TOTAL,
 ) -> list[int]:
-    """w = 1 + largest remainder of p̃·(65535-k); without "+1" and with 65535 when φ = 0."""
+    """w = 1 + largest remainder of p̃·(T-k); without "+1" and with T when φ = 0."""
     arms = [a for a in range(len(p)) if eligible is None or eligible[a]]
     extra = 1 if floor > 0 else 0
-    units = TOTAL - extra * len(arms)
+    units = total - extra * len(arms)
     targets = [share * units for share in floored(p, eligible, new, floor, new_floor)]
     weights = [whole_part(target) for target in targets]
     left = units - sum(weights)
@@ -516,22 +517,67 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Deco
     Raises:
         ValueError: it is not this user's row of this generation.
     """
-    flags, stated, count, checksum = (
-        int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (10, 12), (12, 16))
-    )
-    if raw[:2] != b"AB" or raw[2] != 2 or flags > 1:
-        raise ValueError(f"not a row of format 2: {raw[:6].hex()}")
+    flags, stated, checksum = (int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (12, 16)))
+    if raw[:2] != b"AB" or (raw[2], flags) not in {(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (3, 3)}:
+        raise ValueError(f"not a row of format 2 or 3: {raw[:6].hex()}")
     seeded = zlib.crc32(f"{identity}:{user_id}:".encode() + raw[:12] + raw[16:])
     if stated != generation or checksum != seeded:
         raise ValueError(f"generation {stated}, checksum {checksum:#x}, computed {seeded:#x}")
-    body = raw[16:]
+    return DecodedRow(raw[3], picks_of_row(raw))
+
+
+def picks_of_row(raw: bytes) -> list[tuple[int, int, int]]:
+    """(title index, arm, weight) of each pick of a row.
+
+    Raises:
+        ValueError: it has more bytes than its picks, or fewer.
+    """
+    count, body = int.from_bytes(raw[10:12], "little"), raw[16:]
     places = list(range(count))
-    if flags == 1:
+    if raw[2] == 3:
+        return _picks_of_two_bytes(body, count, raw[4])
+    if raw[4] & 1:
         places = [body[2 * i] + 256 * body[2 * i + 1] for i in range(count)]
         body = body[2 * count :]
     if len(body) != 3 * count:
         raise ValueError(f"{len(body)} bytes for {count} picks")
-    return DecodedRow(raw[3], [(places[i], body[3 * i], body[3 * i + 1] + 256 * body[3 * i + 2]) for i in range(count)])
+    return [(places[i], body[3 * i], body[3 * i + 1] + 256 * body[3 * i + 2]) for i in range(count)]
+
+
+def rows_of_file(path: Path) -> list[tuple[str, bytes]]:
+    """(user_id, row) of a file of rows, number by number."""
+    raw = path.read_bytes()
+    if raw[:8] != b"ARTROWS1":
+        raise ValueError(f"not a file of rows: {raw[:8]!r}")
+    _, count, _, size = (int.from_bytes(raw[8 * at : 8 * at + 8], "little") for at in range(1, 5))
+    rows, at = [], 40 + 7 * count
+    if len(raw) != at + size:
+        raise ValueError(f"{len(raw)} bytes for {count} rows of {size} bytes")
+    for row in range(count):
+        length = int.from_bytes(raw[40 + 4 * count + 2 * row : 42 + 4 * count + 2 * row], "little")
+        end = at + raw[40 + 6 * count + row]
+        rows.append((raw[at:end].decode(), raw[end : end + length]))
+        at = end + length
+    return rows
+
+
+def _picks_of_two_bytes(body: bytes, count: int, flags: int) -> list[tuple[int, int, int]]:
+    """Of format 3: the picks are the last bytes, what is before them are the gaps between their titles."""
+    places: list[int] = []
+    gap = 0
+    codes = body[: len(body) - 2 * count]
+    for code in codes:
+        gap += code + 1 if code < 240 else 240 * (code - 239)
+        if code < 240:
+            places.append((places[-1] if places else -1) + gap)
+            gap = 0
+    if not flags & 1:
+        places = list(range(count))
+    if len(places) != count or gap or len(body) < 2 * count or (not flags & 1 and codes):
+        raise ValueError(f"{len(body)} bytes for {count} picks, {len(places)} titles")
+    words = [body[-2 * (count - i)] + 256 * body[-2 * (count - i) + 1] for i in range(count)]
+    arms = 32 if flags & 2 else 16
+    return [(place, word % arms, word // arms) for place, word in zip(places, words, strict=True)]
 
 
 # --- a generation on disk ----------------------------------------------------------------------------------------------
@@ -559,7 +605,12 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, user_row, arms, impressions)
-    return quantise(p, None, new, variant["floor"], variant["new_floor"])
+    return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
+
+
+def total_of(generation_folder: Path) -> int:
+    """What the weights of a decision add up to; generations of before do not say it."""
+    return int(_manifest(generation_folder)["config"].get("total", TOTAL))
 
 
 def explores(generation_folder: Path, user_row: int) -> bool:

@@ -27,6 +27,7 @@ class Generation:
     folder: Path
     number: int
     seed: int
+    total: int
     artworks: dict[str, list[str]]
     weights: dict[str, list[int]]
     defaults: dict[str, int]
@@ -48,12 +49,16 @@ def generation_of(root: Path, number: int) -> Generation:
         artworks[row["title_id"]].append(row["artwork_id"])
         weights[row["title_id"]].append(row["popularity_weight"])
     contexts = dict(pl.read_parquet(folder / "contexts").select("user_id", "context").rows())
-    picks = {}
-    for path in sorted((folder / "picks").glob("*.parquet")):
-        for user, title, arm, weight, policy in pl.read_parquet(path).rows():
-            picks[user, title] = (arm, weight, policy)
-    seed = json.loads((folder / "manifest.json").read_text())["config"]["seed"]
-    return Generation(folder, number, seed, artworks, weights, defaults, list(contexts), contexts, picks)
+    config = json.loads((folder / "manifest.json").read_text())["config"]
+    names = list(dict.fromkeys(variant["name"] for variant in config["variants"]))
+    names += ["uniform"] * (config["explore_share"] > 0 and "uniform" not in names)
+    titles, picks = list(artworks), {}
+    for path in sorted((folder / "picks").glob("*.rows")):
+        for user, raw in naive.rows_of_file(path):
+            for title, arm, weight in naive.picks_of_row(raw):
+                picks[user, titles[title]] = (arm, weight, names[raw[3]])
+    seed, total = config["seed"], config.get("total", 65535)
+    return Generation(folder, number, seed, total, artworks, weights, defaults, list(contexts), contexts, picks)
 
 
 def overlays_of(root: Path) -> dict[int, Event]:
@@ -223,11 +228,11 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
         policy, known = source, None
     stands = known is None and pick is not None and pick[0] in fallback.remaining
     if len(fallback.remaining) == len(made.artworks[title]) or (known is None and (pick is None or stands)):
-        propensity = Fraction(known, 65535) if known is not None else fallback.chance(arm)
+        propensity = Fraction(known, made.total) if known is not None else fallback.chance(arm)
     else:
         weights = naive.weights_from_files(made.folder, made.users.index(user), list(made.artworks).index(title))
         gone = sum(weight for other, weight in enumerate(weights) if other not in fallback.remaining)
-        propensity = (weights[arm] + gone * fallback.chance(arm)) / Fraction(65535)
+        propensity = (weights[arm] + gone * fallback.chance(arm)) / Fraction(made.total)
     return {
         "arm": arm,
         "eligible": fallback.remaining,

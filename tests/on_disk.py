@@ -14,15 +14,15 @@ from artwork.demo.days import DayResult
 from artwork.demo.loop import Loop
 from artwork.demo.visits import Visits
 from bandit.rewards import EngagedTake
-from bandit.snapshot import TOTAL_WEIGHT
 from batch.choosing.precompute import precompute
 from batch.datasets.refreshing import refresh_contexts
 from batch.executors import Progress, SerialExecutor
 from batch.learning.train import train
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
-from batch.workspace.generations import folder_of, picks_files, read_manifest
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 
@@ -53,7 +53,8 @@ class OnDisk:
         watched = [plays.get(event_id, {}).get("watch_fraction", 0.0) for event_id in shown["event_id"]]
         clicked = shown["event_id"].is_in(list(plays))
         folder = folder_of(self.workspace, self.generation)
-        picks = read_parquet(picks_files(self.workspace, read_manifest(self.workspace, self.generation)))
+        manifest = read_manifest(self.workspace, self.generation)
+        picks = RecordedPicks(self.workspace, manifest).frame()
         catalogue = Catalogue.read(folder / "catalogue.parquet").keys()
         sizes = catalogue.group_by("title_id").agg(eligible=pl.col("arm").cast(pl.UInt8))
         frame = (
@@ -68,7 +69,7 @@ class OnDisk:
             .join(sizes, on="title_id", how="left", maintain_order="left")
             .join(
                 picks.with_columns(pl.col("title_id", "policy").cast(pl.String)).select(
-                    "user_id", "title_id", "policy", propensity=pl.col("weight") / TOTAL_WEIGHT
+                    "user_id", "title_id", "policy", propensity=pl.col("weight") / manifest.row_format.total
                 ),
                 on=["user_id", "title_id"],
                 how="left",
@@ -89,14 +90,14 @@ class OnDisk:
 def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers:
     """The picks of a generation on disk, as a service would have answered them; nothing is timed."""
     manifest = read_manifest(workspace, generation)
-    frame = read_parquet(picks_files(workspace, manifest)).with_columns(pl.col("policy").cast(pl.String))
+    frame = RecordedPicks(workspace, manifest).frame().with_columns(pl.col("policy").cast(pl.String))
     shape = manifest.counts["users"], manifest.counts["titles"]
     arms, weights, policies = (frame[name].to_numpy().reshape(shape) for name in ("arm", "weight", "policy"))
     at = visits.flat_users, visits.flat_titles
     count = len(visits.flat_users)
     return Answers(
         arms[at].astype(np.int64),
-        weights[at] / np.float64(TOTAL_WEIGHT),
+        weights[at] / np.float64(manifest.row_format.total),
         np.full(count, generation, dtype=np.int64),
         np.zeros(count, dtype=np.int64),
         policies[at].tolist(),

@@ -11,13 +11,14 @@ from make_impressions import make_generation
 from bandit.rewards import EngagedTake
 from bandit.simulation.seasons.visits import VISITS_A_USER, draw_titles
 from bandit.simulation.world import World
-from bandit.snapshot import SIMULATION, TOTAL_WEIGHT, hash_base
+from bandit.snapshot import SIMULATION, hash_base
 from batch.config import Config
 from batch.datasets.dataset import DataSet, write
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
-from batch.workspace.generations import folder_of, picks_files, read_manifest
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 FIRST_DAY = date(2026, 1, 1)
@@ -68,7 +69,8 @@ class SimulatedWorkspace:
         pages = draw_titles(self.world.title_appeal, len(visitors), random)
         users, titles = np.repeat(visitors, pages.shape[1]), pages.ravel()
         catalogue = Catalogue.read(folder_of(self.workspace, generation) / "catalogue.parquet")
-        picks = pl.read_parquet(picks_files(self.workspace, read_manifest(self.workspace, generation)))
+        manifest = read_manifest(self.workspace, generation)
+        picks = RecordedPicks(self.workspace, manifest).frame()
         place = users * len(catalogue.title_ids) + titles
         arms, weights = (picks[name].to_numpy()[place].astype(np.int64) for name in ("arm", "weight"))
         artworks = catalogue.starts[titles] + arms
@@ -94,7 +96,7 @@ class SimulatedWorkspace:
                 "policy": picks["policy"].cast(pl.String).gather(place),
                 "source": ["personalized"] * len(users),
                 "segment": pl.Series([None] * len(users), dtype=pl.String),
-                "propensity": weights / TOTAL_WEIGHT,
+                "propensity": weights / manifest.row_format.total,
                 "context": known["context"].gather(users),
                 "clicked": clicked,
                 "watch_fraction": watched,

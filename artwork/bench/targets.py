@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
+from artwork.bench.timing import Spread
 from bandit.errors import BanditError
 
 MISSED: Final = "missed"
@@ -44,7 +45,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Judged:
-    """A value beside its target; ``required`` is a lower bound for ratios and an upper one for milliseconds, seconds and MB."""
+    """A value beside its target; ``required`` is a lower bound for ratios and an upper one for milliseconds, seconds and MB.
+
+    ``spread`` is of the rounds whose median is judged, None of a value that was measured once.
+    """
 
     what: str
     found: float
@@ -52,14 +56,17 @@ class Judged:
     required: str
     aim: str
     verdict: str
+    spread: Spread | None = None
 
     @classmethod
-    def of(cls, what: str, found: float, unit: str, target: Target | Limit, hindrance: str = "") -> Self:
-        """Judge a value, unless something stands in the way of judging it."""
-        verdict = hindrance or target.verdict(found)
+    def of(cls, what: str, found: float | Spread, unit: str, target: Target | Limit, hindrance: str = "") -> Self:
+        """Judge a value, or the median of its rounds, unless something stands in the way of judging it."""
+        spread = found if isinstance(found, Spread) else None
+        value = found.median if isinstance(found, Spread) else found
+        verdict = hindrance or target.verdict(value)
         if isinstance(target, Target):
-            return cls(what, found, unit, f"≥ {target.at_least:g}", f"≥ {target.aim:g}", verdict)
-        return cls(what, found, unit, f"< {target.at_most:g}", f"< {target.aim:g}", verdict)
+            return cls(what, value, unit, f"≥ {target.at_least:g}", f"≥ {target.aim:g}", verdict, spread)
+        return cls(what, value, unit, f"< {target.at_most:g}", f"< {target.aim:g}", verdict, spread)
 
     @property
     def is_reached(self) -> bool:

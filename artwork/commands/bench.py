@@ -14,7 +14,7 @@ from artwork.bench.rivals import find_rivals
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
-from artwork.console.output import EXIT_FAILED_CHECK, emit, errors, progress_bars
+from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
 
 app = typer.Typer(
     name="bench",
@@ -74,7 +74,16 @@ def faults_command(
 @app.command("serving")
 def serving_command(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of all servers; medians are shown.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long a highest rate has to hold.")] = 12,
+    against: Annotated[
+        Path | None, typer.Option(help="A checkout of another commit: its service is measured in the same turns.")
+    ] = None,
+    servers: Annotated[
+        bool,
+        typer.Option(
+            "--servers", help="Also the look-up below a bare ASGI application on uvicorn, granian, fastpysgi."
+        ),
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Everything once and short; the figures are noise.")] = False,
     html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/serving.html"),
     as_json: JsonOption = False,
@@ -82,19 +91,22 @@ def serving_command(
     """Measure the look-up service beside others on the same store and rows: exit 0 if the targets are reached, 1 if not.
 
     A naive FastAPI service, FastAPI alone, webdis where it is installed, and this service, one worker each on a core of its own;
-    store and driver share the other. Closed loop by wrk where it is installed, open loop, overload, start and memory.
+    store and driver share the other. Closed loop by wrk where it is installed, open loop, overload, broken stores, start, memory.
 
-    Example: artwork bench serving --rounds 1 --seconds 10
+    Example: artwork bench serving --against ../before
     """
     # Imported here: the other benches do without servers and reports.
     from artwork.bench.serving.html import rendered  # noqa: PLC0415
+    from artwork.bench.serving.other_tree import OtherTree  # noqa: PLC0415
     from artwork.bench.serving.plan import Plan  # noqa: PLC0415
     from artwork.bench.serving.run import run as run_serving  # noqa: PLC0415
     from artwork.bench.serving.table import render as render_serving  # noqa: PLC0415
     from artwork.reports.pages import write_page  # noqa: PLC0415
 
+    plan = Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds)
+    other_tree = OtherTree.at(against) if against else None
     with _right_answers(), progress_bars() as progress:
-        report = run_serving(Plan.quick() if quick else Plan(rounds=rounds, seconds=seconds), progress)
+        report = run_serving(plan, progress, other_tree, servers=servers)
     write_page(html, rendered(report))
     emit(report, render_serving, as_json=as_json)
     errors.print(f"curves and tables: {html}", markup=False)
@@ -131,6 +143,42 @@ def events_command(
     with _right_answers(), progress_bars() as progress:
         report = run_events(plan, parts, progress)
     emit(report, render_events, as_json=as_json)
+    _exit(report.passed)
+
+
+@app.command("job")
+def job_command(
+    users: Annotated[
+        int,
+        typer.Option(
+            min=100, help="Of the largest workspace; seconds and memory of fewer than 1,000,000 are not judged."
+        ),
+    ] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of writing rows, beside a raw writer.")] = 3,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything small; the figures are noise.")] = False,
+    html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/job.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Measure train, precompute and publish on drawn users: exit 0 if the targets are reached, 1 if not.
+
+    A hundredth, a tenth and all of the users, each with 100 titles of 10 artworks and a week of impressions: seconds, CPU and
+    memory by stage, rows per second beside a raw writer, and bytes per pick in every row format and server that is installed.
+
+    Example: artwork bench job --users 100000
+    """
+    # Imported here: the other benches do without a store and jobs.
+    from artwork.bench.job.html import rendered  # noqa: PLC0415
+    from artwork.bench.job.results import Plan  # noqa: PLC0415
+    from artwork.bench.job.run import run as run_job  # noqa: PLC0415
+    from artwork.bench.job.table import render as render_job  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
+
+    check_page(html)
+    with _right_answers(), progress_bars() as progress:
+        report = run_job(Plan.quick() if quick else Plan(users=users, rounds=rounds), progress)
+    write_page(html, rendered(report))
+    emit(report, render_job, as_json=as_json)
+    errors.print(f"pictures and tables: {html}", markup=False)
     _exit(report.passed)
 
 

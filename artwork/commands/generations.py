@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -85,7 +86,9 @@ def list_generations(root: Path) -> list[Listed]:
         SurroundingsError: the store cannot be reached.
     """
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; make a workspace with `artwork data movielens --workspace {root}`")
+        raise InputError(
+            f"{root} is not a folder; make a workspace with `artwork data movielens --workspace {quote(str(root))}`"
+        )
     url = store_url(root)
     client = connect(url)
     with store_errors(url):

@@ -53,6 +53,12 @@ VerifyOption = Annotated[
     bool,
     typer.Option("--verify", help="Read every file of the log, also of old days that have not changed on the disk."),
 ]
+MaxRateOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, help="Megabytes per second that rows are sent with at most; else as fast as look-ups allow."
+    ),
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Publish it though the gate refuses it; its manifest records that.")
 ]
@@ -65,6 +71,27 @@ class Contexts(StrEnum):
     refresh = "refresh"
     keep = "keep"
 
+
+class RowFormatChoice(StrEnum):
+    """How rows are packed."""
+
+    auto = "auto"
+    two = "2"
+    three = "3"
+
+    @property
+    def number(self) -> int | None:
+        """As training takes it."""
+        return None if self is RowFormatChoice.auto else int(self.value)
+
+
+RowFormatOption = Annotated[
+    RowFormatChoice,
+    typer.Option(
+        help="3: two bytes per pick, where no title has over 32 artworks; 2: three bytes, which services of before read as well;"
+        " auto: the smaller that fits."
+    ),
+]
 
 _DEFAULTS = Config()
 _VARIANT = Variant()
@@ -134,6 +161,7 @@ def train_command(
         int | None, typer.Option(min=1, help="The generation that it comes after; the newest with picks by default.")
     ] = None,
     verify: VerifyOption = False,
+    row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
     """Learn from all impressions of the workspace: claims a new generation.
@@ -145,7 +173,16 @@ def train_command(
     config, there = choosing.config(), Workspace(workspace)
     before = None if parent is None else resolve(there, parent, "precomputed")
     with only_job(there, "train"), progress_bars() as progress, open_executor(executor) as shards:
-        made = train(there, config, shards, progress, shard_size=shard_size, parent=before, verify=verify)
+        made = train(
+            there,
+            config,
+            shards,
+            progress,
+            shard_size=shard_size,
+            parent=before,
+            verify=verify,
+            row_format=row_format.number,
+        )
     emit(made, render_trained, as_json=as_json)
 
 
@@ -175,6 +212,7 @@ def publish_command(
         bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
     ] = False,
     force: ForceOption = False,
+    max_mb_per_second: MaxRateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a precomputed generation to the store and make it current.
@@ -185,7 +223,16 @@ def publish_command(
     url = store_url(workspace)
     there, client = Workspace(workspace), connect(url)
     with only_job(there, "publish"), _refusals(as_json=as_json), progress_bars() as progress:
-        made = publish(there, number, client, url, progress, forward_only=not allow_older, force=force)
+        made = publish(
+            there,
+            number,
+            client,
+            url,
+            progress,
+            forward_only=not allow_older,
+            force=force,
+            most_mb_a_second=max_mb_per_second,
+        )
     emit(made, render_published, as_json=as_json)
 
 
@@ -207,6 +254,8 @@ def run_command(
     ] = Contexts.refresh,
     verify: VerifyOption = False,
     force: ForceOption = False,
+    max_mb_per_second: MaxRateOption = None,
+    row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
     """Ingest and join what clients posted, then train, precompute and publish.
@@ -232,6 +281,8 @@ def run_command(
                 refresh=contexts is Contexts.refresh,
                 verify=verify,
                 force=force,
+                most_mb_a_second=max_mb_per_second,
+                row_format=row_format.number,
             )
         emit(made, render_ran, as_json=as_json)
 

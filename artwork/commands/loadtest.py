@@ -4,8 +4,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,8 @@ import typer
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from artwork.console.output import errors
+from artwork.running_service import find_running
 from bandit.errors import InputError
 from loadtest.address import WrongAddressError, read_host, read_key
 
@@ -25,18 +27,27 @@ def loadtest_command(
     context: typer.Context,
     *,
     host: Annotated[
-        str | None, typer.Option(help="A running service, as http://127.0.0.1:8000. Else one is started.")
+        str | None,
+        typer.Option(
+            help="A service, as http://127.0.0.1:8000. Else that of the workspace, or one started for the run."
+        ),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     duration: Annotated[str, typer.Option(help="How long: 30s, 5m, 1h.")] = "30s",
-    users: Annotated[int, typer.Option(min=1, help="Users, each with a connection of its own.")] = 16,
+    users: Annotated[
+        int | None, typer.Option(min=1, help="Users, each with a connection: 16, and 64 in an open loop.")
+    ] = None,
     rate: Annotated[float, typer.Option(help="Requests per second of all users together.")] = 500.0,
     scenario: Annotated[
         str,
         typer.Option(help="Who asks: mixed (by activity), cold (each request another user), fallback (unknown users)."),
     ] = "mixed",
+    open_loop: Annotated[
+        bool,
+        typer.Option("--open-loop", help="Hold --rate whatever the service does; times count from when it was due."),
+    ] = False,
     find_max: Annotated[
-        bool, typer.Option("--find-max", help="Look for the highest rate, and hold it for --duration.")
+        bool, typer.Option("--find-max", help="Look for the highest rate, from 10 on, and hold it for --duration.")
     ] = False,
     slo_p99_ms: Annotated[float, typer.Option(help="Limit of --find-max on the 99th percentile.")] = 5.0,
     compare: Annotated[
@@ -45,17 +56,16 @@ def loadtest_command(
     key: Annotated[
         str | None, typer.Option(envvar="ARTWORK_LOADTEST_KEY", show_envvar=True, help="Bearer key of the service.")
     ] = None,
-    report: Annotated[Path, typer.Option(help="HTML report; its JSON and locust's own page go beside it.")] = Path(
-        "reports/loadtest.html"
-    ),
+    report: Annotated[Path, typer.Option(help="HTML report; its JSON goes beside it.")] = Path("reports/loadtest.html"),
     as_json: JsonOption = False,
 ) -> None:
-    """Load the look-up service and judge it against budgets: exit 0 within them, 1 if one is missed.
+    """Load the look-up service and judge it against budgets: exit 0 within them, 1 if one is missed, 3 without a verdict.
 
-    Without --host, a workspace that has published nothing is filled and published first, and a service is started for
-    the run. Further options, such as --page-p99-ms 8, are handed on; `python -m loadtest --help` has all of them.
+    Without --host, the service of the workspace is loaded where one runs on this machine. Else one is started for the
+    run, and a workspace that has published nothing is filled and published first. Further options, such as
+    --page-p99-ms 8, are handed on; `python -m loadtest --help` has all of them.
 
-    Example: artwork loadtest --duration 30s --rate 500
+    Example: artwork loadtest --duration 30s --rate 500 --open-loop
     """
     address = None if host is None else _door("--host", read_host, host)
     key = _door("--key", read_key, key) if key else None
@@ -68,22 +78,38 @@ def loadtest_command(
         from artwork.commands.jobs import prepare  # noqa: PLC0415 - takes a second to import
 
         prepare(workspace)
-    values: dict[str, object] = {
-        "--targets": targets,
-        "--duration": duration,
-        "--users": users,
-        "--rate": rate,
-        "--report": report,
-    }
-    values |= {"--scenario": scenario, "--slo-p99-ms": slo_p99_ms} | ({"--compare": compare} if compare else {})
-    switches = ["--find-max"] * find_max + ["--json"] * as_json
-    flags = [str(word) for pair in values.items() for word in pair] + switches + context.args
-    with running_service(workspace) if address is None else nullcontext(address) as asked:
-        before = _stamp(report)
-        code = _loadtest(["--host", asked, *flags], key)
-    if _stamp(report) not in {None, before}:
-        _write_page(report, shlex.join(["artwork", "loadtest", *flags]))
+    values: dict[str, object] = {"--duration": duration, "--rate": rate, "--scenario": scenario}
+    values |= {"--users": users} if users else {}
+    values |= {"--slo-p99-ms": slo_p99_ms} if find_max else {}
+    switches = ["--find-max"] * find_max + ["--open-loop"] * open_loop
+    settings = [str(word) for pair in values.items() for word in pair] + switches + context.args
+    files = ["--report", str(report), *(["--compare", str(compare)] if compare else [])]
+    asking = ["--host", address] if address else []
+    again = shlex.join(["artwork", "loadtest", "--workspace", str(workspace), *asking, *files, *settings])
+    with _asked(address, workspace) as asked:
+        before = _stamp(report.with_suffix(".json"))
+        words = ["--host", asked, "--targets", str(targets), *files, *settings, *(["--json"] * as_json)]
+        words += ["--shown-command", again]
+        code = _loadtest(words, key)
+    if not find_max and _stamp(report.with_suffix(".json")) not in {None, before}:
+        _write_page(report, has_locusts=not open_loop)
     raise typer.Exit(code)
+
+
+@contextmanager
+def _asked(address: str | None, workspace: Path) -> Iterator[str]:
+    """The address that is loaded: the one given, the one of the workspace, or of a service for the run; which one, is said."""
+    if address is not None:
+        yield address
+    elif running := find_running(workspace):
+        errors.print(f"the service of {workspace} that runs here is loaded: {running}", markup=False)
+        yield running
+    else:
+        with running_service(workspace) as started:
+            errors.print(
+                f"no service of {workspace} runs here, so one was started for this run: {started}", markup=False
+            )
+            yield started
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -94,14 +120,16 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return facts.st_ino, facts.st_mtime_ns
 
 
-def _write_page(report: Path, again: str) -> None:
-    """Put our page, which opens with the verdict, where locust's was; locust's goes beside it."""
+def _write_page(report: Path, *, has_locusts: bool) -> None:
+    """Write our page, which opens with the verdict; where locust has put its own, that goes beside it."""
     from artwork.reports.loadtest_page import rendered  # noqa: PLC0415 - --help does without
     from artwork.reports.pages import write_page  # noqa: PLC0415
 
-    locusts = report.with_name(f"{report.stem}-locust{report.suffix}")
-    report.replace(locusts)
-    write_page(report, rendered(orjson.loads(report.with_suffix(".json").read_bytes()), again, locusts.name))
+    beside = report.with_name(f"{report.stem}-locust{report.suffix}") if has_locusts else None
+    if beside:
+        report.replace(beside)
+    made = orjson.loads(report.with_suffix(".json").read_bytes())
+    write_page(report, rendered(made, beside.name if beside else None))
 
 
 def _door(option: str, read: Callable[[str], str], text: str) -> str:

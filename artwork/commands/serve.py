@@ -10,6 +10,7 @@ import typer
 
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit
+from artwork.running_service import recorded
 from bandit.errors import SurroundingsError
 from bandit.urls import show_url
 
@@ -49,7 +50,7 @@ def serve_command(
 
     settings = load_settings(host=host, port=port, workers=workers)
     take = bind if settings.workers == 1 else reserve
-    with take(settings.host, settings.port) as taken:
+    with take(settings.host, settings.port) as taken, recorded(workspace, address_of(taken)):
         settings = settings.model_copy(update=_workspace_defaults(settings.model_fields_set, workspace))
         announce = partial(_announce, address_of(taken), settings.redis_url, as_json=as_json)
         if settings.workers == 1:

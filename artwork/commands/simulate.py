@@ -4,12 +4,14 @@ import contextlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit, progress_bars
+from artwork.console.shell import pasted
 from artwork.demo.days import DayResult
 from artwork.demo.events import Span
 from artwork.demo.loop import Loop
@@ -97,4 +99,4 @@ def render(simulated: Simulated) -> str:
     """The demo's table of the days, and what comes next."""
     posted = sum(day.impressions + day.plays for day in simulated.days)
     told = f"{posted:,} events were posted to {simulated.service}; learn from them:"
-    return "\n".join((HEADER, *simulated.lines, f"{told} artwork run --workspace {simulated.workspace}"))
+    return "\n".join((HEADER, *simulated.lines, f"{told} {pasted('run', '--workspace', Path(simulated.workspace))}"))

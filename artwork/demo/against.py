@@ -1,10 +1,10 @@
 """Two variants live in the demo: what the explore days say of them beforehand, and what each came to."""
 
-import shlex
 from datetime import timedelta
 
 import numpy as np
 
+from artwork.console.shell import pasted
 from artwork.console.tables import printed
 from artwork.demo.days import FIRST_DAY
 from artwork.reports.live_tables import online_lines, online_sheet
@@ -78,7 +78,7 @@ def lines_of(both: SideBySide, workspace: Workspace, config: Config, explore_day
             printed(online_sheet([both])),
             *online_lines([both]),
             "offline, both had learned from the first half of the explore days; online, every night from all impressions",
-            f"look closer: {shlex.join(['artwork', 'compare', *(str(word) for flag in flags.items() for word in flag)])}",
+            f"look closer: {pasted('compare', *(word for flag in flags.items() for word in flag))}",
         )
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 import redis
 
 from artwork.web.stage import BusyError
@@ -21,8 +20,18 @@ from batch.learning.posteriors import model_path
 from batch.publishing.flips import rollback
 from batch.publishing.gate import RefusedError, judge
 from batch.publishing.publish import publish, served_from
-from batch.workspace.files import read_parquet, write_parquet
-from batch.workspace.generations import Manifest, claim, digest_of, folder_of, read_manifest, write_manifest
+from batch.workspace.catalogue import Catalogue
+from batch.workspace.generations import (
+    CANDIDATES,
+    Manifest,
+    claim,
+    digest_of,
+    folder_of,
+    read_manifest,
+    write_manifest,
+)
+from batch.workspace.picks import RecordedPicks, packing_of, row_file_path
+from batch.workspace.row_files import RowFile, pack, write_row_file
 from batch.workspace.workspace import Workspace
 
 _PICKS: Final = "picks/"
@@ -46,14 +55,15 @@ _SHRINKS: Final = {"root": _SURE**-0.5, "variances": 1 / _SURE}
 class Fault:
     """A way to break a generation: what it is in words, and what does it to the files in a folder.
 
-    ``check`` is the check of the gate that looks for it. ``draws`` says that its picks are drawn anew afterwards, as they would
-    be by a job with that fault.
+    ``check`` is the check of the gate that looks for it; ``damage`` is done to the posterior. ``draws`` says that picks are drawn
+    anew afterwards, as they would be by a job with that fault; else they are those of before, with ``swaps`` the wrong way round.
     """
 
     words: str
     check: str
-    damage: Callable[[Path, Manifest], None]
-    draws: bool
+    damage: Callable[[Path, Manifest], None] | None = None
+    draws: bool = False
+    swaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,22 +143,50 @@ def checked_fault(fault: str) -> Fault:
 def _broken_copy(workspace: Workspace, before: Manifest, fault: Fault) -> int:
     number = claim(workspace)
     folder, source = folder_of(workspace, number), folder_of(workspace, before.generation)
-    names = [name for name in before.checksums if not (fault.draws and name.startswith(_PICKS))]
+    names = [name for name in before.checksums if not name.startswith(_PICKS)]
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, folder / name)
-    fault.damage(folder, before)
+    if fault.damage:
+        fault.damage(folder, before)
     made = replace(
         before,
         generation=number,
         parent=before.generation,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         checksums={name: digest_of(folder / name) for name in names},
-        stage="trained" if fault.draws else "precomputed",
+        stage="trained",
         forced=(),
     )
+    if not fault.draws:
+        paths = [
+            _packed_again(folder, rows, before, made, swaps=fault.swaps) for rows in RecordedPicks(workspace, before)
+        ]
+        made = made.with_files(folder, paths, stage="precomputed")
     write_manifest(workspace, made)
     return number
+
+
+def _packed_again(folder: Path, rows: RowFile, before: Manifest, made: Manifest, *, swaps: bool) -> Path:
+    """Picks of one generation as those of another; with ``swaps``, the arms of each title are the wrong way round."""
+    table = rows.picks(packing_of(before))
+    sizes = np.diff(Catalogue.read(folder / "catalogue.parquet").starts)
+    arms = (sizes[table.titles] - 1 - table.arms).astype(np.uint8) if swaps else table.arms
+    own = np.searchsorted(table.users, rows.places)
+    again = pack(
+        packing_of(made),
+        rows.first,
+        rows.user_ids,
+        rows.places,
+        table.variants[own],
+        np.diff([*own.tolist(), len(table.users)]),
+        arms,
+        table.weights,
+        table.titles if CANDIDATES in made.checksums else table.titles[:0],
+    )
+    path = row_file_path(folder, rows.first)
+    write_row_file(path, again)
+    return path
 
 
 def _with_nan(folder: Path, manifest: Manifest) -> None:
@@ -169,27 +207,14 @@ def _too_sure(folder: Path, manifest: Manifest) -> None:
     save_arrays(path, {name: array * factors[name] if name in factors else array for name, array in arrays.items()})
 
 
-def _swapped_arms(folder: Path, manifest: Manifest) -> None:
-    """The arms of each title are the wrong way round in every pick, as after a catalogue in another order."""
-    sizes = read_parquet(folder / "catalogue.parquet").group_by("title_id").agg(size=pl.len())
-    for name in manifest.checksums:
-        if name.startswith(_PICKS):
-            picks = read_parquet(folder / name)
-            size = picks.select(pl.col("title_id").cast(pl.String)).join(
-                sizes, on="title_id", how="left", maintain_order="left"
-            )
-            arms = (size["size"].cast(pl.Int64) - 1 - picks["arm"].cast(pl.Int64)).cast(picks["arm"].dtype)
-            write_parquet(folder / name, picks.with_columns(arm=arms))
-
-
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 FAULTS: Final = {
-    "nan": Fault("a posterior with a number that is none (NaN)", "finite numbers", _with_nan, draws=False),
-    "swapped": Fault("picks whose arms are the wrong way round", "draws of the picks", _swapped_arms, draws=False),
+    "nan": Fault("a posterior with a number that is none (NaN)", "finite numbers", _with_nan),
+    "swapped": Fault("picks whose arms are the wrong way round", "draws of the picks", swaps=True),
     "collapsed": Fault(
         "a posterior that is a million times too sure, so that nothing is explored",
         "entropy of the weights",

@@ -9,6 +9,7 @@ from statistics import median
 
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
+from artwork.console.shell import pasted
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
@@ -235,18 +236,24 @@ def origin_of(place: DemoWorkspace) -> str:
 
 
 def _stay_up(loop: Loop, address: str, say: Callable[[str], None]) -> None:
-    user, (first, second) = loop.tables.users["user_id"][0], (loop.catalogue.title_ids[0], loop.catalogue.title_ids[-1])
-    say(
-        "\nthe service stays up; try it (Ctrl-C ends it):\n"
-        f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"
-        f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
-        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
-        "and see why, in another terminal:\n"
-        f"  artwork explain --workspace {loop.workspace.root} --user {user} --title {first}"
-    )
+    titles = loop.catalogue.title_ids
+    say(closing_lines(address, loop.workspace.root, loop.tables.users["user_id"][0], (titles[0], titles[-1])))
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
+
+
+def closing_lines(address: str, root: Path, user: str, titles: tuple[str, str]) -> str:
+    """What to try while the service stays up; every line can be pasted into another shell, in whatever folder that is."""
+    first, second = titles
+    return (
+        "\nthe service stays up; try it in another terminal (Ctrl-C ends it here):\n"
+        f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"
+        f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
+        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
+        "and see why:\n"
+        f"  {pasted('explain', '--workspace', root, '--user', user, '--title', first)}"
+    )
 
 
 def _plain(result: DayResult) -> dict[str, object]:

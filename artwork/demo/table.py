@@ -24,7 +24,7 @@ def line(result: DayResult, label: str = "") -> str:
     day = label or str(FIRST_DAY + timedelta(days=result.day))
     return (
         f"{day:<10}  {result.take_rate:6.2%}  {result.click_through_rate:6.2%}      {result.uniform:6.2%}  {result.best:6.2%}"
-        f"   {result.closed:6.0%}   {'uniform picks (explore data)' if explored else shares:30.30}{times}"
+        f"   {result.closed:6.0%}   {'uniform picks (explore data)' if explored else shares:30}{times}"
     )
 
 
@@ -47,9 +47,15 @@ def summary(live: Sequence[DayResult], lead: Lead, policy: str) -> str:
     last = live[-1]
     word = "above" if lead.is_above else "not shown to be above"
     return (
-        f"{policy} is {word} uniform: {lead.difference:+.2%} takes per impression, 95 % interval"
-        f" [{lead.lower:+.2%}, {lead.upper:+.2%}], clustered by {lead.users:,} users,"
+        f"{policy} is {word} uniform: {100 * lead.difference:+.2f} points of the take rate{_relative(live, lead)}, 95 % interval"
+        f" [{100 * lead.lower:+.2f}, {100 * lead.upper:+.2f}], clustered by {lead.users:,} users,"
         f" {lead.impressions:,} impressions\n"
         f"the last day closed {last.closed:.0%} of the way from uniform to the true best;"
         f" clickbait was shown {last.clickbait:.1%} of the time, {last.clickbait_uniform:.1%} under uniform"
     )
+
+
+def _relative(live: Sequence[DayResult], lead: Lead) -> str:
+    """The lead in relation to what uniform picks were expected to come to on these days."""
+    expected = sum(day.uniform * day.impressions for day in live) / max(1, sum(day.impressions for day in live))
+    return f" ({lead.difference / expected:+.0%})" if expected > 0 else ""

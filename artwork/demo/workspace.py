@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from artwork.demo.newcomers import bring_back
 from bandit.errors import InputError, SurroundingsError
@@ -88,9 +89,10 @@ def _ratings(root: Path) -> Ratings:
     try:
         return movielens.fetch(default_cache())
     except SurroundingsError as error:
+        where = quote(str(root))
         raise SurroundingsError(
-            f"{error}\nor play the demo on drawn users: `artwork data synthetic --users 1000 --titles 200 --workspace {root}`"
-            f" and then `artwork demo --workspace {root}`"
+            f"{error}\nor play the demo on drawn users: `artwork data synthetic --users 1000 --titles 200 --workspace {where}`"
+            f" and then `artwork demo --workspace {where}`"
         ) from error
 
 

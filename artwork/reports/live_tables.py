@@ -56,7 +56,7 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
     difference = ("-", "-")
     if offline is not None:
         judged = offline.difference
-        difference = SHARES.text(judged.value, "+"), SHARES.span(judged.lower, judged.upper, "+")
+        difference = SHARES.lead(judged.value, offline.against.value), SHARES.lead_span(judged.lower, judged.upper)
         if judged.value is None:
             difference = REFUSED, "-"
     return [
@@ -65,8 +65,8 @@ def _rows(pair: SideBySide) -> list[tuple[str, ...]]:
         (
             "difference",
             *difference,
-            SHARES.text(online.difference, "+"),
-            SHARES.span(online.lower, online.upper, "+"),
+            SHARES.lead(online.difference, online.against.rate),
+            SHARES.lead_span(online.lower, online.upper),
             "",
             "",
         ),
@@ -117,7 +117,7 @@ def _cautions(pair: SideBySide) -> list[str]:
 def _reach(pair: SideBySide) -> list[str]:
     """How small a difference offline and online can tell."""
     kinds = (("offline", pair.offline_detectable), ("online", pair.online_detectable))
-    shown = [f"{SHARES.text(value)} {name}" for name, value in kinds if value is not None]
+    shown = [f"{SHARES.size(value)} {name}" for name, value in kinds if value is not None]
     return [f"smallest difference that is told four times in five: {', '.join(shown)}"] if shown else []
 
 

@@ -129,9 +129,7 @@ def _leads(evaluation: Evaluation) -> str:
         for row, lead in enumerate(leads)
     ]
     policies = [lead.policy for lead in leads]
-    title = (
-        f"lead over {first} by {evaluation.estimator}, {unit.word}; {evaluation.level:.0%} for all differences together"
-    )
+    title = f"lead over {first} by {evaluation.estimator}, {unit.difference}; {evaluation.level:.0%} for all differences together"
     series = [_intervals("", marks, unit.factor, 1, policies)]
     return chart_html(
         Chart(
@@ -183,13 +181,13 @@ def _sequences(evaluation: Evaluation) -> str:
     last = max(curve.decisions[-1] for _, curve in curves)
     widest = unit.factor * max(abs(end) for _, curve in curves for end in _late_ends(curve))
     x = Axis("decisions seen", is_log=True, low=last / _DECADES, high=last)
-    y = Axis(f"lead over {against}, {unit.word}", low=-widest, high=widest)
+    y = Axis(f"lead over {against}, {unit.difference}", low=-widest, high=widest)
     text = (
         "<p>Confidence sequences of the lead by ips: with probability"
         f" {evaluation.level:.0%} the truth stays between both lines the whole way, so that one may look every day and stop"
         " when one likes. They pay for that, and for holding at any number of decisions, in width.</p>"
     )
-    return text + chart_html(Chart(f"Lead over {against}, {unit.word}", series, x, y, [Rule(y=0)]))
+    return text + chart_html(Chart(f"Lead over {against}, {unit.difference}", series, x, y, [Rule(y=0)]))
 
 
 def _late_ends(curve: Curve) -> list[float]:
@@ -229,7 +227,7 @@ def _online(pairs: Sequence[SideBySide]) -> str:
         for row, (name, value, ends, tone) in enumerate(whole)
     ]
     labels = [name for name, _, _, _ in whole]
-    title = f"difference, percent; {pairs[0].online.level:.0%} intervals of each by itself"
+    title = f"difference, percentage points; {pairs[0].online.level:.0%} intervals of each by itself"
     height = max(160, 50 * len(labels) + 80)
     drawn = chart_html(
         Chart(

@@ -11,6 +11,9 @@ from batch.offline.compare import Compared
 
 REFUSED = "refused"
 CAUTION = "caution"
+FROZEN = (
+    "policies are frozen at the split: nothing after it teaches them, but what --replay lets policies learn by itself"
+)
 
 
 def values_sheet(evaluation: Evaluation) -> Sheet:
@@ -39,7 +42,7 @@ def overlap_sheet(evaluation: Evaluation) -> Sheet:
 
 
 def differences_sheet(evaluation: Evaluation) -> Sheet:
-    """Each policy minus each before it; of refused ones only the lead over the first."""
+    """Each policy minus each before it, and in relation to its value; of refused ones only the lead over the first."""
     columns = ("policy", "minus", evaluation.estimator, f"{evaluation.level:.0%} interval", "for all together", "")
     first = evaluation.results[0].policy
     shown = [
@@ -47,7 +50,13 @@ def differences_sheet(evaluation: Evaluation) -> Sheet:
         for difference in evaluation.differences
         if difference.value is not None or difference.against == first
     ]
-    return Sheet(columns, [_difference(difference, unit_of(evaluation)) for difference in shown])
+    values = {
+        result.policy: estimate.value
+        for result in evaluation.results
+        if (estimate := result.estimates.get(evaluation.estimator)) is not None
+    }
+    rows = [_difference(lead, values.get(lead.against), unit_of(evaluation)) for lead in shown]
+    return Sheet(columns, rows)
 
 
 def others_sheet(evaluation: Evaluation) -> Sheet:
@@ -132,6 +141,7 @@ def head_lines(made: Compared) -> list[str]:
     return [
         f"{made.log}{days}",
         f"{learned} ({evaluation.decisions:,} decisions{_population(evaluation)})",
+        *([FROZEN] if made.learned_from else []),
         *([] if made.split_at is None else [cut]),
         f"{models}, {evaluation.resamples:,} resamples, seed {made.seed}",
         *made.notes,
@@ -192,26 +202,46 @@ def verdict_line(evaluation: Evaluation) -> str:
 
 
 class Unit(NamedTuple):
-    """How rewards are shown: times ``factor``, with a sign behind; ``word`` names it beside an axis."""
+    """How rewards are shown: times ``factor``, with a sign behind; ``word`` names it beside an axis.
+
+    A difference of two shares is in percentage points: ``points`` stands behind it, ``difference`` names it beside an axis.
+    """
 
     factor: float
     sign: str
     word: str
+    points: str
+    difference: str
 
-    def text(self, value: float | None, sign: str = "") -> str:
-        """A value; a difference with the sign "+"."""
+    def text(self, value: float | None) -> str:
+        """A value."""
+        return "-" if value is None else self._number(value) + self.sign
+
+    def span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of values."""
+        return "-" if lower is None or upper is None else f"{self.text(lower)} to {self.text(upper)}"
+
+    def lead(self, value: float | None, against: float | None = None) -> str:
+        """A difference; relative to the value that it is a difference from, too, where that is known and not 0."""
         if value is None:
             return "-"
-        number = f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
-        return number + self.sign
+        relative = f" ({value / against:+.1%})" if against is not None and against > 0 else ""
+        return self._number(value, "+") + self.points + relative
 
-    def span(self, lower: float | None, upper: float | None, sign: str = "") -> str:
-        """An interval of values, or of differences."""
-        return "-" if lower is None or upper is None else f"{self.text(lower, sign)} to {self.text(upper, sign)}"
+    def lead_span(self, lower: float | None, upper: float | None) -> str:
+        """An interval of differences, to stand beside the lead that names the unit."""
+        return "-" if lower is None or upper is None else f"{self._number(lower, '+')} to {self._number(upper, '+')}"
+
+    def size(self, value: float) -> str:
+        """How large a difference is, whatever its sign."""
+        return self._number(value) + self.points
+
+    def _number(self, value: float, sign: str = "") -> str:
+        return f"{self.factor * value:{sign}.3f}" if self.sign else f"{self.factor * value:{sign},.5g}"
 
 
-SHARES = Unit(100, "%", "percent")
-PLAIN = Unit(1, "", "reward")
+SHARES = Unit(100, "%", "percent", " points", "percentage points")
+PLAIN = Unit(1, "", "reward", "", "reward")
 
 
 def unit_of(evaluation: Evaluation) -> Unit:
@@ -249,7 +279,7 @@ def _days(plan: Plan, unit: Unit) -> str:
     """Days, and of which rows: a comparison of the grown log judges by all of them, old and new, and so do these."""
     if plan.difference is None or plan.explore_share is None:
         return "-"
-    lead = f"for a lead of {unit.text(plan.difference)}"
+    lead = f"for a lead of {unit.size(plan.difference)}"
     if plan.detectable is not None and plan.detectable <= plan.difference:
         return f"none {lead}: this log shows it"
     share, alone = f"at {plan.explore_share:.1%}", ""
@@ -263,10 +293,10 @@ def _days(plan: Plan, unit: Unit) -> str:
 def _detectable(lead: float | None, unit: Unit) -> str:
     if lead is None:
         return REFUSED
-    return unit.text(lead) if lead else "none: it chose as the log did"
+    return unit.size(lead) if lead else "none: it chose as the log did"
 
 
-def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
+def _difference(difference: Difference, against: float | None, unit: Unit) -> tuple[str, ...]:
     if difference.value is None:
         return (difference.policy, difference.against, REFUSED, "-", "-", "")
     lower, upper = difference.adjusted_lower or 0.0, difference.adjusted_upper or 0.0
@@ -274,9 +304,9 @@ def _difference(difference: Difference, unit: Unit) -> tuple[str, ...]:
     return (
         difference.policy,
         difference.against,
-        unit.text(difference.value, "+"),
-        unit.span(difference.lower, difference.upper, "+"),
-        unit.span(lower, upper, "+"),
+        unit.lead(difference.value, against),
+        unit.lead_span(difference.lower, difference.upper),
+        unit.lead_span(lower, upper),
         outcome,
     )
 

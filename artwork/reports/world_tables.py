@@ -110,6 +110,7 @@ def head_lines(made: ComparedWorld) -> list[str]:
         f"{season.days} days, the first {season.explore_days} of them under uniform",
         f"picks every {season.cadence_hours} h{sticky}, floor {season.floor:g}{arrival}",
         f"logs cut at {made.split:g}, reward model {made.reward_model}, {made.resamples:,} resamples, level {made.level:g}",
+        "policies that the logs judge are frozen at the split; those that are live learn on",
     ]
 
 

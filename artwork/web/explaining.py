@@ -6,7 +6,7 @@ from typing import Any
 
 from artwork.web.truth import Truth
 from artwork.web.words import feature_words
-from bandit.snapshot import DRAW, FALLBACK, TOTAL_WEIGHT, keyed_hash, remaining_weights
+from bandit.snapshot import DRAW, FALLBACK, keyed_hash, remaining_weights
 from batch.choosing.explanation import Explanation
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import folder_of, read_manifest
@@ -55,7 +55,7 @@ def draw_of(workspace: Workspace, made: Explanation) -> Draw | None:
     manifest = read_manifest(workspace, made.generation)
     weights: Sequence[int]
     if made.source == "personalized":
-        purpose, weights, total = DRAW, [artwork.weight for artwork in made.artworks], TOTAL_WEIGHT
+        purpose, weights, total = DRAW, [artwork.weight for artwork in made.artworks], manifest.row_format.total
     elif made.source == "popularity":
         catalogue = Catalogue.read(folder_of(workspace, made.generation) / "catalogue.parquet").frame
         own = catalogue.filter(catalogue["title_id"] == made.title_id)

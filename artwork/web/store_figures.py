@@ -3,17 +3,15 @@
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import MAX_EVENT_PARTITIONS, event_stream_key
-from bandit.urls import EVENTS_URL_VARIABLE, read_store_url
+from bandit.urls import EVENTS_URL_VARIABLE
 from batch.publishing.flips import read_current
-from batch.store.client import store_errors
+from batch.store.client import connect, primaries, store_errors
 from batch.store.embedded import store_url
 from batch.workspace.workspace import Workspace
 
@@ -60,23 +58,22 @@ class StoreReader:
         with store_errors(picks):
             client = self._client(picks)
             now = read_current(client)
-            memory: Any = client.info("memory")
+            with primaries(client) as nodes:
+                memory = sum(int(cast("Any", node.info("memory"))["used_memory"]) for node in nodes)
         with store_errors(events):
             waiting, oldest = _waiting(self._client(events))
         return StoreFigures(
             answers=True,
             current=None if now is None else now.generation,
             previous=None if now is None else now.previous,
-            memory_bytes=int(memory["used_memory"]),
+            memory_bytes=memory,
             waiting=waiting,
             lag_seconds=None if oldest is None else max(0.0, time.time() - oldest / 1000),
         )
 
     def _client(self, url: str) -> redis.Redis:
         if url not in self._clients:
-            options = read_store_url(url).client_options
-            limits = {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _TIMEOUT_SECONDS}
-            self._clients[url] = redis.Redis(**(options | limits), retry=Retry(NoBackoff(), 0))
+            self._clients[url] = connect(url, _TIMEOUT_SECONDS)
         return self._clients[url]
 
     def _disconnect(self) -> None:

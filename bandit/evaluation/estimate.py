@@ -22,14 +22,15 @@ from bandit.evaluation.overlap import Overlap, Thresholds, is_refused, overlap_o
 from bandit.evaluation.sample import Sample, reward_range_of
 from bandit.evaluation.tuning import resolved
 from bandit.impressions import LEAST_PROPENSITY
-from bandit.snapshot import TOTAL_WEIGHT
+from bandit.snapshot import ROW_FORMATS
 
 INTERVALS: Final = ("hall", "bootstrap", "normal", "bernstein")
 RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
 
 _LARGEST_BOUND = 1 / LEAST_PROPENSITY
-_UNIFORM_TOLERANCE, _WEIGHT_TOLERANCE = 1e-3, 1.001 / TOTAL_WEIGHT  # logs keep some digits, ours are whole weights
+_UNIFORM_TOLERANCE = 1e-3  # logs keep some digits
+_WHOLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,12 @@ def check_uniform(sample: Sample, choices: npt.NDArray[np.integer]) -> None:
         InputError: they are not.
     """
     assert sample.propensities is not None  # noqa: S101 - was checked before
-    wrong = np.abs(sample.propensities - 1 / choices) > np.maximum(_UNIFORM_TOLERANCE / choices, _WEIGHT_TOLERANCE)
+    p = sample.propensities
+    wrong = np.abs(p * choices - 1) > _UNIFORM_TOLERANCE
+    for form in ROW_FORMATS:  # ours are whole weights, which may be one off
+        weights = p * form.total
+        is_ours = np.abs(weights - np.round(weights)) <= _WHOLE
+        wrong &= ~(is_ours & (np.abs(weights - form.total / choices) <= 1 + _WHOLE))
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(

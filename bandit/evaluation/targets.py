@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit.arrays import F64, I64, real_array
-from bandit.deploying import Deployed, Floors
+from bandit.deploying import Deployed, Floors, total_of
 from bandit.errors import InputError
 from bandit.evaluation.arrays import checked_table
 from bandit.evaluation.learning import Learned
 from bandit.impressions import ImpressionLog
 from bandit.policies import Policy
 from bandit.posterior.base import Scorer
-from bandit.snapshot import MAX_ARMS, TOTAL_WEIGHT
+from bandit.snapshot import MAX_ARMS
 
 LOGGING: Final = "logging"
 """The policy that made the log, judged by itself: a check, and what others are compared with."""
@@ -47,7 +47,8 @@ class LoggingPolicy:
 class PolicyTarget:
     """One of our policies with what it has learned, as it is deployed: with floors and quantised weights.
 
-    Arms count as new by the impressions that were learned from. A title of more arms than a row of the store can hold is never
+    Arms count as new by the impressions that were learned from. Weights add up to what the job would take for the titles of the
+    log. A title of more arms than a row of the store can hold is never
     deployed; its probabilities are judged as they are.
 
     Args:
@@ -72,10 +73,10 @@ class PolicyTarget:
         scores = self._scorer(start, stop).scores(log.contexts[rows])
         if self._floors is None or stop - start > MAX_ARMS:
             return deployed.probabilities(title, scores, eligible)
-        return deployed.weights(title, scores, eligible) / TOTAL_WEIGHT
+        return deployed.weights(title, scores, eligible) / deployed.total
 
     def _deploy(self, starts: tuple[int, ...]) -> Deployed:
-        return Deployed(self._policy, self._learned.shown, starts, self._floors)
+        return Deployed(self._policy, self._learned.shown, starts, self._floors, total_of(starts))
 
 
 class TableTarget:

@@ -7,8 +7,8 @@ A user has some ten arms, too few to fill the lanes of a processor. So users lie
 import math
 from typing import NamedTuple
 
-from bandit.arrays import F64, Bool
-from bandit.kernels.jit import part
+from bandit.arrays import F64, I64, Bool
+from bandit.kernels.jit import lane_part
 from bandit.kernels.normal import CLAMP, cdf, clamped
 
 USERS = 64
@@ -18,7 +18,9 @@ _HUGE, _UNIT = 1e300, 0.0625  # differences of larger numbers overflow, and are 
 _HOPELESS = 8.0  # an arm this many of both deviations behind another wins less than 1e-15 of the time
 _PLACE = 500  # the largest number of a row that is measured anew is about 2^500: squares still fit
 _VANISHED = 1e-300  # beside 2^500; one over anything smaller may overflow
-_BEATEN = 5.7  # an arm this many deviations of the difference behind another wins less than 6e-9 of the time: left out
+_NOT_BEATEN = (
+    1 / 5.7
+)  # an arm 5.7 deviations of the difference behind another wins less than 6e-9 of the time: left out
 _TOP_OF_FEW = (
     3.9  # deviations above the means at which the nodes end; what is left above is added as if arms were alone
 )
@@ -31,12 +33,14 @@ _ASCENTS = 3
 class Block(NamedTuple):
     """Scratch for a block of users, who are the last axis.
 
-    (k, 64) each: means, from ``_finish`` on above the foot; deviations; one over them, 0 for an arm that cannot win; and Φ's tail
-    above the top. (64,) each: the mean and deviation of the highest mean, the largest number and the smallest deviation above 0,
-    the highest step (an arm of deviation 0), the number of arms that may win, foot and top of the range, and -log ∏ Φ at the foot
+    (k, 64) each: the arms that may win, in as many of the rows as a user has of them; their means, from ``_finish``
+    on above the foot; their deviations; one over them, 0 behind the user's last arm; and Φ's tail above the top.
+    (64,) each: the mean and deviation of the highest mean, the largest number, the smallest deviation above 0, the highest step
+    (an arm of deviation 0), the number of arms that may win, foot and top of the range, and -log ∏ Φ at the foot
     with its slope.
     """
 
+    arms: I64
     means: F64
     widths: F64
     rates: F64
@@ -44,34 +48,39 @@ class Block(NamedTuple):
     best: F64
     best_widths: F64
     largest: F64
-    narrowest: F64
+    smallest: F64
     steps: F64
-    counts: F64
+    counts: I64
     feet: F64
     tops: F64
     depths: F64
     slopes: F64
 
 
-@part
-def contend(means: F64, deviations: F64, eligible: Bool, first: int, users: int, block: Block) -> None:
-    """Fill ``block`` for the rows ``first`` to ``first + users`` of (n, k) scores."""
-    _take(means, deviations, eligible, first, users, block)
-    _mark(users, block)
-    _span(users, block)
+@lane_part
+def contend(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> int:
+    """Fill ``block`` with the arms that may win in some rows of (n, k) scores; the most of any row."""
+    _take(means, deviations, eligible, rows, block)
+    return _gather(rows.shape[0], block)
+
+
+@lane_part
+def span(users: int, most: int, block: Block) -> None:
+    """The range of each user: foot, top, what is left above it, and means from the foot on."""
+    _ends(users, most, block)
     for _ in range(_ASCENTS):
-        _ascend(users, block)
-    _finish(users, block)
+        _ascend(users, most, block)
+    _finish(users, most, block)
 
 
-@part
+@lane_part
 def is_plain(u: int, block: Block) -> bool:
     """Whether a user's numbers lose no digits to each other as they are; where some are not finite, nothing helps."""
-    largest, narrowest = block.largest[u], block.narrowest[u]
-    return not largest < math.inf or (largest <= _LARGE and narrowest >= max(_FINE * largest, _SMALL))
+    largest, smallest = block.largest[u], block.smallest[u]
+    return not largest < math.inf or (largest <= _LARGE and smallest >= max(_FINE * largest, _SMALL))
 
 
-@part
+@lane_part
 def measure_anew(
     means: F64, deviations: F64, eligible: Bool, new_means: F64, new_deviations: F64, contenders: Bool
 ) -> None:
@@ -107,58 +116,70 @@ def measure_anew(
             new_deviations[a] = deviation if deviation >= _VANISHED else 0.0
 
 
-@part
-def _take(means: F64, deviations: F64, eligible: Bool, first: int, users: int, block: Block) -> None:
-    """Turn the scores, so that users are the last axis, and find the highest mean; ineligible arms are steps at -∞."""
-    best, best_widths, largest, narrowest = block.best, block.best_widths, block.largest, block.narrowest
+@lane_part
+def _take(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> None:
+    """Turn the scores, so that users are the last axis, and find the highest mean and step; ineligible arms are steps at -∞."""
+    users, best, best_widths = rows.shape[0], block.best, block.best_widths
+    largest, smallest, steps = block.largest, block.smallest, block.steps
     for u in range(users):
-        best[u], best_widths[u], largest[u], narrowest[u] = -math.inf, 0.0, 0.0, math.inf
+        best[u], best_widths[u], largest[u], smallest[u], steps[u] = -math.inf, 0.0, 0.0, math.inf, -math.inf
     for a in range(means.shape[1]):
         for u in range(users):
-            able = eligible[first + u, a]
-            block.means[a, u] = means[first + u, a] if able else -math.inf
-            block.widths[a, u] = deviations[first + u, a] if able else 0.0
+            able = eligible[rows[u], a]
+            block.means[a, u] = means[rows[u], a] if able else -math.inf
+            block.widths[a, u] = deviations[rows[u], a] if able else 0.0
         for u in range(users):
             mean, width = block.means[a, u], block.widths[a, u]
             best_widths[u] = width if mean > best[u] else best_widths[u]
             best[u] = max(best[u], mean)
+            steps[u] = max(steps[u], mean if width <= 0.0 else -math.inf)
             largest[u] = max(largest[u], max(abs(mean), width) if mean > -math.inf else 0.0)
-            narrowest[u] = min(narrowest[u], width if width > 0.0 else math.inf)
+            smallest[u] = min(smallest[u], width if width > 0.0 else math.inf)
 
 
-@part
-def _mark(users: int, block: Block) -> None:
-    """The highest step, and which continuous arms may win."""
+@lane_part
+def _gather(users: int, block: Block) -> int:
+    """Move a user's continuous arms that may win to the first rows; the most arms of any user of the block.
+
+    Arms that cannot win cost nothing from here on.
+    """
     for u in range(users):
-        block.steps[u], block.counts[u] = -math.inf, 0.0
+        block.counts[u] = 0
     for a in range(block.means.shape[0]):
         for u in range(users):
-            mean, width = block.means[a, u], block.widths[a, u]
-            gap = (block.best[u] - mean) / _BEATEN
-            near = 1.0 if gap * gap <= block.best_widths[u] * block.best_widths[u] + width * width else 0.0
-            certain = width <= 0.0
-            block.steps[u] = max(block.steps[u], mean if certain else -math.inf)
-            block.counts[u] += 0.0 if certain else near
-            block.rates[a, u] = 0.0 if certain else near / width
+            mean, width, count = block.means[a, u], block.widths[a, u], block.counts[u]
+            gap = (block.best[u] - mean) * _NOT_BEATEN
+            near = (width > 0.0) & (gap * gap <= block.best_widths[u] * block.best_widths[u] + width * width)
+            block.arms[count, u], block.means[count, u], block.widths[count, u] = a, mean, width
+            block.counts[u] = count + near
+    most = 0
+    for u in range(users):
+        most = max(most, block.counts[u])
+    for c in range(most):
+        for u in range(users):
+            here = c < block.counts[u]
+            block.means[c, u] = block.means[c, u] if here else 0.0
+            block.widths[c, u] = block.widths[c, u] if here else 1.0
+            block.rates[c, u] = 1.0 / block.widths[c, u] if here else 0.0
+    return most
 
 
-@part
-def _span(users: int, block: Block) -> None:
-    """Where some arm is all but certain to be above, and where the nodes end; means of arms that cannot win become 0."""
+@lane_part
+def _ends(users: int, most: int, block: Block) -> None:
+    """Where some arm is all but certain to be above, and where the nodes end."""
     for u in range(users):
         block.feet[u], block.tops[u] = block.steps[u], block.steps[u]
-    for a in range(block.means.shape[0]):
+    for c in range(most):
         for u in range(users):
-            count, width = block.counts[u], block.widths[a, u]
-            top = _TOP_OF_FEW if count <= 10.0 else _TOP if count <= 24.0 else _TOP_OF_MANY
-            mean = block.means[a, u] if block.rates[a, u] > 0.0 else -math.inf
+            count, width = block.counts[u], block.widths[c, u]
+            top = _TOP_OF_FEW if count <= 10 else _TOP if count <= 24 else _TOP_OF_MANY
+            mean = block.means[c, u] if c < count else -math.inf
             block.feet[u] = max(block.feet[u], mean - CLAMP * width)
             block.tops[u] = max(block.tops[u], mean + top * width)
-            block.means[a, u] = block.means[a, u] if block.rates[a, u] > 0.0 else 0.0
 
 
-@part
-def _ascend(users: int, block: Block) -> None:
+@lane_part
+def _ascend(users: int, most: int, block: Block) -> None:
     """Raise the foot to where a bound on -log ∏ Φ comes down to ``_DEPTH``, by a step of Newton's on the root of the bound.
 
     With t deviations below a mean, -log Φ is at least 0.637 + 0.65 t + 0.44 t² for t ≥ 0, 0.637 + 0.798 t + 0.25 t² for
@@ -168,23 +189,23 @@ def _ascend(users: int, block: Block) -> None:
     """
     for u in range(users):
         block.depths[u], block.slopes[u] = 0.637 * block.counts[u], 0.0
-    for a in range(block.means.shape[0]):
+    for c in range(most):
         for u in range(users):
-            t = (block.means[a, u] - block.feet[u]) * block.rates[a, u]
+            t = (block.means[c, u] - block.feet[u]) * block.rates[c, u]
             below, above = max(t, 0.0), max(min(t, 0.0), -1.596)
             block.depths[u] += below * (0.65 + 0.44 * below) + above * (0.798 + 0.25 * above)
-            block.slopes[u] += block.rates[a, u] * (0.798 + 0.88 * below + 0.5 * above)
+            block.slopes[u] += block.rates[c, u] * (0.798 + 0.88 * below + 0.5 * above)
     for u in range(users):
         depth = max(block.depths[u], _DEPTH)
         rise = 2.0 * (depth - math.sqrt(_DEPTH * depth)) / block.slopes[u]
         block.feet[u] += rise if block.depths[u] > _DEPTH else 0.0
 
 
-@part
-def _finish(users: int, block: Block) -> None:
+@lane_part
+def _finish(users: int, most: int, block: Block) -> None:
     """What is left above the top, and means measured from the foot: near 1, deviations of 1e-12 would lose their digits."""
-    for a in range(block.means.shape[0]):
+    for c in range(most):
         for u in range(users):
-            tail = 1.0 - cdf(clamped((block.tops[u] - block.means[a, u]) * block.rates[a, u]))
-            block.tails[a, u] = max(tail, 0.0) if block.rates[a, u] > 0.0 else 0.0
-            block.means[a, u] -= block.feet[u]
+            tail = 1.0 - cdf(clamped((block.tops[u] - block.means[c, u]) * block.rates[c, u]))
+            block.tails[c, u] = max(tail, 0.0) if block.rates[c, u] > 0.0 else 0.0
+            block.means[c, u] -= block.feet[u]

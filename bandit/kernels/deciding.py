@@ -9,11 +9,9 @@ from bandit.arrays import F64, U16, U64, Bool
 from bandit.kernels.jit import kernel
 
 _ROWS = 64
-_TOTAL = 65535
 MAX_NEW_SHARE = 0.5
 _LOW32 = np.uint64(0xFFFFFFFF)
 _S32 = np.uint64(32)
-_TOTAL64 = np.uint64(_TOTAL)
 
 
 class _Scratch(NamedTuple):
@@ -35,8 +33,10 @@ class _Scratch(NamedTuple):
 
 
 @kernel
-def quantise_rows(probabilities: F64, eligible: Bool, new: Bool, floor: float, new_floor: float, out: U16) -> None:
-    """Floored and quantised weights of each row; ``out`` (n, k) is overwritten.
+def quantise_rows(
+    probabilities: F64, eligible: Bool, new: Bool, floor: float, new_floor: float, out: U16, total: int
+) -> None:
+    """Floored and quantised weights of each row, adding up to ``total``; ``out`` (n, k) is overwritten.
 
     Rows of ``probabilities`` are scaled to one over the eligible arms first, which takes out the last bits of rounding. Rows are
     taken 64 at a time and lie along the lanes of the processor, a row's ten arms being too few for them: 60 ns per row where one
@@ -50,7 +50,7 @@ def quantise_rows(probabilities: F64, eligible: Bool, new: Bool, floor: float, n
     )
     for first in range(0, probabilities.shape[0], line):
         rows = min(line, probabilities.shape[0] - first)
-        _target(probabilities, eligible, new, floor, new_floor, first, rows, scratch)
+        _target(probabilities, eligible, new, floor, new_floor, float(total), first, rows, scratch)
         _round_up(first, rows, scratch, out)
 
 
@@ -61,6 +61,7 @@ def _target(
     new: Bool,
     floor: float,
     new_floor: float,
+    total: float,
     first: int,
     rows: int,
     scratch: _Scratch,
@@ -81,7 +82,7 @@ def _target(
     extra = 1.0 if floor > 0 else 0.0
     for r in range(rows):
         share_new = min(news[r] * new_floor, MAX_NEW_SHARE)
-        units[r] = _TOTAL - counts[r] * extra
+        units[r] = total - counts[r] * extra
         left[r], fresh[r] = units[r], share_new / news[r]
         totals[r], counts[r] = (1.0 - floor - share_new) / totals[r], floor / counts[r]
     for a in range(probabilities.shape[1]):
@@ -117,14 +118,16 @@ def _round_up(first: int, rows: int, scratch: _Scratch, out: U16) -> None:
 
 
 @kernel
-def draw_rows(weights: U16, hashes: U64, arms: npt.NDArray[np.uint8], chosen: U16) -> None:
+def draw_rows(weights: U16, hashes: U64, arms: npt.NDArray[np.uint8], chosen: U16, total: int) -> None:
     """The arm that each hash selects from its row of weights; ``arms`` and ``chosen`` (n,) are overwritten.
 
-    ``floor(h * 65535 / 2**64)`` is computed exactly from the two halves of ``h``: h = hi * 2**32 + lo.
+    Rows add up to ``total``, which is below 2**32. ``floor(h * total / 2**64)`` is computed exactly from the two halves of
+    ``h``: h = hi * 2**32 + lo.
     """
+    units = np.uint64(total)
     for i in range(weights.shape[0]):
         high, low = hashes[i] >> _S32, hashes[i] & _LOW32
-        point = np.int64((high * _TOTAL64 + ((low * _TOTAL64) >> _S32)) >> _S32)
+        point = np.int64((high * units + ((low * units) >> _S32)) >> _S32)
         for a in range(weights.shape[1]):
             point -= np.int64(weights[i, a])
             if point < 0:

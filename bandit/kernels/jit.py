@@ -51,6 +51,23 @@ def part(function: Kernel) -> Kernel:
     return _compiled(function, fastmath=_FUSED, _nrt=False, forceinline=True)
 
 
+_IN_ORDER = {"contract", "nsz"}
+
+
+def lane_kernel(function: Kernel) -> Kernel:
+    """An uncounted kernel whose sums and products keep their written order, so that a lane's bits are its own.
+
+    Many rows lie along the lanes of the processor, one row a lane. Were sums reordered, what a lane holds could depend on how
+    many arms its neighbours have. Products and sums may still be fused.
+    """
+    return _compiled(function, fastmath=_IN_ORDER, _nrt=False)
+
+
+def lane_part(function: Kernel) -> Kernel:
+    """A piece of a lane kernel, put in where it is called."""
+    return _compiled(function, fastmath=_IN_ORDER, _nrt=False, forceinline=True)
+
+
 _CACHE_VARIABLE: Final = "NUMBA_CACHE_DIR"
 _SAID_VARIABLE: Final = "BANDIT_KERNELS_UNCACHED"
 """Set once it is known that nothing can be kept, so that of many processes one says so."""

@@ -22,6 +22,7 @@ from bandit.kernels import (
     lengths,
     linear,
     logistic,
+    packing,
     resampling,
     sequences,
     winning,
@@ -42,8 +43,8 @@ def warm() -> None:
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
     beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
     frequencies.win_frequencies(np.ones((1, 1, 2)), yes, np.empty((1, 2)))
-    deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights)
-    deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16))
+    deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
+    deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     for kind in (np.float32, np.float64):
@@ -63,6 +64,17 @@ def warm() -> None:
     for policy in (chapelle_li.UCB, chapelle_li.THOMPSON):
         chapelle_li.play(policy, chapelle_li.BATCHES, 1, np.ones(2), first, first, ones, ones, stream, *trajectory)
 
+    _warm_packing()
     resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
     sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
     sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
+
+
+def _warm_packing() -> None:
+    byte, word, places = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.uint16), np.zeros(1, dtype=np.int64)
+    header, out, cuts = np.zeros(16, dtype=np.uint8), np.zeros(512, dtype=np.uint8), np.array([0, 1])
+    tables = packing.checksum_tables()
+    picks = byte, cuts[1:], byte, cuts, word, byte, word
+    packing.pack_rows(*picks, 4, 2, header, np.uint32(0), tables, out, places)
+    packing.unpack_rows(out, np.ones(1, dtype=np.int64), places, False, 4, 2, word, byte, word)  # noqa: FBT003
+    packing.pack_commands(out, byte, word, 0, 0, 1, byte, byte, byte, False, out.copy())  # noqa: FBT003

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, U8, U16, U64, hash_array, integer_array, is_number, real_array
+from bandit.arrays import F64, U8, U16, U64, hash_array, integer_array, is_count, is_number, real_array
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
 from bandit.policies.base import eligible_rows, mask_rows
@@ -21,7 +21,7 @@ _SUM_TOLERANCE = 1e-6
 
 
 class Decisions(NamedTuple):
-    """The drawn arm of each decision, (n,) uint8, and its weight, (n,) uint16; the propensity is weight / 65535."""
+    """The drawn arm of each decision, (n,) uint8, and its weight, (n,) uint16; the propensity is weight / total."""
 
     arms: U8
     weights: U16
@@ -34,6 +34,7 @@ def decide(
     new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
+    total: int = TOTAL_WEIGHT,
 ) -> Decisions:
     """Floor, quantise and draw: one arm a decision, with the weight that it was drawn with.
 
@@ -44,16 +45,17 @@ def decide(
         new: arms that have few impressions yet, (k,) or (n, k); together they are guaranteed min(count · new_floor, 0.5).
         floor: share spread evenly over the eligible arms.
         new_floor: share guaranteed to each new arm.
+        total: what the weights of a decision add up to.
 
     Raises:
-        InputError: shapes differ, a row does not sum to one, or a floor is out of range.
+        InputError: shapes differ, a row does not sum to one, or a floor or the total is out of range.
 
     >>> from bandit.hashing import hash_ids
     >>> decide(np.array([[0.0, 1.0]]), hash_ids(["any"]), floor=0.0)
     Decisions(arms=array([1], dtype=uint8), weights=array([65535], dtype=uint16))
     """
-    weights = quantise(probabilities, eligible, new, floor, new_floor)  # which add up: that is not checked again
-    return _drawn(weights, _checked_hashes(weights, hashes))
+    weights = quantise(probabilities, eligible, new, floor, new_floor, total)  # which add up: not checked again
+    return _drawn(weights, _checked_hashes(weights, hashes), total)
 
 
 def quantise(
@@ -62,20 +64,24 @@ def quantise(
     new: npt.ArrayLike | None = None,
     floor: float = FLOOR,
     new_floor: float = NEW_FLOOR,
+    total: int = TOTAL_WEIGHT,
 ) -> U16:
-    """The full weight vector of each decision, (n, k) uint16, adding up to 65535.
+    """The full weight vector of each decision, (n, k) uint16, adding up to ``total`` = T.
 
     With k eligible arms of which n_new are new, ν = min(n_new·φ_new, 0.5): p̃ = (1-φ-ν)p + φ/k + ν·[new]/n_new, then
-    w = 1 + largest remainder of p̃·(65535-k); without "+1" and with 65535 when φ = 0. Equal remainders go to the lowest arm.
+    w = 1 + largest remainder of p̃·(T-k); without "+1" and with T when φ = 0. Equal remainders go to the lowest arm.
 
     Raises:
         InputError: as for ``decide``.
 
     >>> quantise(np.array([[0.5, 0.5]]), floor=0.0)
     array([[32768, 32767]], dtype=uint16)
+    >>> quantise(np.array([[0.5, 0.5]]), floor=0.0, total=4095)
+    array([[2048, 2047]], dtype=uint16)
     """
     p = _checked(real_array("probabilities", probabilities), floor, new_floor)
     shape = (p.shape[0], p.shape[1])
+    units = _checked_total(total, shape[1])
     rows = eligible_rows(shape, eligible)
     fresh = np.zeros(shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
     # A product with ones takes 4 ns per row of 10 arms, ``sum(axis=1)`` 20.
@@ -85,34 +91,43 @@ def quantise(
         row = int(off.argmax())
         raise InputError(f"row {row} of the probabilities sums to {sums[row]} over its eligible arms, expected 1")
     out = np.empty(shape, dtype=np.uint16)
-    quantise_rows(p, rows, fresh & rows, float(floor), float(new_floor), out)
+    quantise_rows(p, rows, fresh & rows, float(floor), float(new_floor), out, units)
     return out
 
 
-def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike) -> Decisions:
-    """The arm that each hash selects: the smallest a with cumsum(w)[a] > ⌊h·65535/2⁶⁴⌋.
+def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike, total: int = TOTAL_WEIGHT) -> Decisions:
+    """The arm that each hash selects: the smallest a with cumsum(w)[a] > ⌊h·T/2⁶⁴⌋, T the ``total`` of each row of weights.
 
     ``bandit.snapshot.draw`` is the same rule for one decision.
 
     Raises:
-        InputError: there is not one hash per row, or a row of weights does not add up to 65535.
+        InputError: there is not one hash per row, or a row of weights does not add up to the total.
     """
     whole = _checked_weights(weights)
+    units = _checked_total(total, whole.shape[1])
     words = _checked_hashes(whole, hashes)
-    off = whole.sum(axis=1, dtype=np.int64) != TOTAL_WEIGHT
+    off = whole.sum(axis=1, dtype=np.int64) != units
     if off.any():
         row = int(off.argmax())
         raise InputError(
-            f"row {row} of the weights adds up to {int(whole[row].sum())}, expected {TOTAL_WEIGHT}; quantise before drawing"
+            f"row {row} of the weights adds up to {int(whole[row].sum())}, expected {units}; quantise before drawing"
         )
-    return _drawn(whole, words)
+    return _drawn(whole, words, units)
 
 
-def _drawn(weights: U16, hashes: U64) -> Decisions:
+def _drawn(weights: U16, hashes: U64, total: int) -> Decisions:
     arms = np.empty(weights.shape[0], dtype=np.uint8)
     chosen = np.empty(weights.shape[0], dtype=np.uint16)
-    draw_rows(weights, hashes, arms, chosen)
+    draw_rows(weights, hashes, arms, chosen, total)
     return Decisions(arms, chosen)
+
+
+def _checked_total(total: int, n_arms: int) -> int:
+    if not (is_count(total) and n_arms <= total <= TOTAL_WEIGHT):
+        raise InputError(
+            f"total is {total!r}, expected a whole number from {n_arms}, one unit for each arm, to {TOTAL_WEIGHT}"
+        )
+    return int(total)
 
 
 def _checked_weights(weights: npt.ArrayLike) -> U16:

@@ -9,7 +9,9 @@ from bandit.errors import InputError
 MASK64: Final = (1 << 64) - 1
 GOLDEN: Final = 0x9E3779B97F4A7C15
 TOTAL_WEIGHT: Final = 65535
-"""What the weights of one decision add up to; the propensity of an arm is its weight over this."""
+"""What the weights of one decision add up to, unless a generation's row format says less; the propensity is the weight over it.
+
+Weights of the fallback add up to this in every format."""
 
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
@@ -69,17 +71,17 @@ def keyed_hash(purpose: str, seed: int, generation: int, user_id: str, title_id:
     return absorb64(absorb64(hash_base(purpose, seed, generation), id64(user_id)), id64(title_id))
 
 
-def draw(weights: Sequence[int], hashed: int) -> int:
-    """The arm that a 64-bit hash selects: the smallest ``a`` with ``cumsum(weights)[a] > floor(hash * 65535 / 2**64)``.
+def draw(weights: Sequence[int], hashed: int, total: int = TOTAL_WEIGHT) -> int:
+    """The arm that a 64-bit hash selects: the smallest ``a`` with ``cumsum(weights)[a] > floor(hash * total / 2**64)``.
 
-    ``weights`` add up to ``TOTAL_WEIGHT``. An arm of weight 0 is never drawn.
+    ``weights`` add up to ``total``. An arm of weight 0 is never drawn.
 
     >>> draw([0, 65534, 1], 0), draw([0, 65534, 1], MASK64)
     (1, 2)
     """
-    point = (hashed * TOTAL_WEIGHT) >> 64
+    point = (hashed * total) >> 64
     for arm, weight in enumerate(weights):
         point -= weight
         if point < 0:
             return arm
-    raise InputError(f"weights add up to {sum(weights)}, expected {TOTAL_WEIGHT}; quantise them before drawing")
+    raise InputError(f"weights add up to {sum(weights)}, expected {total}; quantise them before drawing")

@@ -14,9 +14,9 @@ is_id: Final = re.compile(ID_PATTERN).fullmatch
 
 CURRENT_KEY: Final = "art:current"
 OVERLAY_KEY: Final = "art:catalogue"
-ROWS_PATTERN: Final = "art:g:*"
+KEYS_PATTERN: Final = "art:*"
+"""Every key of ours."""
 METAS_PATTERN: Final = "art:g:*:meta"
-PARTS_PATTERN: Final = "art:c:*"
 DEAD_EVENTS_KEY: Final = "art:events:dead"
 """The stream of entries that could not be read as events, each with its reason and where it came from."""
 EVENT_STREAMS_PATTERN: Final = "art:events:*"
@@ -56,11 +56,6 @@ def part_key(digest: str, part: int) -> str:
     return f"art:c:{digest}:{part}"
 
 
-def parts_pattern(digest: str) -> str:
-    """The pattern of the keys of a catalogue's parts."""
-    return f"art:c:{digest}:*"
-
-
 def event_stream_key(partition: int) -> str:
     """The key of one of the streams that events are appended to."""
     return f"art:events:{partition}"
@@ -73,7 +68,7 @@ def partition_of_key(key: str) -> int | None:
 
 
 class KeyOfGeneration(NamedTuple):
-    """What a key of ``ROWS_PATTERN`` says: whose it is, and of which kind; ``user_id`` is empty for a meta."""
+    """What a key of a generation says: whose it is, and of which kind; ``user_id`` is empty for a meta."""
 
     generation: int
     kind: Literal["meta", "row", "row of format 1"]
@@ -81,7 +76,7 @@ class KeyOfGeneration(NamedTuple):
 
 
 def parse_key(key: str) -> KeyOfGeneration | None:
-    """Read a key of ``ROWS_PATTERN``; None for one that no publisher writes."""
+    """Read a key of a generation; None for one that is none."""
     match = _of_generation(key)
     if match is None:
         return None
@@ -92,12 +87,12 @@ def parse_key(key: str) -> KeyOfGeneration | None:
 
 
 def generation_of_key(key: str) -> int | None:
-    """The generation that a key of ``ROWS_PATTERN`` belongs to; None for one that no publisher writes."""
+    """The generation that a key belongs to; None for one that is none of a generation's."""
     parsed = parse_key(key)
     return parsed.generation if parsed else None
 
 
 def digest_of_key(key: str) -> str | None:
-    """The catalogue digest in a key of ``PARTS_PATTERN``; None for one that no publisher writes."""
+    """The digest in the key of a part of a catalogue; None for one that is none."""
     match = _of_part(key)
     return match[1] if match else None

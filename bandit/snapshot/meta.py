@@ -7,8 +7,8 @@ from typing import Final
 from bandit.errors import OldFormatError, RowError
 from bandit.snapshot.catalogue import MAX_ARMS, MAX_SEGMENTS, MAX_TITLES, Counts, most_parts
 from bandit.snapshot.checks import MAX_GENERATION, Fields
-from bandit.snapshot.keyed_hash import MASK64, TOTAL_WEIGHT
-from bandit.snapshot.rows import ROW_FORMAT
+from bandit.snapshot.keyed_hash import MASK64
+from bandit.snapshot.row_formats import FORMAT_2, ROW_FORMATS, RowFormat, format_of_total
 
 MAX_FLIP: Final = (1 << 53) - 1
 """What a double, and so every reader of JSON and of metrics, counts exactly."""
@@ -43,7 +43,8 @@ class Meta:
     """Value of ``art:g:<generation>:meta``; ``variants`` are the names that a row's variant indexes and answers give.
 
     ``identity`` is the digest of what decides the generation's picks; ``manifest_digest`` is for information. ``users`` counts
-    rows; ``titles``, ``artworks`` and ``segments`` are those of the catalogue, which bound its size.
+    rows; ``titles``, ``artworks`` and ``segments`` are those of the catalogue, which bound its size. ``total`` is what
+    the weights of a decision add up to in row format ``format``.
     """
 
     generation: int
@@ -58,8 +59,13 @@ class Meta:
     variants: tuple[str, ...]
     created_at: str
     segments: int = 0
-    total: int = TOTAL_WEIGHT
-    format: int = ROW_FORMAT
+    total: int = FORMAT_2.total
+    format: int = FORMAT_2.number
+
+    @property
+    def row_format(self) -> RowFormat:
+        """How the rows are packed."""
+        return format_of_total(self.total)
 
     @property
     def counts(self) -> Counts:
@@ -122,8 +128,13 @@ def decode_meta(raw: bytes) -> Meta:
     written = fields.integer("format", 0, MASK64)
     if written == 1:
         raise OldFormatError(f"the generation {_OLD}")
-    if written != ROW_FORMAT:
-        raise RowError("format", f"the generation has row format {written}, this reader knows {ROW_FORMAT}; upgrade it")
+    totals = [known.total for known in ROW_FORMATS if known.number == written]
+    if not totals:
+        known = " and ".join(map(str, sorted({known.number for known in ROW_FORMATS})))
+        raise RowError("format", f"the generation has row format {written}, this reader knows {known}; upgrade it")
+    total = fields.integer("total", min(totals), max(totals))
+    if total not in totals:
+        raise fields.wrong(f"has total {total}, expected {' or '.join(map(str, totals))} in row format {written}")
     titles = fields.integer("titles", 1, MAX_TITLES)
     counts = Counts(
         titles, fields.integer("artworks", titles, titles * MAX_ARMS), fields.integer("segments", 0, MAX_SEGMENTS)
@@ -141,6 +152,6 @@ def decode_meta(raw: bytes) -> Meta:
         variants=fields.texts("variants", 1, MAX_VARIANTS),
         created_at=fields.text("created_at"),
         segments=counts.segments,
-        total=fields.integer("total", TOTAL_WEIGHT, TOTAL_WEIGHT),
+        total=total,
         format=written,
     )

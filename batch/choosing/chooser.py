@@ -1,44 +1,73 @@
 """From a trained generation to weights: what precomputing draws with, and what explaining shows."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from bandit.arrays import F64, U8, U16, U32
+from bandit.arrays import F64, I64, U8, U16, U32, U64, Bool
 from bandit.deploying import Deployed
+from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, parse_policy
+from bandit.policies.deciding import Decisions
+from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
 from batch.choosing.variants import LiveVariant, Scoring, places_of
 from batch.config import Config
 from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest
-from batch.workspace.tables import context_matrix
+from batch.workspace.kept_users import KeptUsers
 from batch.workspace.workspace import Workspace
 
-USERS_A_BLOCK = 256
-"""Users scored by one matrix product; blocks are fixed by the users' order, so that shards do not change a sum."""
+_ALL: Final = np.empty(0, dtype=np.uint16)
+Number = TypeVar("Number", bound=np.generic)
+
+USERS_A_BLOCK = 2048
+"""Users scored at once; blocks are fixed by the users' order, so that shards do not change a sum. With 256, a third of the time
+goes into what is done once per block and title."""
+
+_ROWS = 256
+"""What the last block is padded to a multiple of: users whose scores are joint draws, of 20 KB per user and title, are scored so
+many at a time, and products are made of so many rows."""
 
 
 class Picks(NamedTuple):
-    """Arms and weights of n users for all t titles, (n, t); ``places`` (n,) as of ``places_of``."""
+    """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are (n,).
 
+    ``titles`` are empty where every user has a pick of every title.
+    """
+
+    counts: I64
+    titles: U16
     arms: U8
     weights: U16
     places: U32
 
 
 class Chooser:
-    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``."""
+    """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``.
+
+    Raises:
+        InputError: a file is missing or wrong, or a title has more artworks than the row format takes.
+    """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self.manifest = read_manifest(workspace, generation)
         folder = folder_of(workspace, generation)
         self.catalogue = Catalogue.read(folder / "catalogue.parquet")
-        self.users = read_parquet(folder / "contexts" / "part-000000.parquet")
+        form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
+        if largest > form.most_arms:
+            raise InputError(
+                f"generation {generation} has a title of {largest} artworks, and weights that add up to {form.total}, whose row"
+                f" format takes {form.most_arms}; its manifest or its catalogue was changed: run `artwork train` for a new one"
+            )
+        self.users = KeptUsers(workspace, self.manifest)
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         starts = self.catalogue.starts.tolist()
@@ -49,7 +78,9 @@ class Chooser:
             for key in dict.fromkeys(key for _, key in live)
         }
         self.variants = [
-            LiveVariant(Deployed(parse_policy(policy), self.impressions, starts, floors), scorings[key])
+            LiveVariant(
+                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
+            )
             for (policy, key), floors in zip(live, self.config.floors, strict=True)
         ]
 
@@ -61,52 +92,107 @@ class Chooser:
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
         """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
         out = np.empty((len(contexts), len(self.catalogue.arms(title))))  # (n, k)
+        step = _ROWS if self._draws_jointly else max(len(contexts), 1)
+        for cut in range(0, len(contexts), step):
+            rows = slice(cut, cut + step)
+            self._fill(title, contexts[rows], places[rows], out[rows])
+        return out
+
+    def _fill(self, title: int, contexts: F64, places: U32, out: F64) -> None:
         known: dict[Scoring, Scores] = {}
-        for place, variant in enumerate(self.variants):
-            own = places == place
-            if not own.any():
-                continue
+        for place, own in self._of_each_variant(places):
+            variant = self.variants[place]
             scoring = variant.scoring
             if scoring.knows_contexts and scoring not in known:  # scored once for all variants that look at it
                 known[scoring] = scoring.scores(title, contexts)
-            out[own] = np.broadcast_to(variant.probabilities(title, known.get(scoring)), out.shape)[own]
-        return out
+            made = variant.probabilities(title, known.get(scoring))
+            out[own] = made if isinstance(own, slice) else np.broadcast_to(made, out.shape)[own]
 
     def weights(self, title: int, probabilities: F64, places: U32) -> U16:
         """Probabilities with the floors of each user's place (n,), quantised, (n, k)."""
         out = np.empty(probabilities.shape, dtype=np.uint16)
-        for place, variant in enumerate(self.variants):
-            if (own := places == place).any():
-                out[own] = variant.deployed.quantised(title, probabilities[own])
+        for place, own in self._of_each_variant(places):
+            out[own] = self.variants[place].deployed.quantised(title, probabilities[own])
         return out
+
+    def _of_each_variant(self, places: U32) -> Iterator[tuple[int, slice | Bool]]:
+        """The variants that some users (n,) have, and which users these are; all of them is a slice, which copies nothing."""
+        if len(self.variants) == 1:
+            yield 0, slice(None)
+            return
+        for place in range(len(self.variants)):
+            if (own := places == place).any():
+                yield place, own
+
+    @cached_property
+    def _draws_jointly(self) -> bool:
+        return any(isinstance(variant.scoring.model, SharedWeights) for variant in self.variants)
 
     def choose(self, first: int, count: int) -> Picks:
         """The picks of ``count`` users from user ``first`` on, which starts a block.
 
         Titles are the outer loop, so that memory holds the scorer of one title and the scores of one block.
         """
-        contexts, places = self.padded_contexts(first, count), self.padded_places(first, count)
-        users = hash_ids(self.users["user_id"][first : first + count])
-        states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
+        contexts, places, states = self._shard(first, count)
         shape = count, len(self.titles_hashed)
-        picks = Picks(np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16), places[:count])
-        for title, hashed in enumerate(self.titles_hashed):
-            drawn = hash_title(states, hashed)
+        arms, weights = np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16)
+        for title in range(shape[1]):
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
-                weights = self.weights(title, self.probabilities(title, contexts[block], places[block]), places[block])
-                picks.arms[own, title], picks.weights[own, title] = draw_arms(weights[: own.stop - cut], drawn[own])
-        return picks
+                drawn = self._draw(title, contexts[block], places[block], states[own])
+                arms[own, title], weights[own, title] = drawn
+        counts = np.full(count, shape[1], dtype=np.int64)
+        return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places[:count])
+
+    def choose_among(self, first: int, count: int, users: I64, titles: I64) -> Picks:
+        """The picks of ``count`` users from user ``first`` on, which starts a block, of some titles for each.
+
+        In each block the users who may be shown a title are scored together, in their order, and nobody else is: who is scored
+        with whom is fixed by the order of all users, and shards do not change a sum.
+
+        Args:
+            first: place of the first user.
+            count: of users.
+            users: counted from ``first``, and
+            titles: the pairs that are chosen for, by user and title, (m,).
+        """
+        contexts, places, states = self._shard(first, count)
+        order = np.lexsort((users, titles, users // USERS_A_BLOCK))
+        keys = (users // USERS_A_BLOCK * len(self.titles_hashed) + titles)[order]
+        cuts = np.flatnonzero(np.diff(keys, prepend=-1, append=-1))
+        arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
+        for start, stop in pairwise(cuts.tolist()):
+            own = order[start:stop]
+            rows = users[own]
+            arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places[rows], states[rows])
+        counts = np.bincount(users, minlength=count)
+        return Picks(counts, titles.astype(np.uint16), arms, weights, places[:count])
+
+    def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
+        """The picks of a title for as many users as there are states; contexts may be more, of padding."""
+        weights = self.weights(title, self.probabilities(title, contexts, places), places)
+        return draw_arms(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
+
+    def _shard(self, first: int, count: int) -> tuple[F64, U32, U64]:
+        """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""
+        users = hash_ids(self.users.slice(first, count)["user_id"])
+        states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
+        places = _padded(places_of(self.config, self.manifest.generation, users))
+        return self.padded_contexts(first, count), places, states
 
     def padded_contexts(self, first: int, count: int) -> F64:
-        """The contexts of ``count`` users from ``first`` on as whole blocks; a last one that is short is padded by zeros.
+        """The contexts of ``count`` users from ``first`` on, of which a last block that is short is padded by zeros.
 
-        A block always has ``USERS_A_BLOCK`` rows, because the sums inside a matrix product depend on its shape.
+        A product always has a multiple of 256 rows, because the sums inside it depend on its shape.
         """
-        known = context_matrix(self.users[first : first + count]).astype(np.float64)
-        return np.pad(known, ((0, -count % USERS_A_BLOCK), (0, 0)))
+        return _padded(self.users.contexts(first, count))
 
     def padded_places(self, first: int, count: int) -> U32:
         """The place of what each of the same users' picks are drawn under; of padding it is 0."""
-        users = hash_ids(self.users["user_id"][first : first + count])
-        return np.pad(places_of(self.config, self.manifest.generation, users), (0, -count % USERS_A_BLOCK))
+        return _padded(
+            places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
+        )
+
+
+def _padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    return np.pad(values, [(0, -len(values) % _ROWS)] + [(0, 0)] * (values.ndim - 1))

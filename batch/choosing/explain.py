@@ -25,7 +25,6 @@ from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
 from batch.workspace.overlays import newest_overlay
 from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
-from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
 
 GENERATIONS = 10
@@ -68,16 +67,15 @@ def explain(
             f" {overlay.added[title_id]}, with propensity 1"
         )
     title = _place(chooser.catalogue.title_ids, title_id, "title", f"generation {number}")
-    users = chooser.users["user_id"]
-    rows = (users == user_id).arg_true()
-    if not len(rows) and not anybody:
+    place = chooser.users.place(user_id)
+    if place is None and not anybody:
         everybody = read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
         _place(everybody, user_id, "user", f"generation {number} or {workspace.users}")
     pick = recorded_pick(workspace, number, user_id, title_id)
     with threadpool_limits(limits=1, user_api="blas"):  # as when the picks were drawn
-        if pick is None:
+        if pick is None or place is None:
             return _of_popularity(workspace, chooser, overlay, user_id, title)
-        made = _of_user(workspace, chooser, int(rows[0]), title, pick)
+        made = _of_user(workspace, chooser, place, title, pick)
     return _without_retired(made, chooser, overlay, title)
 
 
@@ -133,7 +131,7 @@ def _without_retired(made: Explanation, chooser: Chooser, overlay: Overlay, titl
 
 def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick: RecordedPick) -> Explanation:
     first = row // USERS_A_BLOCK * USERS_A_BLOCK
-    block = chooser.users["user_id"][first : first + USERS_A_BLOCK]
+    block = chooser.users.slice(first, USERS_A_BLOCK)["user_id"]
     # The whole block, as it was scored when the picks were drawn: the sums in a product depend on its shape.
     contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
@@ -160,9 +158,9 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         link=link_of(scores),
         explores=explores,
         shown=pick.artwork_id,
-        shown_propensity=pick.weight / TOTAL_WEIGHT,
+        shown_propensity=pick.propensity,
         recorded=pick.weight,
-        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], parts),
+        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], chooser.config.total, parts),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
     )
 
@@ -187,7 +185,9 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, use
         shown=answer.artwork_id,
         shown_propensity=answer.propensity,
         recorded=None,
-        artworks=_artworks(chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, parts),
+        artworks=_artworks(
+            chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, TOTAL_WEIGHT, parts
+        ),
         earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
         retired=overlay.retired.get(title_id, ()),
         revision=overlay.revision,
@@ -226,6 +226,7 @@ def _artworks(
     moments: dict[str, F64],
     probabilities: F64,
     weights: npt.NDArray[np.uint16],
+    total: int,
     parts: list[tuple[float, list[Contribution]]],
 ) -> list[ExplainedArtwork]:
     rows, new = chooser.catalogue.arms(title).tolist(), chooser.variants[0].deployed.new(title)
@@ -238,9 +239,9 @@ def _artworks(
             new=bool(new[arm]),
             **{name: float(values[arm]) for name, values in moments.items()},
             probability=float(probabilities[arm]),
-            floor=float(weights[arm] / TOTAL_WEIGHT - probabilities[arm]),
+            floor=float(weights[arm] / total - probabilities[arm]),
             weight=int(weights[arm]),
-            propensity=float(weights[arm] / TOTAL_WEIGHT),
+            propensity=float(weights[arm] / total),
             level=parts[arm][0],
             contributions=parts[arm][1],
         )
@@ -263,7 +264,7 @@ def contributions(
     Expected scores are affine in the context, so those at d + 1 contexts tell all. Features that are 1 for everybody are in
     the level, whichever weight the posterior gave them.
     """
-    constant = (context_matrix(chooser.users) == 1).all(axis=0)  # (d,)
+    constant = chooser.users.constant  # (d,)
     base = np.where(constant, 1.0, 0.0)
     corners = np.vstack([base, base + np.diag(~constant)])  # (d + 1, d)
     expected = scoring.scores(title, corners).expected

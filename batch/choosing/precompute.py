@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from bandit.arrays import I64
 from bandit.errors import InputError
-from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS
-from batch.choosing.chooser import USERS_A_BLOCK, Chooser, Picks
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.executors import Executor, Progress
-from batch.workspace.files import read_parquet, write_parquet
 from batch.workspace.generations import (
     CANDIDATES,
     Manifest,
@@ -22,6 +21,9 @@ from batch.workspace.generations import (
     verify_files,
     write_manifest,
 )
+from batch.workspace.kept_users import KeptUsers
+from batch.workspace.picks import packing_of, row_file_path
+from batch.workspace.row_files import pack, write_row_file
 from batch.workspace.workspace import Workspace
 
 
@@ -55,30 +57,30 @@ def precompute(
         )
     verify_files(workspace, manifest)
     folder = folder_of(workspace, number)
-    _check_row_size(folder, manifest)
+    _check_row_size(workspace, manifest)
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
     paths, picks, rows = [], 0, 0
-    for done, (path, n_picks, n_users) in enumerate(executor.map(partial(_write_shard, workspace, number), shards)):
+    users = manifest.counts["users"]
+    made = executor.map(partial(_write_shard, workspace, number), shards)
+    for shard, (path, n_picks, n_users) in zip(shards, made, strict=True):
         paths.append(path)
         picks += n_picks
         rows += n_users
-        report("choosing artworks", done + 1, len(shards))
+        report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
 
 
-def _check_row_size(folder: Path, manifest: Manifest) -> None:
+def _check_row_size(workspace: Workspace, manifest: Manifest) -> None:
+    form = manifest.row_format
     if CANDIDATES not in manifest.checksums:
-        longest, most, remedy = (
-            manifest.counts["titles"],
-            MAX_DENSE_PICKS,
-            "give candidates.parquet with a shortlist per user",
-        )
+        longest, most = manifest.counts["titles"], form.most_dense_picks
+        remedy = "give candidates.parquet with a shortlist per user"
     else:
-        lengths = read_parquet(folder / CANDIDATES)["title_ids"].list.len()
-        longest, most, remedy = int(lengths.max() or 0), MAX_SHORTLIST_PICKS, "shorten the longest list"  # type: ignore[arg-type]
+        longest = KeptUsers(workspace, manifest).longest_shortlist()
+        most, remedy = form.most_shortlist_picks, "shorten the longest list"
     if longest > most:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
 
@@ -93,31 +95,41 @@ def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[
     folder = folder_of(workspace, generation)
     chooser = _chooser(workspace, generation, digest_of(folder / "manifest.json"))
     first = blocks.start * USERS_A_BLOCK
-    users = chooser.users["user_id"][first : first + len(blocks) * USERS_A_BLOCK]
-    frame = _frame(chooser, users, chooser.choose(first, len(users)))
-    if CANDIDATES in chooser.manifest.checksums:
-        frame = _only_candidates(frame, read_parquet(folder / CANDIDATES))
-    path = folder / "picks" / f"part-{blocks.start:06d}.parquet"
-    write_parquet(path, frame)
-    return path, frame.height, frame["user_id"].n_unique()
-
-
-def _frame(chooser: Chooser, user_ids: pl.Series, picks: Picks) -> pl.DataFrame:
-    users, titles = np.indices(picks.arms.shape, dtype=np.uint32)
-    title_ids, policies = pl.Enum(chooser.catalogue.title_ids), pl.Enum(chooser.config.names)
-    return pl.DataFrame(
-        {
-            "user_id": user_ids.gather(users.ravel()),
-            "title_id": pl.Series(titles.ravel()).cat.to(title_ids),
-            "arm": picks.arms.ravel(),
-            "weight": picks.weights.ravel(),
-            "policy": pl.Series(picks.places).cat.to(policies).gather(users.ravel()),
-        }
+    count = min(len(blocks) * USERS_A_BLOCK, chooser.users.count - first)
+    candidates = chooser.users.candidates(first, count)
+    user_ids = chooser.users.slice(first, count)["user_id"]
+    if candidates is None:
+        picks = chooser.choose(first, count)
+    else:
+        picks = chooser.choose_among(first, count, *_pairs(user_ids, candidates, chooser.catalogue.title_ids))
+    have = np.flatnonzero(picks.counts)
+    rows = pack(
+        packing_of(chooser.manifest),
+        first,
+        user_ids.gather(have).to_list(),
+        first + have,
+        picks.places[have].astype(np.uint8),
+        picks.counts[have],
+        picks.arms,
+        picks.weights,
+        picks.titles,
     )
+    path = row_file_path(folder, first)
+    write_row_file(path, rows)
+    return path, rows.n_picks, len(have)
 
 
-def _only_candidates(frame: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
-    wanted = candidates.explode("title_ids").select(
-        "user_id", title_id=pl.col("title_ids").cast(frame["title_id"].dtype)
+def _pairs(user_ids: pl.Series, candidates: pl.DataFrame, title_ids: list[str]) -> tuple[I64, I64]:
+    """Who of some users may be shown which title, by user and title, (m,) each: places among these users and all titles."""
+    titles = pl.col("title_ids").cast(pl.Enum(title_ids)).to_physical().cast(pl.Int64)
+    users = pl.DataFrame({"user_id": user_ids}).with_row_index("user")
+    pairs = (
+        candidates.join(users, on="user_id")
+        .select(pl.col("user").cast(pl.Int64), "title_ids")
+        .explode("title_ids")
+        .drop_nulls()
+        .with_columns(titles)
+        .unique()
+        .sort("user", "title_ids")
     )
-    return frame.join(wanted.drop_nulls(), on=["user_id", "title_id"], how="semi", maintain_order="left")
+    return pairs["user"].to_numpy(), pairs["title_ids"].to_numpy()

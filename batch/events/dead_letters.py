@@ -11,7 +11,7 @@ import redis
 from bandit.errors import InputError
 from bandit.snapshot import DEAD_EVENTS_KEY, partition_of_key, shown
 from batch.events.segments import StreamId
-from batch.store.client import connect, store_errors
+from batch.store.client import connect, store_errors, together
 
 PAGE: Final = 100
 REASON: Final = b"reason"
@@ -63,7 +63,7 @@ def dead_letters(url: str) -> Iterator[DeadLetter]:
 def requeue(url: str, only: str | None = None) -> Requeued:
     """Put a dead letter, or all of them, back at the end of the streams that they came from.
 
-    An entry goes back and its letter goes away at once, so that none is lost and none stands twice.
+    An entry goes back and its letter goes away at once, so that none is lost and none counts twice.
 
     Raises:
         InputError: there is no such letter, or it did not come from a stream of events.
@@ -84,10 +84,10 @@ def requeue(url: str, only: str | None = None) -> Requeued:
                 if only:
                     raise InputError(f"dead letter {only} does not say which stream it came from; it stays")
                 continue
-            with client.pipeline(transaction=True) as both:
+            # In a cluster an entry may stand in both for a moment, or after a crash: its events count once, by their ids.
+            with together(client) as both:
                 both.xadd(stream, own)
                 both.xdel(DEAD_EVENTS_KEY, raw_id)
-                both.execute()
             count += 1
         return Requeued(count, int(client.xlen(DEAD_EVENTS_KEY)))
 

@@ -1,6 +1,6 @@
 """Whether an impression is what its generation gave, and with what probability it was shown.
 
-Let p be the probabilities that a pick was drawn with (its weights over 65535), R the artworks of the title that the revision
+Let p be the probabilities that a pick was drawn with (weights over their total), R the artworks of the title that the revision
 retires, and q the fallback's weights without them, renormalised. While the store answers, a pick that is retired is answered
 by the fallback, whose draw does not depend on the pick. So artwork a is shown with the probability p_a + q_a Σ_{b in R} p_b.
 This is the propensity of a pick that stands and of an answer in place of a retired one alike: to take p_a for the one and q_a
@@ -23,7 +23,7 @@ import polars as pl
 
 from bandit.arrays import F64, I64, Bool
 from bandit.policies import Popularity
-from bandit.snapshot import TOTAL_WEIGHT, Overlay, remaining_default, remaining_weights
+from bandit.snapshot import Overlay, remaining_default, remaining_weights
 from batch.events.recorded import RecordedGeneration
 
 PERSONALIZED: Final = "personalized"
@@ -123,13 +123,15 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
             NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (total == 0))),
         }
     )
-    propensity = np.where(is_pick, weight / TOTAL_WEIGHT, chance)
+    propensity = np.where(is_pick, weight / recorded.total, chance)
     is_cut = group > len(recorded.sizes)  # artworks of the title are retired
     again = np.flatnonzero((reason == _NONE) & is_cut & (is_pick | pick_is_retired))
     if len(again):
         weights = recorded.pick_weights(user[again], title[again])  # (n, K)
         differs = np.abs(np.take_along_axis(weights, picked[again, None], axis=1)[:, 0] - weight[again]) > _ROUNDING
-        propensity[again] = _through_retirement(weights, arm[again], chance[again], fallback.eligible[group[again]])
+        propensity[again] = (
+            _through_retirement(weights, arm[again], chance[again], fallback.eligible[group[again]]) / recorded.total
+        )
         reason[again[differs]] = _REASONS.index(NOT_REPRODUCED)
     lists = pl.Series([np.flatnonzero(arms).tolist() for arms in fallback.eligible], dtype=pl.List(pl.UInt8))
     names = pl.select(
@@ -155,10 +157,10 @@ def _or_null(places: I64) -> pl.Series:
 
 
 def _through_retirement(weights: I64, arms: I64, chances: F64, eligible: Bool) -> F64:
-    """p_a + q_a Σ_retired p_b of the shown arms (n,), from all weights of their picks (n, K) and q of what was shown."""
+    """w_a + q_a Σ_retired w_b of the shown arms (n,), from all weights of their picks (n, K) and q of what was shown."""
     own = np.take_along_axis(weights, arms[:, None], axis=1)[:, 0]
     retired = np.where(eligible, 0, weights).sum(axis=1)
-    return np.asarray((own + retired * chances) / TOTAL_WEIGHT, dtype=np.float64)
+    return np.asarray(own + retired * chances, dtype=np.float64)
 
 
 def _fallback(

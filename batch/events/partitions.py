@@ -15,6 +15,7 @@ from bandit.snapshot import DEAD_EVENTS_KEY
 from batch.events.dead_letters import letter
 from batch.events.entries import Entry, PoisonError, frame_of, read_entry
 from batch.events.segments import Segment, StreamId, new_segment
+from batch.store.client import together
 from batch.workspace.files import read_parquet, write_parquet
 from batch.workspace.workspace import Workspace
 
@@ -164,11 +165,10 @@ class Partition:
             self._client.xack(self._key, GROUP, *acknowledged[first : first + 1000])
         self._trim(_id(raw_id) for raw_id in poison)
         for raw_id, fields, reason in batch.poison:
-            with self._client.pipeline(transaction=True) as both:
-                both.xadd(DEAD_EVENTS_KEY, letter(self._key, raw_id.decode(), fields, reason))
-                both.xack(self._key, GROUP, raw_id)
-                both.xdel(self._key, raw_id)
-                both.execute()
+            with together(self._client) as all_three:
+                all_three.xadd(DEAD_EVENTS_KEY, letter(self._key, raw_id.decode(), fields, reason))
+                all_three.xack(self._key, GROUP, raw_id)
+                all_three.xdel(self._key, raw_id)
         if batch.poison:
             self._trim()
         return {

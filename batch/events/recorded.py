@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,12 +12,15 @@ from bandit.hashing import hash_ids, hash_pairs, hash_users
 from bandit.snapshot import FALLBACK
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet, reading
-from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, picks_files, read_manifest
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, read_manifest
+from batch.workspace.picks import RecordedPicks
+from batch.workspace.row_files import PickTable
 from batch.workspace.workspace import Workspace
 
-_PART: Final = "part-"
 _BEYOND: Final = (1 << 63) - 1
+_NO_BYTE, _NO_WORD = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.uint16)
+_NO_PICK: Final = PickTable(np.zeros(1, dtype=np.int64), _NO_WORD, _NO_BYTE, _NO_WORD, _NO_BYTE)
 
 
 class Found(NamedTuple):
@@ -36,13 +38,14 @@ class RecordedGeneration:
     """A precomputed generation whose files are as they were made; titles, arms and users are places in its own order.
 
     ``weights`` are those of the fallback, (t, K) with K the largest title and 0 beyond a title's artworks; ``sizes`` (t,) counts
-    the artworks; ``defaults`` (t,) are arms.
+    the artworks; ``defaults`` (t,) are arms. ``total`` is what the weights of a pick's artworks add up to.
     """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
         self._workspace, self._number = workspace, generation
         self._folder = folder_of(workspace, generation)
         self._manifest = read_manifest(workspace, generation)
+        self.total = self._manifest.row_format.total
         self._catalogue = Catalogue.read(self._folder / CATALOGUE)
         users = read_parquet(self._folder / CONTEXTS, columns=["user_id", "context"])
         self._users = users["user_id"]
@@ -69,54 +72,36 @@ class RecordedGeneration:
         artworks = self._catalogue.keys().select("title_id", "artwork_id", "arm")
         users = self._users.to_frame().with_row_index("user")
         users = users.join(rows.select("user_id").unique(), on="user_id", how="semi", maintain_order="left")
-        users = users.with_row_index("own")
         frame = (
             rows.select("user_id", "title_id", "artwork_id")
             .join(titles, on="title_id", how="left", maintain_order="left")
             .join(artworks, on=["title_id", "artwork_id"], how="left", maintain_order="left")
             .join(users, on="user_id", how="left", maintain_order="left")
         )
-        title, arm, user, own = (
-            frame[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("title", "arm", "user", "own")
-        )
-        keys, picks = self._picks(users)
-        wanted = own * len(self.sizes) + title
+        title, arm, user = (frame[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("title", "arm", "user"))
+        keys, picks = self._picks(users["user"].to_numpy().astype(np.int64))
+        wanted = user * len(self.sizes) + title
         place = np.searchsorted(keys, wanted)
-        has_pick = (own >= 0) & (title >= 0) & (keys[place] == wanted)
-        columns = picks[place].select(pl.when(pl.Series(has_pick)).then(pl.all()))
-        picked, weight = (columns[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ("arm", "weight"))
-        return Found(title, arm, user, picked, weight, columns["policy"])
+        has_pick = (user >= 0) & (title >= 0) & (keys[place] == wanted)
+        picked, weight = (
+            np.where(has_pick, column[place].astype(np.int64), -1) for column in (picks.arms, picks.weights)
+        )
+        variants = pl.Series(np.where(has_pick, picks.variants[place], -1).astype(np.int64))
+        names = pl.Series("policy", self._manifest.config.names, dtype=pl.String)
+        policy = names.gather(variants.replace(-1, None))
+        return Found(title, arm, user, picked, weight, policy)
 
-    def _picks(self, users: pl.DataFrame) -> tuple[I64, pl.DataFrame]:
-        """The picks of some users: ascending keys own * t + title (n,), the last one beyond all; arm, weight and policy."""
-        # Found by their place among all: a table of millions to join with takes six times as long.
-        own, titles = pl.Enum(users["user_id"]), pl.Enum(self._catalogue.title_ids)
-        schema = {"key": pl.Int64, "arm": pl.UInt8, "weight": pl.UInt16, "policy": pl.String}
-        frames = [pl.DataFrame({"key": [_BEYOND], "arm": [None], "weight": [None], "policy": [None]}, schema=schema)]
-        with reading(self._folder / "picks"):
-            for path in self._files_of(users["user"].to_list()):
-                frame = (
-                    pl.read_parquet(path).with_columns(pl.col("user_id").cast(own, strict=False)).drop_nulls("user_id")
-                )
-                user = pl.col("user_id").to_physical().cast(pl.Int64)
-                title = pl.col("title_id").cast(titles).to_physical().cast(pl.Int64)
-                policy = pl.col("policy").cast(pl.String)
-                frames.append(
-                    frame.select(user * len(self.sizes) + title, "arm", "weight", policy).rename({"user_id": "key"})
-                )
-        picks = pl.concat(frames).sort("key")
-        return picks["key"].to_numpy(), picks.drop("key")
-
-    def _files_of(self, users: list[int]) -> list[Path]:
-        """The files that hold the picks of some users, ascending: each is named after the first block of users in it."""
-        files = self._picks_files
-        starts = [int(path.stem.removeprefix(_PART)) * USERS_A_BLOCK for path in files]
-        places = np.searchsorted(starts, users, side="right") - 1
-        return [files[place] for place in np.unique(places).tolist()]
+    def _picks(self, users: I64) -> tuple[I64, PickTable]:
+        """The picks of some users, ascending places: ascending keys user * t + title (m,), the last one beyond all; and they."""
+        tables = [*self._recorded.tables(users), _NO_PICK]
+        picks = PickTable(*map(np.concatenate, zip(*tables, strict=True)))
+        keys = picks.users * len(self.sizes) + picks.titles
+        keys[-1] = _BEYOND
+        return keys, picks
 
     @cached_property
-    def _picks_files(self) -> list[Path]:
-        return picks_files(self._workspace, self._manifest)
+    def _recorded(self) -> RecordedPicks:
+        return RecordedPicks(self._workspace, self._manifest)
 
     def fallback_hashes(self, users: I64, titles: I64) -> U64:
         """The pinned random number of the fallback's draw for each user and title, (m,)."""

@@ -4,18 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit.arrays import F64, I64
+from bandit.arrays import F64, I64, Bool
 from bandit.posterior import BetaPosterior
-from bandit.posterior.linear_prior import constant_feature
 from batch.executors import Executor, Progress
 from batch.learning.evidence_sums import Learned
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.tables import Tables, context_matrix
+from batch.workspace.tables import Tables
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """The evidence so far, popularity, the tables, and where shards run; all that posteriors know of the artworks."""
+    """The evidence so far, popularity, the tables, and where shards run; all that posteriors know of the artworks.
+
+    ``constant`` (d,) says which numbers of a context are 1 for every user.
+    """
 
     learned: Learned
     beta: BetaPosterior
@@ -24,6 +26,7 @@ class Fitting:
     executor: Executor
     report: Progress
     shard_size: int
+    constant: Bool
     seed: int = 0
     """Of joint draws; a generation's are pinned when its posterior is read back."""
 
@@ -51,4 +54,4 @@ class Fitting:
     @property
     def constant_feature(self) -> int | None:
         """The feature that is 1 for every user, whose weight is the level of an arm; None if there is none."""
-        return constant_feature(context_matrix(self.tables.users))
+        return int(self.constant.argmax()) if self.constant.any() else None

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bandit.errors import InputError
 from bandit.files import replace_file
 from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from bandit.posterior.base import Model
 from bandit.posterior.registry import POSTERIORS
+from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat
 from batch.config import Config, ModelKey
 from batch.executors import Executor, Progress
 from batch.learning.evidence import ROWS
@@ -23,8 +25,10 @@ from batch.workspace.catalogue import Catalogue
 from batch.workspace.day_digests import day_digests
 from batch.workspace.files import write_parquet
 from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
+from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
-from batch.workspace.tables import Tables, read_tables
+from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
+from batch.workspace.tables import Tables, context_matrix, read_tables
 from batch.workspace.workspace import Workspace
 
 
@@ -43,7 +47,8 @@ class Trained:
     """What training made; ``variants`` are the labels of the live ones.
 
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
-    rows, and None where there is none; ``days_left_out`` are those before it.
+    rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
+    of the format of rows.
     """
 
     generation: int
@@ -56,6 +61,7 @@ class Trained:
     unknown: int
     refit_days: int | None = None
     days_left_out: int = 0
+    row_format: int = FORMAT_2.number
 
 
 def train(
@@ -67,6 +73,7 @@ def train(
     shard_size: int,
     parent: int | None = None,
     verify: bool = False,
+    row_format: int | None = None,
 ) -> Trained:
     """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
@@ -80,14 +87,18 @@ def train(
         shard_size: blocks a shard.
         parent: the generation that it comes after; None is the newest on disk that has its picks.
         verify: read every file of the log, also those of old days that the file system says have not changed.
+        row_format: the number of the format of rows; None is the smallest that the catalogue fits.
 
     Raises:
-        InputError: a table, the impressions or the overlay are wrong, or a title has no artwork left; no generation is claimed.
+        InputError: a table, the impressions or the overlay are wrong, a title has no artwork left, or one has more than the row
+            format takes; no generation is claimed.
         SurroundingsError: the disk does not take it, or a day changed while it was being learned from.
     """
     overlay = newest_overlay(workspace)
-    tables = remaining_tables(read_tables(workspace), overlay)
+    users = slice_users(workspace)
+    tables = remaining_tables(read_tables(workspace, None if users is None else users.head), overlay)
     catalogue = Catalogue.of(tables)
+    config = replace(config, total=_row_format(catalogue, row_format).total)
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
@@ -102,11 +113,12 @@ def train(
         beta.merge(learned.beta)
         if not models:
             published = _with_popularity(catalogue, learned, beta, config)
-        fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size)
+        constant = (context_matrix(tables.users) == 1).all(axis=0) if users is None else users.constant
+        fitting = Fitting(learned, beta, tables, catalogue, executor, report, shard_size, constant)
         for key in [key for key in config.models if key.reward == reward]:
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
-    _write(workspace, manifest, tables, published, models)
+    _write(workspace, manifest, tables, users, published, models)
     is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(
         generation=manifest.generation,
@@ -119,6 +131,24 @@ def train(
         unknown=sum(counts.unknown for counts in stocks[0].counts),
         refit_days=config.refit_days if is_refitted else None,
         days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
+        row_format=config.row_format.number,
+    )
+
+
+def _row_format(catalogue: Catalogue, number: int | None) -> RowFormat:
+    """The smallest format that the catalogue fits, of those with a number where one is asked for."""
+    sizes = np.diff(catalogue.starts)
+    largest = int(sizes.argmax())
+    known = [form for form in ROW_FORMATS if number in {None, form.number}]
+    if not known:
+        numbers = " or ".join(map(str, sorted({form.number for form in ROW_FORMATS})))
+        raise InputError(f"there is no row format {number}; expected {numbers}")
+    for form in known:
+        if sizes[largest] <= form.most_arms:
+            return form
+    raise InputError(
+        f"row format {number} takes {known[-1].most_arms} artworks of a title, and title {catalogue.title_ids[largest]} has"
+        f" {sizes[largest]}; leave --row-format out, or retire artworks"
     )
 
 
@@ -163,7 +193,12 @@ def fallback_weights(
 
 
 def _write(
-    workspace: Workspace, manifest: Manifest, tables: Tables, catalogue: Catalogue, models: Mapping[ModelKey, Model]
+    workspace: Workspace,
+    manifest: Manifest,
+    tables: Tables,
+    users: SlicedUsers | None,
+    catalogue: Catalogue,
+    models: Mapping[ModelKey, Model],
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
     written = [model_path(folder, manifest.config, key) for key in models]
@@ -172,9 +207,13 @@ def _write(
             model.save(temporary)
     written += [folder / "catalogue.parquet", folder / "contexts" / "part-000000.parquet"]
     write_parquet(written[-2], catalogue.frame)
-    write_parquet(written[-1], tables.users.select("user_id", "context", "sessions"))
+    if users is None:
+        write_parquet(written[-1], tables.users.select(KEPT), row_group=ROW_GROUP)
+    else:
+        users.copy(written[-1])
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
-        write_parquet(written[-1], tables.candidates)
-    counts = {"users": tables.users.height, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
+        write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
+    n_users = tables.users.height if users is None else users.n_users
+    counts = {"users": n_users, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

@@ -56,6 +56,7 @@ def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, 
     floors = config.floors[place]
     words = [*(variant.policy for variant in config.variants), Uniform.name]
     is_uniform = source == _PERSONALIZED and isinstance(parse_policy(words[place]), Uniform)
+    total = config.total if source == _PERSONALIZED else TOTAL_WEIGHT
     catalogue = (
         Catalogue.read(path)
         .frame.group_by("title_id")
@@ -67,16 +68,16 @@ def _of_titles(workspace: Workspace, generation: int, policy: str, source: str, 
     least = 1.0
     for new, shown in known.select("new", "propensity").iter_rows():
         if is_uniform:
-            bound = _uniform(tuple(new), floors)
+            bound = _uniform(tuple(new), floors, total)
         else:
-            bound = 0.0 if source == _DEFAULT and len(new) > 1 else _floored(tuple(new), floors)
+            bound = 0.0 if source == _DEFAULT and len(new) > 1 else _floored(tuple(new), floors, total)
         if not 0 < bound <= shown * (1 + _ROUNDING):
             return None  # no floor; or what was logged is not what this generation drew
         least = min(least, bound, shown)  # which may differ in its last bit
     return least
 
 
-def _floored(new: tuple[bool, ...], floors: Floors) -> float:
+def _floored(new: tuple[bool, ...], floors: Floors, total: int) -> float:
     """The share w / T of an arm without any probability of its own, as ``quantise`` makes it; 0 where it has no floor.
 
     Some get a unit more as a remainder, which is not counted. New arms help where all are new: else the least is not.
@@ -86,11 +87,11 @@ def _floored(new: tuple[bool, ...], floors: Floors) -> float:
         return 1.0
     extra = 1 if floors.floor > 0 else 0
     share_new = min(arms * floors.new_floor, MAX_NEW_SHARE) / arms if all(new) else 0.0
-    return (extra + floor((floors.floor / arms + share_new) * (TOTAL_WEIGHT - arms * extra))) / TOTAL_WEIGHT
+    return (extra + floor((floors.floor / arms + share_new) * (total - arms * extra))) / total
 
 
 @cache
-def _uniform(new: tuple[bool, ...], floors: Floors) -> float:
+def _uniform(new: tuple[bool, ...], floors: Floors, total: int) -> float:
     """W / T of the arm that gets least under the uniform policy; new arms take from the others."""
     even = np.full((1, len(new)), 1 / len(new))
-    return int(quantise(even, None, np.array(new), floors.floor, floors.new_floor).min()) / TOTAL_WEIGHT
+    return int(quantise(even, None, np.array(new), floors.floor, floors.new_floor, total).min()) / total

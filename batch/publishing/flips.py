@@ -1,9 +1,11 @@
 """Which generation is served: reading and moving ``art:current``."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import redis
+from redis.client import Pipeline
 
 from bandit.errors import InputError, OldFormatError, RowError, SurroundingsError
 from bandit.snapshot import (
@@ -21,6 +23,7 @@ from bandit.snapshot import (
     part_key,
     rows_pattern,
 )
+from batch.store.client import cluster_of, transact
 
 SCAN_COUNT = 2000
 """Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
@@ -92,35 +95,61 @@ def count_rows(client: redis.Redis, generation: int) -> int:
     return len(set(client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)))
 
 
-def flip(client: redis.Redis, generation: int, identity: str, *, forward_only: bool) -> Flipped:
+def parts_by_key(meta: Meta, parts: Sequence[bytes]) -> dict[str, bytes]:
+    """The parts of a generation's catalogue by the keys that they have in the store."""
+    return {part_key(meta.catalogue_digest, place): part for place, part in enumerate(parts)}
+
+
+def flip(
+    client: redis.Redis, generation: int, identity: str, parts: Mapping[str, bytes] | None = None, *, forward_only: bool
+) -> Flipped:
     """Make a generation current, in one transaction on one key that gives way to other publishers.
+
+    Where the store's answer is lost, what it holds is read before anything is said.
 
     Args:
         client: of the store.
         generation: whose rows are all there.
         identity: of that generation.
+        parts: of its catalogue, by key, which are written once more with it: another publisher that swept meanwhile may have
+            taken them for those of a catalogue that no generation names.
         forward_only: refuse if a newer generation is current: a publisher that was overtaken must not turn back time.
 
     Raises:
         InputError: a newer generation is current.
     """
-    while True:
-        with client.pipeline() as pipeline:
-            pipeline.watch(CURRENT_KEY)  # type: ignore[no-untyped-call]
-            now = published_current(pipeline)  # after WATCH a pipeline sends commands at once
-            if now is not None and forward_only and now.generation > generation:
-                raise InputError(
-                    f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
-                    f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
-                )
-            flipped = _after(now, generation)
-            pipeline.multi()
-            pipeline.set(CURRENT_KEY, encode_json(Current(generation, identity, flipped.flip, flipped.previous)))
-            try:
-                pipeline.execute()
-            except redis.WatchError:
-                continue
-            return flipped
+    wanted: Current | None = None
+    in_cluster = cluster_of(client) is not None
+    if (
+        in_cluster
+    ):  # which has no transaction over several keys: before, so that they are there, and after, see ``sweep``
+        _set_each(client, parts)
+
+    def change(pipeline: Pipeline) -> Flipped:
+        nonlocal wanted
+        now = published_current(pipeline)
+        if now is not None and forward_only and now.generation > generation:
+            raise InputError(
+                f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
+                f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
+            )
+        flipped = _after(now, generation)
+        wanted = Current(generation, identity, flipped.flip, flipped.previous)
+        pipeline.multi()
+        if parts and not in_cluster:
+            pipeline.mset(dict(parts))
+        pipeline.set(CURRENT_KEY, encode_json(wanted))
+        return flipped
+
+    try:
+        flipped = transact(client, CURRENT_KEY, change)
+    except (redis.ConnectionError, redis.TimeoutError):
+        if wanted is None or published_current(client) != wanted:  # the answer may have been lost, and not the flip
+            raise
+        flipped = Flipped(wanted.generation, wanted.previous, wanted.flip)
+    if in_cluster:
+        _set_each(client, parts)
+    return flipped
 
 
 def refuse_older(client: redis.Redis, generation: int) -> None:
@@ -165,6 +194,11 @@ def rollback(client: redis.Redis) -> Flipped:
     if now is None or now.previous is None:
         raise InputError("there is no previous generation to roll back to; publish twice first")
     return activate(client, now.previous)
+
+
+def _set_each(client: redis.Redis, parts: Mapping[str, bytes] | None) -> None:
+    for key, part in (parts or {}).items():
+        client.set(key, part)
 
 
 def _after(now: Current | None, generation: int) -> Flipped:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,16 +11,18 @@ from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, U32, Bool
 from bandit.hashing import hash_ids
-from bandit.snapshot import TOTAL_WEIGHT, hash_base
-from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from bandit.snapshot import hash_base
+from batch.choosing.chooser import Chooser
 from batch.choosing.variants import places_of
-from batch.workspace.files import reading
-from batch.workspace.generations import Manifest, folder_of, picks_files
-from batch.workspace.tables import context_matrix
+from batch.workspace.generations import Manifest
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 PAIRS: Final = 10_000
-"""Users and titles that are sampled, as whole blocks of users: their scores cost what precomputing them costs."""
+"""Users and titles that are sampled, by neighbours: their scores cost what precomputing them costs."""
+
+_USERS: Final = 256
+"""Neighbours of a sample that are scored together."""
 
 _BLOCKS: Final = 10
 _PURPOSE: Final = "gate"
@@ -116,17 +119,17 @@ def sample_weights(
         compared = [pair for own in sampled if before is not None and (pair := before.compare(own)) is not None]
     figures = [np.concatenate([pair[place] for pair in compared] or [np.empty(0)]) for place in range(3)]
     drift, entropy, parent_entropy = (float(values.mean()) if len(values) else 0.0 for values in figures)
-    picks, weight, arm, misstated = _drawn(workspace, manifest, chooser, sampled)
+    picks, weight, arm, misstated = _drawn(workspace, manifest, sampled)
     return WeightSample(len(figures[0]), drift, entropy, parent_entropy, picks, weight, arm, misstated)
 
 
 def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
     random = np.random.default_rng([hash_base(_PURPOSE, chooser.config.seed, chooser.manifest.generation), pairs])
-    blocks = -(-chooser.users.height // USERS_A_BLOCK)
+    blocks = -(-chooser.users.count // _USERS)
     titles = np.flatnonzero(np.diff(chooser.catalogue.starts) > 1)
     some = np.sort(random.choice(blocks, min(blocks, _BLOCKS), replace=False))
     total = len(some) * len(titles)
-    chosen = random.choice(total, min(total, -(-pairs // USERS_A_BLOCK)), replace=False) if total else np.empty(0)
+    chosen = random.choice(total, min(total, -(-pairs // _USERS)), replace=False) if total else np.empty(0)
     by_title: dict[int, list[int]] = defaultdict(list)
     for pair in np.sort(chosen):
         by_title[int(titles[pair // len(some)])].append(int(some[pair % len(some)]))
@@ -134,11 +137,11 @@ def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
 
 
 def _shares(chooser: Chooser, title: int, block: int) -> _Shares:
-    first = block * USERS_A_BLOCK
-    count = min(USERS_A_BLOCK, chooser.users.height - first)
+    first = block * _USERS
+    count = min(_USERS, chooser.users.count - first)
     contexts, places = chooser.padded_contexts(first, count), chooser.padded_places(first, count)
     weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:count]
-    return _Shares(title, np.arange(first, first + count), weights / TOTAL_WEIGHT)
+    return _Shares(title, np.arange(first, first + count), weights / chooser.config.total)
 
 
 class _Parent:
@@ -146,30 +149,32 @@ class _Parent:
 
     def __init__(self, parent: Chooser, chooser: Chooser) -> None:
         self.parent, self.chooser = parent, chooser
-        rows = pl.DataFrame({"user_id": parent.users["user_id"], "row": np.arange(parent.users.height)})
-        self.rows = chooser.users.select("user_id").join(rows, on="user_id", how="left", maintain_order="left")["row"]
+        self._rows = lru_cache(maxsize=_BLOCKS)(self._rows_of)
         self.titles = {title_id: title for title, title_id in enumerate(parent.catalogue.title_ids)}
 
     def compare(self, own: _Shares) -> _Compared | None:
         """Of the users whose policy, posterior and reward are those of before; None where nothing is to be compared."""
         title = self.titles.get(self.chooser.catalogue.title_ids[own.title])
-        rows = self.rows.gather(own.rows)
+        rows = self._rows(int(own.rows[0]), len(own.rows))
         known = rows.is_not_null().to_numpy()
         if title is None or not known.any():
             return None
         ours, theirs = self._common(own.title, title)
         if len(ours) < 2:
             return None
-        before = rows.drop_nulls().to_numpy()
-        users = self.parent.users[before]
-        places = _places(self.parent, users["user_id"])
-        alike = _kinds(self.chooser, _places(self.chooser, users["user_id"])) == _kinds(self.parent, places)
+        ids = self.chooser.users.ids(int(own.rows[0]), len(own.rows)).filter(pl.Series(known))
+        places = _places(self.parent, ids)
+        alike = _kinds(self.chooser, _places(self.chooser, ids)) == _kinds(self.parent, places)
         if not alike.any():
             return None
-        contexts = context_matrix(users).astype(np.float64)
+        contexts = self.parent.users.contexts_at(rows.drop_nulls().to_numpy())
         weights = self.parent.weights(title, self.parent.probabilities(title, contexts, places), places)
-        new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / TOTAL_WEIGHT, theirs)
+        new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / self.parent.config.total, theirs)
         return _Compared(np.abs(new - old).sum(axis=1) / 2, _entropy(new), _entropy(old))
+
+    def _rows_of(self, first: int, count: int) -> pl.Series:
+        """The places among the parent's users of some users from a place on, null for those that it does not know."""
+        return self.parent.users.places(self.chooser.users.ids(first, count))
 
     def _common(self, ours: int, theirs: int) -> tuple[I64, I64]:
         """The arms of a title's artworks that both generations have, matched by their ids."""
@@ -204,45 +209,36 @@ def _entropy(shares: F64) -> F64:
     return np.asarray(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1) / np.log(shares.shape[1]))
 
 
-def _drawn(
-    workspace: Workspace, manifest: Manifest, chooser: Chooser, sampled: list[_Shares]
-) -> tuple[int, Figure, Figure, float]:
+def _drawn(workspace: Workspace, manifest: Manifest, sampled: list[_Shares]) -> tuple[int, Figure, Figure, float]:
     """The picks of the sample, and what their weights let expect."""
-    picks = _picks(workspace, manifest, chooser, sampled)
-    parts = [part for own in sampled if (part := _draws(picks, own)) is not None]
+    picks = _picks(workspace, manifest, sampled)
+    parts = [part for own in sampled if (part := _draws(picks, own, manifest.row_format.total)) is not None]
     if not parts:
         return 0, Figure(), Figure(), 0.0
     seen, means, variances, stated = (np.concatenate([part[place] for part in parts]) for place in range(4))
     observed, expected = seen.mean(axis=0), means.mean(axis=0)
-    errors = np.sqrt(variances.sum(axis=0)) / len(seen)
+    errors = np.sqrt(np.maximum(variances.sum(axis=0), 0.0)) / len(seen)  # of weights alike, a sum of rounding errors
     weight, arm = (Figure(*map(float, figure)) for figure in zip(observed, expected, errors, strict=True))
     return len(seen), weight, arm, float(stated.mean())
 
 
-def _picks(workspace: Workspace, manifest: Manifest, chooser: Chooser, sampled: list[_Shares]) -> pl.DataFrame:
-    titles = pl.Series(sorted({own.title for own in sampled}), dtype=pl.UInt32)
+def _picks(workspace: Workspace, manifest: Manifest, sampled: list[_Shares]) -> pl.DataFrame:
     rows = np.unique(np.concatenate([own.rows for own in sampled] or [np.empty(0, dtype=np.int64)]))
-    users = pl.LazyFrame({"user_id": chooser.users["user_id"].gather(rows), "row": rows})
-    names = pl.LazyFrame({"title_id": [chooser.catalogue.title_ids[title] for title in titles], "title": titles})
-    files = picks_files(workspace, manifest)
-    with reading(folder_of(workspace, manifest.generation) / "picks"):
-        return (
-            pl.scan_parquet(files)
-            .select("user_id", pl.col("title_id").cast(pl.String), "arm", "weight")
-            .join(names, on="title_id")
-            .join(users, on="user_id")
-            .select("title", "row", "arm", "weight")
-            .sort("title", "row")
-            .collect()
-        )
+    titles = np.unique([own.title for own in sampled])
+    frames = [pl.DataFrame(schema={"title": pl.UInt16, "row": pl.Int64, "arm": pl.UInt8, "weight": pl.UInt16})]
+    for table in RecordedPicks(workspace, manifest).tables(rows):
+        own = np.isin(table.titles, titles)
+        columns = table.titles[own], table.users[own], table.arms[own], table.weights[own]
+        frames.append(pl.DataFrame(dict(zip(("title", "row", "arm", "weight"), columns, strict=True))))
+    return pl.concat(frames).sort("title", "row")
 
 
-def _draws(picks: pl.DataFrame, own: _Shares) -> _Drawn | None:
+def _draws(picks: pl.DataFrame, own: _Shares, total: int) -> _Drawn | None:
     """What was drawn for a title and some users; with a weight of 0 it would be drawn never, and counts as misstated."""
     frame = picks.filter((pl.col("title") == own.title) & pl.col("row").is_between(own.rows[0], own.rows[-1]))
     if frame.is_empty():
         return None
-    arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / TOTAL_WEIGHT
+    arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / total
     shares = own.shares[frame["row"].to_numpy() - own.rows[0]]  # (n, k)
     is_known: Bool = arms < shares.shape[1]
     arms = np.minimum(arms, shares.shape[1] - 1)
@@ -251,6 +247,7 @@ def _draws(picks: pl.DataFrame, own: _Shares) -> _Drawn | None:
     mean = np.column_stack([(shares**2).sum(axis=1), shares @ places])
     square = np.column_stack([(shares**3).sum(axis=1), shares @ places**2])
     gap = np.abs(stated - drawn)
-    rounding = 1.5 / TOTAL_WEIGHT  # on another processor a weight may differ by 1
-    off = np.where(gap > rounding, gap / np.maximum(stated, 1 / TOTAL_WEIGHT), 0.0)
-    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, square - mean**2, np.minimum(off, 1.0))
+    rounding = 1.5 / total  # on another processor a weight may differ by 1
+    off = np.where(gap > rounding, gap / np.maximum(stated, 1 / total), 0.0)
+    variances = np.maximum(square - mean**2, 0.0)  # of equal shares it is 0 but for rounding
+    return _Drawn(np.column_stack([drawn, arms + 1.0]), mean, variances, np.minimum(off, 1.0))

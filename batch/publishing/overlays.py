@@ -5,10 +5,12 @@ from typing import Final
 
 import polars as pl
 import redis
+from redis.client import Pipeline
 
 from bandit.errors import RowError
 from bandit.snapshot import MAX_OVERLAY_BYTES, NO_OVERLAY, OVERLAY_KEY, Overlay, decode_overlay, encode_overlay
 from batch.publishing.flips import read_value
+from batch.store.client import transact
 from batch.workspace.catalogue_changes import with_added
 from batch.workspace.files import read_parquet
 from batch.workspace.overlays import changing, newest_overlay, write_overlay
@@ -44,23 +46,19 @@ def publish_overlay(workspace: Workspace, client: redis.Redis) -> Overlay:
     """
     if newest_overlay(workspace) == NO_OVERLAY and not client.exists(OVERLAY_KEY):
         return NO_OVERLAY
+
+    def change(pipeline: Pipeline) -> Overlay:
+        own, stored = newest_overlay(workspace), stored_overlay(pipeline)
+        wanted = own if stored is None else _above(workspace, own, stored)
+        if wanted != stored:
+            if wanted != own:
+                write_overlay(workspace, wanted)
+            pipeline.multi()
+            pipeline.set(OVERLAY_KEY, encode_overlay(wanted))
+        return wanted
+
     with changing(workspace):
-        while True:
-            with client.pipeline() as pipeline:
-                pipeline.watch(OVERLAY_KEY)  # type: ignore[no-untyped-call]
-                own, stored = newest_overlay(workspace), stored_overlay(pipeline)
-                wanted = own if stored is None else _above(workspace, own, stored)
-                if wanted == stored:
-                    return wanted
-                if wanted != own:
-                    write_overlay(workspace, wanted)
-                pipeline.multi()
-                pipeline.set(OVERLAY_KEY, encode_overlay(wanted))
-                try:
-                    pipeline.execute()
-                except redis.WatchError:
-                    continue
-                return wanted
+        return transact(client, OVERLAY_KEY, change)
 
 
 def _above(workspace: Workspace, own: Overlay, stored: Overlay) -> Overlay:

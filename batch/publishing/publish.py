@@ -1,7 +1,10 @@
 """The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 import polars as pl
 import redis
@@ -10,15 +13,15 @@ from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.urls import show_url
 from batch.executors import Progress
-from batch.publishing.flips import count_rows, flip, published_current, read_meta, refuse_older
+from batch.publishing.flips import flip, parts_by_key, published_current, read_meta, refuse_older
 from batch.publishing.gate import RefusedError, Verdict, judge
 from batch.publishing.overlays import publish_overlay
-from batch.publishing.row_bytes import encoded_rows, published_meta
-from batch.publishing.row_writer import write_rows
-from batch.publishing.sweep import remove_unserved, sweep
-from batch.store.client import read_bytes, store_errors
+from batch.publishing.row_bytes import published_meta
+from batch.publishing.row_writer import count_present, write_rows
+from batch.publishing.sweep import LeftRows, remove_unserved, sweep
+from batch.store.client import primaries, read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet, write_json
+from batch.workspace.files import write_json
 from batch.workspace.generations import (
     Manifest,
     find_manifest,
@@ -28,11 +31,21 @@ from batch.workspace.generations import (
     verify_files,
     write_manifest,
 )
+from batch.workspace.kept_users import KeptUsers
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 _SAMPLE = 200
 _OVERHEAD_BYTES = 120  # of a key and its value in the store, beside the row itself
 _TARGET_USERS = 10_000
+_REMEDIES: Final = (
+    (redis.OutOfMemoryError, "raise its maxmemory"),
+    (redis.ReadOnlyError, "point ARTWORK_REDIS_URL at the primary, not at a replica"),
+    (redis.exceptions.NoPermissionError, "let its user run MSET, EXISTS and UNLINK on keys art:*"),
+    (redis.ConnectionError, "see that it runs and can be reached"),
+    (redis.TimeoutError, "see why it takes longer than 30 s for a command"),
+)
+"""What to do about a store that stops taking rows, by what redis-py raises."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ def publish(
     *,
     forward_only: bool = True,
     force: bool = False,
+    most_mb_a_second: float | None = None,
 ) -> Published:
     """Write a precomputed generation to the store and make it current; None takes the newest.
 
@@ -73,6 +87,7 @@ def publish(
         report: told of the rows.
         forward_only: refuse a generation that is older than the one served.
         force: publish it though the gate refuses it, which its manifest then says.
+        most_mb_a_second: megabytes of rows that are sent per second; None is as many as the store takes.
 
     Raises:
         RefusedError: the gate refuses it; nothing was changed, and none of its rows is left in the store.
@@ -97,12 +112,20 @@ def publish(
                 raise RefusedError(verdict)
             manifest = replace(manifest, forced=refused)
             write_manifest(workspace, manifest)
-        swept = sweep(client)
+        swept = sweep(client, LeftRows(number, KeptUsers(workspace, manifest)))
         _check_room(client, manifest)
-        meta = _claim(client, manifest, catalogue)
-        rows, row_bytes, sample = _write_rows(client, workspace, manifest, catalogue, report)
-        _verify(client, meta, rows, sample)
-        flipped = flip(client, number, meta.identity, forward_only=forward_only)
+        meta, parts = published_meta(manifest, catalogue)
+        _claim(client, meta, parts)
+        if swept.strangers:
+            raise SurroundingsError(
+                f"the store holds {swept.strangers:,} rows of generation {number} of users that it does not have; remove"
+                f" {snapshot.rows_pattern(number)}, then publish again"
+            )
+        writing = _Writing(client, manifest, RecordedPicks(workspace, manifest), report, most_mb_a_second)
+        rows, row_bytes, sample = writing.write()
+        writing.verify(rows)
+        _verify(client, meta, sample)
+        flipped = flip(client, number, meta.identity, parts_by_key(meta, parts), forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
     return Published(
         flipped.generation,
@@ -110,7 +133,7 @@ def publish(
         flipped.flip,
         rows,
         row_bytes,
-        swept,
+        swept.removed,
         round(time.perf_counter() - began, 3),
         show_url(url),
         verdict,
@@ -132,27 +155,32 @@ def _parent(workspace: Workspace, client: redis.Redis, generation: int) -> int |
 
 
 def _check_room(client: redis.Redis, manifest: Manifest) -> None:
-    memory = client.info("memory")
+    counts = manifest.counts
+    needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
+        manifest.row_format.pick_bytes + snapshot.INDEX_BYTES
+    )
+    with primaries(client) as nodes:
+        for node in nodes:
+            _check_room_of(node, manifest.generation, -(-needed // len(nodes)))
+
+
+def _check_room_of(node: redis.Redis, generation: int, needed: int) -> None:
+    memory = node.info("memory")
     limit, policy = int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         raise SurroundingsError(
             f"the store's maxmemory-policy is {policy}, expected noeviction: it would drop rows silently;"
             " run `CONFIG SET maxmemory-policy noeviction` on it"
         )
-    counts = manifest.counts
-    needed = counts["rows"] * (_OVERHEAD_BYTES + snapshot.HEADER_BYTES) + counts["picks"] * (
-        snapshot.PICK_BYTES + snapshot.INDEX_BYTES
-    )
     free = limit - int(memory["used_memory"])
     if limit and needed > free:
         raise SurroundingsError(
-            f"generation {manifest.generation} needs about {needed:,} bytes, the store has {free:,} left of its maxmemory"
+            f"generation {generation} needs about {needed:,} bytes, the store has {free:,} left of its maxmemory"
             f" {limit:,}; raise maxmemory"
         )
 
 
-def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> snapshot.Meta:
-    meta, parts = published_meta(manifest, catalogue)
+def _claim(client: redis.Redis, meta: snapshot.Meta, parts: list[bytes]) -> None:
     claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
     if not claimed:
         taken = read_meta(client, meta.generation)
@@ -164,38 +192,72 @@ def _claim(client: redis.Redis, manifest: Manifest, catalogue: Catalogue) -> sna
         client.set(
             snapshot.meta_key(meta.generation), snapshot.encode_json(meta)
         )  # the same picks, made at another time
-    for place, part in enumerate(parts):
-        client.set(snapshot.part_key(meta.catalogue_digest, place), part)
-    return meta
+    for key, part in parts_by_key(meta, parts).items():
+        client.set(key, part)
 
 
-def _write_rows(
-    client: redis.Redis, workspace: Workspace, manifest: Manifest, catalogue: Catalogue, report: Progress
-) -> tuple[int, int, dict[str, bytes]]:
-    """How many rows and bytes were written, and some of the rows by user, to compare with what arrived."""
-    rows = encoded_rows(workspace, manifest.generation, catalogue)
-    every = max(1, manifest.counts["rows"] // _SAMPLE)
-    count = total_bytes = 0
-    sample: dict[str, bytes] = {}
-    rest = time.sleep if published_current(client) else None  # nobody looks up in a store that serves nothing
-    for batch in write_rows(client, manifest.generation, rows, rest):
-        sample |= dict(batch[-count % every :: every])  # rows 0, every, 2 · every, ... of all batches together
-        count += len(batch)
-        total_bytes += sum(len(row) for _, row in batch)
-        report("publishing rows", count, manifest.counts["rows"])
-    return count, total_bytes, sample
+class _Writing:
+    """The rows of a generation on their way into the store.
+
+    ``most_mb_a_second`` is as in ``publish``.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        manifest: Manifest,
+        picks: RecordedPicks,
+        report: Progress,
+        most_mb_a_second: float | None,
+    ) -> None:
+        self._client, self._manifest, self._picks, self._report = client, manifest, picks, report
+        self._most = None if most_mb_a_second is None else most_mb_a_second * 1e6
+        self._rests = published_current(client) is not None  # nobody looks up in a store that serves nothing
+
+    def write(self) -> tuple[int, int, dict[str, bytes]]:
+        """How many rows and bytes were written, and some of the rows by user, to compare with what arrived."""
+        total = self._manifest.counts["rows"]
+        every = max(1, total // _SAMPLE)
+        count = total_bytes = 0
+        sample: dict[str, bytes] = {}
+        number = self._manifest.generation
+        with _told(number, lambda: f"{count:,} of {total:,}"):
+            for written in write_rows(
+                self._client, number, self._picks, rests=self._rests, most_bytes_a_second=self._most
+            ):
+                first = written.first + -count % every  # rows 0, every, 2 · every, ... of all files together
+                sample |= dict(written.rows.record(row) for row in range(first, written.stop, every))
+                count += written.stop - written.first
+                total_bytes += written.row_bytes
+                self._report("publishing rows", count, total)
+        return count, total_bytes, sample
+
+    def verify(self, rows: int) -> None:
+        """Refuse to go on where the store does not hold every row that was written."""
+        number = self._manifest.generation
+        held = count_present(self._client, number, self._picks, rests=self._rests)
+        if held != rows or rows != self._manifest.counts["rows"]:
+            raise SurroundingsError(
+                f"the store holds {held} rows of generation {number}, {rows} were written of the"
+                f" {self._manifest.counts['rows']} of its files; publish again"
+            )
 
 
-def _verify(client: redis.Redis, meta: snapshot.Meta, rows: int, sample: dict[str, bytes]) -> None:
-    """Compare what the store holds with what was written: the count, a sample of rows, and the catalogue."""
-    held = count_rows(client, meta.generation)
-    if held != rows:
-        remedy = (
-            "publish again" if held < rows else f"remove {snapshot.rows_pattern(meta.generation)}, then publish again"
-        )
+@contextmanager
+def _told(generation: int, how_far: Callable[[], str]) -> Iterator[None]:
+    """Say of a store that stops taking rows how many it has, that nothing else changed, and what to do."""
+    try:
+        yield
+    except redis.RedisError as error:
+        remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), "see the log of the store")
         raise SurroundingsError(
-            f"the store holds {held} rows of generation {meta.generation}, {rows} were written; {remedy}"
-        )
+            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {error}; what is served has not"
+            f" changed; {remedy}, then publish again"
+        ) from error
+
+
+def _verify(client: redis.Redis, meta: snapshot.Meta, sample: dict[str, bytes]) -> None:
+    """Compare a sample of the rows that the store holds, and its catalogue, with what was written."""
     stored = read_bytes(client, [snapshot.row_key(meta.generation, user_id) for user_id in sample])
     parts = read_bytes(client, [snapshot.part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)])
     try:
@@ -210,8 +272,7 @@ def _verify(client: redis.Redis, meta: snapshot.Meta, rows: int, sample: dict[st
 
 def _write_targets(workspace: Workspace, generation: int, catalogue: Catalogue) -> None:
     """Users and titles for the load test, the most active and the most shown first."""
-    users = read_parquet(folder_of(workspace, generation) / "contexts" / "part-000000.parquet")
-    active = users.sort(["sessions", "user_id"], descending=[True, False])["user_id"].head(_TARGET_USERS)
+    active = KeptUsers(workspace, read_manifest(workspace, generation)).most_active(_TARGET_USERS)
     shown = catalogue.frame.group_by("title_id").agg(pl.col("impressions").sum())
     titles = shown.sort(["impressions", "title_id"], descending=[True, False])["title_id"]
-    write_json(workspace.targets, {"generation": generation, "users": active.to_list(), "titles": titles.to_list()})
+    write_json(workspace.targets, {"generation": generation, "users": active, "titles": titles.to_list()})

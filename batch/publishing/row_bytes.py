@@ -1,27 +1,21 @@
-"""From a generation's picks on disk to the bytes that are published."""
+"""From a generation on disk to what is published: the bytes of its rows, its meta, its catalogue."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from bandit import snapshot
 from bandit.policies import Popularity
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet
-from batch.workspace.generations import CANDIDATES, Manifest, picks_files, read_manifest
+from batch.workspace.generations import Manifest, read_manifest
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
-_PICK = np.dtype([("arm", "u1"), ("weight", "<u2")])
 
-
-def encoded_rows(workspace: Workspace, generation: int, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
+def encoded_rows(workspace: Workspace, generation: int) -> Iterator[tuple[str, bytes]]:
     """(user_id, row) of every user, in user order."""
-    manifest = read_manifest(workspace, generation)
-    is_shortlist = CANDIDATES in manifest.checksums
-    for path in picks_files(workspace, manifest):
-        yield from _rows_of_part(path, manifest, catalogue, is_shortlist=is_shortlist)
+    for rows in RecordedPicks(workspace, read_manifest(workspace, generation)):
+        yield from map(rows.record, range(len(rows.places)))
 
 
 def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.Meta, list[bytes]]:
@@ -40,6 +34,8 @@ def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.M
         artworks=published.counts.artworks,
         variants=manifest.config.names,
         created_at=manifest.created_at,
+        total=manifest.row_format.total,
+        format=manifest.row_format.number,
     )
     return meta, parts
 
@@ -57,30 +53,3 @@ def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.
             snapshot.CatalogueTitle(title_id, tuple(artworks[start:stop]), default, tuple(weights[start:stop]))
         )
     return snapshot.Catalogue(tuple(titles), fallback_policy)
-
-
-def _rows_of_part(
-    path: Path, manifest: Manifest, catalogue: Catalogue, *, is_shortlist: bool
-) -> Iterator[tuple[str, bytes]]:
-    frame = read_parquet(path)
-    if frame.is_empty():  # none of its users has candidates
-        return
-    users = frame["user_id"]
-    starts = np.flatnonzero((users != users.shift(1)).fill_null(value=True).to_numpy())
-    packed = np.empty(frame.height, dtype=_PICK)
-    packed["arm"], packed["weight"] = frame["arm"].to_numpy(), frame["weight"].to_numpy()
-    picks = packed.tobytes()
-    indices = b""
-    if is_shortlist:  # picks of a user are in catalogue order, so the indices of a row come out sorted
-        titles = frame["title_id"].cast(pl.Enum(catalogue.title_ids)).to_physical().to_numpy()
-        indices = titles.astype("<u2").tobytes()
-    stops = [*starts[1:].tolist(), frame.height]
-    # All picks of a user are drawn under one variant; the header has its place among those of meta.
-    variants = [manifest.config.names.index(name) for name in frame["policy"].gather(starts)]
-    generation, identity = manifest.generation, manifest.identity
-    for user_id, variant, start, stop in zip(
-        users.gather(starts).to_list(), variants, starts.tolist(), stops, strict=True
-    ):
-        own = picks[start * snapshot.PICK_BYTES : stop * snapshot.PICK_BYTES]
-        listed = indices[start * snapshot.INDEX_BYTES : stop * snapshot.INDEX_BYTES]
-        yield user_id, snapshot.encode_row(user_id, generation, identity, variant, own, listed)

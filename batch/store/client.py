@@ -1,43 +1,181 @@
 """The store, named by its URL: connecting to it, and one boundary for its errors."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import cast
+from dataclasses import replace
+from typing import Final, TypeVar, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import AskError
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.client import Pipeline
+from redis.cluster import ClusterNode
+from redis.exceptions import AskError, RedisClusterException
 from redis.retry import Retry
 
 from bandit.errors import RowError, SurroundingsError
-from bandit.urls import URL_VARIABLE, hide_secrets, read_store_url, secrets_of, show_url
+from bandit.urls import URL_VARIABLE, StoreUrl, hide_secrets, read_store_url, secrets_of, show_url
 
-__all__ = ["URL_VARIABLE", "connect", "read_bytes", "store_errors"]
+__all__ = [
+    "URL_VARIABLE",
+    "Cluster",
+    "cluster_of",
+    "connect",
+    "home_of",
+    "primaries",
+    "read_bytes",
+    "store_errors",
+    "together",
+    "transact",
+]
 
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 5.0
+_REPLICA_MS: Final = 1000
+"""How long a change waits for a replica to have it, where there is one."""
+_MOVES: Final = 10
+_TRIES: Final = 4
+
+Result = TypeVar("Result")
 
 
-def connect(url: str) -> redis.Redis:
-    """A client of the store that has answered once.
+class Cluster(redis.RedisCluster):
+    """A client of a cluster, for one command on one key, or for reading; ``at`` and ``primaries`` are for all else."""
+
+    def __init__(self, address: StoreUrl, seconds: float) -> None:
+        nodes = [ClusterNode(host, port) for host, port in address.more_nodes]  # type: ignore[no-untyped-call]
+        self._address, self._seconds = address, seconds
+        super().__init__(
+            **address.client_options,
+            startup_nodes=nodes,
+            require_full_coverage=False,
+            socket_timeout=seconds,
+            socket_connect_timeout=min(seconds, _CONNECT_SECONDS),
+            # A node may be gone whose replica is about to take its place. What is sent twice is written twice in one place only,
+            # as a dead letter, whose events count once by their ids.
+            retry=Retry(ExponentialBackoff(cap=1.0, base=0.2), _TRIES),
+        )
+
+    def at(self, host: str, port: int) -> redis.Redis:
+        """A client of one node, on one connection."""
+        return _client(replace(self._address, host=host, port=port, is_cluster=False), self._seconds, alone=True)
+
+    def look_again(self) -> None:
+        """Ask which node has what: one of them said that a key is elsewhere, or is gone."""
+        self.nodes_manager.initialize()
+
+
+def connect(url: str, seconds: float = _TIMEOUT_SECONDS) -> redis.Redis:
+    """A client of the store or cluster that has answered once.
+
+    That of a cluster is a ``Cluster``, which has the same methods; those of several keys are of no use with it.
 
     Raises:
         InputError: the URL is none.
         SurroundingsError: it does not answer; one line says why and what to do.
     """
+    address = read_store_url(url)
     # A job may wait, but not without end, and a command that timed out must not be sent twice unseen.
-    options = read_store_url(url).client_options
-    client = redis.Redis(**options, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
     with store_errors(url), ExitStack() as unless_it_answers:
+        client = cast("redis.Redis", Cluster(address, seconds)) if address.is_cluster else _client(address, seconds)
         unless_it_answers.callback(client.close)
-        client.ping()
+        if not address.is_cluster:  # that of a cluster has asked which nodes there are
+            client.ping()
         unless_it_answers.pop_all()
     return client
 
 
+@contextmanager
+def primaries(client: redis.Redis) -> Iterator[list[redis.Redis]]:
+    """Clients of all nodes that rows lie on, one a node; of a store that is no cluster, its own."""
+    cluster = cluster_of(client)
+    if cluster is None:
+        yield [client]
+        return
+    with ExitStack() as stack:
+        nodes = sorted(
+            cluster.get_primaries(),  # type: ignore[no-untyped-call]
+            key=lambda node: (node.host, node.port),
+        )
+        yield [stack.enter_context(cluster.at(node.host, int(node.port))) for node in nodes]
+
+
+@contextmanager
+def home_of(client: redis.Redis, key: str) -> Iterator[redis.Redis]:
+    """A client, on one connection, of the node that has a key.
+
+    Raises:
+        redis.RedisError: no node is known to have it.
+    """
+    cluster = cluster_of(client)
+    if cluster is None:
+        yield client
+        return
+    node = cluster.get_node_from_key(key)  # type: ignore[no-untyped-call]
+    if node is None:
+        raise redis.ConnectionError(f"no node of the cluster has the slot of {key}")
+    with cluster.at(node.host, int(node.port)) as own:
+        yield own
+
+
+def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]) -> Result:
+    """Change one key in a transaction that gives way to others.
+
+    Args:
+        client: of the store.
+        key: that is watched.
+        change: reads through what it is given, which sends commands at once; then calls its ``multi`` and queues what to write.
+            It is called again where another has changed the key meanwhile, or the key has moved to another node.
+
+    Raises:
+        redis.RedisError: the store fails. After a ``ConnectionError`` or ``TimeoutError`` the change may have been made.
+    """
+    cluster, moves = cluster_of(client), 0
+    while True:
+        try:
+            with home_of(client, key) as home, home.pipeline() as pipeline:
+                pipeline.watch(key)  # type: ignore[no-untyped-call]
+                result = change(pipeline)
+                pipeline.execute()
+                if cluster is not None:  # a replica that takes over must not turn back time
+                    home.wait(1, _REPLICA_MS)
+                return result
+        except redis.WatchError:
+            continue
+        except AskError:  # MOVED as well
+            moves += 1
+            if cluster is None or moves > _MOVES:
+                raise
+            cluster.look_again()
+
+
+@contextmanager
+def together(client: redis.Redis) -> Iterator[redis.Redis]:
+    """Send all commands in one transaction; in a cluster, which has none over several keys, one after the other."""
+    if cluster_of(client) is not None:
+        yield client
+        return
+    with client.pipeline(transaction=True) as commands:
+        yield commands
+        commands.execute()
+
+
 def read_bytes(client: redis.Redis, keys: list[str]) -> list[bytes | None]:
     """The values of some keys; the client that ``connect`` makes gives bytes, which redis-py's types leave open."""
-    return cast("list[bytes | None]", client.mget(keys)) if keys else []
+    if not keys:
+        return []
+    cluster = cluster_of(client)
+    return cast("list[bytes | None]", client.mget(keys) if cluster is None else cluster.mget_nonatomic(keys))
+
+
+def cluster_of(client: object) -> Cluster | None:
+    """A client as that of a cluster; None where it is that of one store."""
+    return client if isinstance(client, Cluster) else None
+
+
+def _client(address: StoreUrl, seconds: float, *, alone: bool = False) -> redis.Redis:
+    options = address.client_options | ({"max_connections": 1} if alone else {})
+    return redis.Redis(**options, socket_timeout=seconds, retry=Retry(NoBackoff(), 0))
 
 
 @contextmanager
@@ -49,7 +187,7 @@ def store_errors(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except redis.RedisError as error:
+    except (redis.RedisError, RedisClusterException) as error:
         raise _unavailable(url, _said(error)) from error
     except RowError as error:
         raise SurroundingsError(
@@ -69,9 +207,12 @@ def _unavailable(url: str, said: str) -> SurroundingsError:
     )
 
 
-def _said(error: redis.RedisError) -> str:
+def _said(error: Exception) -> str:
     if isinstance(error, AskError):  # MOVED as well
-        return f"it is a node of a cluster, which sent {error} as the address of another node"
+        return (
+            f"it is a node of a cluster, which sent {error} as the address of another node; give the cluster's URL,"
+            " redis+cluster://host:port"
+        )
     return str(error) or "it answered with an error without a word"
 
 

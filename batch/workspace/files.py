@@ -37,10 +37,10 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_parquet(path: Path, frame: "pl.DataFrame") -> None:
-    """Write a frame as a Parquet file."""
+def write_parquet(path: Path, frame: "pl.DataFrame", row_group: int | None = None) -> None:
+    """Write a frame as a Parquet file, in groups of so many rows where it is read by slices."""
     with replace_file(path) as temporary:
-        frame.write_parquet(temporary)
+        frame.write_parquet(temporary, row_group_size=row_group)
 
 
 def find_copy(paths: Iterable[Path]) -> tuple[Path, Path] | None:

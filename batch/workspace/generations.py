@@ -14,7 +14,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetPydanticSchema, TypeAdapter
 from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function, tagged_union_schema
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.snapshot import MAX_GENERATION, MAX_REVISION, shown
+from bandit.snapshot import MAX_GENERATION, MAX_REVISION, RowFormat, shown
 from batch.config import Config, TwoPolicies, Variant
 from batch.workspace.files import write_json
 from batch.workspace.workspace import Workspace
@@ -97,6 +97,11 @@ class Manifest:
         return cls(generation, parent, now, version("artwork-bandit"), config)
 
     @property
+    def row_format(self) -> RowFormat:
+        """How the rows are packed, and what the weights of a decision add up to: format 2 in manifests that do not say it."""
+        return self.config.row_format
+
+    @property
     def identity(self) -> str:
         """Digest of what decides the picks: number, settings, and the files of posterior, catalogue, contexts and candidates.
 
@@ -117,8 +122,9 @@ class Manifest:
         # What is new and says nothing is left out: the store's copies of earlier generations keep their digest.
         if not plain["config"].get("other_policy", True):
             del plain["config"]["other_policy"], plain["config"]["other_share"]
-        if self.config.refit_days == Config.refit_days:
-            del plain["config"]["refit_days"]
+        for name in ("refit_days", "total"):
+            if getattr(self.config, name) == getattr(Config, name):
+                del plain["config"][name]
         return _digest_of(plain)
 
     def with_files(

@@ -1,16 +1,29 @@
-"""Single picks of a generation, as its files hold them."""
+"""The picks of a generation, as its files hold them: the one reader, whatever their layout."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from bandit.errors import InputError
-from bandit.snapshot import TOTAL_WEIGHT
+from bandit.arrays import I64
+from bandit.errors import InputError, RowError
+from bandit.snapshot import decode_row
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import reading
-from batch.workspace.generations import finished, folder_of, picks_files, read_manifest
+from batch.workspace.files import read_parquet
+from batch.workspace.generations import CANDIDATES, CATALOGUE, Manifest, finished, folder_of, picks_files, read_manifest
+from batch.workspace.kept_users import KeptUsers
+from batch.workspace.row_files import Packing, PickTable, RowFile, pack, read_row_file
 from batch.workspace.workspace import Workspace
+
+SUFFIX: Final = ".rows"
+_PART: Final = "part-"
+_USERS_A_BLOCK: Final = 256
+"""Of the folders of Parquet files that releases until November 2026 wrote: the number of a file counts such blocks."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +38,160 @@ class RecordedPick:
     propensity: float
 
 
+def packing_of(manifest: Manifest) -> Packing:
+    """How the rows of a generation are packed."""
+    return Packing(manifest.generation, manifest.identity, CANDIDATES in manifest.checksums, manifest.row_format)
+
+
+def row_file_path(folder: Path, first: int) -> Path:
+    """The file of the shard of a generation that starts with the user at a place."""
+    return folder / "picks" / f"{_PART}{first:010d}{SUFFIX}"
+
+
+class _Part(NamedTuple):
+    """A file of picks, and the places of the first of its users and of the first after them."""
+
+    path: Path
+    first: int
+    stop: int
+
+
+class RecordedPicks:
+    """The picks of a precomputed generation whose files are as they were made.
+
+    Raises:
+        InputError: a file is missing or differs from its checksum.
+    """
+
+    def __init__(self, workspace: Workspace, manifest: Manifest) -> None:
+        self._folder = folder_of(workspace, manifest.generation)
+        self._manifest = manifest
+        self._users = KeptUsers(workspace, manifest)
+        self.packing = packing_of(manifest)
+        paths = picks_files(workspace, manifest)
+        firsts = [_first_user(path) for path in paths]
+        stops = [*firsts[1:], self._users.count]
+        self._parts = [_Part(*part) for part in zip(paths, firsts, stops, strict=True)]
+
+    def __iter__(self) -> Iterator[RowFile]:
+        """The rows of each shard, in user order."""
+        return map(self._read, self._parts)
+
+    def tables(self, places: I64 | None = None) -> Iterator[PickTable]:
+        """The picks of the users at some places, ascending, or of all: one table of each file that has any."""
+        for part in self._parts:
+            own = (
+                None
+                if places is None
+                else places[np.searchsorted(places, part.first) : np.searchsorted(places, part.stop)]
+            )
+            if own is None:
+                yield self._read(part).picks(self.packing)
+            elif len(own):
+                rows = self._read(part)
+                yield rows.picks(self.packing, np.flatnonzero(np.isin(rows.places, own)))
+
+    def frame(self) -> pl.DataFrame:
+        """All picks by user and title: ``user_id``, ``title_id``, ``arm``, ``weight`` and ``policy``."""
+        ids, titles = self._users.ids(), pl.Series(self._titles, dtype=pl.String)
+        names = pl.Series(self._manifest.config.names, dtype=pl.String)
+        frames = [
+            pl.DataFrame(
+                {
+                    "user_id": ids.gather(table.users),
+                    "title_id": titles.gather(table.titles),
+                    "arm": table.arms,
+                    "weight": table.weights,
+                    "policy": names.gather(table.variants),
+                }
+            )
+            for table in self.tables()
+        ]
+        return pl.concat(frames)
+
+    def row(self, user_id: str) -> bytes | None:
+        """The row of a user; None where they have none."""
+        place = self._users.place(user_id)
+        part = None if place is None else next((part for part in self._parts if part.first <= place < part.stop), None)
+        if place is None or part is None:
+            return None
+        rows = self._read(part)
+        row = rows.row_of(place)
+        return None if row is None else rows.record(row)[1]
+
+    def _read(self, part: _Part) -> RowFile:
+        if part.path.suffix != SUFFIX:
+            return self._packed(part)
+        rows = read_row_file(part.path)
+        if len(rows.places):  # the manifest says how all are read: were it another one's, they would be misread
+            user_id, raw = rows.record(0)
+            try:
+                decode_row(raw, user_id, self._manifest.generation, self._manifest.identity)
+            except RowError as error:
+                raise self._changed(part, str(error)) from error
+        return rows
+
+    def _changed(self, part: _Part, why: str) -> InputError:
+        return InputError(
+            f"{part.path} holds picks of other settings than its manifest.json says ({why}); generations never change: run"
+            " `artwork train` for a new one"
+        )
+
+    def _packed(self, part: _Part) -> RowFile:
+        """A Parquet file of an earlier release, packed."""
+        frame = read_parquet(part.path)
+        users = frame["user_id"].cast(pl.String)
+        is_first = (users != users.shift(1)).fill_null(value=True).to_numpy()
+        starts = np.flatnonzero(is_first)
+        own = users.gather(starts)
+        places = own.cast(pl.Enum(self._users.ids(part.first, part.stop - part.first))).to_physical().to_numpy()
+        names = pl.Enum(self._manifest.config.names)
+        variants = frame["policy"].gather(starts).cast(pl.String).cast(names).to_physical().to_numpy()
+        titles = frame["title_id"].cast(pl.String).cast(pl.Enum(self._titles)).to_physical().to_numpy()
+        arms, weights, form = frame["arm"].to_numpy().copy(), frame["weight"].to_numpy().copy(), self.packing.form
+        if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
+            raise self._changed(part, f"an arm is {arms.max(initial=0)}, a weight {weights.max(initial=0)}")
+        return pack(
+            self.packing,
+            part.first,
+            own.to_list(),
+            part.first + places.astype(np.int64),
+            variants.astype(np.uint8),
+            np.diff([*starts.tolist(), frame.height]),
+            arms,
+            weights,
+            titles.astype(np.uint16) if self.packing.is_shortlist else np.empty(0, dtype=np.uint16),
+        )
+
+    @cached_property
+    def _titles(self) -> list[str]:
+        return Catalogue.read(self._folder / CATALOGUE).title_ids
+
+
 def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id: str) -> RecordedPick | None:
     """The pick in a generation's files; None where the user or the title was not in it.
 
     Raises:
         InputError: there is no such generation, or its files have changed.
     """
-    files = picks_files(workspace, read_manifest(workspace, generation))
-    wanted = (pl.col("user_id") == user_id) & (pl.col("title_id").cast(pl.String) == title_id)
-    with reading(folder_of(workspace, generation) / "picks"):
-        rows = pl.scan_parquet(files).filter(wanted).collect()
-    if rows.is_empty():
+    manifest = read_manifest(workspace, generation)
+    raw = RecordedPicks(workspace, manifest).row(user_id)
+    catalogue = Catalogue.read(folder_of(workspace, generation) / CATALOGUE)
+    if raw is None or title_id not in catalogue.title_ids:
         return None
-    arm, weight, policy = rows.row(0, named=True)["arm"], rows["weight"][0], str(rows["policy"][0])
-    frame = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet").frame
-    artworks = frame.filter(pl.col("title_id") == title_id)["artwork_id"]
-    return RecordedPick(generation, policy, artworks[arm], arm, weight, weight / TOTAL_WEIGHT)
+    try:
+        row = decode_row(raw, user_id, generation, manifest.identity)
+    except RowError as error:
+        raise InputError(
+            f"the files of generation {generation} hold a row of user {user_id} that cannot be read: {error}"
+        ) from error
+    title = catalogue.title_ids.index(title_id)
+    pick = row.pick(title)
+    if pick is None:
+        return None
+    artwork = catalogue.frame["artwork_id"][int(catalogue.starts[title]) + pick.arm]
+    policy = manifest.config.names[row.variant]
+    return RecordedPick(generation, policy, artwork, pick.arm, pick.weight, pick.weight / row.total)
 
 
 def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int) -> list[RecordedPick]:
@@ -50,3 +201,12 @@ def recorded_picks(workspace: Workspace, user_id: str, title_id: str, most: int)
         with suppress(InputError):  # it is told to whoever asks for that generation
             picks.append(recorded_pick(workspace, number, user_id, title_id))
     return [pick for pick in picks if pick is not None]
+
+
+def _first_user(path: Path) -> int:
+    number = path.stem.removeprefix(_PART)
+    if path.suffix not in (SUFFIX, ".parquet") or not (number.isascii() and number.isdigit()):
+        raise InputError(
+            f"{path} is no file of picks; expected {_PART}<number>{SUFFIX}, or of earlier releases .parquet"
+        )
+    return int(number) if path.suffix == SUFFIX else int(number) * _USERS_A_BLOCK

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from statistics import median
 
 import numpy as np
@@ -62,8 +63,12 @@ class Report:
     days: int
 
 
-def read_tables(workspace: Workspace) -> Tables:
+def read_tables(workspace: Workspace, users: pl.DataFrame | None = None) -> Tables:
     """The tables of a workspace, checked and sorted.
+
+    Args:
+        workspace: to read.
+        users: to take for those of the workspace, whose file was checked by slices; some of them are enough.
 
     Raises:
         InputError: a folder, file, column, type, value, key or link is not as it should be; the message names it.
@@ -72,7 +77,7 @@ def read_tables(workspace: Workspace) -> Tables:
     if not workspace.root.is_dir():
         raise InputError(
             f"{workspace.root} is not a folder; expected a workspace; "
-            f"`artwork data movielens --workspace {workspace.root}` makes one"
+            f"`artwork data movielens --workspace {quote(str(workspace.root))}` makes one"
         )
     for folder in (workspace.impressions, workspace.evidence):
         if folder.exists() and not folder.is_dir():
@@ -81,8 +86,11 @@ def read_tables(workspace: Workspace) -> Tables:
     if not (workspace.candidates.exists() or workspace.candidates.is_symlink()):
         _refuse_other_candidates(workspace)
         del paths["candidates"]
+    where = {name: str(path) for name, path in paths.items()}
+    if users is not None:
+        del paths["users"]
     frames = {name: read_frame(path) for name, path in paths.items()}
-    return _checked(frames, {name: str(path) for name, path in paths.items()})
+    return _checked(frames if users is None else {"users": users} | frames, where)
 
 
 def check_tables(tables: Tables) -> Tables:

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
 from loadtest.boundary import RunError
@@ -61,6 +62,7 @@ class Drive:
         latencies_ms: since the intended time.
         status_each: HTTP status, or 0.
         mark_each: which of the load's marks came first, -1 for none.
+        wrong_each: whether the answer is one of the wrong ones.
         began: when, in seconds of ``time.monotonic``.
     """
 
@@ -79,6 +81,7 @@ class Drive:
     latencies_ms: F64
     status_each: I16
     mark_each: I16
+    wrong_each: npt.NDArray[np.bool_]
     began: float
 
     @cached_property
@@ -160,5 +163,6 @@ def _read_back(load: Load, run: Run, cpu_seconds: float) -> Drive:
         latencies_ms=requests["latency"] / 1e6,
         status_each=requests["status"].copy(),
         mark_each=requests["mark"].copy(),
+        wrong_each=requests["wrong"] != 0,
         began=began / 1e9,
     )

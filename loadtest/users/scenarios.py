@@ -23,7 +23,7 @@ from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 from loadtest.address import KEY_VARIABLE
 from loadtest.answers import Checked, check_page, check_single
-from loadtest.figures import Figures, Tally, fine_bucket, scenario_figures, write_figures
+from loadtest.figures import Figures, Tally, fine_bucket, scenario_figures, slice_length, write_figures
 from loadtest.targets import (
     SCENARIOS,
     Targets,
@@ -47,6 +47,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._started = time.perf_counter()
         self.cpu_share = 0.0
         self._lags_ms: list[float] = []
 
@@ -60,6 +61,10 @@ class Clock:
         self._watch.kill()
         self.seconds = time.perf_counter() - self._started
         self.cpu_share = (time.process_time() - self._cpu_started) / self.seconds
+
+    def since_start(self) -> float:
+        """Seconds since the start; before it, since this was made."""
+        return time.perf_counter() - self._started
 
     @property
     def lag_p99_ms(self) -> float:
@@ -179,9 +184,13 @@ def set_up(environment: Any, **_: Any) -> None:
     """Read the targets and give locust's statistics their finer buckets."""
     options = environment.parsed_options
     targets, rng = read_targets(Path(options.targets)), Random(options.seed)  # noqa: S311  no secret
-    environment.load = Load(targets, options, asking_users(targets, rng, options.scenario))
-    environment.events.spawning_complete.add_listener(lambda **_: environment.load.clock.start())
-    environment.events.test_stopping.add_listener(lambda **_: environment.load.clock.stop())
+    tally = Tally(slice_length(float(options.run_time or 0)))
+    load = environment.load = Load(targets, options, asking_users(targets, rng, options.scenario), tally)
+    environment.events.spawning_complete.add_listener(lambda **_: load.clock.start())
+    environment.events.test_stopping.add_listener(lambda **_: load.clock.stop())
+    environment.events.request.add_listener(
+        lambda name, response_time, **_: tally.took(name, load.clock.since_start(), response_time)
+    )
     locust.stats.bucket_response_time = fine_bucket
 
 
@@ -196,7 +205,9 @@ def collect(environment: Any, **_: Any) -> None:
         seconds=load.clock.seconds,
         client_cpu_share=load.clock.cpu_share,
         client_lag_p99_ms=load.clock.lag_p99_ms,
-        scenarios=tuple(scenario_figures(name, environment.stats.get(name, "GET")) for name in NAMES),
+        scenarios=tuple(
+            scenario_figures(name, environment.stats.get(name, "GET"), load.tally.slices(name)) for name in NAMES
+        ),
         sources=dict(load.tally.sources),
         faults=load.tally.listed(),
     )

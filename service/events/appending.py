@@ -1,14 +1,14 @@
-"""The streams that events are appended to, on a connection of their own: a slow append delays no row read.
+"""The streams that events are appended to, on connections of their own: a slow append delays no row read.
 
 One request is one entry, so all of its events are stored or none. An entry counts as stored once the store has said so, and
 not before: everything else is a ``NotAppendedError``, which tells whether the entry may be there all the same.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 import orjson
 import structlog
@@ -16,8 +16,10 @@ from hiredis import ReplyError
 
 from bandit.snapshot import EVENTS_VERSION, event_stream_key, id64
 from bandit.urls import hide_secrets, secrets_of
+from service.events.node import EventNode
+from service.lookup.cluster import Slots
 from service.lookup.row_reads import end
-from service.lookup.store_link import StoreConnection, StoreLink, packed
+from service.lookup.store_link import Node, packed
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
 
@@ -88,7 +90,7 @@ class MemoryEventLog:
 
 
 class EventStreams:
-    """The streams of the store behind a URL.
+    """The streams of the store or cluster behind a URL.
 
     Args:
         url: of the store.
@@ -97,11 +99,21 @@ class EventStreams:
         deadline_ms: how long an entry waits for the store's answer.
         metrics: that are counted in.
         health: that is told of troubles.
+        slots: which node of a cluster has which stream; None where the store is no cluster.
     """
 
     def __init__(
-        self, url: str, *, partitions: int, max_entries: int, deadline_ms: float, metrics: Metrics, health: Health
+        self,
+        url: str,
+        *,
+        partitions: int,
+        max_entries: int,
+        deadline_ms: float,
+        metrics: Metrics,
+        health: Health,
+        slots: Slots | None = None,
     ) -> None:
+        self._url, self._slots = url, slots
         self._keys = [event_stream_key(partition) for partition in range(partitions)]
         self._max_entries = max_entries
         self._deadline_seconds = deadline_ms / 1000
@@ -111,19 +123,16 @@ class EventStreams:
         self._loop = asyncio.get_running_loop()
         self._logged_at = -QUIET_SECONDS
         self._lengths = [0] * partitions
-        self._sent = [0] * partitions  # entries without an answer
-        self._waiting: deque[Callable[[object], None]] = deque()
-        self._answered_at = 0.0
         self._trouble = ""
-        self._connection: StoreConnection | None = None
-        self._lost = self._loop.create_future()
         self._ready = asyncio.Event()
-        self._link = StoreLink(url, self._up, self._down)
+        self._nodes: dict[Node | None, EventNode] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._health.events_failed(DETAILS["connection"])
-        self._tasks = [
-            self._loop.create_task(self._link.keep(), name="events link"),
-            self._loop.create_task(self._refresh(), name="lengths of streams"),
-        ]
+        self._task = self._loop.create_task(self._refresh(), name="lengths of streams")
+        if slots is None:
+            self._node(None)
+        else:
+            slots.watch(self._keep)
 
     async def wait_ready(self, seconds: float) -> None:
         """Wait until entries are taken, at most some seconds."""
@@ -132,10 +141,10 @@ class EventStreams:
                 await self._ready.wait()
 
     async def close(self) -> None:
-        """Give up the connection; entries in flight end without an answer."""
-        for task in self._tasks:
-            await end(task)
-        self._down()
+        """Give up the connections; entries in flight end without an answer."""
+        await end(self._task)
+        nodes, self._nodes = self._nodes, {}
+        await asyncio.gather(*(node.close() for node in nodes.values()), *self._closing)
 
     async def append(self, received: int, events: Entry) -> None:
         """See ``EventLog``."""
@@ -152,41 +161,46 @@ class EventStreams:
 
     async def _append(self, received: int, events: Entry) -> None:
         partition = id64(events[0]["user_id"]) % len(self._keys)
-        connection = self._connection
-        if connection is None or not self._ready.is_set():
-            raise NotAppendedError("connection")
-        if self._lengths[partition] + self._sent[partition] >= self._max_entries:
-            raise NotAppendedError("full")
-        key = self._keys[partition]
         fields = ("v", EVENTS_VERSION, "received", str(received), "events", orjson.dumps(events))
-        answered: asyncio.Future[object] = self._loop.create_future()
-
-        def added(reply: object) -> None:
-            self._sent[partition] -= 1
-            if not answered.done():
-                answered.set_result(reply)
-
-        self._sent[partition] += 1
-        self._waiting.extend((added, self._length_of(partition)))
-        connection.send(packed("XADD", key, "*", *fields) + packed("XLEN", key))
-        await self._answer(answered, connection)
-
-    async def _answer(self, answered: "asyncio.Future[object]", connection: StoreConnection) -> None:
-        sent_at = self._loop.time()
-        await asyncio.wait((answered, self._lost), timeout=self._deadline_seconds, return_when=asyncio.FIRST_COMPLETED)
-        if not answered.done():
-            if self._lost.done() or connection is not self._connection:
-                raise NotAppendedError("lost")
-            if self._answered_at < sent_at:  # a peer that vanished sends no end
-                connection.abort()
-            raise NotAppendedError("timeout")
-        reply = answered.result()
+        entry = packed("XADD", self._keys[partition], "*", *fields)
+        reply = await self._added(self._node_of(partition), partition, entry)
+        if isinstance(reply, ReplyError) and self._slots is not None and (sent := self._slots.redirected(reply)):
+            where, is_asking = sent  # the node that was asked has stored nothing
+            reply = await self._added(self._node(where), partition, entry, is_asking=is_asking)
         if isinstance(reply, ReplyError):
             reason = REASONS.get(str(reply).partition(" ")[0], "reply")
             self._log(reason, str(reply))
             raise NotAppendedError(reason)
         if not isinstance(reply, bytes):
             raise NotAppendedError("reply")
+
+    async def _added(self, node: EventNode | None, partition: int, entry: bytes, *, is_asking: bool = False) -> object:
+        """The reply of a node to an entry, with which the length of its stream is asked for."""
+        if node is None or not node.is_ready or node.connection is None:
+            raise NotAppendedError("connection")
+        if self._lengths[partition] + node.unanswered[partition] >= self._max_entries:
+            raise NotAppendedError("full")
+        answered: asyncio.Future[object] = self._loop.create_future()
+
+        def added(reply: object) -> None:
+            node.unanswered[partition] -= 1
+            if not answered.done():
+                answered.set_result(reply)
+
+        node.unanswered[partition] += 1
+        if is_asking:
+            node.ask(packed("ASKING"), lambda _reply: None)
+        length = packed("XLEN", self._keys[partition])
+        node.ask(entry + length, added, self._length_of(partition))
+        sent_at, connection, lost = self._loop.time(), node.connection, node.lost
+        await asyncio.wait((answered, lost), timeout=self._deadline_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not answered.done():
+            if lost.done():
+                raise NotAppendedError("lost")
+            if node.answered_at < sent_at:  # a peer that vanished sends no end
+                connection.abort()
+            raise NotAppendedError("timeout")
+        return answered.result()
 
     def _length_of(self, partition: int) -> Callable[[object], None]:
         def known(reply: object) -> None:
@@ -201,43 +215,57 @@ class EventStreams:
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            self._ask_lengths()
+            for node in set(map(self._node_of, range(len(self._keys)))) - {None}:
+                self._ask_lengths(cast("EventNode", node))
 
-    def _ask_lengths(self) -> None:
-        if self._connection is not None and len(self._waiting) < MOST_WAITING:
-            self._waiting.extend(self._length_of(partition) for partition in range(len(self._keys)))
-            self._connection.send(b"".join(packed("XLEN", key) for key in self._keys))
+    def _ask_lengths(self, node: EventNode) -> None:
+        """Ask a node for the lengths of its streams."""
+        if node.waiting < MOST_WAITING:
+            for partition, key in enumerate(self._keys):
+                if self._node_of(partition) is node:
+                    node.ask(packed("XLEN", key), self._length_of(partition))
 
-    def _received(self, reply: object) -> None:
-        if not self._waiting:  # a reply to no command: later replies could not be matched
-            if self._connection is not None:
-                self._connection.abort()
-            return
-        self._answered_at = self._loop.time()
-        self._waiting.popleft()(reply)
+    def _node_of(self, partition: int) -> EventNode | None:
+        """Where a stream is; None if no node is known to have it."""
+        if self._slots is None:
+            return self._nodes[None]
+        node = self._slots.node_of(self._keys[partition].encode())
+        return None if node is None else self._node(node)
 
-    def _up(self, connection: StoreConnection) -> None:
-        connection.on_reply = self._received
-        self._connection = connection
-        self._lost = self._loop.create_future()
-        self._ask_lengths()
-        self._waiting.append(self._begin)
-        connection.send(packed("PING"))
+    def _node(self, name: Node | None) -> EventNode:
+        if name not in self._nodes:
+            if self._slots is not None and name is not None:
+                self._slots.connecting(name)
+            self._nodes[name] = EventNode(self._url, name, self._up, self._down)
+        return self._nodes[name]
 
-    def _begin(self, reply: object) -> None:
+    def _keep(self, primaries: frozenset[Node]) -> None:
+        """Connect to the nodes that have streams, so that no request finds a connection missing."""
+        for partition in range(len(self._keys)):
+            self._node_of(partition)
+        for name in self._nodes.keys() - primaries:
+            task = self._loop.create_task(self._nodes.pop(name).close(), name="end of a node's link")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _up(self, node: EventNode) -> None:
+        self._ask_lengths(node)
+        node.ask(packed("PING"), partial(self._begin, node))
+
+    def _begin(self, node: EventNode, reply: object) -> None:
         """The lengths are known: entries are taken from now on."""
         if not isinstance(reply, ReplyError):
+            node.is_ready = True
             self._ready.set()
             self._health.events_taken()
+            if self._slots is not None and node.name is not None:
+                self._slots.connected(node.name)
 
-    def _down(self) -> None:
-        self._connection = None
+    def _down(self, node: EventNode) -> None:
         self._ready.clear()
-        self._waiting.clear()
-        self._sent = [0] * len(self._keys)
-        if not self._lost.done():
-            self._lost.set_result(None)
         self._health.events_failed(DETAILS["connection"])
+        if self._slots is not None and node.name is not None:
+            self._slots.lost(node.name)
 
     def _log(self, reason: str, text: str) -> None:
         now = self._loop.time()

@@ -28,7 +28,7 @@ from httptools import (
 )
 from starlette.responses import Response
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -42,6 +42,7 @@ from service.http.problems import (
     query_too_long,
     target_too_long,
     too_many_connections,
+    too_many_fields,
     too_slow,
     unexpected,
     unreadable,
@@ -53,6 +54,7 @@ from service.limits import (
     BODY_SECONDS,
     HEAD_SECONDS,
     LINGER_SECONDS,
+    MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     WRITE_SECONDS,
@@ -68,6 +70,10 @@ SPARE: Final = 64
 FIELDS: Final = {HttpParserInvalidMethodError: "method", HttpParserInvalidURLError: "target"}
 NAMED: Final = ("content-length", "transfer-encoding")
 """Header fields that the parser's complaints name."""
+TURN_BYTES: Final = 4096
+"""So much of a connection is parsed in one turn of the event loop: some 130 short heads, which take milliseconds."""
+TURN_REFUSALS: Final = 64
+"""So many look-ups of a connection are refused in one turn."""
 _CLOSE: Final = b"connection: close\r\n"
 _HASH: Final = ord("#")
 """A number, because Python takes eight times as long to look for a byte that is given as bytes."""
@@ -100,6 +106,9 @@ class Flow(FlowControl):
     """Reading goes on only where nothing that was read waits: uvicorn reads on after each answer, whatever is queued.
 
     So a client that sends without end has a read or two kept, and is not read from until those are answered.
+
+    An answer is written whole, whether its client reads or not: if it waited, it would keep a place among those in progress
+    for as long as the client likes. The next request begins when the client has read.
     """
 
     def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
@@ -110,6 +119,9 @@ class Flow(FlowControl):
         """Read on, unless requests are queued or bytes are kept."""
         if not (self._connection.pipeline or self._connection._has_kept()):
             super().resume_reading()
+
+    async def drain(self) -> None:
+        """Wait for nothing."""
 
 
 class Connection(HttpToolsProtocol):
@@ -135,17 +147,18 @@ class Connection(HttpToolsProtocol):
         self._client = ""
         # Of the fast path.
         self._asked: Asked | None = None
-        self._is_held = (
-            False  # what arrives is kept, because a look-up waits for its row or what was kept is not read yet
-        )
+        self._is_held = False  # what arrives is kept: a look-up waits for its row, or what was kept is not read yet
         self._kept = b""
+        self._goes_on = False  # soon
         self._is_parting = False
         # Of the slow path.
+        self._is_running = False  # a request, and those in the pipeline wait for it
         self._in_head = self._in_body = self._in_trailer = False
         self._before: RequestResponseCycle | None = None  # the request before the last one
         self._read_bytes = 0  # of this read
         self._first_bytes = 0  # of the read in which the head or trailer began
         self._later_bytes = 0  # of the reads since
+        self._counted_fields = self._counted_bytes = 0  # of the header fields so far
         # Of the end.
         self._is_ending = False  # no more bytes are read
         self._refusal: Response | None = None
@@ -219,7 +232,11 @@ class Connection(HttpToolsProtocol):
     def _take(self, data: bytes) -> bytes:
         """Refuse or ask what is plain at the beginning of what arrived; what is left for the parser."""
         # What ends the connection is left to the slow path, which says so in its last answer.
+        refused = 0
         while self._is_between_requests() and not (self.server_state.leaving or self._has_eof):
+            if refused == TURN_REFUSALS:
+                self._hold(data)
+                return b""
             end = data.find(HEAD_END) + len(HEAD_END)
             if not len(HEAD_END) <= end <= self.max_head_bytes:
                 break
@@ -228,6 +245,7 @@ class Connection(HttpToolsProtocol):
                 break
             if self._shed(request):
                 data = data[end:]
+                refused += 1
                 continue
             self._kept = data[end:]
             if self._ask(request):
@@ -319,7 +337,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif self._kept or self._has_eof or self.flow.read_paused:
             # Not at once: rows that are there at once would nest look-ups in each other.
-            self.loop.call_soon(self._go_on)
+            self._go_on_soon()
         else:
             self._is_held = False
             self._wait(self.timeout_keep_alive)
@@ -343,17 +361,43 @@ class Connection(HttpToolsProtocol):
             body,
         )
 
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes until it is their turn."""
+        self._kept, self._is_held = data, True
+        self.flow.pause_reading()
+        self._advance()
+
+    def _advance(self) -> None:
+        """Begin the request that is next, and look at bytes that are kept once no request waits in the pipeline.
+
+        Nothing is begun for a client that leaves its answers unread.
+        """
+        if self.flow.write_paused or self.transport.is_closing():
+            return
+        begins = bool(self.pipeline) and not self._is_running
+        if self._is_held and self._asked is None and len(self.pipeline) == begins:
+            self._go_on_soon()
+        if begins:
+            self._start_asgi_task(*self.pipeline.pop())
+
+    def _go_on_soon(self) -> None:
+        if not self._goes_on:
+            self._goes_on = True
+            self.loop.call_soon(self._go_on)
+
     def _go_on(self) -> None:
-        """Read what was kept while a look-up waited, then what comes."""
-        kept, self._kept, self._is_held = self._kept, b"", False
+        """Read what was kept, then what comes."""
+        kept, self._kept, self._is_held, self._goes_on = self._kept, b"", False, False
         if self.transport.is_closing():
             return
-        self._wait(self.timeout_keep_alive)
+        if not (self._in_head or self._in_body):
+            self._wait(self.timeout_keep_alive)
         if kept:
             self.data_received(kept)
         if self._has_eof and not self.eof_received() and not self.transport.is_closing():
             self.transport.close()
-        self.flow.resume_reading()
+        if not (self._is_outstanding() and len(self.cycle.body) > HIGH_WATER_LIMIT):
+            self.flow.resume_reading()
 
     def _has_kept(self) -> bool:
         """Whether bytes that have arrived are not looked at yet."""
@@ -362,7 +406,11 @@ class Connection(HttpToolsProtocol):
     # --- the slow path: the parser's events --------------------------------------------------------------------------
 
     def _parse(self, data: bytes) -> None:
-        """Bytes of heads, bodies or both."""
+        """Bytes of heads, bodies or both; the rest of many is kept for the next turn, or until they can be answered."""
+        if self.flow.write_paused:
+            self._hold(data)
+            return
+        data, rest = data[:TURN_BYTES], data[TURN_BYTES:]
         self._read_bytes = len(data)
         if self._in_head or self._in_trailer:
             self._later_bytes += len(data)
@@ -377,13 +425,16 @@ class Connection(HttpToolsProtocol):
                 self._is_part_timed = True
                 self._wait(self.head_seconds if self._in_head else self.body_seconds)
             if (self._in_head or self._in_trailer) and self._is_already_too_large():
-                self._refuse(self._too_large())
+                self._refuse(self._too_large(), self.parser.get_method())
+        if rest and not self._is_ending:
+            self._hold(rest)
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self._in_head = True
         self._first_bytes, self._later_bytes = self._read_bytes, 0
+        self._counted_fields = self._counted_bytes = 0
 
     def on_headers_complete(self) -> None:
         """A head is whole: its request is answered."""
@@ -391,6 +442,8 @@ class Connection(HttpToolsProtocol):
         # Counted only where it may matter: adding up the header fields costs as much as the rest of these events.
         if self._first_bytes + self._later_bytes > self.max_head_bytes and self._is_too_large():
             self._give_up(self._too_large())
+        if len(self.headers) > MAX_FIELDS:
+            self._give_up(too_many_fields(MAX_FIELDS))
         if wrong := form_refusal(self.parser, self.headers):
             self._give_up(wrong)
         if not self.url.startswith(b"/") or _HASH in self.url:
@@ -429,6 +482,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin a request; those with events are told apart, because they have a bound of their own."""
+        self._is_running = True
         if cycle.scope["path"] != EVENTS:
             super()._start_asgi_task(cycle, app)
             return
@@ -443,12 +497,14 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Begin the next request, or wait for it."""
         self.server_state.total_requests += 1
+        self._is_running = False
         if self.transport.is_closing():
             return
+        if self.pipeline or self._is_held:
+            self._advance()
+            return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif not (self._in_head or self._in_body):
+        if not (self._in_head or self._in_body):
             self._wait(self.timeout_keep_alive)
 
     def _is_outstanding(self) -> bool:
@@ -515,13 +571,21 @@ class Connection(HttpToolsProtocol):
 
     def _is_already_too_large(self) -> bool:
         """Whether a head or trailer without an end is too large already."""
-        return self._later_bytes > self.max_head_bytes or (self._in_head and self._head_bytes() > self.max_head_bytes)
+        return (
+            len(self.headers) > MAX_FIELDS
+            or self._later_bytes > self.max_head_bytes
+            or (self._in_head and self._head_bytes() > self.max_head_bytes)
+        )
 
     def _is_too_large(self) -> bool:
         return self._head_bytes() > self.max_head_bytes or len(self.url) > MAX_TARGET_BYTES
 
     def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        # Each field once: a head may arrive byte by byte, and have thousands of them.
+        more = self.headers[self._counted_fields :]
+        self._counted_fields += len(more)
+        self._counted_bytes += sum(len(name) + len(value) + len(b": \r\n") for name, value in more)
+        return len(self.url) + self._counted_bytes
 
     def _too_large(self) -> Response:
         """The refusal that names the part of the head that is too large."""
@@ -530,6 +594,8 @@ class Connection(HttpToolsProtocol):
             return query_too_long(max_query_bytes)
         if len(self.url) > min(self.max_head_bytes, MAX_TARGET_BYTES):
             return target_too_long(min(self.max_head_bytes, MAX_TARGET_BYTES))
+        if len(self.headers) > MAX_FIELDS:
+            return too_many_fields(MAX_FIELDS)
         return head_too_large(self.max_head_bytes)
 
     # --- time: one timer, set anew only where it would ring too late -------------------------------------------------
@@ -584,6 +650,7 @@ class Connection(HttpToolsProtocol):
         """The client reads."""
         self._write_due = inf
         super().resume_writing()
+        self._advance()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -593,7 +660,7 @@ class Connection(HttpToolsProtocol):
         Closing without announcement, as uvicorn does, loses a request that the client has just sent.
         """
         cycle = self._unanswered()
-        if cycle is not None:
+        if cycle is not None and HEAD_END not in self._kept:
             cycle.keep_alive = False
 
     def shutdown(self) -> None:

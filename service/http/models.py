@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from bandit.snapshot import ID_PATTERN
 from service.keys import LOOKUP, Scope
-from service.limits import MAX_HEAD_BYTES, MAX_TARGET_BYTES
+from service.limits import MAX_FIELDS, MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from service.settings import Settings
 
 MAX_SIGNAL_CHARS: Final = 64
@@ -117,7 +117,7 @@ def look_up_refusals(settings: Settings) -> dict[int | str, dict[str, Any]]:
         status_413=f"the body has more than {settings.max_body_bytes} bytes",
         status_414=f"the query has more than {settings.max_query_bytes} bytes, or path and query more than {MAX_TARGET_BYTES}",
         status_422="a field is wrong; it is named with its limit",
-        status_431=f"request line and header fields have more than {MAX_HEAD_BYTES} bytes",
+        status_431=f"request line and header fields have more than {MAX_HEAD_BYTES} bytes, or are more than {MAX_FIELDS}",
         status_503="no catalogue is known yet, or the worker has all the requests or connections that it takes: ask again",
     )
 

@@ -15,6 +15,7 @@ from service.http.calls import PAGE, SINGLE
 from service.http.cross_origin import told
 from service.http.heads import is_host
 from service.http.models import LAST_HOUR
+from service.limits import MAX_FIELDS
 from service.lookup.served_generation import ServedGeneration
 
 HEAD_END: Final = b"\r\n\r\n"
@@ -93,7 +94,7 @@ def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None
 
 
 def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:
-    if not _fields(fields):
+    if fields.count(b"\n") > MAX_FIELDS + 1 or not _fields(fields):
         return None
     values: dict[bytes, list[bytes]] = {}
     for name, value in _each_field(fields):

@@ -78,6 +78,11 @@ def head_too_large(limit: int) -> Response:
     return over_limit(431, "head-too-large", "headers", limit, detail)
 
 
+def too_many_fields(limit: int) -> Response:
+    """431 for more than ``limit`` header fields."""
+    return over_limit(431, "head-too-large", "headers", limit, f"A request may have {limit} header fields at most.")
+
+
 def target_too_long(limit: int) -> Response:
     """414 for a path and query of more than ``limit`` bytes."""
     return over_limit(

@@ -48,12 +48,16 @@ def _phrase(source: str, policy: str) -> bytes:
 
 
 class PropensityTexts(dict[int, bytes]):
-    """The propensity of each weight as JSON, written when it is first needed: 65,535 at most, some 9 MB."""
+    """The propensity of each weight as JSON, written when it is first needed: up to 65,535, some 9 MB."""
+
+    def __init__(self, total: int = TOTAL_WEIGHT) -> None:
+        super().__init__()
+        self._total = total
 
     def __missing__(self, weight: int) -> bytes:
         """Write it."""
         # A copy: what orjson returns keeps the kilobytes that it was written into, 261 MB for all weights.
-        text = self[weight] = bytes(memoryview(orjson.dumps(weight / TOTAL_WEIGHT)))
+        text = self[weight] = bytes(memoryview(orjson.dumps(weight / self._total)))
         return text
 
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from bandit.errors import RowError
-from bandit.snapshot import ROW_END, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
+from bandit.snapshot import ROW_END, ROW_FORMATS, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
 from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
 from service.lookup.row_reads import Rows, Take, Unread, read_row
 from service.lookup.served_generation import Remaining, ServedGeneration, ServedTitle
@@ -24,7 +24,8 @@ class LookUp:
     def __init__(self, rows: Rows, metrics: Metrics) -> None:
         self._rows = rows
         self._metrics = metrics
-        self._texts = PropensityTexts()
+        self._texts_by_total = {known.total: PropensityTexts(known.total) for known in ROW_FORMATS}
+        self._texts = self._texts_by_total[TOTAL_WEIGHT]
 
     def read_into(self, serving: ServedGeneration, user_id: bytes, take: Take) -> None:
         """Have the user's row of the generation taken; see ``Rows``."""
@@ -78,6 +79,8 @@ class LookUp:
                 raise RowError("variant", f"the row names variant {row.variant}, meta has {len(serving.meta.variants)}")
         except RowError as error:
             self._metrics.row_refused(error.reason)
+            if error.reason == "checksum":
+                self._rows.doubt()
             return None
         return row
 
@@ -87,7 +90,7 @@ class LookUp:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
-        phrase, texts = serving.phrases.personalized[row.variant], self._texts
+        phrase, texts = serving.phrases.personalized[row.variant], self._texts_by_total[row.row_format.total]
         picks = row.arms_and_weights([title.place for title in titles])
         drawn = [
             title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
@@ -95,7 +98,7 @@ class LookUp:
         ]
         lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
         if lacking and any(title.remaining for title in lacking):
-            self._take_remaining(row, phrase, titles, picks, drawn)
+            self._take_remaining(row, phrase, texts, titles, picks, drawn)
             lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
         self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
         if not lacking:
@@ -109,6 +112,7 @@ class LookUp:
         self,
         row: Row,
         phrase: bytes,
+        texts: PropensityTexts,
         titles: Sequence[ServedTitle],
         picks: list[tuple[int, int]],
         drawn: list[bytes],
@@ -119,7 +123,7 @@ class LookUp:
             if title.remaining and pick and pick.arm not in title.remaining.retired:
                 picks[number] = pick
                 if pick.arm < len(title.pieces):
-                    drawn[number] = title.pieces[pick.arm] + phrase + self._texts[pick.weight]
+                    drawn[number] = title.pieces[pick.arm] + phrase + texts[pick.weight]
 
     def _fallbacks(self, serving: ServedGeneration, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
         """A draw from each title's popularity weights that remain; the title's default artwork only where there are none.

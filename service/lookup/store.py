@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bandit.errors import RowError, SurroundingsError
@@ -64,12 +65,32 @@ class MemoryStore:
         self.reads += 1
         take(self.values.get(key.decode()) if self.available else UNREAD)
 
+    def doubt(self) -> None:
+        """There is nothing to doubt: every row is taken by whoever asks for it."""
+
     async def close(self) -> None:
         """There is nothing to close."""
 
 
+def client(url: str, seconds: float) -> Redis | RedisCluster:
+    """redis-py's client of the store or cluster behind a URL, which waits so long for a reply and does not try twice."""
+    address = read_store_url(url)
+    options = address.client_options | {
+        "protocol": 2,
+        "driver_info": None,
+        "decode_responses": False,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+    }
+    if address.is_cluster:
+        nodes = [ClusterNode(host, port) for host, port in address.more_nodes]
+        return RedisCluster(**options, startup_nodes=nodes, require_full_coverage=False)  # what is there is served
+    return Redis(**options, single_connection_client=True)
+
+
 class RedisStore:
-    """Redis or Valkey behind a URL, read on one connection by one reader.
+    """Redis, Valkey or a cluster of them behind a URL, read on one connection (of a cluster, to each node) by one reader.
 
     A read that is cancelled, by its deadline or by its caller, drops its connection (redis-py disconnects on any
     ``BaseException`` while it reads), so no reply is left behind for the next one. The client speaks RESP2 and does not
@@ -79,16 +100,7 @@ class RedisStore:
     def __init__(self, url: str, *, deadline_ms: float) -> None:
         self._deadline_ms = deadline_ms
         self._secrets = secrets_of(url)
-        self._client: Redis = Redis(
-            **read_store_url(url).client_options,
-            protocol=2,
-            driver_info=None,
-            decode_responses=False,
-            single_connection_client=True,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=deadline_ms / 1000,
-            socket_connect_timeout=deadline_ms / 1000,
-        )
+        self._client = client(url, deadline_ms / 1000)
 
     async def get(self, key: str, max_bytes: int) -> bytes | None:
         """See ``Store``. GETRANGE bounds what is sent, however long the value is.
@@ -102,7 +114,7 @@ class RedisStore:
                 value: object = await self._client.getrange(key, 0, max_bytes)
         except (TimeoutError, RedisTimeoutError) as error:
             raise StoreUnavailableError("timeout", f"the store gave no answer in {self._deadline_ms} ms") from error
-        except (OSError, RedisConnectionError) as error:
+        except (OSError, RedisConnectionError, RedisClusterException) as error:
             raise StoreUnavailableError("connection", f"the store cannot be reached: {self._reason(error)}") from error
         except RedisError as error:
             if str(error).startswith("WRONGTYPE"):
@@ -121,5 +133,5 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connection; one that the server does not close is left to the operating system."""
-        with suppress(RedisError, OSError):
+        with suppress(RedisError, RedisClusterException, OSError):
             await self._client.aclose()

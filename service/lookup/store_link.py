@@ -6,6 +6,7 @@ There is one attempt at a time, and requests never wait for it: without a connec
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 from time import monotonic
@@ -30,6 +31,9 @@ is not asked in a loop."""
 
 MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
 """Limit of a reply that is not whole yet, 8,000 of the largest rows; a longer one is not an answer to a row read."""
+
+Node = tuple[str, int]
+"""Host and port of a node of a cluster."""
 
 _RANDOM: Final = SystemRandom()
 
@@ -111,10 +115,15 @@ class StoreLink:
         url: as ``bandit.urls`` reads it: ``redis://``, ``rediss://`` or ``unix://``, user, password, database, TLS options.
         on_up: called with a connection that is ready.
         on_down: called when that connection is lost.
+        node: host and port of the node of a cluster, whose URL has those of another.
     """
 
-    def __init__(self, url: str, on_up: Callable[[StoreConnection], None], on_down: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, on_up: Callable[[StoreConnection], None], on_down: Callable[[], None], node: Node | None = None
+    ) -> None:
         self._url = read_store_url(url)
+        if node is not None:
+            self._url = replace(self._url, host=node[0], port=node[1])
         self._secrets = secrets_of(url)
         self._ssl = _ssl_context(self._url)
         self._introduction = _introduction(self._url)

@@ -75,7 +75,9 @@ class _Sums(Collector):
         )
         yield self._counter("artwork_store_connections", "Connections made.", lambda block: block.connections)
         yield self._by_worker(
-            "artwork_store_breaker_open", "1 while the store is not asked for rows.", lambda block: block.breaker_open
+            "artwork_store_breaker_open",
+            "1 while the store is not asked for rows; of a cluster, nodes that are not.",
+            lambda block: block.breaker_open,
         )
         yield self._by_worker("artwork_store_up", "1 when the last poll got an answer.", lambda block: block.store_up)
 

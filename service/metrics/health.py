@@ -1,6 +1,6 @@
 """What is degraded at the moment, for ``/readyz``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 
@@ -13,7 +13,8 @@ class Health:
     """
 
     store_down_since: datetime | None = None
-    rows_failing_since: datetime | None = None
+    rows_failing_since: dict[str, datetime] = field(default_factory=dict)
+    """By the node of a cluster; of a store that is none, its name is empty."""
     load_trouble: str | None = None
     overlay_trouble: str | None = None
     keep_trouble: str | None = None
@@ -27,15 +28,17 @@ class Health:
     def store_answered(self) -> None:
         """A poll got an answer; after an outage, row reads count as working until the next one fails."""
         if self.store_down_since is not None:
-            self.store_down_since = self.rows_failing_since = None
+            self.store_down_since = None
+            self.rows_failing_since.clear()
 
-    def rows_failed(self) -> None:
+    def rows_failed(self, node: str = "") -> None:
         """A request got no row in time."""
-        self.rows_failing_since = self.rows_failing_since or datetime.now(UTC)
+        if node not in self.rows_failing_since:
+            self.rows_failing_since[node] = datetime.now(UTC)
 
-    def rows_answered(self) -> None:
+    def rows_answered(self, node: str = "") -> None:
         """A request got its row, or the answer that there is none."""
-        self.rows_failing_since = None
+        self.rows_failing_since.pop(node, None)
 
     def events_failed(self, why: str) -> None:
         """Events were not taken, or would not be."""
@@ -50,7 +53,10 @@ class Health:
         """One sentence per trouble; empty when there is none."""
         troubles = (
             _since("store unreachable", self.store_down_since),
-            _since("row reads failing", self.rows_failing_since),
+            *(
+                _since("row reads failing" + (node and f" at {node}"), since)
+                for node, since in sorted(self.rows_failing_since.items())
+            ),
             self.load_trouble,
             self.overlay_trouble,
             self.keep_trouble,

@@ -150,9 +150,9 @@ class Metrics:
         """A connection to the store was made."""
         self._values[self._own.connections] += 1
 
-    def breaker(self, is_open: bool) -> None:  # noqa: FBT001 - the method's one argument
-        """The store is not asked for rows (open), or is (closed)."""
-        self._values[self._own.breaker_open] = float(is_open)
+    def breaker(self, change: int) -> None:
+        """The store, or one more node of it, is not asked for rows (+1), or is again (-1)."""
+        self._values[self._own.breaker_open] += change
 
     def store_up(self, up: bool) -> None:  # noqa: FBT001
         """The last poll got an answer, or did not."""

@@ -124,7 +124,8 @@ def wait_until(what: str, holds: Callable[[], bool]) -> None:
 
 def in_bytes(size: str) -> int:
     """A size of the compose file, such as 512m."""
-    return int(size[:-1]) * 1024 ** " kmg".index(size[-1])
+    factor: int = 1024 ** " kmg".index(size[-1])
+    return int(size[:-1]) * factor
 
 
 def expect(what: str, is_now: object, expected: object) -> None:
@@ -321,7 +322,7 @@ class Trial:
         """Right answers at the rate asked for. Milliseconds are printed, not judged: who else works here is not known."""
         patient = [f"--env=ARTWORK_LOADTEST_{kind}_P99_MS={PATIENT_MS}" for kind in ("SINGLE", "PAGE")]
         words = ("--profile", "loadtest", "run", "--rm", "-T", *patient, "locust")
-        print("\n".join(self._containers.compose(*words).splitlines()[-14:]))
+        print(self._containers.compose(*words))
 
     def lose_the_store(self) -> None:
         """Killed for a while, then killed and restarted by its own policy."""

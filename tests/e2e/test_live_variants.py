@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from learned_workspace import N_TITLES, N_USERS, LearnedWorkspace, silent
+from make_impressions import picks_of
 
 from artwork.demo.answers import Answers
 from batch.config import Config
@@ -52,7 +53,7 @@ def test_every_answer_names_the_policy_of_its_user(
 def test_nobody_changes_sides_overnight_but_for_exploring(learned: LearnedWorkspace, generations: list[int]) -> None:
     nights = []
     for generation in generations:
-        picks = pl.read_parquet(folder_of(learned.workspace, generation) / "picks" / "*.parquet")
+        picks = picks_of(learned.workspace, generation)
         nights.append(picks.group_by("user_id").agg(pl.col("policy").cast(pl.String).unique()).explode("policy"))
     both = nights[0].join(nights[1], on="user_id", suffix="_later")
     assert both.height == N_USERS
@@ -70,5 +71,5 @@ def test_every_propensity_is_the_independent_one_of_the_policy_that_is_named(
         for user in range(0, N_USERS, 5)
         for title in range(N_TITLES)
     ]
-    served = answers.propensities.reshape(N_USERS, N_TITLES)[::5].ravel() * 65535
+    served = answers.propensities.reshape(N_USERS, N_TITLES)[::5].ravel() * naive.total_of(folder)
     assert np.abs(served - weights).max() <= 1.001

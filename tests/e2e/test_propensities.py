@@ -70,7 +70,7 @@ def test_every_stored_weight_is_the_independent_one_within_a_unit(
 
 def test_the_posterior_is_neither_flat_nor_certain(true_weights: list[list[int]]) -> None:
     """Else the tests beside this one would hold for trivial weights."""
-    shares = np.array([max(weights) / 65535 for weights in true_weights])
+    shares = np.array([max(weights) / sum(weights) for weights in true_weights])
     assert 0.1 < np.median(shares) < 0.9
     assert np.ptp(shares) > 0.5
 
@@ -114,7 +114,7 @@ def _reseeded(learned: LearnedWorkspace, generation: int, seed: int) -> int:
 def _p_values(served: list[I64], weights: list[list[int]]) -> F64:
     """One p-value a seed: are the arms' randomised probability integral transforms uniform?
 
-    u = (w_0 + ... + w_{arm-1} + V·w_arm) / 65535 with V uniform is uniform exactly if arms follow the weights
+    u = (w_0 + ... + w_{arm-1} + V·w_arm) / Σw with V uniform is uniform exactly if arms follow the weights
     (Brockwell 2007, equation 2), in whatever order the arms are taken: the heaviest first, so that errors add up.
     """
     random = np.random.default_rng(11)
@@ -124,7 +124,8 @@ def _p_values(served: list[I64], weights: list[list[int]]) -> F64:
 def _transforms(arms: I64, weights: list[list[int]], random: np.random.Generator) -> F64:
     before = [_heavier(row, arm) for row, arm in zip(weights, arms, strict=True)]
     own = np.array([row[arm] for row, arm in zip(weights, arms, strict=True)])
-    return np.asarray((np.array(before) + random.random(len(arms)) * own) / 65535)
+    totals = np.array([sum(row) for row in weights])
+    return np.asarray((np.array(before) + random.random(len(arms)) * own) / totals)
 
 
 def _heavier(weights: list[int], arm: int) -> int:
@@ -135,7 +136,7 @@ def _heavier(weights: list[int], arm: int) -> int:
 
 def _shifted(weights: list[int]) -> list[int]:
     """Weights with 5 % of all mass moved from the largest to the smallest."""
-    moved = 65535 * 5 // 100
+    moved = sum(weights) * 5 // 100
     changed = list(weights)
     largest, smallest = int(np.argmax(weights)), int(np.argmin(weights))
     changed[largest] -= min(moved, weights[largest] - 1)

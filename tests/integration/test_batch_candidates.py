@@ -8,7 +8,8 @@ import redis
 from make_impressions import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
 
 from bandit.errors import InputError
-from bandit.snapshot import MAX_DENSE_PICKS, MAX_SHORTLIST_PICKS, Row, decode_row
+from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, MAX_TITLES, Row, RowFormat, decode_row
+from batch.choosing.chooser import USERS_A_BLOCK
 from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.datasets import synthetic
@@ -40,30 +41,34 @@ def shortlists(workspace: Workspace) -> dict[str, list[str]]:
     }
 
 
-def published_rows(workspace: Workspace, client: redis.Redis, store: str) -> dict[str, Row | None]:
-    generation = make_generation(workspace)
+def published_rows(
+    workspace: Workspace, client: redis.Redis, store: str, form: int | None = None
+) -> dict[str, Row | None]:
+    generation = make_generation(workspace, row_format=form)
     publish(workspace, generation, client, store, silent)
     rows, identity = stored_rows(client, workspace, generation), identity_of(workspace, generation)
     return {user: decode_row(raw, user, generation, identity) if raw else None for user, raw in rows.items()}
 
 
 def indices_of(row: Row) -> list[int]:
-    assert row.indices is not None
-    return [int.from_bytes(row.indices[2 * place : 2 * place + 2], "little") for place in range(row.n_picks)]
+    assert row.titles is not None
+    picks = row.arms_and_weights(range(MAX_TITLES))
+    return [title for title, (_, weight) in enumerate(picks) if weight]
 
 
-def test_a_row_decodes_to_exactly_the_candidates_in_sorted_order(
-    workspace: Workspace, client: redis.Redis, store: str
+@pytest.mark.parametrize("form", [2, 3])
+def test_a_row_decodes_to_exactly_the_candidates(
+    workspace: Workspace, client: redis.Redis, store: str, form: int
 ) -> None:
     lists = shortlists(workspace)
     give_candidates(workspace, lists)
-    rows = published_rows(workspace, client, store)
+    rows = published_rows(workspace, client, store, form)
     titles = Catalogue.read(folder_of(workspace, 1) / "catalogue.parquet").title_ids
     for user, wanted in lists.items():
         row = rows[user]
         assert row is not None
         indices = indices_of(row)
-        assert indices == sorted(indices)
+        assert row.n_picks == len(wanted)
         assert [titles[index] for index in indices] == sorted(wanted)
         assert [row.pick(index) is not None for index in range(len(titles))] == [title in wanted for title in titles]
 
@@ -92,9 +97,12 @@ def test_a_candidate_has_the_pick_that_it_has_without_candidates(
 
 
 def test_a_shard_of_users_without_candidates_is_published_as_nothing(
-    workspace: Workspace, client: redis.Redis, store: str
+    tmp_path: Path, client: redis.Redis, store: str
 ) -> None:
-    give_candidates(workspace, {"u0600": ["t0001"]})
+    workspace = Workspace(tmp_path)
+    write(workspace, synthetic.build(n_users=USERS_A_BLOCK + 3, n_titles=12, seed=3))
+    last = pl.read_parquet(workspace.users)["user_id"].sort()[-1]
+    give_candidates(workspace, {last: [pl.read_parquet(workspace.titles)["title_id"][0]]})
     generation = make_generation(workspace, shard_size=1)
     assert publish(workspace, generation, client, store, silent).rows == 1
     meta = read_meta(client, generation)
@@ -103,37 +111,44 @@ def test_a_shard_of_users_without_candidates_is_published_as_nothing(
     assert activate(client, generation).generation == generation
 
 
-def large_catalogue(root: Path, n_titles: int) -> Workspace:
+def large_catalogue(root: Path, n_titles: int, form: int) -> Workspace:
     made = Workspace(root)
     write(made, synthetic.build(n_users=3, n_titles=n_titles, seed=3))
-    train(made, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS)
+    train(made, Config.of("uniform"), SerialExecutor(), silent, shard_size=ALL_BLOCKS, row_format=form)
     return made
 
 
-def test_a_catalogue_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    assert MAX_DENSE_PICKS == 2725
-    workspace = large_catalogue(tmp_path, MAX_DENSE_PICKS + 1)
-    remedy = r"a user has 2726 titles, a row holds at most 2725; give candidates\.parquet with a shortlist per user"
+@pytest.mark.parametrize(("form", "most"), [(2, 2725), (3, 4088)])
+def test_a_catalogue_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path, form: int, most: int) -> None:
+    workspace = large_catalogue(tmp_path, most + 1, form)
+    remedy = (
+        rf"a user has {most + 1} titles, a row holds at most {most}; give candidates\.parquet with a shortlist per user"
+    )
     with pytest.raises(InputError, match=remedy):
         precompute(workspace, None, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
     assert not (folder_of(workspace, 1) / "picks").exists()
 
 
-def test_a_catalogue_beyond_a_row_is_taken_with_candidates(tmp_path: Path, client: redis.Redis, store: str) -> None:
-    workspace = large_catalogue(tmp_path, MAX_DENSE_PICKS + 1)
+@pytest.mark.parametrize("form", [FORMAT_2, FORMAT_3_OF_16])
+def test_a_catalogue_beyond_a_row_is_taken_with_candidates(
+    tmp_path: Path, client: redis.Redis, store: str, form: RowFormat
+) -> None:
+    workspace = large_catalogue(tmp_path, form.most_dense_picks + 1, form.number)
     titles = pl.read_parquet(workspace.titles)["title_id"].to_list()
-    give_candidates(workspace, {"u0001": titles[-MAX_SHORTLIST_PICKS:]})
-    row = published_rows(workspace, client, store)["u0001"]
+    give_candidates(workspace, {"u0001": titles[-form.most_shortlist_picks :]})
+    row = published_rows(workspace, client, store, form.number)["u0001"]
     assert row is not None
-    assert row.n_picks == MAX_SHORTLIST_PICKS
-    assert indices_of(row)[-1] == MAX_DENSE_PICKS
+    assert row.n_picks == form.most_shortlist_picks
+    assert indices_of(row)[-1] == form.most_dense_picks
 
 
-def test_a_shortlist_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    workspace = large_catalogue(tmp_path, MAX_SHORTLIST_PICKS + 1)
+@pytest.mark.parametrize("form", [FORMAT_2, FORMAT_3_OF_16])
+def test_a_shortlist_beyond_a_row_is_refused_with_the_remedy(tmp_path: Path, form: RowFormat) -> None:
+    longest = form.most_shortlist_picks + 1
+    workspace = large_catalogue(tmp_path, longest, form.number)
     give_candidates(workspace, {"u0001": pl.read_parquet(workspace.titles)["title_id"].to_list()})
-    with pytest.raises(InputError, match=rf"a user has {MAX_SHORTLIST_PICKS + 1} titles, .*; shorten the longest list"):
-        make_generation(workspace)
+    with pytest.raises(InputError, match=rf"a user has {longest} titles, .*; shorten the longest list"):
+        make_generation(workspace, row_format=form.number)
 
 
 def test_a_candidate_that_is_no_title_claims_no_generation(workspace: Workspace) -> None:

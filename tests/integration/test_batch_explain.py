@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from make_impressions import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, picks_of, shorten
 from scipy.special import expit
 from scipy.stats import norm
 
@@ -56,25 +56,34 @@ def make(workspace: Workspace) -> Make:
 
     def made(policy: str = "thompson", **settings: Any) -> Explained:
         generation = make_generation(workspace, policy, seed=SEED, **settings)
-        return Explained(
-            workspace, generation, pl.read_parquet(folder_of(workspace, generation) / "picks" / "*.parquet")
-        )
+        return Explained(workspace, generation, picks_of(workspace, generation))
 
     return made
 
 
-@pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])
 @pytest.mark.parametrize(
-    "policy", ["thompson", "epsilon_greedy", "greedy", "softmax:temperature=0.1", "linucb:alpha=1"]
+    ("policy", "posterior", "form", "total"),
+    [
+        *[
+            (policy, posterior, 3, 4095)
+            for policy in ("thompson", "epsilon_greedy", "greedy", "softmax:temperature=0.1", "linucb:alpha=1")
+            for posterior in ("beta", "linear", "logistic", "shared")
+        ],
+        ("thompson", "linear", 2, 65535),
+        ("softmax:temperature=0.1", "shared", 2, 65535),
+    ],
 )
-def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(make: Make, policy: str, posterior: str) -> None:
-    explained = make(policy, posterior=posterior, explore_share=0.2)
+def test_the_weight_of_what_is_shown_is_exactly_that_of_the_pick(
+    make: Make, policy: str, posterior: str, form: int, total: int
+) -> None:
+    explained = make(policy, posterior=posterior, explore_share=0.2, row_format=form)
     for made in explained.some():
         pick = explained.pick(made)
         shown = next(artwork for artwork in made.artworks if artwork.artwork_id == made.shown)
         assert (shown.arm, shown.weight, made.policy) == (pick["arm"], pick["weight"], pick["policy"])
         assert made.recorded == shown.weight
-        assert sum(artwork.weight for artwork in made.artworks) == TOTAL_WEIGHT
+        assert made.shown_propensity == shown.propensity == shown.weight / total
+        assert sum(artwork.weight for artwork in made.artworks) == total
 
 
 @pytest.mark.parametrize("policy", ["popularity", "uniform"])
@@ -137,9 +146,9 @@ def test_where_the_deviations_of_the_draws_decided_they_are_told(make: Make, wor
         best = next(place for place, artwork in enumerate(made.artworks) if artwork.probability == 1)
         assert bounds.argmax() == best
         chooser = Chooser(workspace, explained.generation)
-        row = chooser.users["user_id"].to_list().index(made.user_id)
+        row = chooser.users.ids().to_list().index(made.user_id)
         block = row // USERS_A_BLOCK * USERS_A_BLOCK
-        contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, len(chooser.users) - block))
+        contexts = chooser.padded_contexts(block, min(USERS_A_BLOCK, chooser.users.count - block))
         title = chooser.catalogue.title_ids.index(made.title_id)
         drawn = chooser.variants[0].scoring.scores(title, contexts).deviations[row - block]
         assert [artwork.deviation for artwork in made.artworks] == pytest.approx(drawn, rel=1e-12)

@@ -11,12 +11,21 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import ALL_BLOCKS, draw_impressions, identity_of, make_generation, served, silent
+from make_impressions import (
+    ALL_BLOCKS,
+    change_picks,
+    draw_impressions,
+    identity_of,
+    make_generation,
+    picks_of,
+    served,
+    silent,
+)
 from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 
 from bandit.arrays import I64, U16
-from bandit.snapshot import TOTAL_WEIGHT, rows_pattern
+from bandit.snapshot import rows_pattern
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
@@ -238,11 +247,10 @@ def test_picks_that_state_other_weights_than_they_were_drawn_by_are_refused(loop
 def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
     """Picks drawn otherwise, each with the weight that the generation gives what it shows."""
     chooser, random = Chooser(workspace, generation), np.random.default_rng(2)
-    n_users = chooser.users.height
+    n_users = chooser.users.count
     contexts, places = chooser.padded_contexts(0, n_users), chooser.padded_places(0, n_users)
     assert n_users <= USERS_A_BLOCK
-    path = next((folder_of(workspace, generation) / "picks").glob("*.parquet"))
-    frame = pl.read_parquet(path)
+    frame = picks_of(workspace, generation)
     arms = frame["arm"].to_numpy().reshape(n_users, -1).copy()
     stated = frame["weight"].to_numpy().reshape(n_users, -1).copy()
     for title in range(arms.shape[1]):
@@ -250,9 +258,8 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
         arms[:, title] = redrawn(how, arms[:, title], weights, random)
         own = np.sqrt(weights.astype(np.float64)) if how == "misstated" else weights
         chosen = own[np.arange(n_users), arms[:, title]] / own.sum(axis=1)
-        stated[:, title] = np.maximum(1, np.round(chosen * TOTAL_WEIGHT))
-    changed = {"arm": pl.Series(arms.ravel()), "weight": pl.Series(stated.ravel(), dtype=pl.UInt16)}
-    frame.with_columns(**changed).write_parquet(path)
+        stated[:, title] = np.maximum(1, np.round(chosen * chooser.config.total))
+    path = change_picks(workspace, generation, lambda table: table._replace(arms=arms.ravel(), weights=stated.ravel()))
     sign(workspace, generation, path)
 
 

@@ -33,6 +33,9 @@ def change_checksums(workspace: Workspace, change: dict[str, str | None]) -> Non
     path.write_text(json.dumps(manifest))
 
 
+PICKS = "part-0000000000.rows"
+
+
 def digest_of(path: Path) -> str:
     return blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
@@ -42,10 +45,10 @@ def test_picks_outside_of_the_folder_are_never_published_though_their_checksum_i
     workspace: Workspace, client: redis.Redis, store: str, name: str
 ) -> None:
     make_generation(workspace)
-    picks = folder_of(workspace, 1) / "picks" / "part-000000.parquet"
+    picks = folder_of(workspace, 1) / "picks" / PICKS
     outside = (folder_of(workspace, 1) / name).resolve()
     shutil.copy(picks, outside)
-    change_checksums(workspace, {name: digest_of(outside), "picks/part-000000.parquet": None})
+    change_checksums(workspace, {name: digest_of(outside), f"picks/{PICKS}": None})
     refused = call("publish", "--generation", "1", "-w", str(workspace.root), **{URL_VARIABLE: store})
     assert refused.code == 2
     assert len(refused.err.strip().splitlines()) == 1
@@ -62,7 +65,7 @@ def test_picks_behind_a_link_that_leads_out_of_the_folder_are_never_published(
     picks, elsewhere = folder_of(workspace, 1) / "picks", tmp_path_factory.mktemp("elsewhere") / "picks"
     shutil.move(picks, elsewhere)
     picks.symlink_to(elsewhere)
-    with pytest.raises(InputError, match=r"part-000000\.parquet is missing or differs"):
+    with pytest.raises(InputError, match=rf"{PICKS} is missing or differs"):
         publish(workspace, 1, client, store, silent)
     assert client.dbsize() == 0
 
@@ -86,7 +89,7 @@ def test_shortlists_that_the_manifest_does_not_name_are_not_looked_at(
     assert publish(workspace, 1, client, store, silent).rows == 600
 
 
-@pytest.mark.parametrize("name", ["posterior/linear.npz", "picks/part-000000.parquet"])
+@pytest.mark.parametrize("name", ["posterior/linear.npz", f"picks/{PICKS}"])
 def test_nothing_is_explained_from_files_that_changed_since_they_were_made(workspace: Workspace, name: str) -> None:
     make_generation(workspace, "thompson")
     path = folder_of(workspace, 1) / name
@@ -98,7 +101,7 @@ def test_nothing_is_explained_from_files_that_changed_since_they_were_made(works
 def test_earlier_picks_that_changed_are_left_out_and_told_to_whoever_asks_for_them(workspace: Workspace) -> None:
     for _ in range(3):
         make_generation(workspace)
-    (folder_of(workspace, 2) / "picks" / "part-000000.parquet").unlink()
+    (folder_of(workspace, 2) / "picks" / PICKS).unlink()
     assert [pick.generation for pick in recorded_picks(workspace, "u0001", "t0001", 10)] == [3, 1]
 
 

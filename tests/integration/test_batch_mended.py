@@ -1,25 +1,24 @@
 """A job that died, a record in another runtime folder, a title as large as can be."""
 
 import os
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 import redis
-from make_impressions import make_generation, silent, stored_rows
+from make_impressions import make_generation, picks_path, silent, stored_rows
 
 from batch.publishing.publish import publish
 from batch.store.embedded import start_store, stop_store, store_pid
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
 
 def test_picks_that_a_dead_job_left_are_not_published(workspace: Workspace, store: str, client: redis.Redis) -> None:
     generation = make_generation(workspace, shard_size=3)
-    picks = folder_of(workspace, generation) / "picks"
-    left = next(picks.glob("part-*.parquet"))
-    pl.read_parquet(left).write_parquet(picks / "part-000001.parquet")
+    left = picks_path(workspace, generation)
+    shutil.copy(left, left.with_name("part-0000000001.rows"))
     made = publish(workspace, generation, client, store, silent)
     assert made.rows == len(stored_rows(client, workspace, generation))
 

@@ -3,10 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import Served, identity_of, make_generation, served, silent, stored_rows
+from make_impressions import Served, change_picks, identity_of, make_generation, picks_of, served, silent, stored_rows
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import (
@@ -22,10 +23,12 @@ from bandit.snapshot import (
 )
 from batch.publishing.flips import read_current, read_meta
 from batch.publishing.publish import Published, publish
-from batch.publishing.row_writer import ROWS_A_WRITE, write_rows
+from batch.publishing.row_commands import ROWS_A_WRITE
+from batch.publishing.row_writer import write_rows
 from batch.store.client import read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import claim, folder_of
+from batch.workspace.row_files import listed_rows
 from batch.workspace.workspace import Workspace
 
 
@@ -47,8 +50,7 @@ def test_every_user_has_a_row_of_the_picks_on_disk(workspace: Workspace, client:
         row = decode_row(raw or b"", user_id, generation, identity_of(workspace, generation))
         picks = [row.pick(index) for index in range(len(titles))]
         read += [(user_id, title, pick.arm, pick.weight) for title, pick in zip(titles, picks, strict=True) if pick]
-    on_disk = pl.read_parquet(folder_of(workspace, generation) / "picks" / "*.parquet")
-    expected = on_disk.with_columns(pl.col("title_id").cast(pl.String)).select("user_id", "title_id", "arm", "weight")
+    expected = picks_of(workspace, generation).select("user_id", "title_id", "arm", "weight")
     assert sorted(read) == sorted(expected.rows())
     assert len(read) == 600 * len(titles)
 
@@ -142,8 +144,9 @@ def test_a_store_with_too_little_memory_is_refused_before_a_row_is_written(
 
 def test_picks_that_changed_on_disk_are_refused(workspace: Workspace, client: redis.Redis, store: str) -> None:
     generation = make_generation(workspace)
-    picks = next((folder_of(workspace, generation) / "picks").glob("*.parquet"))
-    pl.read_parquet(picks).with_columns(weight=pl.lit(65535, dtype=pl.UInt16)).write_parquet(picks)
+    picks = change_picks(
+        workspace, generation, lambda table: table._replace(weights=np.full_like(table.weights, 65535))
+    )
     with pytest.raises(InputError, match=rf"{picks.name} .* differs from its checksum"):
         publish(workspace, generation, client, store, silent)
     assert client.dbsize() == 0
@@ -255,21 +258,21 @@ def test_the_password_of_a_store_is_not_in_what_a_publish_returns(workspace: Wor
 
 def test_a_publisher_rests_after_each_command_for_as_long_as_it_took(client: redis.Redis) -> None:
     rests: list[float] = []
-    rows = ((f"u{user}", b"row") for user in range(2 * ROWS_A_WRITE + 1))
-    sizes = [len(batch) for batch in write_rows(client, 3, rows, rests.append)]
+    rows = listed_rows((f"u{user}", b"row") for user in range(2 * ROWS_A_WRITE + 1))
+    sizes = [written.stop - written.first for written in write_rows(client, 3, [rows], rests=True, sleep=rests.append)]
     assert sizes == [ROWS_A_WRITE, ROWS_A_WRITE, 1]
     assert len(rests) == 3
     assert all(rest > 0 for rest in rests)
     assert client.get(row_key(3, f"u{2 * ROWS_A_WRITE}")) == b"row"
 
 
-def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_the_flip(
+def test_rows_that_somebody_else_left_under_the_number_are_noticed_before_a_row_is_written(
     workspace: Workspace, client: redis.Redis, store: str
 ) -> None:
     generation = make_generation(workspace)
     client.set(row_key(1, "somebody-else"), b"left behind")
     with pytest.raises(
-        SurroundingsError, match=r"holds 601 rows .* 600 were written; remove art:g:1:u:\{\*\}, then publish"
+        SurroundingsError, match=r"holds 1 rows of generation 1 of users .* remove art:g:1:u:\{\*\}, then publish"
     ):
         publish(workspace, generation, client, store, silent)
     assert served(client) is None

@@ -24,8 +24,6 @@ from batch.publishing.flips import activate, count_rows, read_current
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
 from batch.store.client import connect, read_bytes
-from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.faults
@@ -101,8 +99,7 @@ def kill_after(rows: int, workspace: Workspace, generation: int, client: redis.R
 @cache
 def rows_on_disk(workspace: Workspace, generation: int) -> dict[str, bytes]:
     """What a publisher has to write; the generations of ``large`` never change."""
-    catalogue = Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet")
-    return dict(encoded_rows(workspace, generation, catalogue))
+    return dict(encoded_rows(workspace, generation))
 
 
 def assert_whole(client: redis.Redis, workspace: Workspace, generation: int) -> None:

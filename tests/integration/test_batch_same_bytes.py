@@ -10,6 +10,7 @@ import pytest
 import redis
 from make_impressions import log_days, make_generation, shorten, silent, stored_rows
 
+from batch.choosing.chooser import USERS_A_BLOCK
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -17,13 +18,11 @@ from batch.executors import open_executor
 from batch.learning.train import train
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
-from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("two_blas_threads")
 
-USERS = 1100
+USERS = 4 * USERS_A_BLOCK + 76
 """Five blocks, the last one padded."""
 
 TITLES = 150
@@ -71,8 +70,7 @@ def expected_rows(few_titles: Workspace, tmp_path_factory: pytest.TempPathFactor
     """What one serial run over all blocks at once has for the store."""
     copy = fresh_copy(few_titles, tmp_path_factory.mktemp("first"))
     generation = make_generation(copy, "thompson", seed=7)
-    catalogue = Catalogue.read(folder_of(copy, generation) / "catalogue.parquet")
-    return dict(encoded_rows(copy, generation, catalogue))
+    return dict(encoded_rows(copy, generation))
 
 
 @pytest.mark.parametrize(("executor", "shard_size"), VARIANTS)
@@ -130,9 +128,7 @@ def rows_of(workspace: Workspace, posterior: str, executor: str, shard_size: int
             retention=0.9,
             explore_share=0.1,
         )
-    return dict(
-        encoded_rows(workspace, generation, Catalogue.read(folder_of(workspace, generation) / "catalogue.parquet"))
-    )
+    return dict(encoded_rows(workspace, generation))
 
 
 @pytest.fixture(scope="module")

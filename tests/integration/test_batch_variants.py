@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from make_impressions import identity_of, log_days, make_generation, shorten
+from make_impressions import picks_of as recorded
 
 from bandit.hashing import hash_ids
 from bandit.snapshot import decode_row, keyed_hash
@@ -14,8 +15,7 @@ from batch.choosing.explain import explain
 from batch.choosing.variants import variants_of
 from batch.executors import open_executor
 from batch.publishing.row_bytes import encoded_rows
-from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.generations import read_manifest
 from batch.workspace.workspace import Workspace
 
 SEED = 6
@@ -34,7 +34,7 @@ def picks_of(workspace: Workspace, to: Path, *policies: str, **settings: Any) ->
     copy = Workspace(to)
     shutil.copytree(workspace.root, to)
     generation = make_generation(copy, *policies, seed=SEED, **settings)
-    frame = pl.read_parquet(folder_of(copy, generation) / "picks" / "*.parquet").select(COLUMNS)
+    frame = recorded(copy, generation).select(COLUMNS)
     return frame.with_columns(pl.col("title_id", "policy").cast(pl.String))
 
 
@@ -84,7 +84,7 @@ def rows_of(workspace: Workspace, to: Path, executor: str, shard_size: int) -> d
             executor=shards,
             shard_size=shard_size,
         )
-    return dict(encoded_rows(copy, generation, Catalogue.read(folder_of(copy, generation) / "catalogue.parquet")))
+    return dict(encoded_rows(copy, generation))
 
 
 def test_the_rows_are_the_same_bytes_wherever_they_are_made(logged: Workspace, tmp_path: Path) -> None:
@@ -100,8 +100,7 @@ def test_the_rows_are_the_same_bytes_wherever_they_are_made(logged: Workspace, t
 def test_the_header_of_a_row_names_the_variant_of_its_user(logged: Workspace) -> None:
     generation = make_generation(logged, "thompson", "popularity", seed=SEED, explore_share=0.2)
     config, identity = read_manifest(logged, generation).config, identity_of(logged, generation)
-    catalogue = Catalogue.read(folder_of(logged, generation) / "catalogue.parquet")
-    rows = dict(encoded_rows(logged, generation, catalogue))
+    rows = dict(encoded_rows(logged, generation))
     users = pl.read_parquet(logged.users)["user_id"].to_list()
     expected = []
     for user, place in zip(users, variants_of(config, hash_ids(users)).tolist(), strict=True):
@@ -124,7 +123,7 @@ def test_a_user_is_explained_by_the_policy_of_their_variant(
     logged: Workspace, policy: str, other: str, posterior: str, models: tuple[str, str]
 ) -> None:
     generation = make_generation(logged, policy, other, seed=SEED, posterior=posterior, explore_share=0.2)
-    picks = pl.read_parquet(folder_of(logged, generation) / "picks" / "*.parquet")
+    picks = recorded(logged, generation)
     seen = set()
     for user in [f"u{number:04d}" for number in range(1, 13)]:
         made = explain(logged, user, "t0003", None)

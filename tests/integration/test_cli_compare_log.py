@@ -70,6 +70,7 @@ def test_all_policies_and_estimators_have_their_place(here: Path) -> None:
         " context=context_taste): 6,000 impressions"
     )
     assert "policies learned from the first 3,000 impressions and are judged by the 3,000 after them" in lines[1]
+    assert sum("policies are frozen at the split" in line for line in lines) == 1
     [header] = [
         line for line in lines if line.lstrip().startswith("policy") and "95% interval" in line and "dros" in line
     ]
@@ -91,6 +92,18 @@ def test_all_policies_and_estimators_have_their_place(here: Path) -> None:
     assert re.search(
         r"^(thompson|popularity|epsilon).* would have done better than what was logged", answer.out, re.MULTILINE
     )
+
+
+def test_at_eighty_columns_no_table_is_cut_and_every_figure_is_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = compare().out
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = compare().out
+    figures = re.compile(r"[+-]?\d+\.\d+%?")
+    assert sorted(figures.findall(narrow.rpartition("took")[0])) == sorted(figures.findall(wide.rpartition("took")[0]))
+    assert "…" not in narrow
+    assert re.search(r"[+-]\d+\.\d+ points \([+-]\d+\.\d+%\)", wide)
 
 
 def test_json_has_what_the_tables_have(here: Path) -> None:
@@ -537,7 +550,7 @@ def test_what_was_live_side_by_side_stands_beside_what_the_days_before_said_of_i
     assert offline["difference"]["value"] == pytest.approx(estimates["thompson"] - estimates["popularity"])
     text = call(*words, *report).out
     [row] = [line.split() for line in text.splitlines() if line.split()[:1] == ["difference"]]
-    assert row[1] == f"{100 * offline['difference']['value']:+.3f}%"
+    assert row[1:3] == [f"{100 * offline['difference']['value']:+.3f}", "points"]
     assert "impressions before either was live" in text
     page = (tmp_path / "page.html").read_text()
     assert "<h2>Offline beside online</h2>" in page

@@ -9,6 +9,7 @@ from learned_workspace import silent
 from make_impressions import make_generation
 from on_disk import OnDisk, explore
 
+from artwork.console.shell import pasted
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.answers import ServiceClient
 from artwork.demo.days import DayResult, judge_policy
@@ -75,9 +76,13 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
     assert both.offline is not None
     assert both.online.policy.rate == pytest.approx(played.live.rates["thompson"])
     told = lines_of(both, workspace, CONFIG, explore_days=2)
-    for part in (f"{100 * both.online.difference:+.3f}%", f"{100 * (both.offline.difference.value or 0):+.3f}%"):
+    for part in (
+        f"{100 * both.online.difference:+.3f} points (",
+        f"{100 * (both.offline.difference.value or 0):+.3f} points (",
+    ):
         assert part in told
-    command = f"artwork compare --workspace {workspace.root} --until 2026-01-02 --policies thompson,greedy --seed 3"
+    flags = ("--until", "2026-01-02", "--policies", "thompson,greedy", "--seed", "3")
+    command = pasted("compare", "--workspace", workspace.root, *flags)
     assert told.splitlines()[-1] == f"look closer: {command}"
     shared = lines_of(both, workspace, Config.of("thompson", "greedy", posterior="shared", seed=3), explore_days=2)
     assert shared.splitlines()[-1] == f"look closer: {command} --posterior shared"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scripted import Answering, Writer, scripted, whole
 
-from loadtest.find_max import FIRST_RATE, Search, find_max
+from loadtest.find_max import FIRST_RATE, LOWEST_RATE, Search, find_max
 from loadtest.look_ups import LookUps, make_load
 from loadtest.targets import make_targets
 
@@ -43,6 +43,7 @@ def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> N
     found = searched(one_at_a_time, slo_p99_ms=500)
     assert FIRST_RATE < found.rate < 500
     assert found.highest is not None
+    assert sum(found.histogram.values()) == sum(found.highest.statuses.values()) >= 1000
     assert found.highest.kept
     assert found.ceiling is not None
     assert any(not step.kept for step in found.steps)
@@ -55,7 +56,23 @@ def test_a_service_that_is_always_too_slow_has_no_highest_rate() -> None:
 
     found = searched(slow, slo_p99_ms=10)
     assert (found.highest, found.rate) == (None, 0.0)
-    assert {step.asked_rate for step in found.steps} == {FIRST_RATE}
+    assert {step.asked_rate for step in found.steps} == {FIRST_RATE, LOWEST_RATE}
+    assert found.why_none is None
+
+
+@pytest.mark.faults
+def test_a_rate_far_below_the_first_is_found_and_held_for_a_thousand_requests() -> None:
+    turn = asyncio.Lock()
+
+    async def one_at_a_time(number: int, path: str, writer: Writer) -> None:
+        async with turn:
+            await asyncio.sleep(0.01)  # the server's limit: at most 100 a second
+        await right(number, path, writer)
+
+    found = searched(one_at_a_time, slo_p99_ms=500)
+    assert LOWEST_RATE < found.rate < 100
+    assert found.highest is not None
+    assert sum(found.highest.statuses.values()) >= 1000
 
 
 def test_wrong_answers_hold_no_rate_however_fast_they_are() -> None:
@@ -91,6 +108,8 @@ def test_a_refused_key_fails_with_the_status(tmp_path: Path) -> None:
     with scripted(locked) as port:
         done = loadtest(tmp_path, port, "--find-max", "--page-share", "0")
     assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("failed: no rate was kept\n")
+    assert done.stdout.count("ms late (p99)") == 2
     assert "x 401" in done.stdout
     assert json.loads((tmp_path / "report.json").read_text())["highest"] is None
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -39,6 +40,10 @@ class LookUps(BaseHTTPRequestHandler):
         words = address.path.split("/")
         if address.path == "/readyz":
             self.answer(200, {"status": "ready"})
+        elif address.path == "/openapi.json":
+            self.answer(200, {"info": {"version": "9.9.9"}})
+        elif not address.path.startswith("/v1/"):
+            self.answer(404, {"status": 404})
         elif len(words) == 5:
             title_ids = [title_id for _, title_id in parse_qsl(address.query)]
             self.answer(200, self.page(words[3], title_ids))
@@ -67,7 +72,7 @@ class LookUps(BaseHTTPRequestHandler):
         }
 
     def answer(self, status: int, value: dict[str, Any]) -> None:
-        body = json.dumps(value).encode()
+        body = json.dumps(value, separators=(",", ":")).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -80,8 +85,13 @@ class LookUps(BaseHTTPRequestHandler):
 
 class SlowPages(LookUps):
     def page(self, user_id: str, title_ids: list[str]) -> dict[str, Any]:
-        time.sleep(0.2)  # the slowness under test, not a wait for something
+        time.sleep(0.5)  # the slowness under test, not a wait for something
         return super().page(user_id, title_ids)
+
+
+class NobodysUser(LookUps):
+    def answer(self, status: int, value: dict[str, Any]) -> None:
+        super().answer(status, value | {"user_id": "nobody"})
 
 
 class WrongOrder(LookUps):
@@ -147,7 +157,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loadtest(targets: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadTest:
-    plan = ["--targets", str(targets), "--duration", "2s", "--users", "4", "--rate", "100"]
+    plan = ["--targets", str(targets), "--duration", "6s", "--users", "8", "--rate", "300"]
 
     def run(host: str, *flags: str) -> Ended:
         report = tmp_path_factory.mktemp("report") / "reports" / "loadtest.html"
@@ -191,9 +201,99 @@ def test_the_html_report_is_there_and_needs_no_other_file(good: Ended) -> None:
     assert 'src="http' not in html
 
 
+def test_it_opens_with_the_verdict(good: Ended) -> None:
+    assert good.out.startswith("within budgets\n")
+
+
+def test_times_over_the_run_and_a_histogram_have_every_request(good: Ended) -> None:
+    for one in good.verdict["figures"]["scenarios"]:
+        assert sum(piece["requests"] for piece in one["slices"]) == one["requests"]
+        assert sum(one["histogram"].values()) == one["requests"]
+        assert len(one["slices"]) >= 5
+    assert "p99 over time, one mark for 1 s" in good.out
+
+
+def test_what_a_figure_needs_to_be_quoted_is_in_the_json(good: Ended) -> None:
+    run = good.verdict["run"]
+    assert datetime.fromisoformat(run["began_at"]).tzinfo is not None
+    assert run["versions"]["service"] == "9.9.9"
+    assert run["command"].startswith("python -m loadtest --host http://127.0.0.1:")
+    assert str(good.report.parent) not in json.dumps(run)
+
+
+def test_a_service_without_metrics_is_loaded_and_that_is_said(good: Ended) -> None:
+    assert "/metrics cannot be read (HTTP Error 404" in good.verdict["service"]["missing"]
+
+
+@pytest.mark.parametrize("driver", [(), ("--open-loop",)])
+def test_a_run_of_too_few_requests_has_no_verdict_and_ends_with_3(loadtest: LoadTest, driver: tuple[str, ...]) -> None:
+    with serving(LookUps) as host:
+        ended = loadtest(host, *GENEROUS, "--duration", "2s", "--rate", "50", *driver)
+    assert ended.code == 3, ended.err
+    assert ended.out.startswith("no verdict: ")
+    assert "at least 1,000 are needed" in ended.out
+    assert (ended.verdict["verdict"], ended.verdict["passed"]) == ("none", False)
+    assert ended.verdict["why_none"] in ended.out
+
+
+@pytest.mark.parametrize("driver", [(), ("--open-loop",)])
+def test_a_client_that_is_late_by_more_than_half_the_budget_gives_no_verdict(
+    loadtest: LoadTest, driver: tuple[str, ...]
+) -> None:
+    never_so_quick = ("--single-p99-ms", "0.0001", "--page-p99-ms", "0.0001", "--min-rate-share", "0.01")
+    with serving(LookUps) as host:
+        ended = loadtest(host, *never_so_quick, *driver)
+    assert ended.code == 3, ended.err
+    assert "more than half of the budget of 0.0001 ms" in ended.verdict["why_none"]
+
+
+def test_an_open_loop_holds_its_rate_and_is_judged_as_locust_is(loadtest: LoadTest) -> None:
+    with serving(LookUps) as host:
+        ended = loadtest(host, *GENEROUS, "--open-loop")
+    assert ended.code == 0, ended.out + ended.err
+    figures = ended.verdict["figures"]
+    assert (figures["driver"], figures["users"], figures["asked_rate"]) == ("open loop", 8, 300.0)
+    assert sum(one["requests"] for one in figures["scenarios"]) == pytest.approx(1800, abs=6 * 1800**0.5)
+    assert min(one["requests"] for one in figures["scenarios"]) > 500
+    assert all(sum(one["histogram"].values()) == one["requests"] for one in figures["scenarios"])
+    assert not ended.report.exists()
+
+
+def test_an_open_loop_counts_a_slow_answer_from_when_it_was_due(loadtest: LoadTest) -> None:
+    """Each of two connections answers two pages a second, so requests wait in line for seconds."""
+    with serving(SlowPages) as host:
+        ended = loadtest(
+            host, "--open-loop", "--users", "2", "--page-share", "1", "--rate", "250", "--page-p99-ms", "900"
+        )
+    assert ended.code == 1, ended.out + ended.err
+    [page] = [one for one in ended.verdict["figures"]["scenarios"] if one["name"] == "page"]
+    assert page["p99_ms"] > 2000
+
+
+def test_an_open_loop_fails_with_wrong_answers_and_their_address(loadtest: LoadTest) -> None:
+    with serving(NobodysUser) as host:
+        ended = loadtest(host, *GENEROUS, "--open-loop", "--duration", "1s", "--rate", "50")
+    assert ended.code == 1, ended.out + ended.err
+    assert {fault["message"] for fault in ended.verdict["figures"]["faults"]} == {
+        "the answer does not name the user who was asked for"
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--open-loop", "--find-max"), "give one of them"),
+        (("--open-loop", "--host", "https://127.0.0.1:9"), "plain HTTP only"),
+    ],
+)
+def test_an_open_loop_refuses_what_it_cannot_do(targets: Path, flags: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        main(["--host", "http://127.0.0.1:9", "--targets", str(targets), *flags])
+
+
 def test_slow_pages_fail_with_the_budget_named(loadtest: LoadTest) -> None:
     with serving(SlowPages) as host:
-        ended = loadtest(host, *GENEROUS, "--page-p99-ms", "100")
+        ended = loadtest(host, *GENEROUS, "--page-p99-ms", "450", "--users", "100", "--duration", "8s")
     assert ended.code == 1, ended.err
     assert [each["name"] for each in ended.verdict["checks"] if not each["kept"]] == ["p99 of page, ms"]
     assert "MISSED  p99 of page, ms" in ended.out
@@ -221,6 +321,7 @@ def test_an_answer_that_breaks_off_is_a_failed_request(loadtest: LoadTest) -> No
 def test_the_json_output_is_the_json_report(loadtest: LoadTest) -> None:
     with serving(LookUps) as host:
         ended = loadtest(host, *GENEROUS, "--json", "--duration", "1s")
+    assert ended.code == 3
     assert json.loads(ended.out) == ended.verdict
 
 
@@ -280,14 +381,17 @@ def artwork_loadtest(workspace: Path, *flags: str) -> subprocess.CompletedProces
 
 
 def test_the_command_loads_a_running_service_and_hands_further_flags_and_the_exit_code_on(workspace: Path) -> None:
-    with serving(SlowPages) as host:
-        done = artwork_loadtest(
-            workspace, "--host", host, "--duration", "3s", "--rate", "100", *GENEROUS, "--page-p99-ms", "100", "--json"
-        )
+    with serving(WrongOrder) as host:
+        plan = ("--host", host, "--duration", "6s", "--rate", "100")
+        done = artwork_loadtest(workspace, *plan, *GENEROUS, "--page-share", "1", "--json")
     assert done.returncode == 1, done.stderr
-    assert [each["name"] for each in json.loads(done.stdout)["checks"] if not each["kept"]] == ["p99 of page, ms"]
+    missed = [each["name"] for each in json.loads(done.stdout)["checks"] if not each["kept"]]
+    assert missed == ["failed requests, share"]
     page = (workspace / "loadtest.html").read_text()
-    assert "Missed: p99 of page, ms" in page
+    assert "Missed: failed requests, share" in page
+    assert json.loads(done.stdout)["run"]["command"].startswith("artwork loadtest --workspace ")
+    assert f"--host {host} --report loadtest.html --duration 6s" in page
+    assert str(workspace.parent) not in page
     assert page.index('class="verdict missed"') < page.index("<svg")
     assert not re.search(r"<script|<link|https?://(?!127\.0\.0\.1)", page)
     assert len(page.encode()) < 300_000

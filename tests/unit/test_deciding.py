@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from bandit.errors import InputError
 from bandit.hashing import hash_ids
@@ -16,6 +17,7 @@ from bandit.snapshot import TOTAL_WEIGHT, draw
 F64 = npt.NDArray[np.float64]
 HALF = np.array([[0.5, 0.5]])
 ONE = hash_ids(["one"])
+TOTALS = st.sampled_from([TOTAL_WEIGHT, 4095, 2047])
 FLOORS = st.sampled_from([0.0, 0.001, 0.02, 0.5])
 
 
@@ -36,21 +38,27 @@ def test_the_formula_worked_by_hand() -> None:
     assert found == [43099, 12627, 9809]
 
 
+def test_the_formula_worked_by_hand_for_another_total() -> None:
+    # The same p~ times 4092 = 2691.17, 788.39, 612.44: the unit left goes to the third arm, and every arm has one more.
+    new = np.array([False, False, True])
+    assert weights([0.7, 0.2, 0.1], new=new, floor=0.02, new_floor=0.05, total=4095) == [2692, 789, 614]
+
+
 def test_the_formula_worked_by_hand_without_a_floor() -> None:
     # p * 65535 = 45874.5, 13107.0, 6553.5: equal remainders, and the unit left goes to the lowest of them.
     assert weights([0.7, 0.2, 0.1], floor=0.0) == [45875, 13107, 6553]
 
 
-@given(probabilities(), FLOORS)
+@given(probabilities(), FLOORS, TOTALS)
 @settings(deadline=None)
-def test_weights_add_up(p: list[float], floor: float) -> None:
-    assert sum(weights(p, floor=floor)) == TOTAL_WEIGHT
+def test_weights_add_up(p: list[float], floor: float, total: int) -> None:
+    assert sum(weights(p, floor=floor, total=total)) == total
 
 
-@given(probabilities())
+@given(probabilities(), TOTALS)
 @settings(deadline=None)
-def test_every_arm_can_be_drawn_when_there_is_a_floor(p: list[float]) -> None:
-    assert min(weights(p, floor=1e-9)) >= 1
+def test_every_arm_can_be_drawn_when_there_is_a_floor(p: list[float], total: int) -> None:
+    assert min(weights(p, floor=1e-9, total=total)) >= 1
 
 
 @given(probabilities())
@@ -59,14 +67,16 @@ def test_without_a_floor_an_impossible_arm_stays_impossible(p: list[float]) -> N
     assert all(weight == 0 for weight, share in zip(weights(p, floor=0.0), p, strict=True) if share == 0)
 
 
-@given(probabilities(), FLOORS, st.integers(0, 2**20 - 1))
+@given(probabilities(), FLOORS, st.integers(0, 2**20 - 1), TOTALS)
 @settings(deadline=None)
-def test_a_weight_is_its_floored_probability_up_to_rounding(p: list[float], floor: float, fresh: int) -> None:
+def test_a_weight_is_its_floored_probability_up_to_rounding(
+    p: list[float], floor: float, fresh: int, total: int
+) -> None:
     new = [bool(fresh >> arm & 1) for arm in range(len(p))]
     off = 1 if floor == 0 else max(2, len(p))
     wanted = naive.floored(p, None, new, floor, 0.05)
-    for weight, share in zip(weights(p, new=np.array(new), floor=floor), wanted, strict=True):
-        assert abs(weight - share * TOTAL_WEIGHT) <= off
+    for weight, share in zip(weights(p, new=np.array(new), floor=floor, total=total), wanted, strict=True):
+        assert abs(weight - share * total) <= off
 
 
 def test_ineligible_arms_have_weight_0_and_the_floor_is_spread_over_the_others() -> None:
@@ -112,12 +122,13 @@ def test_rounding_of_a_row_sum_does_not_reach_the_weights() -> None:
     assert weights([0.5 + 4e-7, 0.5 + 4e-7], floor=0.0) == weights([0.5, 0.5], floor=0.0)
 
 
-def test_a_decision_is_the_drawn_arm_with_its_weight() -> None:
+@pytest.mark.parametrize("total", [TOTAL_WEIGHT, 4095, 2047])
+def test_a_decision_is_the_drawn_arm_with_its_weight(total: int) -> None:
     p = np.random.default_rng(1).dirichlet(np.ones(6), size=500)
     hashes = hash_ids(f"{n}" for n in range(500))
-    arms, chosen = decide(p, hashes)
-    vectors = quantise(p)
-    assert arms.tolist() == [draw(w, h) for w, h in zip(vectors.tolist(), hashes.tolist(), strict=True)]
+    arms, chosen = decide(p, hashes, total=total)
+    vectors = quantise(p, total=total)
+    assert arms.tolist() == [draw(w, h, total) for w, h in zip(vectors.tolist(), hashes.tolist(), strict=True)]
     assert chosen.tolist() == vectors[np.arange(500), arms].tolist()
 
 
@@ -125,6 +136,38 @@ def test_an_arm_that_is_not_eligible_is_never_drawn() -> None:
     hashes = hash_ids(f"{n}" for n in range(2000))
     arms, _ = decide(np.full((2000, 3), 1 / 2), hashes, eligible=np.array([True, False, True]))
     assert set(arms.tolist()) == {0, 2}
+
+
+@pytest.mark.parametrize(("k", "total"), [(10, 4095), (16, 4095), (32, 2047)])
+def test_every_arm_is_drawn_as_often_as_its_weight_over_the_total_says(k: int, total: int) -> None:
+    p = np.random.default_rng(k).dirichlet(np.full(k, 0.3))
+    count = 200_000
+    drawn = decide(np.broadcast_to(p, (count, k)), hash_ids(f"{n}" for n in range(count)), total=total)
+    expected = quantise(p[None], total=total)[0] / total * count
+    assert chisquare(np.bincount(drawn.arms, minlength=k), expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("k", "total", "largest"),
+    [
+        (2, 4095, 97.5),
+        (5, 4095, 240 + 15 / 17),
+        (10, 4095, 455),
+        (16, 4095, 682.5),
+        (20, 2047, 682 + 1 / 3),
+        (32, 2047, 1023.5),
+        (33, 65535, 1638.375),
+        (100, 65535, 4681 + 1 / 14),
+    ],
+)
+def test_the_largest_importance_weight_of_the_default_floors_is_what_the_documentation_says(
+    k: int, total: int, largest: float
+) -> None:
+    """Of an arm that has no probability of its own; new arms beside it take from the others, not from it."""
+    p = np.zeros((1, k))
+    p[0, 0] = 1.0
+    found = [total / int(quantise(p, new=new, total=total).min()) for new in (None, np.arange(k) == 0)]
+    assert found == pytest.approx([largest] * 2)
 
 
 def test_decisions_of_nobody_are_none() -> None:
@@ -151,6 +194,11 @@ def test_decisions_of_nobody_are_none() -> None:
         (HALF, {"floor": 0.6}, "floor is 0.6"),
         (HALF, {"floor": float("nan")}, "floor is nan"),
         (HALF, {"new_floor": 0.6}, "new_floor is 0.6, expected a share between 0 and 0.5"),
+        (HALF, {"total": 1}, "total is 1, expected a whole number from 2, one unit for each arm, to 65535"),
+        (HALF, {"total": 65536}, "total is 65536, expected a whole number from 2"),
+        (HALF, {"total": 4095.0}, "total is 4095.0, expected a whole number from 2"),
+        (HALF, {"total": -4095}, "total is -4095, expected a whole number from 2"),
+        (HALF, {"total": "4095"}, "total is '4095', expected a whole number from 2"),
     ],
 )
 def test_wrong_input_is_refused_with_the_values(p: F64, settings_: dict[str, Any], said: str) -> None:
@@ -166,7 +214,11 @@ def test_hashes_that_are_not_one_word_a_decision_are_refused(hashes: npt.NDArray
         decide(HALF, hashes)
 
 
-@pytest.mark.parametrize("row", [[1, 2], [65535, 1], [0, 0]])
-def test_weights_that_do_not_add_up_are_not_drawn_from(row: list[int]) -> None:
-    with pytest.raises(InputError, match=f"row 0 of the weights adds up to {sum(row)}, expected 65535; quantise"):
-        draw_arms(np.array([row], dtype=np.uint16), ONE)
+@pytest.mark.parametrize("row", [[1, 2], [65535, 1], [0, 0], [4000, 95], [2047, 0]])
+@pytest.mark.parametrize("total", [65535, 4095, 2047])
+def test_weights_that_do_not_add_up_are_not_drawn_from(row: list[int], total: int) -> None:
+    if sum(row) == total:
+        assert draw_arms(np.array([row], dtype=np.uint16), ONE, total).arms[0] in {0, 1}
+        return
+    with pytest.raises(InputError, match=f"row 0 of the weights adds up to {sum(row)}, expected {total}; quantise"):
+        draw_arms(np.array([row], dtype=np.uint16), ONE, total)

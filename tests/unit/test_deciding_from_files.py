@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import naive
 import polars as pl
 import pytest
-from make_impressions import log_days, make_generation, shorten
+from make_impressions import log_days, make_generation, picks_of, shorten
 
 from bandit.snapshot import keyed_hash
 from batch.config import Config, Variant
@@ -28,7 +28,7 @@ POLICIES = [
 def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, users: Iterable[int] = USERS) -> None:
     folder = folder_of(workspace, generation)
     n_titles = pl.read_parquet(workspace.titles).height
-    picks = pl.read_parquet(folder / "picks" / "part-000000.parquet")
+    picks = picks_of(workspace, generation)
     for user in users:
         name = naive.variant_of(folder, user)["name"]
         for title in range(user % 2, n_titles, 2):
@@ -39,15 +39,18 @@ def assert_picks_are_the_naive_ones(workspace: Workspace, generation: int, users
             hashed = keyed_hash("draw", SEED, generation, pick["user_id"], pick["title_id"])
             # A unit of rounding moves the edges of an arm by at most one unit an arm before it.
             edges = [sum(weights[:arm]) for arm in (pick["arm"], pick["arm"] + 1)]
-            assert edges[0] - len(weights) <= hashed * 65535 >> 64 < edges[1] + len(weights)
+            assert edges[0] - len(weights) <= hashed * naive.total_of(folder) >> 64 < edges[1] + len(weights)
 
 
 @pytest.mark.parametrize("policy", ["popularity", "uniform", *POLICIES])
-@pytest.mark.parametrize("days", [0, 3])
-def test_every_policy_draws_with_the_naive_weights(workspace: Workspace, policy: str, days: int) -> None:
+@pytest.mark.parametrize(("days", "form"), [(0, None), (3, None), (3, 2)])
+def test_every_policy_draws_with_the_naive_weights(
+    workspace: Workspace, policy: str, days: int, form: int | None
+) -> None:
     shorten(workspace)
     log_days(workspace, days, 4000)
-    generation = make_generation(workspace, policy, seed=SEED)
+    generation = make_generation(workspace, policy, seed=SEED, row_format=form)
+    assert naive.total_of(folder_of(workspace, generation)) == (65535 if form == 2 else 4095)
     assert_picks_are_the_naive_ones(workspace, generation)
 
 

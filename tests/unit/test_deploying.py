@@ -60,9 +60,9 @@ def test_what_a_log_judges_is_what_would_be_drawn_by(policy: Policy) -> None:
     learned = learn(log, "linear")
     rows = np.arange(170, 210)
     judged = PolicyTarget(policy, learned, Floors()).probabilities(log, 0, rows)
-    deployed = Deployed(policy, learned.shown, STARTS, Floors())
+    deployed = Deployed(policy, learned.shown, STARTS, Floors(), 4095)
     drawn_by = deployed.weights(0, learned.scorer(np.arange(3)).scores(log.contexts[rows]))
-    assert np.array_equal(judged, drawn_by / TOTAL_WEIGHT)
+    assert np.array_equal(judged, drawn_by / 4095)
     assert (judged[:, 1] > 0.05).all()  # 20 impressions
 
 

@@ -134,6 +134,21 @@ def test_replay_works_on_uniform_logs_alone() -> None:
         assert estimate("replay", **uniform).value is not None
 
 
+@pytest.mark.parametrize(
+    ("weight", "total"), [(21844, 65535), (21846, 65535), (1364, 4095), (1366, 4095), (682, 2047), (683, 2047)]
+)
+def test_replay_takes_weights_of_every_row_format_that_are_one_off(weight: int, total: int) -> None:
+    arms = np.random.default_rng(3).integers(0, K, M)
+    uniform = log() | {"arms": arms, "propensities": np.full(M, weight / total)}
+    assert estimate("replay", **uniform).value is not None
+
+
+@pytest.mark.parametrize("told", [1363 / 4095, 1367 / 4095, 681 / 2047, 685 / 2047, 0.33370, 0.33296])
+def test_replay_takes_nothing_that_is_further_off(told: float) -> None:
+    with pytest.raises(InputError, match="replay needs a log under uniform"):
+        estimate("replay", **log() | {"propensities": np.full(M, told)})
+
+
 def test_where_fewer_arms_were_eligible_uniform_is_one_over_these() -> None:
     random = np.random.default_rng(2)
     eligible = np.ones((600, 3), dtype=np.bool_)

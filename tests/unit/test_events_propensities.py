@@ -24,20 +24,23 @@ NONE = -1
 class OneDecision(RecordedGeneration):
     """A title of four artworks and a user whose pick and fallback's draw are as they are asked for."""
 
-    def __init__(self, pick: int, hashed: int, fallback: Sequence[int] = FALLBACK) -> None:
+    def __init__(
+        self, pick: int, hashed: int, fallback: Sequence[int] = FALLBACK, weights: Sequence[int] = PICK
+    ) -> None:
+        self.total = sum(weights)
         self.contexts = pl.Series([[1.0]], dtype=pl.List(pl.Float32))
         self.sizes = np.array([4])
         self.there = np.ones((1, 4), dtype=np.bool_)
         self.weights = np.array([fallback])
         self.defaults = np.array([1])
-        self._pick, self._hashed = pick, hashed
+        self._pick, self._hashed, self._drawn = pick, hashed, weights
 
     def arms(self, title: int, artwork_ids: object) -> tuple[int, ...]:  # noqa: ARG002
         assert isinstance(artwork_ids, tuple)
         return tuple(map(int, artwork_ids))
 
     def look_up(self, rows: pl.DataFrame) -> Found:
-        weight = PICK[self._pick] if self._pick != NONE else NONE
+        weight = self._drawn[self._pick] if self._pick != NONE else NONE
         title, arm, user, picked, weights = (
             np.array([value]) for value in (0, int(rows["artwork_id"][0]), 0, self._pick, weight)
         )
@@ -47,7 +50,7 @@ class OneDecision(RecordedGeneration):
         return np.array([self._hashed], dtype=np.uint64)
 
     def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
-        return np.array([PICK])
+        return np.array([self._drawn])
 
 
 def judged(decision: OneDecision, arm: int, source: str, retired: Sequence[int]) -> Judged:
@@ -126,19 +129,23 @@ def test_a_store_that_fails_and_artworks_that_retired_together_bias_by_what_is_s
         assert abs(count - 1) <= failing
 
 
-def test_the_propensity_after_a_retirement_is_not_that_of_the_answer_alone() -> None:
-    made = judged(OneDecision(1, hash_that_draws(2, (6553, 0, 32767, 1))), 2, "popularity", (1,))
+@pytest.mark.parametrize("weights", [PICK, (1250, 1875, 625, 345)])
+def test_the_propensity_after_a_retirement_is_not_that_of_the_answer_alone(weights: Sequence[int]) -> None:
+    decision = OneDecision(1, hash_that_draws(2, (6553, 0, 32767, 1)), weights=weights)
+    made = judged(decision, 2, "popularity", (1,))
     q = 32767 / (6553 + 32767 + 1)
-    assert made.propensity[0] == pytest.approx(10000 / TOTAL + q * 30000 / TOTAL, abs=1e-15)
+    assert made.propensity[0] == pytest.approx((weights[2] + q * weights[1]) / sum(weights), abs=1e-15)
     assert made.policy[0] == "popularity"
     assert not made.stands[0]
 
 
+@pytest.mark.parametrize("weights", [PICK, (1250, 1875, 625, 345), (500, 1000, 500, 47)])
 @pytest.mark.parametrize(("pick", "source"), [(2, "popularity"), (NONE, "popularity"), (2, "personalized")])
-def test_without_retirement_the_propensity_is_that_of_the_draw(pick: int, source: str) -> None:
-    made = judged(OneDecision(pick, hash_that_draws(2, FALLBACK)), 2, source, ())
-    weight = PICK[2] if source == "personalized" else FALLBACK[2]
-    assert made.propensity[0] == weight / TOTAL
+def test_without_retirement_the_propensity_is_that_of_the_draw(pick: int, source: str, weights: Sequence[int]) -> None:
+    """Of a pick over its generation's total, of the fallback over 65535 in every row format."""
+    made = judged(OneDecision(pick, hash_that_draws(2, FALLBACK), weights=weights), 2, source, ())
+    wanted = weights[2] / sum(weights) if source == "personalized" else FALLBACK[2] / 65535
+    assert made.propensity[0] == wanted
     assert made.stands[0] == (pick != NONE and source == "popularity")
 
 

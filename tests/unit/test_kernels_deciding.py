@@ -15,28 +15,29 @@ U16 = npt.NDArray[np.uint16]
 U64 = npt.NDArray[np.uint64]
 
 COUNT = 1_000 if numba.config.DISABLE_JIT else 1_000_000
+TOTALS = [TOTAL_WEIGHT, 4095, 2047]
 COMPILED = pytest.mark.compiled  # Python raises where compiled code goes on
 
 
-def quantised(p: F64, eligible: Bool, new: Bool, floor: float, new_floor: float) -> U16:
+def quantised(p: F64, eligible: Bool, new: Bool, floor: float, new_floor: float, total: int = TOTAL_WEIGHT) -> U16:
     out = np.full(p.shape, 999, dtype=np.uint16)
     with np.errstate(all="ignore"):
-        quantise_rows(p, eligible, new, floor, new_floor, out)
+        quantise_rows(p, eligible, new, floor, new_floor, out, total)
     return out
 
 
-def drawn(weights: U16, hashes: U64) -> tuple[list[int], list[int]]:
+def drawn(weights: U16, hashes: U64, total: int = TOTAL_WEIGHT) -> tuple[list[int], list[int]]:
     arms, chosen = np.empty(len(hashes), dtype=np.uint8), np.empty(len(hashes), dtype=np.uint16)
     with np.errstate(over="ignore"):
-        draw_rows(weights, hashes, arms, chosen)
+        draw_rows(weights, hashes, arms, chosen, total)
     return arms.tolist(), chosen.tolist()
 
 
-def random_weights(n: int, k: int) -> U16:
-    """Rows of k weights that add up to 65535, many of them 0."""
-    cuts = np.sort(np.random.default_rng(k).integers(0, TOTAL_WEIGHT, (n, k - 1), endpoint=True), axis=1)
+def random_weights(n: int, k: int, total: int) -> U16:
+    """Rows of k weights that add up to a total, many of them 0."""
+    cuts = np.sort(np.random.default_rng(k).integers(0, total, (n, k - 1), endpoint=True), axis=1)
     cuts[:, : (k - 1) // 3] = 0
-    edges = np.concatenate([np.zeros((n, 1)), cuts, np.full((n, 1), TOTAL_WEIGHT)], axis=1)
+    edges = np.concatenate([np.zeros((n, 1)), cuts, np.full((n, 1), total)], axis=1)
     return np.diff(edges, axis=1).astype(np.uint16)
 
 
@@ -51,22 +52,29 @@ def rows(random: st.DrawFn) -> tuple[F64, Bool, Bool]:
     return (p / p.sum())[None], np.array([eligible]), np.array([new]) & np.array([eligible])
 
 
-@given(rows(), st.sampled_from([0.0, 1e-6, 0.02, 0.3, 0.5]), st.sampled_from([0.0, 0.05, 0.2, 0.5]))
+@given(
+    rows(),
+    st.sampled_from([0.0, 1e-6, 0.02, 0.3, 0.5]),
+    st.sampled_from([0.0, 0.05, 0.2, 0.5]),
+    st.sampled_from(TOTALS),
+)
 @settings(deadline=None, max_examples=40 if numba.config.DISABLE_JIT else 400)
 def test_weights_are_those_of_the_naive_twin_within_a_unit(
-    row: tuple[F64, Bool, Bool], floor: float, new_floor: float
+    row: tuple[F64, Bool, Bool], floor: float, new_floor: float, total: int
 ) -> None:
-    found = quantised(*row, floor, new_floor)[0].tolist()
+    found = quantised(*row, floor, new_floor, total)[0].tolist()
     p, eligible, new = (side[0].tolist() for side in row)
-    wanted = naive.quantise(p, eligible, new, floor, new_floor)
+    wanted = naive.quantise(p, eligible, new, floor, new_floor, total)
     assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= 1
-    assert sum(found) == TOTAL_WEIGHT
+    assert sum(found) == total
 
 
-def test_two_hundred_and_fifty_six_arms_are_quantised_exactly() -> None:
+@pytest.mark.parametrize("total", [TOTAL_WEIGHT, 4095])
+def test_two_hundred_and_fifty_six_arms_are_quantised_exactly(total: int) -> None:
     p = np.full((1, 256), 1 / 256)
     yes, no = np.ones((1, 256), dtype=np.bool_), np.zeros((1, 256), dtype=np.bool_)
-    assert quantised(p, yes, no, 0.02, 0.05)[0].tolist() == [256] * 255 + [255]
+    most = (total + 1) // 256
+    assert quantised(p, yes, no, 0.02, 0.05, total)[0].tolist() == [most] * 255 + [most - 1]
 
 
 def test_no_rows_are_quantised_and_drawn_to_nothing() -> None:
@@ -92,24 +100,26 @@ def test_quantising_returns_when_no_arm_is_eligible() -> None:
     assert quantised(np.full((1, 3), 1 / 3), no, no, 0.02, 0.05).shape == (1, 3)
 
 
-@pytest.mark.parametrize("k", [1, 2, 20, 256])
-def test_draws_are_those_of_the_pinned_rule(k: int) -> None:
-    count = max(COUNT // 4, 8) if k <= 20 else min(COUNT // 10, 20_000)
-    weights = random_weights(count, k)
+@pytest.mark.parametrize(("k", "total"), [(1, 4095), (2, 2047), (16, 4095), (20, 65535), (32, 2047), (256, 65535)])
+def test_draws_are_those_of_the_pinned_rule(k: int, total: int) -> None:
+    count = max(COUNT // 8, 8) if k <= 32 else min(COUNT // 10, 20_000)
+    weights = random_weights(count, k, total)
     hashes = np.random.default_rng(k).integers(0, MASK64, count, dtype=np.uint64, endpoint=True)
     hashes[:4] = [0, MASK64, 1, MASK64 - 1]
-    arms, chosen = drawn(weights, hashes)
-    assert arms == [draw(w, h) for w, h in zip(weights.tolist(), hashes.tolist(), strict=True)]
+    arms, chosen = drawn(weights, hashes, total)
+    assert arms == [draw(w, h, total) for w, h in zip(weights.tolist(), hashes.tolist(), strict=True)]
     assert chosen == [w[a] for w, a in zip(weights.tolist(), arms, strict=True)]
 
 
-def test_draws_agree_on_both_sides_of_every_cumulative_weight() -> None:
-    cuts = list(range(1, TOTAL_WEIGHT, 997))
-    hashes = [h for cut in cuts for h in (-(-cut * 2**64 // TOTAL_WEIGHT) - 1, -(-cut * 2**64 // TOTAL_WEIGHT))]
-    weights = [[cut, TOTAL_WEIGHT - cut] for cut in cuts for _ in range(2)]
-    arms, _ = drawn(np.array(weights, dtype=np.uint16), np.array(hashes, dtype=np.uint64))
+@pytest.mark.parametrize(("total", "apart"), [(TOTAL_WEIGHT, 997), (4095, 1), (2047, 1)])
+def test_draws_agree_on_both_sides_of_every_cumulative_weight(total: int, apart: int) -> None:
+    """So an arm is drawn by exactly w of the T equal parts of all hashes: the propensity is w / T, to the last hash."""
+    cuts = list(range(1, total, apart))
+    hashes = [h for cut in cuts for h in (-(-cut * 2**64 // total) - 1, -(-cut * 2**64 // total))]
+    weights = [[cut, total - cut] for cut in cuts for _ in range(2)]
+    arms, _ = drawn(np.array(weights, dtype=np.uint16), np.array(hashes, dtype=np.uint64), total)
     assert arms == [0, 1] * len(cuts)
-    assert arms == [naive.draw(w, h) for w, h in zip(weights, hashes, strict=True)]
+    assert arms == [naive.draw(w, h, total) for w, h in zip(weights, hashes, strict=True)]
 
 
 def test_drawing_returns_when_weights_do_not_add_up() -> None:

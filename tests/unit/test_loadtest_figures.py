@@ -1,5 +1,8 @@
+from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from loadtest.answers import Checked
@@ -8,15 +11,20 @@ from loadtest.figures import (
     Fault,
     Figures,
     ScenarioFigures,
+    Slice,
     Tally,
     fine_bucket,
+    percentile,
     read_figures,
     scenario_figures,
     write_figures,
 )
 
+SLICES = (Slice(0.0, 1.0, 5, 0.45, 4.57), Slice(1.0, 1.0, 0, None, None))
+
 
 class FiveRequests:
+    response_times: ClassVar[dict[float, int]] = {4.57: 1, 0.45: 4}
     num_requests = 5
     num_failures = 1
     max_response_time = 4.5678
@@ -51,7 +59,9 @@ def test_there_are_few_enough_buckets_to_keep_all_of_a_minute() -> None:
 
 
 def test_percentiles_below_a_millisecond_are_kept() -> None:
-    assert scenario_figures("page", FiveRequests()) == ScenarioFigures("page", 5, 1, 0.45, 0.9, 4.57, 4.57, 4.57)
+    assert scenario_figures("page", FiveRequests(), SLICES) == ScenarioFigures(
+        "page", 5, 1, 0.45, 0.9, 4.57, 4.57, 4.57, SLICES, {"0.45": 4, "4.57": 1}
+    )
 
 
 def test_a_scenario_without_a_request_has_no_percentiles() -> None:
@@ -68,7 +78,7 @@ def test_figures_read_back_are_the_figures_written(tmp_path: Path) -> None:
         seconds=30.0,
         client_cpu_share=0.25,
         client_lag_p99_ms=1.5,
-        scenarios=(scenario_figures("page", FiveRequests()), scenario_figures("single", NoRequest())),
+        scenarios=(scenario_figures("page", FiveRequests(), SLICES), scenario_figures("single", NoRequest())),
         sources={"personalized": 190, "popularity": 10},
         faults=(Fault("page", "status 500, expected 200", 1, "/v1/users/u1/artwork"),),
     )
@@ -98,3 +108,22 @@ def test_a_tally_counts_the_sources_of_picks() -> None:
     tally.note("page", Checked(None, ("personalized", "popularity")), "/a")
     tally.note("single", Checked(None, ("popularity",)), "/b")
     assert tally.sources == {"personalized": 1, "popularity": 2}
+
+
+def test_a_tally_keeps_times_by_slice_and_scenario_with_the_slices_in_between() -> None:
+    tally = Tally(slice_seconds=2.0)
+    for at, time in ((-0.1, 1.0), (1.9, 3.0), (2.0, 5.0), (6.5, 7.0)):
+        tally.took("page", at, time)
+    tally.took("single", 0.0, 9.0)
+    found = [(one.start_seconds, one.requests, one.p50_ms, one.p99_ms) for one in tally.slices("page")]
+    assert found == [(0.0, 2, 1.0, 3.0), (2.0, 1, 5.0, 5.0), (4.0, 0, None, None), (6.0, 1, 7.0, 7.0)]
+    assert [one.p99_ms for one in tally.slices("single")] == [9.0]
+    assert tally.slices("nobody") == ()
+
+
+def test_a_percentile_of_counts_is_that_of_the_times_that_were_counted() -> None:
+    rng = np.random.default_rng(3)
+    sample = [fine_bucket(time) for time in rng.lognormal(0, 1, 5003).tolist()]
+    for share in (0.5, 0.9, 0.99, 0.999, 1.0):
+        wanted = np.percentile(sample, share * 100, method="inverted_cdf")
+        assert percentile(Counter(sample), share) == pytest.approx(wanted, rel=1e-9)

@@ -1,6 +1,9 @@
 """What `artwork compare` says in words: why policies are refused, and the ranking as far as the log tells it."""
 
-from artwork.reports.log_tables import refusal_lines, verdict_line
+import pytest
+
+from artwork.reports.log_tables import PLAIN, SHARES, Unit, differences_sheet, refusal_lines, verdict_line
+from bandit.evaluation import Estimate
 from bandit.evaluation.overlap import INSUFFICIENT
 from bandit.evaluation.results import Difference, Evaluation, PolicyResult
 
@@ -53,3 +56,35 @@ def test_a_refused_policy_is_named_with_its_reason_and_never_ranked() -> None:
 
 def test_nothing_compared_is_said() -> None:
     assert verdict_line(_evaluation([], [])) == "nothing was compared"
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "against", "shown"),
+    [
+        (SHARES, 0.0123, 0.0615, "+1.230 points (+20.0%)"),
+        (SHARES, -0.0123, 0.0615, "-1.230 points (-20.0%)"),
+        (SHARES, 0.0123, None, "+1.230 points"),
+        (SHARES, 0.0123, 0.0, "+1.230 points"),
+        (SHARES, None, 0.0615, "-"),
+        (PLAIN, 12.5, 50.0, "+12.5 (+25.0%)"),
+        (PLAIN, 12.5, -50.0, "+12.5"),
+    ],
+)
+def test_a_difference_of_shares_is_in_points_with_the_relative_one_beside_it(
+    unit: Unit, value: float | None, against: float | None, shown: str
+) -> None:
+    assert unit.lead(value, against) == shown
+
+
+def test_an_interval_of_differences_is_in_points_and_one_of_values_in_percent() -> None:
+    assert SHARES.lead_span(-0.01, 0.02) == "-1.000 to +2.000"
+    assert SHARES.span(0.01, 0.02) == "1.000% to 2.000%"
+    assert SHARES.size(0.005) == "0.500 points"
+    assert PLAIN.lead_span(None, 1.0) == "-"
+
+
+def test_the_table_of_differences_has_the_lead_in_relation_to_what_it_is_over() -> None:
+    evaluation = _evaluation([_result("thompson")], [_lead("thompson", 0.05, 0.15)])
+    evaluation.results[0].estimates["dr"] = Estimate(0.5, 0.4, 0.6, 0.95, 900, None, None, TELLS, None)
+    [row] = differences_sheet(evaluation).rows
+    assert row[2:5] == ("+10.000 points (+20.0%)", "+5.000 to +15.000", "+5.000 to +15.000")

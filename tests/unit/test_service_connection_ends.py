@@ -11,7 +11,8 @@ from asgi import SlowStore, published
 from twin_paths import SlowOnly
 from wire import LAST, LOOK_UP, PAGE, Running, against, answers, request, service_here
 
-from service.http.connection import Connection
+from service.http.connection import TURN_BYTES, TURN_REFUSALS, Connection
+from service.limits import MAX_FIELDS
 from service.lookup.row_reads import Take
 from service.lookup.served_generation import release
 from service.lookup.store import MemoryStore
@@ -312,3 +313,160 @@ def test_a_row_that_comes_again_is_not_the_next_requests() -> None:
         assert (running.service.in_progress, running.service.fast_in_progress) == (0, 0)
 
     against(scenario, store=store)
+
+
+# --- clients that take more than their share -------------------------------------------------------------------------
+
+WIDE = "/v1/users/ann/artwork?" + "&".join(["title_id=t0"] * 200)
+
+
+@pytest.mark.parametrize("protocol", [Connection, SlowOnly])
+@pytest.mark.parametrize("behind", [b"", ALIVE], ids=["look-ups", "behind a head"])
+def test_clients_that_do_not_read_keep_no_place_from_those_that_do(protocol: type[Connection], behind: bytes) -> None:
+    async def scenario(running: Running) -> None:
+        held = []
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port, limit=1)
+            writer.write((behind + request(WIDE)) * 400)
+            held.append((reader, writer))
+        while len(running.connections) < 4 or not all(each.flow.write_paused for each in running.connections):
+            await asyncio.sleep(0.001)
+        received = await running.ask(request() + request(PAGE, "Content-Length: 0") + LAST)
+        assert [answer.status for answer in received] == [200, 200, 200]
+        assert running.service.in_progress == 0
+        for _, writer in held:
+            writer.transport.abort()
+
+    against(scenario, protocol, max_waiting=2)
+
+
+@pytest.mark.parametrize("protocol", [Connection, SlowOnly])
+@pytest.mark.parametrize("behind", [b"", ALIVE], ids=["look-ups", "behind a head"])
+def test_a_client_that_reads_late_gets_every_answer_in_order(protocol: type[Connection], behind: bytes) -> None:
+    async def scenario(running: Running) -> None:
+        reader, writer = await running.connect()
+        asked = 200
+        writer.write((behind + request(WIDE) + request()) * asked + LAST)
+        while not any(each.flow.write_paused for each in running.connections):
+            await asyncio.sleep(0.001)
+        writer.write_eof()
+        kinds = ["picks" in answer.body.decode() for answer in answers(await whole(reader, writer))]
+        assert kinds == [*([False] * bool(behind) + [True, False]) * asked, False]
+
+    against(scenario, protocol)
+
+
+@pytest.mark.parametrize("data", [ALIVE * 3000, ALIVE + request() * 2000], ids=["heads", "look-ups behind a head"])
+def test_of_many_pipelined_requests_few_are_parsed_before_they_are_answered(data: bytes) -> None:
+    most = 0
+
+    class Watched(Connection):
+        def on_message_complete(self) -> None:
+            nonlocal most
+            super().on_message_complete()
+            most = max(most, len(self.pipeline))
+
+    async def scenario(running: Running) -> None:
+        assert {answer.status for answer in await running.ask(data + LAST)} == {200}
+        assert most <= 2 * TURN_BYTES // len(ALIVE)
+
+    against(scenario, Watched)
+
+
+def test_refusals_of_pipelined_look_ups_leave_turns_to_other_connections() -> None:
+    async def scenario(running: Running) -> None:
+        service = running.service
+        reader, writer = await running.connect()
+        await asyncio.sleep(0)
+        service.in_progress += service.settings.max_waiting
+        service.fast_in_progress += service.settings.max_waiting
+        turns = 0
+        writer.write(request() * 1000 + LAST)
+        reading = asyncio.create_task(whole(reader, writer))
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert [answer.status for answer in answers(reading.result())] == [503] * 1000 + [200]
+        assert turns >= 1000 // TURN_REFUSALS
+
+    against(scenario)
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_a_body_in_many_chunks_is_read_in_turns_and_whole(size: int) -> None:
+    async def scenario(running: Running) -> None:
+        sent = b"x" * 20_000
+        pieces = (sent[start : start + size] for start in range(0, len(sent), size))
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        head = request("/v1/events", "Transfer-Encoding: chunked", method="POST")
+        received = await running.ask(head + chunks + request() + LAST)
+        assert [answer.status for answer in received] == [422, 200, 200]
+
+    against(scenario)
+
+
+@pytest.mark.parametrize("kept", [10, 70_000])
+def test_a_head_that_is_too_large_and_asks_for_a_head_alone_is_refused_without_a_body(kept: int) -> None:
+    async def scenario(running: Running) -> None:
+        head = request(LOOK_UP, "X: " + "x" * 70_000, method="HEAD")
+        for pieces in ((head,), (head[:kept], head[kept:])):
+            received = await running.send(*pieces)
+            [answer] = answers(received, without_body=True)
+            assert (answer.status, answer.body) == (431, b"")
+
+    against(scenario)
+
+
+def test_fields_of_a_head_that_comes_byte_by_byte_are_measured_once() -> None:
+    visited = 0
+
+    class Counted(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal visited
+            found = super().__getitem__(index)
+            visited += len(found)
+            return found
+
+        def __iter__(self) -> Any:
+            nonlocal visited
+            visited += len(self)
+            return super().__iter__()
+
+    class Watched(Connection):
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.headers = Counted()
+
+    async def scenario(running: Running) -> None:
+        _, writer = await running.connect()
+        while not running.connections:
+            await asyncio.sleep(0)
+        [connection] = running.connections
+        connection.data_received(b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 100)
+        for _ in range(500):
+            connection.data_received(b"x")
+        assert len(connection.headers) == 100
+        assert visited <= 100
+        writer.transport.abort()
+
+    against(scenario, Watched)
+
+
+@pytest.mark.parametrize("protocol", [Connection, SlowOnly])
+@pytest.mark.parametrize("more", [-1, 0, 1, 3000])
+def test_a_head_has_so_many_fields_at_most_on_either_path(protocol: type[Connection], more: int) -> None:
+    async def scenario(running: Running) -> None:
+        fields = ["a:"] * (MAX_FIELDS - 1 + more)  # and the Host
+        [answer] = answers(await running.send(request(LOOK_UP, *fields), half_close=True))
+        assert answer.status == (431 if more > 0 else 200)
+
+    against(scenario, protocol)
+
+
+def test_fields_after_a_body_count_with_those_before_it() -> None:
+    async def scenario(running: Running) -> None:
+        head = request("/v1/events", "Transfer-Encoding: chunked", method="POST")
+        received = await running.ask(head + b"0\r\n" + b"a:\r\n" * 2000 + b"b")
+        assert [answer.status for answer in received] == [431]
+
+    against(scenario)

@@ -316,6 +316,17 @@ def test_events_need_a_key_with_their_own_scope(tmp_path: Path) -> None:
     assert refused.headers["www-authenticate"] == 'Bearer scope="events"'
 
 
+def test_no_spelling_of_the_path_stores_events_past_key_and_origin(tmp_path: Path) -> None:
+    key, entry = new_key("web", [LOOKUP])
+    file = tmp_path / "keys.toml"
+    file.write_text(entry_text(entry))
+    with of_settings(keys_file=file) as client:
+        for path in (PATH, "/v1/%65vents", "/v1/events%0A", "/v1/events%0a", "/v1/events%0D", "/v1/events%0D%0A"):
+            for fields in ({"authorization": f"Bearer {key}"}, {"origin": "https://evil.example"}):
+                assert client.post(path, body(), **fields).status_code in {401, 403, 404}, path
+        assert "artwork_events_total 0.0" in client.get("/metrics").text
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_preflight_of_an_allowed_origin_is_answered_without_a_key(tmp_path: Path, method: str) -> None:
     file = tmp_path / "keys.toml"

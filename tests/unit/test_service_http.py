@@ -88,7 +88,21 @@ def test_a_wrong_field_is_refused_by_name(client: Client, url: str, field: str) 
     assert [error["field"] for error in document["errors"]] == [field]
 
 
-SLASHES = ("%2F", "%2f", "%252F", "%5C", "%00", "%2F..%2F", "%2e%2e%2f", "%EF%BC%8F", "%C0%AF", "%", "%zz", ";x=1")
+SLASHES = (
+    "%2F",
+    "%2f",
+    "%252F",
+    "%5C",
+    "%00",
+    "%0A",
+    "%2F..%2F",
+    "%2e%2e%2f",
+    "%EF%BC%8F",
+    "%C0%AF",
+    "%",
+    "%zz",
+    ";x=1",
+)
 """What somebody may put into an id to get elsewhere."""
 
 
@@ -144,6 +158,11 @@ ELSEWHERE = [
     "/v1/users/ann/titles/t0%2Fartwork",
     "/v1/users/ann/titles/t0/artwork%2F",
     "/v1/users/ann/titles/t0/artwork%3Fhour=3",
+    "/v1/users/ann/titles/t0/artwork%0A",
+    "/v1/users/ann/artwork%0a?title_id=t0",
+    "/v1/events%0A",
+    "/livez%0A",
+    "/readyz%0A",
     "/v1/users/x%2F..%2F..%2F..%2Flivez",
     "/livez/",
     "/livez%2F",
@@ -162,7 +181,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_a_path_with_a_slash_too_many_is_another_one_and_leads_nowhere(client: Client, path: str) -> None:
+def test_a_path_with_a_slash_or_a_line_end_too_many_is_another_one_and_leads_nowhere(client: Client, path: str) -> None:
     response = client.get_raw(path)
     document = problem_of(response, 404)
     assert [error["field"] for error in document["errors"]] == ["path"]

@@ -3,25 +3,29 @@
 import asyncio
 import json
 import struct
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import sample
 from scipy.stats import chisquare
 
 from bandit.errors import RowError
 from bandit.snapshot import (
+    ROW_FORMATS,
     TOTAL_WEIGHT,
     Catalogue,
     CatalogueTitle,
     Current,
     Meta,
+    RowFormat,
     draw,
     encode_catalogue,
     encode_row,
@@ -50,8 +54,27 @@ def serving_of(titles: tuple[CatalogueTitle, ...] = TITLES) -> ServedGeneration:
     return asyncio.run(build_generation(Current(5, IDENTITY, 9), meta, b"".join(parts)))
 
 
-def row(user_id: str, *picks: tuple[int, int], variant: int = 0, identity: str = IDENTITY) -> bytes:
-    return encode_row(user_id, 5, identity, variant, b"".join(struct.pack("<BH", *pick) for pick in picks))
+class Packing:
+    """The row format of the rows that a test makes: every test runs in each."""
+
+    form: RowFormat = ROW_FORMATS[0]
+
+
+@pytest.fixture(autouse=True, scope="module", params=ROW_FORMATS, ids=lambda form: f"{form.number}-{form.total}")
+def _packing(request: pytest.FixtureRequest) -> None:
+    Packing.form = request.param
+
+
+def row(
+    user_id: str,
+    *picks: tuple[int, int],
+    variant: int = 0,
+    identity: str = IDENTITY,
+    generation: int = 5,
+    indices: tuple[int, ...] = (),
+) -> bytes:
+    listed, form = struct.pack(f"<{len(indices)}H", *indices), Packing.form
+    return encode_row(user_id, generation, identity, variant, form.pack(picks), listed, form)
 
 
 def page_of(
@@ -93,21 +116,21 @@ def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: f
 
 
 def test_a_pick_of_the_row_is_answered_with_its_policy_and_propensity() -> None:
-    expected = pick("drawn", "d2", "personalized", "uniform", 30000 / 65535)
-    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), variant=1)) == expected
+    expected = pick("drawn", "d2", "personalized", "uniform", 1500 / Packing.form.total)
+    assert look_up("drawn", row("ann", (2, 1500), (0, 2047), variant=1)) == expected
 
 
 def test_a_body_is_what_a_json_library_would_have_written() -> None:
-    serving, raw = serving_of(), row("ann", (2, 30000), (0, 0), variant=1)
+    serving, raw = serving_of(), row("ann", (2, 1500), (0, 0), variant=1)
     look_up = LookUp(MemoryStore(), Metrics())
     body = look_up.page(serving, b"ann", serving.find([b"drawn", b"nope", b"weightless"]), raw)
     assert body == orjson.dumps(json.loads(body))
     single = look_up.single(serving, b"ann", [serving.titles[b"drawn"]], raw)
-    assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 30000 / 65535))
+    assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 1500 / Packing.form.total))
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 4), st.sampled_from((0, 1, 30000, 65535))), min_size=0, max_size=2),
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from((0, 1, 1500, 2047))), min_size=0, max_size=2),
     st.lists(st.sampled_from(("drawn", "weightless", "nope")), min_size=1, max_size=6),
 )
 def test_a_page_says_of_each_title_what_a_single_look_up_says(
@@ -154,44 +177,82 @@ def test_a_pick_of_weight_zero_is_no_pick() -> None:
 
 
 def test_a_title_outside_the_users_shortlist_falls_back() -> None:
-    shortlist = encode_row("ann", 5, IDENTITY, 0, struct.pack("<BH", 2, 9), struct.pack("<H", 1))
+    shortlist = row("ann", (2, 9), indices=(1,))
     assert look_up("drawn", shortlist)["source"] == "popularity"
     assert look_up("weightless", shortlist)["artwork_id"] == "w2"
 
 
-CORRUPT = {
-    "truncated": row("ann", (0, 1), (0, 1))[:-1],
-    "magic": b"XX" + row("ann", (0, 1), (0, 1))[2:],
-    "format": b"AB\x63" + row("ann", (0, 1), (0, 1))[3:],
-    "generation": encode_row("ann", 4, IDENTITY, 0, struct.pack("<BH", 0, 1)),
-    "checksum": row("bob", (0, 1), (0, 1)),
-    "size": row("ann", (0, 1), (0, 1)) + b"\0" * 9000,
-    "variant": row("ann", (0, 1), (0, 1), variant=2),
-    "arm": row("ann", (3, 1), (0, 1)),
+CORRUPT: dict[str, Callable[[], bytes]] = {
+    "truncated": lambda: row("ann", (0, 1), (0, 1))[:-1],
+    "magic": lambda: b"XX" + row("ann", (0, 1), (0, 1))[2:],
+    "format": lambda: b"AB\x63" + row("ann", (0, 1), (0, 1))[3:],
+    "generation": lambda: row("ann", (0, 1), generation=4),
+    "checksum": lambda: row("bob", (0, 1), (0, 1)),
+    "size": lambda: row("ann", (0, 1), (0, 1)) + b"\0" * 9000,
+    "variant": lambda: row("ann", (0, 1), (0, 1), variant=2),
+    "arm": lambda: row("ann", (3, 1), (0, 1)),
 }
 
 
 @pytest.mark.parametrize("reason", CORRUPT)
 def test_an_unusable_row_falls_back_and_is_counted_by_reason(reason: str) -> None:
     metrics = Metrics()
-    assert look_up("drawn", CORRUPT[reason], metrics)["source"] == "popularity"
+    assert look_up("drawn", CORRUPT[reason](), metrics)["source"] == "popularity"
     assert sample(exposition(metrics.blocks), "artwork_row_errors_total", reason=reason) == 1
+
+
+@pytest.mark.parametrize("form", [4, 5, 255])
+def test_a_row_of_a_format_to_come_falls_back_and_is_counted(form: int) -> None:
+    metrics, raw = Metrics(), row("ann", (0, 1), (0, 1))
+    changed = raw[:2] + bytes([form]) + raw[3:]
+    seal = zlib.crc32(f"{IDENTITY}:ann:".encode() + changed[:12] + changed[16:]).to_bytes(4, "little")
+    assert look_up("drawn", changed[:12] + seal + changed[16:], metrics)["source"] == "popularity"
+    assert sample(exposition(metrics.blocks), "artwork_row_errors_total", reason="format") == 1
+
+
+def test_rows_of_every_format_are_answered_side_by_side() -> None:
+    """A look-up goes by the row's own flags, whatever it read before, and whatever meta says."""
+    answered = []
+    for form in ROW_FORMATS:
+        raw = encode_row("ann", 5, IDENTITY, 0, form.pack([(2, 1500), (0, 0)]), b"", form)
+        answered.append(look_up("drawn", raw)["propensity"])
+    assert answered == [1500 / form.total for form in ROW_FORMATS]
+
+
+@given(st.sets(st.integers(0, 299), min_size=1, max_size=40), st.lists(st.integers(0, 299), min_size=1, max_size=50))
+@settings(max_examples=25)
+def test_a_page_of_a_shortlist_says_of_each_title_what_a_single_look_up_says(own: set[int], asked: list[int]) -> None:
+    raw = row("ann", *((title % 3, 1 + title) for title in sorted(own)), indices=tuple(sorted(own)))
+    answered = page_of([f"t{title}" for title in asked], {"ann": raw}, serving=many())
+    assert [pick["source"] == "personalized" for pick in answered] == [title in own for title in asked]
+    look_up = LookUp(MemoryStore(), Metrics())
+    for title, pick in zip(asked, answered, strict=True):
+        body = look_up.single(many(), b"ann", [many().titles[f"t{title}".encode()]], raw)
+        assert json.loads(body) == pick
+        if title in own:
+            assert pick["propensity"] == (1 + title) / Packing.form.total
+
+
+@cache
+def many() -> ServedGeneration:
+    """A generation of 300 titles."""
+    return serving_of(tuple(CatalogueTitle(f"t{n:d}", ("a", "b", "c"), 0, WEIGHTS) for n in range(300)))
 
 
 def test_a_row_of_another_workspace_under_the_same_number_falls_back() -> None:
     metrics = Metrics()
-    assert look_up("drawn", row("ann", (2, 30000), (0, 65535), identity="6" * 32), metrics)["source"] == "popularity"
+    assert look_up("drawn", row("ann", (2, 1500), (0, 2047), identity="6" * 32), metrics)["source"] == "popularity"
     assert sample(exposition(metrics.blocks), "artwork_row_errors_total", reason="checksum") == 1
 
 
 def test_a_bit_flipped_in_a_row_falls_back() -> None:
-    raw = bytearray(row("ann", (2, 30000), (0, 65535)))
+    raw = bytearray(row("ann", (2, 1500), (0, 2047)))
     raw[-2] ^= 1
     assert look_up("drawn", bytes(raw))["source"] == "popularity"
 
 
 def test_a_row_that_the_store_did_not_give_falls_back() -> None:
-    store = MemoryStore({row_key(5, "ann"): row("ann", (2, 30000), (0, 65535))})
+    store = MemoryStore({row_key(5, "ann"): row("ann", (2, 1500), (0, 2047))})
     store.available = False
     serving = serving_of()
     look_up = LookUp(store, Metrics())
@@ -202,7 +263,7 @@ def test_a_row_that_the_store_did_not_give_falls_back() -> None:
 
 def test_picks_are_counted_by_source_and_policy() -> None:
     metrics = Metrics()
-    page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 30000), (0, 0), variant=1)}, metrics)
+    page_of(["drawn", "weightless", "drawn"], {"ann": row("ann", (2, 1500), (0, 0), variant=1)}, metrics)
     page_of(["drawn"], {}, metrics)
     text = exposition(metrics.blocks)
     counted = {

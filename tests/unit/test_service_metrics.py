@@ -136,7 +136,7 @@ def test_an_age_that_is_not_known_is_no_number(created_at: str | None) -> None:
 def test_breaker_and_store_are_shown_as_they_are_now() -> None:
     metrics = Metrics()
     for state in (True, False):
-        metrics.breaker(state)
+        metrics.breaker(+1 if state else -1)
         metrics.store_up(state)
         shown = [value(metrics, f"artwork_store_{name}", worker="0") for name in ("breaker_open", "up")]
         assert shown == [state, state]

@@ -12,11 +12,13 @@ from samples import sample
 
 from bandit.snapshot import (
     NO_OVERLAY,
+    ROW_FORMATS,
     Catalogue,
     CatalogueTitle,
     Current,
     Meta,
     Overlay,
+    RowFormat,
     encode_catalogue,
     encode_row,
     keyed_hash,
@@ -52,9 +54,20 @@ async def _under(current: Current, meta: Meta, packed: bytes, overlay: Overlay) 
     return await with_overlay(await build_generation(current, meta, packed), overlay)
 
 
+class Packing:
+    """The row format of the rows that a test makes: every test runs in each."""
+
+    form: RowFormat = ROW_FORMATS[0]
+
+
+@pytest.fixture(autouse=True, scope="module", params=ROW_FORMATS, ids=lambda form: f"{form.number}-{form.total}")
+def _packing(request: pytest.FixtureRequest) -> None:
+    Packing.form = request.param
+
+
 def row(*picks: tuple[int, int], indices: tuple[int, ...] = ()) -> bytes:
-    packed = b"".join(struct.pack("<BH", *pick) for pick in picks)
-    return encode_row("ann", 5, IDENTITY, 0, packed, b"".join(struct.pack("<H", index) for index in indices))
+    listed, form = struct.pack(f"<{len(indices)}H", *indices), Packing.form
+    return encode_row("ann", 5, IDENTITY, 0, form.pack(picks), listed, form)
 
 
 class Asked:
@@ -87,7 +100,7 @@ RETIRED = Overlay(3, {"drawn": ("d0",)}, {})
 
 
 def test_a_pick_that_is_retired_falls_back_to_popularity_among_the_remaining() -> None:
-    asked = Asked(serving_under(RETIRED), row((0, 65535), (0, 0), (0, 0), (0, 0)))
+    asked = Asked(serving_under(RETIRED), row((0, 2047), (0, 0), (0, 0), (0, 0)))
     answered = asked.single("drawn")
     weight = WEIGHTS[int(answered["artwork_id"][1])]
     assert answered["artwork_id"] in {"d1", "d2"}
@@ -96,21 +109,21 @@ def test_a_pick_that_is_retired_falls_back_to_popularity_among_the_remaining() -
 
 
 def test_a_pick_that_is_retired_is_no_refused_row() -> None:
-    asked = Asked(serving_under(RETIRED), row((0, 65535), (0, 0)))
+    asked = Asked(serving_under(RETIRED), row((0, 2047), (0, 0)))
     asked.page("drawn", "weightless")
     assert asked.counted("artwork_row_errors_total", reason="arm") is None
     assert asked.counted("artwork_picks_total", source="popularity", policy="beta") == 1
 
 
 def test_a_pick_that_remains_is_answered_as_before() -> None:
-    asked = Asked(serving_under(RETIRED), row((2, 30000), (0, 0)))
+    asked = Asked(serving_under(RETIRED), row((2, 1500), (0, 0)))
     answered = asked.single("drawn")
     assert (answered["artwork_id"], answered["source"], answered["policy"]) == ("d2", "personalized", "thompson")
-    assert (answered["propensity"], answered["revision"]) == (30000 / 65535, 3)
+    assert (answered["propensity"], answered["revision"]) == (1500 / Packing.form.total, 3)
     assert asked.counted("artwork_picks_total", source="personalized", policy="thompson") == 1
 
 
-@pytest.mark.parametrize("pick", [(3, 30000), (255, 1)])
+@pytest.mark.parametrize("pick", [(3, 1500), (15, 1)])
 def test_an_arm_beyond_a_title_with_retired_artworks_is_still_a_refused_row(pick: tuple[int, int]) -> None:
     asked = Asked(serving_under(RETIRED), row(pick, (0, 0)))
     assert asked.single("drawn")["source"] == "popularity"
@@ -158,7 +171,7 @@ def test_a_title_without_remaining_weights_shows_its_remaining_default(
 
 
 def test_an_added_title_answers_its_default_whatever_the_row_holds() -> None:
-    asked = Asked(serving_under(Overlay(4, {}, {"fresh": "f0"})), row(*[(1, 65535)] * 100))
+    asked = Asked(serving_under(Overlay(4, {}, {"fresh": "f0"})), row(*[(1, 2047)] * 100))
     answered = asked.single("fresh")
     assert (answered["artwork_id"], answered["source"], answered["policy"]) == ("f0", "default", "default")
     assert (answered["propensity"], answered["generation"], answered["revision"]) == (1.0, 5, 4)
@@ -204,7 +217,7 @@ def test_the_next_overlay_starts_from_what_was_published() -> None:
 
 def test_a_page_says_of_each_title_what_a_single_look_up_says() -> None:
     overlay = Overlay(6, {"drawn": ("d0",), "weightless": ("w1",), "single": ("s0",)}, {"fresh": "f0"})
-    rows = [row((0, 1), (1, 1), (0, 65535), (1, 9)), row((1, 1), (2, 1), (1, 7), (5, 9)), row((9, 9), (9, 9)), None]
+    rows = [row((0, 1), (1, 1), (0, 2047), (1, 9)), row((1, 1), (2, 1), (1, 7), (5, 9)), row((9, 9), (9, 9)), None]
     titles = ["drawn", "fresh", "weightless", "drawn", "single", "whole"]
     for raw in rows:
         asked = Asked(serving_under(overlay), raw)

@@ -158,7 +158,10 @@ def test_the_smallest_difference_is_what_a_test_of_that_error_finds_four_times_i
     assert 1 - norm.cdf(norm.ppf(0.975) - found.online_detectable / error) == pytest.approx(0.8, abs=1e-6)
     assert found.offline_detectable == pytest.approx(found.online_detectable / 2)
     assert both(UP, None).online_detectable is None
-    assert "smallest difference that is told four times in five: 1.429% offline, 2.859% online" in online_lines([found])
+    assert (
+        "smallest difference that is told four times in five: 1.429 points offline, 2.859 points online"
+        in online_lines([found])
+    )
 
 
 def test_the_table_has_both_policies_and_their_difference() -> None:
@@ -169,7 +172,7 @@ def test_the_table_has_both_policies_and_their_difference() -> None:
     assert sheet.rows == [
         (POLICY, "11.000%", "11.000% to 11.000%", "12.000%", "5.000% to 20.000%", "200", "9,000"),
         (AGAINST, "10.000%", "10.000% to 10.000%", "10.000%", "5.000% to 20.000%", "200", "9,000"),
-        ("difference", "+2.000%", "+1.000% to +3.000%", "+2.000%", "+1.000% to +3.000%", "", ""),
+        ("difference", *("+2.000 points (+20.0%)", "+1.000 to +3.000") * 2, "", ""),
     ]
     refused = online_sheet([both(None, None)])
     assert [row[1] for row in refused.rows] == ["11.000%", "refused", "refused"]

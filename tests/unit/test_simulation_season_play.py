@@ -14,7 +14,6 @@ from bandit.simulation.seasons.arrivals import hours_to_find, late_arms
 from bandit.simulation.seasons.chooser import PURPOSE
 from bandit.simulation.seasons.simulate import Played, simulate
 from bandit.simulation.world import by_title
-from bandit.snapshot import TOTAL_WEIGHT
 
 POLICIES = ("uniform", "popularity", "thompson", "epsilon_greedy:epsilon=0.1", "linucb")
 
@@ -38,8 +37,9 @@ def test_propensities_are_those_of_decide_on_what_was_learned_before(word: str) 
         start, stop = made.scene.starts[title : title + 2].tolist()
         policy = who.policy.for_title(float(learned.shown[start:stop].sum()), float(len(log)))
         p = policy.probabilities(learned.scorer(np.arange(start, stop)).scores(made.scene.contexts[users]))
-        drawn = decide(p, hash_title(states[users], np.uint64(title)), floor=0.02)
+        drawn = decide(p, hash_title(states[users], np.uint64(title)), floor=0.02, total=4095)
         at = np.searchsorted(users, made.visits.users[period][places])
+        assert made.shown.total == 4095
         assert np.array_equal(made.shown.arms[period][places] - start, drawn.arms[at])
         assert np.array_equal(made.shown.weights[period][places], drawn.weights[at])
 
@@ -59,7 +59,7 @@ def test_explore_days_are_uniform() -> None:
     made = played("thompson")
     explore = slice(0, made.live.start)
     sizes = np.diff(made.scene.starts)[made.visits.titles[explore]]
-    assert (np.abs(made.shown.weights[explore] - TOTAL_WEIGHT / sizes) <= 1).all()
+    assert (np.abs(made.shown.weights[explore] - made.shown.total / sizes) <= 1).all()
     assert made.shown.drawn[explore].max() == made.season.first_live - 1
 
 
@@ -121,7 +121,7 @@ def test_a_new_artwork_is_guaranteed_its_share_at_once() -> None:
     made = played("greedy", arrival_share=1.0, new_arm_impressions=15)
     at = made.periods == made.season.arrival
     late = np.isin(made.shown.arms, made.late) & at
-    assert made.shown.weights[late].min() >= 0.05 * TOTAL_WEIGHT
+    assert made.shown.weights[late].min() >= 0.05 * made.shown.total
     assert 0.04 < late.sum() / at.sum() < 0.2  # a share, and not the whole title before anything is known
 
 
@@ -149,7 +149,7 @@ def test_the_log_says_which_arms_a_decision_could_choose() -> None:
 def test_the_log_of_a_uniform_season_is_uniform() -> None:
     made = played("uniform", arrival_share=0.5)
     assert made.log.propensities is not None
-    assert (np.abs(made.log.propensities - 1 / made.log.n_eligible) <= 1 / TOTAL_WEIGHT).all()
+    assert (np.abs(made.log.propensities - 1 / made.log.n_eligible) <= 1 / made.shown.total).all()
 
 
 def test_time_to_find_is_from_the_arrival_to_the_first_period_that_shows_it_to_half_of_those_it_is_best_for() -> None:
@@ -195,7 +195,7 @@ def test_a_policy_that_starts_from_nothing_plays_too() -> None:
     made = played("thompson", days=2, explore_days=0, arrival_day=0)
     first = slice(0, int(made.cuts[1]))
     sizes = np.diff(made.scene.starts)[made.visits.titles[first]]
-    assert (np.abs(made.shown.weights[first] - TOTAL_WEIGHT / sizes) <= 2).all()
+    assert (np.abs(made.shown.weights[first] - made.shown.total / sizes) <= 2).all()
 
 
 @pytest.mark.parametrize("posterior", ["beta", "linear", "logistic", "shared"])

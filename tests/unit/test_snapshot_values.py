@@ -229,10 +229,28 @@ def test_a_member_that_is_not_known_is_left_alone() -> None:
     assert decode_current(json.dumps(asdict(CURRENT) | {"later": 1}).encode()) == CURRENT
 
 
+@pytest.mark.parametrize(("number", "total"), [(2, 65535), (3, 4095), (3, 2047)])
+def test_a_meta_names_the_row_format_and_its_total(number: int, total: int) -> None:
+    meta = decode_meta(json.dumps(asdict(META) | {"format": number, "total": total}).encode())
+    assert (meta.row_format.number, meta.row_format.total) == (number, total)
+    assert decode_meta(encode_json(meta)) == meta
+
+
+@pytest.mark.parametrize(
+    ("number", "total"),
+    [(2, 4095), (2, 2047), (3, 65535), (3, 4094), (3, 3000), (3, 0), (3, None), (2, None), (3, "4095"), (3, 4095.0)],
+)
+def test_a_total_that_the_row_format_does_not_have_is_refused(number: int, total: object) -> None:
+    with pytest.raises(RowError, match=r"has total .*, expected") as caught:
+        decode_meta(json.dumps(asdict(META) | {"format": number, "total": total}).encode())
+    assert caught.value.reason == "meta"
+
+
 def test_a_meta_of_a_future_format_is_refused() -> None:
-    with pytest.raises(RowError, match=r"row format 3, this reader knows 2; upgrade it") as caught:
-        decode_meta(json.dumps(asdict(META) | {"format": 3}).encode())
+    with pytest.raises(RowError, match=r"row format 4, this reader knows 2 and 3; upgrade it") as caught:
+        decode_meta(json.dumps(asdict(META) | {"format": 4}).encode())
     assert not isinstance(caught.value, OldFormatError)
+    assert caught.value.reason == "format"
 
 
 def test_current_and_meta_of_format_1_are_refused_with_what_to_run() -> None:

@@ -171,8 +171,7 @@ async def _served(workspace: Workspace, generation: int) -> ServedGeneration:
 
 
 def _rows(workspace: Workspace, generation: int) -> dict[str, bytes]:
-    _, catalogue = _read(workspace, generation)
-    return {row_key(generation, user_id): raw for user_id, raw in encoded_rows(workspace, generation, catalogue)}
+    return {row_key(generation, user_id): raw for user_id, raw in encoded_rows(workspace, generation)}
 
 
 def _read(workspace: Workspace, generation: int) -> tuple[Manifest, Catalogue]:

@@ -24,9 +24,11 @@ from batch.events.segments import SEGMENT_SCHEMA, StreamId, new_segment
 from batch.executors import Progress, open_executor
 from batch.learning.train import train
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.files import read_parquet, write_parquet
-from batch.workspace.generations import CATALOGUE, folder_of, picks_files, read_manifest
+from batch.workspace.files import write_parquet
+from batch.workspace.generations import CATALOGUE, folder_of, read_manifest
+from batch.workspace.kept_users import KeptUsers
 from batch.workspace.overlays import write_overlay
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 _DAYS: Final = 7
@@ -92,9 +94,9 @@ def _answers(workspace: Workspace, n_users: int, n_titles: int, progress: Progre
         precompute(workspace, made.generation, shards, progress, shard_size=_SHARD_BLOCKS)
     manifest = read_manifest(workspace, made.generation)
     catalogue = Catalogue.read(folder_of(workspace, made.generation) / CATALOGUE)
-    picks = read_parquet(picks_files(workspace, manifest), columns=["user_id", "arm"])
-    arms = picks["arm"].to_numpy().reshape(n_users, n_titles)
-    users = picks["user_id"].gather_every(n_titles).cast(pl.String)
+    tables = RecordedPicks(workspace, manifest).tables()
+    arms = np.concatenate([table.arms for table in tables]).reshape(n_users, n_titles)
+    users = KeptUsers(workspace, manifest).ids()
     titles = pl.Series(catalogue.title_ids, dtype=pl.String)
     before = catalogue.starts[:-1] + arms.astype(np.int64)
     after = before.copy()

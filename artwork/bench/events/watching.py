@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -18,13 +19,26 @@ from bandit.errors import SurroundingsError
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _LOOK_SECONDS: Final = 0.05
+_ROLLUP_SECONDS: Final = 0.2  # summing up the pages of a process takes it a millisecond
 _SHOWN: Final = 2000
+
+
+class Memory(Enum):
+    """Which memory of a job counts: what each process has, or with its part alone of what several share (PSS)."""
+
+    RESIDENT = "resident"
+    PROPORTIONAL = "proportional"
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU seconds that a process has used, with those of its children that have ended; 0 for one that is gone."""
     fields = _stat(pid)
     return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
+
+
+def cpu_seconds_of_all(pid: int) -> float:
+    """CPU seconds that a process and all that it started, and that run, have used; 0 where the system does not say."""
+    return sum(_look(pid, Memory.RESIDENT)[1].values())
 
 
 class Busy:
@@ -39,13 +53,19 @@ class Busy:
         return max(0.0, _busy_seconds() - self._busy - own_seconds) / max(time.monotonic() - self._began, 1e-9)
 
 
-def run_job(words: Sequence[str], environment: Mapping[str, str], core: int | None = None) -> tuple[Job, bytes]:
+def run_job(
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    core: int | None = None,
+    memory: Memory = Memory.RESIDENT,
+) -> tuple[Job, bytes]:
     """Run a command of this package to its end; what it took, and what it wrote to standard output.
 
     Args:
         words: after ``artwork``.
         environment: of the process.
         core: to run on; None for any.
+        memory: that counts.
 
     Raises:
         SurroundingsError: it fails; the message ends with what it wrote.
@@ -66,10 +86,10 @@ def run_job(words: Sequence[str], environment: Mapping[str, str], core: int | No
             peak = 0
             used: dict[int, float] = {}
             while process.poll() is None:
-                resident, now = _look(process.pid)
-                peak = max(peak, resident)
+                taken, now = _look(process.pid, memory)
+                peak = max(peak, taken)
                 used |= now
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_LOOK_SECONDS if memory is Memory.RESIDENT else _ROLLUP_SECONDS)
         seconds = time.perf_counter() - began
         written = [_written(file) for file in (out, err)]
     if process.returncode:
@@ -93,21 +113,27 @@ def _written(file: object) -> bytes:
     return bytes(file.read())  # type: ignore[attr-defined]
 
 
-def _look(first: int) -> tuple[int, dict[int, float]]:
-    """Resident bytes of a process and of all that it started, and the CPU seconds of each.
-
-    What processes share counts for each of them.
-    """
-    resident = 0
+def _look(first: int, memory: Memory) -> tuple[int, dict[int, float]]:
+    """The memory in bytes of a process and of all that it started, and the CPU seconds of each."""
+    taken = 0
     used: dict[int, float] = {}
     pids = [first]
     for pid in pids:  # which grows meanwhile
         if fields := _stat(pid):
-            resident += int(fields[21]) * _PAGE
+            taken += int(fields[21]) * _PAGE if memory is Memory.RESIDENT else _proportional(pid)
             # Without its children, which are looked at for themselves.
             used[pid] = sum(map(int, fields[11:13])) / _TICKS
         pids += _children(pid)
-    return resident, used
+    return taken, used
+
+
+def _proportional(pid: int) -> int:
+    """The proportional set size of a process in bytes; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def _children(pid: int) -> list[int]:

@@ -16,6 +16,7 @@ from artwork.bench.testbed.delaying_proxy import DelayingProxy
 from artwork.bench.testbed.store_fixture import StoreFixture, make_current
 from bandit.errors import InputError, SurroundingsError
 from batch.publishing.row_writer import write_rows
+from batch.workspace.row_files import listed_rows
 
 SLOW_MS: Final = 50.0
 LOWEST_PRIORITY: Final = 19
@@ -80,7 +81,7 @@ def _full(scene: Scene) -> Iterator[None]:
 def _published(scene: Scene) -> Iterator[None]:
     """The rows of generation 2 are written over and over as a publisher writes them, then it is made current."""
     with scene.store.client() as client:
-        written = write_rows(client, 2, cycle(list(scene.fixture.rows(2))), time.sleep)
+        written = write_rows(client, 2, cycle([listed_rows(scene.fixture.rows(2))]), rests=True)
         # What is measured is the store being written to: the writer gives way where it shares a core with store and client.
         with _repeated(lambda _number: next(written), niceness=LOWEST_PRIORITY):
             yield

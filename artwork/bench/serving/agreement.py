@@ -8,10 +8,10 @@ from typing import Any
 
 from artwork.bench.serving.contenders import ask_page, ask_row
 from artwork.bench.serving.plan import GENERATION
-from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.serving.servers import BEFORE, FASTPYSGI, GRANIAN, MODELLED, NAIVE, OURS, UVICORN, WEBDIS, Running
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, identity_of
-from bandit.snapshot import TOTAL_WEIGHT, decode_row
+from bandit.snapshot import decode_row
 
 CHECKED_USERS = 100
 _TRIES = 50
@@ -29,17 +29,19 @@ def check(fixture: StoreFixture, servers: Mapping[str, Running]) -> None:
         title = drawn.choice(fixture.titles_of(user))
         expected = _pick(fixture, row, user_id, title)
         path = f"/v1/users/{user_id}/titles/t{title}/artwork"
-        for name in (OURS, NAIVE):
+        for name in (OURS, BEFORE, NAIVE, UVICORN, GRANIAN, FASTPYSGI):
             if name in servers:
                 _compare(f"{name} for {path}", _json(servers[name], path), expected)
-        _compare_page(fixture, servers[OURS], user, row)
+        for name in (OURS, BEFORE):
+            if name in servers:
+                _compare_page(fixture, name, servers[name], user, row)
         if WEBDIS in servers:
             _compare("webdis", servers[WEBDIS].get(ask_row(fixture, user, drawn).path), (200, row))
         if MODELLED in servers:
             _compare("fields of FastAPI's model", list(_json(servers[MODELLED], path)), list(expected))
 
 
-def _compare_page(fixture: StoreFixture, server: Running, user: int, row: bytes) -> None:
+def _compare_page(fixture: StoreFixture, name: str, server: Running, user: int, row: bytes) -> None:
     path = ask_page(fixture, user, random.Random(user)).path  # noqa: S311
     titles = [int(part.partition("=t")[2]) for part in path.partition("?")[2].split("&")]
     expected = {
@@ -47,12 +49,13 @@ def _compare_page(fixture: StoreFixture, server: Running, user: int, row: bytes)
         "generation": GENERATION,
         "picks": [_pick(fixture, row, f"u{user}", title) for title in titles],
     }
-    _compare(f"ours for {path}", _json(server, path), expected)
+    _compare(f"{name} for {path}", _json(server, path), expected)
 
 
 def _pick(fixture: StoreFixture, row: bytes, user_id: str, title: int) -> dict[str, Any]:
     """What the row says, by the decoder that publisher and service share; rows are dense where answers are compared."""
-    pick = decode_row(row, user_id, GENERATION, identity_of(GENERATION)).pick(title)
+    opened = decode_row(row, user_id, GENERATION, identity_of(GENERATION))
+    pick = opened.pick(title)
     if pick is None:
         raise WrongAnswerError(f"the row of {user_id} has no pick for title {title}")
     return {
@@ -61,7 +64,7 @@ def _pick(fixture: StoreFixture, row: bytes, user_id: str, title: int) -> dict[s
         "artwork_id": fixture.artwork_ids(GENERATION, f"t{title}")[pick.arm],
         "source": "personalized",
         "policy": POLICY,
-        "propensity": pick.weight / TOTAL_WEIGHT,
+        "propensity": pick.weight / opened.total,
         "generation": GENERATION,
         "revision": 0,
         "segment": None,

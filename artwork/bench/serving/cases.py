@@ -1,12 +1,12 @@
 """Contenders measured in turns: what slows the machine for a while slows all of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from statistics import median
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import numpy as np
 
+from artwork.bench.events.watching import cpu_seconds_of_all
 from artwork.bench.serving import wrk
 from artwork.bench.serving.contenders import Contender
 from artwork.bench.serving.driving import ClosedRun, asked_by_driver, closed_by_driver, from_rows, is_saturated, load_of
@@ -28,47 +28,66 @@ CURVE: Final = tuple(100 * (1 - 10 ** (-step / 8)) for step in range(33))
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Which contenders are also asked at a rate, by name, and the core of the servers, on which the driver's limit is tried."""
+
+    names: Collection[str]
+    core: int | None
+
+
+OPENED_BY_NONE: Final = Opened((), None)
+
+
 def measure(
-    contenders: Sequence[Contender], row_picks: int, plan: Plan, core: int | None, progress: Progress
+    contenders: Sequence[Contender], row_picks: int, plan: Plan, progress: Progress, opened: Opened = OPENED_BY_NONE
 ) -> list[Case]:
-    """Closed loop, highest rate and latencies below it of every contender; ``core`` is the server's.
+    """Closed loop of every contender; of those that ``opened`` names also highest rate and latencies below it.
 
     Raises:
         WrongAnswerError: a contender gives a wrong answer under load.
         SurroundingsError: a driver fails.
     """
-    count, seconds = len(contenders), plan.seconds / plan.rounds
 
     def tell(what: str, done: int, total: int) -> None:
         progress(f"rows of {row_picks:,} picks, {what}", done, total)
 
-    def run_closed(place: int, _turn: int) -> ClosedRun:
+    def run_closed(place: int, _turn: int) -> tuple[ClosedRun, float]:
         return _closed_run(contenders[place], plan.closed_seconds)
 
-    def find_rate(place: int, _turn: int) -> float:
-        return search(contenders[place], closed[place].rate.median, plan)
+    shares = [closed_by_driver(contender, plan.warm_seconds)[1] for contender in contenders]  # warms up, too
+    runs = _in_turns("closed loop", run_closed, len(contenders), plan.closed_rounds, tell)
+    closed = {each.name: _closed(own, share) for each, own, share in zip(contenders, runs, shares, strict=True)}
+    rates = {each.name: closed[each.name].rate.median for each in contenders if each.name in opened.names}
+    asked_at_rates = [each for each in contenders if each.name in rates]
+    steady = _open_loop(asked_at_rates, rates, plan, opened.core, tell) if asked_at_rates else {}
+    return [
+        Case(each.name, row_picks, each.picks, closed[each.name], *steady.get(each.name, (None, None)))
+        for each in contenders
+    ]
 
-    def run_steady(place: int, turn: int) -> Drive:
-        load = load_of(contenders[place], STEADY_SHARE * highest[place].rate, seconds, seed=turn)
-        return asked_by_driver(load, contenders[place].name)
 
-    shares = [closed_by_driver(contender, plan.closed_seconds)[1] for contender in contenders]  # warms up, too
-    runs = _in_turns("closed loop", run_closed, count, plan.closed_rounds, tell)
-    closed = [_closed(own, share) for own, share in zip(runs, shares, strict=True)]
-    rates = _in_turns("highest rate", find_rate, count, plan.rounds, tell)
-    highest = []
+def _open_loop(
+    contenders: Sequence[Contender], closed_rates: Mapping[str, float], plan: Plan, core: int | None, tell: Progress
+) -> dict[str, tuple[Highest, Steady]]:
+    """Highest rate of each, looked for around that of its closed loop, and latencies below it; by name."""
+    highest: list[Highest] = []
     for place, contender in enumerate(contenders):
-        tell("highest rate held", place, count)
-        held = confirm(contender, median(rates[place]), plan)
+        tell("highest rate", place, len(contenders))
+        held = confirm(contender, search(contender, closed_rates[contender.name], plan), plan)
         saturated = is_saturated(contender, held.rate, plan.search_seconds, core)
         highest.append(replace(held, saturated=saturated))
-    tell("highest rate held", count, count)
-    drives = _in_turns("latencies", run_steady, count, plan.rounds, tell)
-    steady = [_steady(*own) for own in zip(contenders, highest, drives, strict=True)]
-    return [
-        Case(contender.name, row_picks, contender.picks, closed[place], highest[place], steady[place])
-        for place, contender in enumerate(contenders)
-    ]
+    tell("highest rate", len(contenders), len(contenders))
+
+    def run_steady(place: int, turn: int) -> Drive:
+        rate, seconds = STEADY_SHARE * highest[place].rate, plan.seconds / plan.rounds
+        return asked_by_driver(load_of(contenders[place], rate, seconds, seed=turn), contenders[place].name)
+
+    drives = _in_turns("latencies", run_steady, len(contenders), plan.rounds, tell)
+    return {
+        contender.name: (own, _steady(contender, own, driven))
+        for contender, own, driven in zip(contenders, highest, drives, strict=True)
+    }
 
 
 def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int, progress: Progress) -> list[list[T]]:
@@ -81,7 +100,9 @@ def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int,
     return runs
 
 
-def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
+def _closed_run(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
+    """One run, and the microseconds of processor time that the server spent per answer."""
+    before = cpu_seconds_of_all(contender.server.pid)
     run = (
         wrk.run(contender.server.port, contender.asked, seconds)
         if wrk.is_installed()
@@ -89,12 +110,19 @@ def _closed_run(contender: Contender, seconds: float) -> ClosedRun:
     )
     if run.failed:
         raise WrongAnswerError(f"{contender.name}: {run.failed} requests of a closed loop failed, expected none")
-    return run
+    used = cpu_seconds_of_all(contender.server.pid) - before
+    return run, used / max(1, run.latency.count) * 1e6
 
 
-def _closed(runs: Sequence[ClosedRun], share: float) -> Closed:
-    rates = [run.rate for run in runs]
-    return Closed(Spread.of(rates), *_spreads([run.latency for run in runs]), from_rows=share, rates=rates)
+def _closed(runs: Sequence[tuple[ClosedRun, float]], share: float) -> Closed:
+    rates = [run.rate for run, _ in runs]
+    return Closed(
+        Spread.of(rates),
+        *_spreads([run.latency for run, _ in runs]),
+        from_rows=share,
+        rates=rates,
+        cpu_us=Spread.of([microseconds for _, microseconds in runs]),
+    )
 
 
 def _steady(contender: Contender, highest: Highest, drives: Sequence[Drive]) -> Steady:

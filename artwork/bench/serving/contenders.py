@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from artwork.bench.serving.plan import GENERATION
-from artwork.bench.serving.servers import MODELLED, NAIVE, OURS, WEBDIS, Running
+from artwork.bench.serving.servers import BEFORE, FASTPYSGI, GRANIAN, MODELLED, NAIVE, OURS, UVICORN, WEBDIS, Running
 from artwork.bench.testbed.service_process import HOST
 from artwork.bench.testbed.store_fixture import StoreFixture
 from bandit.snapshot import row_key
@@ -59,14 +59,25 @@ NAIVELY: Final = "naive: FastAPI, model, redis-py"
 MODEL: Final = "FastAPI returning a model, no store"
 RAW: Final = "webdis, rows handed through"
 
+BEFORE_SINGLE: Final = "the other tree, single"
+BEFORE_PAGES: Final = f"the other tree, page of {PAGE}"
+BARE: Final = {
+    "bare ASGI on uvicorn": UVICORN,
+    "bare ASGI on granian": GRANIAN,
+    "bare ASGI on fastpysgi": FASTPYSGI,
+}
+
 ASKED_OF: Final[Mapping[str, tuple[str, Asking, int]]] = {
     SINGLE: (OURS, ask_single, 1),
+    BEFORE_SINGLE: (BEFORE, ask_single, 1),
+    **{name: (server, ask_single, 1) for name, server in BARE.items()},
     NAIVELY: (NAIVE, ask_single, 1),
     MODEL: (MODELLED, ask_single, 1),
     RAW: (WEBDIS, ask_row, 1),
     PAGES: (OURS, ask_page, PAGE),
+    BEFORE_PAGES: (BEFORE, ask_page, PAGE),
 }
-"""Server, requests, and picks in an answer."""
+"""Server, requests, and picks in an answer; in the order of their turns, so what is compared is measured side by side."""
 
 
 @dataclass(frozen=True, eq=False)

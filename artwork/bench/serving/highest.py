@@ -14,9 +14,9 @@ P99_MS: Final = 5.0
 HELD_SHARE: Final = 0.99
 """Of the requests that were due: answered in the time, and from the user's row where the answer says so."""
 
-_WIDEST: Final = (0.2, 1.2)
+_WIDEST: Final = (0.3, 1.1)
 """Of the closed loop's rate: between these the search begins."""
-_STEP_DOWN: Final = 0.95
+_STEP_DOWN: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def search(contender: Contender, closed_rate: float, plan: Plan) -> float:
 
 
 def confirm(contender: Contender, rate: float, plan: Plan) -> Highest:
-    """Hold a rate for the whole time, or the next lower one, each 5 % below the one before."""
+    """Hold a rate for the whole time, or the next lower one, each 10 % below the one before."""
     for tried in range(plan.tries):
         lower = rate * _STEP_DOWN**tried
         if holds(contender, asked_by_driver(load_of(contender, lower, plan.seconds), contender.name)):

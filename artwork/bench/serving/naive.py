@@ -58,18 +58,20 @@ class Rows:
         row = None if raw is None else snapshot.decode_row(raw, user_id, self.generation, self.meta.identity)
         pick = None if row is None else row.pick(place)
         if row is not None and pick is not None:
-            arm, weight, source, policy = pick.arm, pick.weight, "personalized", self.meta.variants[row.variant]
+            arm, share = pick.arm, pick.weight / row.total
+            source, policy = "personalized", self.meta.variants[row.variant]
         else:
             hashed = snapshot.keyed_hash(snapshot.FALLBACK, self.meta.seed, self.generation, user_id, title_id)
             arm = snapshot.draw(title.weights, hashed)
-            weight, source, policy = title.weights[arm], "popularity", self.catalogue.fallback_policy
+            share = title.weights[arm] / snapshot.TOTAL_WEIGHT
+            source, policy = "popularity", self.catalogue.fallback_policy
         return PickBody(
             user_id=user_id,
             title_id=title_id,
             artwork_id=title.artworks[arm],
             source=source,
             policy=policy,
-            propensity=weight / snapshot.TOTAL_WEIGHT,
+            propensity=share,
             generation=self.generation,
         )
 

@@ -1,7 +1,6 @@
 """What is found of the servers."""
 
 from dataclasses import dataclass
-from statistics import median
 
 from artwork.bench.machine import Machine
 from artwork.bench.serving.highest import Highest
@@ -15,6 +14,8 @@ class Closed:
     """A closed loop of 32 connections: answers per second, latencies of the runs; ``rates`` are those of each round.
 
     ``from_rows`` is what share of a first run came from the users' rows; that one is by the driver, which reads the answers.
+    ``cpu_us`` is the processor time of the server per answer, which other work on the machine changes less than rates; 0 where
+    it is not known.
     """
 
     rate: Spread
@@ -25,10 +26,11 @@ class Closed:
     max_ms: Spread
     from_rows: float
     rates: list[float]
+    cpu_us: Spread
 
-    def times(self, other: "Closed") -> float:
+    def times(self, other: "Closed", factor: float = 1.0) -> Spread:
         """How many times another's rate this one is, from round to round: what slowed a round, slowed both."""
-        return median(mine / its for mine, its in zip(self.rates, other.rates, strict=True))
+        return Spread.of([factor * mine / its for mine, its in zip(self.rates, other.rates, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,17 @@ class Steady:
 
 @dataclass(frozen=True)
 class Case:
-    """One contender on one fixture; ``picks`` is how many a request asks for, ``row_picks`` how many a row has."""
+    """One contender on one fixture; ``picks`` is how many a request asks for, ``row_picks`` how many a row has.
+
+    ``highest`` and ``steady`` are None where only the closed loop was run.
+    """
 
     name: str
     row_picks: int
     picks: int
     closed: Closed
-    highest: Highest
-    steady: Steady
+    highest: Highest | None
+    steady: Steady | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,27 @@ class Overload:
     accepted_p50_ms: float
     accepted_p99_ms: float
     share_of_highest: float
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Look-ups while the store was broken, round by round; ``lost`` is what was promised of their answers and not kept.
+
+    ``lag_ms`` is how late the client itself sent, the 99th percentile.
+    """
+
+    fault: str
+    p99_ms: Spread
+    lag_ms: Spread
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times one contender's rate of a closed loop another's is; shown, not judged."""
+
+    what: str
+    ratio: Spread
 
 
 @dataclass(frozen=True)
@@ -90,17 +116,23 @@ class Setup:
     driver_ceiling: float
     missing: list[str]
     plan: Plan
+    other_tree: str | None = None
+    """Its commit."""
+    servers: bool = False
+    """Whether other servers were measured below the same look-up."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All of a run; ``passed`` unless a required target was missed or could not be judged."""
+    """All of a run; ``passed`` unless a required target was missed or could not be judged, or an answer was lost."""
 
     machine: Machine
     setup: Setup
     cases: list[Case]
     overload: Overload
     start: Start
+    broken: list[Broken]
+    ratios: list[Ratio]
     metrics_ns: float
     judged: list[Judged]
     passed: bool

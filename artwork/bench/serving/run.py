@@ -1,21 +1,42 @@
 """All parts, one after the other, on one store."""
 
-import shutil
 import timeit
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from artwork.bench.faults.faults import chosen
+from artwork.bench.faults.outcomes import Outcome
+from artwork.bench.faults.run import Plan as FaultPlan
+from artwork.bench.faults.run import run as run_faults
 from artwork.bench.machine import this_machine
 from artwork.bench.serving import agreement, cases, contenders, wrk
-from artwork.bench.serving.contenders import SINGLE, Contender
+from artwork.bench.serving.cases import Opened
+from artwork.bench.serving.contenders import BARE, SINGLE, Contender
 from artwork.bench.serving.driving import asked_by_driver, closed_by_driver, driver_ceiling, load_of
-from artwork.bench.serving.judging import judge
+from artwork.bench.serving.judging import judge, ratios_of
+from artwork.bench.serving.other_tree import OtherTree
 from artwork.bench.serving.plan import ARTWORKS, GENERATION, JUDGED_PICKS, LARGE_CATALOGUE, START_CATALOGUE, Plan
-from artwork.bench.serving.results import Case, Overload, Report, Setup, Start
-from artwork.bench.serving.servers import COMMANDS, MODELLED, OURS, Running, is_installed, running
+from artwork.bench.serving.results import Broken, Case, Overload, Report, Setup, Start
+from artwork.bench.serving.servers import (
+    BARE_COMMANDS,
+    BEFORE,
+    COMMANDS,
+    FASTPYSGI,
+    GRANIAN,
+    MODELLED,
+    OURS,
+    WEBDIS,
+    Maker,
+    Running,
+    before,
+    is_installed,
+    running,
+)
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.cores import Cores, find_cores, on_core
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, publish
@@ -25,6 +46,17 @@ from loadtest.driver.latency import latency
 from service.metrics.metrics import ROUTES, Metrics
 
 LIBRARIES = ["fastapi", "pydantic", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "orjson", "numba"]
+SERVERS: Final = (GRANIAN, FASTPYSGI)
+_EXTRA: Final = "{} is not installed: pip install -r requirements/bench.txt"
+_MISSING: Final = {
+    WEBDIS: "webdis is not installed (Debian: apt-get install webdis)",
+    **{name: _EXTRA.format(name) for name in SERVERS},
+}
+FAULTS_JUDGED: Final = {
+    "killed": "the store is killed",
+    "frozen": "the store is frozen",
+    "publish": "a generation is published",
+}
 _OVERLOAD: Final = 2.0
 _OVERLOAD_CONNECTIONS: Final = 256
 """More than the service takes at a time, so that it is the service that has to refuse."""
@@ -35,8 +67,14 @@ _CALLS: Final = 20_000
 _REPEATS: Final = 7
 
 
-def run(plan: Plan, progress: Progress) -> Report:
+def run(plan: Plan, progress: Progress, other_tree: OtherTree | None = None, *, servers: bool = False) -> Report:
     """Compare answers, then time everything; the server has a core to itself, store and driver share the other.
+
+    Args:
+        plan: how long, on how much.
+        progress: told what is done.
+        other_tree: whose service is measured in the same turns; None for none.
+        servers: whether other servers are measured in the same turns, below the same look-up.
 
     Raises:
         WrongAnswerError: a server answers something else than the rows say.
@@ -45,9 +83,10 @@ def run(plan: Plan, progress: Progress) -> Report:
     cores = find_cores()
     # A short folder: the path of a socket has 108 bytes at most.
     with on_core(cores.rest), TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
-        measured, overloaded, ceiling = _judged_fixture(store, plan, cores, progress)
+        stage = Stage(store, cores, _commands(other_tree, servers=servers))
+        measured, overloaded, ceiling = _judged_fixture(stage, plan, progress)
         if plan.large_users:
-            measured += _large_fixture(store, plan, cores, progress)
+            measured += _large_fixture(stage, plan, progress)
         progress("starts", 0, 1)
         start = measure_start(store, plan, cores.server)
         progress("starts", 1, 1)
@@ -57,47 +96,78 @@ def run(plan: Plan, progress: Progress) -> Report:
             store=f"Valkey {store.version}",
             closed_by=f"wrk {wrk.version()}" if wrk.is_installed() else "the open-loop driver (wrk is not installed)",
             driver_ceiling=ceiling,
-            missing=[] if shutil.which("webdis") else ["webdis is not installed (Debian: apt-get install webdis)"],
+            missing=[_MISSING[name] for name in stage.commands if not is_installed(name)],
             plan=plan,
+            other_tree=other_tree.label if other_tree else None,
+            servers=servers,
         )
-    judged = judge(measured, overloaded, start)
-    passed = all(target.is_reached for target in judged) and not overloaded.wrong_statuses
-    metrics_ns = _metrics_ns()
-    return Report(this_machine(LIBRARIES), setup, measured, overloaded, start, metrics_ns, judged, passed)
+    broken = measure_broken(plan, progress)
+    judged = judge(measured, overloaded, start, broken)
+    is_whole = not overloaded.wrong_statuses and not any(fault.lost for fault in broken)
+    return Report(
+        this_machine([*LIBRARIES, *(SERVERS if servers else ())]),
+        setup,
+        measured,
+        overloaded,
+        start,
+        broken,
+        ratios_of(measured),
+        _metrics_ns(),
+        judged,
+        passed=is_whole and all(target.is_reached for target in judged),
+    )
 
 
-def _judged_fixture(
-    store: BreakableStore, plan: Plan, cores: Cores, progress: Progress
-) -> tuple[list[Case], Overload, float]:
-    with _contenders(
-        store, StoreFixture(plan.users, JUDGED_PICKS, artworks=ARTWORKS), cores, tuple(COMMANDS), progress
-    ) as made:
-        measured = cases.measure(made, JUDGED_PICKS, plan, cores.server, progress)
+def _commands(other_tree: OtherTree | None, *, servers: bool) -> dict[str, Maker]:
+    return {
+        **COMMANDS,
+        **({BEFORE: before(other_tree.folder)} if other_tree else {}),
+        **(BARE_COMMANDS if servers else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The store, the cores and how to start each server that takes part."""
+
+    store: BreakableStore
+    cores: Cores
+    commands: Mapping[str, Maker]
+
+
+def _judged_fixture(stage: Stage, plan: Plan, progress: Progress) -> tuple[list[Case], Overload, float]:
+    fixture = StoreFixture(plan.users, JUDGED_PICKS, artworks=ARTWORKS)
+    with _contenders(stage, fixture, progress) as made:
+        opened = Opened([contender.name for contender in made if contender.name not in BARE], stage.cores.server)
+        measured = cases.measure(made, JUDGED_PICKS, plan, progress, opened)
         at = next(i for i, contender in enumerate(made) if contender.name == SINGLE)
-        ceiling = driver_ceiling(made[at], plan.closed_seconds, cores.server)
-        return measured, measure_overload(made[at], measured[at].highest.rate, plan.seconds), ceiling
+        ceiling = driver_ceiling(made[at], plan.closed_seconds, stage.cores.server)
+        highest = measured[at].highest
+        assert highest is not None  # noqa: S101 - it is opened
+        return measured, measure_overload(made[at], highest.rate, plan.seconds), ceiling
 
 
-def _large_fixture(store: BreakableStore, plan: Plan, cores: Cores, progress: Progress) -> list[Case]:
-    """Shown, not judged; without the yardstick that reads no rows."""
-    names = tuple(name for name in COMMANDS if name != MODELLED)
+def _large_fixture(stage: Stage, plan: Plan, progress: Progress) -> list[Case]:
+    """Closed loops, shown and not judged; without what reads no rows, and without other servers below the same look-up."""
+    commands = {name: make for name, make in stage.commands.items() if name not in {MODELLED, *BARE_COMMANDS}}
     fixture = StoreFixture(plan.large_users, LARGE_CATALOGUE, artworks=ARTWORKS)
-    with _contenders(store, fixture, cores, names, progress) as made:
-        return cases.measure(made, LARGE_CATALOGUE, plan, cores.server, progress)
+    with _contenders(replace(stage, commands=commands), fixture, progress) as made:
+        return cases.measure(made, LARGE_CATALOGUE, replace(plan, closed_rounds=plan.rounds), progress)
 
 
 @contextmanager
-def _contenders(
-    store: BreakableStore, fixture: StoreFixture, cores: Cores, names: tuple[str, ...], progress: Progress
-) -> Iterator[list[Contender]]:
+def _contenders(stage: Stage, fixture: StoreFixture, progress: Progress) -> Iterator[list[Contender]]:
     """Servers that hold a fixture and agree about it, and what they are asked."""
+    store, commands = stage.store, stage.commands
     progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 0, 1)
     with store.client() as client:
         client.flushall()
         publish(client, fixture, GENERATION, flip=1)
     with ExitStack() as stack:
         servers: dict[str, Running] = {
-            name: stack.enter_context(running(name, store, cores.server)) for name in names if is_installed(name)
+            name: stack.enter_context(running(name, store, stage.cores.server, commands))
+            for name in commands
+            if is_installed(name)
         }
         agreement.check(fixture, servers)
         progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 1, 1)
@@ -127,6 +197,33 @@ def measure_overload(contender: Contender, highest_rate: float, seconds: float) 
         accepted_p99_ms=latencies.p99_ms,
         share_of_highest=accepted / driven.seconds / highest_rate,
     )
+
+
+def measure_broken(plan: Plan, progress: Progress) -> list[Broken]:
+    """Break a store of its own in each way, in turns.
+
+    Raises:
+        SurroundingsError: store or service do not start, or a driver fails.
+    """
+    faults = chosen(list(FAULTS_JUDGED))
+    outcomes: defaultdict[str, list[Outcome]] = defaultdict(list)
+    lags: defaultdict[str, list[float]] = defaultdict(list)
+    for turn in range(plan.rounds * len(faults)):
+        progress("broken stores", turn, plan.rounds * len(faults))
+        fault = faults[turn % len(faults)]
+        report = run_faults(FaultPlan(seconds=plan.fault_seconds), [fault], lambda *_: None)
+        outcomes[fault.name] += report.outcomes
+        lags[fault.name].append(report.driver_lag_ms)
+    progress("broken stores", 1, 1)
+    return [
+        Broken(
+            FAULTS_JUDGED[name],
+            Spread.of([outcome.p99_ms for outcome in own]),
+            Spread.of(lags[name]),
+            sorted({lost for outcome in own for lost in outcome.lost}),
+        )
+        for name, own in outcomes.items()
+    ]
 
 
 def measure_start(store: BreakableStore, plan: Plan, core: int | None) -> Start:

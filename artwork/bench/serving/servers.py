@@ -8,15 +8,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from artwork.bench.serving import bare as bare_application
 from artwork.bench.serving.naive import STORE_VARIABLE
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.service_process import HOST, free_port, get, is_up, running_process, service_words
 
-OURS, NAIVE, MODELLED, WEBDIS = "ours", "naive", "modelled", "webdis"
+OURS, BEFORE, NAIVE, MODELLED, WEBDIS = "ours", "before", "naive", "modelled", "webdis"
+UVICORN, GRANIAN, FASTPYSGI = "uvicorn", "granian", "fastpysgi"
+PORT: Final = "PORT"
+_UVICORN_FAST: Final = (
+    *("--loop", "uvloop", "--http", "httptools", "--ws", "none"),
+    *("--no-access-log", "--log-level", "warning"),
+)
 _POLL_SECONDS: Final = 0.005
 _LOG_LINES: Final = 20
 WEBDIS_CONNECTIONS: Final = 4
@@ -30,6 +38,10 @@ class Command:
     words: list[str]
     ready_path: str
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+Maker = Callable[[BreakableStore, Path, int], Command]
+"""A store, a folder of the server's own, a port: how to start a server."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,27 @@ def modelled(_store: BreakableStore, _folder: Path, port: int) -> Command:
     return Command(_uvicorn("create_storeless_app", port), "/v1/users/u0/titles/t0/artwork")
 
 
+def before(tree: Path) -> Maker:
+    """``ours`` by the code of another working tree, with this interpreter."""
+
+    def make(store: BreakableStore, folder: Path, port: int) -> Command:
+        command = ours(store, folder, port)
+        return Command(command.words, command.ready_path, {**command.variables, "PYTHONPATH": str(tree)})
+
+    return make
+
+
+def bare(*words: str) -> Maker:
+    """A server of the module ``bare``: an interpreter's words, in which PORT stands for the port."""
+
+    def make(store: BreakableStore, _folder: Path, port: int) -> Command:
+        named = [str(port) if word == PORT else word for word in words]
+        variables = {"ARTWORK_REDIS_URL": store.url}
+        return Command([sys.executable, "-P", "-m", *named], "/v1/users/u0/titles/t0/artwork", variables)
+
+    return make
+
+
 def webdis(store: BreakableStore, folder: Path, port: int) -> Command:
     """The store's own protocol over HTTP, in C, one thread, over TCP."""
     settings = {"redis_host": HOST, "redis_port": store.port, "http_host": HOST, "http_port": port, "daemonize": False}
@@ -81,21 +114,29 @@ def webdis(store: BreakableStore, folder: Path, port: int) -> Command:
     return Command(["webdis", str(configuration)], "/PING")
 
 
-COMMANDS: Final[Mapping[str, Callable[[BreakableStore, Path, int], Command]]] = {
-    OURS: ours,
-    NAIVE: naive,
-    MODELLED: modelled,
-    WEBDIS: webdis,
+COMMANDS: Final[Mapping[str, Maker]] = {OURS: ours, NAIVE: naive, MODELLED: modelled, WEBDIS: webdis}
+
+_BARE: Final = f"{bare_application.__name__}:app"
+_GRANIAN: Final = ("--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop", "--log-level", "warning")
+BARE_COMMANDS: Final[Mapping[str, Maker]] = {
+    UVICORN: bare("uvicorn", _BARE, "--host", HOST, "--port", PORT, *_UVICORN_FAST),
+    GRANIAN: bare("granian", _BARE, "--host", HOST, "--port", PORT, *_GRANIAN),
+    FASTPYSGI: bare(bare_application.__name__, HOST, PORT),
 }
+"""The service's look-up below the least of ASGI, on each server that could carry it."""
 
 
 def is_installed(name: str) -> bool:
-    """Whether a server can be started here; all but webdis come with the package."""
+    """Whether a server can be started here; all but webdis, granian and fastpysgi come with the package."""
+    if name in {GRANIAN, FASTPYSGI}:
+        return find_spec(name) is not None
     return name != WEBDIS or shutil.which("webdis") is not None
 
 
 @contextmanager
-def running(name: str, store: BreakableStore, core: int | None) -> Iterator[Running]:
+def running(
+    name: str, store: BreakableStore, core: int | None, commands: Mapping[str, Maker] = COMMANDS
+) -> Iterator[Running]:
     """A server on its core until the block ends.
 
     Raises:
@@ -103,7 +144,7 @@ def running(name: str, store: BreakableStore, core: int | None) -> Iterator[Runn
     """
     port = free_port()
     with TemporaryDirectory() as folder:
-        command = COMMANDS[name](store, Path(folder), port)
+        command = commands[name](store, Path(folder), port)
         # Without settings of this shell: every run measures the same service.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTWORK_")}
         began = time.perf_counter()
@@ -120,6 +161,17 @@ def running(name: str, store: BreakableStore, core: int | None) -> Iterator[Runn
 
 
 def _uvicorn(factory: str, port: int) -> list[str]:
-    fast = ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
     application = f"artwork.bench.serving.naive:{factory}"
-    return [sys.executable, "-P", "-m", "uvicorn", application, "--factory", "--host", HOST, "--port", str(port), *fast]
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "uvicorn",
+        application,
+        "--factory",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        *_UVICORN_FAST,
+    ]

@@ -1,12 +1,24 @@
 """A report as text. The HTML report has the same tables."""
 
 from artwork.bench.serving.highest import Highest
-from artwork.bench.serving.results import Case, Report
-from artwork.bench.targets import SATURATED, UNCONFIRMED
+from artwork.bench.serving.results import Case, Report, Steady
+from artwork.bench.targets import SATURATED, UNCONFIRMED, Judged
 from artwork.bench.timing import Spread, digits
 from artwork.console.tables import Sheet, printed
 
-CLOSED = ("rows of", "closed loop", "requests/s", "picks/s", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
+CLOSED = (
+    "rows of",
+    "closed loop",
+    "requests/s",
+    "picks/s",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "max, ms",
+    "CPU, µs",
+    "from rows",
+)
 OPEN = ("rows of", "open loop", "highest rate", "at 60 %", "p50", "p90", "p99", "p99.9", "max, ms", "from rows")
 JUDGED = ("what", "found", "required", "aim", "")
 
@@ -20,12 +32,12 @@ def render(report: Report) -> str:
 def sheets_of(report: Report) -> list[Sheet]:
     """Closed loop, open loop, targets."""
     judged = [
-        (target.what, f"{digits(target.found)} {target.unit}", target.required, target.aim, target.verdict)
+        (target.what, f"{_found(target)} {target.unit}", target.required, target.aim, target.verdict)
         for target in report.judged
     ]
     return [
         Sheet(CLOSED, [_closed(case) for case in report.cases]),
-        Sheet(OPEN, [_open(case) for case in report.cases]),
+        Sheet(OPEN, [_open(case, case.highest, case.steady) for case in report.cases if case.highest and case.steady]),
         Sheet(JUDGED, judged),
     ]
 
@@ -42,6 +54,7 @@ def head(report: Report) -> list[str]:
         "open loop: Poisson arrivals on 64 connections, latency from the intended time",
         f"highest rate: p99 below 5 ms and 99 % of it answered from rows, held for {plan.seconds:g} s",
         f"at 60 % of the highest rate: {plan.rounds} runs in turns, medians (lowest–highest)",
+        *([f"the other tree: {setup.other_tree}, the same interpreter and libraries"] if setup.other_tree else []),
         *setup.missing,
     ]
 
@@ -54,6 +67,7 @@ def notes(report: Report) -> list[str]:
     memory = start.resident_megabytes
     resident = "" if memory is None else f", resident {_spread(memory)} MB after look-ups"
     return [
+        *(f"requests/s of {each.what}: {_spread(each.ratio)} x" for each in report.ratios),
         f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}",
         f"start to ready with {start.titles:,} titles: {_spread(start.ready_seconds)} s{resident}",
         f"metrics: {report.metrics_ns:,.0f} ns per look-up",
@@ -66,7 +80,12 @@ def verdict(report: Report) -> str:
     missed = [f"{target.what} ({target.verdict})" for target in report.judged if not target.is_reached]
     if report.overload.wrong_statuses:
         missed.append("overload was answered with other statuses than 200 and 503")
+    missed += [f"while {each.fault}: {lost}" for each in report.broken for lost in each.lost]
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
+
+
+def _found(target: Judged) -> str:
+    return digits(target.found) if target.spread is None else _spread(target.spread)
 
 
 def _cores(report: Report) -> str:
@@ -87,14 +106,14 @@ def _closed(case: Case) -> tuple[str, ...]:
         f"{rate.median:,.0f} ({rate.lowest:,.0f}–{rate.highest:,.0f})",
         f"{rate.median * case.picks:,.0f}",
         *(digits(time.median) for time in times),
+        _spread(closed.cpu_us),
         f"{closed.from_rows:.1%}",
     )
 
 
-def _open(case: Case) -> tuple[str, ...]:
-    steady = case.steady
+def _open(case: Case, highest: Highest, steady: Steady) -> tuple[str, ...]:
     times = (steady.p50_ms, steady.p90_ms, steady.p99_ms, steady.p99_9_ms, steady.max_ms)
-    rates = (_highest(case.highest), f"{steady.rate:,.0f}")
+    rates = (_highest(highest), f"{steady.rate:,.0f}")
     return (f"{case.row_picks:,}", case.name, *rates, *(_spread(time) for time in times), f"{steady.from_rows:.1%}")
 
 

@@ -20,7 +20,8 @@ from bandit.snapshot import (
     meta_key,
     part_key,
 )
-from batch.publishing.row_writer import Row, write_rows
+from batch.publishing.row_writer import write_rows
+from batch.workspace.row_files import listed_rows
 
 POLICY: Final = "thompson"
 FALLBACK_POLICY: Final = "popularity"
@@ -79,7 +80,7 @@ class StoreFixture:
         indices = b"" if count == self.titles else struct.pack(f"<{count}H", *self.titles_of(user))
         return encode_row(self.user_id(user), generation, identity_of(generation), 0, picks, indices)
 
-    def rows(self, generation: int) -> Iterator[Row]:
+    def rows(self, generation: int) -> Iterator[tuple[str, bytes]]:
         """Users and their rows of a generation."""
         return ((self.user_id(user), self.row(generation, user)) for user in range(self.users))
 
@@ -113,8 +114,9 @@ class StoreFixture:
 
 def write(client: redis.Redis, fixture: StoreFixture, generation: int) -> None:
     """Write a whole generation, which is not served yet."""
-    client.mset(fixture.described(generation))
-    for _ in write_rows(client, generation, fixture.rows(generation), rest=None):
+    for key, value in fixture.described(generation).items():
+        client.set(key, value)
+    for _ in write_rows(client, generation, [listed_rows(fixture.rows(generation))], rests=False):
         pass
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from bandit.arrays import F64, I64, U16, U64, Bool
-from bandit.deploying import Deployed
+from bandit.deploying import Deployed, total_of
 from bandit.evaluation.learning import Learned, learn
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
@@ -49,12 +49,15 @@ class Chooser:
         contender: policy and posterior.
         seed: of draws.
         late: arms that arrive late.
+
+    ``total`` is what the weights of a decision add up to, as the job would have it for the titles of the scene.
     """
 
     def __init__(self, scene: Scene, season: Season, contender: Contender, seed: int, late: I64) -> None:
         self._scene, self._season, self._contender, self._seed, self._late = scene, season, contender, seed, late
         self._words = np.arange(scene.n_users, dtype=np.uint64)
         self._known: dict[int, Known] = {}
+        self.total = total_of(scene.starts)
 
     def refresh(self, refresh: int, log: ImpressionLog) -> None:
         """Learn from all impressions so far; what no later pick is made of is given up."""
@@ -62,7 +65,9 @@ class Chooser:
         shown = np.bincount(log.arms, minlength=log.n_arms).astype(np.float64)
         starts = self._scene.starts.tolist()
         policies = (self._contender.policy, Uniform())
-        deployed, exploring = (Deployed(policy, shown, starts, season.floors(policy)) for policy in policies)
+        deployed, exploring = (
+            Deployed(policy, shown, starts, season.floors(policy), self.total) for policy in policies
+        )
         self._known[refresh] = Known(
             learned=self._learned(refresh, log) if refresh + season.oldest >= season.first_live else None,
             deployed=deployed,
@@ -73,7 +78,7 @@ class Chooser:
         self._known.pop(refresh - season.reach - 1, None)
 
     def weights(self, title: int, users: I64, refresh: int, *, explores: bool) -> U16:
-        """The weights of a title's artworks for some users (n,) as of a refresh, (n, k), adding up to 65535.
+        """The weights of a title's artworks for some users (n,) as of a refresh, (n, k), adding up to ``total``.
 
         Args:
             title: row of the world.

@@ -17,7 +17,6 @@ from bandit.simulation.seasons.contender import Contender
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.visits import Visits, draw_visits
 from bandit.simulation.world import by_title
-from bandit.snapshot import TOTAL_WEIGHT
 
 _SECONDS_AN_HOUR = 3600
 _NEVER = -1
@@ -45,7 +44,7 @@ class Picks:
             own = users[stale & (due == drawn)]
             explores = drawn < self._season.first_live
             weights = self._chooser.weights(title, own, drawn, explores=explores)
-            made = draw_arms(weights, self._chooser.hashes(title, own, drawn))
+            made = draw_arms(weights, self._chooser.hashes(title, own, drawn), self._chooser.total)
             self.arms[own, title], self.weights[own, title] = made
             self.drawn[own, title] = drawn
 
@@ -77,7 +76,7 @@ class AgedTakes:
         expected = scene.takes[title][users] * visits[:, None]  # (n, k)
         for place, age in enumerate(season.ages):
             weights = chooser.weights(title, users, refresh - age, explores=False)
-            self.takes[place] += float(np.einsum("nk,nk->", expected, weights.astype(np.float64))) / TOTAL_WEIGHT
+            self.takes[place] += float(np.einsum("nk,nk->", expected, weights.astype(np.float64))) / chooser.total
         self.impressions += int(visits.sum())
 
     @property
@@ -90,14 +89,15 @@ class AgedTakes:
 class Shown:
     """What was shown at each place of each page, and what came of it, (m,) each.
 
-    ``arms`` are numbered through all titles; ``weights`` over 65535 are the propensities; ``drawn`` is the refresh at which the
-    pick was drawn. ``rewards`` are takes.
+    ``arms`` are numbered through all titles; ``weights`` over ``total`` are the propensities; ``drawn`` is the refresh at
+    which the pick was drawn. ``rewards`` are takes.
     """
 
     arms: I64
     weights: U16
     drawn: I64
     rewards: F64
+    total: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class Played:
             contexts=scene.contexts[users],
             arms=self.shown.arms[at],
             rewards=self.shown.rewards[at],
-            propensities=self.shown.weights[at] / np.float64(TOTAL_WEIGHT),
+            propensities=self.shown.weights[at] / np.float64(self.shown.total),
             n_arms=scene.n_arms,
             starts=scene.starts,
             eligible=self._eligible(titles, drawn),
@@ -194,8 +194,9 @@ class _Playing:
         self.cuts = self.visits.cut(season.edges)
         self.contexts = scene.contexts[self.visits.users]  # (m, d)
         m = len(self.visits)
-        self.shown = Shown(np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m))
         self.chooser = Chooser(scene, season, contender, seed, self.late)
+        blank = np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m)
+        self.shown = Shown(*blank, self.chooser.total)
         self.picks = Picks(scene, season, self.chooser, seed)
         self.aged = AgedTakes(np.zeros(len(season.ages)))
         self.reward = EngagedTake(scene.world.constants.engaged_fraction)
