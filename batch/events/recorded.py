@@ -86,8 +86,9 @@ class RecordedGeneration:
         picked, weight = (
             np.where(has_pick, column[place].astype(np.int64), -1) for column in (picks.arms, picks.weights)
         )
-        names = pl.Series("policy", self._manifest.config.names, dtype=pl.String).gather(picks.variants[place])
-        policy = pl.select(pl.when(pl.Series(has_pick)).then(names)).to_series()
+        variants = pl.Series(np.where(has_pick, picks.variants[place].astype(np.int64), -1))
+        names = pl.Series("policy", self._manifest.config.names, dtype=pl.String)
+        policy = names.gather(variants.replace(-1, None))
         return Found(title, arm, user, picked, weight, policy)
 
     def _picks(self, users: I64) -> tuple[I64, PickTable]:
