@@ -137,8 +137,12 @@ def join(  # noqa: C901, PLR0912 - one loop a rule
     overlays = overlays_of(root)
     by_arrival = sorted(events, key=_log_order)
     watermark = max(event["at"] for event in events)
+    newest, newest_by = by_arrival[0]["at"], {}
+    for event in by_arrival:
+        newest = max(newest, event["at"])
+        newest_by[_stored(event)] = newest  # the last of those stored together has seen them all
     for event in events:
-        event["arrived"] = max(other["at"] for other in by_arrival if _stored(other) <= _stored(event)).date()
+        event["arrived"] = newest_by[_stored(event)].date()
     once = []
     last: dict[str, Event] = {}
     for event in by_arrival:

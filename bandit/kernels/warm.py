@@ -46,6 +46,7 @@ def warm() -> None:
     deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
     deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
+    lengths.single_lengths(one[None].astype(np.float32), np.empty((1, 1)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     for kind in (np.float32, np.float64):
         first, block, gram = np.zeros(1, dtype=np.int64), np.empty((linear.BLOCK, 4)), np.empty((4, 4))

@@ -59,14 +59,12 @@ class _Panels(NamedTuple):
 class _Nodes(NamedTuple):
     """Scratch of one node a user, in single precision.
 
-    (k · 64,) each, one arm of all users after the other: what makes z of a place, z, 1 - Φ, an arm's share, and its sum over
-    the nodes. (64,) each: place, weight times the product of all Φ. ``rows`` (k,): the arms' rows in the block.
+    (k · 64,) each, one arm of all users after the other: what makes z of a place, an arm's share, and its sum over the
+    nodes. (64,) each: place, weight times the product of all Φ. ``rows`` (k,): the arms' rows in the block.
     """
 
     scales: F32
     shifts: F32
-    z: F32
-    misses: F32
     shares: F32
     sums: F32
     places: F32
@@ -96,8 +94,7 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     panels = _Panels(*ends, flags[0], flags[1], grid[4])
     flat, single = k * USERS, np.float32
     at_nodes = np.empty(flat, single), np.empty(flat, single), np.empty(flat, single), np.empty(flat, single)
-    sums = np.empty(flat, single), np.empty(USERS, single), np.empty(USERS, single)
-    nodes = _Nodes(*at_nodes, np.empty(flat, single), *sums, np.empty(k, dtype=np.int64))
+    nodes = _Nodes(*at_nodes, np.empty(USERS, single), np.empty(USERS, single), np.empty(k, dtype=np.int64))
     rows, odd, uneven = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     counts, starts = np.empty(n, dtype=np.int64), np.empty(k + 2, dtype=np.int64)
     n_odd, n_uneven = _first_blocks(means, deviations, eligible, rows, block, panels, nodes, out, odd, uneven, counts)
@@ -344,23 +341,19 @@ def _add_nodes(users: int, alive: int, longest: int, panels: _Panels, nodes: _No
     φ_a / Φ_a times the product of every Φ: the division takes the error of Φ_a out of the product again. A product of 1 - Φ
     that is taken off keeps digits which Φ near 1 does not have.
     """
-    count = alive * users
     places, products = nodes.places, nodes.products
-    for i in range(count):
+    for i in range(alive * users):
         nodes.sums[i] = _NONE
     for j in range(longest):
         _choose(users, j, panels, nodes)
         for q in range(alive):
+            at = q * users
             for u in range(users):
-                nodes.z[q * users + u] = nodes.scales[q * users + u] * places[u] + nodes.shifts[q * users + u]
-        for i in range(count):  # one long loop sets up the coefficients once
-            tail, density = tail_and_density(nodes.z[i])
-            miss = tail if nodes.z[i] > _NONE else _ONE - tail
-            nodes.misses[i] = miss
-            nodes.shares[i] = density / max(_ONE - miss, _LEAST)
-        for q in range(alive):
-            for u in range(users):
-                products[u] -= products[u] * nodes.misses[q * users + u]
+                z = nodes.scales[at + u] * places[u] + nodes.shifts[at + u]
+                tail, density = tail_and_density(z)
+                miss = tail if z > _NONE else _ONE - tail
+                products[u] -= products[u] * miss
+                nodes.shares[at + u] = density / max(_ONE - miss, _LEAST)
         for q in range(alive):
             for u in range(users):
                 nodes.sums[q * users + u] += nodes.shares[q * users + u] * products[u]

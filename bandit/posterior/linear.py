@@ -20,7 +20,7 @@ from bandit.checks import (
     spread,
 )
 from bandit.errors import InputError
-from bandit.kernels.lengths import lengths
+from bandit.kernels.lengths import lengths, single_lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
 from bandit.objects import count_of
 from bandit.posterior.base import Estimated, Evidence, Posterior
@@ -29,6 +29,8 @@ from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
 _ROWS = 256  # contexts whitened at a time
+_MOST_INFLATION = 16.0  # of a feature's variance by the others, beside which single precision keeps its digits
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-30, 1e10  # of whitening in single precision
 _MIXED_BYTES = 16 * 2**20  # of all arms' blocks, up to which rows are not sorted; 1.2 times as fast even at that size
 
 
@@ -152,7 +154,11 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
     def moments(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
         """Mean and standard deviation of the expected reward of each arm in ``arms`` (k,) for each context (n, d)."""
-        return self.scorer(arms).scores(contexts)
+        return self.scorer(arms).moments(contexts)
+
+    def scores(self, contexts: npt.ArrayLike, arms: npt.ArrayLike) -> Moments:
+        """``moments``; a scorer's scores may be whitened in single precision."""
+        return self.moments(contexts, arms)
 
     def scorer(self, arms: npt.ArrayLike) -> LinearScorer:
         """What scoring many blocks of users for the same arms needs, factored once."""
@@ -162,7 +168,8 @@ class LinearPosterior(Posterior[LinearEvidence]):
             precision = np.diag(alpha) + beta * self.evidence.precision[rows]  # (k, d, d)
             target = alpha * self.prior_mean[rows] + beta * self.evidence.information[rows]  # (k, d)
             whitening = whitenings(precision)  # (k, d, d), lower triangular L⁻¹
-            return LinearScorer.of((whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0], whitening)
+            means = (whitening.swapaxes(1, 2) @ (whitening @ target[..., None]))[..., 0]
+            return LinearScorer.of(means, whitening, precision)
 
     @property
     def estimated(self) -> Estimated:
@@ -192,11 +199,13 @@ class LinearScorer:
     """Posterior means and whitening factors of some arms, laid out for one matrix product per block of users.
 
     ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
-    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors. ``link`` is that of the scores.
+    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors. ``single`` holds them in single precision, if that is
+    safe. ``link`` is that of the scores.
     """
 
     means: F64
     factors: F64
+    single: npt.NDArray[np.float32] | None = None
     link: str = "identity"
 
     def __repr__(self) -> str:
@@ -204,17 +213,37 @@ class LinearScorer:
         return f"{type(self).__name__}({count_of(arms, 'arm')}, {count_of(features, 'feature')})"
 
     @classmethod
-    def of(cls, means: F64, whitening: F64, link: str = "identity") -> Self:
-        """Lay out Gaussian weights of mean ``means`` (k, d), whose precisions have the ``whitenings`` (k, d, d)."""
+    def of(cls, means: F64, whitening: F64, precisions: F64 | None = None, link: str = "identity") -> Self:
+        """Lay out Gaussian weights of mean ``means`` (k, d), whose precisions have the ``whitenings`` (k, d, d).
+
+        Who gives the ``precisions`` (k, d, d) too has contexts whitened in single precision, if that is safe.
+        """
         d = means.shape[1]
-        return cls(np.ascontiguousarray(means.T), np.ascontiguousarray(whitening.reshape(-1, d).T), link)
+        factors = np.ascontiguousarray(whitening.reshape(-1, d).T)
+        safe = precisions is not None and _is_safe(whitening, precisions)
+        single = factors.astype(np.float32) if safe else None
+        return cls(np.ascontiguousarray(means.T), factors, single, link)
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:
-        """Mean and standard deviation of each arm's expected reward for each context, both (n, k).
+        """Mean and standard deviation of each arm's expected reward for each context, both (n, k): what choosing needs.
+
+        Where that is safe, contexts are whitened in single precision, in half the time: standard deviations then err by a
+        few parts in ten million. Means are in double precision. A row does not depend on the rows beside it.
 
         Raises:
             InputError: a context has another length, or a feature is not finite.
         """
+        return self._scored(contexts, self.single)
+
+    def moments(self, contexts: npt.ArrayLike) -> Moments:
+        """The same in double precision throughout.
+
+        Raises:
+            InputError: as for ``scores``.
+        """
+        return self._scored(contexts, None)
+
+    def _scored(self, contexts: npt.ArrayLike, single: npt.NDArray[np.float32] | None) -> Moments:
         d, k = self.means.shape
         x = checked_contexts(contexts, d).astype(np.float64, copy=False)
         means, deviations = np.empty((len(x), k)), np.empty((len(x), k))
@@ -222,5 +251,32 @@ class LinearScorer:
             for start in range(0, len(x), _ROWS):  # the whitened rows of a block stay in the cache
                 rows = slice(start, start + _ROWS)
                 np.matmul(x[rows], self.means, out=means[rows])
-                lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
+                if single is None:
+                    lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
+                else:
+                    self._whiten_single(x[rows], single, deviations[rows])
         return Moments(means, deviations, self.link)
+
+    def _whiten_single(self, x: F64, single: npt.NDArray[np.float32], out: F64) -> None:
+        """Standard deviations by single precision; of rows whose numbers are too large or small for it, by double."""
+        d, k = self.means.shape
+        # BLAS adds a lone row in another order than a row among others.
+        short = (x if len(x) > 1 else np.repeat(x, 2, axis=0)).astype(np.float32)
+        if single_lengths((short @ single).reshape(-1, k, d)[: len(x)], out):
+            odd = np.flatnonzero((out < 0).any(axis=1))
+            exact = np.empty((len(odd), k))
+            lengths((x[odd] @ self.factors).reshape(-1, k, d), exact)
+            out[odd] = exact
+
+
+def _is_safe(whitening: F64, precisions: F64) -> bool:
+    """Whether whitening in single precision errs by a few parts in ten million, and neither over- nor underflows.
+
+    Terms that cancel raise the error. How much they do, squared, is on average over the contexts of the evidence the mean
+    of the features' variance inflation factors (Marquardt 1970): P_pp (P⁻¹)_pp, 1 where features are uncorrelated.
+    """
+    inflation = np.einsum("kii->ki", precisions) * np.einsum("kqp,kqp->kp", whitening, whitening)
+    sizes = np.abs(whitening[whitening != 0])
+    return bool(
+        inflation.max() <= _MOST_INFLATION and sizes.min() >= _SMALLEST_FACTOR and sizes.max() <= _LARGEST_FACTOR
+    )

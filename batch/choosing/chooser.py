@@ -32,9 +32,9 @@ USERS_A_BLOCK = 2048
 """Users scored at once; blocks are fixed by the users' order, so that shards do not change a sum. With 256, a third of the time
 goes into what is done once per block and title."""
 
-_ROWS = 256
-"""What the last block is padded to a multiple of: users whose scores are joint draws, of 20 KB per user and title, are scored so
-many at a time, and products are made of so many rows."""
+USERS_A_PRODUCT = 256
+"""Users of a matrix product, of which a block is several, the last one padded: whoever scores some users again takes the whole
+product that they are in. Users whose scores are joint draws, of 20 KB per user and title, are scored so many at a time."""
 
 
 class Picks(NamedTuple):
@@ -92,7 +92,7 @@ class Chooser:
     def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
         """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
         out = np.empty((len(contexts), len(self.catalogue.arms(title))))  # (n, k)
-        step = _ROWS if self._draws_jointly else max(len(contexts), 1)
+        step = USERS_A_PRODUCT if self._draws_jointly else max(len(contexts), 1)
         for cut in range(0, len(contexts), step):
             rows = slice(cut, cut + step)
             self._fill(title, contexts[rows], places[rows], out[rows])
@@ -195,4 +195,4 @@ class Chooser:
 
 
 def _padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    return np.pad(values, [(0, -len(values) % _ROWS)] + [(0, 0)] * (values.ndim - 1))
+    return np.pad(values, [(0, -len(values) % USERS_A_PRODUCT)] + [(0, 0)] * (values.ndim - 1))

@@ -17,7 +17,7 @@ from bandit.posterior import BetaPosterior
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Moments, Scores
 from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, Overlay, keyed_hash, remaining_default, remaining_weights
-from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
 from batch.choosing.variants import Scoring, explore
 from batch.datasets.contexts import FEATURES
@@ -130,9 +130,9 @@ def _without_retired(made: Explanation, chooser: Chooser, overlay: Overlay, titl
 
 
 def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick: RecordedPick) -> Explanation:
-    first = row // USERS_A_BLOCK * USERS_A_BLOCK
-    block = chooser.users.slice(first, USERS_A_BLOCK)["user_id"]
-    # The whole block, as it was scored when the picks were drawn: the sums in a product depend on its shape.
+    first = row // USERS_A_PRODUCT * USERS_A_PRODUCT
+    block = chooser.users.slice(first, USERS_A_PRODUCT)["user_id"]
+    # The whole product, as it was scored when the picks were drawn: the sums in a product depend on its shape.
     contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
     explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])

@@ -10,7 +10,7 @@ import polars as pl
 from bandit.arrays import F64, I64, U32, U64
 from bandit.hashing import hash_ids, hash_pairs, hash_users
 from bandit.snapshot import FALLBACK
-from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, read_manifest
@@ -121,14 +121,14 @@ class RecordedGeneration:
     def pick_weights(self, users: I64, titles: I64) -> I64:
         """The weights that the pick of each user and title was drawn with, (m, K), computed again.
 
-        Users are scored by whole blocks, as they were when the picks were drawn: the sums in a product depend on its shape.
+        Users are scored by whole products, as they were when the picks were drawn: the sums in a product depend on its shape.
         """
         out = np.zeros((len(users), self.there.shape[1]), dtype=np.int64)
-        blocks = users // USERS_A_BLOCK
+        blocks = users // USERS_A_PRODUCT
         for block in np.unique(blocks).tolist():
             rows = np.flatnonzero(blocks == block)
-            first = block * USERS_A_BLOCK
-            count = min(USERS_A_BLOCK, self._users.len() - first)
+            first = block * USERS_A_PRODUCT
+            count = min(USERS_A_PRODUCT, self._users.len() - first)
             contexts: F64 = self._chooser.padded_contexts(first, count)
             places: U32 = self._chooser.padded_places(first, count)
             for title in np.unique(titles[rows]).tolist():

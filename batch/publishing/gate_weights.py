@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from bandit.arrays import F64, I64, U32, Bool
 from bandit.hashing import hash_ids
 from bandit.snapshot import hash_base
-from batch.choosing.chooser import Chooser
+from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.variants import places_of
 from batch.workspace.generations import Manifest
 from batch.workspace.picks import RecordedPicks
@@ -20,9 +20,6 @@ from batch.workspace.workspace import Workspace
 
 PAIRS: Final = 10_000
 """Users and titles that are sampled, by neighbours: their scores cost what precomputing them costs."""
-
-_USERS: Final = 256
-"""Neighbours of a sample that are scored together."""
 
 _BLOCKS: Final = 10
 _PURPOSE: Final = "gate"
@@ -125,11 +122,11 @@ def sample_weights(
 
 def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
     random = np.random.default_rng([hash_base(_PURPOSE, chooser.config.seed, chooser.manifest.generation), pairs])
-    blocks = -(-chooser.users.count // _USERS)
+    blocks = -(-chooser.users.count // USERS_A_PRODUCT)
     titles = np.flatnonzero(np.diff(chooser.catalogue.starts) > 1)
     some = np.sort(random.choice(blocks, min(blocks, _BLOCKS), replace=False))
     total = len(some) * len(titles)
-    chosen = random.choice(total, min(total, -(-pairs // _USERS)), replace=False) if total else np.empty(0)
+    chosen = random.choice(total, min(total, -(-pairs // USERS_A_PRODUCT)), replace=False) if total else np.empty(0)
     by_title: dict[int, list[int]] = defaultdict(list)
     for pair in np.sort(chosen):
         by_title[int(titles[pair // len(some)])].append(int(some[pair % len(some)]))
@@ -137,8 +134,8 @@ def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
 
 
 def _shares(chooser: Chooser, title: int, block: int) -> _Shares:
-    first = block * _USERS
-    count = min(_USERS, chooser.users.count - first)
+    first = block * USERS_A_PRODUCT
+    count = min(USERS_A_PRODUCT, chooser.users.count - first)
     contexts, places = chooser.padded_contexts(first, count), chooser.padded_places(first, count)
     weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:count]
     return _Shares(title, np.arange(first, first + count), weights / chooser.config.total)

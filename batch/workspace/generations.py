@@ -245,16 +245,20 @@ def verify_files(workspace: Workspace, manifest: Manifest, *, but_picks: bool = 
     _verify(folder_of(workspace, manifest.generation), manifest, names)
 
 
-def picks_files(workspace: Workspace, manifest: Manifest) -> list[Path]:
-    """The files of a generation's picks, in user order: those of its manifest, not what a job that died may have left.
+def picks_names(manifest: Manifest) -> list[str]:
+    """The files of a generation's picks, in user order: those of its manifest, not what a job that died may have left."""
+    return [name for name in sorted(manifest.checksums) if name.startswith(_PICKS)]
+
+
+def verified_file(workspace: Workspace, manifest: Manifest, name: str) -> Path:
+    """A file of a generation that is as it was made.
 
     Raises:
         InputError: as ``verify_files``.
     """
-    folder, names = folder_of(workspace, manifest.generation), sorted(manifest.checksums)
-    picks = [name for name in names if name.startswith(_PICKS)]
-    _verify(folder, manifest, picks)
-    return [folder / name for name in picks]
+    folder = folder_of(workspace, manifest.generation)
+    _verify(folder, manifest, [name])
+    return folder / name
 
 
 def _verify(folder: Path, manifest: Manifest, names: list[str]) -> None:

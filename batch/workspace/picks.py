@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +15,16 @@ from bandit.errors import InputError, RowError
 from bandit.snapshot import decode_row
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
-from batch.workspace.generations import CANDIDATES, CATALOGUE, Manifest, finished, folder_of, picks_files, read_manifest
+from batch.workspace.generations import (
+    CANDIDATES,
+    CATALOGUE,
+    Manifest,
+    finished,
+    folder_of,
+    picks_names,
+    read_manifest,
+    verified_file,
+)
 from batch.workspace.kept_users import KeptUsers
 from batch.workspace.row_files import Packing, PickTable, RowFile, pack, read_row_file
 from batch.workspace.workspace import Workspace
@@ -49,29 +58,29 @@ def row_file_path(folder: Path, first: int) -> Path:
 
 
 class _Part(NamedTuple):
-    """A file of picks, and the places of the first of its users and of the first after them."""
+    """The name of a file of picks, and the places of the first of its users and of the first after them."""
 
-    path: Path
+    name: str
     first: int
     stop: int
 
 
 class RecordedPicks:
-    """The picks of a precomputed generation whose files are as they were made.
+    """The picks of a precomputed generation. Each file is compared with its checksum when it is first read.
 
     Raises:
-        InputError: a file is missing or differs from its checksum.
+        InputError: the manifest names a file that is none of picks; or, from any method, a file is missing or has changed.
     """
 
     def __init__(self, workspace: Workspace, manifest: Manifest) -> None:
-        self._folder = folder_of(workspace, manifest.generation)
-        self._manifest = manifest
+        self._workspace, self._manifest = workspace, manifest
         self._users = KeptUsers(workspace, manifest)
         self.packing = packing_of(manifest)
-        paths = picks_files(workspace, manifest)
-        firsts = [_first_user(path) for path in paths]
+        names = picks_names(manifest)
+        firsts = [_first_user(Path(name)) for name in names]
         stops = [*firsts[1:], self._users.count]
-        self._parts = [_Part(*part) for part in zip(paths, firsts, stops, strict=True)]
+        self._parts = [_Part(*part) for part in zip(names, firsts, stops, strict=True)]
+        self._path = lru_cache(maxsize=None)(partial(verified_file, workspace, manifest))
 
     def __iter__(self) -> Iterator[RowFile]:
         """The rows of each shard, in user order."""
@@ -120,26 +129,27 @@ class RecordedPicks:
         return None if row is None else rows.record(row)[1]
 
     def _read(self, part: _Part) -> RowFile:
-        if part.path.suffix != SUFFIX:
-            return self._packed(part)
-        rows = read_row_file(part.path)
+        path = self._path(part.name)
+        if path.suffix != SUFFIX:
+            return self._packed(path, part)
+        rows = read_row_file(path)
         if len(rows.places):  # the manifest says how all are read: were it another one's, they would be misread
             user_id, raw = rows.record(0)
             try:
                 decode_row(raw, user_id, self._manifest.generation, self._manifest.identity)
             except RowError as error:
-                raise self._changed(part, str(error)) from error
+                raise self._changed(path, str(error)) from error
         return rows
 
-    def _changed(self, part: _Part, why: str) -> InputError:
+    def _changed(self, path: Path, why: str) -> InputError:
         return InputError(
-            f"{part.path} holds picks of other settings than its manifest.json says ({why}); generations never change: run"
+            f"{path} holds picks of other settings than its manifest.json says ({why}); generations never change: run"
             " `artwork train` for a new one"
         )
 
-    def _packed(self, part: _Part) -> RowFile:
+    def _packed(self, path: Path, part: _Part) -> RowFile:
         """A Parquet file of an earlier release, packed."""
-        frame = read_parquet(part.path)
+        frame = read_parquet(path)
         users = frame["user_id"].cast(pl.String)
         is_first = (users != users.shift(1)).fill_null(value=True).to_numpy()
         starts = np.flatnonzero(is_first)
@@ -150,7 +160,7 @@ class RecordedPicks:
         titles = frame["title_id"].cast(pl.String).cast(pl.Enum(self._titles)).to_physical().to_numpy()
         arms, weights, form = frame["arm"].to_numpy().copy(), frame["weight"].to_numpy().copy(), self.packing.form
         if arms.max(initial=0) >= form.most_arms or weights.max(initial=0) > form.total:
-            raise self._changed(part, f"an arm is {arms.max(initial=0)}, a weight {weights.max(initial=0)}")
+            raise self._changed(path, f"an arm is {arms.max(initial=0)}, a weight {weights.max(initial=0)}")
         return pack(
             self.packing,
             part.first,
@@ -165,7 +175,7 @@ class RecordedPicks:
 
     @cached_property
     def _titles(self) -> list[str]:
-        return Catalogue.read(self._folder / CATALOGUE).title_ids
+        return Catalogue.read(folder_of(self._workspace, self._manifest.generation) / CATALOGUE).title_ids
 
 
 def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id: str) -> RecordedPick | None:

@@ -227,3 +227,8 @@ def test_a_short_run_writes_a_page_and_says_what_is_missing(ran: tuple[int, Any,
     assert "artwork bench serving --quick" in page.read_text(encoding="utf-8")
     named = {line.partition(" ")[0] for line in found["setup"]["missing"]}
     assert named == {name for name in (WEBDIS, *SERVERS) if not is_installed(name)}
+
+
+def test_a_driver_that_cannot_hold_the_rate_is_saturated(servers: Servers) -> None:
+    [contender] = contenders.make(GROUND, {NAIVE: servers[NAIVE]})
+    assert driving.is_saturated(contender, 1_000_000, 0.1, None)

@@ -19,9 +19,9 @@ from batch.workspace.generations import (
     claimed,
     finished,
     folder_of,
-    picks_files,
     read_manifest,
     resolve,
+    verified_file,
     verify_files,
     write_manifest,
 )
@@ -366,9 +366,12 @@ def test_a_file_that_lies_elsewhere_is_refused_though_its_bytes_are_right(kind: 
     digest = blake2b(b"as it was", digest_size=16).hexdigest()
     OUTSIDE[kind](folder / "picks" / "part.parquet", tmp_path / "part.parquet")
     manifest = replace(Manifest.new(1, None, Config()), checksums={"picks/part.parquet": digest})
-    for read in (verify_files, picks_files):
+    for read in (
+        lambda: verify_files(workspace, manifest),
+        lambda: verified_file(workspace, manifest, *manifest.checksums),
+    ):
         with pytest.raises(InputError, match=r"part\.parquet is missing or differs from its checksum"):
-            read(workspace, manifest)
+            read()
 
 
 def test_a_link_inside_the_folder_and_a_workspace_behind_a_link_are_as_good_as_files(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from samplers import Sampler
 
@@ -14,6 +15,7 @@ from artwork.bench.kernels.run import PARTS
 from artwork.bench.machine import this_machine
 from artwork.bench.rivals import INSTALL, RIVALS, find_rivals
 from artwork.bench.timing import Pace
+from bandit.arrays import F64, I64
 from bandit.errors import SurroundingsError
 
 SIZE = Size(users=64, impressions=500, features=3, arms=4, catalogue=20, catalogue_features=2, artwork_features=2)
@@ -47,7 +49,35 @@ def test_a_rival_that_is_missing_has_a_row_that_says_how_to_install_it(decided: 
 
 def test_decisions_are_judged_where_deviations_differ_five_times_and_the_rival_has_a_target(decided: list[Row]) -> None:
     judged = [(row.rival, row.case, row.at_least, row.aim) for row in decided if row.verdict]
-    assert judged == [("mabwiser", "deviations differ by 5 x", 2, 6)]
+    assert judged == [
+        ("mabwiser", "deviations differ by 5 x", 3.5, 4.5),
+        ("mabwiser", "deviations differ by 5 x, arms apart", 4.5, 6),
+    ]
+
+
+class Recorder(Sampler):
+    """A rival that tells its propensities, has no posterior, and learns from its own decisions alone."""
+
+    gives_propensity = True
+    has_posterior = False
+    learns_logs = False
+
+    def draws(self, contexts: F64, count: int) -> F64:
+        raise NotImplementedError
+
+    def choose(self, contexts: F64) -> I64:
+        return np.zeros(len(contexts), dtype=np.int64)
+
+
+def test_a_rival_without_a_posterior_is_timed_and_its_propensities_are_noted() -> None:
+    row = next(decisions.measure(replace(SETTING, rivals={"recorder": Recorder})))
+    assert row.theirs is not None
+    assert row.note == "gives the propensity"
+
+
+def test_a_rival_that_takes_no_logs_is_left_out_of_observing() -> None:
+    rows = list(observing.measure(replace(SETTING, rivals={"recorder": Recorder, "numpy": Sampler})))
+    assert [row.rival for row in rows] == ["numpy", None, None]
 
 
 def test_observing_is_judged_beside_its_rival_and_shown_alone() -> None:

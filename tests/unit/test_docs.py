@@ -28,8 +28,18 @@ PRIVATE_WORDS = re.compile(
 )
 """Words that only we used; the field says failed, fast path and slow path, disagree, their."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-OTHERS_FLAGS = {"--no-deps", "--h1", "--rps", "--build", "--profile", "--rm", "--port", "--targets"}
-"""Of pip, h2load, docker compose, redis-server and locust; those of redis-server beside them begin with --tls."""
+OTHERS_FLAGS = {
+    "--no-deps",
+    "--latency-correction",
+    "--h1",
+    "--rps",
+    "--build",
+    "--profile",
+    "--rm",
+    "--port",
+    "--targets",
+}
+"""Of pip, oha, h2load, docker compose, redis-server and locust; those of redis-server beside them begin with --tls."""
 NAMES = re.compile(r"\b(?:ARTWORK_[A-Z_]+[A-Z]|artwork_[a-z_]+[a-z]|test_[a-z_]+[a-z])\b")
 FUTURE = re.compile(r"^What comes .*?\n\n", re.DOTALL | re.MULTILINE)
 """The paragraph of the architecture about folders that have no code yet."""

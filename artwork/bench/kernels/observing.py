@@ -8,7 +8,7 @@ import numpy as np
 
 from artwork.bench.kernels.checks import check_sums
 from artwork.bench.kernels.data import learned, make_log, summed
-from artwork.bench.kernels.results import OBSERVE, TARGETS, Measured, Row, Setting
+from artwork.bench.kernels.results import OBSERVE, OBSERVE_TARGETS, Measured, Row, Setting
 from artwork.bench.timing import Side
 
 
@@ -25,7 +25,10 @@ def measure(setting: Setting) -> Iterator[Row]:
     about = f"{len(log.arms):,} impressions, d = {setting.size.features}, {log.n_arms} arms"
     ready = Side(lambda: learned(log).scorer(np.arange(log.n_arms)), len(log.arms))
     both = Measured(OBSERVE, "sums and factors, ready to choose", "impressions/s", ready, about)
-    yield from both.beside_rivals(setting, lambda rival: (partial(rival.learn, log), rival.calls), TARGETS)
+    able = {name: rival for name, rival in setting.rivals.items() if rival is None or rival.learns_logs}
+    yield from both.beside_rivals(
+        replace(setting, rivals=able), lambda rival: (partial(rival.learn, log), rival.calls), OBSERVE_TARGETS
+    )
     for kind, name in ((log, "float64"), (narrow, "float32")):
         side = Side(partial(summed, kind), len(log.arms))
         yield Measured(OBSERVE, f"sums alone, {name}", "impressions/s", side, about).alone(setting.pace)

@@ -15,11 +15,15 @@ DECISIONS, OBSERVE = "decisions", "observe"
 JUDGED_RATIO = 5.0
 """Decisions are judged where deviations differ by this factor, and only shown at the others."""
 
-TARGETS = {
-    (DECISIONS, "mabwiser"): Target(2, 6),
-    (DECISIONS, "bayesianbandits"): Target(1, 3),
-    (OBSERVE, "mabwiser"): Target(3, 6),
+CLOSE_TARGETS = {
+    (DECISIONS, "mabwiser"): Target(3.5, 4.5),
+    (DECISIONS, "bayesianbandits"): Target(1.5, 2),
 }
+APART_TARGETS = {
+    (DECISIONS, "mabwiser"): Target(4.5, 6),
+    (DECISIONS, "bayesianbandits"): Target(1.8, 3),
+}
+OBSERVE_TARGETS = {(OBSERVE, "mabwiser"): Target(3, 6)}
 """By part and rival; the others are shown without a target."""
 
 

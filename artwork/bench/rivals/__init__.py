@@ -14,10 +14,11 @@ RIVALS = {
     "bayesianbandits": "bayesianbandits.BayesianBandits",
     "contextualbandits": "contextualbandits.ContextualBandits",
     "contextualbandits, ci": "contextualbandits.FromIntervals",
+    "gittins": "gittins.Gittins",
 }
 """Module and class of each rival, below this package; the module has the name of the library."""
 
-LIBRARIES = ["mabwiser", "bayesianbandits", "contextualbandits"]
+LIBRARIES = ["mabwiser", "bayesianbandits", "contextualbandits", "gittins"]
 
 Rivals: TypeAlias = dict[str, type[Rival] | None]
 """Rivals by name, None for those that are not installed."""

@@ -12,13 +12,18 @@ from bandit.arrays import F64
 
 
 class Rival(ABC):
-    """A Thompson sampler over one Gaussian linear model per arm, prior and noise precision 1.
+    """A library that chooses arms; unless it says otherwise, a Thompson sampler over one Gaussian linear model per arm.
 
-    ``calls`` names what is timed. ``aside`` says what a reader of its figures should know. None of them gives propensities.
+    ``calls`` names what is timed. ``aside`` says what a reader of its figures should know. ``gives_propensity`` says whether
+    it tells how likely its choice was, ``has_posterior`` whether it can be compared with ours, prior and noise precision 1,
+    and ``learns_logs`` whether it takes impressions of arms that somebody else chose.
     """
 
     calls: ClassVar[str]
     aside: ClassVar[str] = ""
+    gives_propensity: ClassVar[bool] = False
+    has_posterior: ClassVar[bool] = True
+    learns_logs: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
