@@ -214,7 +214,7 @@ def test_a_row_has_the_same_bits_among_any_other_rows(k: int) -> None:
     assert (beside == alone[chosen]).all()
 
 
-# What came nearest to the bound in a search of 1.2 million rows: a narrow leader far above many arms that are alike, where a
+# What came nearest to the bound in a search of 1.1 million rows: a narrow leader far above many arms that are alike, where a
 # panel is wide for most and narrow for one.
 NEAREST = [
     (8, 5.29, 0.0974),
