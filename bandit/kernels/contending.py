@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from bandit.arrays import F64, I64, Bool
-from bandit.kernels.jit import lane_part
+from bandit.kernels.jit import lane_kernel, lane_part
 from bandit.kernels.normal import CLAMP, cdf, clamped
 
 USERS = 64
@@ -57,14 +57,14 @@ class Block(NamedTuple):
     slopes: F64
 
 
-@lane_part
+@lane_kernel
 def contend(means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block) -> int:
     """Fill ``block`` with the arms that may win in some rows of (n, k) scores; the most of any row."""
     _take(means, deviations, eligible, rows, block)
     return _gather(rows.shape[0], block)
 
 
-@lane_part
+@lane_kernel
 def span(users: int, most: int, block: Block) -> None:
     """The range of each user: foot, top, what is left above it, and means from the foot on."""
     _ends(users, most, block)
@@ -80,7 +80,7 @@ def is_plain(u: int, block: Block) -> bool:
     return not largest < math.inf or (largest <= _LARGE and smallest >= max(_FINE * largest, _SMALL))
 
 
-@lane_part
+@lane_kernel
 def measure_anew(
     means: F64, deviations: F64, eligible: Bool, new_means: F64, new_deviations: F64, contenders: Bool
 ) -> None:

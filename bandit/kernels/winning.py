@@ -103,7 +103,9 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     if n_odd > 0:
         new_means, new_deviations, new_out = np.empty((n_odd, k)), np.empty((n_odd, k)), np.empty((n_odd, k))
         contenders = np.empty((n_odd, k), dtype=np.bool_)
-        _measure_anew(means, deviations, eligible, odd[:n_odd], new_means, new_deviations, contenders)
+        for c in range(n_odd):
+            i = odd[c]
+            measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
         _each_block(new_means, new_deviations, contenders, np.arange(n_odd), block, panels, nodes, new_out)
         for c in range(n_odd):
             out[odd[c]] = new_out[c]
@@ -120,15 +122,6 @@ def _sort(rows: I64, counts: I64, starts: I64, order: I64) -> None:
     for i in rows:
         order[starts[counts[i]]] = i
         starts[counts[i]] += 1
-
-
-@lane_kernel
-def _measure_anew(
-    means: F64, deviations: F64, eligible: Bool, rows: I64, new_means: F64, new_deviations: F64, contenders: Bool
-) -> None:
-    for c in range(rows.shape[0]):
-        i = rows[c]
-        measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
 
 
 @lane_kernel

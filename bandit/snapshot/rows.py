@@ -78,8 +78,8 @@ class Row(NamedTuple):
         places = title_indices if self.titles is None else self._places(title_indices)
         picks, n_picks, form = self.picks, self.n_picks, self.row_format
         if form is FORMAT_2:
-            unpack = PICK.unpack_from
-            return [unpack(picks, PICK.size * place) if place < n_picks else (0, 0) for place in places]
+            unpack, size = PICK.unpack_from, PICK.size
+            return [unpack(picks, size * place) if place < n_picks else (0, 0) for place in places]
         # As native words, which a big-endian machine has to turn: indexing bytes takes half as long again.
         words = picks.cast("H") if sys.byteorder == "little" else struct.unpack(f"<{n_picks}H", picks)
         bits, mask = form.arm_bits, form.most_arms - 1

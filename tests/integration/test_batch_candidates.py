@@ -1,11 +1,21 @@
 """Shortlists: rows hold exactly the titles that a user may be shown."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import ALL_BLOCKS, identity_of, make_generation, silent, stored_rows
+from make_impressions import (
+    ALL_BLOCKS,
+    identity_of,
+    log_days,
+    make_generation,
+    shorten,
+    silent,
+    stored_rows,
+)
 
 from bandit.errors import InputError
 from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, MAX_TITLES, Row, RowFormat, decode_row
@@ -14,10 +24,11 @@ from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.executors import SerialExecutor
+from batch.executors import SerialExecutor, open_executor
 from batch.learning.train import train
 from batch.publishing.flips import activate, read_meta
 from batch.publishing.publish import publish
+from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import claimed, folder_of
 from batch.workspace.workspace import Workspace
@@ -156,3 +167,20 @@ def test_a_candidate_that_is_no_title_claims_no_generation(workspace: Workspace)
     with pytest.raises(InputError, match=r"candidates\.parquet, column title_ids, row 2 .*t9999"):
         make_generation(workspace)
     assert claimed(workspace) == []
+
+
+def test_rows_of_shortlists_are_the_same_bytes_for_any_shards(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "one")
+    write(workspace, synthetic.build(n_users=2 * USERS_A_BLOCK + 76, n_titles=8, seed=3))
+    shorten(workspace)
+    log_days(workspace, 1, 2000)
+    users, titles = (pl.read_parquet(path).to_series(0).to_list() for path in (workspace.users, workspace.titles))
+    random = np.random.default_rng(3)
+    give_candidates(workspace, {user: random.permutation(titles)[: random.integers(1, 4)].tolist() for user in users})
+    shutil.copytree(workspace.root, tmp_path / "two")
+    other = Workspace(tmp_path / "two")
+    rows = dict(encoded_rows(workspace, make_generation(workspace, "thompson")))
+    with open_executor("processes", workers=2) as shards:
+        generation = make_generation(other, "thompson", executor=shards, shard_size=1)
+    assert len(rows) == len(users)
+    assert dict(encoded_rows(other, generation)) == rows

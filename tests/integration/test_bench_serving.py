@@ -231,4 +231,4 @@ def test_a_short_run_writes_a_page_and_says_what_is_missing(ran: tuple[int, Any,
 
 def test_a_driver_that_cannot_hold_the_rate_is_saturated(servers: Servers) -> None:
     [contender] = contenders.make(GROUND, {NAIVE: servers[NAIVE]})
-    assert driving.is_saturated(contender, 1_000_000, 0.1, None)
+    assert driving.is_saturated(contender, 300_000, 0.1, None)

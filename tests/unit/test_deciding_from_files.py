@@ -13,7 +13,7 @@ from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
 SEED = 4
-USERS = range(0, 600, 75)  # of three blocks
+USERS = range(0, 600, 75)  # of three products
 POLICIES = [
     "thompson",
     "epsilon_greedy",
