@@ -81,8 +81,8 @@ class WrongError(Exception):
     """Something does not hold that the extras promise."""
 
 
-def run(*words: str | Path, code: int = 0, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
-    """What a command prints, on both streams.
+def run(*words: str | Path, code: int | None = 0, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """What a command prints, on both streams; ``code`` is what it has to end with, None for whatever it does.
 
     Raises:
         WrongError: it ended with another exit code, or not in time.
@@ -100,7 +100,7 @@ def run(*words: str | Path, code: int = 0, cwd: Path | None = None, env: Mapping
         )
     except subprocess.TimeoutExpired as error:
         raise WrongError(f"{words}: no end within {STEP_SECONDS} s") from error
-    if done.returncode != code:
+    if code not in {None, done.returncode}:
         raise WrongError(f"{words}: exit code {done.returncode}, expected {code}\n{done.stdout[-3000:]}")
     return done.stdout
 
@@ -140,7 +140,7 @@ class Environment:
         listed = next(line for line in lines if line.startswith("["))
         return {item["name"].lower(): item["version"] for item in json.loads(listed)}
 
-    def call(self, *words: str, code: int = 0) -> str:
+    def call(self, *words: str, code: int | None = 0) -> str:
         """What a command of it prints."""
         return run(self.artwork, *words, code=code, cwd=self.folder, env=NOT_COMPILED)
 
@@ -217,7 +217,8 @@ def refuses_the_others(environment: Environment) -> None:
 def runs_examples(environment: Environment) -> None:
     """The doctests of every module of the library, and one program with compiled kernels."""
     print(environment.execute(DOCTESTS, NOT_COMPILED), end="")
-    expect("a draw", environment.execute(CONSUMER).startswith("drawn ["), True)
+    if environment.name == OLDEST:  # the tests run compiled kernels on the pinned versions all the time
+        expect("a draw", environment.execute(CONSUMER).startswith("drawn ["), True)
 
 
 def shows_its_types(environment: Environment) -> None:
@@ -253,13 +254,17 @@ def serves(environment: Environment, filled: Environment) -> None:
 
 
 def loads(environment: Environment, server: Environment, filled: Environment) -> None:
-    """The load test runs from an environment without the service, and writes its report."""
+    """The load test runs from an environment without the service; how fast this machine is just now is not judged."""
     workspace = filled.folder / "workspace"
     with service(server, workspace) as address:
-        flags = ("--host", address, "-w", str(workspace), "--rate", "300", "--users", "4", "--duration", "4s")
-        patient = ("--single-p99-ms", "1000", "--page-p99-ms", "1000")
-        environment.call("loadtest", *flags, *patient)
-    expect("the report", (environment.folder / "reports" / "loadtest.html").exists(), True)
+        flags = ("--host", address, "-w", str(workspace), "--rate", "200", "--users", "4", "--duration", "8s")
+        environment.call("loadtest", *flags, code=None)
+    report = json.loads((environment.folder / "reports" / "loadtest.json").read_bytes())
+    for figures in report["figures"]["scenarios"]:
+        expect(
+            f"requests of {figures['name']}, and failures", (figures["requests"] > 0, figures["failures"]), (True, 0)
+        )
+    expect("the page", (environment.folder / "reports" / "loadtest.html").exists(), True)
 
 
 @contextmanager
