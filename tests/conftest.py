@@ -20,6 +20,8 @@ from batch.datasets.dataset import write
 from batch.store.client import connect
 from batch.workspace.workspace import Workspace
 
+os.environ.pop("COLUMNS", None)  # processes of pytest-xdist are told of 80, which tables would keep to
+
 collect_ignore_glob = ["fixtures/*.py"]  # scripts that run beside a checkout of something else
 
 # The same examples in every run: a change is judged by what it changes. HYPOTHESIS_PROFILE=default looks for new ones.

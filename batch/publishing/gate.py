@@ -41,6 +41,9 @@ _AGAIN: Final = 4
 _Z: Final = 3.4808
 """Two-sided p < 0.001 of two figures together."""
 
+_Z_OF_ALL: Final = 5.0263
+"""The same for p < 0.001², where there are no more picks to look at: as seldom as chance does it to two samples in turn."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -181,7 +184,8 @@ def _of_weights(workspace: Workspace, manifest: Manifest, parent: Manifest | Non
         )
     drawn = _drawn(sample)
     if drawn.passed is False:  # which chance does to one night in a thousand, but not twice
-        drawn = _drawn(sample_weights(workspace, manifest, None, _AGAIN * PAIRS))
+        again = sample_weights(workspace, manifest, None, _AGAIN * PAIRS)
+        drawn = _drawn(again, _Z if again.picks >= 2 * sample.picks else _Z_OF_ALL)
     return [_drift(sample, parent, why), _entropy(sample, parent, why), drawn]
 
 
@@ -209,12 +213,12 @@ def _entropy(sample: WeightSample, parent: Manifest | None, why: str) -> Check:
     return Check(name, text, figures, passed=sample.entropy >= LEAST_ENTROPY * sample.parent_entropy)
 
 
-def _drawn(sample: WeightSample) -> Check:
-    """Whether the picks were drawn by the weights, and say so."""
+def _drawn(sample: WeightSample, z: float = _Z) -> Check:
+    """Whether the picks were drawn by the weights, and say so; ``z`` is how many standard errors may be chance."""
     name = "draws of the picks"
     if not sample.picks:
         return Check(name, "no title has two artworks to draw from")
-    off = [figure for figure in (sample.weight_drawn, sample.arm_drawn) if figure.is_off(MOST_OFF, _Z)]
+    off = [figure for figure in (sample.weight_drawn, sample.arm_drawn) if figure.is_off(MOST_OFF, z)]
     misstated = sample.misstated > MOST_OFF
     text = (
         f"of {sample.picks:,} picks the mean weight of what was drawn is {sample.weight_drawn.ratio - 1:+.1%} from what"

@@ -105,7 +105,7 @@ def test_a_row_with_any_byte_changed_is_refused(client: redis.Redis, visitor: Vi
     [
         ("checksum", GROUND.row(1, 6)),
         ("generation", GROUND.row(2, 5)),
-        ("format", sealed(b"AB\x03" + GROUND.row(1, 5)[3:], 5)),
+        ("format", sealed(b"AB\x04" + GROUND.row(1, 5)[3:], 5)),
         ("format", sealed(b"AB\x01" + GROUND.row(1, 5)[3:], 5)),
         ("size", sealed(GROUND.row(1, 5)[:HEADER_BYTES] + b"\0" * 9000, 5)),
         ("variant", sealed(b"AB\x02\x07" + GROUND.row(1, 5)[4:], 5)),
