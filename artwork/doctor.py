@@ -246,12 +246,18 @@ def _program() -> tuple[str, str]:
 def _store(workspace: Path) -> tuple[str, str]:
     from batch.store.append_only import check_append_only  # noqa: PLC0415
     from batch.store.client import URL_VARIABLE  # noqa: PLC0415
+    from batch.store.cluster import has_cluster, running_cluster  # noqa: PLC0415
     from batch.store.embedded import running_store  # noqa: PLC0415
     from batch.store.server import store_folder  # noqa: PLC0415
 
     given = os.environ.get(URL_VARIABLE)
     if given:
         return _given_store(given)
+    if has_cluster(workspace):
+        cluster = running_cluster(workspace)
+        if cluster is None:
+            return "the cluster of the workspace does not run; the first command that needs it starts it", ""
+        return _given_store(cluster.url)
     store = running_store(workspace)
     if store is not None:
         return f"the embedded one runs as process {store.pid}", ""

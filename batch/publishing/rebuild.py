@@ -11,6 +11,7 @@ from batch.publishing.overlays import publish_overlay
 from batch.publishing.publish import Published, publish
 from batch.store.append_only import last_current, put_aside
 from batch.store.client import connect, store_errors
+from batch.store.cluster import has_cluster
 from batch.store.embedded import running_store, start_store, stop_store
 from batch.store.server import store_folder
 from batch.workspace.generations import finished, read_manifest, verify_files
@@ -43,11 +44,16 @@ def rebuild_store(workspace: Workspace, report: Progress) -> Rebuilt:
         report: told of the rows.
 
     Raises:
-        InputError: there is no such workspace.
+        InputError: there is no such workspace, or its store is a cluster.
         SurroundingsError: the store does not stop or start, or is not this user's.
     """
     if not workspace.root.is_dir():
         raise InputError(f"{workspace.root} is not a folder; expected a workspace, from which its store is rebuilt")
+    if has_cluster(workspace.root):
+        raise InputError(
+            f"the store of {workspace.root} is a cluster, whose replicas hold what a node loses; `artwork store start` starts"
+            " the nodes that do not run, and `artwork publish` writes the rows again"
+        )
     folder = store_folder(workspace.root)
     current = _served(workspace.root, folder)
     generation = _publishable(workspace, current)

@@ -141,6 +141,20 @@ def test_files_and_processes_show_the_password_to_nobody_else(filled: Path) -> N
     assert all(password not in Path(f"/proc/{node.pid}/cmdline").read_bytes() for node in cluster.nodes)
 
 
+def test_a_cluster_is_not_rebuilt_as_a_single_store(filled: Path) -> None:
+    done = artwork("store", "rebuild", "--workspace", str(filled))
+    assert done.returncode == 2
+    assert "is a cluster" in done.stderr
+    assert not (filled / "store" / "server.json").exists()
+
+
+def test_the_doctor_looks_at_the_cluster_of_a_workspace(filled: Path) -> None:
+    start_cluster(filled)
+    assert "redis+cluster://" in artwork("doctor", "--workspace", str(filled)).stdout
+    stop_cluster(filled)
+    assert "the cluster of the workspace does not run" in artwork("doctor", "--workspace", str(filled)).stdout
+
+
 def test_a_cluster_of_another_shape_is_not_made_in_its_place(filled: Path) -> None:
     with pytest.raises(InputError, match="has 3 shards and 6 nodes"):
         start_cluster(filled, (4, 2))
