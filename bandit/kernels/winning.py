@@ -60,8 +60,7 @@ class _Nodes(NamedTuple):
     """Scratch of one node a user, in single precision.
 
     (k · 64,) each, one arm of all users after the other: what makes z of a place, an arm's share, and its sum over the
-    nodes. (64,) each: place, weight times the product of all Φ, and what rounding took off that. ``rows`` (k,): the arms' rows in
-    the block.
+    nodes. (64,) each: place, weight times the product of all Φ. ``rows`` (k,): the arms' rows in the block.
     """
 
     scales: F32
@@ -70,7 +69,6 @@ class _Nodes(NamedTuple):
     sums: F32
     places: F32
     products: F32
-    losses: F32
     rows: I64
 
 
@@ -96,13 +94,7 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     panels = _Panels(*ends, flags[0], flags[1], grid[4])
     flat, single = k * USERS, np.float32
     at_nodes = np.empty(flat, single), np.empty(flat, single), np.empty(flat, single), np.empty(flat, single)
-    nodes = _Nodes(
-        *at_nodes,
-        np.empty(USERS, single),
-        np.empty(USERS, single),
-        np.empty(USERS, single),
-        np.empty(k, dtype=np.int64),
-    )
+    nodes = _Nodes(*at_nodes, np.empty(USERS, single), np.empty(USERS, single), np.empty(k, dtype=np.int64))
     rows, odd, uneven = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     counts, starts = np.empty(n, dtype=np.int64), np.empty(k + 2, dtype=np.int64)
     n_odd, n_uneven = _first_blocks(means, deviations, eligible, rows, block, panels, nodes, out, odd, uneven, counts)
@@ -347,10 +339,9 @@ def _add_nodes(users: int, alive: int, longest: int, panels: _Panels, nodes: _No
     """∑ φ_a ∏_{b≠a} Φ_b over the nodes of each user's rule, times their weights.
 
     φ_a / Φ_a times the product of every Φ: the division takes the error of Φ_a out of the product again. A product of 1 - Φ
-    that is taken off keeps digits which Φ near 1 does not have; what rounding takes off with it, alike for arms that are alike,
-    is added again at the end.
+    that is taken off keeps digits which Φ near 1 does not have.
     """
-    places, products, losses = nodes.places, nodes.products, nodes.losses
+    places, products = nodes.places, nodes.products
     for i in range(alive * users):
         nodes.sums[i] = _NONE
     for j in range(longest):
@@ -361,12 +352,8 @@ def _add_nodes(users: int, alive: int, longest: int, panels: _Panels, nodes: _No
                 z = nodes.scales[at + u] * places[u] + nodes.shifts[at + u]
                 tail, density = tail_and_density(z)
                 miss = tail if z > _NONE else _ONE - tail
-                before, taken = products[u], products[u] * miss
-                products[u] = before - taken
-                losses[u] += (before - products[u]) - taken - losses[u] * miss
+                products[u] -= products[u] * miss
                 nodes.shares[at + u] = density / max(_ONE - miss, _LEAST)
-        for u in range(users):
-            products[u] += losses[u]
         for q in range(alive):
             for u in range(users):
                 nodes.sums[q * users + u] += nodes.shares[q * users + u] * products[u]
@@ -381,5 +368,4 @@ def _choose(users: int, j: int, panels: _Panels, nodes: _Nodes) -> None:
         weight = _MANY_COARSE_WEIGHTS[j] if coarse else _MANY_FINE_WEIGHTS[j]
         few_place = _FEW_COARSE_PLACES[j] if coarse else _FEW_FINE_PLACES[j]
         few_weight = _FEW_COARSE_WEIGHTS[j] if coarse else _FEW_FINE_WEIGHTS[j]
-        nodes.losses[u] = _NONE
         nodes.places[u], nodes.products[u] = place if many else few_place, weight if many else few_weight

@@ -249,13 +249,6 @@ def test_what_many_arms_that_are_alike_miss_a_leader_by_does_not_add_up(k: int, 
     assert error(means, deviations) <= 0.6 * BOUND
 
 
-@pytest.mark.parametrize("k", [12] if SLOW else [12, 60, 100])
-def test_roundings_of_many_factors_near_one_do_not_add_up(k: int) -> None:
-    """A narrow arm where the others are 5.3 deviations behind, and one so wide that it wins beyond, where they are not."""
-    means, deviations = [0.0216, -0.166, *[-1.263] * (k - 2)], [0.000119, 0.498, *[0.2427] * (k - 2)]
-    assert error(means, deviations) <= 0.4 * BOUND
-
-
 @pytest.mark.parametrize("k", [10, 11] if SLOW else [10, 11, 24, 25, 100])
 @pytest.mark.parametrize("power", [1, 3, 7, 12])
 def test_deviations_on_a_ladder_below_a_common_top_are_within_the_bound(k: int, power: int) -> None:
