@@ -56,7 +56,8 @@ def cdf(z: float) -> float:
 
 
 # 2^f / √(2π) for |f| ≤ 1/2, and Mills' ratio M(s) = Φ(-s) / φ(s) for 0 ≤ s ≤ 6: least squares of the largest error, relative
-# for the first, weighted with φ for the second. Highest power first. Of the polynomials the errors are 3e-8 and 2e-8.
+# for the first; for the second, that of φ(s) M(s) beside 2e-7 of it plus 1e-9. A hundred arms that are alike miss their leader
+# in the same places, so what the polynomial errs by adds up: far out it must be small beside the tail. Highest power first.
 _POWER: npt.NDArray[np.float32] = np.array(
     [
         0.0005296520539559424,
@@ -70,18 +71,19 @@ _POWER: npt.NDArray[np.float32] = np.array(
 )
 _MILLS: npt.NDArray[np.float32] = np.array(
     [
-        -7.887128390393627e-07,
-        1.9282259017927572e-05,
-        -0.00021217424364294857,
-        0.001411518664099276,
-        -0.006488878279924393,
-        0.02256353572010994,
-        -0.06384243816137314,
-        0.1552165448665619,
-        -0.33289340138435364,
-        0.6265881061553955,
-        -0.999995768070221,
-        1.2533141374588013,
+        7.295119530681404e-08,
+        -2.24640166379686e-06,
+        3.138804459013045e-05,
+        -0.0002658355806488544,
+        0.0015449151396751404,
+        -0.006655020639300346,
+        0.022580277174711227,
+        -0.06360156834125519,
+        0.15489041805267334,
+        -0.33270570635795593,
+        0.6265408992767334,
+        -0.9999921321868896,
+        1.2533140182495117,
     ],
     dtype=np.float32,
 )
@@ -93,7 +95,7 @@ _MANTISSA = np.int32(23)
 
 @lane_part
 def tail_and_density(z: Single) -> tuple[Single, Single]:
-    """Φ(-|z|) and φ(z) in single precision; the errors are 1.4e-7 and 6e-8 at most, and 1e-8 from |z| = 5 on.
+    """Φ(-|z|) and φ(z) in single precision; the errors are 1.4e-7 and 6e-8 at most, of the tail 5e-9 from |z| = 4 on.
 
     φ(s) = 2^n · 2^f / √(2π), with n and f the whole number nearest to -s²/2 in powers of two and the rest. The last bits
     of ``t`` are n, which is added to the exponent. The tail is φ(s) M(s), M Mills' ratio (Gordon 1941).

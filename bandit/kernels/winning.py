@@ -15,7 +15,7 @@ F32 = npt.NDArray[np.float32]
 
 _FEW = 10  # contenders up to which shorter rules and a nearer end will do
 _EVEN = 0.7  # of a block's rows of arms that some user needs, the share that all need together, or the block is uneven
-_LEAVE = 5.2  # deviations above its mean at which one of few arms is done; a tail of 1e-7
+_LEAVE = 5.5  # deviations above its mean at which one of few arms is done; a tail of 2e-8, of eight at once
 _ENTER = 5.2  # a wide panel may run up to here, in deviations below the mean of a narrower arm
 _STRETCH = 0.8  # how much wider a panel may be for each deviation above an arm's mean: less of its mass is left
 _LEAST = np.float32(1e-9)  # Φ is at least this: shares are divided by it

@@ -23,7 +23,7 @@ from bandit.snapshot import (
     part_key,
     rows_pattern,
 )
-from batch.store.client import cluster_of, transact
+from batch.store.client import NotCopiedError, cluster_of, transact
 
 SCAN_COUNT = 2000
 """Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
@@ -117,6 +117,8 @@ def flip(
 
     Raises:
         InputError: a newer generation is current.
+        SurroundingsError: the generation's meta is not in the store any more: its rows are being removed. Or, in a cluster, the
+            flip is made and no replica has it.
     """
     wanted: Current | None = None
     in_cluster = cluster_of(client) is not None
@@ -133,6 +135,7 @@ def flip(
                 f"generation {now.generation} is served, which is newer than {generation} and was published meanwhile;"
                 f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
             )
+        _require_meta(client, pipeline, generation, identity)
         flipped = _after(now, generation)
         wanted = Current(generation, identity, flipped.flip, flipped.previous)
         pipeline.multi()
@@ -143,6 +146,11 @@ def flip(
 
     try:
         flipped = transact(client, CURRENT_KEY, change)
+    except NotCopiedError as error:
+        raise SurroundingsError(
+            f"generation {generation} is served, but {error}: were that node lost now, the one before would be served again; see"
+            f" to its replica, then run `artwork generations activate {generation}`"
+        ) from error
     except (redis.ConnectionError, redis.TimeoutError):
         if wanted is None or published_current(client) != wanted:  # the answer may have been lost, and not the flip
             raise
@@ -194,6 +202,20 @@ def rollback(client: redis.Redis) -> Flipped:
     if now is None or now.previous is None:
         raise InputError("there is no previous generation to roll back to; publish twice first")
     return activate(client, now.previous)
+
+
+def _require_meta(client: redis.Redis, pipeline: Pipeline, generation: int, identity: str) -> None:
+    """Refuse to serve what another publisher has begun to remove, or begins to before the flip."""
+    if cluster_of(client) is None:
+        pipeline.watch(meta_key(generation))  # type: ignore[no-untyped-call]
+        meta = read_meta(pipeline, generation)
+    else:
+        meta = read_meta(client, generation)
+    if meta is None or meta.identity != identity:
+        raise SurroundingsError(
+            f"generation {generation} is not in the store any more, another publisher has removed it meanwhile; what is served"
+            f" has not changed: publish again, `artwork publish --generation {generation}`"
+        )
 
 
 def _set_each(client: redis.Redis, parts: Mapping[str, bytes] | None) -> None:

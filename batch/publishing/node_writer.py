@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import AskError
 
@@ -24,6 +25,10 @@ from batch.workspace.row_files import RowFile
 
 _ON_THE_WAY: Final = 4
 """Rounds that are sent before the first one's answers are read, where nobody looks up."""
+
+
+_REPLICA_MS: Final = 10_000
+"""How long a node's replica may take to have all rows: one that takes over must not lack some of what is served."""
 
 
 class _Command(NamedTuple):
@@ -58,7 +63,8 @@ def write_to_nodes(
     """``batch.publishing.row_writer.write_rows`` for a cluster; a round of the nodes counts as a command.
 
     Raises:
-        redis.RedisError: a node refuses a row, or is lost; the rows of earlier rounds are there.
+        redis.RedisError: a node refuses a row, is lost, or has a replica that does not follow; the rows of earlier rounds are
+            there.
     """
     began, sent = time.perf_counter(), 0
     waiting: deque[_Round] = deque()
@@ -81,6 +87,7 @@ def write_to_nodes(
         while waiting:
             nodes.answers(waiting[0])
             yield waiting.popleft().written
+        nodes.wait_for_replicas()
 
 
 def count_on_nodes(
@@ -112,6 +119,7 @@ class _Nodes:
         self._table: U16 = slot_table()
         self._stack = ExitStack()
         self._connections: list[Any] = []
+        self._followed: dict[str, Any] = {}
         self._owners = np.full(REDIS_CLUSTER_HASH_SLOTS, -1, dtype=np.int64)
         self._slots: tuple[RowFile | None, U16] = None, np.empty(0, dtype=np.uint16)
         self.rows_a_round = ROWS_A_WRITE
@@ -126,6 +134,8 @@ class _Nodes:
                     client = unless_all_are_there.enter_context(self._cluster.at(owner.host, int(owner.port)))
                     self._connections.append(unless_all_are_there.enter_context(raw_connection(client)))
                 self._owners[slot] = nodes[owner.name]
+                if len(owners) > 1:
+                    self._followed[owner.name] = self._connections[nodes[owner.name]]
             self._stack = unless_all_are_there.pop_all()
         self.rows_a_round = ROWS_A_WRITE * max(1, len(nodes))
         self._out = room_for(self._generation, self.rows_a_round)
@@ -155,6 +165,13 @@ class _Nodes:
             for row in own.tolist():
                 answers.append(self._answer(node, sent.written.rows, row))  # noqa: PERF401 - each may raise
         return answers
+
+    def wait_for_replicas(self) -> None:
+        """Return once a replica of each node that has any has what was sent to the node."""
+        for name, connection in self._followed.items():
+            connection.send_command("WAIT", 1, _REPLICA_MS, check_health=False)
+            if not int(connection.read_response()):
+                raise redis.TimeoutError(f"no replica of {name} had all of its rows after {_REPLICA_MS / 1000:g} s")
 
     def _send(self, node: int, rows: RowFile, own: I64) -> int:
         size = pack_each(

@@ -108,7 +108,7 @@ def publish(
         refused = tuple(check.name for check in verdict.refused)
         if not set(refused) <= set(manifest.forced):
             if not force:
-                remove_unserved(client, number)
+                remove_unserved(client, number, manifest.identity)
                 raise RefusedError(verdict)
             manifest = replace(manifest, forced=refused)
             write_manifest(workspace, manifest)

@@ -1,14 +1,19 @@
-"""Removing from the store what is served no more, in one walk over its keys."""
+"""Removing from the store what is served no more, in one walk over its keys.
+
+While a walk goes on, others publish and activate. So rows go together with the meta of their generation, in a transaction that
+finds the generation served neither now nor before, and a flip to a generation whose meta is gone is refused.
+"""
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
 import polars as pl
 import redis
 from redis.client import Pipeline
+from redis.exceptions import AskError
 
 from bandit.errors import OldFormatError, RowError
 from bandit.snapshot import (
@@ -28,7 +33,7 @@ from batch.publishing.flips import SCAN_COUNT, published_current, read_value
 from batch.store.client import cluster_of, primaries, transact
 from batch.workspace.kept_users import KeptUsers
 
-_BATCH = 1000
+_BATCH = 500
 _PAUSE_SECONDS = 0.002  # between batches, so that look-ups come through while the store frees memory
 _LEFT_BATCH: Final = 100_000
 
@@ -72,7 +77,8 @@ class _Keys:
         self.metas: set[int] = set()
         self.past: set[int] = set()
         self.parts: dict[str, list[bytes]] = defaultdict(list)
-        self._batch: list[bytes] = []
+        self._batch: list[tuple[int, bytes]] = []
+        self._old_batch: list[bytes] = []
 
     def walk(self) -> None:
         """See every key."""
@@ -85,7 +91,7 @@ class _Keys:
     def _walk(self, node: redis.Redis) -> None:
         for key in node.scan_iter(match=KEYS_PATTERN, count=SCAN_COUNT):
             self._see(key)
-            if len(self._batch) == _BATCH:
+            if len(self._batch) + len(self._old_batch) == _BATCH:
                 self._remove(node)
         self._remove(node)
 
@@ -96,17 +102,20 @@ class _Keys:
             if (digest := digest_of_key(text)) is not None:
                 self.parts[digest].append(key)
             return
-        is_past = parsed.kind == "row of format 1" or _is_past(parsed.generation, self._now)
-        if parsed.kind == "meta":  # the meta goes last: a sweep that dies is taken up by the next
+        is_past = _is_past(parsed.generation, self._now)
+        if parsed.kind == "meta":
             (self.past if is_past else self.metas).add(parsed.generation)
+        elif parsed.kind == "row of format 1":
+            self._old_batch.append(key)
         elif is_past:
-            self._batch.append(key)
+            self._batch.append((parsed.generation, key))
         elif self._left is not None and parsed.generation == self._left.generation:
             self._left.see(parsed.user_id)
 
     def _remove(self, node: redis.Redis) -> None:
-        self.removed += _unlink(node, self._batch)
-        self._batch = []
+        self.removed += _unlink(self._client, node, self._old_batch)
+        self.removed += _unlink_past(self._client, node, self._batch, _is_past)
+        self._batch, self._old_batch = [], []
 
 
 def sweep(client: redis.Redis, left: LeftRows | None = None) -> Swept:
@@ -119,23 +128,29 @@ def sweep(client: redis.Redis, left: LeftRows | None = None) -> Swept:
     keys.walk()
     metas = {generation: _meta(client, generation) for generation in sorted(keys.metas)}
     old = {generation for generation, meta in metas.items() if isinstance(meta, OldFormatError)}
-    removed = keys.removed + _unlink(client, [meta_key(number).encode() for number in sorted(keys.past | old)])
+    removed = keys.removed + _unlink(client, client, [meta_key(number).encode() for number in sorted(old)])
+    removed += _unlink_past(client, client, [(number, b"") for number in sorted(keys.past)], _is_past)
     removed += _sweep_catalogues(client, keys, [meta for number, meta in metas.items() if number not in old])
     return Swept(removed, 0 if left is None else left.strangers)
 
 
-def remove_unserved(client: redis.Redis, generation: int) -> int:
-    """Remove what the store holds of a generation that is neither served nor the one before; how many keys went."""
-    now = published_current(client)
-    if now is not None and generation in (now.generation, now.previous):
+def remove_unserved(client: redis.Redis, generation: int, identity: str) -> int:
+    """Remove what the store holds of a generation that is neither served nor the one before; how many keys went.
+
+    What another workspace publishes under the same number stays.
+    """
+    meta = _meta(client, generation)
+    if not _is_unserved(generation, published_current(client)) or (
+        isinstance(meta, Meta) and meta.identity != identity
+    ):
         return 0
     removed = 0
     with primaries(client) as nodes:
         for node in nodes:
             keys = node.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)
             while batch := list(islice(keys, _BATCH)):
-                removed += _unlink(node, batch)
-    return removed + _unlink(client, [meta_key(generation).encode()])
+                removed += _unlink_past(client, node, [(generation, key) for key in batch], _is_unserved)
+    return removed + _unlink_past(client, client, [(generation, b"")], _is_unserved)
 
 
 def generations_in_store(client: redis.Redis) -> dict[int, str]:
@@ -146,6 +161,10 @@ def generations_in_store(client: redis.Redis) -> dict[int, str]:
 def _is_past(generation: int, now: Current | None) -> bool:
     """Whether a generation came before the current one and is not the previous one; next to one of format 1 none is."""
     return now is not None and now.identity != "" and generation < now.generation and generation != now.previous
+
+
+def _is_unserved(generation: int, now: Current | None) -> bool:
+    return now is None or generation not in (now.generation, now.previous)
 
 
 def _metas(client: redis.Redis) -> Iterator[tuple[int, Meta | RowError]]:
@@ -201,7 +220,7 @@ def _unlink_on_nodes(client: redis.Redis, digest: str, parts: list[bytes]) -> in
     if _is_served(client, digest):
         return 0
     kept = {key: client.get(key) for key in parts}
-    removed = _unlink(client, parts)
+    removed = _unlink(client, client, parts)
     if not _is_served(client, digest):
         return removed
     for key, part in kept.items():
@@ -223,12 +242,63 @@ def _text(key: bytes) -> str:
     return key.decode("ascii", "replace")
 
 
-def _unlink(client: redis.Redis, keys: Iterable[bytes]) -> int:
+def _unlink_past(
+    client: redis.Redis,
+    node: redis.Redis,
+    rows: list[tuple[int, bytes]],
+    is_past: Callable[[int, Current | None], bool],
+) -> int:
+    """Remove rows of a node, each with its generation, and the metas of the generations; how many keys went.
+
+    A key may be empty, for the meta alone. Those of a generation that has been made current meanwhile stay. A cluster has no
+    transaction over several keys: there the metas go first, and the rows once the generations are seen not to be served.
+    """
+    if not rows:
+        return 0
+    if cluster_of(client) is not None:
+        numbers = _still_past(client, rows, is_past)
+        removed = _unlink(client, client, [meta_key(number).encode() for number in numbers])
+        numbers = _still_past(client, rows, is_past)
+        return removed + _unlink(client, node, [key for number, key in rows if key and number in numbers])
+
+    def change(pipeline: Pipeline) -> int:
+        numbers = _still_past(pipeline, rows, is_past)
+        metas = [meta_key(number).encode() for number in numbers]
+        keys = [*{key for number, key in rows if key and number in numbers}, *metas]
+        if not keys:
+            return 0
+        there = int(pipeline.exists(*keys))
+        pipeline.multi()
+        pipeline.unlink(*keys)
+        return there
+
+    time.sleep(_PAUSE_SECONDS)
+    return transact(client, CURRENT_KEY, change)
+
+
+def _still_past(
+    client: redis.Redis, rows: list[tuple[int, bytes]], is_past: Callable[[int, Current | None], bool]
+) -> list[int]:
+    now = published_current(client)
+    return sorted(number for number in {number for number, _ in rows} if is_past(number, now))
+
+
+def _unlink(client: redis.Redis, node: redis.Redis, keys: Iterable[bytes]) -> int:
+    """Remove keys of a node; in a cluster, those of slots that are on their way to another one where they are by now."""
     batch = list(keys)
     if not batch:
         return 0
     time.sleep(_PAUSE_SECONDS)
-    with client.pipeline(transaction=False) as commands:  # a cluster takes no command on keys of several slots
+    with node.pipeline(transaction=False) as commands:  # a cluster takes no command on keys of several slots
         for key in batch:
             commands.unlink(key)
-        return sum(commands.execute())
+        answers = commands.execute(raise_on_error=False)
+    removed = 0
+    for key, answer in zip(batch, answers, strict=True):
+        if isinstance(answer, AskError) and cluster_of(client) is not None:  # MOVED as well
+            removed += int(client.unlink(key))
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            removed += int(answer)
+    return removed

@@ -39,6 +39,10 @@ _TRIES: Final = 4
 Result = TypeVar("Result")
 
 
+class NotCopiedError(redis.RedisError):
+    """A change is made in a cluster, and lost if one node is lost."""
+
+
 class Cluster(redis.RedisCluster):
     """A client of a cluster, for one command on one key, or for reading; ``at`` and ``primaries`` are for all else."""
 
@@ -59,6 +63,10 @@ class Cluster(redis.RedisCluster):
     def at(self, host: str, port: int) -> redis.Redis:
         """A client of one node, on one connection."""
         return _client(replace(self._address, host=host, port=port, is_cluster=False), self._seconds, alone=True)
+
+    def has_replica(self, key: str) -> bool:
+        """Whether somebody could take over the slot of a key."""
+        return len(self.nodes_manager.slots_cache.get(self.keyslot(key), ())) > 1
 
     def look_again(self) -> None:
         """Ask which node has what: one of them said that a key is elsewhere, or is gone."""
@@ -129,6 +137,7 @@ def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]
 
     Raises:
         redis.RedisError: the store fails. After a ``ConnectionError`` or ``TimeoutError`` the change may have been made.
+        NotCopiedError: it was made, and no replica has it: one that takes over would turn back time.
     """
     cluster, moves = cluster_of(client), 0
     while True:
@@ -137,8 +146,10 @@ def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]
                 pipeline.watch(key)  # type: ignore[no-untyped-call]
                 result = change(pipeline)
                 pipeline.execute()
-                if cluster is not None:  # a replica that takes over must not turn back time
-                    home.wait(1, _REPLICA_MS)
+                if cluster is not None and cluster.has_replica(key) and not home.wait(1, _REPLICA_MS):
+                    raise NotCopiedError(
+                        f"no replica of the node that has {key} had it within {_REPLICA_MS / 1000:g} s"
+                    )
                 return result
         except redis.WatchError:
             continue

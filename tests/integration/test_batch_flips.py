@@ -1,14 +1,16 @@
 """Which generation is served: activating, rolling back, and many at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
 from make_impressions import Served, make_generation, served, silent
 
-from bandit.errors import InputError
-from bandit.snapshot import part_key, row_key
-from batch.publishing.flips import activate, flip, read_current, read_meta, rollback
+from bandit.errors import InputError, SurroundingsError
+from bandit.snapshot import Meta, encode_json, meta_key, part_key, row_key
+from batch.publishing import sweep as sweep_module
+from batch.publishing.flips import activate, count_rows, flip, read_current, read_meta, rollback
 from batch.publishing.publish import publish
 from batch.store.client import connect
 from batch.workspace.workspace import Workspace
@@ -94,11 +96,19 @@ def test_the_generation_rolled_back_from_is_not_swept(published: Workspace, clie
     assert activate(client, 3).generation == 3
 
 
+def claim(client: redis.Redis, generation: int) -> None:
+    """A meta as a publisher leaves it before its rows."""
+    meta = Meta(generation, IDENTITY, 1, IDENTITY, IDENTITY, 1, 0, 1, 1, ("uniform",), "now")
+    client.set(meta_key(generation), encode_json(meta))
+
+
 def test_flips_of_many_threads_are_all_counted_and_the_count_only_grows(client: redis.Redis, store: str) -> None:
     def flip_often(generation: int) -> list[int]:
         with connect(store) as own:
             return [flip(own, generation, IDENTITY, forward_only=False).flip for _ in range(FLIPS_A_THREAD)]
 
+    for generation in range(1, THREADS + 1):
+        claim(client, generation)
     with ThreadPoolExecutor(THREADS) as pool:
         counts = list(pool.map(flip_often, range(1, THREADS + 1)))
     assert all(one == sorted(one) for one in counts)
@@ -117,9 +127,48 @@ def test_a_forward_flip_among_many_never_turns_back_time(client: redis.Redis, st
                 return False
         return True
 
+    for generation in range(1, 41):
+        claim(client, generation)
     with ThreadPoolExecutor(THREADS) as pool:
         done = list(pool.map(flip_forward, range(1, 41)))
     current = read_current(client)
     assert current is not None
     assert current.generation == 40
     assert current.flip == sum(done)
+
+
+def test_a_generation_that_is_activated_while_another_publisher_sweeps_stays_whole(
+    published: Workspace, client: redis.Redis, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removing, meta = sweep_module._unlink_past, read_meta(client, 1)
+
+    def activate_first(*words: Any) -> int:
+        now = read_current(client)
+        if now is not None and now.generation != 1:
+            with connect(store) as own:
+                activate(own, 1)
+        return removing(*words)
+
+    monkeypatch.setattr(sweep_module, "_unlink_past", activate_first)
+    assert sweep_module.sweep(client).removed == 0
+    assert meta is not None
+    assert count_rows(client, 1) == meta.users
+    assert read_meta(client, 1) == meta
+
+
+def test_a_generation_that_another_publisher_removes_is_not_made_current(
+    published: Workspace, client: redis.Redis
+) -> None:
+    meta = read_meta(client, 1)
+    assert meta is not None
+    assert sweep_module.remove_unserved(client, 1, meta.identity) == meta.users + 1
+    with pytest.raises(SurroundingsError, match="generation 1 is not in the store any more"):
+        flip(client, 1, meta.identity, forward_only=False)
+    assert served(client) == Served(3, 3, 2)
+
+
+def test_what_another_workspace_publishes_under_a_number_that_was_refused_stays(
+    published: Workspace, client: redis.Redis
+) -> None:
+    assert sweep_module.remove_unserved(client, 1, IDENTITY) == 0
+    assert activate(client, 1).generation == 1

@@ -233,6 +233,22 @@ def test_a_narrow_leader_far_above_arms_that_are_alike_is_within_the_bound(k: in
     assert max(error([lead + shift, *[0.0] * (k - 1)], deviations) for shift in (-0.02, 0.0, 0.02)) <= BOUND
 
 
+@pytest.mark.parametrize("k", [10, 12] if SLOW else [10, 12, 24, 60, 100])
+@pytest.mark.parametrize("width", [2e-7, 2e-4, 4e-3])
+def test_many_arms_that_each_win_hardly_ever_are_within_the_bound_together(k: int, width: float) -> None:
+    """Ten arms are nodes', eight of them just beyond what their nodes reach; the others are just too far behind to count."""
+    deviations = np.r_[width, np.ones(k - 1)]
+    for reach, behind in ((5.201, 5.701), (5.501, 5.851)):
+        assert error([0.0, -3.25, *[-reach] * 8, *[-behind] * (k - 10)], deviations) <= 0.6 * BOUND
+
+
+@pytest.mark.parametrize("k", [10] if SLOW else [10, 60, 100])
+@pytest.mark.parametrize(("far", "width"), [(-4.397, 0.808), (-4.2, 0.8), (-4.0, 0.9)])
+def test_what_many_arms_that_are_alike_miss_a_leader_by_does_not_add_up(k: int, far: float, width: float) -> None:
+    means, deviations = [-0.873, -0.96, *[far] * (k - 2)], [0.0276, 0.524, *[width] * (k - 2)]
+    assert error(means, deviations) <= 0.6 * BOUND
+
+
 @pytest.mark.parametrize("k", [10, 11] if SLOW else [10, 11, 24, 25, 100])
 @pytest.mark.parametrize("power", [1, 3, 7, 12])
 def test_deviations_on_a_ladder_below_a_common_top_are_within_the_bound(k: int, power: int) -> None:
