@@ -66,7 +66,7 @@ class Cluster(redis.RedisCluster):
 
     def has_replica(self, key: str) -> bool:
         """Whether somebody could take over the slot of a key."""
-        return len(self.nodes_manager.slots_cache.get(self.keyslot(key), ())) > 1
+        return len(self.nodes_manager.slots_cache.get(self.keyslot(key), ())) > 1  # type: ignore[no-untyped-call]
 
     def look_again(self) -> None:
         """Ask which node has what: one of them said that a key is elsewhere, or is gone."""

@@ -11,7 +11,9 @@ from load import Load, visited
 from redis.crc import key_slot
 from visitors import Visitor
 
-from artwork.bench.testbed.store_fixture import StoreFixture, make_current, publish
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of, make_current, publish
+from bandit.errors import SurroundingsError
+from batch.publishing.flips import flip
 from batch.store.client import connect
 
 pytestmark = [pytest.mark.faults, pytest.mark.exclusive]
@@ -139,6 +141,16 @@ def test_a_rollback_is_one_flip_in_a_cluster_too(cluster: BrokenCluster, service
         until(lambda: service.get("/readyz").json()["generation"] == 2, "the new generation is served")
         make_current(client, 1, 3)
     until(lambda: service.get("/readyz").json()["generation"] == 1, "the old generation is served")
+
+
+def test_a_flip_that_no_replica_has_is_told_of(cluster: BrokenCluster) -> None:
+    with connect(cluster.url) as client:
+        with (
+            cluster.frozen(key_home(cluster, "art:current") + 3),
+            pytest.raises(SurroundingsError, match="generation 1 is served, but no replica of the node"),
+        ):
+            flip(client, 1, identity_of(1), forward_only=False)
+        assert flip(client, 1, identity_of(1), forward_only=False).generation == 1
 
 
 def key_home(cluster: BrokenCluster, key: str) -> int:
