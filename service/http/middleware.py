@@ -67,7 +67,11 @@ def _stated_bytes(scope: Scope) -> int:
 
 
 class RequestMetrics:
-    """Counts and times requests by route. Those without a route share one label: clients cannot make labels."""
+    """Counts and times answers by route. Those without a route share one label: clients cannot make labels.
+
+    Where the server says that the client is gone, or that it has refused the request, what the application answers reaches
+    nobody and is not counted.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -79,16 +83,23 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        status = 500
+        status, is_begun, is_gone = 500, False, False
+
+        async def observed_receive() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            is_gone = is_gone or (message["type"] == "http.disconnect" and not is_begun)
+            return message
 
         async def observed_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_begun = message["status"], True
             await send(message)
 
         try:
-            await self._app(scope, receive, observed_send)
+            await self._app(scope, observed_receive, observed_send)
         finally:
-            route = getattr(scope.get("route"), "path_format", UNMATCHED)
-            self._metrics.answered(route, status, perf_counter() - started)
+            if not is_gone:
+                route = getattr(scope.get("route"), "path_format", UNMATCHED)
+                self._metrics.answered(route, status, perf_counter() - started)

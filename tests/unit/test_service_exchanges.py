@@ -103,6 +103,29 @@ def refusals_of(here: Here, status: int) -> float:
     return sample(text, "artwork_requests_total", route="unmatched", status=str(status)) or 0.0
 
 
+EVENTS_HEAD = b"POST /v1/events HTTP/1.1\r\nHost: s\r\n"
+
+
+@pytest.mark.parametrize(
+    "data", [EVENTS_HEAD + b"Content-Length: 10\r\n\r\nabc", EVENTS_HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"]
+)
+def test_events_whose_body_breaks_off_are_counted_once(data: bytes) -> None:
+    async def scenario(running: Running) -> None:
+        [refusal] = await running.ask(data, half_close=True)
+        assert refusal.status == 400
+        while running.service.events_in_progress:
+            await asyncio.sleep(0)
+        assert answered(running) == 1
+
+    against(scenario)
+
+
+def answered(running: Running) -> float:
+    """How many answers were counted, whatever their route and status."""
+    lines = exposition(running.service.metrics.blocks).decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("artwork_requests_total{"))
+
+
 @pytest.mark.parametrize("pieces", [2, 5])
 def test_it_makes_no_difference_in_how_many_reads_too_large_a_head_arrives(here: Here, pieces: int) -> None:
     data = request(f"/v1/users/ann/artwork?{MANY_TITLES}")
