@@ -203,9 +203,10 @@ class JoinedRows:
         """Give up the connection and the reads in flight."""
         await end(self._keeper)
         self._down()
-        self._health.rows_answered(self._place)  # nothing is read here any more
-        if self._breaker.is_open:
-            self._metrics.breaker(-1)
+        if self._node is not None:  # of which nothing is read any more
+            self._health.rows_answered(self._place)
+            if self._breaker.is_open:
+                self._metrics.breaker(-1)
 
     def read_into(self, key: bytes, take: Take, *, is_asking: bool = False) -> None:
         """Have the row under a key taken; see ``Rows``. ``is_asking``: the node has it though not its slot."""

@@ -90,7 +90,7 @@ def test_prometheus_scrapes_the_service_of_the_compose_file() -> None:
     [job] = yaml.safe_load((ROOT / "docker" / "prometheus.yml").read_text())["scrape_configs"]
     [target] = job["static_configs"][0]["targets"]
     name, _, port = target.partition(":")
-    assert port in SERVICES[name]["command"]
+    assert f"--port {port}" in " ".join(SERVICES[name]["command"])
 
 
 def test_grafana_finds_its_source_and_its_dashboard() -> None:
