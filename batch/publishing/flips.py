@@ -151,8 +151,10 @@ def flip(
             f"generation {generation} is served, but {error}: were that node lost now, the one before would be served again; see"
             f" to its replica, then run `artwork generations activate {generation}`"
         ) from error
-    except (redis.ConnectionError, redis.TimeoutError):
-        if wanted is None or published_current(client) != wanted:  # the answer may have been lost, and not the flip
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        # The answer may have been lost, and not the flip. Refusals that redis-py takes for losses are classes of their own.
+        is_lost = type(error) in (redis.ConnectionError, redis.TimeoutError)
+        if not is_lost or wanted is None or published_current(client) != wanted:
             raise
         flipped = Flipped(wanted.generation, wanted.previous, wanted.flip)
     if in_cluster:

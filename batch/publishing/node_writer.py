@@ -27,6 +27,9 @@ _ON_THE_WAY: Final = 4
 """Rounds that are sent before the first one's answers are read, where nobody looks up."""
 
 
+_TRIES: Final = 10
+_PAUSE_SECONDS: Final = 0.5
+"""Between two tries to reach all primaries, one of which may just be replaced."""
 _REPLICA_MS: Final = 10_000
 """How long a node's replica may take to have all rows: one that takes over must not lack some of what is served."""
 
@@ -125,6 +128,21 @@ class _Nodes:
         self.rows_a_round = ROWS_A_WRITE
 
     def __enter__(self) -> "_Nodes":
+        for left in range(_TRIES - 1, -1, -1):
+            try:
+                self._connect()
+                break
+            except redis.ConnectionError:  # its replica may be about to take its place
+                if not left:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+                self._cluster.look_again()
+        self.rows_a_round = ROWS_A_WRITE * max(1, len(self._connections))
+        self._out = room_for(self._generation, self.rows_a_round)
+        return self
+
+    def _connect(self) -> None:
+        self._connections, self._followed = [], {}
         with ExitStack() as unless_all_are_there:
             nodes: dict[str, int] = {}
             for slot, owners in self._cluster.nodes_manager.slots_cache.items():
@@ -137,9 +155,6 @@ class _Nodes:
                 if len(owners) > 1:
                     self._followed[owner.name] = self._connections[nodes[owner.name]]
             self._stack = unless_all_are_there.pop_all()
-        self.rows_a_round = ROWS_A_WRITE * max(1, len(nodes))
-        self._out = room_for(self._generation, self.rows_a_round)
-        return self
 
     def __exit__(self, *why: object) -> None:
         self._stack.__exit__(*why)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import published_meta
 from batch.publishing.row_writer import count_present, write_rows
 from batch.publishing.sweep import LeftRows, remove_unserved, sweep
-from batch.store.client import primaries, read_bytes, store_errors
+from batch.store.client import primaries, read_bytes, said, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_json
 from batch.workspace.generations import (
@@ -251,7 +251,7 @@ def _told(generation: int, how_far: Callable[[], str]) -> Iterator[None]:
     except redis.RedisError as error:
         remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), "see the log of the store")
         raise SurroundingsError(
-            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {error}; what is served has not"
+            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {said(error)}; what is served has not"
             f" changed; {remedy}, then publish again"
         ) from error
 

@@ -199,7 +199,7 @@ def store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, RedisClusterException) as error:
-        raise _unavailable(url, _said(error)) from error
+        raise _unavailable(url, said(error)) from error
     except RowError as error:
         raise SurroundingsError(
             f"the store at {show_url(url)} holds what no publisher wrote: {error}; empty it, then publish again"
@@ -218,7 +218,8 @@ def _unavailable(url: str, said: str) -> SurroundingsError:
     )
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """What an error of redis-py comes to, in one line."""
     if isinstance(error, AskError):  # MOVED as well
         return (
             f"it is a node of a cluster, which sent {error} as the address of another node; give the cluster's URL,"

@@ -182,7 +182,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "meta is nothing": ("meta", raw_meta(b"")),
     "meta is a list of JSON": ("meta", raw_meta(b"[1]")),
     "meta is of format 1": ("format", raw_meta(b'{"format":1,"generation":2,"policies":["a"]}')),
-    "meta is of format 3": ("format", meta(format=3)),
+    "meta is of format 4": ("format", meta(format=4)),
     "meta is of another generation": ("identity", meta(generation=1)),
     "meta is of another identity": ("identity", meta(identity="f" * 32)),
     "variants hold null": ("meta", meta(variants=[1, None])),

@@ -60,7 +60,7 @@ def test_a_job_with_processes_a_service_with_workers_and_a_load_test_run_beside_
     for words in (
         ("data", "synthetic", *small),
         ("run", "--executor", "processes"),
-        ("loadtest", "--duration", "3s", "--rate", "50", "--users", "2", "--single-p99-ms", "9999", "--page-p99-ms", "9999",
+        ("loadtest", "--duration", "10s", "--rate", "300", "--users", "4", "--single-p99-ms", "9999", "--page-p99-ms", "9999",
          "--min-rate-share", "0"),
     ):  # fmt: skip
         done = artwork(folder, *words, XDG_RUNTIME_DIR=runtime, ARTWORK_WORKERS="2")
