@@ -251,8 +251,8 @@ def _told(generation: int, how_far: Callable[[], str]) -> Iterator[None]:
     except redis.RedisError as error:
         remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), "see the log of the store")
         raise SurroundingsError(
-            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {said(error)}; what is served has not"
-            f" changed; {remedy}, then publish again"
+            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {said(error)}; what is served"
+            f" has not changed; {remedy}, then publish again"
         ) from error
 
 
