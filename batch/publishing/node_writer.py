@@ -20,7 +20,7 @@ from bandit.arrays import I64, U16
 from bandit.kernels.packing import find_slots, pack_each, slot_table
 from bandit.snapshot import ROW_END, row_key, row_prefix
 from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, raw_connection, room_for
-from batch.store.client import Cluster
+from batch.store.client import Cluster, followers
 from batch.workspace.row_files import RowFile
 
 _ON_THE_WAY: Final = 4
@@ -150,10 +150,11 @@ class _Nodes:
                 if owner.name not in nodes:
                     nodes[owner.name] = len(self._connections)
                     client = unless_all_are_there.enter_context(self._cluster.at(owner.host, int(owner.port)))
+                    follow = followers(client)
                     self._connections.append(unless_all_are_there.enter_context(raw_connection(client)))
+                    if follow:
+                        self._followed[owner.name] = self._connections[-1]
                 self._owners[slot] = nodes[owner.name]
-                if len(owners) > 1:
-                    self._followed[owner.name] = self._connections[nodes[owner.name]]
             self._stack = unless_all_are_there.pop_all()
 
     def __exit__(self, *why: object) -> None:

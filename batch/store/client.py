@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -64,10 +64,6 @@ class Cluster(redis.RedisCluster):
         """A client of one node, on one connection."""
         return _client(replace(self._address, host=host, port=port, is_cluster=False), self._seconds, alone=True)
 
-    def has_replica(self, key: str) -> bool:
-        """Whether somebody could take over the slot of a key."""
-        return len(self.nodes_manager.slots_cache.get(self.keyslot(key), ())) > 1  # type: ignore[no-untyped-call]
-
     def look_again(self) -> None:
         """Ask which node has what: one of them said that a key is elsewhere, or is gone."""
         self.nodes_manager.initialize()
@@ -108,6 +104,11 @@ def primaries(client: redis.Redis) -> Iterator[list[redis.Redis]]:
         yield [stack.enter_context(cluster.at(node.host, int(node.port))) for node in nodes]
 
 
+def followers(node: redis.Redis) -> int:
+    """How many replicas follow a node; others may not know of them yet."""
+    return int(cast("Any", node.info("replication"))["connected_slaves"])
+
+
 @contextmanager
 def home_of(client: redis.Redis, key: str) -> Iterator[redis.Redis]:
     """A client, on one connection, of the node that has a key.
@@ -146,7 +147,7 @@ def transact(client: redis.Redis, key: str, change: Callable[[Pipeline], Result]
                 pipeline.watch(key)  # type: ignore[no-untyped-call]
                 result = change(pipeline)
                 pipeline.execute()
-                if cluster is not None and cluster.has_replica(key) and not home.wait(1, _REPLICA_MS):
+                if cluster is not None and followers(home) and not home.wait(1, _REPLICA_MS):
                     raise NotCopiedError(
                         f"no replica of the node that has {key} had it within {_REPLICA_MS / 1000:g} s"
                     )
