@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
+from full_size import size
 from make_impressions import (
     ALL_BLOCKS,
     change_picks,
@@ -397,9 +398,9 @@ def test_the_nights_of_a_loop_pass(tmp_path: Path, store: str) -> None:
 
 
 @pytest.mark.simulations
-@pytest.mark.parametrize("seed", range(301, 311))
+@pytest.mark.parametrize("seed", range(301, 301 + size(4, 10)))
 @pytest.mark.parametrize("posterior", ["linear", "logistic", "shared"])
-def test_the_nights_of_ten_loops_pass(tmp_path: Path, store: str, seed: int, posterior: str) -> None:
+def test_the_nights_of_many_loops_pass(tmp_path: Path, store: str, seed: int, posterior: str) -> None:
     config = Config.of(seed=seed, posterior=posterior)
     assert [verdict.passes for verdict in nights(build_loop(tmp_path, seed, config), store, 6)] == [True] * 6
 

@@ -1,7 +1,8 @@
-"""Intervals hold the truth as often as they say, over 4,000 simulated logs of each kind."""
+"""Intervals hold the truth as often as they say, over 2,000 simulated logs of each kind, or 4,000 in ``make studies``."""
 
 import numpy as np
 import pytest
+from full_size import size
 
 from bandit.simulation.studies import adaptive_coverage
 from bandit.simulation.studies.adaptive_coverage import RATES, AdaptiveReplicates
@@ -17,7 +18,7 @@ from bandit.simulation.studies.coverage import (
     replicate,
 )
 
-REPLICATES, A_TASK, DECISIONS = 4000, 250, 1000
+REPLICATES, A_TASK, DECISIONS = size(2000, 4000), 250, 1000
 NOMINAL = 0.93, 0.97
 
 
