@@ -90,8 +90,7 @@ OTHERS := 3.12 3.13
 # What is long because it computes, in numpy, polars and compiled code, which are the same whatever interprets the lines between:
 # kernels against their slow twins, days against all days at once, and what is counted over many drawn logs. Every kernel is
 # compiled all the same, and policies, posteriors and decisions are tried with it.
-COMPUTED := kernels_ batch_folds batch_evidence deciding_from_files deciding_calibration evaluation_comparing evaluation_intervals \
-	evaluation_trust posterior_shared posters
+COMPUTED := kernels_ batch_folds batch_evidence deciding_from_files deciding_calibration evaluation_comparing evaluation_intervals evaluation_trust
 
 pythons: ## Run the unit tests but the longest on Python 3.12 and 3.13, where they are installed, at once and in environments of their own
 	@$(MAKE) --no-print-directory --jobs --output-sync $(OTHERS:%=python-%)
