@@ -63,7 +63,9 @@ MEANINGS: Final = (
     ),
     Meaning("range", 0, 1, "lightness of the 95th percentile minus that of the 5th"),
     Meaning("edge_share", 0, 1, "share of pixels on an edge (Canny 1986)"),
-    Meaning("upright_edges", -1, 1, "edges that stand (1) or lie (-1): (across - down) / (across + down) of the slopes"),
+    Meaning(
+        "upright_edges", -1, 1, "edges that stand (1) or lie (-1): (across - down) / (across + down) of the slopes"
+    ),
     Meaning("sharpness", 0, 1, "variance of the Laplacian of lightness, on a logarithmic scale: 0 is blurred"),
     Meaning("weight_x", -1, 1, "where the detail lies: its centre from the left (-1) to the right (1)"),
     Meaning("weight_y", -1, 1, "the same from the top (-1) to the bottom (1)"),
