@@ -36,7 +36,9 @@ def test_effects_are_shrunken_by_the_scatter_at_which_cochrans_q_is_expected() -
     spread = optimize.brentq(lambda spread: q(spread) - 4, 0, 10, xtol=1e-14)
     assert found.spread**2 == pytest.approx(spread, rel=1e-9)
     mean = np.average(effects, weights=1 / (variances + spread))
-    assert found.values.tolist() == pytest.approx(((effects * spread + mean * variances) / (spread + variances)).tolist())
+    assert found.values.tolist() == pytest.approx(
+        ((effects * spread + mean * variances) / (spread + variances)).tolist()
+    )
     assert np.asarray(found).tolist() == list(found) == found.values.tolist()
     assert (found.standard_errors < ERRORS).all()
 
@@ -83,7 +85,9 @@ def test_an_interaction_is_the_difference_of_two_effects() -> None:
         for own in (assigned[:, 2] == 1, assigned[:, 2] == 0)
     ]
     assert found[1].effect.value == pytest.approx(by_hand[0].value - by_hand[1].value)
-    assert found[1].effect.standard_error == pytest.approx(math.hypot(by_hand[0].standard_error, by_hand[1].standard_error))
+    assert found[1].effect.standard_error == pytest.approx(
+        math.hypot(by_hand[0].standard_error, by_hand[1].standard_error)
+    )
     assert found[1].adjusted < 0.01 < min(found[0].adjusted, found[2].adjusted)
     assert found[0].detectable == pytest.approx(2.8016 * found[0].effect.standard_error, rel=1e-4)
 
@@ -97,7 +101,12 @@ def panel(seed: int, units: int = 12, times: int = 6, effect: float = 0.7, trend
     ever = unit % 2 == 0
     treated = ever & (time >= times // 2)
     noise = random.normal(0, 0.5, len(unit)) + random.normal(0, 0.3, units)[unit] * time
-    return random.normal(0, 1, units)[unit] + 0.2 * time + effect * treated + trend * ever * time + noise, unit, time, treated
+    return (
+        random.normal(0, 1, units)[unit] + 0.2 * time + effect * treated + trend * ever * time + noise,
+        unit,
+        time,
+        treated,
+    )
 
 
 def dummies(codes: Any) -> F64:
@@ -145,7 +154,9 @@ def test_the_wild_bootstrap_goes_through_all_signs() -> None:
     for signs in itertools.product([-1.0, 1.0], repeat=6):
         value, error = by_least_squares(levels + np.array(signs)[unit] * (outcomes - levels), unit, time, column)
         statistics.append(abs(value[0]) / error[0])
-    assert found.wild_p_value == pytest.approx(np.mean(np.array(statistics) >= abs(found.value) / found.standard_error * (1 - 1e-9)))
+    assert found.wild_p_value == pytest.approx(
+        np.mean(np.array(statistics) >= abs(found.value) / found.standard_error * (1 - 1e-9))
+    )
     assert difference_in_differences(*panel(2, units=17)).wild_p_value is None
 
 
