@@ -245,12 +245,13 @@ def _planned_line(one: PlannedMetric) -> str:
 def render_explained(made: Explained) -> str:
     """The checks in order with their figures, then what follows."""
     words = {True: "a reason", False: "no", None: "cannot be told"}
-    rows = [
-        (str(place), step.check, words[step.is_reason], step.text) for place, step in enumerate(made.steps, start=1)
+    lines = [
+        f"{place:2d}. {step.check}: {words[step.is_reason]}\n    {step.text}"
+        for place, step in enumerate(made.steps, start=1)
     ]
     questions = {
         "mixed": "one metric is up and another down: what now?",
         "neutral": "strong offline, neutral online: why?",
     }
     head = f"experiment {made.name}, {made.treatment}, data until {made.day}: {questions[made.question]}"
-    return "\n".join((head, printed(Sheet(("", "check", "", "what was seen"), rows)), made.conclusion))
+    return "\n".join((head, *lines, made.conclusion))

@@ -40,7 +40,7 @@ def draft_workspace(
     *,
     hypothesis: str,
     start: date | None,
-    length: int,
+    length: int | None,
     today: date,
 ) -> Path:
     """Write a plan whose variants choose artworks.

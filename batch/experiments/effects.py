@@ -19,7 +19,7 @@ from bandit.experiments import (
     seen_at,
 )
 from bandit.experiments.looks import Look
-from batch.experiments.measuring import Sums, Users
+from batch.experiments.measuring import Sums, Users, segment_column
 from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
 from batch.experiments.quality import LEAST_USERS
 
@@ -116,8 +116,8 @@ def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]
     place = next(at for at, metric in enumerate(users.metrics) if metric.role == PRIMARY)
     made: list[SegmentEffect] = []
     for segment in plan.segments:
-        for value in sorted(users.frame[segment].unique().to_list()):
-            own = replace(users, frame=users.frame.filter(pl.col(segment) == value))
+        for value in sorted(users.frame[segment_column(segment)].unique().to_list()):
+            own = replace(users, frame=users.frame.filter(pl.col(segment_column(segment)) == value))
             for treatment in range(1, len(plan.names)):
                 counts = own.counts(len(plan.names))
                 if min(counts[treatment], counts[0]) < LEAST_USERS:

@@ -21,6 +21,7 @@ NEUTRAL: Final = "neutral"
 """Strong offline, neutral online: why?"""
 QUESTIONS: Final = (MIXED, NEUTRAL)
 
+_MARGINS: Final = "guardrails and their margins"
 _ABANDONED: Final = "take:engaged_fraction=0.1"
 _REWARDS: Final = ("click", "weighted_sum:take=0.5,click=0.5", "take", "watched_fraction")
 _AGES: Final = ((0, 0), (1, 2), (3, 6), (7, 13))
@@ -259,9 +260,7 @@ def _other_rewards(case: Case) -> Step:
 def _margins(case: Case) -> Step:
     guardrails = [one for one in case.effects() if one.metric.role == GUARDRAIL]
     if not guardrails:
-        return Step(
-            "guardrails and their margins", None, "the plan has no guardrail: nothing says how much may be lost"
-        )
+        return Step(_MARGINS, None, "the plan has no guardrail: nothing says how much may be lost")
     parts = [
         f"{told(one)}, margin {one.metric.margin:g}: "
         + ("worse beyond it" if one.is_inferior else "kept" if one.is_non_inferior else "not clear yet")
@@ -269,7 +268,7 @@ def _margins(case: Case) -> Step:
     ]
     lost = any(one.is_inferior for one in guardrails)
     return Step(
-        "guardrails and their margins",
+        _MARGINS,
         lost,
         "; ".join(parts),
         {one.metric.name: one.metric.margin or 0.0 for one in guardrails},
@@ -278,17 +277,24 @@ def _margins(case: Case) -> Step:
 
 def _what_now(case: Case, steps: Sequence[Step]) -> str:
     by_name = {step.check: step for step in steps}
+    effects = case.effects()
+    guardrails = [one for one in effects if one.metric.role == GUARDRAIL]
     if not steps[0].is_reason:
         return "the metrics do not go against each other clearly: read the experiment at its next look"
-    if by_name["guardrails and their margins"].is_reason:
+    if any(direction_of(one) < 0 for one in effects if one.metric.role == PRIMARY):
+        do = "roll back: a primary metric is worse, whatever a proxy says"
+    elif by_name[_MARGINS].is_reason:
         do = "roll back: a guardrail is worse beyond its margin, whatever the others say"
-    elif all(one.is_non_inferior for one in case.effects() if one.metric.role == GUARDRAIL):
-        do = "the loss stays within the margins that were registered: what they allow may ship"
+    elif all(one.is_non_inferior for one in guardrails):
+        do = "what is lost stays within the margins that were registered: they allow to ship"
     else:
-        do = "hold: whether the loss stays within the margins is not clear yet"
+        do = "hold: whether the loss stays within its margin is not clear yet"
     hollow = [step.check for step in steps[1:3] if step.is_reason]
     if hollow:
-        do += f'; {" and ".join(hollow)} say that clicks were bought with artworks that promise too much: try reward = "take"'
+        do += (
+            f"; {' and '.join(hollow)} say that the new clicks are of artworks that promise too much: learn from what was"
+            ' watched (reward = "take" or "watched_fraction"), not from clicks'
+        )
     return do
 
 

@@ -25,6 +25,7 @@ from batch.experiments.measuring import (
     days_between,
     of_column,
     per_column,
+    segment_column,
 )
 from batch.experiments.plan import IMPRESSION, PICKS, USER, Metric, Plan
 from batch.learning.day_rows import rewards_of
@@ -107,8 +108,8 @@ def see_log(
         notes=_notes(sum(one.others for one in made)),
         has_answers=plan.layer == PICKS,
     )
-    names = list(plan.segments)
-    segments = tables.users.select(USER_ID, *(pl.col(name).fill_null("(none)") for name in names))
+    values = (pl.col(name).fill_null("(none)").alias(segment_column(name)) for name in plan.segments)
+    segments = tables.users.select(USER_ID, *values)
     return Seen(log.metrics, pl.concat(one.sums for one in made), _before(log, logged), segments, last, facts)
 
 

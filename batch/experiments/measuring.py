@@ -35,6 +35,11 @@ def covariate_column(place: int) -> str:
     return f"before_{place}"
 
 
+def segment_column(name: str) -> str:
+    """The column of a segment, which no metric has."""
+    return f"segment {name}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What quality is judged by besides the sums; ``missing`` lists days without data, ``notes`` what was left out and why."""

@@ -32,6 +32,8 @@ MOST_DAYS: Final = 366
 MOST_LOOKS: Final = 60
 MOST_METRICS: Final = 20
 SEGMENTS: Final = ("country", "device", "campaign")
+RESERVED: Final = (USER, "variant", "day")
+"""Columns of a table that are no metrics."""
 SPENDINGS: Final = ("obrien_fleming", "pocock", "power:EXPONENT")
 _ROUNDING: Final = 1e-9
 _REQUIRED: Final = object()
@@ -128,6 +130,10 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(is_id(value))
 
 
+def _is_column(value: Any) -> bool:
+    return _is_text(value) and value not in RESERVED
+
+
 def _is_slice(value: Any) -> bool:
     inside = _is_number(0, 1, ends=True)
     return isinstance(value, list) and len(value) == 2 and all(map(inside, value)) and value[0] < value[1]
@@ -163,7 +169,7 @@ _TOP: Final = {
     "spending": _Key(f"one of {', '.join(SPENDINGS)}", _is_spending, Plan.spending),
     "window": _Key(f"0 to {MOST_DAYS} days since the first exposure", _is_whole(0, MOST_DAYS), Plan.window),
     "users": _Key("how many users are expected, from 60", _is_whole(60, 10**12), Plan.users),
-    "segments": _Key("a list of up to 5 names", _is_list(_is_name, 5), []),
+    "segments": _Key("a list of up to 5 columns", _is_list(_is_text, 5), []),
     "traffic": _Key("a slice of the layer such as [0.0, 0.5]", _is_slice, [0.0, 1.0]),
     "holdback": _Key("a share from 0 to below 0.5", _is_number(0, 0.5, ends=True), Plan.holdback),
     "salt": _Key(_ID, _is_name, Plan.salt),
@@ -184,9 +190,10 @@ _REWARDS: Final = "take, click, watched_fraction, weighted_sum:... or logged"
 
 def _metric_keys(source: str) -> dict[str, _Key]:
     if source == TABLE:
-        of = _Key("a column of the table", _is_text)
-        per = _Key('"user" or a column of the table', _is_text, USER)
-        covariate = _Key("a column of the table", _is_text, None)
+        column = f"a column of the table, none of {', '.join(RESERVED)}"
+        of = _Key(column, _is_column)
+        per = _Key(f'"user" or {column}', lambda value: value == USER or _is_column(value), USER)
+        covariate = _Key(column, _is_column, None)
     else:
         of = _Key(f'"impression" or a reward: {_REWARDS}', lambda value: value == IMPRESSION or _is_reward(value))
         words = (IMPRESSION, USER)
@@ -316,9 +323,12 @@ def _looks(top: dict[str, Any], wrong: _Complaints) -> tuple[date, ...]:
 
 
 def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: _Complaints) -> None:
-    if source == WORKSPACE and isinstance(top["segments"], list):
+    if isinstance(top["segments"], list):
+        _refuse_repeated("segments", top["segments"], wrong)
         for name in top["segments"]:
-            if name not in SEGMENTS:
+            if source == TABLE and name in RESERVED:
+                wrong.add("", f"segments has {name}, expected other columns of the table")
+            if source == WORKSPACE and name not in SEGMENTS:
                 wrong.add("", f"segments has {name}, expected those of users.parquet: {', '.join(SEGMENTS)}")
     if layer == PICKS and source == WORKSPACE:
         if top["traffic"] not in ([0.0, 1.0], _REQUIRED):

@@ -21,6 +21,7 @@ from batch.experiments.measuring import (
     days_between,
     of_column,
     per_column,
+    segment_column,
 )
 from batch.experiments.plan import USER, Metric, Plan
 from batch.logs.one_file import kind_of, read_file
@@ -94,11 +95,12 @@ def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...
     own = pl.DataFrame(
         {
             USER_ID: frame[_USER],
+            DAY: days,
             **covariates,
-            **{name: frame[name].cast(pl.String).fill_null("(none)") for name in plan.segments},
+            **{segment_column(name): frame[name].cast(pl.String).fill_null("(none)") for name in plan.segments},
         }
     )
-    own = own.unique(USER_ID, keep="first", maintain_order=True)
+    own = own.sort(own.columns).unique(USER_ID, keep="first", maintain_order=True)  # of the first day
     there = set(rows[DAY].unique().to_list())
     last = min(until, max(there)) if has_days else until
     facts = Facts(
@@ -115,7 +117,14 @@ def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...
     )
     keys = [USER_ID, VARIANT, DAY]
     summed = rows.group_by(keys, maintain_order=True).sum()
-    return Seen(measured, summed, own.select(USER_ID, *covariates), own.select(USER_ID, *plan.segments), last, facts)
+    return Seen(
+        measured,
+        summed,
+        own.select(USER_ID, *covariates),
+        own.select(USER_ID, *map(segment_column, plan.segments)),
+        last,
+        facts,
+    )
 
 
 def table_history(path: Path, plan: Plan) -> pl.DataFrame:
