@@ -43,7 +43,16 @@ class LookUp:
         raw: bytes | Unread | None,
     ) -> bytes:
         """The body of one pick, by the user's row as it was read; ``titles`` has one title."""
-        [middle] = self._every_middle(serving, user_id, titles, raw)
+        row, [title] = self._decoded(serving, user_id, raw), titles
+        if row is not None and not isinstance(title, bytes):
+            # What nearly every look-up is answered with, without the lists that a page needs.
+            arm, weight = row.arm_and_weight(title.place)
+            if weight and arm < len(title.pieces):
+                phrases, variant = serving.phrases, row.variant
+                self._metrics.picked(PERSONALIZED, serving.meta.variants[variant])
+                middle = title.pieces[arm] + phrases.personalized[variant] + self._texts_by_total[row.total][weight]
+                return single_body(user_id, middle, phrases)
+        [middle] = self._every_middle(serving, user_id, titles, row)
         return single_body(user_id, middle, serving.phrases)
 
     def page(
@@ -54,17 +63,18 @@ class LookUp:
         raw: bytes | Unread | None,
     ) -> bytes:
         """The body of one pick per title, in the order asked; of nulls for an id, which stands for a title that is not known."""
-        return page_body(user_id, self._every_middle(serving, user_id, titles, raw), serving.phrases)
+        row = self._decoded(serving, user_id, raw)
+        return page_body(user_id, self._every_middle(serving, user_id, titles, row), serving.phrases)
 
     def _every_middle(
         self,
         serving: ServedGeneration,
         user_id: bytes,
         titles: Sequence[ServedTitle | bytes],
-        raw: bytes | Unread | None,
+        row: Row | None,
     ) -> list[bytes]:
         known = [title for title in titles if not isinstance(title, bytes)]
-        middles = self._middles(serving, user_id, self._decoded(serving, user_id, raw), known)
+        middles = self._middles(serving, user_id, row, known)
         if len(known) == len(titles):
             return middles
         answered = iter(middles)
