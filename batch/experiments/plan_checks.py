@@ -65,7 +65,7 @@ class _Complaints:
         if not isinstance(table, dict):
             self.add(where, f"is {_shown(table)}, expected a table with the keys {', '.join(keys)}")
             return {}
-        for key in table.keys() - keys.keys():
+        for key in sorted(table.keys() - keys.keys()):
             self.add(where, f"{_shown(key)} is no key; expected {', '.join(keys)}")
         values = {}
         for key, rule in keys.items():

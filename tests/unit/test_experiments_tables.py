@@ -191,7 +191,9 @@ def broken(change: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         (lambda frame: pl.concat([frame, frame.head(20)]), "duplicated events"),
         (
             lambda frame: frame.with_columns(
-                variant=pl.when((pl.col("day") == END) & (pl.col("user").str.ends_with("7"))).then(pl.lit("b")).otherwise("variant")
+                variant=pl.when(pl.col("day") == END, pl.col("user").str.ends_with("7"))
+                .then(pl.lit("b"))
+                .otherwise("variant")
             ),
             "crossover",
         ),
