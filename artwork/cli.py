@@ -23,6 +23,7 @@ FAMILIES = {
     "simulate": "simulate",
     "explain": "explain",
     "compare": "compare",
+    "experiment": "experiment",
     "loadtest": "loadtest",
     "bench": "bench",
 }

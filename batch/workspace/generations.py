@@ -28,7 +28,7 @@ CANDIDATES: Final = "candidates.parquet"
 """There only where users have shortlists."""
 _PICKS: Final = "picks/"
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
-_NEW: Final = {"days", "forced", "revision"}
+_NEW: Final = {"days", "forced", "revision", "experiments"}
 """Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
@@ -89,6 +89,7 @@ class Manifest:
     days: dict[Day, LearnedDay] = field(default_factory=dict)
     forced: tuple[Text, ...] = ()
     revision: Revision = 0
+    experiments: dict[Text, Digest] = field(default_factory=dict)
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
