@@ -18,7 +18,7 @@ _ROWS_A_GROUP: Final = 65_536
 
 
 class DayParts(NamedTuple):
-    """What becomes the file of a day; ``scratch`` is a path that is free, where the day is put together and what was done noted."""
+    """What becomes the file of a day; ``scratch`` is a path that is free: beside it the day is put together."""
 
     path: Path
     parts: Sequence[Path]

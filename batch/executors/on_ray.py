@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from functools import cache, lru_cache
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -33,7 +34,7 @@ AUTO: Final = "auto"
 _ADDRESS: Final = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _ANSWER_SECONDS: Final = 10.0
 _TRIES: Final = 5
-"""How often a shard is run again because its worker or its node died. A shard for which memory does not suffice dies each time."""
+"""How often a shard is run again because its worker or its node died; one for which memory does not suffice dies each time."""
 
 _AHEAD: Final = 2
 """Shards per core that are handed out before their results are asked for: the next one waits where the last one ends."""
@@ -42,14 +43,12 @@ _LOOK_SECONDS: Final = 5.0
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
 }
 """Nothing is told to Ray's makers, and of Ray's own log nothing reaches the terminal; it is in the folder of its session."""
 
-_HERE_ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Has a cluster that Ray starts listen on 127.0.0.1, as it does by itself on Windows and macOS."""
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
 @contextmanager
@@ -277,7 +276,8 @@ def _check(address: str) -> None:
     match = _ADDRESS.fullmatch(address)
     if address not in {LOCAL, AUTO} and not (match and 0 < int(match["port"]) < 1 << 16):
         raise InputError(
-            f"--address {address} is none of a Ray cluster; expected {AUTO}, {LOCAL}, or HOST:PORT, which `ray start --head` prints"
+            f"--address {address} is none of a Ray cluster; expected {AUTO}, {LOCAL}, or HOST:PORT as `ray start --head`"
+            " prints it"
         )
 
 
@@ -287,15 +287,14 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
     folder = Path(tempfile.mkdtemp(prefix="artwork-ray-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        settings = _settings(address, workers, folder)
         handler = signal.getsignal(signal.SIGTERM)
         # Read when ray is first imported and by the processes that it starts. It puts the current folder before all others on the
         # path of its workers, where a json.py may lie: so that is an empty one.
-        with _environment(_QUIET | (_HERE_ALONE | _secret() if address == LOCAL else {})), chdir(folder):
+        with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
             ray = _ray()
             stack.callback(ray.shutdown)
-            if address not in {LOCAL, AUTO}:
-                _reach(address)
+            _choose_network(_found(address))
+            settings = _settings(address, workers, folder)
             try:
                 ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
             except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -303,6 +302,7 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
             finally:
                 with suppress(ValueError):  # outside the main thread, where ray leaves it alone too
                     signal.signal(signal.SIGTERM, handler)
+            _silence()
         yield ray
 
 
@@ -330,6 +330,12 @@ def _ray() -> Any:
     return ray
 
 
+def _silence() -> None:
+    """Keep what Ray says of workers that die off standard output, where results go; no setting of Ray does it."""
+    worker: Any = import_module("ray._private.worker")
+    worker.print_to_stdstream = lambda *_, **__: None
+
+
 @cache
 def _secret() -> dict[str, str]:
     """By which processes of a cluster that is started here know each other: no other user of the machine can give it tasks."""
@@ -351,13 +357,35 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _reach(address: str) -> None:
-    """Find out within seconds that nothing listens, for which Ray takes minutes."""
-    host, _, port = address.rpartition(":")
+def _found(address: str) -> str:
+    """HOST:PORT of an address, where something listens: Ray tries for minutes where nothing does.
+
+    Raises:
+        InputError: the environment names what is no address.
+        SurroundingsError: there is no cluster, or nobody answers.
+    """
+    if address == LOCAL:
+        return "127.0.0.1:0"
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+        if address == AUTO:
+            services: Any = import_module("ray._private.services")
+            address = services.get_ray_address_from_environment(AUTO, None)
+            _check(address)
+        socket.create_connection(_host_and_port(address), _ANSWER_SECONDS).close()
     except OSError as error:
         raise _no_cluster(address, error) from error
+    return address
+
+
+def _choose_network(address: str) -> None:
+    """Have Ray take 127.0.0.1 for itself, as it does on macOS; elsewhere it turns it into the address of a network card."""
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = _host_and_port(address)[0] not in _LOOPBACK
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _no_cluster(address: str, error: Exception) -> SurroundingsError:
@@ -374,7 +402,8 @@ def _no_cluster(address: str, error: Exception) -> SurroundingsError:
 def _lost_cluster(address: str, error: Exception) -> SurroundingsError:
     if type(error).__name__ in {"WorkerCrashedError", "OutOfMemoryError"}:
         return SurroundingsError(
-            f"a shard died on its node {_TRIES + 1} times, perhaps for lack of memory ({_line(error)}); try a smaller --shard-size"
+            f"a shard died on its node {_TRIES + 1} times, perhaps for lack of memory ({_line(error)}); try a smaller"
+            " --shard-size"
         )
     return SurroundingsError(
         f"the Ray cluster ({address}) was lost: {_line(error)}; what was there before is whole: see `ray status`, then run this"

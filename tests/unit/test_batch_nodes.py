@@ -99,8 +99,10 @@ def test_a_workspace_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "here", "10.0.0.7", "10.0.0.7:", ":6379", "10.0.0.7:0", "10.0.0.7:65536", "ray://10.0.0.7:10001", "a b:1", "[::1]"]
-    + ["host:1:2", "host:-1", "host:1\n"],
+    [
+        "", "here", "10.0.0.7", "10.0.0.7:", ":6379", "10.0.0.7:0", "10.0.0.7:65536", "ray://10.0.0.7:10001", "a b:1", "[::1]",
+        "host:1:2", "host:-1", "host:1\n",
+    ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_before_anything_starts(address: str, tmp_path: Path) -> None:
     with (
