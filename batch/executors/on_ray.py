@@ -40,13 +40,18 @@ _AHEAD: Final = 2
 """Shards per core that are handed out before their results are asked for: the next one waits where the last one ends."""
 
 _LOOK_SECONDS: Final = 5.0
+_GONE_SECONDS: Final = 20.0
+"""How long the control service may be away: some clusters start it again."""
+
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_enable_metrics_collection": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "150",
 }
-"""Nothing is told to Ray's makers, and of Ray's own log nothing reaches the terminal; it is in the folder of its session."""
+"""Nothing is told to Ray's makers. And a process that cannot reach the cluster's control service (GCS) any more is ended by Ray
+after so many seconds, without a word of ours: that is more than it takes us to find out and to take leave."""
 
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
@@ -89,6 +94,8 @@ class RayExecutor:
         self._run = ray.remote(num_cpus=1, max_retries=_TRIES)(_run)
         self._under_way: list[deque[Any]] = []
         self._room, self._looked_at = 0, -_LOOK_SECONDS
+        self._control = _host_and_port(ray.get_runtime_context().gcs_address)
+        self._gone_since: float | None = None
         self.shards_by_node: Counter[str] = Counter()
 
     def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
@@ -104,7 +111,7 @@ class RayExecutor:
                 if not waiting:
                     self._under_way.remove(waiting)
                     return
-                answer: _Answer = pickle.loads(self._ray.get(waiting[0]))  # noqa: S301 - of our own task
+                answer: _Answer = pickle.loads(self._get(waiting[0]))  # noqa: S301 - of our own task
             waiting.popleft()
             if answer.error is not None:
                 raise answer.error from _RemoteTraceback(answer.trace)
@@ -154,7 +161,7 @@ class RayExecutor:
         answers = {}
         for node_id, asking in asked.items():
             try:
-                answers[node_id] = self._ray.get(asking)
+                answers[node_id] = self._get(asking)
             except self._ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, SurroundingsError):
                     raise error.cause from error
@@ -174,10 +181,36 @@ class RayExecutor:
         trouble = f"what it wrote to {self._place.folder / node_id} is not there"
         return facts_of(facts.node, trouble)
 
+    def _get(self, asked: Any) -> Any:
+        """What a task gives, whenever it is done.
+
+        Raises:
+            SurroundingsError: the cluster's control service is gone, without which Ray waits for ever.
+            RayError: anything else that Ray says.
+        """
+        while True:
+            try:
+                return self._ray.get(asked, timeout=_LOOK_SECONDS)
+            except self._ray.exceptions.GetTimeoutError as error:
+                now = time.monotonic()
+                if self._is_controlled():
+                    self._gone_since = None
+                elif now - (self._gone_since or now) >= _GONE_SECONDS:
+                    raise _lost_cluster(self._address, "its control service does not answer any more") from error
+                else:
+                    self._gone_since = self._gone_since or now
+
+    def _is_controlled(self) -> bool:
+        try:
+            socket.create_connection(self._control, _ANSWER_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
     def _most_waiting(self) -> int:
         """Looked up anew from time to time: nodes come and go."""
         now = time.monotonic()
-        if now >= self._looked_at + _LOOK_SECONDS:
+        if now >= self._looked_at + _LOOK_SECONDS and (not self._room or self._is_controlled()):
             self._room = max(1, _AHEAD * int(self._ray.cluster_resources().get("CPU", 0)))
             self._looked_at = now
         return self._room
@@ -399,7 +432,7 @@ def _no_cluster(address: str, error: Exception) -> SurroundingsError:
     return SurroundingsError(f"cannot use the Ray cluster ({address}): {_line(error)}; {remedy}")
 
 
-def _lost_cluster(address: str, error: Exception) -> SurroundingsError:
+def _lost_cluster(address: str, error: Exception | str) -> SurroundingsError:
     if type(error).__name__ in {"WorkerCrashedError", "OutOfMemoryError"}:
         return SurroundingsError(
             f"a shard died on its node {_TRIES + 1} times, perhaps for lack of memory ({_line(error)}); try a smaller"
