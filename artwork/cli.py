@@ -25,6 +25,7 @@ FAMILIES = {
     "compare": "compare",
     "loadtest": "loadtest",
     "bench": "bench",
+    "size": "size",
 }
 """The module of ``artwork.commands`` that holds each command."""
 
