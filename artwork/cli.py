@@ -26,6 +26,7 @@ FAMILIES = {
     "experiment": "experiment",
     "loadtest": "loadtest",
     "bench": "bench",
+    "size": "size",
 }
 """The module of ``artwork.commands`` that holds each command."""
 
