@@ -180,12 +180,11 @@ def _inflated(parts: Sequence[bytes], digest: str, counts: Counts) -> bytearray:
         raise _wrong(digest, f"is larger than {counts.titles:,} titles with {counts.artworks:,} artworks can be")
     inflate, inflated, left = zlib.decompressobj(), bytearray(), most_plain_bytes(counts)
     try:
-        for part in parts:
-            rest = part
+        for rest in _pieces(parts):
             while rest:
                 piece = inflate.decompress(rest, PART_BYTES)
                 inflated += piece
-                rest = inflate.unconsumed_tail
+                rest = inflate.unconsumed_tail  # noqa: PLW2901 - of a piece, until nothing is left of it
                 left -= len(piece)
                 if left < 0 or inflate.unused_data:
                     raise _wrong(
@@ -197,6 +196,13 @@ def _inflated(parts: Sequence[bytes], digest: str, counts: Counts) -> bytearray:
     if not inflate.eof or _digest(inflated) != digest:
         raise _wrong(digest, f"has the digest {_digest(inflated)}")
     return inflated
+
+
+def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """Parts in small pieces: what is left of one is copied again and again."""
+    for part in parts:
+        for start in range(0, len(part), PART_BYTES):
+            yield part[start : start + PART_BYTES]
 
 
 def _wrong(digest: str, how: str) -> RowError:

@@ -1,6 +1,7 @@
 """Segments: every rule that enough users fit, those of the most users, and the context that stands for each."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,19 +12,21 @@ import pytest
 from bandit.snapshot import SegmentFinder, Signals, hour_band, is_id
 from batch.datasets.segments import LEAST_USERS, MOST_WEIGHTS, form_segments, shrunk_means
 
-NAMES = ("country", "device", "campaign", "hour")
+
+def drawn(random: np.random.Generator, values: Sequence[str | None], shares: Sequence[float], count: int) -> list[Any]:
+    return [values[place] for place in random.choice(len(values), count, p=shares)]
 
 
 def users(count: int, seed: int = 1, **columns: Any) -> pl.DataFrame:
     random = np.random.default_rng(seed)
-    drawn = {
-        "country": random.choice(["US", "BR", "DE", None], count, p=[0.5, 0.2, 0.2, 0.1]).tolist(),
-        "device": random.choice(["tv", "web"], count).tolist(),
-        "campaign": random.choice([None, "spring"], count, p=[0.8, 0.2]).tolist(),
+    signals = {
+        "country": drawn(random, ("US", "BR", "DE", None), (0.5, 0.2, 0.2, 0.1), count),
+        "device": drawn(random, ("tv", "web"), (0.5, 0.5), count),
+        "campaign": drawn(random, (None, "spring"), (0.8, 0.2), count),
     }
     contexts = np.column_stack([np.ones(count), random.standard_normal((count, 2))])
     return pl.DataFrame(
-        drawn | columns | {"context": contexts.tolist()},
+        signals | columns | {"context": contexts.tolist()},
         schema_overrides={
             "context": pl.List(pl.Float32),
             "country": pl.String,

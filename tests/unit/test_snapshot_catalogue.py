@@ -177,17 +177,14 @@ WRONG_SEGMENTS = {
     "null": None,
     "a number": 1,
 }
-WRONG_RULES = (
-    *([], ["s1"], "s1", None, {}, [None], [{"name": "s1"}], [{"name": "s1", "rule": {}}], [[]]),
-    *([{"name": "s/1", "rule": {"country": "NL"}}], [{"name": 1, "rule": {"country": "NL"}}]),
-    *(
-        [{"name": "s1", "rule": rule}]
-        for rule in ({"country": None}, {"country": 1}, {"country": "N L"}, {"county": "NL"})
-    ),
-    *(
-        [{"name": "s1", "rule": rule}]
-        for rule in ({"hours": "noon"}, {"hours": ["night"]}, [], "country", {"country": "N" * 65})
-    ),
+WRONG_MEMBERS_OF_RULES: tuple[Any, ...] = (
+    *({"country": None}, {"country": 1}, {"country": "N L"}, {"country": "N" * 65}, {"county": "NL"}),
+    *({"hours": "noon"}, {"hours": ["night"]}, {}, [], "country", None),
+)
+WRONG_RULES: tuple[Any, ...] = (
+    *([], ["s1"], "s1", None, {}, [None], [{"name": "s1"}], [[]]),
+    *([{"name": name, "rule": {"country": "NL"}}] for name in ("s/1", "", 1, None)),
+    *([{"name": "s1", "rule": rule}] for rule in WRONG_MEMBERS_OF_RULES),
     [{"name": "s1", "rule": {"country": "NL"}, "users": 1}],
     [{"name": "s1", "rule": {"country": "NL"}}] * 2,
 )
@@ -303,7 +300,7 @@ def test_the_longest_title_is_within_the_size_that_follows_from_its_counts() -> 
     artworks = tuple(f"{number:064d}" for number in range(256))
     weights = (65535 - 255 * 128, *[128] * 255)
     title = CatalogueTitle("t" * 64, artworks, 255, weights, pack_weights([weights] * 64))
-    rules = [Signals(*(f"{number:064d}" for _ in range(3)), hours="afternoon") for number in range(64)]
+    rules = [Signals(name, name, name, "afternoon") for name in map("{:064d}".format, range(64))]
     catalogue = Catalogue(
         (title,), "p" * 256, tuple(Segment(f"{number:064d}", rule) for number, rule in enumerate(rules))
     )

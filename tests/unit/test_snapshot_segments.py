@@ -51,7 +51,7 @@ def test_the_first_segment_of_which_all_signals_are_there_answers(signals: Signa
 def test_a_finder_agrees_with_trying_one_segment_after_the_other() -> None:
     chance = random.Random(1)
     values = [None, "a", "b"]
-    every = [Signals(*both, hours) for *both, hours in product(values, values, values, (None, "night"))]
+    every = [Signals(*row) for row in product(values, values, values, (None, "night"))]
     for _ in range(30):
         rules = chance.sample(every[1:], 12)
         finder = SegmentFinder([Segment(f"s{number}", rule) for number, rule in enumerate(rules)])
