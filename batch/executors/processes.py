@@ -29,11 +29,7 @@ def open_processes(workers: int | None) -> Iterator[Executor]:
     warm()
     _start_fork_server()
     try:
-<<<<<<< HEAD:batch/executors.py
-        with _pool(workers or usable_cores()) as pool:
-=======
         with _pool(workers or cores()) as pool:
->>>>>>> refs/heads/ray:batch/executors/processes.py
             yield pool
     except BrokenExecutor as error:
         raise SurroundingsError(
@@ -77,11 +73,7 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-<<<<<<< HEAD:batch/executors.py
-def usable_cores() -> int:
-=======
 def cores() -> int:
->>>>>>> refs/heads/ray:batch/executors/processes.py
     """The cores of this process, where the system can tell: a container may be given fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
