@@ -34,9 +34,9 @@ _LARGEST: Final = 700.0
 class Member(NamedTuple):
     """One series of a signal: m numbers, the night on which each was complete, ascending, and its evidence.
 
-    ``logs`` (m, m) has in row j and column n the logarithm of the e-process that started with number j, after number n; -inf where
-    it has not started. ``values`` and ``weights`` (m,) are for words: a change is told by means of both sides. ``share`` is what it
-    counts among the members of its signal.
+    ``logs`` (m, m) has in row j and column n the logarithm of the e-process that started with number j, after number n; -inf
+    where it has not started. ``values`` and ``weights`` (m,) are for words: a change is told by means of both sides. ``share`` is
+    what it counts among the members of its signal.
     """
 
     name: str
@@ -84,17 +84,20 @@ def watch(members: Sequence[Member], nights: int, threshold: float, first: int =
         threshold: of an alarm; ``NIGHTS_TO_FALSE_ALARM`` times the number of signals that are watched together.
         first: changes that began before this night do not count.
     """
-    evidence, alarms, begin = np.zeros(nights), list[Alarm](), first
     shares = np.array([member.share for member in members])
     shares = shares / shares.sum()
-    for night in range(nights):
-        ended = [int(np.searchsorted(member.nights, night, side="right")) - 1 for member in members]
-        sums = [_sum(member, at, begin) for member, at in zip(members, ended, strict=True)]
-        evidence[night] = float(np.exp(np.minimum(logsumexp(sums, b=shares), _LARGEST)))
-        if evidence[night] >= threshold:
-            largest = int(np.argmax(sums + np.log(shares)))
-            alarms.append(_alarm(members[largest], ended[largest], begin, night, float(evidence[night])))
-            begin = night + 1
+    evidence, alarms, begin = np.zeros(nights), list[Alarm](), first
+    while begin < nights:
+        sums = np.array([_sums(member, nights, begin) for member in members])  # (members, nights)
+        logs = logsumexp(sums, axis=0, b=shares[:, None])
+        evidence[begin:] = np.exp(np.minimum(logs, _LARGEST))[begin:]
+        crossed = np.flatnonzero(evidence[begin:] >= threshold)
+        if not len(crossed):
+            break
+        night = begin + int(crossed[0])
+        largest = members[int(np.argmax(sums[:, night] + np.log(shares)))]
+        alarms.append(_alarm(largest, begin, night, float(evidence[night])))
+        begin = night + 1
     return Watched(evidence, threshold, tuple(alarms))
 
 
@@ -150,7 +153,7 @@ def against_truth(logs: F64) -> F64:
 
 
 def _log_ratio(before: F64, after: F64, inside: F64, square: F64, count: I64, shift: float) -> F64:
-    """log Λ of one κ; 0 where numbers do not differ at all."""
+    """The logarithm of Λ of one κ; 0 where numbers do not differ at all."""
     shrunk = after / (1 + shift**2 * after)
     usual = inside + square * before * after / (before + after)
     changed = inside + square * before * shrunk / (before + shrunk)
@@ -159,22 +162,23 @@ def _log_ratio(before: F64, after: F64, inside: F64, square: F64, count: I64, sh
     return np.asarray((sizes + (count - 1) * np.log(ratio)) / 2)
 
 
-def _sum(member: Member, ended: int, begin: int) -> float:
-    """log Σ_j Λ_j of the starts from a night on; a number of several nights starts with the first of them."""
-    own = _starts(member, ended, begin)
-    return float(logsumexp(member.logs[own, ended])) if len(own) else -np.inf
+def _sums(member: Member, nights: int, begin: int) -> F64:
+    """The logarithm of Σ_j Λ_j after each night, of the starts from night ``begin`` on.
 
-
-def _starts(member: Member, ended: int, begin: int) -> I64:
-    return np.flatnonzero(_first_nights(member)[: ended + 1] >= begin)
+    A number of several nights starts with the first of them.
+    """
+    own = member.logs[_first_nights(member) >= begin]
+    sums = np.concatenate(([-np.inf], logsumexp(own, axis=0) if len(own) else np.full(len(member.nights), -np.inf)))
+    return np.asarray(sums[np.searchsorted(member.nights, np.arange(nights), side="right")])
 
 
 def _first_nights(member: Member) -> I64:
     return np.concatenate((member.nights[:1], member.nights[:-1] + 1))
 
 
-def _alarm(member: Member, ended: int, begin: int, night: int, evidence: float) -> Alarm:
-    own = _starts(member, ended, begin)
+def _alarm(member: Member, begin: int, night: int, evidence: float) -> Alarm:
+    ended = int(np.searchsorted(member.nights, night, side="right")) - 1
+    own = np.flatnonzero(_first_nights(member) >= begin)
     at = int(own[np.argmax(member.logs[own, ended])])
     after = float(np.average(member.values[at : ended + 1], weights=member.weights[at : ended + 1]))
     before = float(np.average(member.values[:at], weights=member.weights[:at])) if at else after

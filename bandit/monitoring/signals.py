@@ -154,8 +154,8 @@ def _feature_members(nights: Sequence[Night], days: I64) -> list[Member]:
         features = [nights[place].features[name] for place in own.tolist()]
         users = np.array([nights[place].users for place in own.tolist()], dtype=np.int64)
         means, variances = (np.array(column, dtype=np.float64) for column in zip(*features, strict=True))
-        for numbers in context_numbers(name, days[own], means, variances, users):
-            members.append(_compared(name, numbers._replace(nights=own[numbers.nights])))
+        both = context_numbers(name, days[own], means, variances, users)
+        members += [_compared(name, numbers._replace(nights=own[numbers.nights])) for numbers in both]
     return members
 
 

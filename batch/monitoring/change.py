@@ -1,7 +1,7 @@
 """The change of the take rate since the day before, in what the policy did, who came for what, and how the world answered.
 
-The policy of the day before is judged on today's log. With π₀ that policy, m its own model of rewards, p the logged propensities and
-E₀, E₁ means over the decisions of both days,
+The policy of the day before is judged on today's log. With π₀ that policy, m its own model of rewards, p the logged propensities
+and E₀, E₁ means over the decisions of both days,
 
     policy = E₁[r] - V,    V = E₁[m(π₀) + (π₀/p) (r - m)],
     mix    = E₁[m(π₀)] - E₀[m(π₀)],

@@ -64,8 +64,8 @@ class Drift:
         return tuple((own.name, alarm) for own in self.signals for alarm in own.alarms if alarm.day == self.last_day)
 
 
-def watch_workspace(workspace: Workspace, report: Progress) -> Drift:
-    """Watch the nights of a workspace.
+def watch_workspace(workspace: Workspace, report: Progress) -> tuple[Drift, list[Night]]:
+    """Watch the nights of a workspace; the nights that were watched come with it.
 
     The newest day is left out: plays of its last impressions are still to come. Changes are compared with the piece of the
     calendar before the newest one; where the log begins later, with its first nights.
@@ -96,13 +96,14 @@ def watch_workspace(workspace: Workspace, report: Progress) -> Drift:
         report("reading nights", number, len(watched))
     first = sum(day.toordinal() < era * ERA_NIGHTS for day in watched)
     signals = watch_nights(nights, first if first < len(watched) else 0)
-    return Drift(
+    drift = Drift(
         watched[0].isoformat(),
         watched[-1].isoformat(),
         manifest.generation,
         len(watched),
         tuple(_state(signal, watched) for signal in signals),
     )
+    return drift, nights
 
 
 def timely(workspace: Workspace) -> dict[date, Ratio]:
@@ -114,9 +115,9 @@ def timely(workspace: Workspace) -> dict[date, Ratio]:
     return {day: Ratio(rewards[0], rewards[1]) for day, rewards in known.items() if len(rewards) > 1}
 
 
-def _nothing(why: str) -> Drift:
+def _nothing(why: str) -> tuple[Drift, list[Night]]:
     signals = tuple(SignalState(name, None, THRESHOLD, 0, why, ()) for name in SIGNALS)
-    return Drift(None, None, None, 0, signals, why)
+    return Drift(None, None, None, 0, signals, why), []
 
 
 def _state(signal: Signal, watched: list[date]) -> SignalState:

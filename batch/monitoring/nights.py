@@ -40,7 +40,7 @@ class NightReader:
 
     def __init__(self, workspace: Workspace, frozen: FrozenModel) -> None:
         self._workspace, self._frozen = workspace, frozen
-        self._classes = _classes(workspace)
+        self._classes = classes_of(workspace)
         self._class_names: list[str] = self._classes["class"].unique().sort().to_list()
         self._chooser: tuple[int, Chooser | None] = (0, None)
 
@@ -202,7 +202,7 @@ def _some(log: pl.LazyFrame, rows: int, most: int) -> pl.LazyFrame:
     return log if every <= 1 else log.filter(pl.col("user_id").hash(seed=0) % every == 0)
 
 
-def _classes(workspace: Workspace) -> pl.DataFrame:
+def classes_of(workspace: Workspace) -> pl.DataFrame:
     """user_id and class of the users of the largest classes, by country and device; empty where tables do not say it."""
     nothing = pl.DataFrame(schema={"user_id": pl.String, "class": pl.String})
     if not workspace.users.is_file():

@@ -40,10 +40,10 @@ _ENGAGED: Final = 0.55
 class WatchedWorld:
     """A world that nothing happens in, by name.
 
-    ``level`` is the log-odds of a click, about; ``explorers`` the users of a night who explore, on average; ``heavy`` the exponent of
-    the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds, ``nightly`` that
-    between nights; ``weekend`` is added on two nights of seven; ``growth`` of users over 60 nights; ``wrong`` the standard deviation
-    of the frozen model's weights around the true ones.
+    ``level`` is the log-odds of a click, about; ``explorers`` the users of a night who explore, on average; ``heavy`` the
+    exponent of the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds,
+    ``nightly`` that between nights; ``weekend`` is added on two nights of seven; ``growth`` is that of users over 60 nights;
+    ``wrong`` the standard deviation of the frozen model's weights around the true ones.
     """
 
     name: str
