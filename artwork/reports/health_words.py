@@ -203,8 +203,8 @@ def _learning(figures: Figures) -> Iterator[Finding]:
     else:
         worst = figures.propensities[0]
         text = (
-            f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights, {LEVEL:.0%} false"
-            f" discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to {worst.upper:.2f})"
+            f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
+            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to {worst.upper:.2f})"
         )
         yield Finding("propensities", text)
     if figures.bins:
@@ -232,8 +232,8 @@ def change_text(change: Change | None) -> str:
         return f"not known, because {change.why}"
     parts = ", ".join(f"{part.name} {_points(part.value)} ± {200 * part.error:.3f}" for part in change.parts)
     return (
-        f"{_points(change.total.value)} ± {200 * change.total.error:.3f} points, from {change.before:.3%} to {change.after:.3%} of"
-        f" {change.decisions:,} decisions: {parts}"
+        f"{_points(change.total.value)} ± {200 * change.total.error:.3f} points, from {change.before:.3%} to {change.after:.3%}"
+        f" of {change.decisions:,} decisions: {parts}"
     )
 
 

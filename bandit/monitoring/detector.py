@@ -27,6 +27,8 @@ SHIFTS: Final = (1.0, 3.0)
 """Standard deviations of the changes that are looked for, in standard deviations of a night."""
 
 
+_ROUNDING: Final = 1e-12
+
 _LARGEST: Final = 700.0
 """Logarithm of evidence that is told as it is."""
 
@@ -125,6 +127,10 @@ def against_past(values: F64, weights: F64, least_past: int = LEAST_PAST, least_
         return out
     w = weights / weights[:least_past].mean()
     y = values - np.average(values[:least_past], weights=w[:least_past])
+    largest = float(np.abs(y).max())
+    if largest <= _ROUNDING * float(np.abs(values).max()):  # they are all the same, but for their last bits
+        largest = np.inf
+    y = y / largest if largest > 0 else y
     total, first, second = (np.concatenate(([0.0], np.cumsum(column))) for column in (w, w * y, w * y * y))
     start, stop = np.arange(size)[:, None], np.arange(1, size + 1)[None, :]
     since = (start >= least_past) & (stop - start >= least_since)

@@ -246,9 +246,12 @@ def _beside_titles(day: DayFacts) -> pl.DataFrame:
 
 
 def _artwork(row: dict[str, float | str]) -> Artwork:
-    figures = [float(row[name]) for name in ("click_rate", "title_click_rate", "watched_each", "title_watched")]
-    shown = float(row["shown"])
-    return Artwork(f"{row['title_id']}/{row['artwork_id']}", int(shown), shown, *figures, max(float(row["lost"]), 0.0))
+    clicks, others, watched, others_watched = (
+        float(row[name]) for name in ("click_rate", "title_click_rate", "watched_each", "title_watched")
+    )
+    shown, lost = float(row["shown"]), max(float(row["lost"]), 0.0)
+    name = f"{row['title_id']}/{row['artwork_id']}"
+    return Artwork(name, int(shown), shown, clicks, others, watched, others_watched, lost)
 
 
 def _adjusted(values: F64) -> F64:
