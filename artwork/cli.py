@@ -22,6 +22,7 @@ FAMILIES = {
     "events": "events",
     "simulate": "simulate",
     "explain": "explain",
+    "report": "report",
     "compare": "compare",
     "experiment": "experiment",
     "loadtest": "loadtest",
