@@ -53,11 +53,13 @@ def warm() -> None:
     lengths.lengths(one[None], np.empty((1, 1)))
     lengths.single_lengths(one[None].astype(np.float32), np.empty((1, 1)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
-    for kind in (np.float32, np.float64):
+    single = one.astype(np.float32)
+    single.flags.writeable = False  # as columns of polars are
+    for contexts in (single, one):
         first, block, gram = np.zeros(1, dtype=np.int64), np.empty((linear.BLOCK, 4)), np.empty((4, 4))
-        linear.accumulate(one.astype(kind), first, np.ones(1), *sums)
-        linear.accumulate_mixed(one.astype(kind), first, np.ones(1), first.copy(), block[None], gram, *sums)
-        linear.accumulate_sorted(one.astype(kind), np.ones(1), np.array([0, 1]), first, block, gram, *sums)
+        linear.accumulate(contexts, first, np.ones(1), *sums)
+        linear.accumulate_mixed(contexts, first, np.ones(1), first.copy(), block[None], gram, *sums)
+        linear.accumulate_sorted(contexts, np.ones(1), np.array([0, 1]), first, block, gram, *sums)
     linear.sort_by_arm(first, np.zeros(2, dtype=np.int64), first.copy())
     starts, first = np.array([0, 1]), np.zeros(1, dtype=np.int64)
     ones, step, results = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))
