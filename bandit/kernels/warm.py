@@ -27,6 +27,7 @@ from bandit.kernels import (
     lengths,
     linear,
     logistic,
+    moments,
     packing,
     resampling,
     sequences,
@@ -44,6 +45,7 @@ def warm() -> None:
     words, hashes = np.ones(1, dtype=np.uint64), np.empty(1, dtype=np.uint64)
     weights = np.empty((1, 2), dtype=np.uint16)
     hashing.absorb_each(np.uint64(1), words, hashes)
+    hashing.absorb_one(words, np.uint64(1), hashes)
     hashing.absorb_pairs(words, words, hashes)
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
     beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
@@ -51,7 +53,8 @@ def warm() -> None:
     deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
     deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
-    lengths.single_lengths(one[None].astype(np.float32), np.empty((1, 1)))
+    moments.linear_means(one, np.zeros((moments.TILE, moments.TILE)), np.empty((1, 2)))
+    moments.single_deviations(one, np.zeros((2, moments.TILE, moments.TILE), dtype=np.float32), np.empty((1, 2)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     single = one.astype(np.float32)
     single.flags.writeable = False  # as columns of polars are
