@@ -21,6 +21,8 @@ ON_LOOPBACK = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_memory_monitor_refresh_ms": "0",  # the machine may be full of other tests
 }
+_TESTS = str(Path(__file__).parent)
+"""On the path of workers, for what tests run there."""
 
 
 class RayCluster:
@@ -50,7 +52,7 @@ def ray_cluster() -> Iterator[RayCluster]:
     """A cluster of its head alone, for as long as the block lasts."""
     # A short folder: the path of a socket has 108 bytes at most.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        variables = environment(**ON_LOOPBACK, RAY_TMPDIR=folder)
+        variables = environment(**ON_LOOPBACK, RAY_TMPDIR=folder, PYTHONPATH=_TESTS)
         # In a session of its own: Ctrl-C in the tests would end the nodes before what runs on them.
         with subprocess.Popen(
             [sys.executable, __file__], stdin=-1, stdout=-1, text=True, env=variables, start_new_session=True
@@ -94,13 +96,17 @@ def main() -> None:
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - ray may be missing where the tests are collected
 
     # Nodes are found dead after seconds, not after half a minute.
-    checks = {"health_check_initial_delay_ms": 5000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
+    checks = {
+        "health_check_initial_delay_ms": 5000,
+        "health_check_period_ms": 1000,
+        "health_check_failure_threshold": 5,
+    }
     own = {"node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000, "num_cpus": 1}
     cluster = Cluster(initialize_head=True, head_node_args=own | {"include_dashboard": False, "_system_config": checks})
     head = {name: infos[0].process.pid for name, infos in cluster.head_node.all_processes.items()}
     _tell({"address": cluster.address, "head": head})
     for line in sys.stdin:
-        os.environ["PYTHONPATH"] = line.strip()
+        os.environ["PYTHONPATH"] = f"{line.strip()}{os.pathsep}{_TESTS}"
         node = cluster.add_node(**own)
         _tell({"raylet": node.all_processes["raylet"][0].process.pid})
     cluster.shutdown()
