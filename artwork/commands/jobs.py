@@ -25,6 +25,7 @@ from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.datasets.refreshing import Refreshed
 from batch.executors import open_executor
+from batch.experiments.listing import experiment_config, experiments_of
 from batch.job import Ran, parse_duration, run, run_every
 from batch.learning.evidence import TITLES_A_BLOCK
 from batch.learning.train import Trained, train
@@ -137,13 +138,25 @@ class ChoosingOptions:
         _DEFAULTS.salt, "Draws anew which users get which variant, who else are the same in every generation."
     )
     seed: SeedOption = _DEFAULTS.seed
+    experiment: str | None = option(
+        None,
+        "The experiment whose variants are made; its plan gives --variant, --policy, --posterior, --reward and --salt.",
+    )
 
-    def config(self) -> Config:
-        """The same as the job takes it.
+    def config(self, workspace: Workspace) -> Config:
+        """The same as the job takes it; an experiment is that of a workspace.
 
         Raises:
-            InputError: a value is not as it should be.
+            InputError: a value is not as it should be, or is that of an experiment's plan.
         """
+        if self.experiment is not None:
+            given = [name for name in _OF_THE_PLAN if getattr(self, name) != getattr(ChoosingOptions(), name)]
+            if given:
+                raise InputError(f"--{given[0]} and --experiment both say what is chosen; leave --{given[0]} out")
+            shared = Config(
+                seed=self.seed, retention=self.retention, explore_share=self.explore_share, refit_days=self.refit_days
+            )
+            return experiment_config(workspace, self.experiment, shared)
         usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
         return Config(
             tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
@@ -153,6 +166,9 @@ class ChoosingOptions:
             salt=self.salt,
             refit_days=self.refit_days,
         )
+
+
+_OF_THE_PLAN = ("variant", "policy", "posterior", "reward", "salt")
 
 
 @app.command("train")
@@ -176,7 +192,8 @@ def train_command(
 
     Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    config, there = choosing.config(), running.workspace(workspace)
+    there = running.workspace(workspace)
+    config = choosing.config(there)
     before = None if parent is None else resolve(there, parent, "precomputed")
     with only_job(there, "train"), progress_bars() as progress, running.opened(there) as shards:
         made = train(
@@ -188,6 +205,7 @@ def train_command(
             parent=before,
             verify=verify,
             row_format=row_format.number,
+            experiments=experiments_of(there, config),
         )
     emit(made, render_trained, as_json=as_json)
 
@@ -270,13 +288,14 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = choosing.config()
+    choosing.config(Workspace(workspace))  # refused here, before a store is started
     seconds = None if every is None else parse_duration(every)
     settings = joining.settings("learn" if seconds is None else "wait")
     there = running.workspace(workspace)
 
     def cycle() -> None:
         read_tables(there)  # refused here, no store is started for them
+        config = choosing.config(there)  # anew: an experiment may have been stopped or changed
         with _refusals(as_json=as_json), progress_bars() as progress, running.opened(there) as shards:
             made = run(
                 there,
@@ -292,6 +311,7 @@ def run_command(
                 force=force,
                 most_mb_a_second=max_mb_per_second,
                 row_format=row_format.number,
+                experiments=experiments_of(Workspace(workspace), config),
             )
         emit(made, render_ran, as_json=as_json)
 

@@ -100,7 +100,7 @@ class Cutting:
         wanted = frame.filter(timely & self.scope.happened())
         places = wanted["user_id"].search_sorted(pl.Series(self.users, dtype=pl.String), side="left")
         user_cuts = [0, *places.to_list(), wanted.height]
-        _write(wanted.drop("content", "received_at", "segment"), by_user)
+        _write(wanted.drop("content", "received_at"), by_user)
         id_cuts = self._write_ids(frame, by_id)
         named = (wanted[name].unique().sort().to_list() for name in ("generation", "revision"))
         return CutPiece(by_user, by_id, user_cuts, id_cuts, *named)

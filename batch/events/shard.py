@@ -19,7 +19,7 @@ from bandit.rewards import EngagedTake
 from bandit.snapshot import Overlay
 from batch.events.arrivals import JoinSettings
 from batch.events.cutting import Counts, CutPiece, events_of, user_places
-from batch.events.decisions import judge
+from batch.events.decisions import SEGMENT, judge
 from batch.events.recorded import RecordedGeneration
 from batch.events.scope import Scope
 from batch.workspace.generations import digest_of, folder_of
@@ -147,7 +147,7 @@ class Joining:
             watch_fraction=pl.col("watched").fill_null(0.0),
             is_open=closes > self.watermark,
             shown_at="at",
-            segment=pl.lit(None, pl.String),
+            segment=pl.when(pl.col("source") == SEGMENT).then("segment"),
         )
         rewards = EngagedTake().rewards(rows["clicked"].to_numpy(), rows["watch_fraction"].to_numpy())
         return rows.with_columns(reward=pl.Series(rewards, dtype=pl.Float64))

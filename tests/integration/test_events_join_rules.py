@@ -209,7 +209,7 @@ REASONS = {
 @pytest.mark.parametrize("lie", LIES[:11], ids=str)
 def test_what_a_generation_did_not_give_is_set_aside_with_its_reason(log: Log, lie: Event) -> None:
     sources = {
-        "segment": "segment",
+        "segment": "unknown segment",
         "rumour": "unknown source",
         "default": "not the draw",
         "popularity": "not the draw",
