@@ -65,10 +65,11 @@ def ray_cluster() -> Iterator[RayCluster]:
                 process.wait(60)
 
 
-def wait_for_shard(raylet: int) -> None:
-    """Wait until a worker of a node is at work on a shard, by the title that Ray gives to its process."""
+def wait_for_shard(raylet: int, job: subprocess.Popen[str]) -> None:
+    """Wait until a worker of a node is at work on a shard of a job, by the title that Ray gives to its process."""
     deadline = time.monotonic() + HANG_SECONDS
     while not any(_parent(folder) == raylet and _title(folder).startswith(b"ray::_run") for folder in _processes()):
+        assert job.poll() is None, job.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)  # between looks at the processes
 
@@ -101,13 +102,15 @@ def main() -> None:
         "health_check_period_ms": 1000,
         "health_check_failure_threshold": 5,
     }
-    own = {"node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000, "num_cpus": 1}
-    cluster = Cluster(initialize_head=True, head_node_args=own | {"include_dashboard": False, "_system_config": checks})
+    own = {"object_store_memory": 80_000_000, "num_cpus": 1}
+    of_head = {"node_ip_address": "127.0.0.1", "include_dashboard": False, "_system_config": checks}
+    cluster = Cluster(initialize_head=True, head_node_args=own | of_head)
     head = {name: infos[0].process.pid for name, infos in cluster.head_node.all_processes.items()}
     _tell({"address": cluster.address, "head": head})
     for line in sys.stdin:
         os.environ["PYTHONPATH"] = f"{line.strip()}{os.pathsep}{_TESTS}"
-        node = cluster.add_node(**own)
+        # Another address: a driver is of the node that has its own, and this one is killed.
+        node = cluster.add_node(node_ip_address="127.0.0.2", **own)
         _tell({"raylet": node.all_processes["raylet"][0].process.pid})
     cluster.shutdown()
 
