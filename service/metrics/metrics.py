@@ -95,6 +95,7 @@ class Metrics:
             route: (
                 {int(status): first + place for place, status in enumerate(STATUSES[:-1])},
                 first + len(STATUSES) - 1,
+                self._own.latencies[route],
             )
             for route, first in self._own.statuses.items()
         }
@@ -105,15 +106,13 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        if route not in self._routes:
-            route = UNMATCHED
-        slots, other = self._routes[route]
+        slots, other, latencies = self._routes.get(route) or self._routes[UNMATCHED]
         self._values[slots.get(status, other)] += 1
-        self._own.latencies[route].observe(seconds)
+        latencies.observe(seconds)
 
     def refused(self, route: str, status: int) -> None:
         """A request was refused before the application: counted but not timed, so that refusals do not pass for quick answers."""
-        slots, other = self._routes[route]
+        slots, other, _ = self._routes[route]
         self._values[slots.get(status, other)] += 1
 
     def connections(self, count: int) -> None:
