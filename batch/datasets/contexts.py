@@ -121,13 +121,15 @@ def contexts(history: History) -> npt.NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
-def make_users(user_ids: pl.Series | list[str], history: History, sessions: I64, seed: int) -> pl.DataFrame:
-    """``users.parquet``: contexts of what is known of n users, simulated signals, and sessions (n,)."""
+def make_users(
+    user_ids: pl.Series | list[str], history: History, sessions: I64, seed: int, tastes: F64
+) -> pl.DataFrame:
+    """``users.parquet``: contexts of what is known of n users, signals simulated by tastes (n, g), and sessions (n,)."""
     return pl.DataFrame(
         {
             "user_id": user_ids,
             "context": as_lists(contexts(history)),
-            **make_signals(len(user_ids), seed).to_dict(),
+            **make_signals(len(user_ids), seed, tastes).to_dict(),
             "sessions": pl.Series(sessions, dtype=pl.UInt32),
         }
     )

@@ -59,4 +59,4 @@ def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int
 def user_table(ratings: Ratings, cut: float, seed: int) -> pl.DataFrame:
     """``users.parquet``: contexts and sessions of the ratings before a cut, and simulated signals."""
     history, sessions = history_before(ratings, cut), sessions_before(ratings, cut)
-    return make_users(ratings.users["user_id"], history, sessions, seed)
+    return make_users(ratings.users["user_id"], history, sessions, seed, standardise(genre_affinities(ratings)))
