@@ -9,6 +9,7 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError
+from bandit.files import remove_temporaries
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
 from batch.choosing.segment_weights import weigh_segments
 from batch.executors import Executor, Progress
@@ -73,6 +74,7 @@ def precompute(
         rows += n_users
         report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
     paths += _weigh_segments(workspace, manifest, executor, report)
+    remove_temporaries(row_file_path(folder, 0).parent)
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from bandit.arrays import I64
+from bandit.files import replace_file
 from bandit.rewards import EngagedTake
 from bandit.snapshot import Overlay
 from batch.events.arrivals import JoinSettings
@@ -158,7 +159,9 @@ class Joining:
         rows = rows.sort(user_places(rows), "shown_at", "event_id")
         for (day,), own in rows.group_by("day", maintain_order=True):
             path = self.folder / f"rows-{day}-{shard:06d}.parquet"
-            own.hstack(lists[own["lists"]]).select(columns).write_parquet(path, compression="lz4", statistics=False)
+            with replace_file(path, synced=False) as temporary:
+                frame = own.hstack(lists[own["lists"]]).select(columns)
+                frame.write_parquet(temporary, compression="lz4", statistics=False)
             paths[int(day)] = path
         return paths
 

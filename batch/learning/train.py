@@ -84,6 +84,7 @@ def train(
     parent: int | None = None,
     verify: bool = False,
     row_format: int | None = None,
+    experiments: Mapping[str, str] | None = None,
 ) -> Trained:
     """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
@@ -98,6 +99,7 @@ def train(
         parent: the generation that it comes after; None is the newest on disk that has its picks.
         verify: read every file of the log, also those of old days that the file system says have not changed.
         row_format: the number of the format of rows; None is the smallest that the catalogue fits.
+        experiments: the digests of the plans that the generation is made under, by name.
 
     Raises:
         InputError: a table, the impressions or the overlay are wrong, a title has no artwork left, or one has more than the row
@@ -112,7 +114,9 @@ def train(
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
-    new = replace(Manifest.new(claim(workspace), parent, config), revision=overlay.revision)
+    new = replace(
+        Manifest.new(claim(workspace), parent, config), revision=overlay.revision, experiments=dict(experiments or {})
+    )
     manifest = _with_days(new, stocks[0])
     write_manifest(workspace, manifest)
     models: dict[ModelKey, Model] = {}

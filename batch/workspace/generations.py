@@ -33,7 +33,7 @@ _PICKS: Final = "picks/"
 _DRAWN: Final = (_PICKS, SEGMENT_WEIGHTS)
 """What the other files decide."""
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
-_NEW: Final = {"days", "forced", "revision"}
+_NEW: Final = {"days", "forced", "revision", "experiments"}
 """Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
@@ -94,6 +94,7 @@ class Manifest:
     days: dict[Day, LearnedDay] = field(default_factory=dict)
     forced: tuple[Text, ...] = ()
     revision: Revision = 0
+    experiments: dict[Text, Digest] = field(default_factory=dict)
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:

@@ -98,6 +98,12 @@ class Readiness(BaseModel):
     )
     flip: int
     revision: int = Field(description="revision of the catalogue's overlay that look-ups obey, 0 without one")
+    named_generation: int | None = Field(description="what the store named when it last answered; null if it never has")
+    named_flip: int | None
+    behind_seconds: float = Field(
+        description="for how long the store has named another generation than the one that is served: of the workers of this"
+        " service, the one that is behind for longest; 0 where none is"
+    )
     degraded: list[str]
 
 

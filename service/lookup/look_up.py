@@ -80,7 +80,16 @@ class LookUp:
         signals: SignalsOf = no_signals,
     ) -> bytes:
         """The body of one pick, by the user's row as it was read; ``titles`` has one title."""
-        [middle], tail = self._every_middle(serving, user_id, titles, raw, signals)
+        row, [title] = self._decoded(serving, user_id, raw), titles
+        if row is not None and not isinstance(title, bytes):
+            # What nearly every look-up is answered with, without the lists that a page needs.
+            arm, weight = row.arm_and_weight(title.place)
+            if weight and arm < len(title.pieces):
+                phrases, variant = serving.phrases, row.variant
+                self._metrics.picked(PERSONALIZED, serving.meta.variants[variant])
+                middle = title.pieces[arm] + phrases.personalized[variant] + self._texts_by_total[row.total][weight]
+                return single_body(user_id, middle, phrases.tail)
+        [middle], tail = self._every_middle(serving, user_id, titles, row, signals)
         return single_body(user_id, middle, tail)
 
     def page(
@@ -92,7 +101,8 @@ class LookUp:
         signals: SignalsOf = no_signals,
     ) -> bytes:
         """The body of one pick per title, in the order asked; of nulls for an id, which stands for a title that is not known."""
-        middles, tail = self._every_middle(serving, user_id, titles, raw, signals)
+        row = self._decoded(serving, user_id, raw)
+        middles, tail = self._every_middle(serving, user_id, titles, row, signals)
         return page_body(user_id, middles, serving.phrases, tail)
 
     def _every_middle(
@@ -100,12 +110,12 @@ class LookUp:
         serving: ServedGeneration,
         user_id: bytes,
         titles: Sequence[ServedTitle | bytes],
-        raw: bytes | Unread | None,
+        row: Row | None,
         signals: SignalsOf,
     ) -> tuple[list[bytes], bytes]:
         """A pick's bytes after the user for each title, and the tail that all lack; it is empty where they have theirs."""
         known = [title for title in titles if not isinstance(title, bytes)]
-        row, tail = self._decoded(serving, user_id, raw), serving.phrases.tail
+        tail = serving.phrases.tail
         segment = None if row is not None or not serving.segments.segments else serving.segments.find(signals())
         if segment is None:
             middles = self._middles(serving, user_id, row, known)
