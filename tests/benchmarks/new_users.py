@@ -132,7 +132,7 @@ def _judged(
         rates["best"] += takes.max(axis=1)
     rates = {name: rate / len(catalogue.title_ids) for name, rate in rates.items()}
     lead = rates["segment"] - rates["popularity"]
-    half = Z * float(lead.std(ddof=1)) / np.sqrt(len(rows))
+    half = Z * float(lead.std(ddof=1)) / len(rows) ** 0.5
     means = {name: float(rate.mean()) for name, rate in rates.items()}
     mean = float(lead.mean())
     return FirstSessions(seed, len(rows), len(finder.segments), **means, lead=mean, low=mean - half, high=mean + half)
