@@ -58,16 +58,22 @@ class FrozenModel:
         known = known.sort("artwork_index", "row")
         places, artworks = known["row"].to_numpy(), known["artwork_index"].to_numpy()
         titles = self._catalogue.titles[artworks]
-        contexts = np.vstack(rows["context"].gather(places).to_list()).astype(np.float64) if len(places) else None
+        contexts = context_rows(rows["context"].gather(places))
         rewards, is_best = np.empty(len(places)), np.empty(len(places), dtype=np.bool_)
         cuts = np.flatnonzero(np.diff(titles, prepend=-1, append=-1))
         with threadpool_limits(limits=1, user_api="blas"):
             for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
                 arms = self._catalogue.arms(int(titles[start]))
-                assert contexts is not None  # noqa: S101 - there are rows
                 expected = expected_rewards(self._model.scorer(arms).scores(contexts[start:stop]))
                 expected = np.broadcast_to(expected, (stop - start, len(arms)))
                 own = artworks[start:stop] - arms[0]
                 rewards[start:stop] = expected[np.arange(stop - start), own]
                 is_best[start:stop] = expected.argmax(axis=1) == own
         return Predicted(places, np.clip(rewards, 0.0, 1.0), is_best)
+
+
+def context_rows(contexts: pl.Series) -> F64:
+    """Contexts of one length as a matrix, (n, d)."""
+    if not len(contexts):
+        return np.empty((0, 0))
+    return contexts.explode().to_numpy().reshape(len(contexts), -1).astype(np.float64)
