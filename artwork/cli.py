@@ -24,8 +24,10 @@ FAMILIES = {
     "explain": "explain",
     "report": "report",
     "compare": "compare",
+    "experiment": "experiment",
     "loadtest": "loadtest",
     "bench": "bench",
+    "size": "size",
 }
 """The module of ``artwork.commands`` that holds each command."""
 
