@@ -204,7 +204,8 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         worst = figures.propensities[0]
         text = (
             f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
-            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to {worst.upper:.2f})"
+            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
+            f" {worst.upper:.2f})"
         )
         yield Finding("propensities", text)
     if figures.bins:

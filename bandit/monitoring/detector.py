@@ -186,7 +186,9 @@ def _alarm(member: Member, begin: int, night: int, evidence: float) -> Alarm:
     ended = int(np.searchsorted(member.nights, night, side="right")) - 1
     own = np.flatnonzero(_first_nights(member) >= begin)
     logs = member.logs[own, ended]
-    at = int(own[np.flatnonzero(logs >= logs.max() - _ROUNDING)[-1]])  # nights of nothing leave it open: the last of them
+    at = int(
+        own[np.flatnonzero(logs >= logs.max() - _ROUNDING)[-1]]
+    )  # nights of nothing leave it open: the last of them
     after = float(np.average(member.values[at : ended + 1], weights=member.weights[at : ended + 1]))
     before = float(np.average(member.values[:at], weights=member.weights[:at])) if at else after
     return Alarm(night, int(_first_nights(member)[at]), member.name, evidence, before, after)
