@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from bandit.arrays import F64
+from bandit.experiments.corrections import benjamini_hochberg
 from bandit.monitoring.detector import LEAST_PAST
 from bandit.monitoring.signals import Night
 from batch.monitoring.days import DayFacts
@@ -258,4 +258,4 @@ def _artwork(row: dict[str, float | str]) -> Artwork:
 
 
 def _adjusted(values: F64) -> F64:
-    return np.asarray(false_discovery_control(np.clip(values, 0.0, 1.0), method="bh"), dtype=np.float64)
+    return benjamini_hochberg(np.clip(values, 0.0, 1.0))

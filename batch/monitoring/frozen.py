@@ -12,6 +12,7 @@ from bandit.scores import expected_rewards
 from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import CATALOGUE, Manifest, finished, folder_of, read_manifest
+from batch.workspace.kept_users import KeptUsers
 from batch.workspace.workspace import Workspace
 
 
@@ -48,12 +49,15 @@ class FrozenModel:
         self.generation = manifest.generation
         self.reward = manifest.config.rewards[0]
         self._catalogue = Catalogue.read(folder / CATALOGUE)
+        self._n_features = int(KeptUsers(workspace, manifest).slice(0, 1)["context"].list.len()[0])
         self._model = load_model(folder, manifest, manifest.config.variants[0].model)
 
     def predict(self, rows: pl.DataFrame) -> Predicted:
-        """What was to be expected of impressions, by title_id, artwork_id and context; of artworks that it knows."""
-        known = rows.select("title_id", "artwork_id", row=pl.int_range(pl.len(), dtype=pl.Int64)).join(
-            self._catalogue.keys(), on=["title_id", "artwork_id"], how="inner"
+        """What was to be expected of impressions, by title_id, artwork_id and context; of artworks and features that it knows."""
+        known = (
+            rows.select("title_id", "artwork_id", row=pl.int_range(pl.len(), dtype=pl.Int64))
+            .filter(rows["context"].list.len() == self._n_features)
+            .join(self._catalogue.keys(), on=["title_id", "artwork_id"], how="inner")
         )
         known = known.sort("artwork_index", "row")
         places, artworks = known["row"].to_numpy(), known["artwork_index"].to_numpy()

@@ -16,11 +16,13 @@ from watched_workspace import AT, DAYS, Damage, build_watched, damage_days
 
 from artwork.reports.health_page import render_health
 from artwork.reports.health_words import HEALTHY, Serving, health
-from bandit.monitoring.signals import CLICKS, CONTEXTS, PROPENSITIES
+from bandit.errors import InputError
+from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
 from batch.config import Config
 from batch.monitoring.drift import watch_workspace
 from batch.monitoring.gather import gather
-from batch.workspace.impressions import day_folder
+from batch.workspace.generations import folder_of
+from batch.workspace.impressions import day_files, day_folder
 from batch.workspace.workspace import Workspace
 
 
@@ -162,6 +164,30 @@ def test_without_users_who_explore_rewards_are_not_watched_and_it_says_so(loop: 
     out = render_health(health(gather(loop.workspace, silent), Serving(None)))
     assert "reward rate: not watched: " in out
     assert "no impression is under uniform" in out
+
+
+def test_contexts_of_another_length_are_not_held_against_the_frozen_model(loop: SimulatedWorkspace) -> None:
+    damage_days(loop.workspace, lambda rows: rows.with_columns(pl.col("context").list.head(5)), first=1)
+    drift, nights = watch_workspace(loop.workspace, silent)
+    assert all(night.ratios.keys() <= {(TIMELY, EVERYBODY)} for night in nights)
+    assert {state.name for state in drift.signals if state.evidence is None} >= {RATE, CLICKS}
+
+
+@pytest.mark.parametrize("damage", [b"", b"no parquet", b"PAR1"])
+def test_a_day_that_cannot_be_read_is_wrong_input_and_named(loop: SimulatedWorkspace, damage: bytes) -> None:
+    [path] = day_files(loop.workspace, FIRST_DAY + timedelta(days=5))
+    path.write_bytes(damage or b"\0")
+    with pytest.raises(InputError, match="day=2026-01-06"):
+        watch_workspace(loop.workspace, silent)
+
+
+def test_generations_that_are_gone_leave_propensities_unwatched(loop: SimulatedWorkspace) -> None:
+    for number in (3, 4, 5, 6, 7):
+        shutil.rmtree(folder_of(loop.workspace, number))
+    made = gather(loop.workspace, silent)
+    out = render_health(health(made, Serving(None)))
+    assert made.change is not None
+    assert "is not in the workspace, or not as it was made" in out
 
 
 def test_a_workspace_that_is_no_folder_is_wrong_input(tmp_path: Path) -> None:
