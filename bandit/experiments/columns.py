@@ -61,7 +61,8 @@ def two(name: str, values: Any, expected: str) -> tuple[Any, Any]:
     Raises:
         InputError: there are not two; ``expected`` says which they should be.
     """
-    is_given = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+    is_given = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    is_given = is_given or (isinstance(values, np.ndarray) and values.ndim > 0)
     if not is_given or len(values) != 2:
         size = f" of {len(values)}" if is_given else ""
         raise InputError(f"{name} is a {type(values).__name__}{size}, expected a pair: ({expected})")
@@ -82,8 +83,10 @@ def pair(name: str, values: Any) -> Pair:
         raise InputError(
             f"the denominators of {name} have {denominators[place]} at {place}, expected 0 or more: how often, not how much"
         )
-    if not denominators.any():
-        raise InputError(f"the denominators of {name} are all 0, expected some above 0; there is nothing to divide by")
+    if denominators.max() < 1 / MOST_REWARD:
+        raise InputError(
+            f"the denominators of {name} are all 0 or next to it, expected some above 0; there is nothing to divide by"
+        )
     return Pair(numerators, denominators)
 
 
@@ -200,12 +203,12 @@ def number(name: str, value: float) -> float:
 
 
 def positive(name: str, value: float) -> float:
-    """A finite number above 0.
+    """A finite number above 0, at least 1e-50.
 
     Raises:
         InputError: it is something else.
     """
-    if number(name, value) <= 0:
+    if number(name, value) < 1 / MOST_REWARD:
         raise InputError(f"{name} is {value!r}, expected above 0")
     return float(value)
 

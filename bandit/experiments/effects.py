@@ -21,6 +21,7 @@ FEW_USERS = 30
 """A variant with fewer users has intervals that are too narrow or too wide where numbers are skewed."""
 FEW_REWARDS = 10.0
 """Users that a variant's variance has to rest on, (Σ z²)² / Σ z⁴; of rare rewards that is their number."""
+_MOST_SCALE = 1e75
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
@@ -129,7 +130,11 @@ def linearised(values: Pair) -> Side:
     mean = float(values.denominators.mean())
     ratio = float(values.numerators.mean()) / mean
     rest = (values.numerators - ratio * values.denominators) / mean
-    scale = (np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    scale = float(np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    if scale > _MOST_SCALE:
+        raise InputError(
+            f"denominators are around {mean:.1g} and numerators up to {scale * mean:.1g}; take other units"
+        )
     return Side(ratio, ratio + np.where(np.abs(rest) <= _ROUNDING * scale, 0.0, rest))
 
 
@@ -146,11 +151,12 @@ def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F6
             column("the covariates of the control", second, len(control)),
         ]
     )
-    if np.ptp(before) == 0:
+    apart = before - before.mean()
+    square = float(apart @ apart)
+    if square == 0 or np.abs(apart).max() <= _ROUNDING * np.abs(before).max():
         raise InputError(f"covariates are {before[0]} for every user, expected some that differ; leave them out")
     values = np.concatenate([treatment, control])
-    apart = before - before.mean()
-    slope = float(apart @ (values - values.mean())) / float(apart @ apart)
+    slope = float(apart @ (values - values.mean())) / square
     moved = values - slope * apart
     centred = moved - moved.mean()
     scale = np.abs(values).max() + abs(slope) * np.abs(apart).max()

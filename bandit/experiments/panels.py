@@ -17,7 +17,7 @@ FEW_TREATED: Final = 5
 """Treated units; with fewer, or fewer untreated ones, no p-value holds (MacKinnon and Webb 2017)."""
 MOST_SIGNED: Final = 16
 """Units up to which the wild bootstrap goes through all 2^G signs."""
-_ROUNDING: Final = 1e-10
+_ROUNDING: Final = 1e-12
 _BLOCK: Final = 4096
 
 
@@ -140,6 +140,7 @@ def _panel(
     outcomes: npt.ArrayLike, units: npt.ArrayLike, times: npt.ArrayLike, treated: npt.ArrayLike
 ) -> tuple[_Panel, F64, Bool]:
     y = column("outcomes", outcomes, least=4)
+    y = y - y.mean()
     panel = _Panel(labels("units", units, len(y)), ordered_array("times", times, len(y)))
     if panel.n_units < 2 or panel.n_times < 2:
         raise InputError(f"there are {panel.n_units} units and {panel.n_times} times, expected at least 2 of each")

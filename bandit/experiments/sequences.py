@@ -63,7 +63,8 @@ def sequence_p_value(
     if (errors == 0).any():
         raise InputError("standard_error has a 0, expected above 0: without any spread there is no p-value")
     times = counts * mixture(tuning, level)
-    exponent = (values / errors) ** 2 * times / (2 * (times + 1))
+    with np.errstate(over="ignore"):  # what is infinitely far from 0 has a p-value of 0
+        exponent = (values / errors) ** 2 * times / (2 * (times + 1))
     p_values = np.minimum(np.sqrt(times + 1) * np.exp(-exponent), 1.0)
     return np.minimum.accumulate(p_values) if p_values.ndim else float(p_values)
 
