@@ -44,7 +44,7 @@ else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
-faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
+faults: $(if $(ARTWORK_REQUIRE_ALL),$(CI),$(READY)) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
 
 browser: $(CI) ## Click through the page in a real browser (Debian's chromium, or .venv/bin/playwright install chromium)
@@ -110,7 +110,7 @@ screenshots: $(CI) ## Take the pictures of the page in docs/images from a demo t
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt --extra all $(LOCK)
 	uv pip compile pyproject.toml -o requirements/service.txt --extra service -c requirements/runtime.txt $(LOCK)
-	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra dev $(LOCK)
+	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra images --extra dev $(LOCK)
 	uv pip compile pyproject.toml -o requirements/bench.txt --extra all --extra bench $(LOCK)
 	uv pip compile --group build -o requirements/build.txt -c requirements/runtime.txt $(LOCK)
 	uv pip compile --group ci -o requirements/ci.txt -c requirements/dev.txt $(LOCK)
