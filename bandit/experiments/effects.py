@@ -149,8 +149,8 @@ def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F6
     first, second = two("covariates", covariates, "those of the treatment, those of the control")
     before = np.concatenate(
         [
-            column("the covariates of the treatment", first, len(treatment)),
-            column("the covariates of the control", second, len(control)),
+            column("covariates of the treatment", first, len(treatment)),
+            column("covariates of the control", second, len(control)),
         ]
     )
     apart = before - before.mean()

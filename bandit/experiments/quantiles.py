@@ -57,7 +57,7 @@ def quantile_effect(treatment: Any, control: Any, quantile: float, level: float 
 
 def _values(given: Any, name: str) -> tuple[F64, I64]:
     if isinstance(given, tuple | list) and len(given) == 2 and not is_number(given[0]):
-        values = column(f"the values of {name}", given[0])
+        values = column(f"values of {name}", given[0])
         return values, numbered(labels(f"users of {name}", given[1], len(values)))
     values = column(name, given)
     return values, np.arange(len(values))

@@ -10,6 +10,7 @@ from bandit.arrays import F64, real_array
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level, positive
+from bandit.objects import place_of
 
 
 class Ends(NamedTuple):
@@ -89,7 +90,8 @@ def _looks(value: npt.ArrayLike, standard_error: npt.ArrayLike, users: npt.Array
         wrong = ~(np.abs(array) <= MOST_REWARD)
         if array.ndim > 1 or wrong.any():
             odd = array[wrong][0] if wrong.any() else f"of the shape {array.shape}"
-            raise InputError(f"{name} is {odd}, expected a finite number, or one per look (looks,)")
+            where = place_of(name, array.shape, int(wrong.argmax())) if wrong.any() and array.ndim else name
+            raise InputError(f"{where} is {odd}, expected a finite number, or one per look (looks,)")
     shapes = {array.shape for array in arrays.values() if array.ndim}
     if len(shapes) > 1:
         raise InputError(

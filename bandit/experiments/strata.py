@@ -169,7 +169,7 @@ def _effects(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> tuple[F64
     errors = column("standard_errors", standard_errors, len(effects))
     if errors.min() < 1 / MOST_REWARD:
         raise InputError(
-            f"standard_errors have {errors.min()} at {int(errors.argmin())}, expected above 0; leave out what has none"
+            f"row {int(errors.argmin())} of the standard_errors is {errors.min()}, expected above 0; leave out what has none"
         )
     return effects, errors
 
@@ -192,7 +192,7 @@ def _means(values: F64, segments: I64, shares: F64) -> _Part:
 def _segments(segments: Any, treated: int, controls: int) -> tuple[I64, I64]:
     first, second = two("segments", segments, "those of the treatment, those of the control")
     for name, count, given in (("treatment", treated, first), ("control", controls, second)):
-        labels(f"segments of the {name}", given, count)
+        labels(f"segments of {name}", given, count)
     joined = np.concatenate([np.asarray(first, dtype=object), np.asarray(second, dtype=object)]).tolist()
     codes = numbered(labels("segments", joined, treated + controls))
     for name, part in (("treatment", codes[:treated]), ("control", codes[treated:])):

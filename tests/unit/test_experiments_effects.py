@@ -178,9 +178,9 @@ def test_a_variant_in_which_nothing_happened_is_compared_all_the_same() -> None:
 
 GOOD = [1, 2, 4]
 WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = {
-    "NaN": (mean_effect, ([1, NAN], GOOD), {}, "treatment has nan at 1"),
-    "infinite": (mean_effect, (GOOD, [1, INF]), {}, "control has inf at 1"),
-    "huge": (mean_effect, (GOOD, [1, 1e51]), {}, "control has 1e\\+51 at 1"),
+    "NaN": (mean_effect, ([1, NAN], GOOD), {}, "row 1 of the treatment is nan"),
+    "infinite": (mean_effect, (GOOD, [1, INF]), {}, "row 1 of the control is inf"),
+    "huge": (mean_effect, (GOOD, [1, 1e51]), {}, "row 1 of the control is 1e\\+51"),
     "one user": (mean_effect, ([1], GOOD), {}, "treatment has the shape \\(1,\\)"),
     "nobody": (mean_effect, (GOOD, []), {}, "control has the shape \\(0,\\)"),
     "a table": (mean_effect, ([GOOD, GOOD], GOOD), {}, "treatment has the shape \\(2, 3\\)"),
@@ -194,7 +194,12 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
     "level of text": (mean_effect, (GOOD, GOOD), {"level": "0.95"}, "level is '0.95'"),
     "covariates alone": (mean_effect, (GOOD, GOOD), {"covariates": GOOD}, "covariates is a list of 3"),
     "covariates of others": (mean_effect, (GOOD, GOOD), {"covariates": (GOOD, [1, 2])}, "covariates of the control"),
-    "covariates of NaN": (mean_effect, (GOOD, GOOD), {"covariates": (GOOD, [1, 2, NAN])}, "control has nan at 2"),
+    "covariates of NaN": (
+        mean_effect,
+        (GOOD, GOOD),
+        {"covariates": (GOOD, [1, 2, NAN])},
+        "row 2 of the covariates of the control is nan",
+    ),
     "flat covariates": (mean_effect, (GOOD, GOOD), {"covariates": ([3] * 3, [3] * 3)}, "covariates are 3.0 for every"),
     "the metric itself": (
         mean_effect,
@@ -205,7 +210,7 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
     "no pair": (ratio_effect, (GOOD, (GOOD, GOOD)), {}, "treatment is a list of 3, expected a pair"),
     "a number for a pair": (ratio_effect, (3, (GOOD, GOOD)), {}, "treatment is a int, expected a pair"),
     "lengths": (ratio_effect, ((GOOD, [1, 2]), (GOOD, GOOD)), {}, "denominators of treatment has the shape"),
-    "negative": (ratio_effect, ((GOOD, GOOD), (GOOD, [1, -2, 3])), {}, "denominators of control have -2.0 at 1"),
+    "negative": (ratio_effect, ((GOOD, GOOD), (GOOD, [1, -2, 3])), {}, "row 1 of the denominators of control is -2.0"),
     "no denominators": (
         ratio_effect,
         ((GOOD, [0, 0, 0]), (GOOD, GOOD)),
@@ -245,7 +250,7 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
         stratified_effect,
         (GOOD, GOOD, (["a"], ["a"] * 3)),
         {},
-        "segments of the treatment are \\(1,\\)",
+        "segments of treatment are \\(1,\\)",
     ),
 }
 

@@ -188,15 +188,15 @@ def test_a_sample_size_is_that_of_two_rates() -> None:
 
 
 WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
-    "p above 1": (holm, ([0.1, 1.2],), "p_values have 1.2 at 1"),
-    "p below 0": (benjamini_hochberg, ([-0.1, 0.2],), "p_values have -0.1 at 0"),
-    "p of NaN": (bonferroni, ([0.1, NAN],), "p_values have nan at 1"),
+    "p above 1": (holm, ([0.1, 1.2],), "row 1 of the p_values is 1.2"),
+    "p below 0": (benjamini_hochberg, ([-0.1, 0.2],), "row 0 of the p_values is -0.1"),
+    "p of NaN": (bonferroni, ([0.1, NAN],), "row 1 of the p_values is nan"),
     "p in a table": (holm, ([[0.1], [0.2]],), "p_values have the shape"),
     "shares": (sample_ratio, ([5, 5], [0.5, 0.6]), "shares sum to 1.1, expected 1"),
-    "a share of 0": (sample_ratio, ([5, 5], [1.0, 0.0]), "shares have 0.0 at 1"),
+    "a share of 0": (sample_ratio, ([5, 5], [1.0, 0.0]), "row 1 of the shares is 0.0"),
     "counts and shares": (sample_ratio, ([5, 5, 5], [0.5, 0.5]), "counts have the shape"),
     "half a user": (sample_ratio, ([5.5, 5], [0.5, 0.5]), "counts"),
-    "fewer than nobody": (sample_ratio, ([-5, 5], [0.5, 0.5]), "counts has -5"),
+    "fewer than nobody": (sample_ratio, ([-5, 5], [0.5, 0.5]), "row 0 of the counts is -5"),
     "nobody": (sample_ratio, ([0, 0], [0.5, 0.5]), "counts are all 0"),
     "counts per day": (sample_ratio_sequence, ([[5, 5], [4, 6]], [0.5, 0.5]), "counts of variant 0 fall from 5 to 4"),
     "one row": (sample_ratio_sequence, ([5, 5], [0.5, 0.5]), "counts have the shape"),
