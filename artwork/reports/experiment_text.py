@@ -120,6 +120,13 @@ def shift_lines(reading: Reading) -> list[str]:
     ]
 
 
+def effects_lines(reading: Reading) -> list[str]:
+    """The effects, where quality lets them be read."""
+    if not reading.is_readable:
+        return [*quality_lines(reading.checks), "nothing is read: a check of quality failed"]
+    return [printed(effects_sheet(reading.effects, reading.level))]
+
+
 def render_reading(reading: Reading) -> str:
     """Quality first; effects only where it passed."""
     parts = [
@@ -129,9 +136,9 @@ def render_reading(reading: Reading) -> str:
         *reading.notes,
     ]
     parts.append(printed(quality_sheet(reading.checks)))
+    parts += effects_lines(reading)
     if not reading.is_readable:
-        return "\n".join((*parts, *quality_lines(reading.checks), "nothing is read: a check of quality failed"))
-    parts.append(printed(effects_sheet(reading.effects, reading.level)))
+        return "\n".join(parts)
     if reading.kind == PEEK:
         parts += [
             *peek_lines(reading),
