@@ -6,6 +6,7 @@ from typing import Final
 
 from artwork.console.tables import Sheet
 from artwork.reports.experiment_text import (
+    covariate_lines,
     effects_sheet,
     head_line,
     peek_lines,
@@ -165,6 +166,7 @@ def _registered(reading: Reading) -> list[str]:
         *shift_lines(reading),
         *(f"caution: {text}" for text in reading.cautions),
         *reading.notes,
+        *covariate_lines(reading.effects),
     ]
     return lines + (peek_lines(reading) if reading.kind == PEEK else [])
 

@@ -30,7 +30,7 @@ from batch.experiments.measuring import (
 from batch.experiments.plan import IMPRESSION, PICKS, USER, Metric, Plan
 from batch.learning.day_rows import rewards_of
 from batch.workspace.generations import Manifest, find_manifest
-from batch.workspace.impressions import days, read_day
+from batch.workspace.impressions import day_files, days, read_day
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -247,6 +247,14 @@ def _before(log: _Log, logged: Sequence[date]) -> pl.DataFrame:
             " covariate out of the metrics"
         )
     return covariate_frame(pl.concat(parts).group_by(USER_ID, maintain_order=True).sum(), log.metrics)
+
+
+def history_policies(workspace: Workspace, plan: Plan, most_days: int) -> list[str]:
+    """The policies that showed what ``history`` sums, in order."""
+    before = [day for day in days(workspace) if day < plan.start][-most_days:]
+    paths = [path for day in before for path in day_files(workspace, day)]
+    frame = pl.scan_parquet(paths, hive_partitioning=False).select(pl.col("policy").unique()).collect()
+    return sorted(frame["policy"].to_list())
 
 
 def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:

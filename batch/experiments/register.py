@@ -161,7 +161,8 @@ def start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regist
             f"experiment {name} runs as version {len(register.versions)} already, and its file says the same"
         )
     seen = last_seen(workspace, plan, today)
-    is_late = seen is not None and plan.start <= seen and before is None
+    is_earlier = before is None or str(plan.start) < before["start"]
+    is_late = seen is not None and plan.start <= seen and is_earlier
     if is_late and not late:
         raise InputError(
             f"experiment {name} starts on {plan.start}, which is past: {_why_past(plan, seen)}; give it a later start, or"

@@ -214,6 +214,18 @@ def test_a_plan_says_users_and_days_from_the_log_before_its_start(mixed: Workspa
     assert [one.metric.name for one in made.metrics] == ["take rate", "watched"]
 
 
+def test_a_plan_says_which_policies_showed_what_its_variances_are_of(mixed: Workspace) -> None:
+    notes = plan_power(mixed, "bolder", None).notes
+    assert any("that uniform showed" in note for note in notes)
+
+
+def test_an_effect_that_is_there_on_the_first_day_alone_is_novelty(fresh: Workspace) -> None:
+    live(fresh, 1, LIKE, Response(0.4, first_day_clicks=0.95))
+    steps = {step.check: step for step in explain_neutral(source_of(fresh), "bolder", silent, lead=0.1).steps}
+    assert steps["novelty"].is_reason
+    assert steps["novelty"].figures["day 1"] > 2 * abs(steps["novelty"].figures["days 2 to 3"])
+
+
 def test_a_decision_of_a_workspace_is_replayed_to_the_same_bytes(mixed: Workspace) -> None:
     made = decide_now(source_of(mixed), "bolder")
     assert made.verdicts[0].verdict == "ROLL BACK"

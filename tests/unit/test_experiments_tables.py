@@ -274,6 +274,14 @@ def test_a_changed_file_is_refused_until_it_is_registered_as_a_new_version_that_
         start(there, "x", late=False, today=END)
 
 
+def test_a_start_that_is_moved_into_the_past_by_a_new_version_is_refused_too(there: Workspace) -> None:
+    path = plan_path(there, "x")
+    path.write_text(PLAN.replace(f"start = {START}", f"start = {BEFORE}"))
+    with pytest.raises(InputError, match="which is past"):
+        start(there, "x", late=False, today=END)
+    assert start(there, "x", late=True, today=END).version.late
+
+
 def test_a_comment_changes_no_plan(there: Workspace) -> None:
     path = plan_path(there, "x")
     path.write_text("# looked at again\n" + path.read_text())
