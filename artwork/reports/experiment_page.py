@@ -128,7 +128,9 @@ def _ends(one: MetricEffect) -> tuple[float, float]:
 def _sequence(one: MetricEffect) -> tuple[float, float]:
     """The sequence as a share of the control's value."""
     control = one.values[1]
-    lower, upper = one.sequence or (0.0, 0.0)
+    if one.sequence is None or not control:
+        return 0.0, 0.0
+    lower, upper = one.sequence
     return 100 * lower / control, 100 * upper / control
 
 

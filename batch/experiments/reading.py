@@ -14,7 +14,15 @@ from batch.experiments.log_source import see_log
 from batch.experiments.measuring import Seen, users_of
 from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
-from batch.experiments.register import Look, Registered, Version, registered, write_register
+from batch.experiments.register import (
+    Look,
+    Registered,
+    Version,
+    read_register,
+    registered,
+    registering,
+    write_register,
+)
 from batch.experiments.table_source import read_table, see_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
@@ -147,9 +155,11 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     place = plan.looks.index(day)
     made = _reading(own, seen, day, READ, look_at(plan, place), place + 1)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = own.register.with_look(Look(str(day), own.version.version, made.data, now))
-    if record is not own.register:
-        write_register(source.workspace, name, record)
+    with registering(source.workspace):
+        there = read_register(source.workspace, name)
+        record = there.with_look(Look(str(day), own.version.version, made.data, now))
+        if record is not there:
+            write_register(source.workspace, name, record)
     before = [one for one in own.register.looks if one.day == str(day) and one.data != made.data]
     if before:
         again = (

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from make_impressions import silent
+from scipy.stats import kstest
 from seeded_experiment import (
     EXPLORE_DAYS,
     LIKE,
@@ -29,12 +32,14 @@ from batch.experiments.assignment import assigned
 from batch.experiments.deciding import decide_now, replay
 from batch.experiments.explaining import explain_mixed
 from batch.experiments.listing import experiment_config, experiments_of, listed
+from batch.experiments.log_source import history
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan_file import read_plan
+from batch.experiments.plan import Arm
+from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
 from batch.experiments.reading import check, peek, read
-from batch.experiments.register import registered, start, stop
+from batch.experiments.register import registered, running, start, stop
 from batch.workspace.generations import read_manifest
 from batch.workspace.impressions import append_impressions, day_files, day_folder
 from batch.workspace.workspace import Workspace
@@ -175,6 +180,23 @@ def test_one_layer_of_picks_has_one_experiment_at_a_time(fresh: Workspace) -> No
         experiment_config(fresh, "bolder", Config())
 
 
+def test_an_experiment_whose_file_is_broken_or_gone_still_runs_and_can_be_stopped(fresh: Workspace) -> None:
+    path = plan_path(fresh, "bolder")
+    path.write_text("no plan")
+    assert list(running(fresh)) == ["bolder"]
+    path.unlink()
+    assert list(running(fresh)) == ["bolder"]
+    stop(fresh, "bolder", "over")
+    assert running(fresh) == {}
+
+
+def test_a_register_that_cannot_be_read_keeps_no_generation_from_being_made(fresh: Workspace) -> None:
+    (fresh.experiments / "bolder" / "register.json").write_text("{}{")
+    assert experiments_of(fresh, Config()) == {}
+    with pytest.raises(InputError, match="is no register"):
+        experiment_config(fresh, "bolder", Config())
+
+
 def test_an_experiment_of_another_layer_runs_beside_that_of_picks_and_measures_all_impressions(
     fresh: Workspace,
 ) -> None:
@@ -261,3 +283,19 @@ def test_a_lead_that_the_online_interval_excludes_is_told(mixed: Workspace) -> N
     assert steps["offline lead against the online interval"].is_reason
     assert steps["propensity calibration"].is_reason is False
     assert steps["is the offline reward the online metric"].is_reason is False
+
+
+@pytest.mark.simulations
+def test_an_experiment_without_an_effect_has_uniform_p_values_over_fresh_salts_of_one_log(mixed: Workspace) -> None:
+    """Splits of the same users that nobody lived under: the linearised ratio per user has to be right for them to be."""
+    plan = read_plan(mixed, "bolder")
+    sums = history(mixed, plan, 30).group_by("user_id", maintain_order=True).sum().drop("day")
+    clicks, shown = sums["of_2"].to_numpy(), sums["per_2"].to_numpy()
+    split = replace(plan, layer="nothing", variants=(Arm("a", 0.5), Arm("b", 0.5)))
+    p_values = []
+    for number in range(400):
+        places = assigned(replace(split, salt=f"salt{number}"), sums["user_id"])
+        sides = [(clicks[places == place], shown[places == place]) for place in (1, 0)]
+        p_values.append(ratio_effect(sides[0], sides[1]).p_value)
+    assert kstest(p_values, "uniform").pvalue > 1e-4
+    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
