@@ -44,7 +44,7 @@ else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
-faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
+faults: $(if $(ARTWORK_REQUIRE_ALL),$(CI),$(READY)) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/pytest -m faults $(ARGS)
 
 browser: $(CI) ## Click through the page in a real browser (Debian's chromium, or .venv/bin/playwright install chromium)

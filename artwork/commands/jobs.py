@@ -11,20 +11,23 @@ from typing import Annotated, Any
 import typer
 
 from artwork.commands.events import render_ingested
+from artwork.commands.executor_options import ExecutorOptions
 from artwork.commands.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, option, with_options
 from artwork.console.output import emit, errors, progress_bars
 from artwork.reports.joined_text import render_joined
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
+from batch.choosing.chooser import USERS_A_BLOCK
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.datasets.refreshing import Refreshed
-from batch.executors import EXECUTORS, open_executor
+from batch.executors import open_executor
 from batch.experiments.listing import experiment_config, experiments_of
 from batch.job import Ran, parse_duration, run, run_every
+from batch.learning.evidence import TITLES_A_BLOCK
 from batch.learning.train import Trained, train
 from batch.publishing.gate import RefusedError, Verdict
 from batch.publishing.publish import Published, publish
@@ -38,9 +41,12 @@ from batch.workspace.workspace import Workspace
 _FIELDS = tuple(item.name for item in fields(Variant) if item.name != "name")
 _next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
 
-ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
-    int, typer.Option(min=1, help="Blocks per shard: of 256 users when choosing, of 64 titles when learning.")
+    int,
+    typer.Option(
+        min=1,
+        help=f"Blocks per shard: of {USERS_A_BLOCK:,} users when choosing, of {TITLES_A_BLOCK} titles when learning.",
+    ),
 ]
 PolicyOption = Annotated[
     str,
@@ -171,7 +177,7 @@ def train_command(
     *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     choosing: ChoosingOptions,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     parent: Annotated[
         int | None, typer.Option(min=1, help="The generation that it comes after; the newest with picks by default.")
@@ -186,10 +192,10 @@ def train_command(
 
     Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    there = Workspace(workspace)
+    there = running.workspace(workspace)
     config = choosing.config(there)
     before = None if parent is None else resolve(there, parent, "precomputed")
-    with only_job(there, "train"), progress_bars() as progress, open_executor(executor) as shards:
+    with only_job(there, "train"), progress_bars() as progress, running.opened(there) as shards:
         made = train(
             there,
             config,
@@ -205,10 +211,12 @@ def train_command(
 
 
 @app.command("precompute")
+@with_options
 def precompute_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
 ) -> None:
@@ -216,8 +224,8 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    there = Workspace(workspace)
-    with only_job(there, "precompute"), progress_bars() as progress, open_executor(executor) as shards:
+    there = running.workspace(workspace)
+    with only_job(there, "precompute"), progress_bars() as progress, running.opened(there) as shards:
         made = precompute(there, generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
@@ -260,7 +268,7 @@ def run_command(
     *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     choosing: ChoosingOptions,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     joining: JoiningOptions,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
@@ -283,13 +291,14 @@ def run_command(
     choosing.config(Workspace(workspace))  # refused here, before a store is started
     seconds = None if every is None else parse_duration(every)
     settings = joining.settings("learn" if seconds is None else "wait")
+    there = running.workspace(workspace)
 
     def cycle() -> None:
-        read_tables(Workspace(workspace))  # refused here, no store is started for them
-        config = choosing.config(Workspace(workspace))  # anew: an experiment may have been stopped or changed
-        with _refusals(as_json=as_json), progress_bars() as progress, open_executor(executor) as shards:
+        read_tables(there)  # refused here, no store is started for them
+        config = choosing.config(there)  # anew: an experiment may have been stopped or changed
+        with _refusals(as_json=as_json), progress_bars() as progress, running.opened(there) as shards:
             made = run(
-                Workspace(workspace),
+                there,
                 config,
                 shards,
                 store_url(workspace),
@@ -309,9 +318,7 @@ def run_command(
     if seconds is None:
         cycle()
     else:
-        run_every(
-            seconds, Workspace(workspace), cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False)
-        )
+        run_every(seconds, there, cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False))
 
 
 @contextmanager

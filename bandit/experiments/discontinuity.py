@@ -17,6 +17,8 @@ NEIGHBOURS: Final = 3
 WIDTHS: Final = (0.5, 0.75, 1.25, 1.5)
 """Times the bandwidths, of the sensitivity."""
 _LEAST_ROWS, _LEAST_SCORES = NEIGHBOURS + 1, 3
+_ROUNDING: Final = sqrt(np.finfo(np.float64).eps)
+"""Share by which two distances in score may differ and be the same: 0.3 - 0.2 is not 0.2 - 0.1 (as in rdrobust)."""
 
 
 @dataclass(frozen=True)
@@ -166,28 +168,25 @@ def _triangle(x: Floats, width: float) -> Floats:
 
 def _residuals(x: F64, y: F64) -> F64:
     """√(J / (J + 1)) (y - mean of the J nearest in score), J at least 3, all at the same distance with them."""
-    rest = np.empty(len(y))
+    low, high = _nearest(x)
+    level = y - y.mean()
+    sums = np.concatenate([[0.0], np.cumsum(level)])
+    others = high - low
+    mean = (sums[high + 1] - sums[low] - level) / others
+    return np.asarray(np.sqrt(others / (others + 1)) * (level - mean))
+
+
+def _nearest(x: F64) -> tuple[I64, I64]:
+    """The rows from low to high that are nearest to each: whole groups of equal scores are added until there are enough."""
     first, last = np.searchsorted(x, x, "left"), np.searchsorted(x, x, "right") - 1
-    for row in range(len(y)):
-        low, high = _nearest(x, row, first, last)
-        others = high - low
-        mean = (float(y[low : high + 1].sum()) - y[row]) / others
-        rest[row] = sqrt(others / (others + 1)) * (y[row] - mean)
-    return rest
-
-
-def _nearest(x: F64, row: int, first: I64, last: I64) -> tuple[int, int]:
-    """The rows from low to high that are nearest to a row: whole groups of equal scores are added until there are enough."""
-    low, high = int(first[row]), int(last[row])
-    while high - low < min(NEIGHBOURS, len(x) - 1):
-        under = x[row] - x[low - 1] if low else inf
-        over = x[high + 1] - x[row] if high + 1 < len(x) else inf
-        if over <= under:
-            new_high = int(last[high + 1])
-        if under <= over:
-            low = int(first[low - 1])
-        if over <= under:
-            high = new_high
+    low, high, end = first.copy(), last.copy(), len(x) - 1
+    for _ in range(NEIGHBOURS):
+        is_short = high - low < min(NEIGHBOURS, end)
+        under = np.where(low > 0, x - x[np.maximum(low - 1, 0)], inf)
+        over = np.where(high < end, x[np.minimum(high + 1, end)] - x, inf)
+        near = np.minimum(under, over) * (1 + _ROUNDING)
+        low = np.where(is_short & (under <= near), first[np.maximum(low - 1, 0)], low)
+        high = np.where(is_short & (over <= near), last[np.minimum(high + 1, end)], high)
     return low, high
 
 

@@ -21,6 +21,9 @@ FEW_USERS = 30
 """A variant with fewer users has intervals that are too narrow or too wide where numbers are skewed."""
 FEW_REWARDS = 10.0
 """Users that a variant's variance has to rest on, (Σ z²)² / Σ z⁴; of rare rewards that is their number."""
+MOST_CONTROL_ERROR = 0.1
+"""Share of the control that its standard error may be: at 0.12 relative intervals of 95 % hold the truth in 93 % of cases."""
+_MOST_SCALE = 1e75
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
@@ -129,7 +132,11 @@ def linearised(values: Pair) -> Side:
     mean = float(values.denominators.mean())
     ratio = float(values.numerators.mean()) / mean
     rest = (values.numerators - ratio * values.denominators) / mean
-    scale = (np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    scale = float(np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    if scale > _MOST_SCALE:
+        raise InputError(
+            f"denominators are around {mean:.1g} and numerators up to {scale * mean:.1g}; take other units"
+        )
     return Side(ratio, ratio + np.where(np.abs(rest) <= _ROUNDING * scale, 0.0, rest))
 
 
@@ -142,15 +149,16 @@ def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F6
     first, second = two("covariates", covariates, "those of the treatment, those of the control")
     before = np.concatenate(
         [
-            column("the covariates of the treatment", first, len(treatment)),
-            column("the covariates of the control", second, len(control)),
+            column("covariates of the treatment", first, len(treatment)),
+            column("covariates of the control", second, len(control)),
         ]
     )
-    if np.ptp(before) == 0:
+    apart = before - before.mean()
+    square = float(apart @ apart)
+    if square == 0 or np.abs(apart).max() <= _ROUNDING * np.abs(before).max():
         raise InputError(f"covariates are {before[0]} for every user, expected some that differ; leave them out")
     values = np.concatenate([treatment, control])
-    apart = before - before.mean()
-    slope = float(apart @ (values - values.mean())) / float(apart @ apart)
+    slope = float(apart @ (values - values.mean())) / square
     moved = values - slope * apart
     centred = moved - moved.mean()
     scale = np.abs(values).max() + abs(slope) * np.abs(apart).max()
@@ -195,7 +203,8 @@ def difference(
         times = values[0] / values[1]
         error = sqrt(variances[0] + variances[1] * times * times) / values[1]
         if 0 < error < inf:
-            relative = effect_of(times - 1, error, degrees, level, users, caution=caution)
+            of_share = "; ".join(filter(None, (caution, _caution_of_share(sqrt(variances[1]) / values[1]))))
+            relative = effect_of(times - 1, error, degrees, level, users, caution=of_share)
     return effect_of(values[0] - values[1], sqrt(sum(variances)), degrees, level, users, relative, caution)
 
 
@@ -258,6 +267,16 @@ def caution_of(treatment: F64, control: F64) -> str:
                 " rewards are too rare or too uneven for this interval"
             )
     return "; ".join(cautions)
+
+
+def _caution_of_share(control_error: float) -> str:
+    """Why a relative interval may be too narrow where the absolute one is not: the control moves too much to divide by it."""
+    if control_error <= MOST_CONTROL_ERROR:
+        return ""
+    return (
+        f"the standard error of the control is {100 * control_error:.2g} % of its value, more than"
+        f" {100 * MOST_CONTROL_ERROR:g} %: read the absolute effect"
+    )
 
 
 def variance_rests_on(per_user: F64) -> float:

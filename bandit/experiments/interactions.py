@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from bandit.arrays import I64, Bool
+from bandit.arrays import I64, Bool, real_array
 from bandit.errors import InputError
 from bandit.experiments.columns import LEAST_USERS, Pair, checked_level, mask, pair
 from bandit.experiments.corrections import benjamini_hochberg
@@ -67,7 +67,7 @@ def interactions(
 
 
 def _columns(assignments: npt.ArrayLike, count: int) -> list[Bool]:
-    table = np.asarray(assignments)
+    table = real_array("assignments", assignments)
     if table.ndim != 2 or len(table) != count or table.shape[1] < 2:
         raise InputError(
             f"assignments have the shape {table.shape}, expected ({count}, e): users by experiments, 2 at least"

@@ -4,6 +4,7 @@ from math import sqrt
 from typing import Any
 
 from bandit.arrays import F64
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level, pair
 from bandit.experiments.effects import (
@@ -51,9 +52,9 @@ def paired_effect(first: Any, second: Any, level: float = 0.95) -> Effect:
     caution = _caution(apart)
     users = count, count
     relative = None
-    if other.value > 0:
+    if other.value * MOST_REWARD > max(abs(one.value), 1):
         times = one.value / other.value
-        error = sqrt(variance_of_mean((one.per_user - times * other.per_user) / other.value))
+        error = sqrt(variance_of_mean(one.per_user - times * other.per_user)) / other.value
         if error > 0:
             relative = effect_of(times - 1, error, count - 1, checked_level(level), users, caution=caution)
     return effect_of(one.value - other.value, sqrt(variance), count - 1, level, users, relative, caution)

@@ -4,6 +4,7 @@ from math import ceil, sqrt
 
 from scipy.special import ndtr, ndtri
 
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import between, checked_error, number, positive
 
@@ -39,7 +40,7 @@ def sample_size(rate: float, lift: float, level: float = 0.05, power: float = PO
     mean = (first + second) / 2
     alike, apart = sqrt(2 * mean * (1 - mean)), sqrt(first * (1 - first) + second * (1 - second))
     width = quantile(level) * alike + float(ndtri(_checked_power(power, level))) * apart
-    return max(ceil((width / change) ** 2), 2)
+    return _whole("lift", lift, width / change, 2)
 
 
 def users_for(
@@ -68,7 +69,7 @@ def users_for(
     """
     change = _checked_effect(effect)
     width = quantile(level) + float(ndtri(_checked_power(power, level)))
-    return max(ceil(_left(variance, correlation) * _spread(share) * (width / change) ** 2), 4)
+    return _whole("effect", effect, sqrt(_left(variance, correlation) * _spread(share)) * width / change, 4)
 
 
 def power_of(
@@ -110,6 +111,13 @@ def detectable_effect(
 def quantile(level: float) -> float:
     """z_{1 - α/2}."""
     return -float(ndtri(checked_error(level) / 2))
+
+
+def _whole(name: str, effect: float, root: float, least: int) -> int:
+    """Users, given their square root."""
+    if not abs(root) <= MOST_REWARD:
+        raise InputError(f"{name} is {effect!r}, expected one that some number of users could show; take another unit")
+    return max(ceil(root * root), least)
 
 
 def _error(variance: float, users: float, share: float, correlation: float) -> float:

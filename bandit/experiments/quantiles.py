@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from bandit.arrays import F64, I64, numbered
+from bandit.arrays import F64, I64, is_number, numbered
 from bandit.errors import InputError
 from bandit.experiments.columns import LEAST_USERS, between, checked_level, column, labels
 from bandit.experiments.effects import FEW_USERS, Effect, difference, variance_of_mean
@@ -56,9 +56,8 @@ def quantile_effect(treatment: Any, control: Any, quantile: float, level: float 
 
 
 def _values(given: Any, name: str) -> tuple[F64, I64]:
-    is_pair = isinstance(given, tuple) or (isinstance(given, list) and len(given) == 2 and np.ndim(given[0]) == 1)
-    if is_pair and len(given) == 2 and np.ndim(given[0]) == 1:
-        values = column(f"the values of {name}", given[0])
+    if isinstance(given, tuple | list) and len(given) == 2 and not is_number(given[0]):
+        values = column(f"values of {name}", given[0])
         return values, numbered(labels(f"users of {name}", given[1], len(values)))
     values = column(name, given)
     return values, np.arange(len(values))

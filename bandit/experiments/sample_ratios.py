@@ -17,6 +17,8 @@ FEW_EXPECTED = 5
 """Users expected in a variant; with fewer, the chi-square distribution is not that of the statistic (Cochran 1954)."""
 CONCENTRATION = 10_000.0
 """Of the prior: shares that are off by about 1 % of all users are found soonest."""
+MOST_CONCENTRATION = 1e9
+"""Beyond it, logarithms of the gamma function have too few digits left for their differences."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def sample_ratio_sequence(
             f"counts of variant {place} fall from {seen[row, place]} to {seen[row + 1, place]} at look {row + 1}, expected all"
             " users so far at each look; add up counts per day with cumsum"
         )
-    prior = positive("concentration", concentration) * planned
+    if positive("concentration", concentration) > MOST_CONCENTRATION:
+        raise InputError(f"concentration is {concentration!r}, expected at most {MOST_CONCENTRATION:g}")
+    prior = concentration * planned
     total = seen.sum(axis=1)
     log_e_values = (
         gammaln(prior.sum())

@@ -11,6 +11,7 @@ import scipy
 from scipy.special import chdtrc
 
 from bandit.arrays import F64, I64, numbered
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import LEAST_USERS, column, labels, two
 from bandit.experiments.effects import (
@@ -166,8 +167,10 @@ def _cochran(effects: F64, variances: F64) -> float:
 def _effects(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> tuple[F64, F64]:
     effects = column("values", values)
     errors = column("standard_errors", standard_errors, len(effects))
-    if errors.min() <= 0:
-        raise InputError(f"standard_errors have {errors.min()} at {int(errors.argmin())}, expected above 0")
+    if errors.min() < 1 / MOST_REWARD:
+        raise InputError(
+            f"row {int(errors.argmin())} of the standard_errors is {errors.min()}, expected above 0; leave out what has none"
+        )
     return effects, errors
 
 
@@ -188,10 +191,9 @@ def _means(values: F64, segments: I64, shares: F64) -> _Part:
 
 def _segments(segments: Any, treated: int, controls: int) -> tuple[I64, I64]:
     first, second = two("segments", segments, "those of the treatment, those of the control")
-    joined = np.concatenate([np.asarray(first, dtype=object), np.asarray(second, dtype=object)]).tolist()
     for name, count, given in (("treatment", treated, first), ("control", controls, second)):
-        if len(given) != count:
-            raise InputError(f"segments of the {name} are {len(given)}, expected {count}: one per user")
+        labels(f"segments of {name}", given, count)
+    joined = np.concatenate([np.asarray(first, dtype=object), np.asarray(second, dtype=object)]).tolist()
     codes = numbered(labels("segments", joined, treated + controls))
     for name, part in (("treatment", codes[:treated]), ("control", codes[treated:])):
         sizes = np.bincount(part, minlength=int(codes.max()) + 1)

@@ -7,6 +7,11 @@ if __name__ == "__main__":  # first of all: what goes wrong while the rest is im
 
     run(lambda: import_module("bandit.kernels.warm").warm)
 
+from contextlib import ExitStack, suppress
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 # The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
@@ -69,6 +74,18 @@ def warm() -> None:
     resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
     sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
     sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
+
+
+def warm_alone() -> None:
+    """``warm``, while no other process that keeps its kernels in the same folder does so, on this machine or another."""
+    kernel: Any = hashing.absorb_each
+    with ExitStack() as stack:
+        # No lock where there is no folder, because nothing is compiled or nothing is kept, or where its file system has none.
+        with suppress(AttributeError, TypeError, OSError):
+            folder = Path(kernel.stats.cache_path)
+            folder.mkdir(parents=True, exist_ok=True)
+            flock(stack.enter_context((folder / ".warming.lock").open("w")), LOCK_EX)
+        warm()
 
 
 def _warm_packing() -> None:

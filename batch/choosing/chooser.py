@@ -177,7 +177,7 @@ class Chooser:
         """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""
         users = hash_ids(self.users.slice(first, count)["user_id"])
         states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
-        places = _padded(places_of(self.config, self.manifest.generation, users))
+        places = padded(places_of(self.config, self.manifest.generation, users))
         return self.padded_contexts(first, count), places, states
 
     def padded_contexts(self, first: int, count: int) -> F64:
@@ -185,14 +185,15 @@ class Chooser:
 
         A product always has a multiple of 256 rows, because the sums inside it depend on its shape.
         """
-        return _padded(self.users.contexts(first, count))
+        return padded(self.users.contexts(first, count))
 
     def padded_places(self, first: int, count: int) -> U32:
         """The place of what each of the same users' picks are drawn under; of padding it is 0."""
-        return _padded(
+        return padded(
             places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
         )
 
 
-def _padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+def padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Values of n users, (n, ...), with zeros behind them up to whole products."""
     return np.pad(values, [(0, -len(values) % USERS_A_PRODUCT)] + [(0, 0)] * (values.ndim - 1))

@@ -9,10 +9,14 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError
+from bandit.files import remove_temporaries
 from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.segment_weights import weigh_segments
 from batch.executors import Executor, Progress
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import (
     CANDIDATES,
+    SEGMENT_WEIGHTS,
     Manifest,
     digest_of,
     folder_of,
@@ -21,6 +25,7 @@ from batch.workspace.generations import (
     verify_files,
     write_manifest,
 )
+from batch.workspace.kept_segments import read_segments, weights_frame
 from batch.workspace.kept_users import KeptUsers
 from batch.workspace.picks import packing_of, row_file_path
 from batch.workspace.row_files import pack, write_row_file
@@ -68,6 +73,8 @@ def precompute(
         picks += n_picks
         rows += n_users
         report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
+    paths += _weigh_segments(workspace, manifest, executor, report)
+    remove_temporaries(row_file_path(folder, 0).parent)
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
@@ -90,10 +97,26 @@ def _chooser(workspace: Workspace, generation: int, manifest_digest: str) -> Cho
     return Chooser(workspace, generation)
 
 
+def _chooser_of(workspace: Workspace, generation: int) -> Chooser:
+    return _chooser(workspace, generation, digest_of(folder_of(workspace, generation) / "manifest.json"))
+
+
+def _weigh_segments(workspace: Workspace, manifest: Manifest, executor: Executor, report: Progress) -> list[Path]:
+    """Write the weights of segments, where there are any."""
+    kept = read_segments(workspace, manifest)
+    if kept is None:
+        return []
+    chooser_of = partial(_chooser_of, workspace, manifest.generation)
+    weights = weigh_segments(chooser_of, kept.contexts, manifest.counts["titles"], executor, report)
+    path = folder_of(workspace, manifest.generation) / SEGMENT_WEIGHTS
+    write_parquet(path, weights_frame(kept.frame["name"].to_list(), weights))
+    return [path]
+
+
 def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[Path, int, int]:
     """The file of a shard, its picks, and the users who have any."""
     folder = folder_of(workspace, generation)
-    chooser = _chooser(workspace, generation, digest_of(folder / "manifest.json"))
+    chooser = _chooser_of(workspace, generation)
     first = blocks.start * USERS_A_BLOCK
     count = min(len(blocks) * USERS_A_BLOCK, chooser.users.count - first)
     candidates = chooser.users.candidates(first, count)

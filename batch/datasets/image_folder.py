@@ -15,7 +15,8 @@ from bandit.arrays import F64
 from bandit.errors import InputError
 from batch.datasets.image_model import ImageModel, main_directions
 from batch.datasets.image_numbers import MEANINGS, Pixels, image_numbers, read_pixels
-from batch.executors import Progress, usable_cores
+from batch.executors import Progress
+from batch.executors.processes import cores
 from batch.workspace.files import reading, replace_files
 from batch.workspace.overlays import changing
 from batch.workspace.table_checks import ROW, check_frame, read_frame
@@ -148,7 +149,7 @@ def _measured(paths: Sequence[Path], embed: Callable[[Pixels], F64], progress: P
             raise InputError(f"the image {path}: {error}; replace it") from error
 
     rows: list[F64] = []
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         try:
             for row in pool.map(measure, paths):
                 rows.append(row)

@@ -16,6 +16,7 @@ from bandit.posterior.base import Model
 from bandit.posterior.registry import POSTERIORS
 from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat
 from batch.config import Config, ModelKey
+from batch.datasets.segments import FormedSegments, form_segments
 from batch.executors import Executor, Progress
 from batch.learning.evidence import ROWS
 from batch.learning.evidence_sums import Learned, LearnedFrom, Stock, learn, take_stock
@@ -23,8 +24,16 @@ from batch.learning.fitting import Fitting
 from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.day_digests import day_digests
-from batch.workspace.files import write_parquet
-from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
+from batch.workspace.files import reading, write_parquet
+from batch.workspace.generations import (
+    SEGMENTS,
+    LearnedDay,
+    Manifest,
+    claim,
+    finished,
+    folder_of,
+    write_manifest,
+)
 from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
@@ -48,7 +57,7 @@ class Trained:
 
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
     rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
-    of the format of rows.
+    of the format of rows. ``segments`` counts those that answer for users without a row.
     """
 
     generation: int
@@ -62,6 +71,7 @@ class Trained:
     refit_days: int | None = None
     days_left_out: int = 0
     row_format: int = FORMAT_2.number
+    segments: int = 0
 
 
 def train(
@@ -122,7 +132,9 @@ def train(
         for key in [key for key in config.models if key.reward == reward]:
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
-    _write(workspace, manifest, tables, users, published, models)
+    with reading(workspace.users):
+        segments = form_segments(tables.users.lazy() if users is None else users.scan(), catalogue.n_artworks)
+    _write(workspace, manifest, tables, users, published, models, segments)
     is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(
         generation=manifest.generation,
@@ -136,6 +148,7 @@ def train(
         refit_days=config.refit_days if is_refitted else None,
         days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
         row_format=config.row_format.number,
+        segments=0 if segments is None else len(segments.segments),
     )
 
 
@@ -203,6 +216,7 @@ def _write(
     users: SlicedUsers | None,
     catalogue: Catalogue,
     models: Mapping[ModelKey, Model],
+    segments: FormedSegments | None,
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
     written = [model_path(folder, manifest.config, key) for key in models]
@@ -218,6 +232,9 @@ def _write(
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
         write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
+    if segments is not None:
+        written.append(folder / SEGMENTS)
+        write_parquet(written[-1], segments.frame())
     n_users = tables.users.height if users is None else users.n_users
     counts = {"users": n_users, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

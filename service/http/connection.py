@@ -362,7 +362,7 @@ class Connection(HttpToolsProtocol):
     def _answer_bytes(self, asked: Asked, row: bytes | Unread | None, *, closes: bool) -> bytes:
         request, look_up = asked.request, self.service.look_up
         answered = look_up.single if request.title_id is not None else look_up.page
-        body = answered(asked.serving, request.user_id, asked.titles, row)
+        body = answered(asked.serving, request.user_id, asked.titles, row, request.signals)
         return b"".join(
             (
                 self.server_state.success(),

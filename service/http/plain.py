@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from bandit.snapshot import ID_PATTERN
+from bandit.snapshot import ID_PATTERN, NO_SIGNALS, Signals
 from service.http.calls import PAGE, SINGLE
 from service.http.cross_origin import told
 from service.http.heads import is_host
@@ -80,6 +80,10 @@ class PlainRequest(NamedTuple):
             return None
         return serving.find(title_ids) if all(map(_is_id, set(title_ids).difference(serving.titles))) else None
 
+    def signals(self) -> Signals:
+        """The sign-up signals of the query; of one that is given twice, the last, as the slow path takes it."""
+        return plain_signals(self.query) if self.query else NO_SIGNALS
+
 
 def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None:
     """What is asked by a head, which ends with the first empty line in it; None if it is not plain.
@@ -121,6 +125,16 @@ def plain_titles(query: bytes) -> list[bytes] | None:
         if query.count(b"&") == len(title_ids) - 1:
             return title_ids
     return _titles_among_signals(query)
+
+
+def plain_signals(query: bytes) -> Signals:
+    """The signals of a query that ``plain_titles`` takes."""
+    if query.startswith(_TITLE) and query.count(b"&") == query.count(_NEXT_TITLE):
+        return NO_SIGNALS
+    given = dict(part.split("=", 1) for part in query.decode().split("&"))
+    hour = given.get("hour")
+    country, device, campaign = (given.get(name) for name in ("country", "device", "campaign"))
+    return Signals.of(country, device, campaign, None if hour is None else int(hour))
 
 
 def _titles_among_signals(query: bytes) -> list[bytes] | None:

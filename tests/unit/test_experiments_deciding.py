@@ -24,7 +24,12 @@ def guardrail(value: Effect, name: str = "watch time") -> Metric:
 
 
 CASES: dict[str, tuple[list[Metric], list[QualityCheck], str, str]] = {
-    "a failed check comes before everything": ([Metric("takes", WORSE)], [FAILED], "INVALID", "quality: sample ratio failed"),
+    "a failed check comes before everything": (
+        [Metric("takes", WORSE)],
+        [FAILED],
+        "INVALID",
+        "quality: sample ratio failed",
+    ),
     "a passed check stops nothing": ([Metric("takes", BETTER)], [QualityCheck("x", passed=True)], "SHIP", "takes"),
     "a worse primary metric": ([Metric("takes", WORSE)], [], "ROLL BACK", "takes"),
     "a primary metric that is worse within its margin": ([Metric("takes", WORSE, margin=0.6)], [], "NEUTRAL", "takes"),
@@ -37,7 +42,12 @@ CASES: dict[str, tuple[list[Metric], list[QualityCheck], str, str]] = {
         "watch time",
     ),
     "a guardrail that is kept": ([Metric("takes", BETTER), guardrail(FLAT)], [], "SHIP", "takes"),
-    "a guardrail that is a little worse": ([Metric("takes", BETTER), guardrail(effect(-0.2, 0.04))], [], "SHIP", "takes"),
+    "a guardrail that is a little worse": (
+        [Metric("takes", BETTER), guardrail(effect(-0.2, 0.04))],
+        [],
+        "SHIP",
+        "takes",
+    ),
     "a guardrail that nobody can tell": ([Metric("takes", BETTER), guardrail(WIDE)], [], "HOLD", "watch time"),
     "a guardrail that ends at its margin": (
         [Metric("takes", BETTER), guardrail(effect(-0.3, 0.04))],
@@ -88,7 +98,9 @@ def test_guardrails_share_the_level_of_being_worse_and_not_that_of_being_kept() 
 
 def test_looks_that_are_freer_ship_later() -> None:
     metrics = [Metric("takes", effect(0.24))]
-    verdicts = [decide(metrics, look=look).verdict for look in (None, PlannedLook((0.5,), "obrien_fleming"), AnyLook(10_000))]
+    verdicts = [
+        decide(metrics, look=look).verdict for look in (None, PlannedLook((0.5,), "obrien_fleming"), AnyLook(10_000))
+    ]
     assert verdicts == ["SHIP", "NEUTRAL", "NEUTRAL"]
 
 

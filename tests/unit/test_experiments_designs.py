@@ -36,7 +36,9 @@ def test_effects_are_shrunken_by_the_scatter_at_which_cochrans_q_is_expected() -
     spread = optimize.brentq(lambda spread: q(spread) - 4, 0, 10, xtol=1e-14)
     assert found.spread**2 == pytest.approx(spread, rel=1e-9)
     mean = np.average(effects, weights=1 / (variances + spread))
-    assert found.values.tolist() == pytest.approx(((effects * spread + mean * variances) / (spread + variances)).tolist())
+    assert found.values.tolist() == pytest.approx(
+        ((effects * spread + mean * variances) / (spread + variances)).tolist()
+    )
     assert np.asarray(found).tolist() == list(found) == found.values.tolist()
     assert (found.standard_errors < ERRORS).all()
 
@@ -83,7 +85,9 @@ def test_an_interaction_is_the_difference_of_two_effects() -> None:
         for own in (assigned[:, 2] == 1, assigned[:, 2] == 0)
     ]
     assert found[1].effect.value == pytest.approx(by_hand[0].value - by_hand[1].value)
-    assert found[1].effect.standard_error == pytest.approx(math.hypot(by_hand[0].standard_error, by_hand[1].standard_error))
+    assert found[1].effect.standard_error == pytest.approx(
+        math.hypot(by_hand[0].standard_error, by_hand[1].standard_error)
+    )
     assert found[1].adjusted < 0.01 < min(found[0].adjusted, found[2].adjusted)
     assert found[0].detectable == pytest.approx(2.8016 * found[0].effect.standard_error, rel=1e-4)
 
@@ -97,7 +101,12 @@ def panel(seed: int, units: int = 12, times: int = 6, effect: float = 0.7, trend
     ever = unit % 2 == 0
     treated = ever & (time >= times // 2)
     noise = random.normal(0, 0.5, len(unit)) + random.normal(0, 0.3, units)[unit] * time
-    return random.normal(0, 1, units)[unit] + 0.2 * time + effect * treated + trend * ever * time + noise, unit, time, treated
+    return (
+        random.normal(0, 1, units)[unit] + 0.2 * time + effect * treated + trend * ever * time + noise,
+        unit,
+        time,
+        treated,
+    )
 
 
 def dummies(codes: Any) -> F64:
@@ -145,7 +154,9 @@ def test_the_wild_bootstrap_goes_through_all_signs() -> None:
     for signs in itertools.product([-1.0, 1.0], repeat=6):
         value, error = by_least_squares(levels + np.array(signs)[unit] * (outcomes - levels), unit, time, column)
         statistics.append(abs(value[0]) / error[0])
-    assert found.wild_p_value == pytest.approx(np.mean(np.array(statistics) >= abs(found.value) / found.standard_error * (1 - 1e-9)))
+    assert found.wild_p_value == pytest.approx(
+        np.mean(np.array(statistics) >= abs(found.value) / found.standard_error * (1 - 1e-9))
+    )
     assert difference_in_differences(*panel(2, units=17)).wild_p_value is None
 
 
@@ -226,24 +237,28 @@ PAIR = [[0, 1]] * 8
 
 
 WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
-    "errors of 0": (shrunken, ([1, 2], [1, 0]), "standard_errors have 0.0 at 1"),
+    "errors of 0": (shrunken, ([1, 2], [1, 0]), "row 1 of the standard_errors is 0.0"),
     "one effect": (shrunken, ([1], [1]), "values has the shape"),
     "errors of others": (heterogeneity, ([1, 2], [1, 1, 1]), "standard_errors has the shape"),
-    "an effect of NaN": (heterogeneity, ([1, NAN], [1, 1]), "values has nan at 1"),
+    "an effect of NaN": (heterogeneity, ([1, NAN], [1, 1]), "row 1 of the values is nan"),
     "days of others": (novelty, ([[1, 2], [3, 4]], [[1, 2, 3], [3, 4, 5]]), "treatment has 2 days and control 3"),
-    "a day that is missing": (novelty, ([[1, NAN], [3, 4]], [[1, 2], [3, 5]]), "treatment has nan"),
+    "a day that is missing": (novelty, ([[1, NAN], [3, 4]], [[1, 2], [3, 5]]), "of the treatment(, column 1,)? is nan"),
     "one day": (novelty, ([[1], [3]], [[1], [3]]), "treatment has the shape"),
     "an empty cell": (interactions, ((range(8), [1] * 8), PAIR), "0 users have 0 of the first"),
-    "half assigned": (interactions, ((range(8), [1] * 8), [[0.5, 1]] * 8), "column 0 of assignments has 0.5"),
+    "half assigned": (
+        interactions,
+        ((range(8), [1] * 8), [[0.5, 1]] * 8),
+        "row 0 of the column 0 of assignments is 0.5",
+    ),
     "one experiment": (interactions, ((range(8), [1] * 8), [[1]] * 8), "assignments have the shape"),
     "names of others": (interactions, ((range(8), [1] * 8), PAIR, ["a"]), "names are 1, expected 2"),
     "always treated": (difference_in_differences, (*GOOD[:3], GOOD[1] % 2 == 0), "treated is told by units and times"),
     "all at once": (difference_in_differences, (*GOOD[:3], GOOD[2] >= 3), "treated is told by units and times"),
     "nobody treated": (difference_in_differences, (*GOOD[:3], GOOD[2] < 0), "treated is told by units and times"),
-    "half treated": (difference_in_differences, (*GOOD[:3], GOOD[3] * 0.5), "treated has 0.5"),
+    "half treated": (difference_in_differences, (*GOOD[:3], GOOD[3] * 0.5), "of the treated(, column 1,)? is 0.5"),
     "one unit": (difference_in_differences, (GOOD[0], GOOD[1] * 0, *GOOD[2:]), "there are 1 units"),
     "one time": (difference_in_differences, (*GOOD[:2], GOOD[2] * 0, GOOD[3]), "and 1 times"),
-    "no outcome": (difference_in_differences, (GOOD[0] * NAN, *GOOD[1:]), "outcomes has nan at 0"),
+    "no outcome": (difference_in_differences, (GOOD[0] * NAN, *GOOD[1:]), "row 0 of the outcomes is nan"),
     "the same outcome": (difference_in_differences, (GOOD[0] * 0 + 1, *GOOD[1:]), "outcomes are told by units"),
     "units that are missing": (difference_in_differences, (GOOD[0], GOOD[1][1:], *GOOD[2:]), "units"),
     "no scores there": (discontinuity, (*JUMP, 5.0, 0.5), "scores below the cutoff: 0 rows"),
@@ -252,7 +267,7 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "a bandwidth of 0": (discontinuity, (*JUMP, 0.0, 0.0), "bandwidth is 0.0"),
     "a bandwidth of NaN": (discontinuity, (*JUMP, 0.0, NAN), "bandwidth is nan"),
     "a cutoff of NaN": (discontinuity, (*JUMP, NAN, 0.5), "cutoff is nan"),
-    "scores of NaN": (discontinuity, (JUMP[0], JUMP[1] * NAN, 0.0, 0.5), "scores has nan at 0"),
+    "scores of NaN": (discontinuity, (JUMP[0], JUMP[1] * NAN, 0.0, 0.5), "row 0 of the scores is nan"),
     "two scores": (discontinuity, (JUMP[0], np.sign(JUMP[1]), 0.0, 2.0), "with 1 different ones"),
     "outcomes all the same": (discontinuity, (JUMP[0] * 0, JUMP[1], 0.0, 0.5), "all the same"),
 }

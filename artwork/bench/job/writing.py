@@ -14,7 +14,7 @@ from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.breakable_store import BreakableStore
 from bandit.snapshot import row_key
 from batch.executors import Progress
-from batch.publishing.row_writer import write_rows
+from batch.publishing.row_writer import count_present, write_rows
 from batch.workspace.generations import read_manifest
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.row_files import RowFile
@@ -35,13 +35,15 @@ def measure_writing(workspace: Workspace, plan: Plan, progress: Progress) -> Wri
     files = _some(workspace, plan.rows)
     count = sum(len(rows.places) for rows in files)
     _timed(files[:1], len(files[0].places), raw=False)  # whose kernels are compiled or loaded
-    ours, raw = [], []
+    ours, raw, counted = [], [], []
     for number in range(plan.rounds):
         progress("rounds of writing", number, plan.rounds)
-        ours.append(count / _timed(files, count, raw=False))
-        raw.append(count / _timed(files, count, raw=True))
+        writing, counting = _timed(files, count, raw=False)
+        ours.append(count / writing)
+        counted.append(count / counting)
+        raw.append(count / _timed(files, count, raw=True)[0])
     progress("rounds of writing", plan.rounds, plan.rounds)
-    return Writing(count, ours, raw)
+    return Writing(count, ours, raw, counted)
 
 
 def _some(workspace: Workspace, most: int) -> list[RowFile]:
@@ -54,8 +56,9 @@ def _some(workspace: Workspace, most: int) -> list[RowFile]:
     return files
 
 
-def _timed(files: Sequence[RowFile], count: int, *, raw: bool) -> float:
-    """Seconds that writing takes; of the raw writer without what is made before."""
+def _timed(files: Sequence[RowFile], count: int, *, raw: bool) -> tuple[float, float]:
+    """Seconds that writing takes, of the raw writer without what is made before; and that counting takes, 0 of the raw writer."""
+    counting = 0.0
     with TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
         if raw:
             seconds = sum(_send(store.socket, _commands(rows), len(rows.places)) for rows in files)
@@ -63,14 +66,16 @@ def _timed(files: Sequence[RowFile], count: int, *, raw: bool) -> float:
             with store.client() as client:
                 began = time.perf_counter()
                 written = sum(one.stop - one.first for one in write_rows(client, _GENERATION, files, rests=False))
-                seconds = time.perf_counter() - began
-            if written != count:
-                raise WrongAnswerError(f"{written:,} of {count:,} rows were written")
+                wrote = time.perf_counter()
+                present = count_present(client, _GENERATION, files, rests=False)
+                seconds, counting = wrote - began, time.perf_counter() - wrote
+            if (written, present) != (count, count):
+                raise WrongAnswerError(f"{written:,} of {count:,} rows were written, {present:,} were counted")
         with store.client() as client:
             held: int = client.dbsize()
     if held != count:
         raise WrongAnswerError(f"the store has {held:,} keys after {count:,} rows")
-    return seconds
+    return seconds, counting
 
 
 def _commands(rows: RowFile) -> bytes:
