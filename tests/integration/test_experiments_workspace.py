@@ -140,6 +140,24 @@ def test_a_fallback_that_meets_one_variant_alone_stops_the_reading(fresh: Worksp
     assert [one.name for one in failed(check(source_of(fresh), "bolder")[2])] == ["fallback"]
 
 
+def test_the_check_of_exposure_says_how_far_apart_the_variants_choose(mixed: Workspace) -> None:
+    exposure = next(one for one in check(source_of(mixed), "bolder")[2] if one.name == "exposure")
+    assert exposure.passed
+    assert exposure.figures["differ"] > 0.9  # popularity and an epsilon-greedy policy
+    assert 0 < exposure.figures["variation"] < 1
+
+
+def test_variants_that_choose_alike_are_a_test_of_the_test(fresh: Workspace) -> None:
+    stop(fresh, "bolder", "over")
+    alike = PLAN.replace('policy = "epsilon_greedy:epsilon=0.3"\nposterior = "beta"', 'policy = "popularity"')
+    write_plan(fresh, alike, "alike")
+    start(fresh, "alike", late=False, today=START)
+    live(fresh, make_generation_of(fresh, "alike"), LIKE, LIKE)
+    exposure = next(one for one in check(source_of(fresh), "alike")[2] if one.name == "exposure")
+    assert (exposure.passed, exposure.figures["variation"]) == (None, 0.0)
+    assert read(source_of(fresh), "alike").is_readable
+
+
 def test_picks_under_the_other_variant_are_crossover(fresh: Workspace) -> None:
     day = live_day(fresh, START, 1, {})
     swapped = pl.when(pl.col("policy") == "control").then(pl.lit("treatment")).otherwise(pl.lit("control"))
