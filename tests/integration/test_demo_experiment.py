@@ -1,8 +1,10 @@
 """An experiment that the demo runs live: registered after explore days, named by its nights, decided at the end."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import cast
 
+import polars as pl
 import pytest
 from learned_workspace import silent
 from on_disk import OnDisk, explore
@@ -21,6 +23,7 @@ from batch.experiments.listing import experiments_of
 from batch.experiments.register import registered
 from batch.learning.train import train
 from batch.workspace.generations import read_manifest
+from batch.workspace.impressions import day_files
 from batch.workspace.workspace import Workspace
 
 CONFIG = experiment_of(Variant(), Variant(policy="greedy"), seed=3)
@@ -57,7 +60,8 @@ def test_the_nights_of_a_demo_name_the_registered_plan(played: Played) -> None:
 
 def test_the_decision_is_of_the_live_days_and_can_be_replayed(played: Played) -> None:
     reading = played.decided.reading
-    assert (reading.day, sum(reading.users.values())) == ("2026-01-03", 300)
+    came = pl.read_parquet(day_files(played.workspace, date(2026, 1, 3)), hive_partitioning=False)["user_id"].n_unique()
+    assert (reading.day, sum(reading.users.values())) == ("2026-01-03", came)
     assert replay(played.decided.record).same
     told = lines_of(played.decided, played.workspace.root)
     assert f"decision: {played.decided.verdicts[0].verdict}" in told
