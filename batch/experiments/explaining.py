@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 from typing import Final
 
 from bandit.errors import InputError
@@ -232,7 +233,7 @@ def is_fading(ages: Sequence[tuple[str, MetricEffect]]) -> bool:
     if first is None or last is None or first.p_value > _CLEAR:
         return False
     sign = 1 if first.value > 0 else -1
-    error = (first.standard_error**2 + last.standard_error**2) ** 0.5
+    error = hypot(first.standard_error, last.standard_error)
     return sign * (first.value - last.value) > 1.96 * error
 
 

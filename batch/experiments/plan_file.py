@@ -33,7 +33,7 @@ def plan_path(workspace: Workspace, name: str) -> Path:
 
 def _is_name(name: str) -> bool:
     """Whether a plan can be called that: with .toml last, its folder would have the name of another plan's file."""
-    return is_id(name) and not name.startswith(".") and not name.endswith(".toml")
+    return bool(is_id(name)) and not name.startswith(".") and not name.endswith(".toml")
 
 
 def record_folder(workspace: Workspace, name: str) -> Path:
