@@ -47,7 +47,7 @@ endif
 # Only the files that have such tests are read.
 marked = $(if $(findstring tests/,$(ARGS)),,$(sort $(shell grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)))
 
-faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
+faults: $(if $(ARTWORK_REQUIRE_ALL),$(CI),$(READY)) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
 	$(BIN)/python -m bandit.kernels.warm
 ifeq ($(ARGS),)
 	$(BIN)/pytest -m "faults and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder $(call marked,faults)
@@ -66,9 +66,10 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 
 KILLS ?=
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, the simulations at full size, and kill everything 100 times; not in CI
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, alarms on 3,000 seasons, simulations at full size, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
+	$(BIN)/python tests/benchmarks/alarms.py
 	SIMULATIONS_FULL=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -m simulations -n 2 --dist worksteal --timeout=0 $(call marked,simulations)
 	$(BIN)/python tests/benchmarks/kills.py $(KILLS)
 	FAULTS_STEPS=0 $(BIN)/pytest -m faults --timeout=0 tests/e2e/test_faults_runs.py -k any_step
@@ -125,7 +126,7 @@ screenshots: $(CI) ## Take the pictures of the page in docs/images from a demo t
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt --extra all $(LOCK)
 	uv pip compile pyproject.toml -o requirements/service.txt --extra service -c requirements/runtime.txt $(LOCK)
-	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra dev $(LOCK)
+	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra images --extra dev $(LOCK)
 	uv pip compile pyproject.toml -o requirements/bench.txt --extra all --extra bench $(LOCK)
 	uv pip compile --group build -o requirements/build.txt -c requirements/runtime.txt $(LOCK)
 	uv pip compile --group ci -o requirements/ci.txt -c requirements/dev.txt $(LOCK)

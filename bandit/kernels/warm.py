@@ -7,6 +7,11 @@ if __name__ == "__main__":  # first of all: what goes wrong while the rest is im
 
     run(lambda: import_module("bandit.kernels.warm").warm)
 
+from contextlib import ExitStack, suppress
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 # The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
@@ -22,6 +27,7 @@ from bandit.kernels import (
     lengths,
     linear,
     logistic,
+    moments,
     packing,
     resampling,
     sequences,
@@ -39,6 +45,7 @@ def warm() -> None:
     words, hashes = np.ones(1, dtype=np.uint64), np.empty(1, dtype=np.uint64)
     weights = np.empty((1, 2), dtype=np.uint16)
     hashing.absorb_each(np.uint64(1), words, hashes)
+    hashing.absorb_one(words, np.uint64(1), hashes)
     hashing.absorb_pairs(words, words, hashes)
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
     beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
@@ -46,7 +53,8 @@ def warm() -> None:
     deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
     deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
-    lengths.single_lengths(one[None].astype(np.float32), np.empty((1, 1)))
+    moments.linear_means(one, np.zeros((moments.TILE, moments.TILE)), np.empty((1, 2)))
+    moments.single_deviations(one, np.zeros((2, moments.TILE, moments.TILE), dtype=np.float32), np.empty((1, 2)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
     single = one.astype(np.float32)
     single.flags.writeable = False  # as columns of polars are
@@ -71,6 +79,18 @@ def warm() -> None:
     resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
     sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
     sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
+
+
+def warm_alone() -> None:
+    """``warm``, while no other process that keeps its kernels in the same folder does so, on this machine or another."""
+    kernel: Any = hashing.absorb_each
+    with ExitStack() as stack:
+        # No lock where there is no folder, because nothing is compiled or nothing is kept, or where its file system has none.
+        with suppress(AttributeError, TypeError, OSError):
+            folder = Path(kernel.stats.cache_path)
+            folder.mkdir(parents=True, exist_ok=True)
+            flock(stack.enter_context((folder / ".warming.lock").open("w")), LOCK_EX)
+        warm()
 
 
 def _warm_packing() -> None:
