@@ -334,7 +334,7 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
             import ray  # noqa: PLC0415 - few have it
 
-            stack.callback(ray.shutdown)
+            stack.callback(ray.shutdown, wait_for_processes=True)
             _choose_network(_found(address))
             settings = _settings(address, workers, folder)
             try:
