@@ -199,7 +199,7 @@ def _store(wanted: Wanted, generation: Estimate, bytes_each: Estimate, primaries
     resting, publishing = generation.scaled(wanted.generations), generation.scaled(wanted.generations + 1)
     part = "store"
     return [
-        _line(part, "bytes of a row", Estimate.exactly(wanted.row_bytes), "B", "reckoned from the row format"),
+        _line(part, "bytes of a row", Estimate.exactly(wanted.row_bytes), "B", "reckoned"),
         _line(part, "bytes of a row in the store, with its key", bytes_each, "B"),
         _line(part, "a generation", generation, "GB"),
         _line(part, f"{wanted.generations} generations, at rest", resting, "GB"),
@@ -275,7 +275,7 @@ def _network(wanted: Wanted, publishing: Estimate) -> list[Planned]:
     written = Estimate.exactly(wanted.users * set_bytes(wanted) * 8 / _GIGA).by(publishing.inverse())
     answers = wanted.requests * answer_bytes(wanted) * 8 / _GIGA
     one_more = Estimate.exactly(float(1 + wanted.replicas))
-    counted = "reckoned, without the frames of TCP"
+    counted = "reckoned, without TCP"
     return [
         _line(part, "workers ask the store", Estimate.exactly(wanted.requests * asked * 8 / _GIGA), "Gbit/s", counted),
         _line(part, "rows to the workers", Estimate.exactly(wanted.requests * row * 8 / _GIGA), "Gbit/s", counted),
@@ -289,7 +289,11 @@ def _line(part: str, what: str, estimate: Estimate, unit: str, source: str = "")
 
 
 def _source(estimate: Estimate) -> str:
-    return "measured" if estimate.times <= 1 else f"extrapolated {estimate.times:,.3g} x"
+    return "measured" if estimate.times <= 1 else f"extrapolated {_times(estimate.times)} x"
+
+
+def _times(times: float) -> str:
+    return f"{times:,.0f}" if times >= 10 else f"{times:.3g}"
 
 
 def _up(estimate: Estimate) -> Estimate:
