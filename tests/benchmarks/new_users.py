@@ -141,10 +141,10 @@ def first_week(seed: int, n_users: int, n_titles: int, days: int, visits: int, s
                 *(float(lead.mean()) + half * side for side in (0, -1, 1)),
                 *(float(np.mean([len(own) for own in seen])) for seen in (themes, popular_themes)),
             )
-            day = FIRST_DAY + timedelta(days=days + session)
+            today = FIRST_DAY + timedelta(days=days + session)
             responses = world.respond(rows, shown, random.random((len(rows), 2)))
-            _append(workspace, day, "n", dataset, rows, of_titles, answered.arms, answered.contexts, responses)
-            _explore(workspace, kept, day, visits // 4, random)
+            _append(workspace, today, "n", dataset, rows, of_titles, answered.arms, answered.contexts, responses)
+            _explore(workspace, kept, today, visits // 4, random)
             if session == 1:
                 write(workspace, dataset, overwrite=True)
             refresh_contexts(workspace)
@@ -195,7 +195,7 @@ def _draw_each(
     columns = np.minimum(catalogue.starts[titles][:, None] + np.arange(sizes.max()), catalogue.n_artworks - 1)
     there = np.arange(sizes.max()) < sizes[titles][:, None]
     edges = np.cumsum(np.where(there, weights[places[:, None], columns].astype(np.int64), 0), axis=1)
-    return (edges > random.integers(65535, size=len(titles))[:, None]).argmax(axis=1)
+    return np.asarray((edges > random.integers(65535, size=len(titles))[:, None]).argmax(axis=1), dtype=np.int64)
 
 
 def _explore(workspace: Workspace, dataset: DataSet, day: date, visits: int, random: np.random.Generator) -> None:
