@@ -1,15 +1,20 @@
 """The door of the experiments: one number per user, pairs of them, levels and shares, checked once and refused by name."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, I64, Bool, integer_array, is_count, is_number, label_array, real_array
+from bandit.arrays import F64, I64, Bool, integer_array, is_number, label_array, real_array
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
+from bandit.objects import place_of
 
+PairLike = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+"""Two columns of numbers: a tuple, a list or an array with two rows."""
 LEAST_USERS = 2
 """In a variant: a single user has no variance."""
 
@@ -31,14 +36,18 @@ def column(name: str, values: npt.ArrayLike, count: int | None = None, least: in
     if array.ndim != 1 or len(array) < least or (count is not None and len(array) != count):
         expected = f"({count},)" if count is not None else f"(n,) with n at least {least}"
         raise InputError(f"{name} has the shape {array.shape}, expected {expected}: one number per user")
+    _refuse_extremes(name, array)
+    return array
+
+
+def _refuse_extremes(name: str, array: F64) -> None:
     wrong = ~(np.abs(array) <= MOST_REWARD)  # NaN is not
     if wrong.any():
         place = int(wrong.argmax())
-        remedy = "fill the gap or leave the user out" if np.isnan(array[place]) else "take another unit"
-        raise InputError(
-            f"{name} has {array[place]} at {place}, expected a finite number up to {MOST_REWARD:g}; {remedy}"
-        )
-    return array
+        odd = array.ravel()[place]
+        remedy = "fill the gap or leave the user out" if np.isnan(odd) else "take another unit"
+        where = place_of(name, array.shape, place)
+        raise InputError(f"{where} is {odd}, expected a finite number up to {MOST_REWARD:g}; {remedy}")
 
 
 def table(name: str, values: npt.ArrayLike) -> F64:
@@ -52,7 +61,8 @@ def table(name: str, values: npt.ArrayLike) -> F64:
         raise InputError(
             f"{name} has the shape {array.shape}, expected (n, d): a row per user, a column per day, 2 at least"
         )
-    return column(name, array.ravel()).reshape(array.shape)
+    _refuse_extremes(name, array)
+    return array
 
 
 def two(name: str, values: Any, expected: str) -> tuple[Any, Any]:
@@ -61,7 +71,8 @@ def two(name: str, values: Any, expected: str) -> tuple[Any, Any]:
     Raises:
         InputError: there are not two; ``expected`` says which they should be.
     """
-    is_given = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+    is_given = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    is_given = is_given or (isinstance(values, np.ndarray) and values.ndim > 0)
     if not is_given or len(values) != 2:
         size = f" of {len(values)}" if is_given else ""
         raise InputError(f"{name} is a {type(values).__name__}{size}, expected a pair: ({expected})")
@@ -75,15 +86,17 @@ def pair(name: str, values: Any) -> Pair:
         InputError: they are no pair of columns of one length, or a denominator is negative, or all are 0.
     """
     above, below = two(name, values, "numerators, denominators")
-    numerators = column(f"the numerators of {name}", above)
-    denominators = column(f"the denominators of {name}", below, len(numerators))
+    numerators = column(f"numerators of {name}", above)
+    denominators = column(f"denominators of {name}", below, len(numerators))
     if denominators.min() < 0:
         place = int(denominators.argmin())
         raise InputError(
-            f"the denominators of {name} have {denominators[place]} at {place}, expected 0 or more: how often, not how much"
+            f"row {place} of the denominators of {name} is {denominators[place]}, expected 0 or more: how often, not how much"
         )
-    if not denominators.any():
-        raise InputError(f"the denominators of {name} are all 0, expected some above 0; there is nothing to divide by")
+    if denominators.max() < 1 / MOST_REWARD:
+        raise InputError(
+            f"the denominators of {name} are all 0 or next to it, expected some above 0; there is nothing to divide by"
+        )
     return Pair(numerators, denominators)
 
 
@@ -108,7 +121,7 @@ def mask(name: str, values: npt.ArrayLike, count: int) -> Bool:
     wrong = (array != 0) & (array != 1)
     if wrong.any():
         place = int(wrong.argmax())
-        raise InputError(f"{name} has {array[place]} at {place}, expected 0 or 1")
+        raise InputError(f"{place_of(name, array.shape, place)} is {array[place]}, expected 0 or 1")
     return np.asarray(array == 1)
 
 
@@ -120,7 +133,8 @@ def count_array(name: str, values: npt.ArrayLike) -> I64:
     """
     array = integer_array(name, values)
     if array.size and array.min() < 0:
-        raise InputError(f"{name} has {array.min()}, expected 0 or more: how many users were seen")
+        where = place_of(name, array.shape, int(array.argmin()))
+        raise InputError(f"{where} is {array.min()}, expected 0 or more: how many users were seen")
     return array
 
 
@@ -133,7 +147,7 @@ def checked_shares(shares: npt.ArrayLike) -> F64:
     array = column("shares", shares)
     if array.min() <= 0:
         raise InputError(
-            f"shares have {array.min()} at {int(array.argmin())}, expected above 0; leave that variant out"
+            f"row {int(array.argmin())} of the shares is {array.min()}, expected above 0; leave that variant out"
         )
     if abs(float(array.sum()) - 1) > 1e-9:
         raise InputError(
@@ -154,7 +168,9 @@ def checked_p_values(p_values: npt.ArrayLike) -> F64:
     wrong = ~((array >= 0) & (array <= 1))  # NaN is neither
     if wrong.any():
         place = int(wrong.argmax())
-        raise InputError(f"p_values have {array[place]} at {place}, expected 0 to 1; leave out what was not tested")
+        raise InputError(
+            f"row {place} of the p_values is {array[place]}, expected 0 to 1; leave out what was not tested"
+        )
     return array
 
 
@@ -183,7 +199,7 @@ def between(name: str, value: float, example: str) -> float:
     Raises:
         InputError: it is something else.
     """
-    if isinstance(value, bool) or not (is_number(value) and 0 < value < 1):
+    if isinstance(value, bool) or not (is_number(value) and 0 < float(value) < 1):
         raise InputError(f"{name} is {value!r}, expected a number above 0 and below 1: {example}")
     return float(value)
 
@@ -194,28 +210,17 @@ def number(name: str, value: float) -> float:
     Raises:
         InputError: it is something else.
     """
-    if isinstance(value, bool) or not (is_number(value) and abs(value) <= MOST_REWARD):
+    if isinstance(value, bool) or not (is_number(value) and abs(float(value)) <= MOST_REWARD):
         raise InputError(f"{name} is {value!r}, expected a finite number up to {MOST_REWARD:g}")
     return float(value)
 
 
 def positive(name: str, value: float) -> float:
-    """A finite number above 0.
+    """A finite number above 0, at least 1e-50.
 
     Raises:
         InputError: it is something else.
     """
-    if number(name, value) <= 0:
+    if number(name, value) < 1 / MOST_REWARD:
         raise InputError(f"{name} is {value!r}, expected above 0")
     return float(value)
-
-
-def checked_users(name: str, users: int) -> int:
-    """How many users.
-
-    Raises:
-        InputError: it is no whole number of at least 2.
-    """
-    if isinstance(users, bool) or not is_count(users) or users < LEAST_USERS:
-        raise InputError(f"{name} is {users!r}, expected a whole number of at least {LEAST_USERS}")
-    return int(users)

@@ -4,23 +4,28 @@ A ratio Σ y / Σ n is the mean of the linearised numbers z = (y - R n) / mean n
 2018). So means, ratios and rates per impression are one thing: a value per variant, and the variance of it over users.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+import scipy
 
 from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.experiments.columns import Pair, checked_level, column, pair, two
+from bandit.experiments.columns import Pair, PairLike, checked_level, column, pair, two
 
 FEW_USERS = 30
 """A variant with fewer users has intervals that are too narrow or too wide where numbers are skewed."""
 FEW_REWARDS = 10.0
 """Users that a variant's variance has to rest on, (Σ z²)² / Σ z⁴; of rare rewards that is their number."""
+MOST_CONTROL_ERROR = 0.1
+"""Share of the control that its standard error may be: at 0.12 relative intervals of 95 % hold the truth in 93 % of cases."""
+_MOST_SCALE = 1e75
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
@@ -49,10 +54,10 @@ class Effect:
     degrees: float
     level: float
     users: tuple[int, int]
-    relative: "Effect | None" = None
+    relative: Effect | None = None
     caution: str = ""
 
-    def at(self, level: float) -> "Effect":
+    def at(self, level: float) -> Effect:
         """The same effect with the interval of another level.
 
         >>> effect = mean_effect([1, 2, 3, 5], [0, 1, 2, 2])
@@ -77,7 +82,7 @@ class Side(NamedTuple):
 
 
 def mean_effect(
-    treatment: npt.ArrayLike, control: npt.ArrayLike, covariates: Any = None, level: float = 0.95
+    treatment: npt.ArrayLike, control: npt.ArrayLike, covariates: PairLike | None = None, level: float = 0.95
 ) -> Effect:
     """The mean per user of the treatment minus that of the control, with Welch's interval (Welch 1947).
 
@@ -101,7 +106,9 @@ def mean_effect(
     return welch(Side(float(first.mean()), first), Side(float(second.mean()), second), level)
 
 
-def ratio_effect(treatment: Any, control: Any, level: float = 0.95, covariates: Any = None) -> Effect:
+def ratio_effect(
+    treatment: PairLike, control: PairLike, level: float = 0.95, covariates: PairLike | None = None
+) -> Effect:
     """Σ numerators / Σ denominators of the treatment minus that of the control, over users (the delta method).
 
     Args:
@@ -129,11 +136,15 @@ def linearised(values: Pair) -> Side:
     mean = float(values.denominators.mean())
     ratio = float(values.numerators.mean()) / mean
     rest = (values.numerators - ratio * values.denominators) / mean
-    scale = (np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    scale = float(np.abs(values.numerators).max() + abs(ratio) * values.denominators.max()) / mean
+    if scale > _MOST_SCALE:
+        raise InputError(
+            f"denominators are around {mean:.1g} and numerators up to {scale * mean:.1g}; take other units"
+        )
     return Side(ratio, ratio + np.where(np.abs(rest) <= _ROUNDING * scale, 0.0, rest))
 
 
-def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F64, F64]:
+def without_covariate(treatment: F64, control: F64, covariates: PairLike) -> tuple[F64, F64]:
     """Numbers per user less θ times how far the covariate is from its mean over all users.
 
     Raises:
@@ -142,15 +153,16 @@ def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F6
     first, second = two("covariates", covariates, "those of the treatment, those of the control")
     before = np.concatenate(
         [
-            column("the covariates of the treatment", first, len(treatment)),
-            column("the covariates of the control", second, len(control)),
+            column("covariates of the treatment", first, len(treatment)),
+            column("covariates of the control", second, len(control)),
         ]
     )
-    if np.ptp(before) == 0:
+    apart = before - before.mean()
+    square = float(apart @ apart)
+    if square == 0 or np.abs(apart).max() <= _ROUNDING * np.abs(before).max():
         raise InputError(f"covariates are {before[0]} for every user, expected some that differ; leave them out")
     values = np.concatenate([treatment, control])
-    apart = before - before.mean()
-    slope = float(apart @ (values - values.mean())) / float(apart @ apart)
+    slope = float(apart @ (values - values.mean())) / square
     moved = values - slope * apart
     centred = moved - moved.mean()
     scale = np.abs(values).max() + abs(slope) * np.abs(apart).max()
@@ -195,7 +207,8 @@ def difference(
         times = values[0] / values[1]
         error = sqrt(variances[0] + variances[1] * times * times) / values[1]
         if 0 < error < inf:
-            relative = effect_of(times - 1, error, degrees, level, users, caution=caution)
+            of_share = "; ".join(filter(None, (caution, _caution_of_share(sqrt(variances[1]) / values[1]))))
+            relative = effect_of(times - 1, error, degrees, level, users, caution=of_share)
     return effect_of(values[0] - values[1], sqrt(sum(variances)), degrees, level, users, relative, caution)
 
 
@@ -217,7 +230,9 @@ def effect_of(
 def interval(value: float, standard_error: float, degrees: float, level: float) -> tuple[float, float]:
     """Value ± q standard errors, q the quantile of (1 + level) / 2."""
     share = (1 + checked_level(level)) / 2
-    width = standard_error * float(ndtri(share) if degrees == inf else stdtrit(degrees, share))
+    width = standard_error * float(
+        scipy.special.ndtri(share) if degrees == inf else scipy.special.stdtrit(degrees, share)
+    )
     return value - width, value + width
 
 
@@ -228,7 +243,7 @@ def two_sided(statistic: float, degrees: float) -> float:
 
 def below(statistic: float, degrees: float) -> float:
     """P(T ≤ statistic), Student's T or the normal one if degrees are infinite."""
-    return float(ndtr(statistic) if degrees == inf else stdtr(degrees, statistic))
+    return float(scipy.special.ndtr(statistic) if degrees == inf else scipy.special.stdtr(degrees, statistic))
 
 
 def satterthwaite(variances: Sequence[float], users: Sequence[int]) -> float:
@@ -258,6 +273,16 @@ def caution_of(treatment: F64, control: F64) -> str:
                 " rewards are too rare or too uneven for this interval"
             )
     return "; ".join(cautions)
+
+
+def _caution_of_share(control_error: float) -> str:
+    """Why a relative interval may be too narrow where the absolute one is not: the control moves too much to divide by it."""
+    if control_error <= MOST_CONTROL_ERROR:
+        return ""
+    return (
+        f"the standard error of the control is {100 * control_error:.2g} % of its value, more than"
+        f" {100 * MOST_CONTROL_ERROR:g} %: read the absolute effect"
+    )
 
 
 def variance_rests_on(per_user: F64) -> float:

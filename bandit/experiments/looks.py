@@ -1,9 +1,10 @@
 """Kinds of looks: how wide an interval is when one looks once, at planned times, or whenever one likes."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf
 
-from scipy.special import ndtr, stdtrit
+import scipy
 
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level
@@ -41,8 +42,16 @@ class PlannedLook:
 
     def reach(self, effect: Effect, level: float) -> float:
         """Half of the interval, in standard errors: the bound of the look, at the same probability of Student's distribution."""
-        bound = float(spending_bounds(self.information, 1 - checked_level(level), self.spending)[-1])
-        return bound if effect.degrees == inf else -float(stdtrit(effect.degrees, float(ndtr(-bound))))
+        bound = _last_bound(tuple(self.information), 1 - checked_level(level), self.spending)
+        if effect.degrees == inf:
+            return bound
+        return -float(scipy.special.stdtrit(effect.degrees, float(scipy.special.ndtr(-bound))))
+
+
+@lru_cache(maxsize=256)
+def _last_bound(information: tuple[float, ...], error: float, spending: str) -> float:
+    """Of a look; the metrics of an experiment have the same ones."""
+    return float(spending_bounds(information, error, spending)[-1])
 
 
 Look = OneLook | AnyLook | PlannedLook

@@ -1,5 +1,7 @@
 """Effects over time since a user first saw what was changed: novelty wears off, habits are learned."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ class Novelty:
         early: the effect per day over the first half of the days.
         late: over the second half.
         change: late minus early, user by user.
-        early_share: of the sum of daily effects, what the first half brought.
+        early_share: of the sum of daily effects, what the first half brought; None if that is 0.
         warning: that most of the effect is early and wears off; empty if nothing says so.
     """
 
@@ -28,7 +30,7 @@ class Novelty:
     early: Effect
     late: Effect
     change: Effect
-    early_share: float
+    early_share: float | None
     warning: str
 
 
@@ -56,7 +58,7 @@ def novelty(treatment: npt.ArrayLike, control: npt.ArrayLike, level: float = 0.9
         mean_effect(of(first, half), of(second, half), level=level) for of in (_early, _late, _change)
     )
     total = sum(effect.value for effect in effects)
-    share = early.value * half / total if total else float("nan")
+    share = early.value * half / total if total else None
     warning = ""
     if change.p_value < 1 - level and change.value * early.value < 0 and abs(late.value) < abs(early.value):
         warning = (

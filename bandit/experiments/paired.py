@@ -1,11 +1,13 @@
 """Effects within the same users: who saw both is compared with themselves."""
 
+from __future__ import annotations
+
 from math import sqrt
-from typing import Any
 
 from bandit.arrays import F64
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
-from bandit.experiments.columns import checked_level, pair
+from bandit.experiments.columns import PairLike, checked_level, pair
 from bandit.experiments.effects import (
     FEW_REWARDS,
     FEW_USERS,
@@ -17,7 +19,7 @@ from bandit.experiments.effects import (
 )
 
 
-def paired_effect(first: Any, second: Any, level: float = 0.95) -> Effect:
+def paired_effect(first: PairLike, second: PairLike, level: float = 0.95) -> Effect:
     """Σ numerators / Σ denominators of the first minus that of the second, of the same users, in the same order.
 
     The linearised numbers of both are subtracted user by user, so what a user does everywhere cancels; Student's distribution
@@ -51,9 +53,9 @@ def paired_effect(first: Any, second: Any, level: float = 0.95) -> Effect:
     caution = _caution(apart)
     users = count, count
     relative = None
-    if other.value > 0:
+    if other.value * MOST_REWARD > max(abs(one.value), 1):
         times = one.value / other.value
-        error = sqrt(variance_of_mean((one.per_user - times * other.per_user) / other.value))
+        error = sqrt(variance_of_mean(one.per_user - times * other.per_user)) / other.value
         if error > 0:
             relative = effect_of(times - 1, error, count - 1, checked_level(level), users, caution=caution)
     return effect_of(one.value - other.value, sqrt(variance), count - 1, level, users, relative, caution)

@@ -3,11 +3,13 @@
 A mismatch means that something took users out of one variant more than out of another. Then no effect is to be believed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, gammaln
+import scipy
 
 from bandit.arrays import F64, I64
 from bandit.errors import InputError
@@ -17,6 +19,8 @@ FEW_EXPECTED = 5
 """Users expected in a variant; with fewer, the chi-square distribution is not that of the statistic (Cochran 1954)."""
 CONCENTRATION = 10_000.0
 """Of the prior: shares that are off by about 1 % of all users are found soonest."""
+MOST_CONCENTRATION = 1e9
+"""Beyond it, logarithms of the gamma function have too few digits left for their differences."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def sample_ratio(counts: npt.ArrayLike, shares: npt.ArrayLike) -> SampleRatio:
     caution = ""
     if expected.min() < FEW_EXPECTED:
         caution = f"{expected.min():.1f} users were expected in a variant, fewer than {FEW_EXPECTED}: wait for more"
-    p_value = float(chdtrc(len(planned) - 1, statistic))
+    p_value = float(scipy.special.chdtrc(len(planned) - 1, statistic))
     return SampleRatio(tuple(seen.tolist()), tuple(expected.tolist()), statistic, p_value, caution)
 
 
@@ -102,12 +106,14 @@ def sample_ratio_sequence(
             f"counts of variant {place} fall from {seen[row, place]} to {seen[row + 1, place]} at look {row + 1}, expected all"
             " users so far at each look; add up counts per day with cumsum"
         )
-    prior = positive("concentration", concentration) * planned
+    if positive("concentration", concentration) > MOST_CONCENTRATION:
+        raise InputError(f"concentration is {concentration!r}, expected at most {MOST_CONCENTRATION:g}")
+    prior = concentration * planned
     total = seen.sum(axis=1)
     log_e_values = (
-        gammaln(prior.sum())
-        - gammaln(prior.sum() + total)
-        + (gammaln(prior + seen) - gammaln(prior)).sum(axis=1)
+        scipy.special.gammaln(prior.sum())
+        - scipy.special.gammaln(prior.sum() + total)
+        + (scipy.special.gammaln(prior + seen) - scipy.special.gammaln(prior)).sum(axis=1)
         - seen @ np.log(planned)
     )
     p_values = np.exp(-np.maximum(np.maximum.accumulate(log_e_values), 0.0))

@@ -1,5 +1,7 @@
 """Confidence sequences: intervals that hold at all looks together, however often one looks and whenever one stops."""
 
+from __future__ import annotations
+
 from math import log
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from bandit.arrays import F64, real_array
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level, positive
+from bandit.objects import place_of
 
 
 class Ends(NamedTuple):
@@ -63,7 +66,8 @@ def sequence_p_value(
     if (errors == 0).any():
         raise InputError("standard_error has a 0, expected above 0: without any spread there is no p-value")
     times = counts * mixture(tuning, level)
-    exponent = (values / errors) ** 2 * times / (2 * (times + 1))
+    with np.errstate(over="ignore"):  # what is infinitely far from 0 has a p-value of 0
+        exponent = (values / errors) ** 2 * times / (2 * (times + 1))
     p_values = np.minimum(np.sqrt(times + 1) * np.exp(-exponent), 1.0)
     return np.minimum.accumulate(p_values) if p_values.ndim else float(p_values)
 
@@ -88,7 +92,8 @@ def _looks(value: npt.ArrayLike, standard_error: npt.ArrayLike, users: npt.Array
         wrong = ~(np.abs(array) <= MOST_REWARD)
         if array.ndim > 1 or wrong.any():
             odd = array[wrong][0] if wrong.any() else f"of the shape {array.shape}"
-            raise InputError(f"{name} is {odd}, expected a finite number, or one per look (looks,)")
+            where = place_of(name, array.shape, int(wrong.argmax())) if wrong.any() and array.ndim else name
+            raise InputError(f"{where} is {odd}, expected a finite number, or one per look (looks,)")
     shapes = {array.shape for array in arrays.values() if array.ndim}
     if len(shapes) > 1:
         raise InputError(

@@ -1,5 +1,7 @@
 """Segments: effects stratified by them, whether they differ, and what is left of differences after shrinking."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
@@ -8,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.special import chdtrc
 
 from bandit.arrays import F64, I64, numbered
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
-from bandit.experiments.columns import LEAST_USERS, column, labels, two
+from bandit.experiments.columns import LEAST_USERS, PairLike, column, labels, two
 from bandit.experiments.effects import (
     Effect,
     caution_of,
@@ -24,7 +26,11 @@ from bandit.experiments.effects import (
 
 
 def stratified_effect(
-    treatment: npt.ArrayLike, control: npt.ArrayLike, segments: Any, covariates: Any = None, level: float = 0.95
+    treatment: npt.ArrayLike,
+    control: npt.ArrayLike,
+    segments: Any,
+    covariates: PairLike | None = None,
+    level: float = 0.95,
 ) -> Effect:
     """Σ_s w_s (mean of the treatment in s - mean of the control in s), w the share of all users in s (post-stratification).
 
@@ -84,7 +90,7 @@ def heterogeneity(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Hete
     statistic = _cochran(effects, errors**2)
     degrees = len(effects) - 1
     share = max(0.0, 1 - degrees / statistic) if statistic > 0 else 0.0
-    return Heterogeneity(statistic, degrees, float(chdtrc(degrees, statistic)), share)
+    return Heterogeneity(statistic, degrees, float(scipy.special.chdtrc(degrees, statistic)), share)
 
 
 @dataclass(frozen=True)
@@ -166,8 +172,10 @@ def _cochran(effects: F64, variances: F64) -> float:
 def _effects(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> tuple[F64, F64]:
     effects = column("values", values)
     errors = column("standard_errors", standard_errors, len(effects))
-    if errors.min() <= 0:
-        raise InputError(f"standard_errors have {errors.min()} at {int(errors.argmin())}, expected above 0")
+    if errors.min() < 1 / MOST_REWARD:
+        raise InputError(
+            f"row {int(errors.argmin())} of the standard_errors is {errors.min()}, expected above 0; leave out what has none"
+        )
     return effects, errors
 
 
@@ -188,10 +196,9 @@ def _means(values: F64, segments: I64, shares: F64) -> _Part:
 
 def _segments(segments: Any, treated: int, controls: int) -> tuple[I64, I64]:
     first, second = two("segments", segments, "those of the treatment, those of the control")
-    joined = np.concatenate([np.asarray(first, dtype=object), np.asarray(second, dtype=object)]).tolist()
     for name, count, given in (("treatment", treated, first), ("control", controls, second)):
-        if len(given) != count:
-            raise InputError(f"segments of the {name} are {len(given)}, expected {count}: one per user")
+        labels(f"segments of {name}", given, count)
+    joined = np.concatenate([np.asarray(first, dtype=object), np.asarray(second, dtype=object)]).tolist()
     codes = numbered(labels("segments", joined, treated + controls))
     for name, part in (("treatment", codes[:treated]), ("control", codes[treated:])):
         sizes = np.bincount(part, minlength=int(codes.max()) + 1)

@@ -178,9 +178,9 @@ def test_a_variant_in_which_nothing_happened_is_compared_all_the_same() -> None:
 
 GOOD = [1, 2, 4]
 WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = {
-    "NaN": (mean_effect, ([1, NAN], GOOD), {}, "treatment has nan at 1"),
-    "infinite": (mean_effect, (GOOD, [1, INF]), {}, "control has inf at 1"),
-    "huge": (mean_effect, (GOOD, [1, 1e51]), {}, "control has 1e\\+51 at 1"),
+    "NaN": (mean_effect, ([1, NAN], GOOD), {}, "row 1 of the treatment is nan"),
+    "infinite": (mean_effect, (GOOD, [1, INF]), {}, "row 1 of the control is inf"),
+    "huge": (mean_effect, (GOOD, [1, 1e51]), {}, "row 1 of the control is 1e\\+51"),
     "one user": (mean_effect, ([1], GOOD), {}, "treatment has the shape \\(1,\\)"),
     "nobody": (mean_effect, (GOOD, []), {}, "control has the shape \\(0,\\)"),
     "a table": (mean_effect, ([GOOD, GOOD], GOOD), {}, "treatment has the shape \\(2, 3\\)"),
@@ -194,7 +194,12 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
     "level of text": (mean_effect, (GOOD, GOOD), {"level": "0.95"}, "level is '0.95'"),
     "covariates alone": (mean_effect, (GOOD, GOOD), {"covariates": GOOD}, "covariates is a list of 3"),
     "covariates of others": (mean_effect, (GOOD, GOOD), {"covariates": (GOOD, [1, 2])}, "covariates of the control"),
-    "covariates of NaN": (mean_effect, (GOOD, GOOD), {"covariates": (GOOD, [1, 2, NAN])}, "control has nan at 2"),
+    "covariates of NaN": (
+        mean_effect,
+        (GOOD, GOOD),
+        {"covariates": (GOOD, [1, 2, NAN])},
+        "row 2 of the covariates of the control is nan",
+    ),
     "flat covariates": (mean_effect, (GOOD, GOOD), {"covariates": ([3] * 3, [3] * 3)}, "covariates are 3.0 for every"),
     "the metric itself": (
         mean_effect,
@@ -205,8 +210,28 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
     "no pair": (ratio_effect, (GOOD, (GOOD, GOOD)), {}, "treatment is a list of 3, expected a pair"),
     "a number for a pair": (ratio_effect, (3, (GOOD, GOOD)), {}, "treatment is a int, expected a pair"),
     "lengths": (ratio_effect, ((GOOD, [1, 2]), (GOOD, GOOD)), {}, "denominators of treatment has the shape"),
-    "negative": (ratio_effect, ((GOOD, GOOD), (GOOD, [1, -2, 3])), {}, "denominators of control have -2.0 at 1"),
-    "no denominators": (ratio_effect, ((GOOD, [0, 0, 0]), (GOOD, GOOD)), {}, "denominators of treatment are all 0"),
+    "negative": (ratio_effect, ((GOOD, GOOD), (GOOD, [1, -2, 3])), {}, "row 1 of the denominators of control is -2.0"),
+    "no denominators": (
+        ratio_effect,
+        ((GOOD, [0, 0, 0]), (GOOD, GOOD)),
+        {},
+        "denominators of treatment are all 0 or next to it",
+    ),
+    "denominators next to 0": (ratio_effect, ((GOOD, [1e-300] * 3), (GOOD, GOOD)), {}, "all 0 or next to it"),
+    "units that do not fit": (ratio_effect, (([1e50, 1], [1e-40] * 2), (GOOD, GOOD)), {}, "take other units"),
+    "an array that is a number": (ratio_effect, (np.array(3.0), (GOOD, GOOD)), {}, "treatment is a ndarray"),
+    "covariates next to 0": (
+        mean_effect,
+        (GOOD, GOOD),
+        {"covariates": ([0, 1e-200, 0], [0, 0, 0])},
+        "covariates are 0.0",
+    ),
+    "rounding for a covariate": (
+        mean_effect,
+        (GOOD, GOOD),
+        {"covariates": ([0.1] * 3, [0.1] * 3)},
+        "covariates are 0.1",
+    ),
     "equal ratios": (ratio_effect, (([0.1, 0.3], [1, 3]), ([0.7, 0.9], [7, 9])), {}, "one number for every user"),
     "margin of 0": (equivalence, (GOOD, GOOD, 0), {}, "margin is 0"),
     "margin below 0": (equivalence, (GOOD, GOOD, -1), {}, "margin is -1"),
@@ -221,7 +246,12 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
     "quantile of constants": (quantile_effect, ([1] * 9, [1] * 9, 0.5), {}, "one value each around the quantile"),
     "values of one user": (quantile_effect, ((GOOD, [1, 1, 1]), GOOD, 0.5), {}, "treatment has values of 1 user"),
     "a lonely segment": (stratified_effect, (GOOD, GOOD, (["a", "a", "b"], ["a"] * 3)), {}, "segment 'b' has 1 users"),
-    "segments of others": (stratified_effect, (GOOD, GOOD, (["a"], ["a"] * 3)), {}, "segments of the treatment are 1"),
+    "segments of others": (
+        stratified_effect,
+        (GOOD, GOOD, (["a"], ["a"] * 3)),
+        {},
+        "segments of treatment are \\(1,\\)",
+    ),
 }
 
 
