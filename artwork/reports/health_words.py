@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, IS_BEST, PROPENSITIES, RATE, TIMELY
+from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
 from batch.monitoring.change import Change
 from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
 from batch.monitoring.days import DayFacts
@@ -154,13 +154,9 @@ def alarm_text(signal: str, alarm: DatedAlarm) -> str:
     member, changed = alarm.member, _relative(alarm)
     return {
         RATE: f"the reward rate of users who explore {_moved(changed)}, against what was expected of it",
-        CLASSES: f"the reward rate of users of {member} {_moved(changed)}, against what was expected of it",
-        BEST: (
-            "artworks that were predicted to be the best"
-            if member == IS_BEST
-            else "artworks that were predicted not to be the best"
-        )
-        + f" earn {abs(changed):.0%} {'less' if changed < 0 else 'more'} than before: tastes have shifted",
+        CLASSES: f"the reward rate of users of {member} {_moved(changed)}, against that of all others",
+        BEST: "artworks that were predicted to be the best earn"
+        f" {abs(changed):.0%} {'less' if changed < 0 else 'more'}, against others, than before: tastes have shifted",
         CLICKS: f"takes per click {_moved(changed)}: artworks promise {'more' if changed < 0 else 'less'} than they did",
         TIMELY: f"{_share(alarm.after)} of a day's rewards are there when it is learned from, {_share(alarm.before)} before:"
         " plays arrive late",

@@ -109,8 +109,18 @@ def test_a_good_day_is_healthy_in_one_word() -> None:
     [
         (RATE, ALARM, "fell by 36%", "artwork run --retention 0.9"),
         (RATE, replace(ALARM, after=1.2), "rose by 44%", "artwork run --retention 0.9"),
-        (CLASSES, replace(ALARM, member="PT phone"), "users of PT phone fell", "artwork run --retention 0.9"),
-        (BEST, replace(ALARM, member=IS_BEST), "earn 36% less than before: tastes have shifted", "artwork run"),
+        (
+            CLASSES,
+            replace(ALARM, member="PT phone"),
+            "users of PT phone fell by 36%, against that of all others",
+            "artwork run --retention 0.9",
+        ),
+        (
+            BEST,
+            replace(ALARM, member=IS_BEST),
+            "earn 36% less, against others, than before: tastes have shifted",
+            "artwork run",
+        ),
         (CLICKS, ALARM, "takes per click fell by 36%", "artwork catalogue show"),
         (TIMELY, replace(ALARM, after=0.1), "1% of a day's rewards are there", "artwork events dead"),
         (PROPENSITIES, replace(ALARM, member="arm 2"), "arm 2 is shown 0.80 times as often", "generations rollback"),
