@@ -1,7 +1,6 @@
 """``artwork experiment``: from a plan to a decision on record, on the workspace or on a table of one's own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,16 @@ import typer
 from artwork.commands.jobs import parse_variant
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
-from artwork.console.tables import Sheet, printed
+from artwork.reports.experiment_lists import (
+    AssignedUser,
+    Checked,
+    Drafted,
+    Stopped,
+    render_assigned,
+    render_listed,
+    render_started,
+    started_of,
+)
 from artwork.reports.experiment_page import rendered, write_experiment_page
 from artwork.reports.experiment_text import (
     render_check,
@@ -28,13 +36,12 @@ from batch.experiments.assignment import NOBODY, assigned
 from batch.experiments.deciding import Decided, decide_now, replay
 from batch.experiments.drafting import USUAL_HYPOTHESIS, USUAL_VARIANTS, draft_table, draft_workspace
 from batch.experiments.explaining import MIXED, QUESTIONS, explain_mixed
-from batch.experiments.listing import Listed, listed
+from batch.experiments.listing import listed
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan import PICKS, WORKSPACE
 from batch.experiments.planning import plan_power
-from batch.experiments.quality import QualityCheck, failed
+from batch.experiments.quality import failed
 from batch.experiments.reading import Reading, Source, check, peek, read
-from batch.experiments.register import Registered, registered, start, stop
+from batch.experiments.register import registered, start, stop
 from batch.workspace.workspace import Workspace
 
 app = typer.Typer(
@@ -57,56 +64,6 @@ PageOption = Annotated[
     Path | None,
     typer.Option("--report", help="HTML page; reports/experiment-NAME.html by default.", show_default=False),
 ]
-
-
-@dataclass(frozen=True)
-class Drafted:
-    """A plan that was written to be edited."""
-
-    name: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class Started:
-    """What was registered; ``run`` is the command that makes generations of its variants, where they choose artworks."""
-
-    name: str
-    version: int
-    digest: str
-    late: bool
-    changes: tuple[str, ...]
-    start: str
-    end: str
-    looks: tuple[str, ...]
-    run: str | None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The quality of an experiment's data so far."""
-
-    name: str
-    day: str
-    passed: bool
-    checks: tuple[QualityCheck, ...]
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """An experiment that was ended."""
-
-    name: str
-    stopped_at: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class AssignedUser:
-    """A user, and the variant that they have; None for those who are not in the experiment."""
-
-    user_id: str
-    variant: str | None
 
 
 @app.command("new")
@@ -179,7 +136,7 @@ def start_command(
     Example: artwork experiment start bolder
     """
     own = start(Workspace(workspace), name, late=late, today=_today())
-    emit(_started(own), _render_started, as_json=as_json)
+    emit(started_of(own), render_started, as_json=as_json)
 
 
 @app.command("assign")
@@ -205,7 +162,7 @@ def assign_command(
     places = assigned(own.plan, users, own.register.shares, seed).tolist()
     names = [None if place == NOBODY else own.plan.names[place] for place in places]
     made = [AssignedUser(user, variant) for user, variant in zip(users, names, strict=True)]
-    emit(made, _render_assigned, as_json=as_json)
+    emit(made, render_assigned, as_json=as_json)
 
 
 @app.command("check")
@@ -364,7 +321,7 @@ def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOp
 
     Example: artwork experiment list
     """
-    emit(listed(Workspace(workspace)), _render_listed, as_json=as_json)
+    emit(listed(Workspace(workspace)), render_listed, as_json=as_json)
 
 
 def _source(workspace: Path, table: Path | None, as_of: str | None) -> Source:
@@ -404,55 +361,3 @@ def _tell(
 def _exit(*, passed: bool) -> None:
     if not passed:
         raise typer.Exit(EXIT_FAILED_CHECK)
-
-
-def _started(own: Registered) -> Started:
-    plan, version = own.plan, own.version
-    is_live = plan.layer == PICKS and plan.source == WORKSPACE
-    run = f"artwork run --experiment {plan.name}" if is_live else None
-    looks = tuple(map(str, plan.looks))
-    return Started(
-        plan.name,
-        version.version,
-        version.digest,
-        version.late,
-        version.changes,
-        str(plan.start),
-        str(plan.end),
-        looks,
-        run,
-    )
-
-
-def _render_started(made: Started) -> str:
-    lines = [f"experiment {made.name} is registered as version {made.version}, digest {made.digest}"]
-    lines += [f"  changed {change}" for change in made.changes]
-    lines += ["caution: its first day had been seen; every reading says so"] if made.late else []
-    lines.append(f"from {made.start} to {made.end}; looks: {', '.join(made.looks)}")
-    if made.run:
-        lines.append(f"make its generations until then with: {made.run}")
-    return "\n".join(lines)
-
-
-def _render_assigned(made: list[AssignedUser]) -> str:
-    rows = [(one.user_id, one.variant or "(not in it)") for one in made]
-    return printed(Sheet(("user", "variant"), rows))
-
-
-def _render_listed(made: list[Listed]) -> str:
-    if not made:
-        return "no experiments; `artwork experiment new NAME` writes the plan of one"
-    rows = [
-        (
-            one.name,
-            one.state,
-            str(one.version or "-"),
-            one.start,
-            one.end,
-            one.next_look or "-",
-            one.verdict or "-",
-            one.problem,
-        )
-        for one in made
-    ]
-    return printed(Sheet(("experiment", "state", "version", "start", "end", "next look", "decided", ""), rows))

@@ -6,6 +6,7 @@ from typing import Final
 
 from artwork.console.tables import Sheet
 from artwork.reports.experiment_text import (
+    covariate_lines,
     effects_sheet,
     head_line,
     peek_lines,
@@ -127,7 +128,9 @@ def _ends(one: MetricEffect) -> tuple[float, float]:
 def _sequence(one: MetricEffect) -> tuple[float, float]:
     """The sequence as a share of the control's value."""
     control = one.values[1]
-    lower, upper = one.sequence or (0.0, 0.0)
+    if one.sequence is None or not control:
+        return 0.0, 0.0
+    lower, upper = one.sequence
     return 100 * lower / control, 100 * upper / control
 
 
@@ -165,6 +168,7 @@ def _registered(reading: Reading) -> list[str]:
         *shift_lines(reading),
         *(f"caution: {text}" for text in reading.cautions),
         *reading.notes,
+        *covariate_lines(reading.effects),
     ]
     return lines + (peek_lines(reading) if reading.kind == PEEK else [])
 

@@ -120,6 +120,23 @@ def shift_lines(reading: Reading) -> list[str]:
     ]
 
 
+def effects_lines(reading: Reading) -> list[str]:
+    """The effects, where quality lets them be read."""
+    if not reading.is_readable:
+        return [*quality_lines(reading.checks), "nothing is read: a check of quality failed"]
+    return [printed(effects_sheet(reading.effects, reading.level)), *covariate_lines(reading.effects)]
+
+
+def covariate_lines(effects: Sequence[MetricEffect]) -> list[str]:
+    """What CUPED did to effects: values of the variants are as they came, differences are less what days before tell."""
+    return [
+        f"{one.metric.name}, {one.treatment}: CUPED takes out what users did before; without it the interval would be"
+        f" {one.plain_error / one.effect.standard_error:.2f} times as wide"
+        for one in effects
+        if one.metric.covariate is not None and one.effect is not None and one.plain_error is not None
+    ]
+
+
 def render_reading(reading: Reading) -> str:
     """Quality first; effects only where it passed."""
     parts = [
@@ -129,9 +146,9 @@ def render_reading(reading: Reading) -> str:
         *reading.notes,
     ]
     parts.append(printed(quality_sheet(reading.checks)))
+    parts += effects_lines(reading)
     if not reading.is_readable:
-        return "\n".join((*parts, *quality_lines(reading.checks), "nothing is read: a check of quality failed"))
-    parts.append(printed(effects_sheet(reading.effects, reading.level)))
+        return "\n".join(parts)
     if reading.kind == PEEK:
         parts += [
             *peek_lines(reading),

@@ -14,7 +14,7 @@ from batch.experiments.effects import MetricEffect
 from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
 from batch.experiments.plan_file import record_folder
 from batch.experiments.reading import Reading, Source, look_at, read
-from batch.experiments.register import registered
+from batch.experiments.register import registered, registering
 from batch.workspace.workspace import Workspace
 
 FORMAT: Final = 1
@@ -66,13 +66,14 @@ def decide_now(source: Source, name: str) -> Decided:
     plan = registered(source.workspace, name).plan
     record = record_of(plan, reading)
     content = as_bytes(record)
-    folder = record_folder(source.workspace, name)
-    there = records(source.workspace, name)
-    known = next((path for path in there if path.read_bytes() == content), None)
-    path = known or folder / f"decision-{_number(there[-1]) + 1 if there else 1}.json"
-    if known is None:
-        with replace_file(path) as temporary:
-            temporary.write_bytes(content)
+    with registering(source.workspace):
+        there = records(source.workspace, name)
+        known = next((path for path in there if path.read_bytes() == content), None)
+        following = f"decision-{_number(there[-1]) + 1 if there else 1}.json"
+        path = known or record_folder(source.workspace, name) / following
+        if known is None:
+            with replace_file(path) as temporary:
+                temporary.write_bytes(content)
     return Decided(name, _verdicts(record["inputs"]), path, record["digest"], known is not None, reading)
 
 

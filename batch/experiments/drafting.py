@@ -61,13 +61,15 @@ def draft_workspace(
     first = start or (logged[-1] if logged else today) + timedelta(1)
     named = Config(tuple(variants)).variants
     users = _rows(workspace.users)
+    before = sum(0 < (first - day).days <= USUAL_DAYS for day in logged)
+    covariate = {"covariate": USUAL_DAYS} if before else {}  # CUPED, where users were there before
     content: dict[str, Any] = _head(
         hypothesis, "workspace", first, length or USUAL_DAYS, smallest_effect=0.005, users=users
     ) | {
         "segments": [],
         "variants": [_live(variant) for variant in named],
         "metrics": [
-            {"name": "take rate", "role": PRIMARY, "of": "take", "per": IMPRESSION},
+            {"name": "take rate", "role": PRIMARY, "of": "take", "per": IMPRESSION, **covariate},
             {
                 "name": "watched per impression",
                 "role": GUARDRAIL,

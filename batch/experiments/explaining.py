@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import hypot
 from typing import Final
 
 from bandit.errors import InputError
@@ -179,12 +180,13 @@ def effects_by_age(case: Case, place: int) -> list[tuple[str, MetricEffect]]:
     """The effect on a metric by days since each user's first exposure, of users who were there for all of them."""
     if not case.seen.facts.has_days:
         return []
-    length = (case.seen.last - case.plan.start).days
+    most = (
+        (case.seen.last - case.plan.start).days * 2 // 3
+    )  # so that users of the first third were there for all of them
+    ages = [(first, min(last, most)) for first, last in _AGES if first <= most]
+    last_age = ages[-1][1]
     made = []
-    last_age = max((age for age in _AGES if age[1] <= length // 2), default=_AGES[0])[1]
-    for first, last in _AGES:
-        if last > last_age:
-            break
+    for first, last in ages:
         exposed_by = case.seen.last.fromordinal(case.seen.last.toordinal() - last_age)
         early = users_of(case.seen, replace(case.plan, window=0), exposed_by).frame["user_id"]
         own = days_since(case.seen, case.seen.last, first, last)
@@ -231,7 +233,7 @@ def is_fading(ages: Sequence[tuple[str, MetricEffect]]) -> bool:
     if first is None or last is None or first.p_value > _CLEAR:
         return False
     sign = 1 if first.value > 0 else -1
-    error = (first.standard_error**2 + last.standard_error**2) ** 0.5
+    error = hypot(first.standard_error, last.standard_error)
     return sign * (first.value - last.value) > 1.96 * error
 
 

@@ -77,10 +77,15 @@ def experiment_config(workspace: Workspace, name: str, shared: Config) -> Config
 def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
     """The digests of the plans that a generation is made under, by name.
 
-    These are the plans that run and have its variants, and those of other layers.
+    These are the plans that run and have its variants, and those of other layers. Where a register cannot be read there are
+    none: picks are made all the same, and readings say of such generations that they name no plan.
     """
+    try:
+        there = running(workspace)
+    except InputError:
+        return {}
     made = {}
-    for name, own in running(workspace).items():
+    for name, own in there.items():
         plan = own.plan
         if plan.source == TABLE:
             continue

@@ -30,7 +30,7 @@ from batch.experiments.measuring import (
 from batch.experiments.plan import IMPRESSION, PICKS, USER, Metric, Plan
 from batch.learning.day_rows import rewards_of
 from batch.workspace.generations import Manifest, find_manifest
-from batch.workspace.impressions import days, read_day
+from batch.workspace.impressions import day_files, days, read_day
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -59,6 +59,7 @@ class _Day(NamedTuple):
     mismatched: int
     unregistered: frozenset[int]
     others: int
+    generation: int | None
 
 
 def see_log(
@@ -107,6 +108,7 @@ def see_log(
         missing=tuple(sorted(set(days_between(plan.start, last)) - set(inside))),
         notes=_notes(sum(one.others for one in made)),
         has_answers=plan.layer == PICKS,
+        generation=max((one.generation for one in made if one.generation is not None), default=None),
     )
     values = (pl.col(name).fill_null("(none)").alias(segment_column(name)) for name in plan.segments)
     segments = tables.users.select(USER_ID, *values)
@@ -122,8 +124,8 @@ def _notes(others: int) -> tuple[str, ...]:
 def _day(log: _Log, day: date) -> _Day:
     rows = read_day(log.workspace, day, log.n_features)
     rows = _with_values(rows, log.metrics).with_columns(pl.lit(day).alias(DAY))
-    placed, unregistered = (
-        _placed_by_generations(log, rows) if log.plan.layer == PICKS else (_placed_by_hash(log, rows), [])
+    placed, unregistered, generation = (
+        _placed_by_generations(log, rows) if log.plan.layer == PICKS else (_placed_by_hash(log, rows), [], None)
     )
     own = placed.filter(pl.col(VARIANT) != NOBODY)
     sums = own.group_by(USER_ID, VARIANT, DAY, maintain_order=True).agg(
@@ -138,7 +140,9 @@ def _day(log: _Log, day: date) -> _Day:
     )
     duplicates = rows.height - rows.select(_SAME_EVENT).unique().height
     mismatched = int(own["is_mismatched"].sum())
-    return _Day(sums, own.height, duplicates, mismatched, frozenset(unregistered), placed.height - own.height)
+    return _Day(
+        sums, own.height, duplicates, mismatched, frozenset(unregistered), placed.height - own.height, generation
+    )
 
 
 _NO, _YES = pl.lit(value=False), pl.lit(value=True)
@@ -152,9 +156,9 @@ def _placed_by_hash(log: _Log, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(places, on=USER_ID, how="left", maintain_order="left").with_columns(**marks)
 
 
-def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
-    """Impressions with the variant that they were shown under, and the generations that do not name the plan."""
-    parts, unregistered = [], []
+def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[int], int | None]:
+    """Impressions with the variant that they were shown under, the generations that do not name the plan, and the newest."""
+    parts, unregistered, newest = [], [], None
     for (generation,), own in rows.group_by("generation", maintain_order=True):
         manifest = find_manifest(log.workspace, int(str(generation)))
         if manifest is None or not _is_of(manifest, log.plan):
@@ -162,8 +166,9 @@ def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame,
             continue
         if log.digests and manifest.experiments.get(log.plan.name) not in log.digests:
             unregistered.append(manifest.generation)
+        newest = max(newest or 0, manifest.generation)
         parts.append(_placed(own, manifest, log.plan))
-    return pl.concat(parts), unregistered
+    return pl.concat(parts), unregistered, newest
 
 
 def _outside(rows: pl.DataFrame) -> pl.DataFrame:
@@ -247,6 +252,14 @@ def _before(log: _Log, logged: Sequence[date]) -> pl.DataFrame:
             " covariate out of the metrics"
         )
     return covariate_frame(pl.concat(parts).group_by(USER_ID, maintain_order=True).sum(), log.metrics)
+
+
+def history_policies(workspace: Workspace, plan: Plan, most_days: int) -> list[str]:
+    """The policies that showed what ``history`` sums, in order."""
+    before = [day for day in days(workspace) if day < plan.start][-most_days:]
+    paths = [path for day in before for path in day_files(workspace, day)]
+    frame = pl.scan_parquet(paths, hive_partitioning=False).select(pl.col("policy").unique()).collect()
+    return sorted(frame["policy"].to_list())
 
 
 def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:

@@ -42,7 +42,10 @@ def segment_column(name: str) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What quality is judged by besides the sums; ``missing`` lists days without data, ``notes`` what was left out and why."""
+    """What quality is judged by besides the sums.
+
+    ``missing`` lists days without data, ``notes`` what was left out and why; ``generation`` is the newest that counted.
+    """
 
     events: int = 0
     duplicates: int = 0
@@ -52,6 +55,7 @@ class Facts:
     notes: tuple[str, ...] = ()
     has_days: bool = True
     has_answers: bool = True
+    generation: int | None = None
 
 
 @dataclass(frozen=True)

@@ -176,10 +176,9 @@ def _calibration(case: Case) -> Step:
     if not case.is_log or case.plan.layer != PICKS:
         return no_log(check)
     workspace = case.source.workspace
-    before = [day for day in days(workspace) if day < case.plan.start]
-    judged = _mean_weight(workspace, before or days(workspace))
+    judged = _mean_weight(workspace, [day for day in days(workspace) if day <= case.seen.last])
     if judged is None:
-        return Step(check, None, "too few decisions in the log before the start")
+        return Step(check, None, "too few decisions in the log")
     is_off = abs(judged.mean - 1) > max(_OFF, _ERRORS * judged.error)
     text = (
         f"the mean of 1 / (propensity x artworks) over {judged.decisions:,} decisions is {judged.mean:.4f} ±"

@@ -8,6 +8,7 @@ from math import fsum, isfinite
 from typing import Any, Final
 
 from bandit.errors import InputError
+from bandit.experiments import spending_bounds
 from bandit.rewards import parse_reward
 from bandit.snapshot import is_id
 from batch.config import LOGGED, MAX_VARIANTS, Config, Variant
@@ -134,6 +135,10 @@ def _is_column(value: Any) -> bool:
     return _is_text(value) and value not in RESERVED
 
 
+def _is_line(value: Any) -> bool:
+    return _is_text(value) and len(value) <= 64 and value.isprintable()
+
+
 def _is_slice(value: Any) -> bool:
     inside = _is_number(0, 1, ends=True)
     return isinstance(value, list) and len(value) == 2 and all(map(inside, value)) and value[0] < value[1]
@@ -178,6 +183,7 @@ _ARM: Final = {
     "name": _Key(_ID, _is_name),
     "share": _Key("a share of users above 0 and below 1", _is_number(0, 1)),
 }
+_TABLE_ARM: Final = _ARM | {"name": _Key("a name of one line, of up to 64 characters", _is_line)}
 _LIVE: Final = {
     "policy": _Key("a word as for artwork run", _is_text, Variant.policy),
     "posterior": _Key("a word as for artwork run", _is_text, Variant.posterior),
@@ -202,7 +208,7 @@ def _metric_keys(source: str) -> dict[str, _Key]:
         )
         covariate = _Key(f"1 to {MOST_DAYS} days before the start", _is_whole(1, MOST_DAYS), None)
     return {
-        "name": _Key("a name of one line", lambda value: _is_text(value) and len(value) <= 64 and value.isprintable()),
+        "name": _Key("a name of one line, of up to 64 characters", _is_line),
         "role": _Key(f"one of {', '.join(ROLES)}", _is_one_of(*ROLES)),
         "of": of,
         "per": per,
@@ -238,6 +244,8 @@ def checked_plan(name: str, content: Mapping[str, Any], where: str) -> Plan:
             Config(tuple(arm.live for arm in arms if arm.live), salt=top["salt"] or name)
         except InputError as error:
             wrong.add("variants: ", str(error))
+    if len(looks) > 1 and not wrong.texts:
+        _refuse_early_looks(top, looks, wrong)
     if wrong.texts:
         raise InputError(f"{where} cannot be registered: {'; '.join(wrong.texts)}")
     floats: dict[str, Any] = {key: float(top[key]) for key in ("smallest_effect", "level", "power", "holdback")}
@@ -257,7 +265,7 @@ def _arms(tables: Any, layer: str, source: str, wrong: _Complaints) -> tuple[Arm
     arms = []
     for place, table in enumerate(tables, start=1):
         where = f"variants[{place}]: "
-        values = wrong.taken(table, _ARM | (_LIVE if is_live else {}), where)
+        values = wrong.taken(table, _ARM | _LIVE if is_live else _TABLE_ARM, where)
         if not values or _REQUIRED in values.values():
             continue
         live = None
@@ -320,6 +328,20 @@ def _looks(top: dict[str, Any], wrong: _Complaints) -> tuple[date, ...]:
             "", f"window is {top['window']} days, expected at most the {(end - start).days + 1} from start to end"
         )
     return tuple(looks)
+
+
+def _refuse_early_looks(top: dict[str, Any], looks: tuple[date, ...], wrong: _Complaints) -> None:
+    """Refuse looks at which the spending leaves nothing to see: their intervals would have no end."""
+    length = (top["end"] - top["start"]).days + 1
+    bounds = spending_bounds(
+        [((day - top["start"]).days + 1) / length for day in looks], 1 - top["level"], top["spending"]
+    )
+    early = [str(day) for day, bound in zip(looks, bounds.tolist(), strict=True) if not isfinite(bound)]
+    if early:
+        wrong.add(
+            "",
+            f"looks have {', '.join(early)}, so early that {top['spending']} leaves nothing to be seen; leave them out",
+        )
 
 
 def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: _Complaints) -> None:

@@ -23,12 +23,17 @@ def plan_path(workspace: Workspace, name: str) -> Path:
     Raises:
         InputError: the name is no id, so that it could be no file.
     """
-    if not is_id(name) or name.startswith("."):
+    if not _is_name(name):
         raise InputError(
             f"{name!r} is no name of an experiment, expected up to 64 letters, digits, dots, dashes, underscores and tildes, no"
-            " dot first"
+            " dot first and no .toml last"
         )
     return workspace.experiments / f"{name}.toml"
+
+
+def _is_name(name: str) -> bool:
+    """Whether a plan can be called that: with .toml last, its folder would have the name of another plan's file."""
+    return bool(is_id(name)) and not name.startswith(".") and not name.endswith(".toml")
 
 
 def record_folder(workspace: Workspace, name: str) -> Path:
@@ -38,7 +43,7 @@ def record_folder(workspace: Workspace, name: str) -> Path:
 
 def plan_names(workspace: Workspace) -> list[str]:
     """The experiments of a workspace, in order."""
-    return sorted(path.stem for path in workspace.experiments.glob("*.toml") if is_id(path.stem))
+    return sorted(path.stem for path in workspace.experiments.glob("*.toml") if _is_name(path.stem))
 
 
 def read_plan(workspace: Workspace, name: str) -> Plan:

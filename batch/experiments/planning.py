@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.experiments import detectable_effect, power_of, spending_bounds, users_for
-from batch.experiments.log_source import history
+from batch.experiments.log_source import history, history_policies
 from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
 from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
 from batch.experiments.plan_file import read_plan
@@ -115,7 +115,7 @@ def plan_power(workspace: Workspace, name: str, table: Path | None) -> Planned:
         level,
         plan.power,
         metrics,
-        tuple(_notes(plan, there, days, has_days=has_days)),
+        (*_notes(plan, there, days, has_days=has_days), *(_shown_by(workspace, plan) if table is None else ())),
     )
 
 
@@ -262,6 +262,20 @@ def _per_user(frame: pl.DataFrame, metric: Metric, place: int) -> _PerUser:
 
 def _used(one: PlannedMetric) -> Power:
     return one.with_covariate if one.metric.covariate is not None and one.with_covariate is not None else one.plain
+
+
+def _shown_by(workspace: Workspace, plan: Plan) -> list[str]:
+    """A caution where none of the plan's policies has shown what variances are taken from."""
+    shown = history_policies(workspace, plan, MOST_HISTORY)
+    live = [arm.live for arm in plan.variants if arm.live]
+    planned = {word for one in live for word in (one.name, one.policy, one.policy.partition(":")[0])}
+    if not planned or planned & set(shown):
+        return []
+    note = (
+        f"variances are of impressions that {', '.join(shown)} showed, and the plan's policies are others: plan for more users,"
+        " who differ more in what comes of a policy that knows them"
+    )
+    return [note]
 
 
 def _notes(plan: Plan, there: int, days: int, *, has_days: bool) -> list[str]:

@@ -10,6 +10,7 @@ import polars as pl
 
 from bandit.errors import InputError
 from bandit.experiments import ratio_effect, sample_ratio, sample_ratio_sequence
+from batch.experiments.dilution import Apart
 from batch.experiments.measuring import EXPOSED, FALLBACK, SHOWN, USER_ID, VARIANT, Seen, Users
 from batch.experiments.plan import Plan
 
@@ -38,20 +39,21 @@ class QualityCheck:
     remedy: str = ""
 
 
-def check_quality(seen: Seen, plan: Plan, users: Users) -> list[QualityCheck]:
+def check_quality(seen: Seen, plan: Plan, users: Users, apart: Apart | None = None) -> list[QualityCheck]:
     """All checks, in the order in which one would look for a fault.
 
     Args:
         seen: of the experiment.
         plan: of the experiment.
         users: those exposed by the day of the reading.
+        apart: how far apart the variants choose, where it was looked at.
     """
     return [
         _enough_users(plan, users),
         _sample_ratio(plan, users),
         _sample_ratio_over_time(seen, plan, users.until),
         _crossover(seen, users),
-        _exposure(seen, users.until),
+        _exposure(seen, users.until, apart),
         _fallback(seen, plan, users.until),
         _missing_days(seen, plan, users.until),
         _duplicates(seen),
@@ -138,19 +140,24 @@ def _crossover(seen: Seen, users: Users) -> QualityCheck:
     )
 
 
-def _exposure(seen: Seen, until: date) -> QualityCheck:
+def _exposure(seen: Seen, until: date, apart: Apart | None) -> QualityCheck:
     if not seen.facts.has_answers:
         return QualityCheck("exposure", None, "every row counts as exposed: only a log of picks tells", {})
     shown, exposed, fallback = _totals(seen, until)
     picks = max(shown - fallback, 1.0)
     share = exposed / picks
-    return QualityCheck(
-        "exposure",
-        share >= LEAST_EXPOSED,
-        f"{share:.1%} of {picks:,.0f} picks could differ between variants, at least {LEAST_EXPOSED:.0%}",
-        {"share": share, "exposed": exposed},
-        "most titles have one artwork, so that variants cannot differ: measure where they can",
-    )
+    text = f"{share:.1%} of {picks:,.0f} picks could differ between variants, at least {LEAST_EXPOSED:.0%}"
+    figures = {"share": share, "exposed": exposed}
+    remedy = "most titles have one artwork, so that variants cannot differ: measure where they can"
+    if apart is not None:
+        text += f"; weights do for {apart.differ:.1%} of {apart.pairs:,} sampled ones,"
+        text += f" by which {apart.variation:.1%} of picks are others"
+        figures |= {"differ": apart.differ, "variation": apart.variation}
+    if apart is not None and apart.variation == 0 and share >= LEAST_EXPOSED:
+        return QualityCheck(
+            "exposure", None, text, figures, "the variants choose alike: this is a test of the test (A/A)"
+        )
+    return QualityCheck("exposure", share >= LEAST_EXPOSED, text, figures, remedy)
 
 
 def _fallback(seen: Seen, plan: Plan, until: date) -> QualityCheck:

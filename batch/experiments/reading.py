@@ -9,12 +9,21 @@ from typing import Final, NamedTuple
 from bandit.errors import InputError
 from bandit.experiments import OneLook, PlannedLook
 from bandit.experiments.looks import Look as LookKind
+from batch.experiments.dilution import Apart, variants_apart
 from batch.experiments.effects import MetricEffect, SegmentEffect, effects_of, metric_effect, segment_effects
 from batch.experiments.log_source import see_log
 from batch.experiments.measuring import Seen, users_of
 from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
-from batch.experiments.register import Look, Registered, Version, registered, write_register
+from batch.experiments.register import (
+    Look,
+    Registered,
+    Version,
+    read_register,
+    registered,
+    registering,
+    write_register,
+)
 from batch.experiments.table_source import read_table, see_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
@@ -125,7 +134,8 @@ def check(source: Source, name: str) -> tuple[Registered, Seen, list[QualityChec
     """
     own = registered(source.workspace, name)
     seen = see(source, own)
-    return own, seen, check_quality(seen, own.plan, users_of(seen, own.plan, seen.last))
+    users = users_of(seen, own.plan, seen.last)
+    return own, seen, check_quality(seen, own.plan, users, _apart(source, own, seen))
 
 
 def read(source: Source, name: str, look: date | None = None) -> Reading:
@@ -145,11 +155,13 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     day = _look(plan, _last_day(source, plan), look, name, is_exact=_is_of_today(source))
     seen = see(source, own, day)
     place = plan.looks.index(day)
-    made = _reading(own, seen, day, READ, look_at(plan, place), place + 1)
+    made = _reading(own, seen, day, READ, look_at(plan, place), place + 1, _apart(source, own, seen))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    record = own.register.with_look(Look(str(day), own.version.version, made.data, now))
-    if record is not own.register:
-        write_register(source.workspace, name, record)
+    with registering(source.workspace):
+        there = read_register(source.workspace, name)
+        record = there.with_look(Look(str(day), own.version.version, made.data, now))
+        if record is not there:
+            write_register(source.workspace, name, record)
     before = [one for one in own.register.looks if one.day == str(day) and one.data != made.data]
     if before:
         again = (
@@ -167,7 +179,7 @@ def peek(source: Source, name: str) -> Reading:
     """
     own = registered(source.workspace, name)
     seen = see(source, own)
-    return _reading(own, seen, seen.last, PEEK, OneLook(), None)
+    return _reading(own, seen, seen.last, PEEK, OneLook(), None, _apart(source, own, seen))
 
 
 def look_at(plan: Plan, place: int) -> LookKind:
@@ -214,10 +226,12 @@ def _look(plan: Plan, last: date, look: date | None, name: str, *, is_exact: boo
     return look or come[-1]
 
 
-def _reading(own: Registered, seen: Seen, day: date, kind: str, width: LookKind, look: int | None) -> Reading:
+def _reading(
+    own: Registered, seen: Seen, day: date, kind: str, width: LookKind, look: int | None, apart: Apart | None
+) -> Reading:
     plan = own.plan
     users = users_of(seen, plan, day)
-    checks = tuple(check_quality(seen, plan, users))
+    checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
     effects = tuple(effects_of(users, plan, width)) if is_readable else ()
     return Reading(
@@ -242,6 +256,12 @@ def _reading(own: Registered, seen: Seen, day: date, kind: str, width: LookKind,
         notes=seen.facts.notes,
         data=users.digest,
     )
+
+
+def _apart(source: Source, own: Registered, seen: Seen) -> Apart | None:
+    """How far apart the variants of the newest generation choose."""
+    newest = seen.facts.generation
+    return None if newest is None else variants_apart(source.workspace, own.plan, newest)
 
 
 def _bound(width: LookKind, effects: Sequence[MetricEffect]) -> float | None:

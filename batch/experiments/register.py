@@ -1,7 +1,9 @@
 """What was registered of an experiment and when: versions of its plan, the looks that were made, and its end."""
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from bandit.errors import InputError, SurroundingsError
 from batch.experiments.assignment import overlap_of
 from batch.experiments.plan import PICKS, WORKSPACE, Plan, differences, digest_of, plain
-from batch.experiments.plan_file import plan_names, read_plan, record_folder
+from batch.experiments.plan_file import read_plan, record_folder
 from batch.workspace.files import write_json
 from batch.workspace.impressions import days
+from batch.workspace.lock import opened_lock
 from batch.workspace.workspace import Workspace
 
 NEW: Final = "not started"
@@ -113,6 +116,14 @@ def read_register(workspace: Workspace, name: str) -> Register:
     return register
 
 
+@contextmanager
+def registering(workspace: Workspace) -> Iterator[None]:
+    """Let nobody else register, stop or put on record meanwhile."""
+    with opened_lock(workspace.experiments / ".lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def write_register(workspace: Workspace, name: str, register: Register) -> None:
     """Write the register of an experiment."""
     write_json(register_path(workspace, name), asdict(register))
@@ -152,6 +163,12 @@ def start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regist
         InputError: it is stopped, registered like that already, starts on a day that was seen, or its slice of the layer is
             taken by an experiment that runs.
     """
+    read_plan(workspace, name)  # before a folder is made for nothing
+    with registering(workspace):
+        return _start(workspace, name, late=late, today=today)
+
+
+def _start(workspace: Workspace, name: str, *, late: bool, today: date) -> Registered:
     plan, register = read_plan(workspace, name), read_register(workspace, name)
     if register.state == STOPPED:
         raise InputError(f"experiment {name} was stopped; a new one needs another name")
@@ -161,7 +178,8 @@ def start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regist
             f"experiment {name} runs as version {len(register.versions)} already, and its file says the same"
         )
     seen = last_seen(workspace, plan, today)
-    is_late = seen is not None and plan.start <= seen and before is None
+    is_earlier = before is None or str(plan.start) < before["start"]
+    is_late = seen is not None and plan.start <= seen and is_earlier
     if is_late and not late:
         raise InputError(
             f"experiment {name} starts on {plan.start}, which is past: {_why_past(plan, seen)}; give it a later start, or"
@@ -172,7 +190,7 @@ def start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regist
         len(register.versions) + 1,
         plan.digest,
         datetime.now(UTC).isoformat(timespec="seconds"),
-        is_late or bool(before and register.versions[0].late),
+        is_late or any(one.late for one in register.versions),
         tuple(differences(before, plain(plan))) if before else (),
         plain(plan),
     )
@@ -182,25 +200,33 @@ def start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regist
 
 
 def stop(workspace: Workspace, name: str, reason: str) -> Register:
-    """End an experiment: it hands no variants over any more, and its slice of the layer is free.
+    """End an experiment, whatever its file says by now: it makes no generations any more, its slice of the layer is free.
 
     Raises:
         InputError: it has not started, or was stopped.
     """
-    read_plan(workspace, name)
-    register = read_register(workspace, name)
-    if register.state != RUNNING:
-        raise InputError(f"experiment {name} is {register.state}; only one that runs can be stopped")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    stopped = replace(register, stopped_at=now, stopped_for=reason)
-    write_register(workspace, name, stopped)
+    if not register_path(workspace, name).exists():
+        read_plan(workspace, name)  # which says so where there is none
+        raise InputError(f"experiment {name} is {NEW}; only one that runs can be stopped")
+    with registering(workspace):
+        register = read_register(workspace, name)
+        if register.state != RUNNING:
+            raise InputError(f"experiment {name} is {register.state}; only one that runs can be stopped")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        stopped = replace(register, stopped_at=now, stopped_for=reason)
+        write_register(workspace, name, stopped)
     return stopped
 
 
 def running(workspace: Workspace) -> dict[str, Registered]:
-    """The experiments that run, by name, as registered last, whatever their files say by now."""
+    """The experiments that run, by name, as registered last, whatever their files say by now.
+
+    Raises:
+        InputError: a register was changed.
+    """
     found = {}
-    for name in plan_names(workspace):
+    for path in sorted(workspace.experiments.glob("*/register.json")):
+        name = path.parent.name
         register = read_register(workspace, name)
         if register.state == RUNNING:
             found[name] = Registered(plan_of(register.versions[-1].plan), register)

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from make_impressions import silent
+from scipy.stats import kstest
 from seeded_experiment import (
     EXPLORE_DAYS,
     LIKE,
@@ -29,12 +32,14 @@ from batch.experiments.assignment import assigned
 from batch.experiments.deciding import decide_now, replay
 from batch.experiments.explaining import explain_mixed
 from batch.experiments.listing import experiment_config, experiments_of, listed
+from batch.experiments.log_source import history
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan_file import read_plan
+from batch.experiments.plan import Arm
+from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
 from batch.experiments.reading import check, peek, read
-from batch.experiments.register import registered, start, stop
+from batch.experiments.register import registered, running, start, stop
 from batch.workspace.generations import read_manifest
 from batch.workspace.impressions import append_impressions, day_files, day_folder
 from batch.workspace.workspace import Workspace
@@ -135,6 +140,24 @@ def test_a_fallback_that_meets_one_variant_alone_stops_the_reading(fresh: Worksp
     assert [one.name for one in failed(check(source_of(fresh), "bolder")[2])] == ["fallback"]
 
 
+def test_the_check_of_exposure_says_how_far_apart_the_variants_choose(mixed: Workspace) -> None:
+    exposure = next(one for one in check(source_of(mixed), "bolder")[2] if one.name == "exposure")
+    assert exposure.passed
+    assert exposure.figures["differ"] > 0.9  # popularity and an epsilon-greedy policy
+    assert 0 < exposure.figures["variation"] < 1
+
+
+def test_variants_that_choose_alike_are_a_test_of_the_test(fresh: Workspace) -> None:
+    stop(fresh, "bolder", "over")
+    alike = PLAN.replace('policy = "epsilon_greedy:epsilon=0.3"\nposterior = "beta"', 'policy = "popularity"')
+    write_plan(fresh, alike, "alike")
+    start(fresh, "alike", late=False, today=START)
+    live(fresh, make_generation_of(fresh, "alike"), LIKE, LIKE)
+    exposure = next(one for one in check(source_of(fresh), "alike")[2] if one.name == "exposure")
+    assert (exposure.passed, exposure.figures["variation"]) == (None, 0.0)
+    assert read(source_of(fresh), "alike").is_readable
+
+
 def test_picks_under_the_other_variant_are_crossover(fresh: Workspace) -> None:
     day = live_day(fresh, START, 1, {})
     swapped = pl.when(pl.col("policy") == "control").then(pl.lit("treatment")).otherwise(pl.lit("control"))
@@ -172,6 +195,23 @@ def test_one_layer_of_picks_has_one_experiment_at_a_time(fresh: Workspace) -> No
     stop(fresh, "bolder", "over")
     assert start(fresh, "second", late=False, today=START).register.state == "running"
     with pytest.raises(InputError, match="was stopped"):
+        experiment_config(fresh, "bolder", Config())
+
+
+def test_an_experiment_whose_file_is_broken_or_gone_still_runs_and_can_be_stopped(fresh: Workspace) -> None:
+    path = plan_path(fresh, "bolder")
+    path.write_text("no plan")
+    assert list(running(fresh)) == ["bolder"]
+    path.unlink()
+    assert list(running(fresh)) == ["bolder"]
+    stop(fresh, "bolder", "over")
+    assert running(fresh) == {}
+
+
+def test_a_register_that_cannot_be_read_keeps_no_generation_from_being_made(fresh: Workspace) -> None:
+    (fresh.experiments / "bolder" / "register.json").write_text("{}{")
+    assert experiments_of(fresh, Config()) == {}
+    with pytest.raises(InputError, match="is no register"):
         experiment_config(fresh, "bolder", Config())
 
 
@@ -214,6 +254,18 @@ def test_a_plan_says_users_and_days_from_the_log_before_its_start(mixed: Workspa
     assert [one.metric.name for one in made.metrics] == ["take rate", "watched"]
 
 
+def test_a_plan_says_which_policies_showed_what_its_variances_are_of(mixed: Workspace) -> None:
+    notes = plan_power(mixed, "bolder", None).notes
+    assert any("that uniform showed" in note for note in notes)
+
+
+def test_an_effect_that_is_there_on_the_first_day_alone_is_novelty(fresh: Workspace) -> None:
+    live(fresh, 1, LIKE, Response(0.4, first_day_clicks=0.95))
+    steps = {step.check: step for step in explain_neutral(source_of(fresh), "bolder", silent, lead=0.1).steps}
+    assert steps["novelty"].is_reason
+    assert steps["novelty"].figures["day 1"] > 2 * abs(steps["novelty"].figures["days 2 to 3"])
+
+
 def test_a_decision_of_a_workspace_is_replayed_to_the_same_bytes(mixed: Workspace) -> None:
     made = decide_now(source_of(mixed), "bolder")
     assert made.verdicts[0].verdict == "ROLL BACK"
@@ -249,3 +301,19 @@ def test_a_lead_that_the_online_interval_excludes_is_told(mixed: Workspace) -> N
     assert steps["offline lead against the online interval"].is_reason
     assert steps["propensity calibration"].is_reason is False
     assert steps["is the offline reward the online metric"].is_reason is False
+
+
+@pytest.mark.simulations
+def test_an_experiment_without_an_effect_has_uniform_p_values_over_fresh_salts_of_one_log(mixed: Workspace) -> None:
+    """Splits of the same users that nobody lived under: the linearised ratio per user has to be right for them to be."""
+    plan = read_plan(mixed, "bolder")
+    sums = history(mixed, plan, 30).group_by("user_id", maintain_order=True).sum().drop("day")
+    clicks, shown = sums["of_2"].to_numpy(), sums["per_2"].to_numpy()
+    split = replace(plan, layer="nothing", variants=(Arm("a", 0.5), Arm("b", 0.5)))
+    p_values = []
+    for number in range(400):
+        places = assigned(replace(split, salt=f"salt{number}"), sums["user_id"])
+        sides = [(clicks[places == place], shown[places == place]) for place in (1, 0)]
+        p_values.append(ratio_effect(sides[0], sides[1]).p_value)
+    assert kstest(p_values, "uniform").pvalue > 1e-4
+    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09

@@ -28,6 +28,10 @@ def plan(name: str = "x", layer: str = "page", **settings: object) -> Plan:
     )  # fmt: skip
 
 
+def arms(shares: dict[str, float]) -> tuple[Arm, ...]:
+    return tuple(Arm(name, share) for name, share in shares.items())
+
+
 def test_users_have_the_planned_shares_and_keep_their_variant() -> None:
     own = plan(variants=(Arm("a", 0.7), Arm("b", 0.2), Arm("c", 0.1)))
     places = assigned(own, USERS)
@@ -78,9 +82,8 @@ def test_new_shares_move_half_of_the_sum_of_changes_and_nobody_else(raw: list[li
 
 def test_a_new_version_moves_only_the_users_that_it_has_to() -> None:
     first, second = {"a": 0.5, "b": 0.3, "c": 0.2}, {"a": 0.4, "b": 0.3, "c": 0.3}
-    of = lambda shares: tuple(Arm(name, share) for name, share in shares.items())  # noqa: E731
-    before = assigned(plan(variants=of(first)), USERS, [first])
-    after = assigned(plan(variants=of(second)), USERS, [first, second])
+    before = assigned(plan(variants=arms(first)), USERS, [first])
+    after = assigned(plan(variants=arms(second)), USERS, [first, second])
     moved = before != after
     assert moved.mean() == pytest.approx(0.1, abs=0.01)
     assert set(zip(before[moved].tolist(), after[moved].tolist(), strict=True)) == {(0, 2)}

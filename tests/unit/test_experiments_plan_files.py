@@ -87,6 +87,10 @@ def test_a_plan_has_defaults_for_what_it_leaves_out() -> None:
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nunit = 'impression'"), "unit is 'impression', expected \"user\""),
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nlooks = [2026-01-07]"), "the last of which is the end"),
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nlooks = [2026-01-18, 2026-01-07]"), "days in order"),
+        (
+            ("end = 2026-01-18", "end = 2026-12-31\nlooks = [2026-01-05, 2026-12-31]"),
+            "looks have 2026-01-05, so early that obrien_fleming leaves nothing",
+        ),
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nspending = 'power:-1'"), "spending is 'power:-1'"),
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nspending = 'power:nan'"), "spending is 'power:nan'"),
         (("smallest_effect = 0.01", "smallest_effect = 0.01\nwindow = 15"), "window is 15 days"),
@@ -179,7 +183,7 @@ def test_what_is_written_as_toml_is_read_as_it_was(text: str) -> None:
     assert tomllib.loads(toml(content)) == content
 
 
-@pytest.mark.parametrize("name", ["../x", "", ".hidden", "a b", "x" * 65])
+@pytest.mark.parametrize("name", ["../x", "", ".hidden", "a b", "x" * 65, "y.toml"])
 def test_a_name_that_could_be_no_file_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no name of an experiment"):
         plan_path(Workspace(tmp_path), name)

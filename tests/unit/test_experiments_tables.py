@@ -110,14 +110,15 @@ def test_effects_are_those_of_sums_per_user(there: Workspace) -> None:
     own = [sums.filter(pl.col("variant") == name) for name in "ba"]
     minutes, takes = made.effects
     columns = [side["minutes"].to_numpy() for side in own], [side["before"].to_numpy() for side in own]
-    expected = mean_effect(*columns[0], covariates=tuple(columns[1]))
+    expected = mean_effect(columns[0][0], columns[0][1], covariates=tuple(columns[1]))
     assert minutes.effect is not None
     assert (minutes.effect.value, minutes.effect.standard_error) == pytest.approx(
         (expected.value, expected.standard_error)
     )
     assert minutes.plain_error is not None
     assert minutes.effect.standard_error < 0.7 * minutes.plain_error  # what CUPED is for
-    ratio = ratio_effect(*((side["takes"].to_numpy(), side["visits"].to_numpy()) for side in own))
+    takes_of, visits_of = ([side[name].to_numpy() for side in own] for name in ("takes", "visits"))
+    ratio = ratio_effect((takes_of[0], visits_of[0]), (takes_of[1], visits_of[1]))
     assert takes.effect is not None
     assert (takes.effect.value, takes.effect.p_value) == pytest.approx((ratio.value, ratio.p_value))
 
@@ -273,6 +274,14 @@ def test_a_changed_file_is_refused_until_it_is_registered_as_a_new_version_that_
         start(there, "x", late=False, today=END)
 
 
+def test_a_start_that_is_moved_into_the_past_by_a_new_version_is_refused_too(there: Workspace) -> None:
+    path = plan_path(there, "x")
+    path.write_text(PLAN.replace(f"start = {START}", f"start = {BEFORE}"))
+    with pytest.raises(InputError, match="which is past"):
+        start(there, "x", late=False, today=END)
+    assert start(there, "x", late=True, today=END).version.late
+
+
 def test_a_comment_changes_no_plan(there: Workspace) -> None:
     path = plan_path(there, "x")
     path.write_text("# looked at again\n" + path.read_text())
@@ -362,7 +371,7 @@ def test_a_window_counts_a_users_first_days_and_only_users_for_whom_they_are_ove
     made = read(source(workspace, frame), "x")
     assert sum(made.users.values()) == USERS - 1
     own = frame.filter(pl.col("day") < START + timedelta(days=2), pl.col("variant") == "a", pl.col("user") != "u5")
-    assert made.effects[1].values[1] == pytest.approx(own["takes"].sum() / own["visits"].sum())
+    assert made.effects[1].values[1] == pytest.approx(float(own["takes"].sum()) / float(own["visits"].sum()))
 
 
 def test_peeking_shows_a_sequence_that_is_wider_than_the_fixed_interval(there: Workspace) -> None:
