@@ -38,14 +38,23 @@ test: $(READY) ## Run every test but the long ones of make faults and make simul
 ifeq ($(ARGS),)
 	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 3 --dist loadfile --no-loadscope-reorder \
 		tests/e2e tests/integration tests/unit bandit batch
-	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
+	$(BIN)/pytest -m "$(SHORT) and exclusive" $(call marked,exclusive)
 	@echo "skipped: the tests in tests/browser, which need Playwright and Chromium; make browser runs them"
 else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
+# Only the files that have such tests are read.
+marked = $(if $(findstring tests/,$(ARGS)),,$(sort $(shell grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)))
+
 faults: $(if $(ARTWORK_REQUIRE_ALL),$(CI),$(READY)) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
-	$(BIN)/pytest -m faults $(ARGS)
+	$(BIN)/python -m bandit.kernels.warm
+ifeq ($(ARGS),)
+	$(BIN)/pytest -m "faults and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder $(call marked,faults)
+	$(BIN)/pytest -m "faults and exclusive" $(call marked,exclusive)
+else
+	$(BIN)/pytest -m faults $(call marked,faults) $(ARGS)
+endif
 
 browser: $(CI) ## Click through the page in a real browser (Debian's chromium, or .venv/bin/playwright install chromium)
 	$(BIN)/python -m bandit.kernels.warm
@@ -53,13 +62,14 @@ browser: $(CI) ## Click through the page in a real browser (Debian's chromium, o
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(call marked,simulations) $(ARGS)
 
 KILLS ?=
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, and kill everything 100 times; not in CI
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, alarms on 3,000 seasons, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
+	$(BIN)/python tests/benchmarks/alarms.py
 	$(BIN)/python tests/benchmarks/kills.py $(KILLS)
 	FAULTS_STEPS=0 $(BIN)/pytest -m faults --timeout=0 tests/e2e/test_faults_runs.py -k any_step
 

@@ -27,7 +27,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
 """The extras with any one of which a command works; those of the job are not listed."""
 _JOB: Final = ("batch",)
 _ANY: Final = ("batch", "service", "loadtest")
-_OF_MODULE: Final = dict.fromkeys(("PIL", "cv2", "onnxruntime"), "images")
+_OF_MODULE: Final = dict.fromkeys(("PIL", "cv2", "onnxruntime"), "images") | {"ray": "ray"}
 """The extra of a module that only some options of a command need."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA: Final = re.compile(r"extra == ['\"]([a-z0-9]+)['\"]")

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
-from bandit.arrays import U64, hash_array
+from bandit.arrays import U64, hash_array, writable
 from bandit.errors import InputError
-from bandit.kernels.hashing import absorb_each, absorb_pairs
+from bandit.kernels.hashing import absorb_each, absorb_one, absorb_pairs
 from bandit.snapshot import hash_base, id64
 
 
@@ -38,7 +38,7 @@ def hash_title(user_states: U64, title: np.uint64) -> U64:
     """
     states = _words("user_states", user_states)
     out = np.empty_like(states)
-    absorb_pairs(states, np.broadcast_to(hash_array("title", title), states.shape).copy(), out)
+    absorb_one(states, title if type(title) is np.uint64 else _one_word(title), out)
     return out
 
 
@@ -60,7 +60,14 @@ def _words(name: str, values: U64) -> U64:
     words = hash_array(name, values)
     if words.ndim != 1:
         raise InputError(f"{name} have the shape {words.shape}, expected (n,): one hash each")
-    return words
+    return writable(words)
+
+
+def _one_word(title: object) -> np.uint64:
+    word = hash_array("title", title)  # type: ignore[arg-type]
+    if word.size != 1:
+        raise InputError(f"title has the shape {word.shape}, expected one hash; pass those of pairs to hash_pairs")
+    return np.uint64(word.ravel()[0])
 
 
 def _checked(row: int, text: object) -> str:

@@ -21,6 +21,8 @@ ON_LOOPBACK = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_memory_monitor_refresh_ms": "0",  # the machine may be full of other tests
 }
+_TESTS = str(Path(__file__).parent)
+"""On the path of workers, for what tests run there."""
 
 
 class RayCluster:
@@ -50,7 +52,7 @@ def ray_cluster() -> Iterator[RayCluster]:
     """A cluster of its head alone, for as long as the block lasts."""
     # A short folder: the path of a socket has 108 bytes at most.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        variables = environment(**ON_LOOPBACK, RAY_TMPDIR=folder)
+        variables = environment(**ON_LOOPBACK, RAY_TMPDIR=folder, PYTHONPATH=_TESTS)
         # In a session of its own: Ctrl-C in the tests would end the nodes before what runs on them.
         with subprocess.Popen(
             [sys.executable, __file__], stdin=-1, stdout=-1, text=True, env=variables, start_new_session=True
@@ -63,10 +65,11 @@ def ray_cluster() -> Iterator[RayCluster]:
                 process.wait(60)
 
 
-def wait_for_shard(raylet: int) -> None:
-    """Wait until a worker of a node is at work on a shard, by the title that Ray gives to its process."""
+def wait_for_shard(raylet: int, job: subprocess.Popen[str]) -> None:
+    """Wait until a worker of a node is at work on a shard of a job, by the title that Ray gives to its process."""
     deadline = time.monotonic() + HANG_SECONDS
     while not any(_parent(folder) == raylet and _title(folder).startswith(b"ray::_run") for folder in _processes()):
+        assert job.poll() is None, job.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)  # between looks at the processes
 
@@ -94,14 +97,20 @@ def main() -> None:
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - ray may be missing where the tests are collected
 
     # Nodes are found dead after seconds, not after half a minute.
-    checks = {"health_check_initial_delay_ms": 5000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
-    own = {"node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000, "num_cpus": 1}
-    cluster = Cluster(initialize_head=True, head_node_args=own | {"include_dashboard": False, "_system_config": checks})
+    checks = {
+        "health_check_initial_delay_ms": 5000,
+        "health_check_period_ms": 1000,
+        "health_check_failure_threshold": 5,
+    }
+    own = {"object_store_memory": 80_000_000, "num_cpus": 1}
+    of_head = {"node_ip_address": "127.0.0.1", "include_dashboard": False, "_system_config": checks}
+    cluster = Cluster(initialize_head=True, head_node_args=own | of_head)
     head = {name: infos[0].process.pid for name, infos in cluster.head_node.all_processes.items()}
     _tell({"address": cluster.address, "head": head})
     for line in sys.stdin:
-        os.environ["PYTHONPATH"] = line.strip()
-        node = cluster.add_node(**own)
+        os.environ["PYTHONPATH"] = f"{line.strip()}{os.pathsep}{_TESTS}"
+        # Another address: a driver is of the node that has its own, and this one is killed.
+        node = cluster.add_node(node_ip_address="127.0.0.2", **own)
         _tell({"raylet": node.all_processes["raylet"][0].process.pid})
     cluster.shutdown()
 

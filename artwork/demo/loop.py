@@ -139,7 +139,9 @@ class Loop:
 
     def client(self, address: str, waiting: Waiting | None = None) -> ServiceClient:
         """A client of the service at an address."""
-        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue, waiting)
+        users = self.tables.users
+        signals = users.select("country", "device", "campaign").to_dicts()
+        return ServiceClient(address, users["user_id"].to_list(), self.catalogue, waiting, signals)
 
 
 def _check_fit(workspace: Workspace, tables: Tables, world: World) -> None:

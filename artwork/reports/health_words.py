@@ -187,7 +187,9 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         return
     today = figures.today
     rate = f"{today.rate:.3%} ± {2 * today.rate_error:.3%} of {today.impressions:,} impressions on {today.day}"
-    yield Finding("reward rate", rate)
+    waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
+    still = f"; plays of {waiting:,} of the newest day may still come" if waiting else ""
+    yield Finding("reward rate", rate + still)
     yield Finding(
         "since the day before", change_text(figures.change), "fine" if _is_known(figures.change) else "not known"
     )
@@ -204,7 +206,8 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         worst = figures.propensities[0]
         text = (
             f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
-            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to {worst.upper:.2f})"
+            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
+            f" {worst.upper:.2f})"
         )
         yield Finding("propensities", text)
     if figures.bins:
@@ -233,7 +236,7 @@ def change_text(change: Change | None) -> str:
     parts = ", ".join(f"{part.name} {_points(part.value)} ± {200 * part.error:.3f}" for part in change.parts)
     return (
         f"{_points(change.total.value)} ± {200 * change.total.error:.3f} points, from {change.before:.3%} to {change.after:.3%}"
-        f" of {change.decisions:,} decisions: {parts}"
+        f" of {change.decisions:,} decisions, since {change.day_before}: {parts}"
     )
 
 

@@ -62,9 +62,10 @@ class Sized(_Part):
 
 
 class JobPlan(_Part):
-    """What the job was measured on; the defaults are those of the reports that do not say."""
+    """What the job was measured on, ``sized`` rows for their bytes; the defaults are those of the reports that do not say."""
 
     impressions: Count
+    sized: Count = 32_000
     days: Count = 7
     titles: Count = 100
     artworks: Count = 10
@@ -72,10 +73,12 @@ class JobPlan(_Part):
 
 
 class Writing(_Part):
-    """Rows per second, by rounds: written, and counted afterwards where that was measured."""
+    """Rows per second, by rounds: written; counted, walked by a sweep, and removed by one where that was measured."""
 
     ours: Several
     counted: list[Positive] = []
+    walked: list[Positive] = []
+    removed: list[Positive] = []
 
 
 class Weighed(_Part):
@@ -227,6 +230,11 @@ class Figures:
         """The job on rows of a kind; on the other one where that was not measured. The last one that was given counts."""
         own = [job for job in self.jobs if job.is_dense == is_dense]
         return (own or list(self.jobs))[-1]
+
+    @property
+    def largest_job(self) -> Job:
+        """That of the most users: what does not depend on the kind of rows is taken from it."""
+        return max(self.jobs, key=lambda job: job.largest.users)
 
 
 class _Kept(_Part):

@@ -1,6 +1,7 @@
 """From what is wanted and what was measured to what it costs, line by line."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -78,13 +79,20 @@ class Costs(NamedTuple):
 
 def plan(wanted: Wanted, figures: Figures) -> Plan:
     """What is wanted, in bytes, core-hours, minutes, workers, nodes and gigabits."""
-    job = figures.job(is_dense=wanted.is_dense)
-    costs = costs_of(job, wanted.users, wanted.picks_per_user, wanted.artworks, wanted.impressions)
+    job, largest = figures.job(is_dense=wanted.is_dense), figures.largest_job
+    costs = costs_of(
+        {TRAIN: largest, PRECOMPUTE: job, PUBLISH: largest},
+        {
+            TRAIN: wanted.impressions,
+            PRECOMPUTE: wanted.users * wanted.picks_per_user * wanted.artworks,
+            PUBLISH: wanted.users,
+        },
+    )
     bytes_each = held(job.weighed, wanted)
-    generation = bytes_each.scaled(wanted.users / _GIGA).beyond(wanted.users / job.largest.users)
+    generation = bytes_each.scaled(wanted.users / _GIGA).beyond(wanted.users / job.plan.sized)
     lines = [
         *_store(wanted, generation, bytes_each, figures),
-        *_job(wanted, costs, job),
+        *_job(wanted, costs, job, largest),
         *_look_ups(wanted, figures),
         *_network(wanted, costs.seconds[PUBLISH].scaled(SLOWER_WHILE_SERVED)),
     ]
@@ -92,13 +100,12 @@ def plan(wanted: Wanted, figures: Figures) -> Plan:
     return Plan(wanted, lines, designs(wanted, bytes_each, figures.commonest, figures.hashed), checked, figures.told)
 
 
-def costs_of(job: Job, users: int, picks_per_user: int, artworks: float, impressions: int) -> Costs:
-    """What the stages of a job take, by the lines through those that were measured.
+def costs_of(jobs: Mapping[str, Job], amounts: Mapping[str, float]) -> Costs:
+    """What each stage takes, by the lines through the runs of a job.
 
     Training grows with impressions, precomputing with users x picks x artworks, publishing with users.
     """
-    amounts = {TRAIN: impressions, PRECOMPUTE: users * picks_per_user * artworks, PUBLISH: users}
-    lines = {name: _lines(job, name) for name in STAGES}
+    lines = {name: _lines(jobs[name], name) for name in STAGES}
     return Costs(
         {name: seconds.at(amounts[name]) for name, (seconds, _) in lines.items()},
         {name: cpu.at(amounts[name]) for name, (_, cpu) in lines.items()},
@@ -109,9 +116,8 @@ def check_on_largest(job: Job) -> list[Checked]:
     """What the largest run took, beside what is planned for it without it; nothing where fewer than three sizes were run."""
     if len({own.users for own in job.sized}) < 3:
         return []
-    largest, shape = job.largest, job.plan
-    impressions = shape.impressions * shape.days
-    planned = costs_of(job.without_largest(), largest.users, job.titles_per_user, shape.artworks, impressions)
+    largest, smaller = job.largest, job.without_largest()
+    planned = costs_of(dict.fromkeys(STAGES, smaller), {name: _amount(job, largest.users, name) for name in STAGES})
     of = f"the job of {largest.users:,} users"
     checked = [
         Checked.of(f"{of}, {name}: seconds", planned.seconds[name].value, largest.stage(name).seconds)
@@ -150,6 +156,16 @@ def _least_seconds_per_row(job: Job) -> float:
     return sum(Estimate.measured(rates).inverse().value for rates in parts)
 
 
+def _sweep_seconds(wanted: Wanted, job: Job) -> Estimate:
+    """A publish first walks over all keys, and removes the rows of the oldest generation; nothing where that was not measured."""
+    writing = job.writing
+    if not (writing.walked and writing.removed):
+        return Estimate.exactly(0)
+    walked = Estimate.measured(writing.walked).inverse().scaled(wanted.users * (wanted.generations - 1))
+    removed = Estimate.measured(writing.removed).inverse().scaled(wanted.users)
+    return walked.plus(removed).beyond(wanted.users / job.largest.users)
+
+
 def _store(wanted: Wanted, generation: Estimate, bytes_each: Estimate, figures: Figures) -> list[Planned]:
     resting, publishing = generation.scaled(wanted.generations), generation.scaled(wanted.generations + 1)
     for_memory = publishing.scaled(1 / (wanted.node_gb * FILL))
@@ -162,24 +178,28 @@ def _store(wanted: Wanted, generation: Estimate, bytes_each: Estimate, figures: 
         _line(part, "a generation", generation, "GB"),
         _line(part, f"{wanted.generations} generations, at rest", resting, "GB"),
         _line(part, f"{wanted.generations + 1} generations, while one is published", publishing, "GB"),
-        _line(
-            part, f"the same with {wanted.replicas} replicas of each node", publishing.scaled(1 + wanted.replicas), "GB"
-        ),
+        _line(part, "the same with all replicas", publishing.scaled(1 + wanted.replicas), "GB"),
         _line(part, f"primaries of {wanted.node_gb:g} GB for memory, filled to {FILL:.0%}", _up(for_memory), ""),
         _line(part, f"primaries for look-ups, a core of each used to {USE:.0%}", _up(reads), ""),
         _line(part, "nodes, replicas included", nodes.scaled(1 + wanted.replicas), ""),
     ]
 
 
-def _job(wanted: Wanted, costs: Costs, job: Job) -> list[Planned]:
+def _job(wanted: Wanted, costs: Costs, job: Job, largest: Job) -> list[Planned]:
     part, hours = "job", {name: cost.scaled(1 / 3600) for name, cost in costs.cpu_seconds.items()}
     together = hours[TRAIN].plus(hours[PRECOMPUTE]).plus(hours[PUBLISH])
     kind = "" if job.is_dense == wanted.is_dense else f", on {'dense rows' if job.is_dense else 'shortlists'}"
     minutes = costs.seconds[PUBLISH].scaled(1 / 60)
+    sweeping = _sweep_seconds(wanted, largest).scaled(1 / 60)
+    swept = _line(part, "sweeping the oldest generation before a publish", sweeping, "minutes")
     return [
-        *(_line(part, name, hours[name], "core-hours", _source(hours[name]) + kind) for name in STAGES),
+        *(
+            _line(part, name, hours[name], "core-hours", _source(hours[name]) + (kind if name == PRECOMPUTE else ""))
+            for name in STAGES
+        ),
         _line(part, "together", together, "core-hours", _source(together) + kind),
         _line(part, f"cores for a night of {wanted.night_hours:g} h", _up(together.scaled(1 / wanted.night_hours)), ""),
+        *([swept] if sweeping.value else []),
         _line(part, "publishing into a store that serves nothing", minutes, "minutes"),
         _line(part, "publishing while a generation is served", minutes.scaled(SLOWER_WHILE_SERVED), "minutes"),
     ]

@@ -18,14 +18,17 @@ MEASURED_ID: Final = 10
 def held(weighed: Sequence[Weighed], wanted: Wanted) -> Estimate:
     """Bytes per user in the store: row, key, the store's tables, what the allocator leaves free.
 
-    The overhead is that of the row that was weighed and is nearest in length. It reaches from the least to the most that any row
-    of the same store was weighed with, and by a step of the allocator further where no row of that length was weighed.
+    The overhead is that of the row that was weighed and is nearest in length, from the least to the most while the store's table
+    doubled. Where no row of that length was weighed, it reaches over those of all rows in the same store, and a step of the
+    allocator further.
     """
     own = [one for one in weighed if one.server == weighed[0].server]
     row, more_key = wanted.row_bytes, max(0, wanted.id_length - MEASURED_ID)
     nearest = min(own, key=lambda one: (abs(one.row_bytes - row), one.is_shortlist == wanted.is_dense))
-    overheads = [overhead for one in own for overhead in one.overheads]
     is_measured = abs(nearest.row_bytes - row) <= ALIKE * row
+    overheads = nearest.overheads
+    if not is_measured or len(overheads) == 1:
+        overheads = [overhead for one in own for overhead in one.overheads]
     return Estimate(
         row + nearest.overheads[0] + more_key,
         row + min(overheads) + more_key,

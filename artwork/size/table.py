@@ -9,8 +9,8 @@ from artwork.size.plan import MOST_OFF, Plan, Planned
 _HOW = (
     f"Intervals: of repeated runs, the lowest to the highest; of a run made once, {RUN_ERROR:.0%} either way. What was measured"
     " at several sizes is a straight line, and its interval is that of all lines that pass each run within this error and"
-    " the most that the best line misses any of them by. Sums and products take the ends of their parts. Machines of another kind need"
-    " figures of their own: --slopes."
+    " the most that the best line misses any of them by. Sums and products take the ends of their parts. Another machine needs"
+    " figures of its own: --slopes."
 )
 
 
@@ -20,7 +20,8 @@ def render(plan: Plan) -> str:
     kind = "all of them" if wanted.is_dense else f"shortlists of {wanted.picks_per_user:,}"
     head = (
         f"{wanted.users:,} users, {wanted.titles:,} titles of {wanted.artworks:g} artworks (at most"
-        f" {wanted.most_artworks}), {kind}; row format {wanted.form.number}; {wanted.rate:,.12g} artworks/s; {wanted.impressions:,} impressions a day"
+        f" {wanted.most_artworks}), {kind}; row format {wanted.form.number}; {wanted.rate:,.12g} artworks/s;"
+        f" {wanted.impressions:,} impressions per day"
     )
     planned = Sheet(
         ("", "what", "figure", "from", "to", "", "source"),

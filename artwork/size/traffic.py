@@ -25,8 +25,8 @@ def answer_bytes(wanted: Wanted) -> float:
     middle = piece(_TITLE, _ARTWORK) + phrases.personalized[0] + PropensityTexts(total)[total // 3]
     user_id = b"u" * wanted.id_length
     body = (
-        single_body(user_id, middle, phrases)
+        single_body(user_id, middle, phrases.tail)
         if wanted.page == 1
-        else page_body(user_id, [middle] * wanted.page, phrases)
+        else page_body(user_id, [middle] * wanted.page, phrases, phrases.tail)
     )
     return float(len(_HEAD) + len(body))

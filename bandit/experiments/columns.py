@@ -1,5 +1,7 @@
 """The door of the experiments: one number per user, pairs of them, levels and shares, checked once and refused by name."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +13,8 @@ from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.objects import place_of
 
+PairLike = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+"""Two columns of numbers: a tuple, a list or an array with two rows."""
 LEAST_USERS = 2
 """In a variant: a single user has no variance."""
 

@@ -1,5 +1,7 @@
 """p-values of several hypotheses, adjusted: compare them with the level as if each were the only one."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -1,5 +1,7 @@
 """Regression discontinuity: who is just above a cutoff has the treatment, who is just below it has not."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import ceil, exp, inf, log, sqrt
 from typing import Final, NamedTuple
@@ -133,7 +135,7 @@ class _Side(NamedTuple):
     rows: int
 
     @classmethod
-    def of(cls, name: str, x: F64, y: F64, h: float, b: float) -> "_Side":
+    def of(cls, name: str, x: F64, y: F64, h: float, b: float) -> _Side:
         """Of rows in order of their score, measured from the cutoff."""
         kernel, wide = _triangle(x, h), _triangle(x, b)
         own = (wide if b >= h else kernel) > 0

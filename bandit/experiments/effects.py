@@ -4,18 +4,20 @@ A ratio Σ y / Σ n is the mean of the linearised numbers z = (y - R n) / mean n
 2018). So means, ratios and rates per impression are one thing: a value per variant, and the variance of it over users.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+import scipy
 
 from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.experiments.columns import Pair, checked_level, column, pair, two
+from bandit.experiments.columns import Pair, PairLike, checked_level, column, pair, two
 
 FEW_USERS = 30
 """A variant with fewer users has intervals that are too narrow or too wide where numbers are skewed."""
@@ -52,10 +54,10 @@ class Effect:
     degrees: float
     level: float
     users: tuple[int, int]
-    relative: "Effect | None" = None
+    relative: Effect | None = None
     caution: str = ""
 
-    def at(self, level: float) -> "Effect":
+    def at(self, level: float) -> Effect:
         """The same effect with the interval of another level.
 
         >>> effect = mean_effect([1, 2, 3, 5], [0, 1, 2, 2])
@@ -80,7 +82,7 @@ class Side(NamedTuple):
 
 
 def mean_effect(
-    treatment: npt.ArrayLike, control: npt.ArrayLike, covariates: Any = None, level: float = 0.95
+    treatment: npt.ArrayLike, control: npt.ArrayLike, covariates: PairLike | None = None, level: float = 0.95
 ) -> Effect:
     """The mean per user of the treatment minus that of the control, with Welch's interval (Welch 1947).
 
@@ -104,7 +106,9 @@ def mean_effect(
     return welch(Side(float(first.mean()), first), Side(float(second.mean()), second), level)
 
 
-def ratio_effect(treatment: Any, control: Any, level: float = 0.95, covariates: Any = None) -> Effect:
+def ratio_effect(
+    treatment: PairLike, control: PairLike, level: float = 0.95, covariates: PairLike | None = None
+) -> Effect:
     """Σ numerators / Σ denominators of the treatment minus that of the control, over users (the delta method).
 
     Args:
@@ -140,7 +144,7 @@ def linearised(values: Pair) -> Side:
     return Side(ratio, ratio + np.where(np.abs(rest) <= _ROUNDING * scale, 0.0, rest))
 
 
-def without_covariate(treatment: F64, control: F64, covariates: Any) -> tuple[F64, F64]:
+def without_covariate(treatment: F64, control: F64, covariates: PairLike) -> tuple[F64, F64]:
     """Numbers per user less θ times how far the covariate is from its mean over all users.
 
     Raises:
@@ -226,7 +230,9 @@ def effect_of(
 def interval(value: float, standard_error: float, degrees: float, level: float) -> tuple[float, float]:
     """Value ± q standard errors, q the quantile of (1 + level) / 2."""
     share = (1 + checked_level(level)) / 2
-    width = standard_error * float(ndtri(share) if degrees == inf else stdtrit(degrees, share))
+    width = standard_error * float(
+        scipy.special.ndtri(share) if degrees == inf else scipy.special.stdtrit(degrees, share)
+    )
     return value - width, value + width
 
 
@@ -237,7 +243,7 @@ def two_sided(statistic: float, degrees: float) -> float:
 
 def below(statistic: float, degrees: float) -> float:
     """P(T ≤ statistic), Student's T or the normal one if degrees are infinite."""
-    return float(ndtr(statistic) if degrees == inf else stdtr(degrees, statistic))
+    return float(scipy.special.ndtr(statistic) if degrees == inf else scipy.special.stdtr(degrees, statistic))
 
 
 def satterthwaite(variances: Sequence[float], users: Sequence[int]) -> float:

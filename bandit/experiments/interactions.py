@@ -1,18 +1,19 @@
 """Whether experiments that run at the same time change each other's effects: all pairs of them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+import scipy
 
 from bandit.arrays import I64, Bool, real_array
 from bandit.errors import InputError
-from bandit.experiments.columns import LEAST_USERS, Pair, checked_level, mask, pair
+from bandit.experiments.columns import LEAST_USERS, Pair, PairLike, checked_level, mask, pair
 from bandit.experiments.corrections import benjamini_hochberg
 from bandit.experiments.effects import FEW_USERS, Effect, effect_of, satterthwaite
 from bandit.experiments.power import POWER, quantile
@@ -34,7 +35,7 @@ class Interaction:
 
 
 def interactions(
-    outcomes: Any, assignments: npt.ArrayLike, names: Sequence[str] | None = None, level: float = 0.95
+    outcomes: PairLike, assignments: npt.ArrayLike, names: Sequence[str] | None = None, level: float = 0.95
 ) -> tuple[Interaction, ...]:
     """All pairs of experiments: (R₁₁ - R₀₁) - (R₁₀ - R₀₀), R the ratios of sums in the four cells of a pair.
 
@@ -59,7 +60,7 @@ def interactions(
         for one, other in pairs
     ]
     adjusted = benjamini_hochberg([effect.p_value for effect in effects])
-    reach = quantile(level) + float(ndtri(POWER))
+    reach = quantile(level) + float(scipy.special.ndtri(POWER))
     return tuple(
         Interaction(called[one], called[other], effect, float(p), reach * effect.standard_error)
         for (one, other), effect, p in zip(pairs, effects, adjusted, strict=True)

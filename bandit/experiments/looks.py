@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
 
-from scipy.special import ndtr, stdtrit
+import scipy
 
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level
@@ -43,7 +43,9 @@ class PlannedLook:
     def reach(self, effect: Effect, level: float) -> float:
         """Half of the interval, in standard errors: the bound of the look, at the same probability of Student's distribution."""
         bound = _last_bound(tuple(self.information), 1 - checked_level(level), self.spending)
-        return bound if effect.degrees == inf else -float(stdtrit(effect.degrees, float(ndtr(-bound))))
+        if effect.degrees == inf:
+            return bound
+        return -float(scipy.special.stdtrit(effect.degrees, float(scipy.special.ndtr(-bound))))
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,7 @@
 """Effects against a margin: as good as the same (TOST), and not worse by more than one allows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Final, Literal
 

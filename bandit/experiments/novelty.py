@@ -1,5 +1,7 @@
 """Effects over time since a user first saw what was changed: novelty wears off, habits are learned."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

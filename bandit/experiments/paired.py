@@ -1,12 +1,13 @@
 """Effects within the same users: who saw both is compared with themselves."""
 
+from __future__ import annotations
+
 from math import sqrt
-from typing import Any
 
 from bandit.arrays import F64
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
-from bandit.experiments.columns import checked_level, pair
+from bandit.experiments.columns import PairLike, checked_level, pair
 from bandit.experiments.effects import (
     FEW_REWARDS,
     FEW_USERS,
@@ -18,7 +19,7 @@ from bandit.experiments.effects import (
 )
 
 
-def paired_effect(first: Any, second: Any, level: float = 0.95) -> Effect:
+def paired_effect(first: PairLike, second: PairLike, level: float = 0.95) -> Effect:
     """Σ numerators / Σ denominators of the first minus that of the second, of the same users, in the same order.
 
     The linearised numbers of both are subtracted user by user, so what a user does everywhere cancels; Student's distribution

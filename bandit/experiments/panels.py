@@ -1,5 +1,7 @@
 """Difference-in-differences: units that were changed at some time against units that were not, over the same times."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -128,7 +130,7 @@ class _Panel:
         levels = (of_units - self._counts @ times) / self._of_units
         return np.asarray(values - levels[self.units] - times[self.times])
 
-    def part(self, rows: Bool) -> "_Panel":
+    def part(self, rows: Bool) -> _Panel:
         """Of some rows."""
         return _Panel(self.units[rows], self.times[rows])
 

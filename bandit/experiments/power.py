@@ -2,7 +2,7 @@
 
 from math import ceil, sqrt
 
-from scipy.special import ndtr, ndtri
+import scipy
 
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
@@ -39,7 +39,7 @@ def sample_size(rate: float, lift: float, level: float = 0.05, power: float = PO
         )
     mean = (first + second) / 2
     alike, apart = sqrt(2 * mean * (1 - mean)), sqrt(first * (1 - first) + second * (1 - second))
-    width = quantile(level) * alike + float(ndtri(_checked_power(power, level))) * apart
+    width = quantile(level) * alike + float(scipy.special.ndtri(_checked_power(power, level))) * apart
     return _whole("lift", lift, width / change, 2)
 
 
@@ -68,7 +68,7 @@ def users_for(
     (3140, 2010)
     """
     change = _checked_effect(effect)
-    width = quantile(level) + float(ndtri(_checked_power(power, level)))
+    width = quantile(level) + float(scipy.special.ndtri(_checked_power(power, level)))
     return _whole("effect", effect, sqrt(_left(variance, correlation) * _spread(share)) * width / change, 4)
 
 
@@ -85,7 +85,7 @@ def power_of(
     """
     shown = abs(_checked_effect(effect)) / _error(variance, users, share, correlation)
     needed = quantile(level)
-    return float(ndtr(shown - needed) + ndtr(-shown - needed))
+    return float(scipy.special.ndtr(shown - needed) + scipy.special.ndtr(-shown - needed))
 
 
 def detectable_effect(
@@ -104,13 +104,13 @@ def detectable_effect(
     >>> round(detectable_effect(variance=1.0, users=3140), 4)
     0.1
     """
-    width = quantile(level) + float(ndtri(_checked_power(power, level)))
+    width = quantile(level) + float(scipy.special.ndtri(_checked_power(power, level)))
     return width * _error(variance, users, share, correlation)
 
 
 def quantile(level: float) -> float:
     """z_{1 - α/2}."""
-    return -float(ndtri(checked_error(level) / 2))
+    return -float(scipy.special.ndtri(checked_error(level) / 2))
 
 
 def _whole(name: str, effect: float, root: float, least: int) -> int:

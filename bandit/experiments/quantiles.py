@@ -1,14 +1,17 @@
 """Effects on quantiles, such as the median start-up time, where a user has many values that hang together."""
 
+from __future__ import annotations
+
 from math import inf, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+import numpy.typing as npt
+import scipy
 
 from bandit.arrays import F64, I64, is_number, numbered
 from bandit.errors import InputError
-from bandit.experiments.columns import LEAST_USERS, between, checked_level, column, labels
+from bandit.experiments.columns import LEAST_USERS, PairLike, between, checked_level, column, labels
 from bandit.experiments.effects import FEW_USERS, Effect, difference, variance_of_mean
 
 _OUTSIDE = "the interval of the quantile reaches beyond the {} value of the {}: too few users for this quantile"
@@ -21,7 +24,9 @@ class _Quantile(NamedTuple):
     caution: str
 
 
-def quantile_effect(treatment: Any, control: Any, quantile: float, level: float = 0.95) -> Effect:
+def quantile_effect(
+    treatment: npt.ArrayLike | PairLike, control: npt.ArrayLike | PairLike, quantile: float, level: float = 0.95
+) -> Effect:
     """A quantile of all values of the treatment minus that of the control, clustered by user (Deng, Knoblich and Lu 2018).
 
     The share of values up to the quantile is a ratio over users; its interval q ± z s, read off the sorted values, gives the
@@ -42,7 +47,10 @@ def quantile_effect(treatment: Any, control: Any, quantile: float, level: float 
     >>> effect.value, round(effect.standard_error, 1)
     (5.0, 7.0)
     """
-    share, width = between("quantile", quantile, "0.5 for the median"), float(ndtri((1 + checked_level(level)) / 2))
+    share, width = (
+        between("quantile", quantile, "0.5 for the median"),
+        float(scipy.special.ndtri((1 + checked_level(level)) / 2)),
+    )
     first = _quantile("treatment", *_values(treatment, "treatment"), share, width)
     second = _quantile("control", *_values(control, "control"), share, width)
     if first.error == second.error == 0:

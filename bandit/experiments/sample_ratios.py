@@ -3,11 +3,13 @@
 A mismatch means that something took users out of one variant more than out of another. Then no effect is to be believed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, gammaln
+import scipy
 
 from bandit.arrays import F64, I64
 from bandit.errors import InputError
@@ -71,7 +73,7 @@ def sample_ratio(counts: npt.ArrayLike, shares: npt.ArrayLike) -> SampleRatio:
     caution = ""
     if expected.min() < FEW_EXPECTED:
         caution = f"{expected.min():.1f} users were expected in a variant, fewer than {FEW_EXPECTED}: wait for more"
-    p_value = float(chdtrc(len(planned) - 1, statistic))
+    p_value = float(scipy.special.chdtrc(len(planned) - 1, statistic))
     return SampleRatio(tuple(seen.tolist()), tuple(expected.tolist()), statistic, p_value, caution)
 
 
@@ -109,9 +111,9 @@ def sample_ratio_sequence(
     prior = concentration * planned
     total = seen.sum(axis=1)
     log_e_values = (
-        gammaln(prior.sum())
-        - gammaln(prior.sum() + total)
-        + (gammaln(prior + seen) - gammaln(prior)).sum(axis=1)
+        scipy.special.gammaln(prior.sum())
+        - scipy.special.gammaln(prior.sum() + total)
+        + (scipy.special.gammaln(prior + seen) - scipy.special.gammaln(prior)).sum(axis=1)
         - seen @ np.log(planned)
     )
     p_values = np.exp(-np.maximum(np.maximum.accumulate(log_e_values), 0.0))

@@ -1,5 +1,7 @@
 """Confidence sequences: intervals that hold at all looks together, however often one looks and whenever one stops."""
 
+from __future__ import annotations
+
 from math import log
 from typing import NamedTuple
 

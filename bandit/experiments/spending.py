@@ -4,6 +4,8 @@ The level is spent by a function of the share of information (Lan and DeMets 198
 of the statistic from look to look (Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, chapter 19).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from math import ceil, e, inf, pi, sqrt
@@ -12,7 +14,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.special import ndtr, ndtri
 
 from bandit.arrays import F64
 from bandit.errors import InputError
@@ -92,7 +93,7 @@ def _power(information: F64, error: float, exponent: float) -> F64:
 
 
 def _obrien_fleming(information: F64, error: float) -> F64:
-    return 4 * np.asarray(ndtr(ndtri(error / 4) / np.sqrt(information)))
+    return 4 * np.asarray(scipy.special.ndtr(scipy.special.ndtri(error / 4) / np.sqrt(information)))
 
 
 def _pocock(information: F64, error: float) -> F64:
@@ -123,7 +124,7 @@ def _bound(density: _Density | None, step: float, share: float, to_spend: float)
     if to_spend <= 0:
         return inf
     if density is None:
-        return -float(ndtri(to_spend / 2))
+        return -float(scipy.special.ndtri(to_spend / 2))
 
     def excess(z: float) -> float:
         return _crossing(density, step, z * sqrt(share)) - to_spend
@@ -137,8 +138,8 @@ def _bound(density: _Density | None, step: float, share: float, to_spend: float)
 
 def _crossing(density: _Density, step: float, bound: float) -> float:
     deviation = sqrt(step)
-    above = ndtr((density.points - bound) / deviation)
-    under = ndtr((-bound - density.points) / deviation)
+    above = scipy.special.ndtr((density.points - bound) / deviation)
+    under = scipy.special.ndtr((-bound - density.points) / deviation)
     return float(density.masses @ (above + under))
 
 

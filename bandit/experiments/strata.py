@@ -1,5 +1,7 @@
 """Segments: effects stratified by them, whether they differ, and what is left of differences after shrinking."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
@@ -8,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.special import chdtrc
 
 from bandit.arrays import F64, I64, numbered
 from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
-from bandit.experiments.columns import LEAST_USERS, column, labels, two
+from bandit.experiments.columns import LEAST_USERS, PairLike, column, labels, two
 from bandit.experiments.effects import (
     Effect,
     caution_of,
@@ -25,7 +26,11 @@ from bandit.experiments.effects import (
 
 
 def stratified_effect(
-    treatment: npt.ArrayLike, control: npt.ArrayLike, segments: Any, covariates: Any = None, level: float = 0.95
+    treatment: npt.ArrayLike,
+    control: npt.ArrayLike,
+    segments: Any,
+    covariates: PairLike | None = None,
+    level: float = 0.95,
 ) -> Effect:
     """Σ_s w_s (mean of the treatment in s - mean of the control in s), w the share of all users in s (post-stratification).
 
@@ -85,7 +90,7 @@ def heterogeneity(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Hete
     statistic = _cochran(effects, errors**2)
     degrees = len(effects) - 1
     share = max(0.0, 1 - degrees / statistic) if statistic > 0 else 0.0
-    return Heterogeneity(statistic, degrees, float(chdtrc(degrees, statistic)), share)
+    return Heterogeneity(statistic, degrees, float(scipy.special.chdtrc(degrees, statistic)), share)
 
 
 @dataclass(frozen=True)

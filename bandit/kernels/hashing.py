@@ -28,6 +28,13 @@ def absorb_each(state: np.uint64, words: U64, out: U64) -> None:
 
 
 @kernel
+def absorb_one(states: U64, word: np.uint64, out: U64) -> None:
+    """Absorb one word into every state; ``out`` (n,) is overwritten."""
+    for i in range(states.shape[0]):
+        out[i] = absorb(states[i], word)
+
+
+@kernel
 def absorb_pairs(states: U64, words: U64, out: U64) -> None:
     """Absorb ``words[i]`` into ``states[i]``; ``out`` (n,) is overwritten."""
     for i in range(words.shape[0]):

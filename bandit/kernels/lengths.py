@@ -2,9 +2,6 @@
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
 from bandit.arrays import F64
 from bandit.kernels.jit import fused_kernel, uncounted_kernel
 
@@ -12,11 +9,6 @@ _SMALL, _LARGE = (
     1e-280,
     1e300,
 )  # of sums of squares: between these, none has overflowed, and none that counts has vanished
-_NOTHING = np.float32(0.0)
-_SINGLE_SMALL, _SINGLE_LARGE = (
-    np.float32(1e-25),
-    np.float32(1e25),
-)  # between these, single precision has kept its digits
 
 
 @fused_kernel
@@ -59,21 +51,3 @@ def _measure_anew(vectors: F64, out: F64) -> None:
                 total += share * share
             spare = 64 if exponent > 0 else 0  # Python's ldexp raises where the length overflows
             out[i, a] = math.ldexp(math.sqrt(total), exponent - spare) * math.ldexp(1.0, spare)
-
-
-@uncounted_kernel
-def single_lengths(vectors: npt.NDArray[np.float32], out: F64) -> int:
-    """Euclidean lengths in single precision, and how many may have lost their digits: those are -1.
-
-    ``vectors`` (n, k, d), ``out`` (n, k) is overwritten.
-    """
-    odd = 0
-    for i in range(vectors.shape[0]):
-        for a in range(vectors.shape[1]):
-            vector, total = vectors[i, a], _NOTHING
-            for p in range(vector.shape[0]):
-                total += vector[p] * vector[p]
-            plain = (total >= _SINGLE_SMALL) & (total <= _SINGLE_LARGE)
-            odd += not plain
-            out[i, a] = math.sqrt(total) if plain else -1.0
-    return odd

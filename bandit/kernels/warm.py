@@ -27,6 +27,7 @@ from bandit.kernels import (
     lengths,
     linear,
     logistic,
+    moments,
     packing,
     resampling,
     sequences,
@@ -44,6 +45,7 @@ def warm() -> None:
     words, hashes = np.ones(1, dtype=np.uint64), np.empty(1, dtype=np.uint64)
     weights = np.empty((1, 2), dtype=np.uint16)
     hashing.absorb_each(np.uint64(1), words, hashes)
+    hashing.absorb_one(words, np.uint64(1), hashes)
     hashing.absorb_pairs(words, words, hashes)
     winning.win_probabilities(one, one, yes, np.empty((1, 2)))
     beta_winning.beta_win_probabilities(one, one, yes, np.empty((1, 2)))
@@ -51,13 +53,16 @@ def warm() -> None:
     deciding.quantise_rows(one, yes, yes, 0.02, 0.05, weights, 65535)
     deciding.draw_rows(weights, hashes, np.empty(1, dtype=np.uint8), np.empty(1, dtype=np.uint16), 65535)
     lengths.lengths(one[None], np.empty((1, 1)))
-    lengths.single_lengths(one[None].astype(np.float32), np.empty((1, 1)))
+    moments.linear_means(one, np.zeros((moments.TILE, moments.TILE)), np.empty((1, 2)))
+    moments.single_deviations(one, np.zeros((2, moments.TILE, moments.TILE), dtype=np.float32), np.empty((1, 2)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
-    for kind in (np.float32, np.float64):
+    single = one.astype(np.float32)
+    single.flags.writeable = False  # as columns of polars are
+    for contexts in (single, one):
         first, block, gram = np.zeros(1, dtype=np.int64), np.empty((linear.BLOCK, 4)), np.empty((4, 4))
-        linear.accumulate(one.astype(kind), first, np.ones(1), *sums)
-        linear.accumulate_mixed(one.astype(kind), first, np.ones(1), first.copy(), block[None], gram, *sums)
-        linear.accumulate_sorted(one.astype(kind), np.ones(1), np.array([0, 1]), first, block, gram, *sums)
+        linear.accumulate(contexts, first, np.ones(1), *sums)
+        linear.accumulate_mixed(contexts, first, np.ones(1), first.copy(), block[None], gram, *sums)
+        linear.accumulate_sorted(contexts, np.ones(1), np.array([0, 1]), first, block, gram, *sums)
     linear.sort_by_arm(first, np.zeros(2, dtype=np.int64), first.copy())
     starts, first = np.array([0, 1]), np.zeros(1, dtype=np.int64)
     ones, step, results = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))

@@ -185,7 +185,10 @@ def _first_nights(member: Member) -> I64:
 def _alarm(member: Member, begin: int, night: int, evidence: float) -> Alarm:
     ended = int(np.searchsorted(member.nights, night, side="right")) - 1
     own = np.flatnonzero(_first_nights(member) >= begin)
-    at = int(own[np.argmax(member.logs[own, ended])])
+    logs = member.logs[own, ended]
+    at = int(
+        own[np.flatnonzero(logs >= logs.max() - _ROUNDING)[-1]]
+    )  # nights of nothing leave it open: the last of them
     after = float(np.average(member.values[at : ended + 1], weights=member.weights[at : ended + 1]))
     before = float(np.average(member.values[:at], weights=member.weights[:at])) if at else after
     return Alarm(night, int(_first_nights(member)[at]), member.name, evidence, before, after)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
-from bandit.arrays import F64
+from bandit.arrays import F64, writable
 from bandit.checks import (
     checked_choice,
     checked_contexts,
@@ -20,15 +20,16 @@ from bandit.checks import (
     spread,
 )
 from bandit.errors import InputError
-from bandit.kernels.lengths import lengths, single_lengths
+from bandit.kernels.lengths import lengths
 from bandit.kernels.linear import BLOCK, FEW, accumulate, accumulate_mixed, accumulate_sorted, sort_by_arm
+from bandit.kernels.moments import TILE, linear_means, single_deviations
 from bandit.objects import count_of
 from bandit.posterior.base import Estimated, Evidence, Posterior
 from bandit.posterior.files import read
 from bandit.posterior.whitening import whitenings
 from bandit.scores import Moments
 
-_ROWS = 256  # contexts whitened at a time
+_ROWS = 256  # contexts whitened at a time in double precision: they stay in the cache
 _MOST_INFLATION = 16.0  # of a feature's variance by the others, beside which single precision keeps its digits
 _SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-30, 1e10  # of whitening in single precision
 _MIXED_BYTES = 16 * 2**20  # of all arms' blocks, up to which rows are not sorted; 1.2 times as fast even at that size
@@ -78,6 +79,7 @@ class LinearEvidence(Evidence):
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
         x, rows, r = checked_impressions(contexts, arms, rewards, self.shape)
+        rows, r = writable(rows), writable(r)
         n_arms, n_features = self.shape
         sums = self.precision, self.information, self.counts, self.squares, self.sums, self.takes
         gram = np.empty((n_features + 2, n_features + 2))
@@ -196,14 +198,16 @@ class LinearPosterior(Posterior[LinearEvidence]):
 
 @dataclass(frozen=True, repr=False)
 class LinearScorer:
-    """Posterior means and whitening factors of some arms, laid out for one matrix product per block of users.
+    """Posterior means and whitening factors of some arms, laid out for blocks of users.
 
-    ``means`` is (d, k). ``factors`` is (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the
-    variance xᵀ P_a⁻¹ x is the squared length of block a of x · factors. ``single`` holds them in single precision, if that is
-    safe. ``link`` is that of the scores.
+    ``means`` is (d, k), and ``weights`` (K, D) its transpose, with zeros up to whole tiles of a kernel. ``factors`` is
+    (d, k·d): column block a is L_a⁻ᵀ with L_a L_aᵀ the precision of arm a, so that the variance xᵀ P_a⁻¹ x is the squared length
+    of block a of x · factors. ``single`` (k, D, D) holds L_a⁻¹ in single precision, if that is safe, with zeros up to whole
+    tiles. ``link`` is that of the scores.
     """
 
     means: F64
+    weights: F64
     factors: F64
     single: npt.NDArray[np.float32] | None = None
     link: str = "identity"
@@ -221,8 +225,8 @@ class LinearScorer:
         d = means.shape[1]
         factors = np.ascontiguousarray(whitening.reshape(-1, d).T)
         safe = precisions is not None and _is_safe(whitening, precisions)
-        single = factors.astype(np.float32) if safe else None
-        return cls(np.ascontiguousarray(means.T), factors, single, link)
+        single = _tiled(np.tril(whitening)).astype(np.float32) if safe else None
+        return cls(np.ascontiguousarray(means.T), _tiled(means), factors, single, link)
 
     def scores(self, contexts: npt.ArrayLike) -> Moments:
         """Mean and standard deviation of each arm's expected reward for each context, both (n, k): what choosing needs.
@@ -248,25 +252,28 @@ class LinearScorer:
         x = checked_contexts(contexts, d).astype(np.float64, copy=False)
         means, deviations = np.empty((len(x), k)), np.empty((len(x), k))
         with np.errstate(over="ignore", invalid="ignore"):  # moments refuse what is not finite
-            for start in range(0, len(x), _ROWS):  # the whitened rows of a block stay in the cache
-                rows = slice(start, start + _ROWS)
-                np.matmul(x[rows], self.means, out=means[rows])
-                if single is None:
-                    lengths((x[rows] @ self.factors).reshape(-1, k, d), deviations[rows])
-                else:
-                    self._whiten_single(x[rows], single, deviations[rows])
+            linear_means(x, self.weights, means)
+            if single is None:
+                self._whiten(x, deviations)
+            elif single_deviations(x, single, deviations):
+                odd = np.flatnonzero((deviations < 0).any(axis=1))  # numbers too large or small for single precision
+                exact = np.empty((len(odd), k))
+                self._whiten(x[odd], exact)
+                deviations[odd] = exact
         return Moments(means, deviations, self.link)
 
-    def _whiten_single(self, x: F64, single: npt.NDArray[np.float32], out: F64) -> None:
-        """Standard deviations by single precision; of rows whose numbers are too large or small for it, by double."""
+    def _whiten(self, x: F64, out: F64) -> None:
+        """Standard deviations in double precision."""
         d, k = self.means.shape
-        # BLAS adds a lone row in another order than a row among others.
-        short = (x if len(x) > 1 else np.repeat(x, 2, axis=0)).astype(np.float32)
-        if single_lengths((short @ single).reshape(-1, k, d)[: len(x)], out):
-            odd = np.flatnonzero((out < 0).any(axis=1))
-            exact = np.empty((len(odd), k))
-            lengths((x[odd] @ self.factors).reshape(-1, k, d), exact)
-            out[odd] = exact
+        for start in range(0, len(x), _ROWS):
+            rows = slice(start, start + _ROWS)
+            lengths((x[rows] @ self.factors).reshape(-1, k, d), out[rows])
+
+
+def _tiled(matrices: F64) -> F64:
+    """Matrices (..., a, b) with zeros up to whole tiles of a kernel."""
+    more = [(0, 0)] * (matrices.ndim - 2) + [(0, -size % TILE) for size in matrices.shape[-2:]]
+    return np.pad(matrices, more)
 
 
 def _is_safe(whitening: F64, precisions: F64) -> bool:

@@ -7,6 +7,8 @@ segment and artwork: as tuples, those of 15,000 titles, 64 segments and 10 artwo
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from bandit.snapshot.checks import Fields, are_different
@@ -64,14 +66,20 @@ def hour_band(hour: int) -> str:
     return HOUR_BANDS[hour // _BAND_HOURS]
 
 
+@dataclass(frozen=True)
 class SegmentFinder:
     """Finds the segment of signals among those of a catalogue, in its order."""
 
-    def __init__(self, segments: Sequence[Segment] = ()) -> None:
-        self.segments = tuple(segments)
-        self._places = {segment.rule: place for place, segment in enumerate(self.segments)}
-        # Which signals rules name: at most 15 combinations, each of which is looked up.
-        self._named = {tuple(value is not None for value in segment.rule) for segment in self.segments}
+    segments: tuple[Segment, ...] = ()
+
+    @cached_property
+    def _places(self) -> dict[Signals, int]:
+        return {segment.rule: place for place, segment in enumerate(self.segments)}
+
+    @cached_property
+    def _named(self) -> set[tuple[bool, ...]]:
+        """Which signals rules name: at most 15 combinations, each of which is looked up."""
+        return {tuple(value is not None for value in segment.rule) for segment in self.segments}
 
     def find(self, signals: Signals) -> int | None:
         """The place of the first segment of which these have every signal; None if there is none."""

@@ -1,7 +1,8 @@
 """From a trained generation to weights: what precomputing draws with, and what explaining shows."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
@@ -14,14 +15,15 @@ from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, parse_policy
 from bandit.policies.deciding import Decisions
+from bandit.posterior.base import Model
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
 from batch.choosing.variants import LiveVariant, Scoring, places_of
-from batch.config import Config
+from batch.config import Config, ModelKey
 from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.generations import Manifest, folder_of, read_manifest
 from batch.workspace.kept_users import KeptUsers
 from batch.workspace.workspace import Workspace
 
@@ -50,17 +52,36 @@ class Picks(NamedTuple):
     places: U32
 
 
+class Loaded(NamedTuple):
+    """What is large in a generation and the same for all of its users."""
+
+    catalogue: Catalogue
+    models: dict[ModelKey, Model]
+
+
+def load(workspace: Workspace, manifest: Manifest) -> Loaded:
+    """Read the catalogue and the models of a generation.
+
+    Raises:
+        InputError: a file is missing or wrong.
+    """
+    folder = folder_of(workspace, manifest.generation)
+    models = {key: load_model(folder, manifest, key) for key in dict.fromkeys(key for _, key in _live(manifest.config))}
+    return Loaded(Catalogue.read(folder / "catalogue.parquet"), models)
+
+
 class Chooser:
     """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``.
+
+    ``loaded`` is what somebody else has read already.
 
     Raises:
         InputError: a file is missing or wrong, or a title has more artworks than the row format takes.
     """
 
-    def __init__(self, workspace: Workspace, generation: int) -> None:
+    def __init__(self, workspace: Workspace, generation: int, loaded: Loaded | None = None) -> None:
         self.manifest = read_manifest(workspace, generation)
-        folder = folder_of(workspace, generation)
-        self.catalogue = Catalogue.read(folder / "catalogue.parquet")
+        self.catalogue, models = loaded or load(workspace, self.manifest)
         form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
         if largest > form.most_arms:
             raise InputError(
@@ -71,12 +92,8 @@ class Chooser:
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         starts = self.catalogue.starts.tolist()
-        live = [(variant.policy, variant.model) for variant in self.config.variants]
-        live += [(name, self.config.models[0]) for name in self.config.names[len(live) :]]  # that of explore data
-        scorings = {
-            key: Scoring(key.posterior, load_model(folder, self.manifest, key), self.catalogue)
-            for key in dict.fromkeys(key for _, key in live)
-        }
+        live = _live(self.config)
+        scorings = {key: Scoring(key.posterior, model, self.catalogue) for key, model in models.items()}
         self.variants = [
             LiveVariant(
                 Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
@@ -192,6 +209,35 @@ class Chooser:
         return padded(
             places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
         )
+
+
+@dataclass(frozen=True)
+class ChooserOf:
+    """Gives the chooser of a generation in whichever process it is called, which keeps it; the digest is its manifest's."""
+
+    workspace: Workspace
+    generation: int
+    manifest_digest: str
+    loaded: Loaded | None = field(default=None, compare=False)
+
+    def __call__(self) -> Chooser:
+        """The chooser."""
+        return _chooser(self)
+
+    def with_contents(self) -> "ChooserOf":
+        """The same with what its files hold, as ``ReadsFiles`` says."""
+        return replace(self, loaded=load(self.workspace, read_manifest(self.workspace, self.generation)))
+
+
+@lru_cache(maxsize=1)
+def _chooser(of: ChooserOf) -> Chooser:
+    return Chooser(of.workspace, of.generation, of.loaded)
+
+
+def _live(config: Config) -> list[tuple[str, ModelKey]]:
+    """The policy of each name in ``config.names``, and the model that it looks at."""
+    live = [(variant.policy, variant.model) for variant in config.variants]
+    return live + [(name, config.models[0]) for name in config.names[len(live) :]]  # that of explore data
 
 
 def padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:

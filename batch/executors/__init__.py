@@ -5,11 +5,22 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from bandit.errors import InputError
-from batch.executors.processes import open_processes
-from batch.executors.protocol import Executor, Progress, Result, Shard
+from batch.executors.processes import open_processes, usable_cores
+from batch.executors.protocol import Executor, Progress, ReadsFiles, Result, Shard
 from batch.executors.serial import SerialExecutor
 
-__all__ = ["EXECUTORS", "RAY", "Executor", "Progress", "Result", "SerialExecutor", "Shard", "open_executor"]
+__all__ = [
+    "EXECUTORS",
+    "RAY",
+    "Executor",
+    "Progress",
+    "ReadsFiles",
+    "Result",
+    "SerialExecutor",
+    "Shard",
+    "open_executor",
+    "usable_cores",
+]
 
 RAY = "ray"
 EXECUTORS = ("serial", "processes", RAY)
@@ -29,7 +40,8 @@ def open_executor(
             HOST:PORT; None is ``local``.
 
     Raises:
-        InputError: the name or the address is not known, or the package ray is not installed.
+        InputError: the name or the address is not known.
+        ModuleNotFoundError: the package ray is not installed.
         SurroundingsError: a process died at its work; or the cluster is not there, is lost, or has a machine that would not
             compute the same.
     """

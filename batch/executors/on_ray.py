@@ -14,7 +14,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager, suppress
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -26,8 +26,8 @@ from threadpoolctl import threadpool_limits
 from bandit.errors import InputError, SurroundingsError
 from bandit.kernels.warm import warm_alone
 from batch.executors.nodes import Meeting, NodeFacts, facts_of, judge, meeting
-from batch.executors.processes import cores
-from batch.executors.protocol import Executor, Result, Shard
+from batch.executors.processes import usable_cores
+from batch.executors.protocol import Executor, ReadsFiles, Result, Shard
 
 LOCAL: Final = "local"
 AUTO: Final = "auto"
@@ -66,7 +66,8 @@ def open_ray(workspace: Path, address: str, workers: int | None) -> Iterator[Exe
         workers: cores of a cluster that is started; None takes those that this process may use.
 
     Raises:
-        InputError: the address makes no sense, the package ray is not installed, or the workspace is not there.
+        ModuleNotFoundError: the package ray is not installed.
+        InputError: the address makes no sense, or the workspace is not there.
         SurroundingsError: there is no such cluster, or a node does not fit; or, in the block, the cluster is lost.
     """
     _check(address)
@@ -101,7 +102,7 @@ class RayExecutor:
     def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
         """The result of each shard, in order; so many are under way that every core has the next one waiting."""
         with self._lost():
-            carried = self._ray.put(pickle.dumps(task))
+            carried = self._ray.put(pickle.dumps(_with_contents(task)))
         rest, waiting = iter(shards), deque[Any]()
         self._under_way.append(waiting)
         while True:
@@ -169,7 +170,7 @@ class RayExecutor:
                     f"node {nodes[node_id]} cannot run our code: {_line(error.cause)}; install artwork-bandit[ray] there, the"
                     " same release as here"
                 ) from error
-            except self._ray.exceptions.RayError as error:
+            except (OSError, self._ray.exceptions.RayError) as error:
                 if node_id in self._nodes():
                     raise _lost_cluster(self._address, error) from error
         return answers
@@ -224,8 +225,15 @@ class RayExecutor:
         """
         try:
             yield
-        except self._ray.exceptions.RayError as error:
+        except (OSError, self._ray.exceptions.RayError) as error:  # the system's, where the node of this machine dies
             raise _lost_cluster(self._address, error) from error
+
+
+def _with_contents(task: Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(task, partial):
+        return task
+    arguments = (given.with_contents() if isinstance(given, ReadsFiles) else given for given in task.args)
+    return partial(task.func, *arguments, **task.keywords)
 
 
 # --- in the processes of the nodes ------------------------------------------------------------------------------------
@@ -324,7 +332,8 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         # Read when ray is first imported and by the processes that it starts. It puts the current folder before all others on the
         # path of its workers, where a json.py may lie: so that is an empty one.
         with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
-            ray = _ray()
+            import ray  # noqa: PLC0415 - few have it
+
             stack.callback(ray.shutdown)
             _choose_network(_found(address))
             settings = _settings(address, workers, folder)
@@ -343,24 +352,12 @@ def _settings(address: str, workers: int | None, folder: Path) -> dict[str, Any]
     if address != LOCAL:
         return {}
     return {
-        "num_cpus": workers or cores(),
+        "num_cpus": workers or usable_cores(),
         "num_gpus": 0,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
         "_temp_dir": str(folder),
     }
-
-
-def _ray() -> Any:
-    try:
-        import ray  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise InputError(
-            "the executor ray needs the package ray, which is not installed; run `pip install 'artwork-bandit[ray]'`"
-        ) from None
-    return ray
 
 
 def _silence() -> None:

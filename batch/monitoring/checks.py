@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 from scipy.special import ndtr
-from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from bandit.arrays import F64
+from bandit.experiments.corrections import benjamini_hochberg
 from bandit.monitoring.detector import LEAST_PAST
 from bandit.monitoring.signals import Night
 from batch.monitoring.days import DayFacts
@@ -21,6 +21,7 @@ LEVEL: Final = 0.05
 RECENT_NIGHTS: Final = 7
 
 _LEAST_SHOWN: Final = 8.0
+_LEAST_PROMISED: Final = 25.0
 _LEAST_CLICKS: Final = 20
 _BAIT_CLICKS: Final = 1.25
 _BAIT_WATCHED: Final = 0.6
@@ -176,7 +177,9 @@ def starved(day: DayFacts, catalogue: pl.DataFrame, floor: float) -> list[Artwor
         .join(titles, on="title_id", how="inner")
         .join(seen, on=["title_id", "artwork_id"], how="left")
         .with_columns(pl.col("shown").fill_null(0.0), expected=floor * pl.col("total") / pl.col("size"))
-        .filter(pl.col("size") > 1, pl.col("expected") >= _LEAST_SHOWN, pl.col("shown") < _STARVED * pl.col("expected"))
+        .filter(
+            pl.col("size") > 1, pl.col("expected") >= _LEAST_PROMISED, pl.col("shown") < _STARVED * pl.col("expected")
+        )
         .sort("expected", descending=True)
     )
     return [
@@ -255,4 +258,4 @@ def _artwork(row: dict[str, float | str]) -> Artwork:
 
 
 def _adjusted(values: F64) -> F64:
-    return np.asarray(false_discovery_control(np.clip(values, 0.0, 1.0), method="bh"), dtype=np.float64)
+    return benjamini_hochberg(np.clip(values, 0.0, 1.0))

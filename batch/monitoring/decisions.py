@@ -57,14 +57,26 @@ def sampled_titles(chooser: Chooser) -> list[str]:
 
 
 def read_decisions(
-    files: list[Path], users: pl.DataFrame, titles: Sequence[str], columns: Sequence[str]
+    files: list[Path],
+    users: pl.DataFrame,
+    titles: Sequence[str],
+    columns: Sequence[str] = (),
+    generation: int | None = None,
 ) -> pl.DataFrame:
-    """The picks that a day's log shows of some users and titles, one row a decision: its first impression."""
+    """The picks that a day's log shows of some users and titles, one row a decision: its first impression.
+
+    Args:
+        files: of the day.
+        users: by user_id.
+        titles: their ids.
+        columns: of the log, beside those that name a decision.
+        generation: that drew; None takes all.
+    """
     decision = ["user_id", "title_id", "generation"]
     return (
         pl.scan_parquet(files, hive_partitioning=False)
         .filter(pl.col("source") == "personalized", pl.col("title_id").is_in(list(titles)))
-        .filter(pl.col("eligible").list.len() > 1)
+        .filter(pl.col("eligible").list.len() > 1, True if generation is None else pl.col("generation") == generation)
         .join(users.lazy().select("user_id"), on="user_id", how="semi")
         .select(*dict.fromkeys([*decision, *columns]), "event_id")
         .collect(engine="streaming")

@@ -198,17 +198,11 @@ def _themes(workspace: Workspace, today: DayFacts) -> tuple[float, int] | None:
 
 def _new_users(workspace: Workspace, newest: Manifest, today: DayFacts) -> int:
     """Users of the day whom the newest generation does not know."""
-    known = pl.scan_parquet(folder_of(workspace, newest.generation) / CONTEXTS, hive_partitioning=False).select(
-        "user_id"
-    )
-    return (
-        today.by_user.select("user_id")
-        .unique()
-        .lazy()
-        .join(known, on="user_id", how="anti")
-        .collect(engine="streaming")
-        .height
-    )
+    path = folder_of(workspace, newest.generation) / CONTEXTS
+    known = pl.scan_parquet(path, hive_partitioning=False).select("user_id")
+    came = today.by_user.select("user_id").unique().lazy()
+    with reading(path):
+        return came.join(known, on="user_id", how="anti").collect(engine="streaming").height
 
 
 def _in_time(workspace: Workspace) -> tuple[str, float] | None:

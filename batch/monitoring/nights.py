@@ -20,10 +20,10 @@ from batch.choosing.explain import feature_names
 from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
 from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
-from batch.monitoring.frozen import FrozenModel
+from batch.monitoring.frozen import FrozenModel, context_rows
 from batch.workspace.files import reading, write_json
 from batch.workspace.generations import find_manifest, verify_files
-from batch.workspace.impressions import day_files, day_folder
+from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.workspace import Workspace
 
 MOST_EXPLORED: Final = 200_000
@@ -40,6 +40,7 @@ class NightReader:
 
     def __init__(self, workspace: Workspace, frozen: FrozenModel) -> None:
         self._workspace, self._frozen = workspace, frozen
+        self._logged = days(workspace)
         self._classes = classes_of(workspace)
         self._class_names: list[str] = self._classes["class"].unique().sort().to_list()
         self._chooser: tuple[int, Chooser | None] = (0, None)
@@ -54,7 +55,7 @@ class NightReader:
         key = [
             _FORMAT,
             self._frozen.generation,
-            [*self._classes["class"].unique().sort().to_list()],
+            self._class_names,
             _stamps(self._workspace, day),
         ]
         kept = _kept(path, key)
@@ -69,7 +70,7 @@ class NightReader:
         files = day_files(self._workspace, day)
         with reading(day_folder(self._workspace, day)):
             users, features = self._contexts(files)
-            return Night(day.toordinal(), self._ratios(files), self._bets(files), features, users)
+            return Night(day.toordinal(), self._ratios(files), self._bets(day), features, users)
 
     def _ratios(self, files: list[Path]) -> dict[tuple[str, str], Ratio]:
         """What explore users did beside what the frozen model had expected."""
@@ -108,22 +109,20 @@ class NightReader:
         frame = _some(log, count, _MOST_CONTEXTS).select("user_id", "context").collect().unique("user_id", keep="first")
         if frame.height < 2 or frame["context"].list.len().n_unique() > 1:
             return 0, {}
-        matrix = np.vstack(frame.sort("user_id")["context"].to_list()).astype(np.float64)
+        matrix = context_rows(frame.sort("user_id")["context"])
         names = feature_names(self._workspace, matrix.shape[1])
         means, variances = matrix.mean(axis=0).tolist(), matrix.var(axis=0).tolist()
         return frame.height, {name: Feature(*pair) for name, *pair in zip(names, means, variances, strict=True)}
 
-    def _bets(self, files: list[Path]) -> dict[str, Bets]:
+    def _bets(self, day: date) -> dict[str, Bets]:
         """Bets against the propensities of the generation that chose most of the day's picks, of some users and titles."""
+        files = day_files(self._workspace, day)
         generation = usual_generation(files)
         chooser = None if generation is None else self._chooser_of(generation)
         if chooser is None:
             return {}
         users, _ = sampled_users(chooser, chooser.config.seed)
-        columns = ("artwork_id", "arm", "eligible", "propensity")
-        rows = read_decisions(files, users, sampled_titles(chooser), columns).filter(
-            pl.col("generation") == chooser.manifest.generation
-        )
+        rows = self._new_decisions(day, chooser, users)
         decided = probabilities_of(chooser, rows, users)
         rows = rows[decided.rows]
         eligible = _mask(rows["eligible"], decided.probabilities.shape[1])
@@ -137,6 +136,18 @@ class NightReader:
             probabilities[there],
             decided.titles[there],
         )
+
+    def _new_decisions(self, day: date, chooser: Chooser, users: pl.DataFrame) -> pl.DataFrame:
+        """The decisions of a generation that a day is the first to show: one that is shown for a week is drawn once."""
+        titles, generation = sampled_titles(chooser), chooser.manifest.generation
+        columns = ("arm", "eligible", "propensity")
+        rows = read_decisions(day_files(self._workspace, day), users, titles, columns, generation)
+        for earlier in reversed([own for own in self._logged if own < day]):
+            shown = read_decisions(day_files(self._workspace, earlier), users, titles, (), generation)
+            if shown.is_empty():
+                break
+            rows = rows.join(shown, on=["user_id", "title_id"], how="anti", maintain_order="left")
+        return rows
 
     def _chooser_of(self, generation: int) -> Chooser | None:
         """What a generation chooses with; None where it is not here, or not as it was made."""

@@ -155,7 +155,7 @@ def served_generation(
         titles,
         NO_OVERLAY,
         fallback_policy,
-        SegmentFinder(segments),
+        SegmentFinder(tuple(segments)),
         packed,
         row_prefix=row_prefix(meta.generation).encode(),
         fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),

@@ -1,4 +1,4 @@
-"""Twenty services, as on twenty machines, follow one catalogue: how soon the last one does, and what is seen of those that lag."""
+"""Twenty services, as on twenty machines, follow one catalogue: how soon the last one does, and how those that lag show."""
 
 import json
 import time

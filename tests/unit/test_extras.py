@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 OF_USERS = ("batch", "service", "loadtest")
-OF_SOME = ("images",)
+OF_SOME = ("images", "ray")
 """Not in ``all``."""
 
 

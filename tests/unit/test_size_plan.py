@@ -74,6 +74,14 @@ def test_a_row_takes_in_the_store_what_one_of_its_length_was_weighed_with(measur
     assert short.value == pytest.approx(row_bytes(FORMAT_3_OF_16, 15_000, 100) + 80)
 
 
+def test_the_interval_of_a_row_that_was_weighed_is_that_of_a_table_that_doubles(tmp_path: Path) -> None:
+    weighed = job()["weighed"]
+    weighed[0] |= {"lowest": 3.01, "highest": 3.2}
+    [path] = written(tmp_path, job=job(weighed=weighed))
+    dense = held(figures([path]).jobs[0].weighed, wanted())
+    assert (dense.low, dense.value, dense.high) == pytest.approx((301, 306, 320))
+
+
 def test_a_row_of_a_length_that_was_not_weighed_may_take_a_step_of_the_allocator_more(measured: Figures) -> None:
     longer = held(measured.jobs[0].weighed, wanted(titles=1000, picks_per_user=1000))
     assert longer.value == pytest.approx(2016 + 80)
@@ -91,7 +99,7 @@ def test_generations_replicas_and_nodes_multiply(measured: Figures) -> None:
     assert own.find("a generation").value == pytest.approx(30.6)
     assert own.find("2 generations, at rest").value == pytest.approx(61.2)
     assert own.find("3 generations, while one is published").value == pytest.approx(91.8)
-    assert own.find("the same with 2 replicas of each node").value == pytest.approx(275.4)
+    assert own.find("the same with all replicas").value == pytest.approx(275.4)
     assert own.find(f"primaries of 16 GB for memory, filled to {FILL:.0%}").value == 8  # 91.8 / 12 = 7.65
     assert own.find("nodes, replicas included").value == 24
 

@@ -54,7 +54,7 @@ def test_a_finder_agrees_with_trying_one_segment_after_the_other() -> None:
     every = [Signals(*row) for row in product(values, values, values, (None, "night"))]
     for _ in range(30):
         rules = chance.sample(every[1:], 12)
-        finder = SegmentFinder([Segment(f"s{number}", rule) for number, rule in enumerate(rules)])
+        finder = SegmentFinder(tuple(Segment(f"s{number}", rule) for number, rule in enumerate(rules)))
         for signals in every:
             fits = (all(own in (None, given) for own, given in zip(rule, signals, strict=True)) for rule in rules)
             assert finder.find(signals) == next((place for place, fit in enumerate(fits) if fit), None)

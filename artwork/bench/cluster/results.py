@@ -38,12 +38,14 @@ class Writing:
 class Looking:
     """A closed loop of 32 connections: answers per second, and microseconds of processor time per answer, round by round.
 
-    ``worker_us`` are of the service, ``store_us`` of all nodes of the store together.
+    ``worker_us`` are of the service, ``store_us`` of all nodes of the store together; ``from_rows`` is what share of a first run
+    came from the users' rows.
     """
 
     rates: list[float]
     worker_us: list[float]
     store_us: list[float]
+    from_rows: float
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def render(report: ClusterReport) -> str:
         numbers_from=1,
     )
     looking = Sheet(
-        ("look-ups from", "answers/s", "CPU of the worker, µs", "CPU of the store, µs"),
+        ("look-ups from", "answers/s", "CPU of the worker, µs", "CPU of the store, µs", "from rows"),
         [_looking("one store", report.solo), _looking("three nodes", report.cluster)],
         numbers_from=1,
     )
@@ -44,7 +44,7 @@ def verdict(report: ClusterReport) -> str:
 
 
 def _looking(name: str, looking: Looking) -> tuple[str, ...]:
-    return name, *map(_spread, (looking.rates, looking.worker_us, looking.store_us))
+    return name, *map(_spread, (looking.rates, looking.worker_us, looking.store_us)), f"{looking.from_rows:.1%}"
 
 
 def _spread(values: list[float]) -> str:

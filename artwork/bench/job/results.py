@@ -96,13 +96,16 @@ class Trained:
 class Writing:
     """Rows per second into an empty store, round by round: by the publisher, and SET commands made before, raw.
 
-    ``counted`` are rows per second of the count that follows, by the publisher.
+    ``counted`` are rows per second of the count that follows, ``walked`` of a sweep of rows that stay, ``removed`` of one of rows
+    that are served no more.
     """
 
     rows: int
     ours: list[float]
     raw: list[float]
     counted: list[float] = field(default_factory=list)
+    walked: list[float] = field(default_factory=list)
+    removed: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:

@@ -50,7 +50,9 @@ def sheets_of(report: JobReport) -> list[Sheet]:
         stages.append(total)
     writing = report.writing
     writers = [("publisher", writing.ours), ("raw SET, made before", writing.raw)]
-    writers += [("publisher, counting what is there", writing.counted)] if writing.counted else []
+    steps = [("counting what is there", writing.counted), ("a sweep of rows that stay", writing.walked)]
+    steps.append(("a sweep of rows that go", writing.removed))
+    writers += [(f"publisher, {name}", rates) for name, rates in steps if rates]
     rates = [
         (name, f"{sorted(values)[len(values) // 2]:,.0f}", f"{min(values):,.0f}", f"{max(values):,.0f}")
         for name, values in writers

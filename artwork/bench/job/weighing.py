@@ -53,10 +53,10 @@ def _weighed(server: str, client: redis.Redis, form: RowFormat, users: int, *, i
     # Else memory is freed later, as if the rows gave it back.
     client.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]
     rows = drawn_rows(form, users, is_shortlist=is_shortlist)
-    before, looks = int(client.info("memory")["used_memory"]), []
-    for written in write_rows(client, 1, [rows], rests=False):
+    before, looks = _held(client), []
+    for written in write_rows(client, 1, [rows], rests=True):
         if written.stop >= users // 2:
-            taken = int(client.info("memory")["used_memory"]) - before
+            taken = _held(client) - before
             looks.append(taken / written.stop / TITLES)
     picks = users * TITLES
     kind = f"{TITLES} of {CATALOGUE:,} titles" if is_shortlist else f"all of {TITLES} titles"
@@ -69,6 +69,12 @@ def _weighed(server: str, client: redis.Redis, form: RowFormat, users: int, *, i
         min(looks),
         max(looks),
     )
+
+
+def _held(client: redis.Redis) -> int:
+    """Bytes of everything that the store holds but for what its clients are sending."""
+    memory = client.info("memory")
+    return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
 
 
 def drawn_rows(form: RowFormat, users: int, *, is_shortlist: bool) -> RowFile:

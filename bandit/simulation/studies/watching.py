@@ -43,7 +43,8 @@ class WatchedWorld:
     ``level`` is the log-odds of a click, about; ``explorers`` the users of a night who explore, on average; ``heavy`` the
     exponent of the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds,
     ``nightly`` that between nights; ``weekend`` is added on two nights of seven; ``growth`` is that of users over 60 nights;
-    ``wrong`` the standard deviation of the frozen model's weights around the true ones.
+    ``wrong`` the standard deviation of the frozen model's weights around the true ones; ``picks_nights`` how long the same users
+    explore.
     """
 
     name: str
@@ -55,6 +56,7 @@ class WatchedWorld:
     weekend: float = 0.0
     growth: float = 1.0
     wrong: float = 0.3
+    picks_nights: int = 1
     decisions: int = 1500
 
 
@@ -66,6 +68,7 @@ WORLDS: Final = (
     WatchedWorld("weekends", weekend=0.3),
     WatchedWorld("growing", growth=4.0, explorers=150.0),
     WatchedWorld("wrong model", wrong=1.0, level=-3.5),
+    WatchedWorld("weekly picks", picks_nights=7, likeness=1.0, explorers=100.0),
 )
 
 
@@ -123,6 +126,7 @@ class _Season:
 
     def __init__(self, world: WatchedWorld, random: np.random.Generator) -> None:
         self._world, self._random = world, random
+        self._order = np.arange(_USERS)
         self._contexts = random.normal(size=(_USERS, _FEATURES))
         self._contexts[:, 0] = 1.0
         self._contexts[:, 4] = random.random(_USERS) < 0.3
@@ -144,14 +148,14 @@ class _Season:
         world, random = self._world, self._random
         usual = world.nightly * random.normal() + world.weekend * (number % 7 >= 5)
         count = int(np.clip(random.poisson(world.explorers * world.growth ** (number / 60)), 2, _USERS))
-        users = np.repeat(*self._visits(count))
+        users = np.repeat(*self._visits(count, number))
         explored = self._explored(users, usual, fault)
         ratios = explored_ratios(explored)
         late = 0.5 if fault == "late" else 0.02
         finally_there = float(random.poisson(400))
         in_time = float(random.binomial(int(finally_there), 1 - late))
-        seen = np.unique(users)
-        contexts = self._contexts[seen].copy()
+        came = random.choice(_USERS, count, replace=False)  # everybody who came, whether they explore or not
+        contexts = self._contexts[came].copy()
         if fault == "dead feature":
             contexts[:, 2] = 0.0
         means, variances = contexts.mean(axis=0).tolist(), contexts.var(axis=0).tolist()
@@ -160,12 +164,14 @@ class _Season:
             ratios=ratios | {(TIMELY, EVERYBODY): Ratio(in_time, finally_there)},
             bets=self._bets(fault),
             features={f"f{place}": Feature(*pair) for place, pair in enumerate(zip(means, variances, strict=True))},
-            users=len(seen),
+            users=len(came),
         )
 
-    def _visits(self, count: int) -> tuple[I64, I64]:
+    def _visits(self, count: int, night: int) -> tuple[I64, I64]:
         """Users who explore in a night, and how many impressions each sees."""
-        users = self._random.choice(_USERS, count, replace=False)
+        if night % self._world.picks_nights == 0:
+            self._order = self._random.permutation(_USERS)
+        users = self._order[:count]
         seen = np.minimum(self._random.pareto(self._world.heavy, count) * 4 + 2, 2000).astype(np.int64)
         return users, seen
 
