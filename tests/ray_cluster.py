@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shell import HANG_SECONDS, environment
 
@@ -41,9 +42,9 @@ class RayCluster:
         self._process.stdin.flush()
         return int(self._read()["raylet"])
 
-    def _read(self) -> dict[str, object]:
+    def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        told: dict[str, object] = json.loads(self._process.stdout.readline())
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told
 
 

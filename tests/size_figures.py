@@ -60,7 +60,11 @@ def serving(highest: float | None = 10_000.0) -> dict[str, Any]:
     return {"machine": MACHINE, "cases": cases}
 
 
-READING = {"machine": MACHINE, "node_us_per_row": [4.0, 5.0, 6.0]}
+READING: dict[str, Any] = {
+    "machine": MACHINE,
+    "node_us_per_row": [4.0, 5.0, 6.0],
+    "writing": {"ours": [200_000.0, 250_000.0, 300_000.0]},
+}
 
 
 def written(folder: Path, **documents: Any) -> list[Path]:

@@ -17,6 +17,7 @@ from artwork.reports.experiment_lists import (
     Drafted,
     Stopped,
     render_assigned,
+    render_drafted,
     render_listed,
     render_started,
     started_of,
@@ -38,6 +39,7 @@ from batch.experiments.drafting import USUAL_HYPOTHESIS, USUAL_VARIANTS, draft_t
 from batch.experiments.explaining import MIXED, QUESTIONS, explain_mixed
 from batch.experiments.listing import listed
 from batch.experiments.offline_online import explain_neutral
+from batch.experiments.plan_file import read_plan
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
 from batch.experiments.reading import Reading, Source, check, peek, read
@@ -99,13 +101,8 @@ def new_command(
     else:
         variants = [parse_variant(text, Variant()) for text in variant or ()] or list(USUAL_VARIANTS)
         path = draft_workspace(there, name, variants, hypothesis=hypothesis, start=first, length=length, today=today)
-    emit(
-        Drafted(name, path),
-        lambda made: (
-            f"{made.path} is written: edit it, then `artwork experiment plan {name}` and `artwork experiment start {name}`"
-        ),
-        as_json=as_json,
-    )
+    control = read_plan(there, name).names[0]
+    emit(Drafted(name, path, control), render_drafted, as_json=as_json)
 
 
 @app.command("plan")
@@ -355,7 +352,7 @@ def _tell(
     emit(decided or made, lambda _: render(made), as_json=as_json)
     write_experiment_page(page, rendered(made, decided))
     errors.print(f"effects over time, quality and decision: {page}", markup=False)
-    _exit(passed=made.is_readable)
+    _exit(passed=decided.is_valid if decided else made.is_readable)
 
 
 def _exit(*, passed: bool) -> None:

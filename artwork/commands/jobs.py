@@ -376,10 +376,12 @@ def render_trained(made: Trained) -> str:
         left_out = f", which leaves out {made.days_left_out} days" if made.days_left_out else ""
         window = f"\nlogistic is refitted to the rows of the newest {made.refit_days} days{left_out}"
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
+    segments = f"\n{made.segments} segments of users answer for those who are new" if made.segments else ""
     return (
         f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
-    ) + window
+        f"{window}{segments}"
+    )
 
 
 def render_precomputed(made: Precomputed) -> str:

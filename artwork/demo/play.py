@@ -275,7 +275,7 @@ def closing_lines(address: str, root: Path, user: str, titles: tuple[str, str]) 
         "\nthe service stays up; try it in another terminal (Ctrl-C ends it here):\n"
         f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"
         f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
-        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
+        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork?country=US&device=tv'\n"
         "and see why:\n"
         f"  {pasted('explain', '--workspace', root, '--user', user, '--title', first)}"
     )

@@ -12,10 +12,11 @@ from batch.experiments.register import Registered
 
 @dataclass(frozen=True)
 class Drafted:
-    """A plan that was written to be edited."""
+    """A plan that was written to be edited, and which variant the others are held against."""
 
     name: str
     path: Path
+    control: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ def started_of(own: Registered) -> Started:
         looks,
         run,
     )
+
+
+def render_drafted(made: Drafted) -> str:
+    """Where it lies, and what comes next."""
+    following = f"`artwork experiment plan {made.name}` and `artwork experiment start {made.name}`"
+    return f"{made.path} is written, with {made.control} as the control, the first of its variants: edit it, then {following}"
 
 
 def render_started(made: Started) -> str:

@@ -59,12 +59,18 @@ def write_experiment_page(path: Path, page: str) -> None:
 def _verdict(reading: Reading, decided: Decided | None) -> str:
     if decided:
         reasons = reasons_of(decided.verdicts)
-        return f"{verdict_line(decided.verdicts)}. {reasons[0] if reasons else ''} {head_line(reading)}."
+        first = f" {reasons[0]}." if reasons else ""
+        return f"{verdict_line(decided.verdicts)}.{first} {_head(reading)}."
     if not reading.is_readable:
         failed = ", ".join(check.name for check in reading.checks if check.passed is False)
-        return f"Nothing is read: {failed} failed. {head_line(reading)}."
+        return f"Nothing is read: {failed} failed. {_head(reading)}."
     what = "A peek: only the sequences hold" if reading.kind == PEEK else "Read at a planned look; not decided yet"
-    return f"{what}. {head_line(reading)}."
+    return f"{what}. {_head(reading)}."
+
+
+def _head(reading: Reading) -> str:
+    line = head_line(reading)
+    return line[0].upper() + line[1:]
 
 
 def _is_bad(reading: Reading, decided: Decided | None) -> bool:
@@ -126,12 +132,13 @@ def _ends(one: MetricEffect) -> tuple[float, float]:
 
 
 def _sequence(one: MetricEffect) -> tuple[float, float]:
-    """The sequence as a share of the control's value."""
-    control = one.values[1]
-    if one.sequence is None or not control:
-        return 0.0, 0.0
+    """The sequence as a share of what the relative effect is a share of."""
+    effect = one.effect
+    if one.sequence is None or effect is None or effect.relative is None or not effect.value:
+        return _ends(one)
+    share = 100 * effect.relative.value / effect.value
     lower, upper = one.sequence
-    return 100 * lower / control, 100 * upper / control
+    return share * lower, share * upper
 
 
 def _over_time(reading: Reading) -> str:

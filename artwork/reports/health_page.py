@@ -2,7 +2,7 @@
 
 from html import escape
 
-from artwork.reports.health_words import HEALTHY, Finding, Health, Section
+from artwork.reports.health_words import Finding, Health, Section
 from artwork.reports.pages import page, verdict
 
 _NAMES = {"fine": "", "look": "look at it", "alarm": "ALARM", "not known": "not known"}
@@ -43,7 +43,7 @@ def rendered_health(made: Health, again: str) -> str:
     parts = [
         _STYLE,
         f"<h1>{escape(made.day or 'No day')}</h1>",
-        verdict(made.sentence, missed=made.sentence != HEALTHY),
+        verdict(made.sentence, missed=not made.is_healthy),
         f"<p>{escape(_scope(made))}</p>",
     ]
     if made.needs_you:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, IS_BEST, PROPENSITIES, RATE, TIMELY
+from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
 from batch.monitoring.change import Change
 from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
 from batch.monitoring.days import DayFacts
@@ -72,9 +72,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Health:
-    """A whole report: ``sentence`` is ``healthy`` or what matters most, and ``needs_you`` what does, the dearest first."""
+    """A whole report: ``sentence`` is ``healthy`` or what matters most, and ``needs_you`` what does, the dearest first.
+
+    ``is_healthy`` where nothing needs anybody, whether everything is watched or not.
+    """
 
     sentence: str
+    is_healthy: bool
     alarm: bool
     day: str | None
     needs_you: tuple[Finding, ...]
@@ -111,7 +115,10 @@ def health(figures: Figures, serving: Serving) -> Health:
     needs.sort(key=lambda finding: (-finding.lost, finding.state != "alarm"))
     alarms = [finding for finding in everything if finding.state == "alarm"]
     first = max(alarms, key=lambda finding: finding.lost, default=needs[0] if needs else None)
-    return Health(_sentence(first, figures), bool(alarms), figures.day, tuple(needs), made, figures, serving)
+    is_healthy = first is None and figures.day is not None
+    return Health(
+        _sentence(first, figures), is_healthy, bool(alarms), figures.day, tuple(needs), made, figures, serving
+    )
 
 
 def _sentence(first: Finding | None, figures: Figures) -> str:
@@ -120,7 +127,9 @@ def _sentence(first: Finding | None, figures: Figures) -> str:
         return f"{first.text}{since}" + (f"; run `{first.command}`" if first.command else "")
     if figures.day is None:
         return "nothing can be said yet: the log is empty; run `artwork run` and show some picks"
-    return HEALTHY
+    signals = figures.drift.signals
+    blind = sum(own.evidence is None for own in signals)
+    return f"{HEALTHY}, as far as is known: {blind} of {len(signals)} signals are not watched" if blind else HEALTHY
 
 
 def _alarms(figures: Figures) -> Iterator[Finding]:
@@ -145,13 +154,9 @@ def alarm_text(signal: str, alarm: DatedAlarm) -> str:
     member, changed = alarm.member, _relative(alarm)
     return {
         RATE: f"the reward rate of users who explore {_moved(changed)}, against what was expected of it",
-        CLASSES: f"the reward rate of users of {member} {_moved(changed)}, against what was expected of it",
-        BEST: (
-            "artworks that were predicted to be the best"
-            if member == IS_BEST
-            else "artworks that were predicted not to be the best"
-        )
-        + f" earn {abs(changed):.0%} {'less' if changed < 0 else 'more'} than before: tastes have shifted",
+        CLASSES: f"the reward rate of users of {member} {_moved(changed)}, against that of all others",
+        BEST: "artworks that were predicted to be the best earn"
+        f" {abs(changed):.0%} {'less' if changed < 0 else 'more'}, against others, than before: tastes have shifted",
         CLICKS: f"takes per click {_moved(changed)}: artworks promise {'more' if changed < 0 else 'less'} than they did",
         TIMELY: f"{_share(alarm.after)} of a day's rewards are there when it is learned from, {_share(alarm.before)} before:"
         " plays arrive late",

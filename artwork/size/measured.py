@@ -198,11 +198,18 @@ class Serving(_Part):
         raise InputError(f"there is no case {name!r} of rows of {JUDGED_PICKS} picks")
 
 
+class ClusterWriting(_Part):
+    """Rows per second into a cluster, by rounds."""
+
+    ours: Several
+
+
 class Reading(_Part):
-    """Of ``artwork bench cluster``: microseconds of a node's processor per row that it gives, by rounds."""
+    """Of ``artwork bench cluster``: microseconds of a node's processor per row that it gives, by rounds, and rows written."""
 
     machine: Machine
     node_us_per_row: Several
+    writing: ClusterWriting
 
 
 class Hashed(_Part):

@@ -20,6 +20,8 @@ SLOWER_WHILE_SERVED: Final = 2.0
 """A publisher rests after each command for as long as it took, where look-ups go on."""
 MOST_OFF: Final = 0.15
 """By how much a plan may miss a run that it was not fitted on."""
+ROWS_INTO_CLUSTER: Final = 100_000
+"""That are written in each round of the bench."""
 _SMALLEST_CLUSTER: Final = 3.0
 _GIGA: Final = 1e9
 
@@ -90,11 +92,14 @@ def plan(wanted: Wanted, figures: Figures) -> Plan:
     )
     bytes_each = held(job.weighed, wanted)
     generation = bytes_each.scaled(wanted.users / _GIGA).beyond(wanted.users / job.plan.sized)
+    primaries = _primaries(wanted, generation, figures)
+    seconds = costs.seconds[PUBLISH] if primaries.nodes.value <= 1 else _seconds_into_cluster(wanted, figures)
     lines = [
-        *_store(wanted, generation, bytes_each, figures),
-        *_job(wanted, costs, job, largest),
+        *_store(wanted, generation, bytes_each, primaries),
+        *_job(wanted, costs, job),
+        *_publishing(wanted, seconds, largest),
         *_look_ups(wanted, figures),
-        *_network(wanted, costs.seconds[PUBLISH].scaled(SLOWER_WHILE_SERVED)),
+        *_network(wanted, seconds.scaled(SLOWER_WHILE_SERVED)),
     ]
     checked = [check for own in figures.jobs for check in check_on_largest(own)]
     return Plan(wanted, lines, designs(wanted, bytes_each, figures.commonest, figures.hashed), checked, figures.told)
@@ -166,32 +171,50 @@ def _sweep_seconds(wanted: Wanted, job: Job) -> Estimate:
     return walked.plus(removed).beyond(wanted.users / job.largest.users)
 
 
-def _store(wanted: Wanted, generation: Estimate, bytes_each: Estimate, figures: Figures) -> list[Planned]:
-    resting, publishing = generation.scaled(wanted.generations), generation.scaled(wanted.generations + 1)
-    for_memory = publishing.scaled(1 / (wanted.node_gb * FILL))
+class Primaries(NamedTuple):
+    """How many are needed for memory, for look-ups, and for both."""
+
+    for_memory: Estimate
+    for_look_ups: Estimate
+    nodes: Estimate
+
+
+def _primaries(wanted: Wanted, generation: Estimate, figures: Figures) -> Primaries:
+    memory = generation.scaled((wanted.generations + 1) / (wanted.node_gb * FILL))
     reads = Estimate.measured(figures.reading.node_us_per_row).scaled(wanted.requests / 1e6 / USE)
-    nodes = for_memory.at_least(reads).mapped(_nodes)
+    return Primaries(_up(memory), _up(reads), memory.at_least(reads).mapped(_nodes))
+
+
+def _seconds_into_cluster(wanted: Wanted, figures: Figures) -> Estimate:
+    """Rows are written to all nodes by one publisher, then counted in the same way, an answer for each."""
+    return (
+        Estimate.measured(figures.reading.writing.ours)
+        .inverse()
+        .scaled(2.0 * wanted.users)
+        .beyond(wanted.users / ROWS_INTO_CLUSTER)
+    )
+
+
+def _store(wanted: Wanted, generation: Estimate, bytes_each: Estimate, primaries: Primaries) -> list[Planned]:
+    resting, publishing = generation.scaled(wanted.generations), generation.scaled(wanted.generations + 1)
     part = "store"
     return [
-        _line(part, "bytes of a row", Estimate.exactly(wanted.row_bytes), "B", "reckoned from the row format"),
+        _line(part, "bytes of a row", Estimate.exactly(wanted.row_bytes), "B", "reckoned"),
         _line(part, "bytes of a row in the store, with its key", bytes_each, "B"),
         _line(part, "a generation", generation, "GB"),
         _line(part, f"{wanted.generations} generations, at rest", resting, "GB"),
         _line(part, f"{wanted.generations + 1} generations, while one is published", publishing, "GB"),
         _line(part, "the same with all replicas", publishing.scaled(1 + wanted.replicas), "GB"),
-        _line(part, f"primaries of {wanted.node_gb:g} GB for memory, filled to {FILL:.0%}", _up(for_memory), ""),
-        _line(part, f"primaries for look-ups, a core of each used to {USE:.0%}", _up(reads), ""),
-        _line(part, "nodes, replicas included", nodes.scaled(1 + wanted.replicas), ""),
+        _line(part, f"primaries of {wanted.node_gb:g} GB for memory, filled to {FILL:.0%}", primaries.for_memory, ""),
+        _line(part, f"primaries for look-ups, a core of each used to {USE:.0%}", primaries.for_look_ups, ""),
+        _line(part, "nodes, replicas included", primaries.nodes.scaled(1 + wanted.replicas), ""),
     ]
 
 
-def _job(wanted: Wanted, costs: Costs, job: Job, largest: Job) -> list[Planned]:
+def _job(wanted: Wanted, costs: Costs, job: Job) -> list[Planned]:
     part, hours = "job", {name: cost.scaled(1 / 3600) for name, cost in costs.cpu_seconds.items()}
     together = hours[TRAIN].plus(hours[PRECOMPUTE]).plus(hours[PUBLISH])
     kind = "" if job.is_dense == wanted.is_dense else f", on {'dense rows' if job.is_dense else 'shortlists'}"
-    minutes = costs.seconds[PUBLISH].scaled(1 / 60)
-    sweeping = _sweep_seconds(wanted, largest).scaled(1 / 60)
-    swept = _line(part, "sweeping the oldest generation before a publish", sweeping, "minutes")
     return [
         *(
             _line(part, name, hours[name], "core-hours", _source(hours[name]) + (kind if name == PRECOMPUTE else ""))
@@ -199,6 +222,13 @@ def _job(wanted: Wanted, costs: Costs, job: Job, largest: Job) -> list[Planned]:
         ),
         _line(part, "together", together, "core-hours", _source(together) + kind),
         _line(part, f"cores for a night of {wanted.night_hours:g} h", _up(together.scaled(1 / wanted.night_hours)), ""),
+    ]
+
+
+def _publishing(wanted: Wanted, seconds: Estimate, largest: Job) -> list[Planned]:
+    part, minutes, sweeping = "job", seconds.scaled(1 / 60), _sweep_seconds(wanted, largest).scaled(1 / 60)
+    swept = _line(part, "sweeping the oldest generation before a publish", sweeping, "minutes")
+    return [
         *([swept] if sweeping.value else []),
         _line(part, "publishing into a store that serves nothing", minutes, "minutes"),
         _line(part, "publishing while a generation is served", minutes.scaled(SLOWER_WHILE_SERVED), "minutes"),
@@ -245,7 +275,7 @@ def _network(wanted: Wanted, publishing: Estimate) -> list[Planned]:
     written = Estimate.exactly(wanted.users * set_bytes(wanted) * 8 / _GIGA).by(publishing.inverse())
     answers = wanted.requests * answer_bytes(wanted) * 8 / _GIGA
     one_more = Estimate.exactly(float(1 + wanted.replicas))
-    counted = "reckoned, without the frames of TCP"
+    counted = "reckoned, without TCP"
     return [
         _line(part, "workers ask the store", Estimate.exactly(wanted.requests * asked * 8 / _GIGA), "Gbit/s", counted),
         _line(part, "rows to the workers", Estimate.exactly(wanted.requests * row * 8 / _GIGA), "Gbit/s", counted),
@@ -259,7 +289,11 @@ def _line(part: str, what: str, estimate: Estimate, unit: str, source: str = "")
 
 
 def _source(estimate: Estimate) -> str:
-    return "measured" if estimate.times <= 1 else f"extrapolated {estimate.times:,.3g} x"
+    return "measured" if estimate.times <= 1 else f"extrapolated {_times(estimate.times)} x"
+
+
+def _times(times: float) -> str:
+    return f"{times:,.0f}" if times >= 10 else f"{times:.3g}"
 
 
 def _up(estimate: Estimate) -> Estimate:

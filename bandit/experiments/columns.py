@@ -145,7 +145,7 @@ def checked_shares(shares: npt.ArrayLike) -> F64:
         InputError: there are fewer than two, one is not above 0, or they do not sum to 1.
     """
     array = column("shares", shares)
-    if array.min() <= 0:
+    if array.min() < 1 / MOST_REWARD:
         raise InputError(
             f"row {int(array.argmin())} of the shares is {array.min()}, expected above 0; leave that variant out"
         )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy
 
 from bandit.arrays import I64, Bool, real_array
+from bandit.checks import MOST_REWARD
 from bandit.errors import InputError
 from bandit.experiments.columns import LEAST_USERS, Pair, PairLike, checked_level, mask, pair
 from bandit.experiments.corrections import benjamini_hochberg
@@ -80,7 +81,7 @@ def _interaction(values: Pair, cells: I64, names: tuple[str, str], level: float)
     users = np.bincount(cells, minlength=4)
     above = np.bincount(cells, values.numerators, minlength=4)
     below = np.bincount(cells, values.denominators, minlength=4)
-    if users.min() < LEAST_USERS or below.min() <= 0:
+    if users.min() < LEAST_USERS or below.min() < 1 / MOST_REWARD:
         odd = int(users.argmin() if users.min() < LEAST_USERS else below.argmin())
         raise InputError(
             f"assignments of {names[0]} and {names[1]}: {users[odd]} users have {odd // 2} of the first and {odd % 2} of the"

@@ -58,8 +58,8 @@ def _means(contexts: F64, weights: F64, turned: F64, totals: F64, out: F64) -> N
             for p in range(contexts.shape[1]):
                 turned[p, u] = contexts[first + u, p]
         for a in range(0, weights.shape[0], TILE):
-            _clear(lanes, totals)
-            for p in range(0, weights.shape[1], TILE):
+            _first_tile(lanes, weights, a, turned, totals)
+            for p in range(TILE, weights.shape[1], TILE):
                 _add_tile(lanes, weights, a, p, turned, totals)
             for b in range(min(TILE, out.shape[1] - a)):
                 for u in range(users):
@@ -89,8 +89,8 @@ def _whiten(lanes: int, factor: F32, turned: F32, whitened: F32, lengths: F32) -
     for u in range(lanes):
         lengths[u] = _NOTHING
     for q in range(0, factor.shape[0], TILE):
-        _clear(lanes, whitened)
-        for p in range(0, q + TILE, TILE):
+        _first_tile(lanes, factor, q, turned, whitened)
+        for p in range(TILE, q + TILE, TILE):
             _add_tile(lanes, factor, q, p, turned, whitened)
         for u in range(lanes):
             y0, y1, y2, y3 = whitened[0, u], whitened[1, u], whitened[2, u], whitened[3, u]
@@ -102,10 +102,14 @@ def _whiten(lanes: int, factor: F32, turned: F32, whitened: F32, lengths: F32) -
 
 
 @lane_part
-def _clear(lanes: int, rows: Floats) -> None:
+def _first_tile(lanes: int, weights: Floats, q: int, x: Floats, out: Floats) -> None:
+    """Four rows of the weights, from row q on, times the first four rows of x: the first term of the four rows of ``out``."""
+    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
     for b in range(TILE):
+        w0, w1, w2, w3 = weights[q + b, 0], weights[q + b, 1], weights[q + b, 2], weights[q + b, 3]
+        row = out[b]
         for u in range(lanes):
-            rows[b, u] = 0.0
+            row[u] = w0 * x0[u] + w1 * x1[u] + w2 * x2[u] + w3 * x3[u]
 
 
 @lane_part

@@ -146,7 +146,7 @@ def _begin(users: int, panels: Panels) -> None:
         panels.leaves[u] = _LEAVE if count <= _FEW else CLAMP
         panels.short_shares[u] = 0.6 if count <= _FEW else 0.5
     for u in range(users):
-        panels.middle_shares[u] = panels.short_shares[u] if panels.many[u] > 0.0 else 0.73
+        panels.middle_shares[u] = panels.short_shares[u] if panels.many[u] > 0.0 else 0.7
     for u in range(users):
         panels.shorts[u], panels.middles[u], panels.longs[u] = ranges[u], ranges[u], ranges[u]
     for u in range(users):

@@ -1,6 +1,7 @@
 """P(arm has the largest value) for independent Gaussian arms, by quadrature."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from bandit.kernels.normal import cdf, clamped
 from bandit.kernels.panels import Nodes, Panels, integrate, new_nodes, new_panels
 
 _EVEN = 0.7  # of a block's rows of arms that some user needs, the share that all need together, or the block is uneven
+
+
+class _Aside(NamedTuple):
+    """Rows that wait (n,): odd ones, which have to be measured anew, and those of uneven blocks; contenders of each row (n,)."""
+
+    odd: I64
+    uneven: I64
+    counts: I64
 
 
 @kernel
@@ -26,16 +35,18 @@ def win_probabilities(means: F64, deviations: F64, eligible: Bool, out: F64) -> 
     block, panels, nodes = new_block(k), new_panels(k), new_nodes(k)
     rows, odd, uneven = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     counts, starts = np.empty(n, dtype=np.int64), np.empty(k + 2, dtype=np.int64)
-    n_odd, n_uneven = _first_blocks(means, deviations, eligible, rows, block, panels, nodes, out, odd, uneven, counts)
+    aside = _Aside(odd, uneven, counts)
+    n_odd, n_uneven = _each_block(means, deviations, eligible, rows, block, panels, nodes, aside, out)
     _sort(uneven[:n_uneven], counts, starts, rows)
-    _each_block(means, deviations, eligible, rows[:n_uneven], block, panels, nodes, out)
+    aside = _Aside(odd[:0], odd[:0], odd[:0])
+    _each_block(means, deviations, eligible, rows[:n_uneven], block, panels, nodes, aside, out)
     if n_odd > 0:
         new_means, new_deviations, new_out = np.empty((n_odd, k)), np.empty((n_odd, k)), np.empty((n_odd, k))
         contenders = np.empty((n_odd, k), dtype=np.bool_)
         for c in range(n_odd):
             i = odd[c]
             measure_anew(means[i], deviations[i], eligible[i], new_means[c], new_deviations[c], contenders[c])
-        _each_block(new_means, new_deviations, contenders, np.arange(n_odd), block, panels, nodes, new_out)
+        _each_block(new_means, new_deviations, contenders, np.arange(n_odd), block, panels, nodes, aside, new_out)
         for c in range(n_odd):
             out[odd[c]] = new_out[c]
 
@@ -54,7 +65,7 @@ def _sort(rows: I64, counts: I64, starts: I64, order: I64) -> None:
 
 
 @lane_kernel
-def _first_blocks(
+def _each_block(
     means: F64,
     deviations: F64,
     eligible: Bool,
@@ -62,48 +73,44 @@ def _first_blocks(
     block: Block,
     panels: Panels,
     nodes: Nodes,
+    aside: _Aside,
     out: F64,
-    odd: I64,
-    uneven: I64,
-    counts: I64,
 ) -> tuple[int, int]:
-    """Settle blocks of users of whom about as many arms may win; how many rows are left as odd, and how many as uneven.
+    """Write the answers of rows, 64 at a time; how many are put aside as odd, and how many as uneven: none, if there is no room.
 
-    Odd rows, which have to be measured anew, and those of other blocks go to the start of ``odd`` and ``uneven`` (n,), with their
-    ``counts`` (n,). In lockstep a block takes the time of the user with the most arms, so uneven users are sorted first.
+    What a row gets does not depend on the rows beside it. In lockstep a block takes the time of the user with the most arms, so
+    uneven users are to be sorted first.
     """
-    n_odd, n_uneven = 0, 0
-    for first in range(0, rows.shape[0], USERS):
-        beside = rows[first : first + USERS]
-        most, work, left = contend(means, deviations, eligible, beside, block), 0, n_uneven
-        for u in range(beside.shape[0]):
-            i, count = beside[u], block.counts[u]
-            work, counts[i] = work + (count if count > 2 else 0), count
-            if is_plain(u, block):
-                uneven[left] = i
-                left += 1
-            else:
-                odd[n_odd] = i
-                n_odd, block.counts[u], block.steps[u] = n_odd + 1, 0, -math.inf
-        if work >= _EVEN * most * beside.shape[0]:
-            _settle(means, deviations, eligible, beside, most, block, panels, nodes, out)
-        else:
-            n_uneven = left
-    return n_odd, n_uneven
-
-
-@lane_kernel
-def _each_block(
-    means: F64, deviations: F64, eligible: Bool, rows: I64, block: Block, panels: Panels, nodes: Nodes, out: F64
-) -> None:
-    """Settle rows, 64 at a time."""
+    n_odd, n_uneven, may_wait = 0, 0, aside.odd.shape[0] > 0
     for first in range(0, rows.shape[0], USERS):
         beside = rows[first : first + USERS]
         most = contend(means, deviations, eligible, beside, block)
+        if may_wait:
+            n_odd, left, even = _put_aside(beside, most, n_odd, n_uneven, block, aside)
+            if not even:
+                n_uneven = left
+                continue
         _settle(means, deviations, eligible, beside, most, block, panels, nodes, out)
+    return n_odd, n_uneven
 
 
-@lane_kernel
+@lane_part
+def _put_aside(beside: I64, most: int, n_odd: int, n_uneven: int, block: Block, aside: _Aside) -> tuple[int, int, bool]:
+    """Put a block's odd rows aside, and the others if they are uneven; how many of both wait, and whether it is even."""
+    work, left = 0, n_uneven
+    for u in range(beside.shape[0]):
+        i, count = beside[u], block.counts[u]
+        work, aside.counts[i] = work + (count if count > 2 else 0), count
+        if is_plain(u, block):
+            aside.uneven[left] = i
+            left += 1
+        else:
+            aside.odd[n_odd] = i
+            n_odd, block.counts[u], block.steps[u] = n_odd + 1, 0, -math.inf
+    return n_odd, left, work >= _EVEN * most * beside.shape[0]
+
+
+@lane_part
 def _settle(
     means: F64,
     deviations: F64,
@@ -115,7 +122,7 @@ def _settle(
     nodes: Nodes,
     out: F64,
 ) -> None:
-    """Write the answers of a block; what a row gets does not depend on the rows beside it."""
+    """Write the answers of a block."""
     users = beside.shape[0]
     span(users, most, block)
     for u in range(users):
@@ -123,16 +130,48 @@ def _settle(
         panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
     integrate(users, most, block, panels, nodes)
     for u in range(users):
+        panels.counts[u] = _below(u, block) if block.steps[u] > -math.inf else 0.0
+    _scale(users, most, panels)
+    for u in range(users):
         i = beside[u]
         _write(means[i], deviations[i], eligible[i], u, block, panels, out[i])
+
+
+@lane_part
+def _below(u: int, block: Block) -> float:
+    """What a user's highest step wins: where every continuous arm is below."""
+    below = 1.0
+    for c in range(block.counts[u]):  # means are those above the foot by now
+        below *= cdf(clamped((block.steps[u] - block.feet[u] - block.means[c, u]) / block.widths[c, u]))
+    return below
+
+
+@lane_part
+def _scale(users: int, most: int, panels: Panels) -> None:
+    """Scale what arms win, and what steps win in ``panels.counts`` (64,), so that a row sums to one."""
+    steps, totals = panels.counts, panels.starts
+    for u in range(users):
+        totals[u] = steps[u]
+    for c in range(most):
+        for u in range(users):
+            totals[u] += panels.wins[c, u]
+    for u in range(users):
+        totals[u] = 1.0 / totals[u]
+        steps[u] *= totals[u]
+    for c in range(most):
+        for u in range(users):
+            panels.wins[c, u] *= totals[u]
 
 
 @lane_part
 def _write(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, panels: Panels, out: F64) -> None:
     """A user's answer: in closed form for one or two arms, else from the integral and the steps."""
     count, step = block.counts[u], block.steps[u]
-    for a in range(out.shape[0]):
-        out[a] = 0.0
+    if count < out.shape[0]:
+        for a in range(out.shape[0]):
+            out[a] = 0.0
+    if step > -math.inf:
+        _share_step(means, deviations, eligible, panels.counts[u], out)
     if step == -math.inf and count == 1:
         out[block.arms[0, u]] = 1.0
     elif step == -math.inf and count == 2:
@@ -142,26 +181,14 @@ def _write(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, pa
         out[block.arms[0, u]] = first
         out[block.arms[1, u]] = 1.0 - first
     else:
-        if step > -math.inf:
-            _share_step(means, deviations, eligible, u, block, out)
-        total = 0.0
-        for a in range(out.shape[0]):
-            total += out[a]
         for c in range(count):
-            total += panels.wins[c, u]
-        share = 1.0 / total
-        for a in range(out.shape[0]):
-            out[a] *= share
-        for c in range(count):
-            out[block.arms[c, u]] = panels.wins[c, u] * share
+            out[block.arms[c, u]] = panels.wins[c, u]
 
 
 @lane_part
-def _share_step(means: F64, deviations: F64, eligible: Bool, u: int, block: Block, out: F64) -> None:
-    """Give the highest step what it wins: where every continuous arm is below."""
-    below, ties, highest = 1.0, 0, -math.inf
-    for c in range(block.counts[u]):  # means are those above the foot by now
-        below *= cdf(clamped((block.steps[u] - block.feet[u] - block.means[c, u]) / block.widths[c, u]))
+def _share_step(means: F64, deviations: F64, eligible: Bool, below: float, out: F64) -> None:
+    """Give the highest step what it wins; steps that tie share."""
+    ties, highest = 0, -math.inf
     for a in range(means.shape[0]):
         highest = max(highest, means[a] if eligible[a] and deviations[a] <= 0.0 else -math.inf)
     for a in range(means.shape[0]):

@@ -13,6 +13,7 @@ from bandit.monitoring.detector import against_truth as against_truth
 from bandit.monitoring.detector import watch as watch
 from bandit.monitoring.numbers import Numbers as Numbers
 from bandit.monitoring.numbers import context_numbers as context_numbers
+from bandit.monitoring.numbers import contrast_numbers as contrast_numbers
 from bandit.monitoring.numbers import ratio_numbers as ratio_numbers
 from bandit.monitoring.numbers import user_shares as user_shares
 from bandit.monitoring.propensities import propensity_bets as propensity_bets

@@ -53,19 +53,43 @@ def ratio_numbers(name: str, days: I64, observed: F64, expected: F64, least: flo
         expected: what was expected of the same impressions before their rewards were known, (n,).
         least: expected of a number.
     """
-    ends, seen, hoped = [], [], []
-    seen_so_far = hoped_so_far = 0.0
-    for night, (count, hope) in enumerate(zip(observed.tolist(), expected.tolist(), strict=True)):
-        seen_so_far, hoped_so_far = seen_so_far + count, hoped_so_far + hope
-        if hoped_so_far >= least:
+    nights, [seen], [hoped] = _together(observed[None], expected[None], least)
+    return Numbers(nights, _roots(seen, hoped) + RATIO_BLUR * _noise(name, days[nights]), hoped)
+
+
+def contrast_numbers(name: str, days: I64, observed: F64, expected: F64, least: float = LEAST_EXPECTED) -> Numbers:
+    """Logarithms of √(observed / expected) of one part minus that of the others: what befalls all alike is not seen.
+
+    Args:
+        name: of the series, a key of its noise.
+        days: a number of each night, (n,), the other key.
+        observed: rewards of the part and of the others, (2, n).
+        expected: the same as was expected, (2, n).
+        least: expected of each of the two in a number.
+    """
+    nights, seen, hoped = _together(observed, expected, least)
+    own, others = np.log(_roots(seen, hoped))
+    weights = hoped[0] * hoped[1] / (hoped[0] + hoped[1])
+    return Numbers(nights, own - others + RATIO_BLUR * _noise(name, days[nights]), weights)
+
+
+def _together(observed: F64, expected: F64, least: float) -> tuple[I64, F64, F64]:
+    """Nights summed until each of p parts lets expect ``least``: their last ones (m,), and both sums, (p, m)."""
+    parts = len(observed)
+    ends, sums = [], []
+    so_far = np.zeros((2, parts))
+    for night in range(observed.shape[1]):
+        so_far = so_far + np.stack([observed[:, night], expected[:, night]])
+        if (so_far[1] >= least).all():
             ends.append(night)
-            seen.append(seen_so_far)
-            hoped.append(hoped_so_far)
-            seen_so_far = hoped_so_far = 0.0
-    nights = np.array(ends, dtype=np.int64)
-    weights = np.array(hoped, dtype=np.float64)
-    values = np.sqrt((np.array(seen, dtype=np.float64) + 0.375) / (weights + 0.375))
-    return Numbers(nights, values + RATIO_BLUR * _noise(name, days[nights]), weights)
+            sums.append(so_far)
+            so_far = np.zeros((2, parts))
+    both = np.stack(sums, axis=2) if sums else np.zeros((2, parts, 0))
+    return np.array(ends, dtype=np.int64), both[0], both[1]
+
+
+def _roots(seen: F64, hoped: F64) -> F64:
+    return np.asarray(np.sqrt((seen + 0.375) / (hoped + 0.375)))
 
 
 def context_numbers(name: str, days: I64, means: F64, variances: F64, users: I64) -> tuple[Numbers, Numbers]:

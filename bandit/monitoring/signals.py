@@ -15,7 +15,7 @@ from bandit.monitoring.detector import (
     against_truth,
     watch,
 )
-from bandit.monitoring.numbers import Numbers, context_numbers, ratio_numbers, user_shares
+from bandit.monitoring.numbers import Numbers, context_numbers, contrast_numbers, ratio_numbers, user_shares
 from bandit.monitoring.propensities import BETS
 
 RATE: Final = "reward rate"
@@ -138,12 +138,26 @@ def _signal(name: str, nights: Sequence[Night], first: int) -> Signal:
 def _ratio_members(name: str, nights: Sequence[Night], days: I64) -> list[Member]:
     """The series of a signal of ratios. Whether somebody came is known before the rewards, so that it decides nothing."""
     keys = sorted({key for night in nights for key in night.ratios if key[0] == name})
-    members = []
-    for key in keys:
-        ratios = [night.ratios.get(key, Ratio(0.0, 0.0)) for night in nights]
-        seen, expected = (np.array(column, dtype=np.float64) for column in zip(*ratios, strict=True))
-        members.append(_compared(key[1], ratio_numbers("/".join(key), days, seen, expected)))
-    return members
+    if name == BEST:
+        keys = [key for key in keys if key[1] == IS_BEST]
+    if name in {BEST, CLASSES}:
+        whole = _series((RATE, EVERYBODY), nights)
+        return [_contrast(key, days, _series(key, nights), whole) for key in keys]
+    made = [("/".join(key), key[1], *_series(key, nights)) for key in keys]
+    return [_compared(member, ratio_numbers(own, days, seen, hoped)) for own, member, seen, hoped in made]
+
+
+def _series(key: tuple[str, str], nights: Sequence[Night]) -> F64:
+    """What was seen and what was expected, (2, n)."""
+    ratios = [night.ratios.get(key, Ratio(0.0, 0.0)) for night in nights]
+    return np.array(ratios, dtype=np.float64).T
+
+
+def _contrast(key: tuple[str, str], days: I64, own: F64, whole: F64) -> Member:
+    """A part beside all that is not in it; for words the numbers are ratios again."""
+    observed, expected = np.stack([own, whole - own], axis=1)
+    numbers = contrast_numbers("/".join(key), days, observed, expected)
+    return _compared(key[1], numbers)._replace(values=np.exp(numbers.values))
 
 
 def _feature_members(nights: Sequence[Night], days: I64) -> list[Member]:

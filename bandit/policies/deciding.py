@@ -82,8 +82,9 @@ def quantise(
     p = _checked(real_array("probabilities", probabilities), floor, new_floor)
     shape = (p.shape[0], p.shape[1])
     units = _checked_total(total, shape[1])
-    rows = eligible_rows(shape, eligible)
-    fresh = np.zeros(shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
+    masked = eligible is not None or new is not None
+    rows = eligible_rows(shape if masked else (0, shape[1]), eligible)  # without masks the kernel reads none
+    fresh = np.zeros(rows.shape, dtype=np.bool_) if new is None else mask_rows("new", new, shape)
     # A product with ones takes 4 ns per row of 10 arms, ``sum(axis=1)`` 20.
     sums = (p if eligible is None else np.where(rows, p, 0.0)) @ np.ones(shape[1])
     off = np.abs(sums - 1) > _SUM_TOLERANCE

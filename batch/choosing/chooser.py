@@ -39,6 +39,23 @@ USERS_A_PRODUCT = 256
 product that they are in. Users whose scores are joint draws, of 20 KB per user and title, are scored so many at a time."""
 
 
+USERS_A_TITLE: Final = 200
+"""Users who are scored together for a title of their shortlists, about: what is done once per title and group of users takes as
+long as some 150 picks. With 14 users, as a block has of 100 among 15,000 titles, a pick took 30 times as long."""
+_MOST_BLOCKS: Final = 16
+"""Of a group, for memory: 100 titles for each of 32,768 users take some 200 MB."""
+
+
+def blocks_a_group(titles: int, longest_shortlist: int) -> int:
+    """How many blocks of users are scored together where each has a shortlist; it follows from the generation alone.
+
+    >>> blocks_a_group(100, 50), blocks_a_group(15_000, 100), blocks_a_group(60_000, 1), blocks_a_group(10, 0)
+    (1, 15, 16, 1)
+    """
+    needed = -(-USERS_A_TITLE * titles // (USERS_A_BLOCK * max(1, longest_shortlist)))
+    return max(1, min(_MOST_BLOCKS, needed))
+
+
 class Picks(NamedTuple):
     """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are (n,).
 
@@ -162,10 +179,11 @@ class Chooser:
         return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places[:count])
 
     def choose_among(self, first: int, count: int, users: I64, titles: I64) -> Picks:
-        """The picks of ``count`` users from user ``first`` on, which starts a block, of some titles for each.
+        """The picks of ``count`` users from user ``first`` on, which starts a group of blocks, of some titles for each.
 
-        In each block the users who may be shown a title are scored together, in their order, and nobody else is: who is scored
-        with whom is fixed by the order of all users, and shards do not change a sum.
+        In each group (``blocks_a_group``) the users who may be shown a title are scored together, in their order, and nobody else
+        is: who is scored with whom is fixed by the order of all users, and shards do not change a sum. Titles are the outer loop,
+        as above.
 
         Args:
             first: place of the first user.
@@ -174,8 +192,9 @@ class Chooser:
             titles: the pairs that are chosen for, by user and title, (m,).
         """
         contexts, places, states = self._shard(first, count)
-        order = np.lexsort((users, titles, users // USERS_A_BLOCK))
-        keys = (users // USERS_A_BLOCK * len(self.titles_hashed) + titles)[order]
+        groups = users // (USERS_A_BLOCK * self.blocks_a_group)
+        order = np.lexsort((users, groups, titles))
+        keys = (titles * (groups.max(initial=0) + 1) + groups)[order]
         cuts = np.flatnonzero(np.diff(keys, prepend=-1, append=-1))
         arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
         for start, stop in pairwise(cuts.tolist()):
@@ -184,6 +203,11 @@ class Chooser:
             arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places[rows], states[rows])
         counts = np.bincount(users, minlength=count)
         return Picks(counts, titles.astype(np.uint16), arms, weights, places[:count])
+
+    @cached_property
+    def blocks_a_group(self) -> int:
+        """Of this generation, whose users have shortlists."""
+        return blocks_a_group(len(self.titles_hashed), self.users.longest_shortlist())
 
     def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""

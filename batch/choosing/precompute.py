@@ -10,7 +10,7 @@ import polars as pl
 from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.files import remove_temporaries
-from batch.choosing.chooser import USERS_A_BLOCK, ChooserOf
+from batch.choosing.chooser import USERS_A_BLOCK, ChooserOf, blocks_a_group
 from batch.choosing.segment_weights import weigh_segments
 from batch.executors import Executor, Progress
 from batch.workspace.files import write_parquet
@@ -64,6 +64,7 @@ def precompute(
     folder = folder_of(workspace, number)
     _check_row_size(workspace, manifest)
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
+    shard_size = _whole_groups(workspace, manifest, shard_size)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
     paths, picks, rows = [], 0, 0
     users = manifest.counts["users"]
@@ -79,6 +80,14 @@ def precompute(
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
+
+
+def _whole_groups(workspace: Workspace, manifest: Manifest, shard_size: int) -> int:
+    """As many blocks as were asked for, or the next number that parts no users of shortlists who are scored together."""
+    if CANDIDATES not in manifest.checksums:
+        return shard_size
+    group = blocks_a_group(manifest.counts["titles"], KeptUsers(workspace, manifest).longest_shortlist())
+    return max(1, shard_size // group) * group
 
 
 def _check_row_size(workspace: Workspace, manifest: Manifest) -> None:

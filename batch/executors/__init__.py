@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from bandit.errors import InputError
-from batch.executors.processes import open_processes, usable_cores
+from batch.executors.processes import open_processes
 from batch.executors.protocol import Executor, Progress, ReadsFiles, Result, Shard
 from batch.executors.serial import SerialExecutor
 
@@ -19,7 +19,6 @@ __all__ = [
     "SerialExecutor",
     "Shard",
     "open_executor",
-    "usable_cores",
 ]
 
 RAY = "ray"

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from bandit.errors import InputError, SurroundingsError
 from bandit.kernels.warm import warm_alone
 from batch.executors.nodes import Meeting, NodeFacts, facts_of, judge, meeting
-from batch.executors.processes import usable_cores
+from batch.executors.processes import cores
 from batch.executors.protocol import Executor, ReadsFiles, Result, Shard
 
 LOCAL: Final = "local"
@@ -334,7 +334,7 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
             import ray  # noqa: PLC0415 - few have it
 
-            stack.callback(ray.shutdown)
+            stack.callback(ray.shutdown, wait_for_processes=True)
             _choose_network(_found(address))
             settings = _settings(address, workers, folder)
             try:
@@ -352,7 +352,7 @@ def _settings(address: str, workers: int | None, folder: Path) -> dict[str, Any]
     if address != LOCAL:
         return {}
     return {
-        "num_cpus": workers or usable_cores(),
+        "num_cpus": workers or cores(),
         "num_gpus": 0,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",

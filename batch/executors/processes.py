@@ -29,7 +29,7 @@ def open_processes(workers: int | None) -> Iterator[Executor]:
     warm()
     _start_fork_server()
     try:
-        with _pool(workers or usable_cores()) as pool:
+        with _pool(workers or cores()) as pool:
             yield pool
     except BrokenExecutor as error:
         raise SurroundingsError(
@@ -73,7 +73,7 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def usable_cores() -> int:
+def cores() -> int:
     """The cores of this process, where the system can tell: a container may be given fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

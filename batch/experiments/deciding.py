@@ -42,6 +42,11 @@ class Decided:
     again: bool
     reading: Reading
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether every treatment could be judged."""
+        return all(one.verdict != _INVALID for one in self.verdicts)
+
 
 @dataclass(frozen=True)
 class Replayed:

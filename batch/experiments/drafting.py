@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from batch.config import Config, Variant
 from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, TABLE, USER
 from batch.experiments.plan_file import write_new
-from batch.experiments.table_source import read_table
+from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
 
@@ -114,7 +114,7 @@ def draft_table(
         seen = frame["day"].cast(pl.String).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).drop_nulls()
         if len(seen):
             first, last = min(seen.to_list()), max(seen.to_list())
-    spread = float(frame[columns[0]].cast(pl.Float64, strict=False).std() or 1.0) or 1.0  # type: ignore[arg-type]
+    spread = float(as_numbers(frame[columns[0]]).std() or 1.0) or 1.0  # type: ignore[arg-type]
     users = max(60, frame["user"].n_unique())
     days_long = length or ((last or first) - first).days + 1
     content: dict[str, Any] = _head(
@@ -162,9 +162,9 @@ def _equal(count: int) -> list[float]:
 
 
 def _is_numeric(column: pl.Series) -> bool:
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        return True
-    return column.dtype == pl.String and column.cast(pl.Float64, strict=False).is_not_null().all()
+    if not (column.dtype.is_numeric() or column.dtype in {pl.String, pl.Boolean}):
+        return False
+    return bool(as_numbers(column).is_finite().fill_null(value=False).all())
 
 
 def _rows(users: Path) -> int:

@@ -195,9 +195,9 @@ def _is_of_today(source: Source) -> bool:
 
 
 def _last_day(source: Source, plan: Plan) -> date:
-    """The last day that the data have."""
+    """The last day that the data have; of a log one that is over: today goes on."""
     if source.table is None:
-        return max(days(source.workspace), default=plan.start - timedelta(1))
+        return min(max(days(source.workspace), default=plan.start - timedelta(1)), source.today - timedelta(1))
     if _is_of_today(source):
         return source.today
     return see_table(source.table, plan, min(source.today, plan.end)).last

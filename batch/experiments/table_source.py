@@ -168,10 +168,16 @@ def _refuse_missing(frame: pl.DataFrame, plan: Plan, metrics: Iterable[Metric], 
         raise InputError(f"{path} has the columns {', '.join(frame.columns)}: {'; '.join(wrong)}; rename or add them")
 
 
+def as_numbers(column: pl.Series) -> pl.Series:
+    """A column as numbers, true and false as 1 and 0; null where a value is none."""
+    if column.dtype != pl.String:
+        return column.cast(pl.Float64, strict=False)
+    words = column.str.strip_chars().str.to_lowercase()
+    return words.replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
+
+
 def _numbers(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
-    numbers = (
-        frame[name].cast(pl.Float64, strict=False) if frame[name].dtype != pl.Boolean else frame[name].cast(pl.Float64)
-    )
+    numbers = as_numbers(frame[name])
     _refuse_first(
         frame, numbers.is_null() | ~numbers.is_finite(), path, name, "a finite number, 0 where a user did nothing"
     )

@@ -1,12 +1,12 @@
 """The whole study of alarms: 200 quiet seasons of every world, 200 seasons of every fault; exits with 1 outside of the promises.
 
-How few users may explore until faults are found late is told as well, without a promise.
+How few users may explore until faults are found late, and what moods that last do, is told as well, without a promise.
 """
 
 import sys
 from dataclasses import replace
 
-from bandit.simulation.studies.watching import FAULTS, WORLDS, WatchRow, fault_row, quiet_row, with_explorers
+from bandit.simulation.studies.watching import FAULTS, MOODS, WORLDS, WatchRow, fault_row, quiet_row, with_explorers
 
 SEASONS = 200
 MOST_ALARMS = 1 / 200
@@ -29,6 +29,8 @@ def main() -> int:
         row = fault_row(usual, fault, SEASONS)
         tell(row)
         missed += row.share < LEAST_FOUND
+    for world in MOODS:
+        tell(quiet_row(world, SEASONS))
     for world in (with_explorers(usual, 100), with_explorers(usual, 30), replace(usual, name="rare", level=-4.5)):
         for fault in ("taste", "clickbait"):
             tell(fault_row(world, fault, SEASONS))

@@ -437,3 +437,23 @@ def test_a_log_in_which_artworks_were_retired_states_its_propensities_as_they_ar
     draws = log_draws(workspace, replace(Manifest.new(2, 1, Config.of()), days=learned, rows={day: len(arms)}), None)
     assert draws.is_enough
     assert draws.figure.ratio == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("shown", "ratio"), [((4500, 1500), 1.0), ((3000, 3000), 4 / 3)])
+def test_answers_of_segments_are_held_against_their_propensities(
+    workspace: Workspace, shown: tuple[int, int], ratio: float
+) -> None:
+    arms = [arm for arm, count in enumerate(shown) for _ in range(count)]
+    frame = draw_impressions(workspace, FIRST_DAY, len(arms)).with_columns(
+        user_id=pl.Series([f"u{number}" for number in range(len(arms))]),
+        source=pl.lit("segment"),
+        arm=pl.Series(arms),
+        eligible=pl.Series([[0, 1]] * len(arms)),
+        propensity=pl.Series([[0.75, 0.25][arm] for arm in arms]),
+    )
+    append_impressions(workspace, FIRST_DAY, frame)
+    day = FIRST_DAY.isoformat()
+    learned = {day: LearnedDay("0" * 32, len(arms), 1.0)}
+    draws = log_draws(workspace, replace(Manifest.new(2, 1, Config.of()), days=learned, rows={day: len(arms)}), None)
+    assert draws.decisions == len(arms)
+    assert draws.figure.ratio == pytest.approx(ratio, abs=1e-9)

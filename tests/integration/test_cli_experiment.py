@@ -51,7 +51,11 @@ def as_json(answer: Called) -> Any:
 
 
 def test_a_table_goes_from_a_new_plan_to_a_decision_that_is_replayed(here: Path) -> None:
-    assert as_json(on_table("new", "--json")) == {"name": "x", "path": "workspace/experiments/x.toml"}
+    assert as_json(on_table("new", "--json")) == {
+        "name": "x",
+        "path": "workspace/experiments/x.toml",
+        "control": "a",
+    }
     planned = on_table("plan", "--json")
     assert planned.code in {0, 1}  # 1: the usual effect needs more users than the table has
     assert json.loads(planned.out)["metrics"][0]["plain"]["users"] > 0
@@ -96,6 +100,24 @@ def test_a_failed_check_exits_with_1_and_reads_nothing(here: Path) -> None:
         assert "sample ratio failed" in answer.out
         assert "difference" not in answer.out
     assert "INVALID" in on_table("decide").out
+
+
+def test_a_metric_that_cannot_be_told_makes_a_decision_invalid_and_exits_with_1(here: Path) -> None:
+    pl.read_csv("users.csv").with_columns(takes=pl.lit(0)).write_csv("users.csv")
+    on_table("new")
+    experiment("start", "x")
+    answer = on_table("decide")
+    assert (answer.code, "decision: INVALID" in answer.out) == (1, True)
+
+
+def test_true_and_false_in_a_csv_file_are_numbers_and_words_are_no_metric(here: Path) -> None:
+    frame = pl.read_csv("users.csv").with_columns(bought=pl.col("takes") > 1, city=pl.lit("x"))
+    frame.select("user", "variant", "bought", "city").write_csv("users.csv")
+    on_table("new")
+    experiment("start", "x")
+    made = as_json(on_table("read", "--json"))
+    assert [one["metric"]["name"] for one in made["effects"]] == ["bought"]
+    assert 0 < made["effects"][0]["values"][0] < 1
 
 
 def test_a_changed_record_exits_with_1(here: Path) -> None:

@@ -5,7 +5,10 @@ import re
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,8 +17,10 @@ from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 from watched_workspace import AT, DAYS, Damage, build_watched, damage_days
 
+from artwork.commands.report import read_serving
 from artwork.reports.health_page import render_health
 from artwork.reports.health_words import HEALTHY, Serving, health
+from artwork.running_service import recorded
 from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
 from batch.config import Config
@@ -63,7 +68,7 @@ def test_a_good_workspace_is_healthy_and_its_page_needs_neither_script_nor_netwo
 
 def test_the_document_has_every_figure(loop: SimulatedWorkspace) -> None:
     made = document(loop.workspace)
-    assert {"sentence", "alarm", "day", "needs_you", "sections", "figures", "serving"} == set(made)
+    assert {"sentence", "is_healthy", "alarm", "day", "needs_you", "sections", "figures", "serving"} == set(made)
     figures = made["figures"]
     assert isinstance(figures, dict)
     assert figures["drift"]["nights"] == DAYS - 2
@@ -188,6 +193,46 @@ def test_generations_that_are_gone_leave_propensities_unwatched(loop: SimulatedW
     out = render_health(health(made, Serving(None)))
     assert made.change is not None
     assert "is not in the workspace, or not as it was made" in out
+
+
+METRICS = """# TYPE artwork_request_seconds histogram
+artwork_request_seconds_bucket{route="/v1/users/{user_id}/artwork",le="0.001"} 90.0
+artwork_request_seconds_bucket{route="/v1/users/{user_id}/artwork",le="0.008"} 100.0
+artwork_request_seconds_bucket{route="/v1/users/{user_id}/artwork",le="+Inf"} 100.0
+artwork_store_breaker_open{worker="0"} 0.0
+artwork_store_breaker_open{worker="1"} 1.0
+artwork_catalogue_age_seconds{worker="0"} 7200.0
+artwork_generation{worker="0"} 17.0
+artwork_event_requests_refused_total{reason="backpressure"} 3.0
+artwork_client_connections_refused_total{reason="many"} 2.0
+"""
+
+
+class Metrics(BaseHTTPRequestHandler):
+    body = METRICS.encode()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name is the base class's
+        """Say nothing."""
+
+
+def test_a_service_that_runs_is_asked_for_its_metrics(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        with recorded(tmp_path, f"http://127.0.0.1:{server.server_port}"):
+            serving = read_serving(tmp_path)
+        server.shutdown()
+        thread.join()
+    assert (serving.look_ups, serving.refused, serving.generation) == (100, 5, 17)
+    assert (serving.breaker_open, serving.catalogue_age_seconds) == (True, 7200.0)
+    assert serving.p99_ms == pytest.approx(1 + 7 * 0.9)
+    assert read_serving(tmp_path) == Serving(None, "no service runs")
 
 
 def test_a_workspace_that_is_no_folder_is_wrong_input(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from make_impressions import silent
 from scipy.stats import kstest
 from seeded_experiment import (
+    END,
     EXPLORE_DAYS,
     LIKE,
     PLAN,
@@ -38,7 +39,7 @@ from batch.experiments.plan import Arm
 from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
-from batch.experiments.reading import check, peek, read
+from batch.experiments.reading import Source, check, peek, read
 from batch.experiments.register import registered, running, start, stop
 from batch.workspace.generations import read_manifest
 from batch.workspace.impressions import append_impressions, day_files, day_folder
@@ -243,6 +244,12 @@ def test_a_fixed_interval_waits_for_its_look_and_a_peek_does_not(fresh: Workspac
     ):
         read(source_of(fresh), "bolder")
     assert peek(source_of(fresh), "bolder").day == "2026-01-05"
+
+
+def test_a_look_waits_for_the_end_of_its_day(mixed: Workspace) -> None:
+    with pytest.raises(InputError, match="no planned look of bolder has come"):
+        read(Source(mixed, None, END), "bolder")
+    assert read(Source(mixed, None, END + timedelta(days=1)), "bolder").day == str(END)
 
 
 def test_a_plan_says_users_and_days_from_the_log_before_its_start(mixed: Workspace) -> None:

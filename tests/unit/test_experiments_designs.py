@@ -18,6 +18,7 @@ from bandit.experiments import (
     interactions,
     mean_effect,
     novelty,
+    ratio_effect,
     shrunken,
 )
 
@@ -72,6 +73,23 @@ def test_an_effect_that_wears_off_is_told() -> None:
     assert lasting.early_share == pytest.approx(0.5, abs=0.1)
     assert [effect.users for effect in lasting.days] == [(400, 400)] * 6
     assert fading.change.value == pytest.approx(fading.late.value - fading.early.value)
+
+
+def test_ratios_by_day_are_ratios_of_sums() -> None:
+    random = np.random.default_rng(5)
+    shown = random.poisson(2.0, (2, 300, 4))
+    taken = random.binomial(shown, np.array([[[0.4, 0.3, 0.2, 0.2]], [[0.2] * 4]]))
+    found = novelty(taken[0], taken[1], denominators=(shown[0], shown[1]))
+    for day, effect in enumerate(found.days):
+        by_hand = ratio_effect((taken[0, :, day], shown[0, :, day]), (taken[1, :, day], shown[1, :, day]))
+        assert effect.p_value == pytest.approx(by_hand.p_value, rel=1e-9)
+    late = (taken[:, :, 2:].sum(axis=2), shown[:, :, 2:].sum(axis=2))
+    assert found.late.value == pytest.approx(ratio_effect((late[0][0], late[1][0]), (late[0][1], late[1][1])).value)
+    assert found.change.value == pytest.approx(found.late.value - found.early.value)
+    ones = novelty(taken[0], taken[1], denominators=np.ones((2, 300, 4)))
+    assert ones.early.p_value == pytest.approx(
+        mean_effect(taken[0, :, :2].mean(axis=1), taken[1, :, :2].mean(axis=1)).p_value
+    )
 
 
 def test_an_interaction_is_the_difference_of_two_effects() -> None:
@@ -243,6 +261,12 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "an effect of NaN": (heterogeneity, ([1, NAN], [1, 1]), "row 1 of the values is nan"),
     "days of others": (novelty, ([[1, 2], [3, 4]], [[1, 2, 3], [3, 4, 5]]), "treatment has 2 days and control 3"),
     "a day that is missing": (novelty, ([[1, NAN], [3, 4]], [[1, 2], [3, 5]]), "of the treatment(, column 1,)? is nan"),
+    "days divided by others": (novelty, ([[1, 2], [3, 4]], [[1, 2], [3, 5]], ([[1, 1]] * 3, [[1, 1]] * 2)), "one each"),
+    "a day without any": (
+        novelty,
+        ([[1, 2], [3, 4]], [[1, 2], [3, 5]], ([[0, 1]] * 2, [[1, 1]] * 2)),
+        "days 0 to 0 are all 0",
+    ),
     "one day": (novelty, ([[1], [3]], [[1], [3]]), "treatment has the shape"),
     "an empty cell": (interactions, ((range(8), [1] * 8), PAIR), "0 users have 0 of the first"),
     "half assigned": (

@@ -113,3 +113,11 @@ def test_a_module_that_a_command_comes_upon_later_is_told_like_one_missed_before
 def test_a_module_of_our_own_that_is_not_there_stays_a_fault_of_ours() -> None:
     with pytest.raises(ModuleNotFoundError), explained("store"):
         raise ModuleNotFoundError("No module named 'batch.gone'", name="batch.gone")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("ray", "ray"), ("ray.util", "ray"), ("cv2", "images"), ("polars", "all")]
+)
+def test_a_module_that_is_missed_later_is_told_with_its_extra(module: str, extra: str) -> None:
+    with pytest.raises(InputError, match=rf"install 'artwork-bandit\[{extra}\]'"), explained("train"):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)

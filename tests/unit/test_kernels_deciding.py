@@ -69,6 +69,16 @@ def test_weights_are_those_of_the_naive_twin_within_a_unit(
     assert sum(found) == total
 
 
+@pytest.mark.parametrize("k", [1, 2, 10, 40])
+@pytest.mark.parametrize("floor", [0.0, 0.02])
+def test_without_masks_all_arms_are_eligible_and_none_is_new(k: int, floor: float) -> None:
+    p = np.random.default_rng(k).dirichlet(np.full(k, 0.3), size=150)
+    out, none = np.empty(p.shape, dtype=np.uint16), np.empty((0, k), dtype=np.bool_)
+    with np.errstate(all="ignore"):
+        quantise_rows(p, none, none, floor, 0.05, out, 4095)
+    assert (out == quantised(p, np.ones(p.shape, np.bool_), np.zeros(p.shape, np.bool_), floor, 0.05, 4095)).all()
+
+
 @pytest.mark.parametrize("total", [TOTAL_WEIGHT, 4095])
 def test_two_hundred_and_fifty_six_arms_are_quantised_exactly(total: int) -> None:
     p = np.full((1, 256), 1 / 256)

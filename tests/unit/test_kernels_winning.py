@@ -233,6 +233,12 @@ def test_a_narrow_leader_far_above_arms_that_are_alike_is_within_the_bound(k: in
     assert max(error([lead + shift, *[0.0] * (k - 1)], deviations) for shift in (-0.02, 0.0, 0.02)) <= BOUND
 
 
+@pytest.mark.parametrize("k", [3, 4, 5, 6, 10])
+@pytest.mark.parametrize(("lead", "width"), [(1.18, 1.15), (0.5, 2.0), (2.0, 1.0), (1.0, 0.7)])
+def test_a_range_that_sixteen_nodes_just_reach_is_well_within_the_bound(k: int, lead: float, width: float) -> None:
+    assert error([lead, *[0.0] * (k - 1)], np.r_[width, np.ones(k - 1)]) <= 0.6 * BOUND
+
+
 @pytest.mark.parametrize("k", [10, 12] if SLOW else [10, 12, 24, 60, 100])
 @pytest.mark.parametrize("width", [2e-7, 2e-4, 4e-3])
 def test_many_arms_that_each_win_hardly_ever_are_within_the_bound_together(k: int, width: float) -> None:

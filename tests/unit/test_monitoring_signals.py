@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandit.arrays import F64
-from bandit.monitoring import context_numbers, ratio_numbers, user_shares
+from bandit.monitoring import context_numbers, contrast_numbers, ratio_numbers, user_shares
 from bandit.monitoring.numbers import LEAST_EXPECTED, MOST_IMPRESSIONS
 from bandit.monitoring.signals import (
     BEST,
@@ -44,6 +44,22 @@ def test_nights_are_taken_together_until_they_let_expect_enough() -> None:
     numbers = ratio_numbers("x", DAYS, expected, expected)
     assert numbers.nights.tolist() == [2, 5, 8, 11, 14, 17]
     np.testing.assert_allclose(numbers.weights, 3 * LEAST_EXPECTED / 2.5)
+
+
+def test_what_befalls_all_alike_is_no_contrast() -> None:
+    expected = np.full((2, 20), 1e6)
+    moods = np.linspace(0.2, 3.0, 20)
+    same = contrast_numbers("x", DAYS, expected * moods, expected)
+    level = contrast_numbers("x", DAYS, expected, expected)
+    np.testing.assert_allclose(same.values, level.values, atol=1e-6)
+    np.testing.assert_allclose(same.weights, 5e5)
+
+
+def test_a_contrast_waits_for_the_smaller_part() -> None:
+    expected = np.stack([np.full(20, LEAST_EXPECTED / 3.5), np.full(20, 100 * LEAST_EXPECTED)])
+    assert contrast_numbers("x", DAYS, expected, expected).nights.tolist() == [3, 7, 11, 15, 19]
+    expected[1] = 0.0  # everybody is in one class: there are no others
+    assert contrast_numbers("x", DAYS, expected, expected).nights.tolist() == []
 
 
 @pytest.mark.parametrize("expected", [0.0, 1e-9, LEAST_EXPECTED / 21])
@@ -120,6 +136,26 @@ def test_a_rate_that_halves_is_found_within_a_week() -> None:
     assert watched.threshold == THRESHOLD == 200 * len(SIGNALS)
     assert [alarm.night >= 30 for alarm in watched.alarms[:1]] == [True]
     assert signals[CONTEXTS].watched is None
+
+
+def test_a_taste_that_shifts_is_seen_beside_the_others_whatever_the_mood_of_all() -> None:
+    random = np.random.default_rng(3)
+    nights = []
+    for place in range(37):
+        mood, best = float(np.exp(random.normal(scale=0.3))), 0.5 if place >= 30 else 1.0
+        seen, others = (float(random.poisson(200 * mood * factor)) for factor in (best, 1.0))
+        ratios = {
+            (RATE, EVERYBODY): Ratio(seen + others, 400.0),
+            (BEST, IS_BEST): Ratio(seen, 200.0),
+            (BEST, NOT_BEST): Ratio(others, 200.0),
+        }
+        nights.append(Night(740_000 + place, ratios))
+    signals = {signal.name: signal.watched for signal in watch_nights(nights)}
+    shifted, rate = signals[BEST], signals[RATE]
+    assert shifted is not None
+    assert rate is not None
+    assert (shifted.alarms[0].night >= 30, rate.alarms) == (True, ())
+    assert (shifted.alarms[0].after / shifted.alarms[0].before) ** 2 == pytest.approx(0.5, abs=0.15)
 
 
 def test_nights_without_explorers_in_between_change_nothing_but_the_dates() -> None:

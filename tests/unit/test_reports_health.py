@@ -109,8 +109,18 @@ def test_a_good_day_is_healthy_in_one_word() -> None:
     [
         (RATE, ALARM, "fell by 36%", "artwork run --retention 0.9"),
         (RATE, replace(ALARM, after=1.2), "rose by 44%", "artwork run --retention 0.9"),
-        (CLASSES, replace(ALARM, member="PT phone"), "users of PT phone fell", "artwork run --retention 0.9"),
-        (BEST, replace(ALARM, member=IS_BEST), "earn 36% less than before: tastes have shifted", "artwork run"),
+        (
+            CLASSES,
+            replace(ALARM, member="PT phone"),
+            "users of PT phone fell by 36%, against that of all others",
+            "artwork run --retention 0.9",
+        ),
+        (
+            BEST,
+            replace(ALARM, member=IS_BEST),
+            "earn 36% less, against others, than before: tastes have shifted",
+            "artwork run",
+        ),
         (CLICKS, ALARM, "takes per click fell by 36%", "artwork catalogue show"),
         (TIMELY, replace(ALARM, after=0.1), "1% of a day's rewards are there", "artwork events dead"),
         (PROPENSITIES, replace(ALARM, member="arm 2"), "arm 2 is shown 0.80 times as often", "generations rollback"),
@@ -175,13 +185,22 @@ def test_what_costs_most_takes_comes_first() -> None:
 )
 def test_what_is_not_known_says_why_and_does_not_stand_in_the_way(changes: dict[str, Any], words: str) -> None:
     made = said(**changes)
-    assert made.sentence == HEALTHY
+    assert made.is_healthy
+    assert made.sentence.startswith(HEALTHY)
     assert words in render_health(made)
     assert "nan" not in render_health(made).lower().split()
 
 
+def test_a_day_that_is_healthy_says_how_much_of_it_is_not_watched() -> None:
+    own = tuple(replace(state, evidence=None, why="too few") for state in states()[:3]) + states()[3:]
+    made = said(drift=drift(own))
+    assert made.sentence == "healthy, as far as is known: 3 of 7 signals are not watched"
+    assert '<p class="verdict">healthy, as far' in rendered_health(made, "artwork report")
+
+
 def test_an_empty_log_says_so_first() -> None:
     made = said(day=None, today=None, before=None, change=None)
+    assert not made.is_healthy
     assert made.sentence.startswith("nothing can be said yet: the log is empty")
 
 

@@ -9,10 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from size_figures import job, written
-
-from artwork.size.measured import figures
-from artwork.size.plan import check_on_largest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
@@ -53,14 +49,6 @@ def test_figures_in_bold_are_figures_of_the_plans() -> None:
     bold = re.findall(r"\*\*([\d.,]+)\*\*", TEXT)
     assert len(bold) > 8
     assert [figure for figure in bold if not re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d,]|\.\d)", printed)] == []
-
-
-def test_what_the_page_says_of_the_run_of_a_million_users_is_so(tmp_path: Path) -> None:
-    together = check_on_largest(figures(written(tmp_path, job=job())).jobs[0])[0]
-    assert (
-        f"say {together.planned:.1f} s for a million users where {together.measured:.1f} s were measured"
-        in " ".join(TEXT.split())
-    )
 
 
 def test_a_publish_is_never_faster_than_its_publisher_or_its_nodes() -> None:

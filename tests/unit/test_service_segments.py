@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -33,6 +34,7 @@ from bandit.snapshot import (
     keyed_hash,
     pack_weights,
 )
+from service.lookup.kept_catalogue import keep, load_kept
 from service.lookup.look_up import LookUp
 from service.lookup.overlaid import with_overlay
 from service.lookup.row_reads import UNREAD, Unread
@@ -223,3 +225,16 @@ def test_signals_of_a_request_reach_the_segment(params: dict[str, Any], segment:
         assert picked["source"] == ("segment" if segment else "popularity")
         page = client.get("/v1/users/cold/artwork", {**params, "title_id": ["t0", "t1"]}).json()
         assert page["picks"][0] == picked
+
+
+def test_segments_are_kept_on_disk_with_the_catalogue(tmp_path: Path) -> None:
+    serving = serving_under(Overlay(3, {"drawn": ("d2",)}, {}))
+    keep(tmp_path / "kept", serving)
+    again = asyncio.run(load_kept(tmp_path / "kept"))
+    assert again is not None
+    assert again == serving
+    assert page_of(again, ["drawn", "single"], US) == page_of(serving, ["drawn", "single"], US)
+
+
+def test_a_generation_is_not_written_out_where_a_task_is_shown() -> None:
+    assert len(repr(serving_under())) < 200  # asyncio shows the result of a task that has ended

@@ -26,13 +26,13 @@ FOUND_BY = {
 @pytest.mark.simulations
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_quiet_seasons_have_alarms_on_one_night_of_two_hundred_at_most(world: WatchedWorld) -> None:
-    assert quiet_row(world, seasons=25).share <= 1 / 200
+    assert quiet_row(world, seasons=20).share <= 1 / 200
 
 
 @pytest.mark.simulations
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found_within_a_week_in_eight_of_ten_seasons(fault: str) -> None:
-    row = fault_row(WORLDS[0], fault, seasons=20)
+    row = fault_row(WORLDS[0], fault, seasons=15)
     assert row.share >= 0.8
     assert max(row.by, key=row.by.__getitem__) == FOUND_BY[fault]
 

@@ -116,6 +116,15 @@ def test_a_store_that_one_node_carries_is_no_cluster_and_a_cluster_has_three_pri
     assert plan(wanted(rate=200_000.0, replicas=0), measured).find("nodes, replicas included").value == 3
 
 
+def test_a_cluster_is_published_to_as_fast_as_one_publisher_has_answers_from_it(measured: Figures) -> None:
+    own = plan(wanted(users=300_000_000, node_gb=16), measured)
+    free, served = "publishing into a store that serves nothing", "publishing while a generation is served"
+    assert own.find(free).value == pytest.approx(40)  # 300 M rows at 250,000 per second, written and counted
+    assert (own.find(free).low, own.find(free).high) == pytest.approx((2e6 / 1000 / 60, 3e6 / 1000 / 60))
+    assert own.find(served).value == pytest.approx(80)
+    assert plan(wanted(), measured).find(free).value < 0.2
+
+
 # --- look-ups and network
 
 

@@ -42,9 +42,9 @@ class WatchedWorld:
 
     ``level`` is the log-odds of a click, about; ``explorers`` the users of a night who explore, on average; ``heavy`` the
     exponent of the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds,
-    ``nightly`` that between nights; ``weekend`` is added on two nights of seven; ``growth`` is that of users over 60 nights;
-    ``wrong`` the standard deviation of the frozen model's weights around the true ones; ``picks_nights`` how long the same users
-    explore.
+    ``nightly`` that between nights, and ``memory`` the correlation of a night's with the next one's; ``weekend`` is added on two
+    nights of seven; ``growth`` is that of users over 60 nights; ``wrong`` the standard deviation of the frozen model's weights
+    around the true ones; ``picks_nights`` how long the same users explore.
     """
 
     name: str
@@ -53,6 +53,7 @@ class WatchedWorld:
     heavy: float = 2.5
     likeness: float = 0.5
     nightly: float = 0.05
+    memory: float = 0.0
     weekend: float = 0.0
     growth: float = 1.0
     wrong: float = 0.3
@@ -70,6 +71,14 @@ WORLDS: Final = (
     WatchedWorld("wrong model", wrong=1.0, level=-3.5),
     WatchedWorld("weekly picks", picks_nights=7, likeness=1.0, explorers=100.0),
 )
+
+
+MOODS: Final = (
+    WatchedWorld("moods of 10 %", nightly=0.1, memory=0.8),
+    WatchedWorld("moods of 25 %", nightly=0.25, memory=0.8),
+    WatchedWorld("monthly picks", picks_nights=28, likeness=1.0, explorers=100.0),
+)
+"""Worlds in which nights are like the nights before, which no promise is made for."""
 
 
 class WatchRow(NamedTuple):
@@ -127,6 +136,7 @@ class _Season:
     def __init__(self, world: WatchedWorld, random: np.random.Generator) -> None:
         self._world, self._random = world, random
         self._order = np.arange(_USERS)
+        self._mood = 0.0
         self._contexts = random.normal(size=(_USERS, _FEATURES))
         self._contexts[:, 0] = 1.0
         self._contexts[:, 4] = random.random(_USERS) < 0.3
@@ -146,7 +156,9 @@ class _Season:
     def night(self, number: int, fault: str) -> Night:
         """Everything of a night."""
         world, random = self._world, self._random
-        usual = world.nightly * random.normal() + world.weekend * (number % 7 >= 5)
+        own = np.sqrt(1 - world.memory**2) if number else 1.0
+        self._mood = world.memory * self._mood + own * world.nightly * random.normal()
+        usual = self._mood + world.weekend * (number % 7 >= 5)
         count = int(np.clip(random.poisson(world.explorers * world.growth ** (number / 60)), 2, _USERS))
         users = np.repeat(*self._visits(count, number))
         explored = self._explored(users, usual, fault)
