@@ -38,14 +38,23 @@ test: $(READY) ## Run every test but the long ones of make faults and make simul
 ifeq ($(ARGS),)
 	$(BIN)/pytest -m "$(SHORT) and not exclusive" -n 3 --dist loadfile --no-loadscope-reorder \
 		tests/e2e tests/integration tests/unit bandit batch
-	$(BIN)/pytest -m "$(SHORT) and exclusive" tests/integration tests/e2e
+	$(BIN)/pytest -m "$(SHORT) and exclusive" $(call marked,exclusive)
 	@echo "skipped: the tests in tests/browser, which need Playwright and Chromium; make browser runs them"
 else
 	$(BIN)/pytest -m "$(SHORT)" $(ARGS)
 endif
 
-faults: $(READY) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
-	$(BIN)/pytest -m faults $(ARGS)
+# Only the files that have such tests are read.
+marked = $(if $(findstring tests/,$(ARGS)),,$(sort $(shell grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)))
+
+faults: $(if $(ARTWORK_REQUIRE_ALL),$(CI),$(READY)) ## Break the store and load services for real and for long; ARGS="-k frozen" is handed on
+	$(BIN)/python -m bandit.kernels.warm
+ifeq ($(ARGS),)
+	$(BIN)/pytest -m "faults and not exclusive" -n 2 --dist loadfile --no-loadscope-reorder $(call marked,faults)
+	$(BIN)/pytest -m "faults and exclusive" $(call marked,exclusive)
+else
+	$(BIN)/pytest -m faults $(call marked,faults) $(ARGS)
+endif
 
 browser: $(CI) ## Click through the page in a real browser (Debian's chromium, or .venv/bin/playwright install chromium)
 	$(BIN)/python -m bandit.kernels.warm
@@ -53,13 +62,15 @@ browser: $(CI) ## Click through the page in a real browser (Debian's chromium, o
 
 simulations: $(READY) ## Try how often intervals hold the truth, and how often an answer that nothing warns of is wrong
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -m simulations -n 2 --dist worksteal $(call marked,simulations) $(ARGS)
 
 KILLS ?=
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, and kill everything 100 times; not in CI
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, alarms on 3,000 seasons, simulations at full size, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
+	$(BIN)/python tests/benchmarks/alarms.py
+	SIMULATIONS_FULL=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -m simulations -n 2 --dist worksteal --timeout=0 $(call marked,simulations)
 	$(BIN)/python tests/benchmarks/kills.py $(KILLS)
 	FAULTS_STEPS=0 $(BIN)/pytest -m faults --timeout=0 tests/e2e/test_faults_runs.py -k any_step
 
@@ -73,11 +84,16 @@ PROCESSES := 2
 
 unit: $(READY)
 	$(BIN)/python -m bandit.kernels.warm
-	$(BIN)/pytest -m "$(SHORT)" -n $(PROCESSES) tests/unit $(ARGS)
+	$(BIN)/pytest -m "$(SHORT)" -n $(PROCESSES) tests/unit $(LEFT_OUT:%=--ignore-glob='tests/unit/test_%*.py') $(ARGS)
 
 OTHERS := 3.12 3.13
 
-pythons: ## Run the unit tests on Python 3.12 and 3.13, where they are installed, at once and in environments of their own
+# What is long because it computes, in numpy, polars and compiled code, which are the same whatever interprets the lines between:
+# kernels against their slow twins, days against all days at once, and what is counted over many drawn logs. Every kernel is
+# compiled all the same, and policies, posteriors and decisions are tried with it.
+COMPUTED := kernels_ batch_folds batch_evidence deciding_from_files deciding_calibration evaluation_comparing evaluation_intervals evaluation_trust
+
+pythons: ## Run the unit tests but the longest on Python 3.12 and 3.13, where they are installed, at once and in environments of their own
 	@$(MAKE) --no-print-directory --jobs --output-sync $(OTHERS:%=python-%)
 
 python-%:
@@ -85,7 +101,7 @@ python-%:
 		"$$p" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$*'.split('.'))))" 2>/dev/null \
 		&& echo "$$p" && break; done); \
 	if [ -z "$$python" ]; then echo "Python $* is not installed here: left out"; exit 0; fi; \
-	$(MAKE) --no-print-directory unit VENV=.venv-$* PYTHON="$$python" PROCESSES=0
+	$(MAKE) --no-print-directory unit VENV=.venv-$* PYTHON="$$python" PROCESSES=0 LEFT_OUT="$(COMPUTED)"
 
 lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -110,7 +126,7 @@ screenshots: $(CI) ## Take the pictures of the page in docs/images from a demo t
 lock: $(READY) ## Pin the newest requirements that fit, with hashes and without index addresses (needs uv)
 	uv pip compile pyproject.toml -o requirements/runtime.txt --extra all $(LOCK)
 	uv pip compile pyproject.toml -o requirements/service.txt --extra service -c requirements/runtime.txt $(LOCK)
-	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra dev $(LOCK)
+	uv pip compile pyproject.toml -o requirements/dev.txt --extra all --extra images --extra dev $(LOCK)
 	uv pip compile pyproject.toml -o requirements/bench.txt --extra all --extra bench $(LOCK)
 	uv pip compile --group build -o requirements/build.txt -c requirements/runtime.txt $(LOCK)
 	uv pip compile --group ci -o requirements/ci.txt -c requirements/dev.txt $(LOCK)

@@ -22,9 +22,12 @@ FAMILIES = {
     "events": "events",
     "simulate": "simulate",
     "explain": "explain",
+    "report": "report",
     "compare": "compare",
+    "experiment": "experiment",
     "loadtest": "loadtest",
     "bench": "bench",
+    "size": "size",
 }
 """The module of ``artwork.commands`` that holds each command."""
 

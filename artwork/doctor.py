@@ -25,7 +25,7 @@ OLDEST_PYTHON: Final = (3, 11)
 NEWEST_PYTHON: Final = (3, 13)
 OURS: Final = ("artwork", "bandit", "batch", "loadtest", "service")
 DISTRIBUTION: Final = "artwork-bandit"
-MARKS: Final = {"batch": "polars", "service": "fastapi", "loadtest": "locust"}
+MARKS: Final = {"batch": "polars", "service": "fastapi", "loadtest": "locust", "images": "opencv-python-headless"}
 """What tells that an extra was asked for: something that it alone names."""
 FREE_BYTES: Final = 1_000_000_000
 IMPORT_SECONDS: Final = 120.0

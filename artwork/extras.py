@@ -27,6 +27,8 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
 """The extras with any one of which a command works; those of the job are not listed."""
 _JOB: Final = ("batch",)
 _ANY: Final = ("batch", "service", "loadtest")
+_OF_MODULE: Final = dict.fromkeys(("PIL", "cv2", "onnxruntime"), "images") | {"ray": "ray"}
+"""The extra of a module that only some options of a command need."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA: Final = re.compile(r"extra == ['\"]([a-z0-9]+)['\"]")
 
@@ -70,7 +72,8 @@ def explained(command: str | None) -> Iterator[None]:
         module = (error.name or "").partition(".")[0]
         if not module or module in ROOMS:  # a fault of ours, and no extra mends it
             raise
-        raise InputError(_message(command, f"the module {module}, which is", EVERYTHING)) from error
+        extra = _OF_MODULE.get(module, EVERYTHING)
+        raise InputError(_message(command, f"the module {module}, which is", extra)) from error
 
 
 def missing(extra: str) -> tuple[str, ...]:

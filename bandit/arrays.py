@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Set, Sized
 from datetime import date
 from itertools import chain
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,8 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]  # of any precision
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 _NOT_ARRAYS: Final = (str, bytes, bytearray, Mapping, Set, Iterator)
 
@@ -256,6 +258,11 @@ def float_array(name: str, values: npt.ArrayLike) -> Floats:
         return np.asarray(values, order="C")
     array = _plain(name, values)
     return np.asarray(array, order="C") if array.dtype == np.float32 else real_array(name, array)
+
+
+def writable(array: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """The array, or a copy of one that may not be written to: numba compiles a kernel anew for those, the largest in 15 s."""
+    return array if array.flags.writeable else array.copy()
 
 
 def _plain(name: str, values: Any) -> Plain:

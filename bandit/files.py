@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 from bandit.errors import SurroundingsError
 
+_TEMPORARY: Final = ".tmp"
+
 
 @contextmanager
-def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
+def replace_file(path: Path, mode: int | None = 0o644, *, synced: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path``; when the block ends well, what it holds becomes ``path`` with its mode, synced.
 
     When the block raises, the temporary file is removed and ``path`` stays as it was.
@@ -18,11 +21,12 @@ def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
     Args:
         path: of the file; folders above it are made.
         mode: of the file, whatever the umask: another user may have to read it. None leaves it to the umask.
+        synced: False for what need not outlast a loss of power, such as what is between two passes of a job.
 
     Raises:
         SurroundingsError: the folder cannot be made or written.
     """
-    temporary = path.with_name(f".{path.name[:64]}.{token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name[:64]}.{token_hex(8)}{_TEMPORARY}")
     try:
         if path.exists() and not path.is_file():
             raise SurroundingsError(f"cannot write {path}: it is no file; remove it, or name another place")
@@ -31,9 +35,11 @@ def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
         yield temporary
-        _sync(temporary)
+        if synced:
+            _sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        if synced:
+            _sync(path.parent)
     except Exception as error:
         if not _is_of_the_disk(error):
             raise
@@ -42,6 +48,13 @@ def replace_file(path: Path, mode: int | None = 0o644) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what was left of files in a folder by processes that were killed while they wrote; nobody may be writing there."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def _is_of_the_disk(error: Exception) -> bool:

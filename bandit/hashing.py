@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
-from bandit.arrays import U64, hash_array
+from bandit.arrays import U64, hash_array, writable
 from bandit.errors import InputError
 from bandit.kernels.hashing import absorb_each, absorb_one, absorb_pairs
 from bandit.snapshot import hash_base, id64
@@ -60,7 +60,7 @@ def _words(name: str, values: U64) -> U64:
     words = hash_array(name, values)
     if words.ndim != 1:
         raise InputError(f"{name} have the shape {words.shape}, expected (n,): one hash each")
-    return words
+    return writable(words)
 
 
 def _one_word(title: object) -> np.uint64:

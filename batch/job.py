@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,12 +53,14 @@ def run(
     force: bool = False,
     most_mb_a_second: float | None = None,
     row_format: int | None = None,
+    experiments: Mapping[str, str] | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
 
     ``events_url`` is that of the store of events, where it is not that of rows. With ``refresh``, users who have played get
     contexts that say so, where contexts were made by ``batch.datasets``. ``row_format`` is the number of
-    the format of rows; None is the smallest that the catalogue fits. What another process takes out of the streams
+    the format of rows; None is the smallest that the catalogue fits. ``experiments`` are the digests of the plans that the
+    generation is made under, by name. What another process takes out of the streams
     meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
     Raises:
@@ -85,6 +87,7 @@ def run(
             parent=parent,
             verify=verify,
             row_format=row_format,
+            experiments=experiments,
         )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(

@@ -14,10 +14,13 @@ from bandit.snapshot import (
     CatalogueTitle,
     Current,
     Meta,
+    Segment,
+    Signals,
     encode_catalogue,
     encode_json,
     encode_row,
     meta_key,
+    pack_weights,
     part_key,
     row_key,
 )
@@ -30,11 +33,17 @@ from service.settings import Settings
 
 SETTINGS = Settings(poll_seconds=3600)
 IDENTITY = "5" * 32
-TITLES = tuple(CatalogueTitle(f"t{n}", (f"t{n}-a", f"t{n}-b"), 0, (60000, 5535)) for n in range(3))
+SEGMENTS = (
+    Segment("NL-tv", Signals("NL", "tv")),
+    Segment("NL", Signals("NL")),
+    Segment("night", Signals(hours="night")),
+)
+PACKED = pack_weights(((1, 65534), (5535, 60000), (30000, 35535)))
+TITLES = tuple(CatalogueTitle(f"t{n}", (f"t{n}-a", f"t{n}-b"), 0, (60000, 5535), PACKED) for n in range(3))
 
 
 def published() -> dict[str, bytes]:
-    digest, parts = encode_catalogue(Catalogue(TITLES, "beta"))
+    digest, parts = encode_catalogue(Catalogue(TITLES, "beta", SEGMENTS))
     meta = Meta(
         5,
         IDENTITY,
@@ -47,6 +56,7 @@ def published() -> dict[str, bytes]:
         2 * len(TITLES),
         ("thompson",),
         "2026-01-01T00:00:00Z",
+        len(SEGMENTS),
     )
     return {
         CURRENT_KEY: encode_json(Current(5, IDENTITY, 9)),

@@ -36,6 +36,8 @@ LIES: Sequence[Event] = (
     {"revision": 1},
     {"revision": 0},
     {"generation": 1},
+    {"source": "segment", "segment": "tv"},
+    {"segment": "US"},
 )
 """What a client may claim instead of what it was answered."""
 
@@ -76,13 +78,17 @@ def draw_events(workspace: Workspace, count: int, seed: int, days: int = 8) -> l
     for number in range(count):
         generation, revision = int(random.integers(1, 3)), int(random.integers(3))
         user, title = users[random.integers(len(users))], titles[random.integers(len(titles))]
+        known = sorted(naive_join.generation_of(workspace.root, generation).segments)
+        segment = known[random.integers(len(known))] if random.random() < 0.3 else None
+        if segment is not None and random.random() < 0.5:
+            user = f"new-{random.integers(9)}"
         answered = naive_join.answer(
-            workspace.root, generation, revision, user, title, failed=bool(random.random() < 0.15)
+            workspace.root, generation, revision, user, title, failed=bool(random.random() < 0.15), segment=segment
         )
         if answered is None:
             continue
         at = START + days * timedelta(days=1) * float(random.random())
-        shown = answered | {"event_id": f"i{number}", "type": "impression", "segment": None, "watch_fraction": None}
+        shown = {"segment": None} | answered | {"event_id": f"i{number}", "type": "impression", "watch_fraction": None}
         if random.random() < 0.2:
             shown |= LIES[int(random.integers(len(LIES)))]
         events.append(_sent(shown, at, random))

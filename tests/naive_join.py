@@ -34,6 +34,9 @@ class Generation:
     users: list[str]
     contexts: dict[str, list[float]]
     picks: dict[tuple[str, str], tuple[int, int, str]]
+    segments: dict[str, list[int]]
+    segment_contexts: dict[str, list[float]]
+    policy: str
 
 
 @lru_cache(maxsize=8)
@@ -58,7 +61,14 @@ def generation_of(root: Path, number: int) -> Generation:
             for title, arm, weight in naive.picks_of_row(raw):
                 picks[user, titles[title]] = (arm, weight, names[raw[3]])
     seed, total = config["seed"], config.get("total", 65535)
-    return Generation(folder, number, seed, total, artworks, weights, defaults, list(contexts), contexts, picks)
+    segments, of_segments = {}, {}
+    if (folder / "segment-weights.parquet").exists():
+        segments = dict(pl.read_parquet(folder / "segment-weights.parquet").select("name", "weights").rows())
+        of_segments = dict(pl.read_parquet(folder / "segments.parquet").select("name", "context").rows())
+    of_users = (list(contexts), contexts)
+    return Generation(
+        *(folder, number, seed, total, artworks, weights, defaults, *of_users, picks, segments, of_segments, names[0])
+    )
 
 
 def overlays_of(root: Path) -> dict[int, Event]:
@@ -94,6 +104,18 @@ class Fallback:
         return next(arm for arm in range(len(self.weights)) if sum(self.weights[: arm + 1]) > point)
 
 
+def of_segment(made: Generation, overlay: Event, title: str, segment: str) -> Fallback:
+    """What a segment draws from."""
+    start = 0
+    for other, artworks in made.artworks.items():
+        if other == title:
+            break
+        start += len(artworks)
+    remaining = fallback_of(made, overlay, title).remaining
+    weights = made.segments[segment][start : start + len(made.artworks[title])]
+    return Fallback(remaining, [weight if arm in remaining else 0 for arm, weight in enumerate(weights)], None)
+
+
 def fallback_of(made: Generation, overlay: Event, title: str) -> Fallback:
     """The fallback of a title of a generation."""
     artworks, retired = made.artworks[title], set(overlay["retired"].get(title, ()))
@@ -103,8 +125,13 @@ def fallback_of(made: Generation, overlay: Event, title: str) -> Fallback:
     return Fallback(remaining, weights, default if default in remaining else next(iter(remaining), None))
 
 
-def answer(root: Path, number: int, revision: int, user: str, title: str, *, failed: bool = False) -> Event | None:
-    """What a service answers from a generation under a revision; ``failed``: the store did not give the row."""
+def answer(
+    root: Path, number: int, revision: int, user: str, title: str, *, failed: bool = False, segment: str | None = None
+) -> Event | None:
+    """What a service answers from a generation under a revision; ``failed``: the store did not give the row.
+
+    ``segment`` is the one that the look-up has the signals of.
+    """
     made, overlay = generation_of(root, number), overlays_of(root)[revision]
     plain = {"user_id": user, "title_id": title, "generation": number, "revision": revision}
     if title not in made.artworks:
@@ -114,6 +141,11 @@ def answer(root: Path, number: int, revision: int, user: str, title: str, *, fai
     pick = None if failed else made.picks.get((user, title))
     if pick is not None and pick[0] in fallback.remaining:
         return plain | {"artwork_id": made.artworks[title][pick[0]], "source": "personalized"}
+    if segment is not None and (failed or user not in made.contexts):
+        own = of_segment(made, overlay, title, segment)
+        drawn = own.draw(naive.keyed_hash("segment", made.seed, number, user, title))
+        if drawn is not None:
+            return plain | {"artwork_id": made.artworks[title][drawn], "source": "segment", "segment": segment}
     drawn = fallback.draw(naive.keyed_hash("fallback", made.seed, number, user, title))
     if drawn is None:
         added = overlay["added"].get(title)
@@ -200,9 +232,9 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
     if event["revision"] not in overlays:
         return "unknown revision"
     overlay = overlays[event["revision"]]
-    if source == "segment":
-        return "segment"
-    if source not in {"personalized", "popularity", "default"}:
+    if source == "segment" and event["segment"] not in made.segments:
+        return "unknown segment"
+    if source not in {"personalized", "segment", "popularity", "default"}:
         return "unknown source"
     is_gone = title not in made.artworks or not fallback_of(made, overlay, title).remaining
     if source == "default" and is_gone and overlay["added"].get(title) == event["artwork_id"]:
@@ -211,7 +243,7 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
         return "unknown title"
     if event["artwork_id"] not in made.artworks[title]:
         return "unknown artwork"
-    if user not in made.contexts:
+    if user not in made.contexts and source != "segment":
         return "unknown user"
     fallback, arm = fallback_of(made, overlay, title), made.artworks[title].index(event["artwork_id"])
     if arm not in fallback.remaining:
@@ -221,6 +253,18 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
         if pick is None or pick[0] != arm:
             return "not the pick"
         policy, known = pick[2], pick[1]
+    elif source == "segment":
+        own = of_segment(made, overlay, title, event["segment"])
+        if own.draw(naive.keyed_hash("segment", made.seed, number, user, title)) != arm:
+            return "not the draw"
+        return {
+            "arm": arm,
+            "eligible": own.remaining,
+            "policy": made.policy,
+            "propensity": float(own.chance(arm)),
+            "context": made.contexts.get(user, made.segment_contexts[event["segment"]]),
+            "stands": pick is not None and pick[0] in own.remaining,
+        }
     else:
         drawn = fallback.draw(naive.keyed_hash("fallback", made.seed, number, user, title))
         if drawn != arm or source != fallback.source:
@@ -259,7 +303,7 @@ def _row(row: Event) -> Event:
     )
     return {name: row[name] for name in kept} | {
         "shown_at": row["at"],
-        "segment": None,
+        "segment": row["segment"] if row["source"] == "segment" else None,
         "propensity": row["propensity"],
         "context": row["context"],
         "clicked": row["watched"] is not None,

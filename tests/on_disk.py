@@ -60,7 +60,7 @@ class OnDisk:
         frame = (
             shown.with_columns(
                 pl.col("occurred_at").map_elements(datetime.fromisoformat, pl.Datetime("us", "UTC")).alias("shown_at"),
-                segment=pl.lit(None, pl.String),
+                segment=pl.col("segment").cast(pl.String),
                 clicked=clicked,
                 watch_fraction=pl.Series(watched, dtype=pl.Float64),
                 reward=EngagedTake().rewards(clicked.to_numpy(), np.array(watched)),
@@ -103,4 +103,5 @@ def read_picks(workspace: Workspace, generation: int, visits: Visits) -> Answers
         policies[at].tolist(),
         ["personalized"] * count,
         HdrHistogram(1, LONGEST_US, 3),
+        [None] * count,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,6 +16,7 @@ from artwork.bench.targets import WrongAnswerError
 from artwork.bench.timing import Pace
 from artwork.console.options import JsonOption
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
+from bandit.errors import InputError
 
 app = typer.Typer(
     name="bench",
@@ -155,6 +157,12 @@ def job_command(
         ),
     ] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of writing rows, beside a raw writer.")] = 3,
+    titles: Annotated[
+        int, typer.Option(min=1, max=65_536, help="Of the catalogue; only jobs of 100 titles are judged.")
+    ] = 100,
+    picks_per_user: Annotated[
+        int | None, typer.Option(min=1, help="Titles of each user's shortlist, drawn at random; by default all.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Everything small; the figures are noise.")] = False,
     html: Annotated[Path, typer.Option("--report", help="HTML report.")] = Path("reports/job.html"),
     as_json: JsonOption = False,
@@ -174,11 +182,43 @@ def job_command(
     from artwork.reports.pages import write_page  # noqa: PLC0415
 
     check_page(html)
+    if picks_per_user is not None and picks_per_user >= titles:
+        raise InputError(
+            f"--picks-per-user is {picks_per_user} of {titles} titles, expected fewer; leave it out for a pick of every title"
+        )
+    own = Plan.quick() if quick else Plan(users=users, rounds=rounds)
     with _right_answers(), progress_bars() as progress:
-        report = run_job(Plan.quick() if quick else Plan(users=users, rounds=rounds), progress)
+        report = run_job(replace(own, titles=titles, picks=picks_per_user), progress)
     write_page(html, rendered(report))
     emit(report, render_job, as_json=as_json)
     errors.print(f"pictures and tables: {html}", markup=False)
+    _exit(report.passed)
+
+
+@app.command("cluster")
+def cluster_command(
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of both sides; medians are shown.")] = 7,
+    seconds: Annotated[float, typer.Option(min=1, help="How long look-ups are asked for in a round.")] = 3,
+    rows: Annotated[int, typer.Option(min=100, help="That are written in a round.")] = 100_000,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything once and small; the figures are noise.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure publishing to a cluster of three nodes, and looking up in it: exit 0 if the targets are reached, 1 if not.
+
+    Rows per second beside a writer that only sends commands made before, on one connection per node; look-ups per second of a
+    service beside one that reads from a single store. By turns, all stores on one core.
+
+    Example: artwork bench cluster --rounds 3
+    """
+    # Imported here: the other benches do without a store and a service.
+    from artwork.bench.cluster.results import Plan  # noqa: PLC0415
+    from artwork.bench.cluster.run import run as run_cluster  # noqa: PLC0415
+    from artwork.bench.cluster.table import render as render_cluster  # noqa: PLC0415
+
+    plan = Plan.quick() if quick else Plan(rows=rows, rounds=rounds, seconds=seconds)
+    with _right_answers(), progress_bars() as progress:
+        report = run_cluster(plan, progress)
+    emit(report, render_cluster, as_json=as_json)
     _exit(report.passed)
 
 

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import emit, progress_bars
+from artwork.console.tables import Sheet, printed
 from batch.datasets import example, movielens, synthetic
 from batch.datasets.dataset import write
 from batch.datasets.movielens_files import read_grouplens
 from batch.datasets.wheels import default_cache
 from batch.workspace.tables import Report, check
 from batch.workspace.workspace import Workspace
+
+if TYPE_CHECKING:  # it needs the extra ``images``
+    from batch.datasets.image_folder import ImageFeatures
 
 GROUPLENS_TERMS = (
     "MovieLens-100K is GroupLens' (University of Minnesota): for research; no redistribution and no commercial use without "
@@ -92,6 +96,35 @@ def example_command(
     emit(Made(check(place), files, SYNTHETIC_TRUTH), render_made, as_json=as_json)
 
 
+@app.command("features", epilog="Example: artwork data features posters --workspace workspace")
+def features_command(
+    folder: Annotated[Path, typer.Argument(help="Holds TITLE_ID/ARTWORK_ID.jpg, or another image format.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A network in ONNX that embeds images. [dim]Default: colour, contrast, composition, edges, faces[/]"
+        ),
+    ] = None,
+    dimensions: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Main directions of the network's embeddings to keep. [dim]Default: the embedding as it is[/]"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the artworks' features of their images; says what each number is. Needs the extra images.
+
+    The next `artwork train --posterior shared` learns from them what people like to see, for new artworks too.
+    """
+    from batch.datasets.image_folder import write_image_features  # noqa: PLC0415 - it needs the extra ``images``
+
+    with progress_bars() as progress:
+        made = write_image_features(Workspace(workspace), folder, model, dimensions, progress)
+    emit(made, render_features, as_json=as_json)
+
+
 @app.command("check", epilog="Example: artwork data check workspace")
 def check_command(
     path: Annotated[Path, typer.Argument(help="Folder that holds the tables.")] = DEFAULT_WORKSPACE,
@@ -106,6 +139,25 @@ def render_made(made: Made) -> str:
     lines = [f"wrote {path}" for path in made.files]
     lines += [render_report(made.report), made.truth]
     return "\n".join([*lines, *([made.terms] if made.terms else [])])
+
+
+def render_features(made: "ImageFeatures") -> str:
+    """What was made of a folder of images, as text: every number with its spread."""
+    rows = [
+        [number.name, f"{number.lowest:.2f}", f"{number.median:.2f}", f"{number.highest:.2f}", number.says]
+        for number in made.numbers
+    ]
+    table = printed(Sheet(["number", "lowest", "median", "highest", "says"], rows))
+    of_others = f"; {made.ignored:,} files are of no artwork of this workspace" if made.ignored else ""
+    kept = ["the directions are those of the run before, so images that stayed keep their numbers"]
+    return "\n".join(
+        [
+            f"measured {made.artworks:,} images{of_others}",
+            table,
+            *(kept if made.has_kept_directions else []),
+            *(f"wrote {path}" for path in made.written),
+        ]
+    )
 
 
 def render_report(report: Report) -> str:

@@ -15,9 +15,10 @@ import typer
 
 from artwork.bench.testbed.service_process import HOST, free_port
 from artwork.commands.data import GROUPLENS_TERMS
-from artwork.commands.jobs import PolicyOption, PosteriorOption
+from artwork.commands.jobs import PolicyOption, PosteriorOption, parse_variant
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, say
+from artwork.demo.experiment import experiment_of
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.pace import SLOWEST_DAY_SECONDS, USUAL_DAY_SECONDS
@@ -25,7 +26,7 @@ from artwork.demo.play import Outcome, Plan, play
 from artwork.demo.workspace import ALL_TITLES, DEFAULT_TITLES
 from bandit.errors import InputError
 from bandit.policies import parse_policy
-from batch.config import Config
+from batch.config import Config, Variant
 from service.listening import bind
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,6 +50,13 @@ def demo_command(
     against: Annotated[
         str,
         typer.Option(help="A second variant: another policy for half of the users; ends with offline beside online."),
+    ] = "",
+    experiment: Annotated[
+        str,
+        typer.Option(
+            help="A treatment beside the control of --policy, as a variant of artwork run: [NAME=]field=value,...;"
+            " registered after the explore days, decided at the end."
+        ),
     ] = "",
     posterior: PosteriorOption = "linear",
     new_artworks: Annotated[
@@ -95,9 +103,11 @@ def demo_command(
 
     Example: artwork demo --once --against epsilon_greedy:epsilon=0.1
 
+    Example: artwork demo --once --experiment clicks=reward=click
+
     Example: artwork demo --once --launch-on 2 --retire-on 3
     """
-    config = Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
+    config = _config(policy, against, experiment, posterior, seed)
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"
@@ -109,7 +119,9 @@ def demo_command(
             raise InputError(f"{flag} is day {day}, and --days is {days}; name a day that is played")
     if new_artworks and launch_on:
         raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
-    plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
+    plan = Plan(
+        config, days, users, _titles(titles), new_artworks, launch_on, retire_on, is_experiment=bool(experiment)
+    )
     tell: Callable[[str], None] = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
     if not isfinite(pace):
         raise InputError(f"--pace is {pace}, expected seconds from 0 to {SLOWEST_DAY_SECONDS:g}")
@@ -125,6 +137,16 @@ def demo_command(
         emit(outcome, str, as_json=True)
     if outcome is not None and not outcome.above_uniform:
         raise typer.Exit(EXIT_FAILED_CHECK)
+
+
+def _config(policy: str, against: str, experiment: str, posterior: str, seed: int) -> Config:
+    """How live days choose: by one policy, or by two variants."""
+    if not experiment:
+        return Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
+    if against:
+        raise InputError("--against and --experiment both bring a second variant; leave one out")
+    control = Variant(policy=policy, posterior=posterior)
+    return experiment_of(control, parse_variant(experiment, control), seed)
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,23 @@ from typing import Annotated, Any
 import typer
 
 from artwork.commands.events import render_ingested
+from artwork.commands.executor_options import ExecutorOptions
 from artwork.commands.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, option, with_options
 from artwork.console.output import emit, errors, progress_bars
 from artwork.reports.joined_text import render_joined
 from bandit.errors import InputError
 from bandit.posterior.registry import POSTERIORS
+from batch.choosing.chooser import USERS_A_BLOCK
 from batch.choosing.precompute import Precomputed, precompute
 from batch.config import MAX_VARIANTS, Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.datasets.refreshing import Refreshed
-from batch.executors import EXECUTORS, open_executor
+from batch.executors import open_executor
+from batch.experiments.listing import experiment_config, experiments_of
 from batch.job import Ran, parse_duration, run, run_every
+from batch.learning.evidence import TITLES_A_BLOCK
 from batch.learning.train import Trained, train
 from batch.publishing.gate import RefusedError, Verdict
 from batch.publishing.publish import Published, publish
@@ -37,9 +41,12 @@ from batch.workspace.workspace import Workspace
 _FIELDS = tuple(item.name for item in fields(Variant) if item.name != "name")
 _next_field = re.compile(rf",(?=(?:{'|'.join(_FIELDS)})=)").split
 
-ExecutorOption = Annotated[str, typer.Option(help=f"Where shards run: {' or '.join(EXECUTORS)}.")]
 ShardSizeOption = Annotated[
-    int, typer.Option(min=1, help="Blocks per shard: of 256 users when choosing, of 64 titles when learning.")
+    int,
+    typer.Option(
+        min=1,
+        help=f"Blocks per shard: of {USERS_A_BLOCK:,} users when choosing, of {TITLES_A_BLOCK} titles when learning.",
+    ),
 ]
 PolicyOption = Annotated[
     str,
@@ -131,13 +138,25 @@ class ChoosingOptions:
         _DEFAULTS.salt, "Draws anew which users get which variant, who else are the same in every generation."
     )
     seed: SeedOption = _DEFAULTS.seed
+    experiment: str | None = option(
+        None,
+        "The experiment whose variants are made; its plan gives --variant, --policy, --posterior, --reward and --salt.",
+    )
 
-    def config(self) -> Config:
-        """The same as the job takes it.
+    def config(self, workspace: Workspace) -> Config:
+        """The same as the job takes it; an experiment is that of a workspace.
 
         Raises:
-            InputError: a value is not as it should be.
+            InputError: a value is not as it should be, or is that of an experiment's plan.
         """
+        if self.experiment is not None:
+            given = [name for name in _OF_THE_PLAN if getattr(self, name) != getattr(ChoosingOptions(), name)]
+            if given:
+                raise InputError(f"--{given[0]} and --experiment both say what is chosen; leave --{given[0]} out")
+            shared = Config(
+                seed=self.seed, retention=self.retention, explore_share=self.explore_share, refit_days=self.refit_days
+            )
+            return experiment_config(workspace, self.experiment, shared)
         usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
         return Config(
             tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
@@ -149,13 +168,16 @@ class ChoosingOptions:
         )
 
 
+_OF_THE_PLAN = ("variant", "policy", "posterior", "reward", "salt")
+
+
 @app.command("train")
 @with_options
 def train_command(
     *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     choosing: ChoosingOptions,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     parent: Annotated[
         int | None, typer.Option(min=1, help="The generation that it comes after; the newest with picks by default.")
@@ -170,9 +192,10 @@ def train_command(
 
     Example: artwork train --variant policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.3,share=0.2
     """
-    config, there = choosing.config(), Workspace(workspace)
+    there = running.workspace(workspace)
+    config = choosing.config(there)
     before = None if parent is None else resolve(there, parent, "precomputed")
-    with only_job(there, "train"), progress_bars() as progress, open_executor(executor) as shards:
+    with only_job(there, "train"), progress_bars() as progress, running.opened(there) as shards:
         made = train(
             there,
             config,
@@ -182,15 +205,18 @@ def train_command(
             parent=before,
             verify=verify,
             row_format=row_format.number,
+            experiments=experiments_of(there, config),
         )
     emit(made, render_trained, as_json=as_json)
 
 
 @app.command("precompute")
+@with_options
 def precompute_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     as_json: JsonOption = False,
 ) -> None:
@@ -198,8 +224,8 @@ def precompute_command(
 
     Example: artwork precompute --executor processes
     """
-    there = Workspace(workspace)
-    with only_job(there, "precompute"), progress_bars() as progress, open_executor(executor) as shards:
+    there = running.workspace(workspace)
+    with only_job(there, "precompute"), progress_bars() as progress, running.opened(there) as shards:
         made = precompute(there, generation, shards, progress, shard_size=shard_size)
     emit(made, render_precomputed, as_json=as_json)
 
@@ -242,7 +268,7 @@ def run_command(
     *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     choosing: ChoosingOptions,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     shard_size: ShardSizeOption = _SHARD_SIZE,
     joining: JoiningOptions,
     every: Annotated[str | None, typer.Option(help="Repeat from start to start: 30s, 15m, 1h, 1d.")] = None,
@@ -262,15 +288,17 @@ def run_command(
 
     Example: artwork run --every 1h --executor processes
     """
-    config = choosing.config()
+    choosing.config(Workspace(workspace))  # refused here, before a store is started
     seconds = None if every is None else parse_duration(every)
     settings = joining.settings("learn" if seconds is None else "wait")
+    there = running.workspace(workspace)
 
     def cycle() -> None:
-        read_tables(Workspace(workspace))  # refused here, no store is started for them
-        with _refusals(as_json=as_json), progress_bars() as progress, open_executor(executor) as shards:
+        read_tables(there)  # refused here, no store is started for them
+        config = choosing.config(there)  # anew: an experiment may have been stopped or changed
+        with _refusals(as_json=as_json), progress_bars() as progress, running.opened(there) as shards:
             made = run(
-                Workspace(workspace),
+                there,
                 config,
                 shards,
                 store_url(workspace),
@@ -283,15 +311,14 @@ def run_command(
                 force=force,
                 most_mb_a_second=max_mb_per_second,
                 row_format=row_format.number,
+                experiments=experiments_of(Workspace(workspace), config),
             )
         emit(made, render_ran, as_json=as_json)
 
     if seconds is None:
         cycle()
     else:
-        run_every(
-            seconds, Workspace(workspace), cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False)
-        )
+        run_every(seconds, there, cycle, lambda why: errors.print(f"this cycle failed: {why}", markup=False))
 
 
 @contextmanager
@@ -349,10 +376,12 @@ def render_trained(made: Trained) -> str:
         left_out = f", which leaves out {made.days_left_out} days" if made.days_left_out else ""
         window = f"\nlogistic is refitted to the rows of the newest {made.refit_days} days{left_out}"
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
+    segments = f"\n{made.segments} segments of users answer for those who are new" if made.segments else ""
     return (
         f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
-    ) + window
+        f"{window}{segments}"
+    )
 
 
 def render_precomputed(made: Precomputed) -> str:

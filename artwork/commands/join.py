@@ -2,15 +2,13 @@
 
 import typer
 
-from artwork.commands.jobs import ExecutorOption
+from artwork.commands.executor_options import ExecutorOptions
 from artwork.commands.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, with_options
 from artwork.console.output import emit, progress_bars
 from artwork.reports.joined_text import render_joined
 from batch.events.join import join
-from batch.executors import open_executor
 from batch.workspace.lock import only_job
-from batch.workspace.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -21,14 +19,14 @@ def join_command(
     *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     joining: JoiningOptions,
-    executor: ExecutorOption = "serial",
+    running: ExecutorOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Join the events of the workspace's segments to impressions, which `artwork train` learns from.
 
     Example: artwork join --executor processes
     """
-    there, settings = Workspace(workspace), joining.settings("learn")
-    with only_job(there, "join"), progress_bars() as progress, open_executor(executor) as shards:
+    there, settings = running.workspace(workspace), joining.settings("learn")
+    with only_job(there, "join"), progress_bars() as progress, running.opened(there) as shards:
         made = join(there, shards, progress, settings=settings)
     emit(made, render_joined, as_json=as_json)

@@ -33,7 +33,7 @@ def users_of_first(config: Config, tables: Tables) -> Bool:
     places = variants_of(config, hash_ids(tables.users["user_id"]))
     if len(np.unique(places)) < len(config.variants):
         raise InputError(
-            f"all {len(places)} users are of one variant of --against, which the seed draws;"
+            f"all {len(places)} users are of one variant of --against or --experiment, which the seed draws;"
             " play with more, or another --seed"
         )
     return np.equal(places, 0)

@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -39,8 +39,8 @@ Waiting = Callable[[float], None]
 class Answers:
     """What was shown on every place of every page of a day, m places.
 
-    ``arms``, ``propensities``, ``generations`` and ``revisions`` are (m,), as are ``policies`` and ``sources``. ``latencies``
-    holds microseconds per page look-up at the client.
+    ``arms``, ``propensities``, ``generations`` and ``revisions`` are (m,), as are ``policies``, ``sources`` and ``segments``.
+    ``latencies`` holds microseconds per page look-up at the client.
     """
 
     arms: I64
@@ -50,6 +50,7 @@ class Answers:
     policies: list[str]
     sources: list[str]
     latencies: HdrHistogram
+    segments: list[str | None]
 
     @classmethod
     def of(cls, parts: Sequence["Answers"]) -> "Answers":
@@ -65,6 +66,7 @@ class Answers:
             policies=[policy for part in parts for policy in part.policies],
             sources=[source for part in parts for source in part.sources],
             latencies=first.latencies,
+            segments=[segment for part in parts for segment in part.segments],
         )
 
 
@@ -83,10 +85,26 @@ class ServiceClient:
 
     Whoever is given a way of waiting waits for a service that has no room, does not answer, or cannot store events, and loses
     nothing: what is sent again has the same ids.
+
+    Args:
+        address: of the service.
+        user_ids: of the visitors, whom visits name by their place.
+        catalogue: whose arms answers are told by.
+        waiting: how to wait; None gives up.
+        signals: what is known of each visitor at sign-up, by name, sent with each look-up; None sends nothing.
     """
 
-    def __init__(self, address: str, user_ids: list[str], catalogue: Catalogue, waiting: Waiting | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        user_ids: list[str],
+        catalogue: Catalogue,
+        waiting: Waiting | None = None,
+        signals: Sequence[Mapping[str, str | None]] | None = None,
+    ) -> None:
         self._waiting = waiting
+        known = signals or [{}] * len(user_ids)
+        self._signals = [[(name, value) for name, value in own.items() if value is not None] for own in known]
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
         self._user_ids, self._title_ids = user_ids, catalogue.title_ids
         ids = zip(catalogue.frame["title_id"], catalogue.frame["artwork_id"], strict=True)
@@ -129,7 +147,7 @@ class ServiceClient:
         latencies = HdrHistogram(1, LONGEST_US, 3)
         picks: list[dict[str, Any]] = []
         for place, (user, titles) in enumerate(zip(visits.users.tolist(), visits.titles.tolist(), strict=True)):
-            query = urlencode([("title_id", self._title_ids[title]) for title in titles])
+            query = urlencode([*(("title_id", self._title_ids[title]) for title in titles), *self._signals[user]])
             began = time.perf_counter_ns()
             page = self._get(f"/v1/users/{self._user_ids[user]}/artwork?{query}")
             latencies.record_value((time.perf_counter_ns() - began) // 1000)
@@ -144,6 +162,7 @@ class ServiceClient:
             [str(p["policy"]) for p in picks],
             [str(p["source"]) for p in picks],
             latencies,
+            [p.get("segment") for p in picks],
         )
 
     def _arm(self, pick: dict[str, Any]) -> int:

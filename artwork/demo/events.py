@@ -59,12 +59,13 @@ def events_of(
         answers.generations.tolist(),
         answers.revisions.tolist(),
         answers.sources,
+        answers.segments,
         responses.clicked.tolist(),
         responses.watch_fraction.tolist(),
     )
     step = timedelta(seconds=span.seconds / max(len(titles), 1))
     batch: list[Event] = []
-    for place, (user, title, artwork, generation, revision, source, clicked, watched) in enumerate(
+    for place, (user, title, artwork, generation, revision, source, segment, clicked, watched) in enumerate(
         zip(*columns, strict=True)
     ):
         shown = {
@@ -74,6 +75,7 @@ def events_of(
             "generation": generation,
             "revision": revision,
             "source": source,
+            "segment": segment,
         }
         event_id, at = f"{prefix}-{place:09d}", span.start + place * step
         batch.append({"event_id": event_id, "type": "impression", "occurred_at": at.isoformat(), **shown})

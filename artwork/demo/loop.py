@@ -18,6 +18,7 @@ from batch.config import Config
 from batch.events.ingest import ingest
 from batch.events.join import Joined, join
 from batch.executors import Executor, Progress, SerialExecutor
+from batch.experiments.listing import experiments_of
 from batch.job import Ran, run
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.overlays import newest_overlay, remaining_tables
@@ -84,7 +85,16 @@ class Loop:
 
     def learn(self, url: str, progress: Progress, config: Config | None = None) -> Ran:
         """A night: a generation from everything that was posted so far, published."""
-        return run(self.workspace, config or self.config, self.executor, url, progress, shard_size=_SHARD_SIZE)
+        chosen = config or self.config
+        return run(
+            self.workspace,
+            chosen,
+            self.executor,
+            url,
+            progress,
+            shard_size=_SHARD_SIZE,
+            experiments=experiments_of(self.workspace, chosen),
+        )
 
     def live(
         self,
@@ -129,7 +139,9 @@ class Loop:
 
     def client(self, address: str, waiting: Waiting | None = None) -> ServiceClient:
         """A client of the service at an address."""
-        return ServiceClient(address, self.tables.users["user_id"].to_list(), self.catalogue, waiting)
+        users = self.tables.users
+        signals = users.select("country", "device", "campaign").to_dicts()
+        return ServiceClient(address, users["user_id"].to_list(), self.catalogue, waiting, signals)
 
 
 def _check_fit(workspace: Workspace, tables: Tables, world: World) -> None:

@@ -12,6 +12,8 @@ from artwork.console.output import progress_bars
 from artwork.console.shell import pasted
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.days import DayResult, judge_policy
+from artwork.demo.experiment import decide_experiment, register_experiment
+from artwork.demo.experiment import lines_of as experiment_lines
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back, hold_title_back
 from artwork.demo.overlay_days import launch, retire_best_known
@@ -19,6 +21,7 @@ from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
 from batch.config import Config
+from batch.experiments.deciding import Verdict
 from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
 from batch.store.embedded import stop_store, store_url
@@ -53,6 +56,14 @@ class OutcomeOfTwo(Outcome):
 
 
 @dataclass(frozen=True)
+class OutcomeOfExperiment(Outcome):
+    """The same where an experiment was live; the verdicts on its treatments, and the record of the decision."""
+
+    verdicts: tuple[Verdict, ...]
+    record: Path
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to play: None for users and titles takes the usual number, for live days that nothing happens on them."""
 
@@ -63,6 +74,13 @@ class Plan:
     new_artworks: float = 0.0
     launch_on: int | None = None
     retire_on: int | None = None
+    is_experiment: bool = False
+    """Whether the two variants are an experiment, registered after the explore days."""
+
+    @property
+    def is_judged_offline(self) -> bool:
+        """Whether the log of the explore days is asked about the policies of two variants."""
+        return len(self.config.variants) > 1 and not self.is_experiment
 
 
 def play(
@@ -100,7 +118,9 @@ def play(
             results = _explore_days(loop, url, address, explore_nights, say)
             with progress_bars() as progress:
                 loop.collect(url, progress)
-                offline = judge_offline(loop.workspace, config, progress) if len(config.variants) > 1 else None
+                offline = judge_offline(loop.workspace, config, progress) if plan.is_judged_offline else None
+            if plan.is_experiment:
+                register_experiment(loop.workspace, config, plan.days)
             nights = [_night(loop, url)]
             live = _live_days(loop, url, address, plan, late, nights, say)
             with progress_bars() as progress:
@@ -144,6 +164,9 @@ def conclude(
     both = None if offline is None else judge_online(place.workspace, config, offline)
     if both is not None:
         say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
+    decided = decide_experiment(place.workspace) if plan.is_experiment else None
+    if decided is not None:
+        say(experiment_lines(decided, place.workspace.root))
     seconds = round(time.perf_counter() - began, 1)
     say(f"the run took {seconds:.0f} s, {median(nights):.1f} s per night")
     root = place.workspace.root
@@ -161,6 +184,8 @@ def conclude(
         above_uniform=lead.is_above,
         seconds=seconds,
     )
+    if decided is not None:
+        return OutcomeOfExperiment(**vars(outcome), verdicts=decided.verdicts, record=decided.record)
     return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)
 
 
@@ -250,7 +275,7 @@ def closing_lines(address: str, root: Path, user: str, titles: tuple[str, str]) 
         "\nthe service stays up; try it in another terminal (Ctrl-C ends it here):\n"
         f"  curl '{address}/v1/users/{user}/titles/{first}/artwork'\n"
         f"  curl '{address}/v1/users/{user}/artwork?title_id={first}&title_id={second}'\n"
-        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork'\n"
+        f"  curl '{address}/v1/users/somebody-new/titles/{first}/artwork?country=US&device=tv'\n"
         "and see why:\n"
         f"  {pasted('explain', '--workspace', root, '--user', user, '--title', first)}"
     )

@@ -19,6 +19,7 @@ from artwork.demo.against import judge_offline, users_of_first
 from artwork.demo.answers import Answers, ServiceClient
 from artwork.demo.board import Board
 from artwork.demo.days import DayResult
+from artwork.demo.experiment import register_experiment
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back, hold_title_back, hold_titles_back, world_of
 from artwork.demo.overlay_days import launch, retire_best_known
@@ -295,6 +296,10 @@ class Player:
         if len(self.plan.config.variants) == 1:
             return None
         self._with_store(self._collect)
+        if self.plan.is_experiment:
+            register_experiment(self.workspace, self.plan.config, self.plan.days)
+        if not self.plan.is_judged_offline:
+            return None
         with self._told() as progress:
             return judge_offline(self.workspace, self.plan.config, progress)
 

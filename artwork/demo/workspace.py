@@ -26,6 +26,7 @@ _MADE_BY_RUNS = (
     "generations",
     "events",
     "overlays",
+    "experiments",
     "service",
     "store",
     "loadtest.json",

@@ -7,6 +7,11 @@ if __name__ == "__main__":  # first of all: what goes wrong while the rest is im
 
     run(lambda: import_module("bandit.kernels.warm").warm)
 
+from contextlib import ExitStack, suppress
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 # The matrix product inside a kernel is that of scipy's library: loaded here, limits on its threads find it.
@@ -51,11 +56,13 @@ def warm() -> None:
     moments.linear_means(one, np.zeros((moments.TILE, moments.TILE)), np.empty((1, 2)))
     moments.single_deviations(one, np.zeros((2, moments.TILE, moments.TILE), dtype=np.float32), np.empty((1, 2)))
     sums = np.zeros((1, 2, 2)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.zeros((1, 2)), np.zeros(1)
-    for kind in (np.float32, np.float64):
+    single = one.astype(np.float32)
+    single.flags.writeable = False  # as columns of polars are
+    for contexts in (single, one):
         first, block, gram = np.zeros(1, dtype=np.int64), np.empty((linear.BLOCK, 4)), np.empty((4, 4))
-        linear.accumulate(one.astype(kind), first, np.ones(1), *sums)
-        linear.accumulate_mixed(one.astype(kind), first, np.ones(1), first.copy(), block[None], gram, *sums)
-        linear.accumulate_sorted(one.astype(kind), np.ones(1), np.array([0, 1]), first, block, gram, *sums)
+        linear.accumulate(contexts, first, np.ones(1), *sums)
+        linear.accumulate_mixed(contexts, first, np.ones(1), first.copy(), block[None], gram, *sums)
+        linear.accumulate_sorted(contexts, np.ones(1), np.array([0, 1]), first, block, gram, *sums)
     linear.sort_by_arm(first, np.zeros(2, dtype=np.int64), first.copy())
     starts, first = np.array([0, 1]), np.zeros(1, dtype=np.int64)
     ones, step, results = np.ones(1), np.empty((1, 2)), (np.empty(1), np.empty((1, 2)), np.empty((1, 2, 2)))
@@ -72,6 +79,18 @@ def warm() -> None:
     resampling.poisson_counts(np.uint64(1), 0, np.zeros(65536, dtype=np.uint8), np.empty((1, 2)))
     sequences.running_sums(np.ones(1), 0.0, np.empty(1), np.empty(1))
     sequences.mixture_bounds(ones, ones, first, np.array([0.5]), 1.0, np.empty(1))
+
+
+def warm_alone() -> None:
+    """``warm``, while no other process that keeps its kernels in the same folder does so, on this machine or another."""
+    kernel: Any = hashing.absorb_each
+    with ExitStack() as stack:
+        # No lock where there is no folder, because nothing is compiled or nothing is kept, or where its file system has none.
+        with suppress(AttributeError, TypeError, OSError):
+            folder = Path(kernel.stats.cache_path)
+            folder.mkdir(parents=True, exist_ok=True)
+            flock(stack.enter_context((folder / ".warming.lock").open("w")), LOCK_EX)
+        warm()
 
 
 def _warm_packing() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, Bool, boolean_array
+from bandit.arrays import F64, Bool, boolean_array, writable
 from bandit.errors import InputError
 from bandit.scores import Scores
 
@@ -70,7 +70,7 @@ def mask_rows(name: str, mask: npt.ArrayLike, shape: tuple[int, int]) -> Bool:
         raise InputError(
             f"{name} has the shape {array.shape}, expected {shape[1:]} or {shape}: a mask for all users, or one per user"
         )
-    return np.ascontiguousarray(np.broadcast_to(array, shape))
+    return writable(np.ascontiguousarray(array if array.shape == shape else np.broadcast_to(array, shape)))
 
 
 def share_of_best(values: F64, eligible: Bool) -> F64:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, U8, U16, U64, hash_array, integer_array, is_count, is_number, real_array
+from bandit.arrays import F64, U8, U16, U64, hash_array, integer_array, is_count, is_number, real_array, writable
 from bandit.errors import InputError
 from bandit.kernels.deciding import draw_rows, quantise_rows
 from bandit.policies.base import eligible_rows, mask_rows
@@ -92,7 +92,7 @@ def quantise(
         row = int(off.argmax())
         raise InputError(f"row {row} of the probabilities sums to {sums[row]} over its eligible arms, expected 1")
     out = np.empty(shape, dtype=np.uint16)
-    quantise_rows(p, rows, fresh & rows, float(floor), float(new_floor), out, units)
+    quantise_rows(writable(p), rows, fresh & rows, float(floor), float(new_floor), out, units)
     return out
 
 
@@ -146,7 +146,7 @@ def _checked_hashes(weights: U16, hashes: npt.ArrayLike) -> U64:
     array = hash_array("hashes", hashes)
     if array.shape != weights.shape[:1]:
         raise InputError(f"hashes are {array.shape} {array.dtype}, expected {weights.shape[:1]} uint64: one a decision")
-    return array
+    return writable(array)
 
 
 def _checked(p: F64, floor: float, new_floor: float) -> F64:

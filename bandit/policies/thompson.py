@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bandit.arrays import F64, Bool
+from bandit.arrays import F64, Bool, writable
 from bandit.kernels.beta_winning import beta_win_probabilities
 from bandit.kernels.frequencies import win_frequencies
 from bandit.kernels.winning import win_probabilities
@@ -54,4 +54,4 @@ class ThompsonSampling(Policy):
 
 
 def _contiguous(values: F64) -> F64:
-    return np.ascontiguousarray(values, dtype=np.float64)
+    return writable(np.ascontiguousarray(values, dtype=np.float64))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.npyio import NpzFile
 
-from bandit.arrays import F64
+from bandit.arrays import F64, writable
 from bandit.checks import (
     checked_choice,
     checked_contexts,
@@ -79,6 +79,7 @@ class LinearEvidence(Evidence):
             InputError: before anything changes, when shapes, arms, rewards or features are wrong.
         """
         x, rows, r = checked_impressions(contexts, arms, rewards, self.shape)
+        rows, r = writable(rows), writable(r)
         n_arms, n_features = self.shape
         sums = self.precision, self.information, self.counts, self.squares, self.sums, self.takes
         gram = np.empty((n_features + 2, n_features + 2))

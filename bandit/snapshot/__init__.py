@@ -6,7 +6,6 @@ Standard library only, because the look-up service imports this package and noth
 
 from bandit.snapshot.catalogue import MAX_ARMS as MAX_ARMS
 from bandit.snapshot.catalogue import MAX_CATALOGUE_BYTES as MAX_CATALOGUE_BYTES
-from bandit.snapshot.catalogue import MAX_SEGMENTS as MAX_SEGMENTS
 from bandit.snapshot.catalogue import MAX_TITLES as MAX_TITLES
 from bandit.snapshot.catalogue import PART_BYTES as PART_BYTES
 from bandit.snapshot.catalogue import Catalogue as Catalogue
@@ -28,6 +27,7 @@ from bandit.snapshot.keyed_hash import EXPLORE as EXPLORE
 from bandit.snapshot.keyed_hash import FALLBACK as FALLBACK
 from bandit.snapshot.keyed_hash import JOINT as JOINT
 from bandit.snapshot.keyed_hash import MASK64 as MASK64
+from bandit.snapshot.keyed_hash import SEGMENT as SEGMENT
 from bandit.snapshot.keyed_hash import SIMULATION as SIMULATION
 from bandit.snapshot.keyed_hash import TOTAL_WEIGHT as TOTAL_WEIGHT
 from bandit.snapshot.keyed_hash import VARIANT as VARIANT
@@ -95,3 +95,12 @@ from bandit.snapshot.rows import Pick as Pick
 from bandit.snapshot.rows import Row as Row
 from bandit.snapshot.rows import decode_row as decode_row
 from bandit.snapshot.rows import encode_row as encode_row
+from bandit.snapshot.segments import HOUR_BANDS as HOUR_BANDS
+from bandit.snapshot.segments import MAX_SEGMENTS as MAX_SEGMENTS
+from bandit.snapshot.segments import NO_SIGNALS as NO_SIGNALS
+from bandit.snapshot.segments import Segment as Segment
+from bandit.snapshot.segments import SegmentFinder as SegmentFinder
+from bandit.snapshot.segments import Signals as Signals
+from bandit.snapshot.segments import hour_band as hour_band
+from bandit.snapshot.segments import pack_weights as pack_weights
+from bandit.snapshot.segments import segment_weights as segment_weights

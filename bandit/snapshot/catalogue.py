@@ -1,12 +1,14 @@
-"""The catalogue of a generation: titles and artworks in the order that rows follow, with the weights of the fallback.
+"""The catalogue of a generation: titles and artworks in the order that rows follow, with the weights of fallback and segments.
 
 It is one JSON line per title after a line that describes it, compressed, in parts that are addressed by the digest of the lines.
 A reader knows from the generation's meta how much there is in it, and so how large it can be, before it decompresses a byte.
+Format 1 is that of a catalogue without segments, format 2 has some, and each title's weights of them in base64.
 """
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from binascii import b2a_base64
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -16,19 +18,22 @@ from bandit.errors import InputError, RowError
 from bandit.snapshot.checks import MAX_TEXT, Fields, shown
 from bandit.snapshot.keyed_hash import TOTAL_WEIGHT
 from bandit.snapshot.keys import is_id
+from bandit.snapshot.segments import Segment, are_full, as_plain, packed_bytes, read_segments
 
 CATALOGUE_FORMAT: Final = 1
+SEGMENTS_FORMAT: Final = 2
 PART_BYTES: Final = 65536
 MAX_TITLES: Final = 65536
 """A shortlist names titles by 16 bits."""
 MAX_ARMS: Final = 256
-MAX_SEGMENTS: Final = 64
 MAX_CATALOGUE_BYTES: Final = 128 * 1024 * 1024
 """Before compression: 65,536 titles of 20 artworks whose ids have 20 characters are 44 MB."""
 
 _REMEDY: Final = "publish again"
 _ID_BYTES: Final = 64 + 3  # with quotes and a comma
 _WEIGHT_BYTES: Final = 5 + 1
+_SEGMENT_WEIGHT_BYTES: Final = 3  # of two bytes in base64, rounded up
+_SEGMENT_BYTES: Final = 512  # a name and four signals of 64 characters each
 _TITLE_BYTES: Final = 160  # names, brackets, the title's id and its default
 _HEADER_BYTES: Final = 200 + MAX_TEXT
 
@@ -46,23 +51,27 @@ class CatalogueTitle:
     """One title: its artworks in arm order, the default arm, and the weight vector of the popularity fallback.
 
     ``weights`` has one u16 per artwork and adds up to ``TOTAL_WEIGHT``, or is empty where there is no fallback but the default
-    artwork; ``segments`` holds one such vector per segment of the catalogue, in the catalogue's order of segments.
+    artwork; ``segments`` holds one full vector per segment of the catalogue, in the catalogue's order, packed as
+    ``bandit.snapshot.segments`` has them.
     """
 
     title_id: str
     artworks: tuple[str, ...]
     default: int
     weights: tuple[int, ...]
-    segments: tuple[tuple[int, ...], ...] = ()
+    segments: bytes = b""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Titles in the order that dense rows follow, the policy behind the fallback weights, and the segments' names."""
+    """Titles in the order that dense rows follow, the policy behind the fallback weights, and the segments.
+
+    Of the segments whose rules fit a look-up, the first answers.
+    """
 
     titles: tuple[CatalogueTitle, ...]
     fallback_policy: str
-    segments: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     @property
     def counts(self) -> Counts:
@@ -74,17 +83,16 @@ class OpenCatalogue(NamedTuple):
     """A catalogue whose bytes are those of its digest; its titles are decoded and checked one by one, as they are asked for."""
 
     fallback_policy: str
-    segments: tuple[str, ...]
+    segments: tuple[Segment, ...]
     titles: Iterator[CatalogueTitle]
 
 
 @lru_cache(maxsize=64)
 def most_plain_bytes(counts: Counts) -> int:
     """The largest that a catalogue can be before compression."""
-    title_bytes = _TITLE_BYTES + 3 * counts.segments
-    artwork_bytes = _ID_BYTES + _WEIGHT_BYTES * (1 + counts.segments)
-    bound = _HEADER_BYTES + _ID_BYTES * counts.segments + title_bytes * counts.titles + artwork_bytes * counts.artworks
-    return min(bound, MAX_CATALOGUE_BYTES)
+    artwork_bytes = _ID_BYTES + _WEIGHT_BYTES + _SEGMENT_WEIGHT_BYTES * counts.segments
+    header_bytes = _HEADER_BYTES + _SEGMENT_BYTES * counts.segments
+    return min(header_bytes + _TITLE_BYTES * counts.titles + artwork_bytes * counts.artworks, MAX_CATALOGUE_BYTES)
 
 
 def most_packed_bytes(counts: Counts) -> int:
@@ -108,13 +116,12 @@ def encode_catalogue(catalogue: Catalogue) -> tuple[str, list[bytes]]:
         InputError: it is larger than a reader takes.
     """
     header = {
-        "format": CATALOGUE_FORMAT,
+        "format": SEGMENTS_FORMAT if catalogue.segments else CATALOGUE_FORMAT,
         "titles": len(catalogue.titles),
         "fallback_policy": catalogue.fallback_policy,
-        "segments": catalogue.segments,
+        "segments": list(map(as_plain, catalogue.segments)),
     }
-    lines: Iterable[object] = [header, *(asdict(title) for title in catalogue.titles)]
-    plain = "\n".join(json.dumps(line, sort_keys=True, separators=(",", ":")) for line in lines).encode()
+    plain = "\n".join(map(_line, (header, *map(_plain_title, catalogue.titles)))).encode()
     if len(catalogue.titles) > MAX_TITLES or len(plain) > MAX_CATALOGUE_BYTES:
         raise InputError(
             f"the catalogue has {len(catalogue.titles):,} titles and {len(plain):,} bytes, a store takes {MAX_TITLES:,} and"
@@ -122,6 +129,14 @@ def encode_catalogue(catalogue: Catalogue) -> tuple[str, list[bytes]]:
         )
     packed = zlib.compress(plain, 6)
     return _digest(plain), [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _plain_title(title: CatalogueTitle) -> dict[str, Any]:
+    return asdict(title) | {"segments": b2a_base64(title.segments, newline=False).decode() if title.segments else []}
 
 
 def open_catalogue(parts: Sequence[bytes], digest: str, counts: Counts) -> OpenCatalogue:
@@ -137,10 +152,15 @@ def open_catalogue(parts: Sequence[bytes], digest: str, counts: Counts) -> OpenC
     lines = _lines(_inflated(parts, digest, counts))
     most = most_plain_bytes(Counts(0, 0, counts.segments))
     header = Fields(next(lines), "the catalogue's first line", "catalogue", most, _REMEDY)
-    if (written := header.integer("format", 0, MAX_TITLES)) != CATALOGUE_FORMAT:
-        raise RowError("catalogue", f"the catalogue has format {written}, this reader knows {CATALOGUE_FORMAT}")
+    expected = SEGMENTS_FORMAT if counts.segments else CATALOGUE_FORMAT
+    if (written := header.integer("format", 0, MAX_TITLES)) != expected:
+        raise RowError(
+            "catalogue",
+            f"the catalogue has format {written}, expected {expected} of one with {counts.segments} segments; this reader knows"
+            f" {CATALOGUE_FORMAT} and {SEGMENTS_FORMAT}: publish again, or upgrade it",
+        )
     header.integer("titles", counts.titles, counts.titles)
-    segments = header.texts("segments", counts.segments, counts.segments, is_id)
+    segments = read_segments(header, counts.segments)
     return OpenCatalogue(header.text("fallback_policy"), segments, _titles(lines, counts))
 
 
@@ -154,41 +174,47 @@ def decode_catalogue(parts: Sequence[bytes], digest: str, counts: Counts) -> Cat
     return Catalogue(tuple(opened.titles), opened.fallback_policy, opened.segments)
 
 
-def _inflated(parts: Sequence[bytes], digest: str, counts: Counts) -> bytes:
+def _inflated(parts: Sequence[bytes], digest: str, counts: Counts) -> bytearray:
     """The lines of a catalogue. Inflated piece by piece: one call for all of it would keep the interpreter's lock."""
     if sum(map(len, parts)) > most_packed_bytes(counts):
         raise _wrong(digest, f"is larger than {counts.titles:,} titles with {counts.artworks:,} artworks can be")
-    inflate, pieces, left = zlib.decompressobj(), [], most_plain_bytes(counts)
+    inflate, inflated, left = zlib.decompressobj(), bytearray(), most_plain_bytes(counts)
     try:
-        for part in parts:
-            rest = part
+        for rest in _pieces(parts):
             while rest:
-                pieces.append(inflate.decompress(rest, PART_BYTES))
-                rest = inflate.unconsumed_tail
-                left -= len(pieces[-1])
+                piece = inflate.decompress(rest, PART_BYTES)
+                inflated += piece
+                rest = inflate.unconsumed_tail  # noqa: PLW2901 - of a piece, until nothing is left of it
+                left -= len(piece)
                 if left < 0 or inflate.unused_data:
                     raise _wrong(
                         digest, "inflates to more than its generation's meta allows, or is followed by other bytes"
                     )
-        pieces.append(inflate.flush())
+        inflated += inflate.flush()
     except zlib.error as error:
         raise _wrong(digest, f"does not decompress: {error}") from error
-    plain = b"".join(pieces)
-    if not inflate.eof or _digest(plain) != digest:
-        raise _wrong(digest, f"has the digest {_digest(plain)}")
-    return plain
+    if not inflate.eof or _digest(inflated) != digest:
+        raise _wrong(digest, f"has the digest {_digest(inflated)}")
+    return inflated
+
+
+def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """Parts in small pieces: what is left of one is copied again and again."""
+    for part in parts:
+        for start in range(0, len(part), PART_BYTES):
+            yield part[start : start + PART_BYTES]
 
 
 def _wrong(digest: str, how: str) -> RowError:
     return RowError("catalogue", f"catalogue {digest} {how}; publish again")
 
 
-def _lines(plain: bytes) -> Iterator[bytes]:
+def _lines(plain: bytearray) -> Iterator[bytes]:
     start = 0
     while (end := plain.find(b"\n", start)) >= 0:
-        yield plain[start:end]
+        yield bytes(plain[start:end])
         start = end + 1
-    yield plain[start:]
+    yield bytes(plain[start:])
 
 
 def _titles(lines: Iterator[bytes], counts: Counts) -> Iterator[CatalogueTitle]:
@@ -221,20 +247,27 @@ def decode_title(line: bytes, n_segments: int = 0) -> CatalogueTitle:
     if not is_id(title_id):
         raise fields.wrong(f"has title_id {shown(title_id)}, which is no id")
     artworks = fields.texts("artworks", 1, MAX_ARMS, is_id)
-    segments = fields.list_of("segments")
-    vectors = [fields.list_of("weights"), *segments]
-    if len(segments) != n_segments or not all(_are_weights(weights, len(artworks)) for weights in vectors):
+    weights = fields.list_of("weights")
+    if not _are_weights(weights, len(artworks)):
         raise fields.wrong(
-            f"({title_id}) has weights that are not {len(artworks)} whole numbers of the sum {TOTAL_WEIGHT}, or not {n_segments}"
-            " such vectors of segments"
+            f"({title_id}) has weights that are not {len(artworks)} whole numbers of the sum {TOTAL_WEIGHT}"
         )
+    default = fields.integer("default", 0, len(artworks) - 1)
     return CatalogueTitle(
-        title_id,
-        artworks,
-        fields.integer("default", 0, len(artworks) - 1),
-        tuple(vectors[0]),
-        tuple(tuple(weights) for weights in segments),
+        title_id, artworks, default, tuple(weights), _segments(fields, title_id, n_segments, len(artworks))
     )
+
+
+def _segments(fields: Fields, title_id: str, n_segments: int, n_artworks: int) -> bytes:
+    """The weights of a title's artworks by segment."""
+    if not n_segments:
+        if fields.list_of("segments"):
+            raise fields.wrong(f"({title_id}) has weights of segments, and the catalogue has no segments")
+        return b""
+    packed = fields.packed("segments", packed_bytes(n_segments, n_artworks))
+    if not are_full(packed, n_segments, n_artworks):
+        raise fields.wrong(f"({title_id}) has segments whose weights do not add up to {TOTAL_WEIGHT} each")
+    return packed
 
 
 def _are_weights(weights: Any, n_artworks: int) -> bool:
@@ -249,5 +282,5 @@ def _are_weights(weights: Any, n_artworks: int) -> bool:
     )
 
 
-def _digest(plain: bytes) -> str:
+def _digest(plain: bytes | bytearray) -> str:
     return blake2b(plain, digest_size=16).hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from binascii import Error, a2b_base64
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -107,6 +108,17 @@ class Fields:
         if not isinstance(value, list):
             raise self._unexpected(name, value, "a list")
         return value
+
+    def packed(self, name: str, length: int) -> bytes:
+        """So many bytes, in base64."""
+        value = self._take(name)
+        try:
+            raw = a2b_base64(value, strict_mode=True) if isinstance(value, str) else b""
+        except (Error, ValueError):
+            raw = b""
+        if len(raw) != length:
+            raise self._unexpected(name, value, f"{length:,} bytes in base64")
+        return raw
 
     def members(self, name: str) -> dict[str, Any]:
         """The members of an object, whatever they are."""

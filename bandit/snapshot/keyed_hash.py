@@ -15,6 +15,7 @@ Weights of the fallback add up to this in every format."""
 
 DRAW: Final = "draw"
 FALLBACK: Final = "fallback"
+SEGMENT: Final = "segment"
 EXPLORE: Final = "explore"
 VARIANT: Final = "other"
 """The purpose under which users are assigned to variants; its text is that of the first generations that had two."""

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from bandit.errors import OldFormatError, RowError
-from bandit.snapshot.catalogue import MAX_ARMS, MAX_SEGMENTS, MAX_TITLES, Counts, most_parts
+from bandit.snapshot.catalogue import MAX_ARMS, MAX_TITLES, Counts, most_parts
 from bandit.snapshot.checks import MAX_GENERATION, Fields
 from bandit.snapshot.keyed_hash import MASK64
 from bandit.snapshot.row_formats import FORMAT_2, ROW_FORMATS, RowFormat, format_of_total
+from bandit.snapshot.segments import MAX_SEGMENTS
 
 MAX_FLIP: Final = (1 << 53) - 1
 """What a double, and so every reader of JSON and of metrics, counts exactly."""

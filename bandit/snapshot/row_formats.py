@@ -13,6 +13,7 @@ ends with its last pick: 120 bytes for 100 of 15,000 titles.
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from bandit.errors import InputError
@@ -54,6 +55,11 @@ class RowFormat:
     total: int
     pick_bytes: int
     flag: int = 0
+
+    @cached_property
+    def arm_mask(self) -> int:
+        """The bits of the arm in a word of format 3."""
+        return self.most_arms - 1
 
     @property
     def most_arms(self) -> int:

@@ -11,6 +11,7 @@ import sys
 import zlib
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from bandit.errors import InputError, OldFormatError, RowError
@@ -60,7 +61,7 @@ class Row(NamedTuple):
     variant: int
     n_picks: int
     titles: bytes | None
-    picks: memoryview
+    picks: bytes
     row_format: RowFormat
 
     @property
@@ -70,8 +71,19 @@ class Row(NamedTuple):
 
     def pick(self, title_index: int) -> Pick | None:
         """The pick of a title by its place in the catalogue, or None where the row has none."""
-        [(arm, weight)] = self.arms_and_weights((title_index,))
+        arm, weight = self.arm_and_weight(title_index)
         return Pick(arm, weight) if weight else None
+
+    def arm_and_weight(self, title_index: int) -> tuple[int, int]:
+        """(arm, weight) of a title, the weight 0 where the row has no pick."""
+        place = title_index if self.titles is None else self._places((title_index,))[0]
+        if place >= self.n_picks:
+            return 0, 0
+        picks, form = self.picks, self.row_format
+        if form is FORMAT_2:
+            return PICK.unpack_from(picks, PICK.size * place)
+        word = picks[2 * place] | picks[2 * place + 1] << 8
+        return word & form.arm_mask, word >> form.arm_bits
 
     def arms_and_weights(self, title_indices: Sequence[int]) -> list[tuple[int, int]]:
         """(arm, weight) of each title, the weight 0 where the row has no pick."""
@@ -81,8 +93,8 @@ class Row(NamedTuple):
             unpack, size = PICK.unpack_from, PICK.size
             return [unpack(picks, size * place) if place < n_picks else (0, 0) for place in places]
         # As native words, which a big-endian machine has to turn: indexing bytes takes half as long again.
-        words = picks.cast("H") if sys.byteorder == "little" else struct.unpack(f"<{n_picks}H", picks)
-        bits, mask = form.arm_bits, form.most_arms - 1
+        words = memoryview(picks).cast("H") if sys.byteorder == "little" else struct.unpack(f"<{n_picks}H", picks)
+        bits, mask = form.arm_bits, form.arm_mask
         return [((word := words[place]) & mask, word >> bits) if place < n_picks else (0, 0) for place in places]
 
     def _places(self, title_indices: Sequence[int]) -> list[int]:
@@ -185,10 +197,10 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
             "truncated",
             f"the row has {len(raw)} bytes, which are not those of {count} picks{' and their titles' * is_shortlist}",
         )
-    view = memoryview(raw)
-    if checksum != _checksum(view, view[HEADER_BYTES:], user_id, identity):
+    body = raw[HEADER_BYTES:]
+    if checksum != _checksum(raw, body, user_id, identity):
         raise RowError("checksum", "the row's checksum does not fit its bytes, its user and its generation's identity")
-    return Row(variant, count, titles, view[picks_start:], row_format)
+    return Row(variant, count, titles, body if titles is None else raw[picks_start:], row_format)
 
 
 def _are_titles(titles: bytes, count: int, row_format: RowFormat) -> bool:
@@ -198,6 +210,11 @@ def _are_titles(titles: bytes, count: int, row_format: RowFormat) -> bool:
     return len(titles.translate(None, GAP_MOVES)) == count and titles[-1] < MOST_GAP
 
 
-def _checksum(header: bytes | memoryview, body: bytes | memoryview, user_id: str, identity: str) -> int:
-    seed = zlib.crc32(f"{identity}:{user_id}:".encode())
-    return zlib.crc32(body, zlib.crc32(header[:_SIGNED_BYTES], seed))
+def _checksum(header: bytes, body: bytes, user_id: str, identity: str) -> int:
+    # One piece each, because a call of crc32 costs as much as a hundred bytes of it.
+    return zlib.crc32(body, zlib.crc32(b"%b:%b" % (user_id.encode(), header[:_SIGNED_BYTES]), _seed(identity)))
+
+
+@lru_cache(maxsize=16)
+def _seed(identity: str) -> int:
+    return zlib.crc32(f"{identity}:".encode())

@@ -1,7 +1,8 @@
 """From a trained generation to weights: what precomputing draws with, and what explaining shows."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
@@ -14,14 +15,15 @@ from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.policies import draw_arms, parse_policy
 from bandit.policies.deciding import Decisions
+from bandit.posterior.base import Model
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
 from batch.choosing.variants import LiveVariant, Scoring, places_of
-from batch.config import Config
+from batch.config import Config, ModelKey
 from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
-from batch.workspace.generations import folder_of, read_manifest
+from batch.workspace.generations import Manifest, folder_of, read_manifest
 from batch.workspace.kept_users import KeptUsers
 from batch.workspace.workspace import Workspace
 
@@ -37,6 +39,23 @@ USERS_A_PRODUCT = 256
 product that they are in. Users whose scores are joint draws, of 20 KB per user and title, are scored so many at a time."""
 
 
+USERS_A_TITLE: Final = 200
+"""Users who are scored together for a title of their shortlists, about: what is done once per title and group of users takes as
+long as some 150 picks. With 14 users, as a block has of 100 among 15,000 titles, a pick took 30 times as long."""
+_MOST_BLOCKS: Final = 16
+"""Of a group, for memory: 100 titles for each of 32,768 users take some 200 MB."""
+
+
+def blocks_a_group(titles: int, longest_shortlist: int) -> int:
+    """How many blocks of users are scored together where each has a shortlist; it follows from the generation alone.
+
+    >>> blocks_a_group(100, 50), blocks_a_group(15_000, 100), blocks_a_group(60_000, 1), blocks_a_group(10, 0)
+    (1, 15, 16, 1)
+    """
+    needed = -(-USERS_A_TITLE * titles // (USERS_A_BLOCK * max(1, longest_shortlist)))
+    return max(1, min(_MOST_BLOCKS, needed))
+
+
 class Picks(NamedTuple):
     """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are (n,).
 
@@ -50,17 +69,36 @@ class Picks(NamedTuple):
     places: U32
 
 
+class Loaded(NamedTuple):
+    """What is large in a generation and the same for all of its users."""
+
+    catalogue: Catalogue
+    models: dict[ModelKey, Model]
+
+
+def load(workspace: Workspace, manifest: Manifest) -> Loaded:
+    """Read the catalogue and the models of a generation.
+
+    Raises:
+        InputError: a file is missing or wrong.
+    """
+    folder = folder_of(workspace, manifest.generation)
+    models = {key: load_model(folder, manifest, key) for key in dict.fromkeys(key for _, key in _live(manifest.config))}
+    return Loaded(Catalogue.read(folder / "catalogue.parquet"), models)
+
+
 class Chooser:
     """Everything that a generation chooses with, loaded once per process; ``variants`` are those of ``config.names``.
+
+    ``loaded`` is what somebody else has read already.
 
     Raises:
         InputError: a file is missing or wrong, or a title has more artworks than the row format takes.
     """
 
-    def __init__(self, workspace: Workspace, generation: int) -> None:
+    def __init__(self, workspace: Workspace, generation: int, loaded: Loaded | None = None) -> None:
         self.manifest = read_manifest(workspace, generation)
-        folder = folder_of(workspace, generation)
-        self.catalogue = Catalogue.read(folder / "catalogue.parquet")
+        self.catalogue, models = loaded or load(workspace, self.manifest)
         form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
         if largest > form.most_arms:
             raise InputError(
@@ -71,12 +109,8 @@ class Chooser:
         self.titles_hashed = hash_ids(self.catalogue.title_ids)
         self.impressions = self.catalogue.frame["impressions"].to_numpy()  # (a,)
         starts = self.catalogue.starts.tolist()
-        live = [(variant.policy, variant.model) for variant in self.config.variants]
-        live += [(name, self.config.models[0]) for name in self.config.names[len(live) :]]  # that of explore data
-        scorings = {
-            key: Scoring(key.posterior, load_model(folder, self.manifest, key), self.catalogue)
-            for key in dict.fromkeys(key for _, key in live)
-        }
+        live = _live(self.config)
+        scorings = {key: Scoring(key.posterior, model, self.catalogue) for key, model in models.items()}
         self.variants = [
             LiveVariant(
                 Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
@@ -145,10 +179,11 @@ class Chooser:
         return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places[:count])
 
     def choose_among(self, first: int, count: int, users: I64, titles: I64) -> Picks:
-        """The picks of ``count`` users from user ``first`` on, which starts a block, of some titles for each.
+        """The picks of ``count`` users from user ``first`` on, which starts a group of blocks, of some titles for each.
 
-        In each block the users who may be shown a title are scored together, in their order, and nobody else is: who is scored
-        with whom is fixed by the order of all users, and shards do not change a sum.
+        In each group (``blocks_a_group``) the users who may be shown a title are scored together, in their order, and nobody else
+        is: who is scored with whom is fixed by the order of all users, and shards do not change a sum. Titles are the outer loop,
+        as above.
 
         Args:
             first: place of the first user.
@@ -157,8 +192,9 @@ class Chooser:
             titles: the pairs that are chosen for, by user and title, (m,).
         """
         contexts, places, states = self._shard(first, count)
-        order = np.lexsort((users, titles, users // USERS_A_BLOCK))
-        keys = (users // USERS_A_BLOCK * len(self.titles_hashed) + titles)[order]
+        groups = users // (USERS_A_BLOCK * self.blocks_a_group)
+        order = np.lexsort((users, groups, titles))
+        keys = (titles * (groups.max(initial=0) + 1) + groups)[order]
         cuts = np.flatnonzero(np.diff(keys, prepend=-1, append=-1))
         arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
         for start, stop in pairwise(cuts.tolist()):
@@ -167,6 +203,11 @@ class Chooser:
             arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places[rows], states[rows])
         counts = np.bincount(users, minlength=count)
         return Picks(counts, titles.astype(np.uint16), arms, weights, places[:count])
+
+    @cached_property
+    def blocks_a_group(self) -> int:
+        """Of this generation, whose users have shortlists."""
+        return blocks_a_group(len(self.titles_hashed), self.users.longest_shortlist())
 
     def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""
@@ -177,7 +218,7 @@ class Chooser:
         """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""
         users = hash_ids(self.users.slice(first, count)["user_id"])
         states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
-        places = _padded(places_of(self.config, self.manifest.generation, users))
+        places = padded(places_of(self.config, self.manifest.generation, users))
         return self.padded_contexts(first, count), places, states
 
     def padded_contexts(self, first: int, count: int) -> F64:
@@ -185,14 +226,44 @@ class Chooser:
 
         A product always has a multiple of 256 rows, because the sums inside it depend on its shape.
         """
-        return _padded(self.users.contexts(first, count))
+        return padded(self.users.contexts(first, count))
 
     def padded_places(self, first: int, count: int) -> U32:
         """The place of what each of the same users' picks are drawn under; of padding it is 0."""
-        return _padded(
+        return padded(
             places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
         )
 
 
-def _padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+@dataclass(frozen=True)
+class ChooserOf:
+    """Gives the chooser of a generation in whichever process it is called, which keeps it; the digest is its manifest's."""
+
+    workspace: Workspace
+    generation: int
+    manifest_digest: str
+    loaded: Loaded | None = field(default=None, compare=False)
+
+    def __call__(self) -> Chooser:
+        """The chooser."""
+        return _chooser(self)
+
+    def with_contents(self) -> "ChooserOf":
+        """The same with what its files hold, as ``ReadsFiles`` says."""
+        return replace(self, loaded=load(self.workspace, read_manifest(self.workspace, self.generation)))
+
+
+@lru_cache(maxsize=1)
+def _chooser(of: ChooserOf) -> Chooser:
+    return Chooser(of.workspace, of.generation, of.loaded)
+
+
+def _live(config: Config) -> list[tuple[str, ModelKey]]:
+    """The policy of each name in ``config.names``, and the model that it looks at."""
+    live = [(variant.policy, variant.model) for variant in config.variants]
+    return live + [(name, config.models[0]) for name in config.names[len(live) :]]  # that of explore data
+
+
+def padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Values of n users, (n, ...), with zeros behind them up to whole products."""
     return np.pad(values, [(0, -len(values) % USERS_A_PRODUCT)] + [(0, 0)] * (values.ndim - 1))

@@ -1,7 +1,7 @@
 """The second stage of a generation: one pick for every user and title, drawn with a weight that is kept."""
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,14 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError
-from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from bandit.files import remove_temporaries
+from batch.choosing.chooser import USERS_A_BLOCK, ChooserOf, blocks_a_group
+from batch.choosing.segment_weights import weigh_segments
 from batch.executors import Executor, Progress
+from batch.workspace.files import write_parquet
 from batch.workspace.generations import (
     CANDIDATES,
+    SEGMENT_WEIGHTS,
     Manifest,
     digest_of,
     folder_of,
@@ -21,6 +25,7 @@ from batch.workspace.generations import (
     verify_files,
     write_manifest,
 )
+from batch.workspace.kept_segments import read_segments, weights_frame
 from batch.workspace.kept_users import KeptUsers
 from batch.workspace.picks import packing_of, row_file_path
 from batch.workspace.row_files import pack, write_row_file
@@ -59,18 +64,30 @@ def precompute(
     folder = folder_of(workspace, number)
     _check_row_size(workspace, manifest)
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
+    shard_size = _whole_groups(workspace, manifest, shard_size)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
     paths, picks, rows = [], 0, 0
     users = manifest.counts["users"]
-    made = executor.map(partial(_write_shard, workspace, number), shards)
+    chooser_of = ChooserOf(workspace, number, digest_of(folder / "manifest.json"))
+    made = executor.map(partial(_write_shard, chooser_of), shards)
     for shard, (path, n_picks, n_users) in zip(shards, made, strict=True):
         paths.append(path)
         picks += n_picks
         rows += n_users
         report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
+    paths += _weigh_segments(workspace, manifest, chooser_of, executor, report)
+    remove_temporaries(row_file_path(folder, 0).parent)
     write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
     return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
+
+
+def _whole_groups(workspace: Workspace, manifest: Manifest, shard_size: int) -> int:
+    """As many blocks as were asked for, or the next number that parts no users of shortlists who are scored together."""
+    if CANDIDATES not in manifest.checksums:
+        return shard_size
+    group = blocks_a_group(manifest.counts["titles"], KeptUsers(workspace, manifest).longest_shortlist())
+    return max(1, shard_size // group) * group
 
 
 def _check_row_size(workspace: Workspace, manifest: Manifest) -> None:
@@ -85,15 +102,22 @@ def _check_row_size(workspace: Workspace, manifest: Manifest) -> None:
         raise InputError(f"a user has {longest} titles, a row holds at most {most}; {remedy}")
 
 
-@lru_cache(maxsize=1)
-def _chooser(workspace: Workspace, generation: int, manifest_digest: str) -> Chooser:  # noqa: ARG001 - part of the cache's key
-    return Chooser(workspace, generation)
+def _weigh_segments(
+    workspace: Workspace, manifest: Manifest, chooser_of: ChooserOf, executor: Executor, report: Progress
+) -> list[Path]:
+    """Write the weights of segments, where there are any."""
+    kept = read_segments(workspace, manifest)
+    if kept is None:
+        return []
+    weights = weigh_segments(chooser_of, kept.contexts, manifest.counts["titles"], executor, report)
+    path = folder_of(workspace, manifest.generation) / SEGMENT_WEIGHTS
+    write_parquet(path, weights_frame(kept.frame["name"].to_list(), weights))
+    return [path]
 
 
-def _write_shard(workspace: Workspace, generation: int, blocks: range) -> tuple[Path, int, int]:
+def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
     """The file of a shard, its picks, and the users who have any."""
-    folder = folder_of(workspace, generation)
-    chooser = _chooser(workspace, generation, digest_of(folder / "manifest.json"))
+    chooser, folder = chooser_of(), folder_of(chooser_of.workspace, chooser_of.generation)
     first = blocks.start * USERS_A_BLOCK
     count = min(len(blocks) * USERS_A_BLOCK, chooser.users.count - first)
     candidates = chooser.users.candidates(first, count)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from bandit.arrays import F64, I64, Bool
+from batch.datasets import blending
 from batch.datasets.ratings import GENRES, Ratings
 from batch.datasets.signals import make_signals
 from batch.datasets.tastes import SHRINKAGE, genre_affinities, genre_lifts, standardise
@@ -22,6 +23,8 @@ true tastes was 0.545 for users without ratings, who had 0 without plays, and 0.
 SECONDS_A_DAY = 86_400
 FEATURES = ("constant", *GENRES, "activity", "recency", "age", "gender")
 """What stands at each place of a context."""
+TASTES = slice(1, 1 + len(GENRES))
+"""Where the affinities to genres stand."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,13 @@ def sessions_before(ratings: Ratings, cut: float) -> npt.NDArray[np.int64]:
     return np.bincount(days[:, 0], minlength=known.users.height)
 
 
-def contexts(history: History) -> npt.NDArray[np.float32]:
+def contexts(
+    history: History, signals: pl.DataFrame | None = None, sessions: I64 | None = None
+) -> npt.NDArray[np.float32]:
     """One row per user in the order of ``FEATURES``, (n, d) float32.
 
-    Every feature but the constant and gender is standardised; what is not known of a user is 0, the mean.
+    Every feature but the constant and gender is standardised; what is not known of a user is 0, the mean. Where signals are
+    given, tastes start at the mean of the user's segment and come to the user's own over the first ``sessions`` (n,).
     """
     has_history = history.ratings > 0
     columns = (
@@ -118,16 +124,22 @@ def contexts(history: History) -> npt.NDArray[np.float32]:
         _standardise_known(history.ages),
         history.genders,
     )
-    return np.column_stack(columns).astype(np.float32)
+    made = np.column_stack(columns)
+    if signals is not None and sessions is not None:
+        made[:, TASTES] += blending.pulls(made[:, TASTES], history.ratings, sessions, signals)
+    return made.astype(np.float32)
 
 
-def make_users(user_ids: pl.Series | list[str], history: History, sessions: I64, seed: int) -> pl.DataFrame:
-    """``users.parquet``: contexts of what is known of n users, simulated signals, and sessions (n,)."""
+def make_users(
+    user_ids: pl.Series | list[str], history: History, sessions: I64, seed: int, tastes: F64 | None = None
+) -> pl.DataFrame:
+    """``users.parquet``: contexts of what is known of n users, signals simulated by tastes (n, g), and sessions (n,)."""
+    signals = make_signals(len(user_ids), seed, tastes)
     return pl.DataFrame(
         {
             "user_id": user_ids,
-            "context": as_lists(contexts(history)),
-            **make_signals(len(user_ids), seed).to_dict(),
+            "context": as_lists(contexts(history, signals, sessions)),
+            **signals.to_dict(),
             "sessions": pl.Series(sessions, dtype=pl.UInt32),
         }
     )

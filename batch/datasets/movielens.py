@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bandit.arrays import F64
 from batch.datasets.artworks import make_artworks
 from batch.datasets.contexts import cut_time, history_before, make_users, sessions_before
 from batch.datasets.dataset import DataSet, most_rated
@@ -44,19 +45,23 @@ def build(ratings: Ratings, seed: int, n_users: int | None = None, n_titles: int
         InputError: there are fewer users or titles than asked for.
     """
     selected = most_rated(ratings, n_users, n_titles)
+    tastes = standardise(genre_affinities(ratings))
     artworks, world = make_artworks(
         ratings.titles,
         seed,
-        tastes=standardise(genre_affinities(ratings)),
+        tastes=tastes,
         user_bias=user_bias(ratings),
         title_appeal=title_appeal(ratings),
     )
     cut = cut_time(ratings)
-    tables = Tables(user_table(ratings, cut, seed), ratings.titles, artworks)
+    tables = Tables(user_table(ratings, cut, seed, tastes), ratings.titles, artworks)
     return DataSet(tables, world, history_before(ratings, cut)).select(*selected)
 
 
-def user_table(ratings: Ratings, cut: float, seed: int) -> pl.DataFrame:
-    """``users.parquet``: contexts and sessions of the ratings before a cut, and simulated signals."""
+def user_table(ratings: Ratings, cut: float, seed: int, tastes: F64 | None = None) -> pl.DataFrame:
+    """``users.parquet``: contexts and sessions of the ratings before a cut, and signals, simulated by tastes (n, g) of the world.
+
+    Nothing but the signals depends on what was rated after the cut.
+    """
     history, sessions = history_before(ratings, cut), sessions_before(ratings, cut)
-    return make_users(ratings.users["user_id"], history, sessions, seed)
+    return make_users(ratings.users["user_id"], history, sessions, seed, tastes)

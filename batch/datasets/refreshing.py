@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bandit.arrays import F64
+from bandit.arrays import F64, I64
 from batch.datasets.contexts import FEATURES, SECONDS_A_DAY, History, Plays, as_lists, contexts, with_plays
 from batch.datasets.ratings import genre_flags
 from batch.datasets.tastes import ENGAGED
@@ -70,7 +70,8 @@ def refresh_contexts(workspace: Workspace) -> Refreshed:
     has_played = np.zeros(tables.users.height, dtype=np.bool_)
     has_played[plays.users] = True
     history, first = kept
-    made = contexts(with_plays(history, plays))
+    sessions = tables.users["sessions"].to_numpy() + _days_of(plays, tables.users.height)
+    made = contexts(with_plays(history, plays), tables.users, sessions)
     users = tables.users.with_columns(context=as_lists(np.where(has_played[:, None], made, first)))
     if not users.equals(tables.users):
         write_json(workspace.made_contexts, _record([_digest(users), _digest(tables.users)]))
@@ -102,6 +103,12 @@ def _plays(workspace: Workspace, users: pl.DataFrame, titles: pl.DataFrame) -> P
     rows, of_titles = (played[name].to_numpy().astype(np.int64) for name in ("user", "title"))
     taken = played["watched"].to_numpy() >= ENGAGED
     return Plays(rows, genre_flags(titles)[of_titles], taken, played["at"].to_numpy() / SECONDS_A_DAY)
+
+
+def _days_of(plays: Plays, n_users: int) -> I64:
+    """On how many days each user has played, (n,)."""
+    days = np.unique(np.column_stack([plays.users, plays.days.astype(np.int64)]), axis=0)
+    return np.bincount(days[:, 0], minlength=n_users)
 
 
 _NAMES: Final = ("user", "title", "watched", "at")

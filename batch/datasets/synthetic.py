@@ -32,7 +32,7 @@ def build(n_users: int, n_titles: int, seed: int) -> DataSet:
     appeal = standardise(random.standard_normal(n_titles))
     artworks, world = make_artworks(titles, seed, tastes=tastes, user_bias=bias, title_appeal=appeal)
     sessions = np.where(history.ratings > 0, 1 + random.poisson(history.ratings / RATINGS_A_SESSION), 0)
-    users = make_users(_ids("u", n_users), history, sessions, seed)
+    users = make_users(_ids("u", n_users), history, sessions, seed, tastes)
     return DataSet(Tables(users, titles, artworks), world, history)
 
 

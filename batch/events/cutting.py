@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import I64
+from bandit.files import replace_file
 from batch.events.arrivals import Clock, SegmentDays, happened_at, stored_at
 from batch.events.scope import Scope
 from batch.events.segments import SEGMENT_SCHEMA
@@ -88,13 +89,18 @@ class Cutting:
         """Write a piece."""
         number, parts = task
         frame = _with_arrival(_read(parts), self.clock).filter(pl.col("arrived") >= self.scope.arrived_from)
-        frame = frame.sort(user_places(frame)).with_row_index("row").with_columns(piece=pl.lit(number, pl.UInt32))
+        # In one order each time: rows of this file are named by their number from other files.
+        frame = (
+            frame.sort(user_places(frame), maintain_order=True)
+            .with_row_index("row")
+            .with_columns(piece=pl.lit(number, pl.UInt32))
+        )
         by_user, by_id = self.folder / f"users-{number:06d}.parquet", self.folder / f"ids-{number:06d}.parquet"
         timely = pl.col("arrived") <= pl.col("day") + self.horizon_days
         wanted = frame.filter(timely & self.scope.happened())
         places = wanted["user_id"].search_sorted(pl.Series(self.users, dtype=pl.String), side="left")
         user_cuts = [0, *places.to_list(), wanted.height]
-        _write(wanted.drop("content", "received_at", "segment"), by_user)
+        _write(wanted.drop("content", "received_at"), by_user)
         id_cuts = self._write_ids(frame, by_id)
         named = (wanted[name].unique().sort().to_list() for name in ("generation", "revision"))
         return CutPiece(by_user, by_id, user_cuts, id_cuts, *named)
@@ -243,5 +249,7 @@ def _with_arrival(frame: pl.DataFrame, clock: Clock) -> pl.DataFrame:
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
-    # Not synced, and in no hurry to be small: it is removed when the join ends, and made again when it dies.
-    frame.write_parquet(path, compression="lz4", statistics=False, row_group_size=_ROWS_A_GROUP)
+    # Not synced, and in no hurry to be small: it is removed when the join ends, and made again when it dies. But whole: a piece
+    # that is cut twice, because its first machine was given up too early, is read while it is written once more.
+    with replace_file(path, synced=False) as temporary:
+        frame.write_parquet(temporary, compression="lz4", statistics=False, row_group_size=_ROWS_A_GROUP)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ _ROWS_A_GROUP: Final = 65_536
 
 
 class DayParts(NamedTuple):
-    """What becomes the file of a day; ``scratch`` is a path that is free."""
+    """What becomes the file of a day; ``scratch`` is a path that is free: beside it the day is put together."""
 
     path: Path
     parts: Sequence[Path]
@@ -28,27 +29,27 @@ def write_day(day: DayParts) -> bool:
     """Put parts together in their order, unless that is what the file holds already. Memory holds a group of rows.
 
     Returns:
-        Whether the file changed.
+        Whether the file changed, now or when the same was done before by a process that died before it could say so.
 
     Raises:
         SurroundingsError: the disk does not take it.
     """
     path, parts, scratch = day
+    made, is_changed = scratch.with_name(f"{token_hex(8)}-{scratch.name}"), scratch.with_suffix(".changed")
 
     def batches(*_pushed_down: Any) -> Iterator[pl.DataFrame]:
         yield from _groups(parts)
 
     schema = pl.read_parquet_schema(parts[0])
     register_io_source(batches, schema=schema, is_pure=True).sink_parquet(
-        scratch, row_group_size=_ROWS_A_GROUP, maintain_order=True, engine="streaming"
+        made, row_group_size=_ROWS_A_GROUP, maintain_order=True, engine="streaming"
     )
-    if path.is_file() and path.stat().st_size == scratch.stat().st_size and digest_of(path) == digest_of(scratch):
-        scratch.unlink()
-        return False
-    with replace_file(path) as temporary:
-        shutil.copyfile(scratch, temporary)
-    scratch.unlink()
-    return True
+    if not (path.is_file() and path.stat().st_size == made.stat().st_size and digest_of(path) == digest_of(made)):
+        is_changed.touch()
+        with replace_file(path) as temporary:
+            shutil.copyfile(made, temporary)
+    made.unlink()
+    return is_changed.exists()
 
 
 def _groups(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:

@@ -13,6 +13,10 @@ failures in a share f of look-ups, the weighted reward of artwork a is then off 
 1 + f (1 - Σ_R p_b - p_a / (p_a + q_a Σ_R p_b)): by f at most, by nothing where no artwork of the title is retired.
 
 Where the fallback has no weight left, its default answers alone: q is 1 for it.
+
+An answer of a segment is given only where there was no row that could be used: for a user whom the generation does not know, or
+while the store failed. Neither depends on a pick, so the artwork was drawn from the segment's weights that remain, and its
+propensity is its share of them. It is learned from with the context of the user, or of the segment where the user is not known.
 """
 
 from collections.abc import Mapping
@@ -21,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from bandit.arrays import F64, I64, Bool
+from bandit.arrays import F64, I64, U64, Bool
 from bandit.policies import Popularity
 from bandit.snapshot import Overlay, remaining_default, remaining_weights
 from batch.events.recorded import RecordedGeneration
@@ -35,6 +39,7 @@ ADDED_TITLE: Final = "added title"
 UNKNOWN_TITLE: Final = "unknown title"
 UNKNOWN_ARTWORK: Final = "unknown artwork"
 UNKNOWN_USER: Final = "unknown user"
+UNKNOWN_SEGMENT: Final = "unknown segment"
 UNKNOWN_SOURCE: Final = "unknown source"
 RETIRED: Final = "retired artwork"
 NOT_THE_PICK: Final = "not the pick"
@@ -44,7 +49,7 @@ NOT_REPRODUCED: Final = "weight not reproduced"
 _REASONS: Final = (
     "",
     UNKNOWN_REVISION,
-    SEGMENT,
+    UNKNOWN_SEGMENT,
     UNKNOWN_SOURCE,
     ADDED_TITLE,
     UNKNOWN_TITLE,
@@ -86,18 +91,26 @@ class _Fallback(NamedTuple):
     default: I64  # (g,), -1 where no artwork remains
 
 
+class _SegmentDraws(NamedTuple):
+    """Of m impressions, those of segments: the place of the segment, -1 where it is not known, and its draw and chance."""
+
+    place: I64
+    drawn: I64  # arm, -1 where nothing is drawn
+    chance: F64  # of the artwork that was shown
+
+
 def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[int, Overlay]) -> Judged:
     """Hold impressions of a generation against what it gave.
 
     Args:
         recorded: the generation.
-        rows: user_id, title_id, artwork_id, revision and source of each, (m,).
+        rows: user_id, title_id, artwork_id, revision, source and segment of each, (m,).
         overlays: those of the revisions that they name, as far as they are known.
     """
     found = recorded.look_up(rows)
     title, arm, user, picked, weight = found[:5]
     source = rows["source"].to_numpy()
-    is_pick, is_default = source == PERSONALIZED, source == DEFAULT
+    is_pick, is_default, is_segment = source == PERSONALIZED, source == DEFAULT, source == SEGMENT
     falls_back = is_default | (source == Popularity.name)
     fallback = _fallback(recorded, rows, title, overlays)
     group = fallback.of_rows
@@ -108,24 +121,27 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     drawn = np.full(rows.height, -1)
     to_draw = np.flatnonzero(falls_back & (title >= 0) & (user >= 0))
     drawn[to_draw] = _drawn(recorded, fallback, group[to_draw], user[to_draw], title[to_draw])
+    segment = _segment_draws(recorded, rows, fallback, title, arm)
+    chance = np.where(is_segment, segment.chance, chance)
     pick_is_retired = (picked >= 0) & ~fallback.eligible[group, np.maximum(picked, 0)]
     reason = _reasons(
         {
             UNKNOWN_REVISION: ~np.isin(rows["revision"].to_numpy(), list(overlays)),
-            SEGMENT: source == SEGMENT,
-            UNKNOWN_SOURCE: ~(is_pick | falls_back),
+            UNKNOWN_SEGMENT: is_segment & (segment.place < 0),
+            UNKNOWN_SOURCE: ~(is_pick | falls_back | is_segment),
             ADDED_TITLE: is_default & (fallback.default[group] < 0) & _is_added(rows, overlays),
             UNKNOWN_TITLE: title < 0,
             UNKNOWN_ARTWORK: arm < 0,
-            UNKNOWN_USER: user < 0,
+            UNKNOWN_USER: (user < 0) & ~is_segment,
             RETIRED: ~fallback.eligible[group, np.maximum(arm, 0)],
             NOT_THE_PICK: is_pick & (picked != arm),
-            NOT_THE_DRAW: falls_back & ((drawn != arm) | (is_default != (total == 0))),
+            NOT_THE_DRAW: (falls_back & ((drawn != arm) | (is_default != (total == 0))))
+            | (is_segment & (segment.drawn != arm)),
         }
     )
     propensity = np.where(is_pick, weight / recorded.total, chance)
     is_cut = group > len(recorded.sizes)  # artworks of the title are retired
-    again = np.flatnonzero((reason == _NONE) & is_cut & (is_pick | pick_is_retired))
+    again = np.flatnonzero((reason == _NONE) & is_cut & (is_pick | pick_is_retired) & ~is_segment)
     if len(again):
         weights = recorded.pick_weights(user[again], title[again])  # (n, K)
         differs = np.abs(np.take_along_axis(weights, picked[again, None], axis=1)[:, 0] - weight[again]) > _ROUNDING
@@ -137,6 +153,8 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     names = pl.select(
         pl.when(pl.lit(pl.Series(is_pick)))
         .then(pl.lit(found.policy))
+        .when(pl.lit(pl.Series(is_segment)))
+        .then(pl.lit(recorded.segment_policy))
         .when(pl.lit(pl.Series(is_default)))
         .then(pl.lit(DEFAULT))
         .otherwise(pl.lit(Popularity.name))
@@ -147,8 +165,8 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
         lists.gather(group),
         names,
         pl.Series(propensity),
-        recorded.contexts.gather(_or_null(user)),
-        pl.Series((reason == _NONE) & falls_back & (picked >= 0) & ~pick_is_retired),
+        recorded.contexts.gather(_or_null(np.where((user < 0) & is_segment, recorded.n_users + segment.place, user))),
+        pl.Series((reason == _NONE) & ~is_pick & (picked >= 0) & ~pick_is_retired),
     )
 
 
@@ -203,11 +221,38 @@ def _without(recorded: RecordedGeneration, title: int, arms: tuple[int, ...]) ->
 
 def _drawn(recorded: RecordedGeneration, fallback: _Fallback, group: I64, user: I64, title: I64) -> I64:
     """What the fallback draws for users and titles, (n,): the smallest arm a with cumsum(w)[a] > ⌊h·Σw/2⁶⁴⌋."""
-    hashes, totals = recorded.fallback_hashes(user, title), fallback.total[group].astype(np.uint64)
-    points = ((hashes >> _S32) * totals + (((hashes & _LOW32) * totals) >> _S32)) >> _S32
+    totals = fallback.total[group]
+    points = _points(recorded.fallback_hashes(user, title), totals)
     edges = np.cumsum(fallback.remaining, axis=1, dtype=np.int32)
-    arms = (edges[group] > points.astype(np.int64)[:, None]).argmax(axis=1)
+    arms = (edges[group] > points[:, None]).argmax(axis=1)
     return np.where(totals > 0, arms, fallback.default[group])
+
+
+def _segment_draws(
+    recorded: RecordedGeneration, rows: pl.DataFrame, fallback: _Fallback, title: I64, arm: I64
+) -> _SegmentDraws:
+    """What segments draw for users and titles, without the artworks that are retired."""
+    names = pl.DataFrame({"segment": pl.Series(recorded.segments, dtype=pl.String)}).with_row_index("place")
+    known = rows.select("segment").join(names, on="segment", how="left", maintain_order="left")["place"]
+    place = known.cast(pl.Int64).fill_null(-1).to_numpy()
+    drawn, chance = np.full(rows.height, -1), np.zeros(rows.height)
+    at = np.flatnonzero((rows["source"].to_numpy() == SEGMENT) & (place >= 0) & (title >= 0))
+    if len(at):
+        eligible = fallback.eligible[fallback.of_rows[at]]
+        weights = np.where(eligible, recorded.segment_weights(place[at], title[at]), 0)  # (n, K)
+        totals = weights.sum(axis=1)
+        points = _points(recorded.segment_hashes(rows["user_id"].gather(at), title[at]), totals)
+        arms = (np.cumsum(weights, axis=1) > points[:, None]).argmax(axis=1)
+        drawn[at] = np.where(totals > 0, arms, -1)
+        shown = np.take_along_axis(weights, np.maximum(arm[at], 0)[:, None], axis=1)[:, 0]
+        chance[at] = shown / np.maximum(totals, 1)
+    return _SegmentDraws(place, drawn, chance)
+
+
+def _points(hashes: U64, totals: I64) -> I64:
+    """⌊h·Σw/2⁶⁴⌋, (n,)."""
+    own = totals.astype(np.uint64)
+    return (((hashes >> _S32) * own + (((hashes & _LOW32) * own) >> _S32)) >> _S32).astype(np.int64)
 
 
 def _is_added(rows: pl.DataFrame, overlays: Mapping[int, Overlay]) -> Bool:

@@ -9,11 +9,12 @@ import polars as pl
 
 from bandit.arrays import F64, I64, U32, U64
 from bandit.hashing import hash_ids, hash_pairs, hash_users
-from bandit.snapshot import FALLBACK
+from bandit.snapshot import FALLBACK, SEGMENT
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, read_manifest
+from batch.workspace.kept_segments import read_segment_weights, read_segments
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.row_files import PickTable
 from batch.workspace.workspace import Workspace
@@ -38,7 +39,8 @@ class RecordedGeneration:
     """A precomputed generation whose files are as they were made; titles, arms and users are places in its own order.
 
     ``weights`` are those of the fallback, (t, K) with K the largest title and 0 beyond a title's artworks; ``sizes`` (t,) counts
-    the artworks; ``defaults`` (t,) are arms. ``total`` is what the weights of a pick's artworks add up to.
+    the artworks; ``defaults`` (t,) are arms. ``total`` is what the weights of a pick's artworks add up to. ``segments`` are
+    names, and ``contexts`` are those of the ``n_users`` users, and behind them of segments.
     """
 
     def __init__(self, workspace: Workspace, generation: int) -> None:
@@ -49,11 +51,18 @@ class RecordedGeneration:
         self._catalogue = Catalogue.read(self._folder / CATALOGUE)
         users = read_parquet(self._folder / CONTEXTS, columns=["user_id", "context"])
         self._users = users["user_id"]
-        self.contexts = users["context"]
         self.sizes: I64 = np.diff(self._catalogue.starts)
         self.there = np.arange(self.sizes.max()) < self.sizes[:, None]  # (t, K)
         self.weights = self._by_title("popularity_weight")
         self.defaults: I64 = self._by_title("is_default").argmax(axis=1)
+        self.n_users, self.contexts, self.segments = self._users.len(), users["context"], list[str]()
+        kept, self._segment_weights = (
+            read_segments(workspace, self._manifest),
+            read_segment_weights(workspace, self._manifest),
+        )
+        if kept is not None and self._segment_weights is not None:
+            self.segments = kept.frame["name"].to_list()
+            self.contexts = pl.concat([self.contexts, kept.frame["context"]])
 
     def _by_title(self, column: str) -> I64:
         values = np.zeros(self.there.shape, dtype=np.int64)
@@ -109,6 +118,25 @@ class RecordedGeneration:
         words = hash_ids(self._users.gather(own).to_list())
         states = hash_users(FALLBACK, self._manifest.config.seed, self._number, words)
         return hash_pairs(states[places], self._titles_hashed[titles])
+
+    def segment_hashes(self, user_ids: pl.Series, titles: I64) -> U64:
+        """The pinned random number of a segment's draw for each user, who may be unknown, and title, (m,)."""
+        states = hash_users(SEGMENT, self._manifest.config.seed, self._number, hash_ids(user_ids.to_list()))
+        return hash_pairs(states, self._titles_hashed[titles])
+
+    def segment_weights(self, segments: I64, titles: I64) -> I64:
+        """The weights of titles' artworks for segments, places (m,) each: (m, K), 0 beyond a title's artworks."""
+        out = np.zeros((len(titles), self.there.shape[1]), dtype=np.int64)
+        if self._segment_weights is not None:
+            columns = self._catalogue.starts[titles][:, None] + np.arange(out.shape[1])
+            there = self.there[titles]
+            out[there] = self._segment_weights[np.broadcast_to(segments[:, None], there.shape)[there], columns[there]]
+        return out
+
+    @property
+    def segment_policy(self) -> str:
+        """The variant whose policy made the weights of segments."""
+        return self._manifest.config.names[0]
 
     @cached_property
     def _titles_hashed(self) -> U64:

@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from bandit.arrays import I64
+from bandit.files import replace_file
 from bandit.rewards import EngagedTake
 from bandit.snapshot import Overlay
 from batch.events.arrivals import JoinSettings
 from batch.events.cutting import Counts, CutPiece, events_of, user_places
-from batch.events.decisions import judge
+from batch.events.decisions import SEGMENT, judge
 from batch.events.recorded import RecordedGeneration
 from batch.events.scope import Scope
 from batch.workspace.generations import digest_of, folder_of
@@ -146,7 +147,7 @@ class Joining:
             watch_fraction=pl.col("watched").fill_null(0.0),
             is_open=closes > self.watermark,
             shown_at="at",
-            segment=pl.lit(None, pl.String),
+            segment=pl.when(pl.col("source") == SEGMENT).then("segment"),
         )
         rewards = EngagedTake().rewards(rows["clicked"].to_numpy(), rows["watch_fraction"].to_numpy())
         return rows.with_columns(reward=pl.Series(rewards, dtype=pl.Float64))
@@ -158,7 +159,9 @@ class Joining:
         rows = rows.sort(user_places(rows), "shown_at", "event_id")
         for (day,), own in rows.group_by("day", maintain_order=True):
             path = self.folder / f"rows-{day}-{shard:06d}.parquet"
-            own.hstack(lists[own["lists"]]).select(columns).write_parquet(path, compression="lz4", statistics=False)
+            with replace_file(path, synced=False) as temporary:
+                frame = own.hstack(lists[own["lists"]]).select(columns)
+                frame.write_parquet(temporary, compression="lz4", statistics=False)
             paths[int(day)] = path
         return paths
 

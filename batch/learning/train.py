@@ -16,6 +16,7 @@ from bandit.posterior.base import Model
 from bandit.posterior.registry import POSTERIORS
 from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat
 from batch.config import Config, ModelKey
+from batch.datasets.segments import FormedSegments, form_segments
 from batch.executors import Executor, Progress
 from batch.learning.evidence import ROWS
 from batch.learning.evidence_sums import Learned, LearnedFrom, Stock, learn, take_stock
@@ -23,8 +24,16 @@ from batch.learning.fitting import Fitting
 from batch.learning.posteriors import fit_model, model_path
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.day_digests import day_digests
-from batch.workspace.files import write_parquet
-from batch.workspace.generations import LearnedDay, Manifest, claim, finished, folder_of, write_manifest
+from batch.workspace.files import reading, write_parquet
+from batch.workspace.generations import (
+    SEGMENTS,
+    LearnedDay,
+    Manifest,
+    claim,
+    finished,
+    folder_of,
+    write_manifest,
+)
 from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
 from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
@@ -48,7 +57,7 @@ class Trained:
 
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
     rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
-    of the format of rows.
+    of the format of rows. ``segments`` counts those that answer for users without a row.
     """
 
     generation: int
@@ -62,6 +71,7 @@ class Trained:
     refit_days: int | None = None
     days_left_out: int = 0
     row_format: int = FORMAT_2.number
+    segments: int = 0
 
 
 def train(
@@ -74,6 +84,7 @@ def train(
     parent: int | None = None,
     verify: bool = False,
     row_format: int | None = None,
+    experiments: Mapping[str, str] | None = None,
 ) -> Trained:
     """Make a new generation's posteriors from the workspace's tables, without what is retired, and its impressions.
 
@@ -88,6 +99,7 @@ def train(
         parent: the generation that it comes after; None is the newest on disk that has its picks.
         verify: read every file of the log, also those of old days that the file system says have not changed.
         row_format: the number of the format of rows; None is the smallest that the catalogue fits.
+        experiments: the digests of the plans that the generation is made under, by name.
 
     Raises:
         InputError: a table, the impressions or the overlay are wrong, a title has no artwork left, or one has more than the row
@@ -102,7 +114,9 @@ def train(
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
-    new = replace(Manifest.new(claim(workspace), parent, config), revision=overlay.revision)
+    new = replace(
+        Manifest.new(claim(workspace), parent, config), revision=overlay.revision, experiments=dict(experiments or {})
+    )
     manifest = _with_days(new, stocks[0])
     write_manifest(workspace, manifest)
     models: dict[ModelKey, Model] = {}
@@ -118,7 +132,9 @@ def train(
         for key in [key for key in config.models if key.reward == reward]:
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
-    _write(workspace, manifest, tables, users, published, models)
+    with reading(workspace.users):
+        segments = form_segments(tables.users.lazy() if users is None else users.scan(), catalogue.n_artworks)
+    _write(workspace, manifest, tables, users, published, models, segments)
     is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(
         generation=manifest.generation,
@@ -132,6 +148,7 @@ def train(
         refit_days=config.refit_days if is_refitted else None,
         days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
         row_format=config.row_format.number,
+        segments=0 if segments is None else len(segments.segments),
     )
 
 
@@ -199,6 +216,7 @@ def _write(
     users: SlicedUsers | None,
     catalogue: Catalogue,
     models: Mapping[ModelKey, Model],
+    segments: FormedSegments | None,
 ) -> None:
     folder = folder_of(workspace, manifest.generation)
     written = [model_path(folder, manifest.config, key) for key in models]
@@ -214,6 +232,9 @@ def _write(
     if tables.candidates is not None:
         written.append(folder / "candidates.parquet")
         write_parquet(written[-1], tables.candidates, row_group=ROW_GROUP)
+    if segments is not None:
+        written.append(folder / SEGMENTS)
+        write_parquet(written[-1], segments.frame())
     n_users = tables.users.height if users is None else users.n_users
     counts = {"users": n_users, "titles": len(catalogue.title_ids), "artworks": catalogue.n_artworks}
     write_manifest(workspace, manifest.with_files(folder, written, stage="trained", **counts))

@@ -19,7 +19,7 @@ ENOUGH: Final = 5_000
 MOST_ROWS: Final = 500_000
 """Impressions that are looked at; of more, those of a share of the users."""
 
-_DRAWN: Final = ("personalized", Popularity.name)
+_DRAWN: Final = ("personalized", "segment", Popularity.name)
 
 
 class LogDraws(NamedTuple):

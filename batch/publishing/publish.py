@@ -114,7 +114,7 @@ def publish(
             write_manifest(workspace, manifest)
         swept = sweep(client, LeftRows(number, KeptUsers(workspace, manifest)))
         _check_room(client, manifest)
-        meta, parts = published_meta(manifest, catalogue)
+        meta, parts = published_meta(workspace, manifest, catalogue)
         _claim(client, meta, parts)
         if swept.strangers:
             raise SurroundingsError(

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from bandit import snapshot
+from bandit.arrays import U16
 from bandit.policies import Popularity
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import Manifest, read_manifest
+from batch.workspace.kept_segments import read_segment_weights, read_segments
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
@@ -18,9 +20,11 @@ def encoded_rows(workspace: Workspace, generation: int) -> Iterator[tuple[str, b
         yield from map(rows.record, range(len(rows.places)))
 
 
-def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.Meta, list[bytes]]:
+def published_meta(workspace: Workspace, manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.Meta, list[bytes]]:
     """What is published of a generation beside its rows: its meta, and the parts of its catalogue."""
-    published = published_catalogue(catalogue, Popularity.name)
+    kept, weights = read_segments(workspace, manifest), read_segment_weights(workspace, manifest)
+    segments = () if kept is None or weights is None else kept.segments
+    published = published_catalogue(catalogue, Popularity.name, segments, weights)
     digest, parts = snapshot.encode_catalogue(published)
     meta = snapshot.Meta(
         generation=manifest.generation,
@@ -34,14 +38,17 @@ def published_meta(manifest: Manifest, catalogue: Catalogue) -> tuple[snapshot.M
         artworks=published.counts.artworks,
         variants=manifest.config.names,
         created_at=manifest.created_at,
+        segments=published.counts.segments,
         total=manifest.row_format.total,
         format=manifest.row_format.number,
     )
     return meta, parts
 
 
-def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.Catalogue:
-    """The catalogue as the service reads it, with the fallback weights of every title."""
+def published_catalogue(
+    catalogue: Catalogue, fallback_policy: str, segments: tuple[snapshot.Segment, ...], segment_weights: U16 | None
+) -> snapshot.Catalogue:
+    """The catalogue as the service reads it, with the weights of the fallback and of segments, (s, a), for every title."""
     artworks = catalogue.frame["artwork_id"].to_list()
     weights = catalogue.frame["popularity_weight"].to_list()
     defaults = catalogue.frame["is_default"].to_numpy()
@@ -49,7 +56,10 @@ def published_catalogue(catalogue: Catalogue, fallback_policy: str) -> snapshot.
     for title, title_id in enumerate(catalogue.title_ids):
         start, stop = catalogue.starts[title], catalogue.starts[title + 1]
         default = int(np.argmax(defaults[start:stop]))
-        titles.append(
-            snapshot.CatalogueTitle(title_id, tuple(artworks[start:stop]), default, tuple(weights[start:stop]))
+        packed = (
+            segment_weights[:, start:stop].astype("<u2").tobytes() if segments and segment_weights is not None else b""
         )
-    return snapshot.Catalogue(tuple(titles), fallback_policy)
+        titles.append(
+            snapshot.CatalogueTitle(title_id, tuple(artworks[start:stop]), default, tuple(weights[start:stop]), packed)
+        )
+    return snapshot.Catalogue(tuple(titles), fallback_policy, segments)

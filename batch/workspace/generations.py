@@ -26,9 +26,14 @@ CATALOGUE: Final = "catalogue.parquet"
 CONTEXTS: Final = "contexts/part-000000.parquet"
 CANDIDATES: Final = "candidates.parquet"
 """There only where users have shortlists."""
+SEGMENTS: Final = "segments.parquet"
+SEGMENT_WEIGHTS: Final = "segment-weights.parquet"
+"""Both there only where enough users have sign-up signals in common."""
 _PICKS: Final = "picks/"
+_DRAWN: Final = (_PICKS, SEGMENT_WEIGHTS)
+"""What the other files decide."""
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
-_NEW: Final = {"days", "forced", "revision"}
+_NEW: Final = {"days", "forced", "revision", "experiments"}
 """Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
@@ -89,6 +94,7 @@ class Manifest:
     days: dict[Day, LearnedDay] = field(default_factory=dict)
     forced: tuple[Text, ...] = ()
     revision: Revision = 0
+    experiments: dict[Text, Digest] = field(default_factory=dict)
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -103,7 +109,7 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """Digest of what decides the picks: number, settings, and the files of posterior, catalogue, contexts and candidates.
+        """Digest of what decides the picks: number, settings, and all files but those of the picks and of segments' weights.
 
         It is known once the generation is trained, and free of times and paths: the same input is the same identity. The
         revision 0, and settings at their default, are left out, so that a setting that is new changes no identity of before.
@@ -111,7 +117,7 @@ class Manifest:
         plain = {
             "generation": self.generation,
             "settings": _changed(_settings(self.config)),
-            "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_PICKS)},
+            "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_DRAWN)},
         }
         return _digest_of(plain | ({"revision": self.revision} if self.revision else {}))
 

@@ -34,6 +34,13 @@ class SlicedUsers(NamedTuple):
     constant: Bool
     state: tuple[int, int, int]
 
+    def scan(self) -> pl.LazyFrame:
+        """All of them, as ``Tables.users`` has them."""
+        users = pl.scan_parquet(self.path, hive_partitioning=False)
+        there = users.collect_schema().names()
+        kinds = {column.name: column.kind.target for column in USERS.columns if column.name in there}
+        return users.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+
     def copy(self, to: Path) -> None:
         """Write the columns that a generation keeps.
 

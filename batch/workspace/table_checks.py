@@ -37,16 +37,17 @@ def check_frame(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame
     Raises:
         InputError: names ``where``, the column, the first bad row, what was expected and the remedy.
     """
-    for column in schema.columns:
+    columns = [column for column in schema.columns if column.name in frame.columns or not column.optional]
+    for column in columns:
         _check_type(frame, column, where)
     if frame.is_empty():
         raise InputError(f"{where} has no rows; expected at least one; write the file again")
-    rows = frame.select(column.name for column in schema.columns).with_row_index(ROW, offset=1)
-    for column in schema.columns:
+    rows = frame.select(column.name for column in columns).with_row_index(ROW, offset=1)
+    for column in columns:
         for rule in (*_null_rules(column), *column.rules):
             refuse_first(rows, rule, schema, column.name, where)
     refuse_first(rows, _key_rule(schema), schema, schema.key[-1], where)
-    return rows.with_columns(_cast(frame, column) for column in schema.columns)
+    return rows.with_columns(_cast(frame, column) for column in columns)
 
 
 def check_links(

@@ -32,12 +32,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table."""
+    """One column of a table; one that is ``optional`` may be missing."""
 
     name: str
     kind: Kind
     nullable: bool = False
     rules: tuple[Rule, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ MOST = 2**32 - 1
 """The largest count that is kept."""
 
 LAST_YEAR = 9999
+LAST_HOUR = 23
 
 _A_LIST_OF_IDS = f"a list of ids like {ID_PATTERN}"
 
@@ -120,10 +122,12 @@ def _id_list(name: str) -> Column:
     )
 
 
-def integer_column(name: str, kind: Kind, low: int, high: int, *, nullable: bool = False) -> Column:
+def integer_column(
+    name: str, kind: Kind, low: int, high: int, *, nullable: bool = False, optional: bool = False
+) -> Column:
     """A column of integers between two ends."""
-    broken = ~pl.col(name).is_between(low, high)
-    return Column(name, kind, nullable, (Rule(broken, f"an integer from {low} to {high}", "correct the value"),))
+    rule = Rule(~pl.col(name).is_between(low, high), f"an integer from {low} to {high}", "correct the value")
+    return Column(name, kind, nullable, (rule,), optional)
 
 
 _GENRE_HOLES = pl.col("genres").list.eval(pl.element().is_null()).list.any()
@@ -137,6 +141,7 @@ USERS = Schema(
         Column("country", TEXT, nullable=True),
         Column("device", TEXT, nullable=True),
         Column("campaign", TEXT, nullable=True),
+        integer_column("hour", COUNT, 0, LAST_HOUR, nullable=True, optional=True),
         integer_column("sessions", COUNT, 0, MOST),
     ),
 )

@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "overlays"
 
     @property
+    def experiments(self) -> Path:
+        """Folder of experiments: a plan each, and a folder of what was registered, read and decided."""
+        return self.root / "experiments"
+
+    @property
     def truth(self) -> Path:
         """The simulated world behind the users of this workspace, if there is one."""
         return self.root / "simulation" / "world.npz"

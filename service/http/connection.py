@@ -91,6 +91,16 @@ class Departure(ServerState):
     """What the connections of a server share; ``leaving`` once it is stopping."""
 
     leaving = False
+    _fields: list[tuple[bytes, bytes]] | None = None
+    _success = b""
+
+    def success(self) -> bytes:
+        """Status line of an answer and the fields that uvicorn gives to all, of which it makes a new list each second."""
+        fields = self.default_headers
+        if fields is not self._fields:
+            self._fields = fields
+            self._success = b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % field for field in fields)
+        return self._success
 
 
 class Asked(NamedTuple):
@@ -291,16 +301,15 @@ class Connection(HttpToolsProtocol):
             return False
         if service.keys is not None and not service.keys.allows(request.fields.authorization, LOOKUP):
             return False
-        title_ids = request.titles(serving, service.settings.max_titles)
-        if title_ids is None:
+        # Found now: a generation that is replaced while the row is read gives its titles up.
+        titles = request.titles(serving, service.settings.max_titles)
+        if titles is None:
             return False
         service.in_progress += 1
         service.fast_in_progress += 1
-        # Found now: a generation that is replaced while the row is read gives its titles up.
-        titles = serving.find(title_ids)
         self._asked = asked = Asked(request, serving, titles, perf_counter())
         self._is_held = True
-        if all(isinstance(title, bytes) for title in titles):
+        if request.title_id is None and all(isinstance(title, bytes) for title in titles):
             self._answer(asked, None)
             return True
         try:
@@ -344,7 +353,8 @@ class Connection(HttpToolsProtocol):
 
     def _closes_now(self) -> bool:
         """Whether the look-up that waits is the last one: the client, or the server, is leaving, and no other head is there."""
-        self._kept = self._kept.lstrip(b"\r\n")  # empty lines between requests are none
+        if self._kept:
+            self._kept = self._kept.lstrip(b"\r\n")  # empty lines between requests are none
         if not self.server_state.leaving:
             return self._has_eof and not self._kept
         return self._is_parting or not (self.flow.read_paused or HEAD_END in self._kept)
@@ -352,13 +362,16 @@ class Connection(HttpToolsProtocol):
     def _answer_bytes(self, asked: Asked, row: bytes | Unread | None, *, closes: bool) -> bytes:
         request, look_up = asked.request, self.service.look_up
         answered = look_up.single if request.title_id is not None else look_up.page
-        body = answered(asked.serving, request.user_id, asked.titles, row)
-        return b"%bcontent-length: %d\r\ncontent-type: application/json\r\n%b%b\r\n%b" % (
-            _success(tuple(self.server_state.default_headers)),
-            len(body),
-            request.fields.told,
-            _CLOSE if closes else b"",
-            body,
+        body = answered(asked.serving, request.user_id, asked.titles, row, request.signals)
+        return b"".join(
+            (
+                self.server_state.success(),
+                _described(len(body)),
+                request.fields.told,
+                _CLOSE if closes else b"",
+                b"\r\n",
+                body,
+            )
         )
 
     def _hold(self, data: bytes) -> None:
@@ -691,10 +704,10 @@ class Connection(HttpToolsProtocol):
         return True
 
 
-@lru_cache(maxsize=4)
-def _success(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Status line of an answer and the fields that uvicorn gives to all; it makes these anew each second."""
-    return b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % field for field in fields)
+@lru_cache(maxsize=1024)
+def _described(length: int) -> bytes:
+    """The fields of an answer's body."""
+    return b"content-length: %d\r\ncontent-type: application/json\r\n" % length
 
 
 @lru_cache(maxsize=64)

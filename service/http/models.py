@@ -38,8 +38,12 @@ PathId = Annotated[
     AfterValidator(_not_dots),
 ]
 ListedId = Annotated[str, Field(pattern=_ID)]
-Signal = Annotated[str | None, Query(min_length=1, max_length=MAX_SIGNAL_CHARS)]
-Hour = Annotated[int | None, Query(ge=0, le=LAST_HOUR, description="hour of the day at the user's place")]
+_USED_FOR: Final = "used for a user without picks"
+Signal = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_SIGNAL_CHARS, description=f"as the job has it of users; {_USED_FOR}"),
+]
+Hour = Annotated[int | None, Query(ge=0, le=LAST_HOUR, description=f"hour of the day at the user's place; {_USED_FOR}")]
 
 
 class PickBody(BaseModel):
@@ -53,7 +57,9 @@ class PickBody(BaseModel):
     propensity: float | None = Field(description="probability with which that policy shows this artwork")
     generation: int
     revision: int = Field(description="revision of the catalogue's overlay, 0 without one")
-    segment: str | None = Field(description="null unless the source is segment")
+    segment: str | None = Field(
+        description="the users whose sign-up signals the look-up has, as in US-mobile; null unless the source is segment"
+    )
 
 
 class PageBody(BaseModel):
@@ -92,6 +98,12 @@ class Readiness(BaseModel):
     )
     flip: int
     revision: int = Field(description="revision of the catalogue's overlay that look-ups obey, 0 without one")
+    named_generation: int | None = Field(description="what the store named when it last answered; null if it never has")
+    named_flip: int | None
+    behind_seconds: float = Field(
+        description="for how long the store has named another generation than the one that is served: of the workers of this"
+        " service, the one that is behind for longest; 0 where none is"
+    )
     degraded: list[str]
 
 

@@ -10,13 +10,13 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from bandit.snapshot import ID_PATTERN
+from bandit.snapshot import ID_PATTERN, NO_SIGNALS, Signals
 from service.http.calls import PAGE, SINGLE
 from service.http.cross_origin import told
 from service.http.heads import is_host
 from service.http.models import LAST_HOUR
 from service.limits import MAX_FIELDS
-from service.lookup.served_generation import ServedGeneration
+from service.lookup.served_generation import ServedGeneration, ServedTitle
 
 HEAD_END: Final = b"\r\n\r\n"
 MAX_REMEMBERED_BYTES: Final = 4096
@@ -24,10 +24,9 @@ MAX_REMEMBERED_BYTES: Final = 4096
 
 _PATH_ID: Final = rf"(?!\.\.?/){ID_PATTERN}".encode()
 """Clients and proxies take one or two dots for a step through the path."""
-_target = re.compile(
-    rb"GET (/v1/users/(" + _PATH_ID + rb")/(?:titles/(" + _PATH_ID + rb')/)?artwork)(?:\?([!"$-~]*))?'
-).fullmatch
-_VERSION: Final = b" HTTP/1.1\r\n"
+_line = re.compile(
+    rb"GET /v1/users/(" + _PATH_ID + rb")/(?:titles/(" + _PATH_ID + rb""")/)?artwork(?:\?([!"$-~]*))? HTTP/1\.1\r\n"""
+).match
 _fields = re.compile(
     rb"""(?:
         (?!(?:content-length|transfer-encoding|trailer|expect|upgrade|http2-settings):)
@@ -68,14 +67,22 @@ class PlainRequest(NamedTuple):
         """The route that it asks for."""
         return PAGE if self.title_id is None else SINGLE
 
-    def titles(self, serving: ServedGeneration, max_titles: int) -> list[bytes] | None:
-        """The titles to answer for, None where the slow path has to refuse: an unknown one, too many, another parameter."""
-        titles = plain_titles(self.query) if self.query else []
+    def titles(self, serving: ServedGeneration, max_titles: int) -> list[ServedTitle | bytes] | None:
+        """The titles to answer for, in the place of one that a page need not know its id.
+
+        None where the slow path has to refuse: an unknown single title, too many titles, another parameter.
+        """
         if self.title_id is not None:
-            return [self.title_id] if titles == [] and self.title_id in serving.titles else None
-        if not titles or len(titles) > max_titles:
+            title = serving.titles.get(self.title_id)
+            return None if title is None or (self.query and plain_titles(self.query) != []) else [title]
+        title_ids = plain_titles(self.query) if self.query else []
+        if not title_ids or len(title_ids) > max_titles:
             return None
-        return titles if all(map(_is_id, set(titles).difference(serving.titles))) else None
+        return serving.find(title_ids) if all(map(_is_id, set(title_ids).difference(serving.titles))) else None
+
+    def signals(self) -> Signals:
+        """The sign-up signals of the query; of one that is given twice, the last, as the slow path takes it."""
+        return plain_signals(self.query) if self.query else NO_SIGNALS
 
 
 def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None:
@@ -85,12 +92,12 @@ def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None
         head: all of its bytes.
         origins: of the pages that may look up.
     """
-    line, version, fields = head.partition(_VERSION)
-    asked = _target(line)
-    if asked is None or not version:
+    asked = _line(head)
+    if asked is None:
         return None
+    fields = head[asked.end() :]
     plain = (_remembered_fields if len(fields) <= MAX_REMEMBERED_BYTES else _plain_fields)(fields, origins)
-    return None if plain is None else PlainRequest(asked[2], asked[3], asked[4], plain)
+    return None if plain is None else PlainRequest(*asked.groups(), plain)
 
 
 def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:
@@ -118,6 +125,16 @@ def plain_titles(query: bytes) -> list[bytes] | None:
         if query.count(b"&") == len(title_ids) - 1:
             return title_ids
     return _titles_among_signals(query)
+
+
+def plain_signals(query: bytes) -> Signals:
+    """The signals of a query that ``plain_titles`` takes."""
+    if query.startswith(_TITLE) and query.count(b"&") == query.count(_NEXT_TITLE):
+        return NO_SIGNALS
+    given = dict(part.split("=", 1) for part in query.decode().split("&"))
+    hour = given.get("hour")
+    country, device, campaign = (given.get(name) for name in ("country", "device", "campaign"))
+    return Signals.of(country, device, campaign, None if hour is None else int(hour))
 
 
 def _titles_among_signals(query: bytes) -> list[bytes] | None:

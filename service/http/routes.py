@@ -7,6 +7,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bandit.snapshot import Signals
 from service.http.models import (
     Hour,
     ListedId,
@@ -32,23 +33,27 @@ class Segment(StringConvertor):
 
 async def sign_up_signals(
     country: Signal = None, device: Signal = None, campaign: Signal = None, hour: Hour = None
-) -> None:
-    """What is known of a user without picks: checked, but not used until there are segments.
+) -> Signals:
+    """What is known of a user without picks.
 
     ``async`` though it awaits nothing: FastAPI runs a plain function in a thread.
     """
+    return Signals.of(country, device, campaign, hour)
+
+
+Given = Annotated[Signals, Depends(sign_up_signals)]
 
 
 def look_up_routes(settings: Settings) -> APIRouter:
     """The look-ups, with pages of at most ``settings.max_titles``."""
     register_url_convertor("segment", Segment())
-    dependencies = [Depends(sign_up_signals), *key_security(settings, LOOKUP)]
+    dependencies = key_security(settings, LOOKUP)
     router = APIRouter(prefix="/v1/users/{user_id:segment}", tags=["look-up"], dependencies=dependencies)
     refused = look_up_refusals(settings)
     unknown = refusals(status_404="the catalogue does not know the title")
 
     @router.get("/titles/{title_id:segment}/artwork", response_model=PickBody, responses=refused | unknown)
-    async def pick(request: Request, user_id: PathId, title_id: PathId) -> Response:
+    async def pick(request: Request, user_id: PathId, title_id: PathId, signals: Given) -> Response:
         """Which artwork of one title to show to one user."""
         service = service_of(request)
         serving = service.serving()
@@ -57,13 +62,15 @@ def look_up_routes(settings: Settings) -> APIRouter:
             detail = f"The catalogue of generation {serving.generation} lacks this title."
             raise ProblemError(404, "unknown-title", detail, field="title_id")
         user = user_id.encode()
-        return _json(service.look_up.single(serving, user, [title], await service.look_up.read(serving, user)))
+        raw = await service.look_up.read(serving, user)
+        return _json(service.look_up.single(serving, user, [title], raw, lambda: signals))
 
     @router.get("/artwork", response_model=PageBody, responses=refused)
     async def page(
         request: Request,
         user_id: PathId,
         title_id: Annotated[list[ListedId], Query(min_length=1, max_length=settings.max_titles)],
+        signals: Given,
     ) -> Response:
         """Which artworks to show to one user for a page of titles, from one generation and one read of the store."""
         service = service_of(request)
@@ -71,7 +78,7 @@ def look_up_routes(settings: Settings) -> APIRouter:
         titles = serving.find([title.encode() for title in title_id])
         is_known = not all(isinstance(title, bytes) for title in titles)
         raw = await service.look_up.read(serving, user) if is_known else None
-        return _json(service.look_up.page(serving, user, titles, raw))
+        return _json(service.look_up.page(serving, user, titles, raw, lambda: signals))
 
     return router
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from bandit.snapshot import TOTAL_WEIGHT
+from bandit.snapshot import TOTAL_WEIGHT, Segment
 
 PERSONALIZED = "personalized"
+SEGMENT = "segment"
 POPULARITY = "popularity"
 DEFAULT = "default"
 
@@ -21,26 +22,40 @@ class Phrases:
     """The pieces that picks of one generation share.
 
     A pick is ``{"user_id":"…",`` then a title's piece, then a phrase by source and policy, then the propensity, then
-    ``tail``.
+    ``tail``, or where a segment answers, that of the segment in ``segment_tails``.
     """
 
     personalized: tuple[bytes, ...]
+    segment: bytes
     popularity: bytes
     default: bytes
     tail: bytes
+    segment_tails: tuple[bytes, ...]
     generation: bytes
 
     @classmethod
-    def of(cls, generation: int, variants: Sequence[str], fallback_policy: str, revision: int) -> "Phrases":
+    def of(
+        cls,
+        generation: int,
+        variants: Sequence[str],
+        fallback_policy: str,
+        revision: int,
+        segments: Sequence[Segment] = (),
+    ) -> "Phrases":
         """The phrases of a generation under a revision of the overlay, the personalized ones by variant."""
-        last = {"generation": generation, "revision": revision, "segment": None}
         return cls(
             tuple(_phrase(PERSONALIZED, policy) for policy in variants),
+            _phrase(SEGMENT, variants[0]),
             _phrase(POPULARITY, fallback_policy),
             _phrase(DEFAULT, DEFAULT),
-            b"," + orjson.dumps(last)[1:],
+            _tail(generation, revision, None),
+            tuple(_tail(generation, revision, segment.name) for segment in segments),
             b"%d" % generation,
         )
+
+
+def _tail(generation: int, revision: int, segment: str | None) -> bytes:
+    return b"," + orjson.dumps({"generation": generation, "revision": revision, "segment": segment})[1:]
 
 
 def _phrase(source: str, policy: str) -> bytes:
@@ -81,13 +96,13 @@ def unknown(title_id: bytes) -> bytes:
     return b'"title_id":"%b","artwork_id":null,"source":null,"policy":null,"propensity":null' % title_id
 
 
-def single_body(user_id: bytes, middle: bytes, phrases: Phrases) -> bytes:
+def single_body(user_id: bytes, middle: bytes, tail: bytes) -> bytes:
     """One pick; ``middle`` is its bytes between user and tail."""
-    return b"".join((b'{"user_id":"', user_id, b'",', middle, phrases.tail))
+    return b"".join((b'{"user_id":"', user_id, b'",', middle, tail))
 
 
-def page_body(user_id: bytes, middles: Sequence[bytes], phrases: Phrases) -> bytes:
-    """A page of picks."""
-    between = b"".join((phrases.tail, b',{"user_id":"', user_id, b'",'))
+def page_body(user_id: bytes, middles: Sequence[bytes], phrases: Phrases, tail: bytes) -> bytes:
+    """A page of picks. ``tail`` is that of each; empty where the middles have theirs, because these differ."""
+    between = b"".join((tail, b',{"user_id":"', user_id, b'",'))
     first = b'{"user_id":"%b","generation":%b,"picks":[{"user_id":"%b",' % (user_id, phrases.generation, user_id)
-    return b"".join((first, between.join(middles), phrases.tail, b"]}"))
+    return b"".join((first, between.join(middles), tail, b"]}"))

@@ -1,21 +1,57 @@
-"""The look-up with its fallback chain: personalized, popularity, default. Knows nothing of HTTP.
+"""The look-up with its fallback chain: personalized, segment, popularity, default. Knows nothing of HTTP.
 
 A look-up needs at most one row, however many titles it asks for. Whoever answers has it read first, in the way that suits him,
 and hands it on as it came. A look-up never fails: if the row or the store cannot be used, the answer comes from the next step
 of the chain, and a counter rises.
+
+A segment answers for users without a row that could be used: who is new, and whose row the store did not give. Where there
+is a row, popularity answers for what it lacks, whatever signals are sent: so the propensity of a pick, of which artworks may be
+retired, does not depend on them.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import orjson
 
 from bandit.errors import RowError
-from bandit.snapshot import ROW_END, ROW_FORMATS, TOTAL_WEIGHT, Row, absorb64, decode_row, id64
-from service.lookup.answers import DEFAULT, PERSONALIZED, POPULARITY, PropensityTexts, page_body, single_body, unknown
+from bandit.snapshot import (
+    NO_SIGNALS,
+    ROW_END,
+    ROW_FORMATS,
+    TOTAL_WEIGHT,
+    Row,
+    Signals,
+    absorb64,
+    decode_row,
+    draw,
+    id64,
+    remaining_weights,
+    segment_weights,
+)
+from service.lookup.answers import (
+    DEFAULT,
+    PERSONALIZED,
+    POPULARITY,
+    SEGMENT,
+    PropensityTexts,
+    page_body,
+    single_body,
+    unknown,
+)
 from service.lookup.row_reads import Rows, Take, Unread, read_row
 from service.lookup.served_generation import Remaining, ServedGeneration, ServedTitle
 from service.metrics.metrics import Metrics
 
 _ROW_END = ROW_END.encode()
+
+SignalsOf = Callable[[], Signals]
+"""What a look-up says of its user; asked where it may matter only, because reading a query takes time."""
+
+
+def no_signals() -> Signals:
+    """A look-up says nothing of its user."""
+    return NO_SIGNALS
 
 
 class LookUp:
@@ -41,10 +77,20 @@ class LookUp:
         user_id: bytes,
         titles: Sequence[ServedTitle | bytes],
         raw: bytes | Unread | None,
+        signals: SignalsOf = no_signals,
     ) -> bytes:
         """The body of one pick, by the user's row as it was read; ``titles`` has one title."""
-        [middle] = self._every_middle(serving, user_id, titles, raw)
-        return single_body(user_id, middle, serving.phrases)
+        row, [title] = self._decoded(serving, user_id, raw), titles
+        if row is not None and not isinstance(title, bytes):
+            # What nearly every look-up is answered with, without the lists that a page needs.
+            arm, weight = row.arm_and_weight(title.place)
+            if weight and arm < len(title.pieces):
+                phrases, variant = serving.phrases, row.variant
+                self._metrics.picked(PERSONALIZED, serving.meta.variants[variant])
+                middle = title.pieces[arm] + phrases.personalized[variant] + self._texts_by_total[row.total][weight]
+                return single_body(user_id, middle, phrases.tail)
+        [middle], tail = self._every_middle(serving, user_id, titles, row, signals)
+        return single_body(user_id, middle, tail)
 
     def page(
         self,
@@ -52,23 +98,35 @@ class LookUp:
         user_id: bytes,
         titles: Sequence[ServedTitle | bytes],
         raw: bytes | Unread | None,
+        signals: SignalsOf = no_signals,
     ) -> bytes:
         """The body of one pick per title, in the order asked; of nulls for an id, which stands for a title that is not known."""
-        return page_body(user_id, self._every_middle(serving, user_id, titles, raw), serving.phrases)
+        row = self._decoded(serving, user_id, raw)
+        middles, tail = self._every_middle(serving, user_id, titles, row, signals)
+        return page_body(user_id, middles, serving.phrases, tail)
 
     def _every_middle(
         self,
         serving: ServedGeneration,
         user_id: bytes,
         titles: Sequence[ServedTitle | bytes],
-        raw: bytes | Unread | None,
-    ) -> list[bytes]:
+        row: Row | None,
+        signals: SignalsOf,
+    ) -> tuple[list[bytes], bytes]:
+        """A pick's bytes after the user for each title, and the tail that all lack; it is empty where they have theirs."""
         known = [title for title in titles if not isinstance(title, bytes)]
-        middles = self._middles(serving, user_id, self._decoded(serving, user_id, raw), known)
+        tail = serving.phrases.tail
+        segment = None if row is not None or not serving.segments.segments else serving.segments.find(signals())
+        if segment is None:
+            middles = self._middles(serving, user_id, row, known)
+            missing = b""
+        else:
+            middles = self._of_segment(serving, user_id, segment, known)
+            missing, tail = tail, b""
         if len(known) == len(titles):
-            return middles
+            return middles, tail
         answered = iter(middles)
-        return [unknown(title) if isinstance(title, bytes) else next(answered) for title in titles]
+        return [unknown(title) + missing if isinstance(title, bytes) else next(answered) for title in titles], tail
 
     def _decoded(self, serving: ServedGeneration, user_id: bytes, raw: bytes | Unread | None) -> Row | None:
         if not isinstance(raw, bytes):  # there is none, or the store did not answer in time
@@ -124,6 +182,35 @@ class LookUp:
                 picks[number] = pick
                 if pick.arm < len(title.pieces):
                     drawn[number] = title.pieces[pick.arm] + phrase + texts[pick.weight]
+
+    def _of_segment(
+        self, serving: ServedGeneration, user_id: bytes, segment: int, titles: Sequence[ServedTitle]
+    ) -> list[bytes]:
+        """A draw from the segment's weights of each title, tail and all; from popularity where a title has none of it."""
+        state = absorb64(serving.segment_base, id64(user_id.decode()))
+        drawn = [self._drawn(serving, segment, title, absorb64(state, title.hashed)) for title in titles]
+        lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
+        if len(lacking) < len(titles):
+            self._metrics.picked(SEGMENT, serving.meta.variants[0], len(titles) - len(lacking))
+        if not lacking:
+            return drawn
+        rest = iter(self._fallbacks(serving, user_id, lacking))
+        return [middle or next(rest) + serving.phrases.tail for middle in drawn]
+
+    def _drawn(self, serving: ServedGeneration, segment: int, title: ServedTitle, hashed: int) -> bytes:
+        """A draw from the weights of a segment that remain; empty where there are none."""
+        if not title.segments:
+            return b""
+        weights, total = segment_weights(title.segments, segment, len(title.pieces)), TOTAL_WEIGHT
+        if title.remaining:
+            weights, total = remaining_weights(weights, title.remaining.retired)
+            if not total:
+                return b""
+        arm = draw(weights, hashed, total)
+        phrases = serving.phrases
+        return b"".join(
+            (title.pieces[arm], phrases.segment, orjson.dumps(weights[arm] / total), phrases.segment_tails[segment])
+        )
 
     def _fallbacks(self, serving: ServedGeneration, user_id: bytes, titles: Sequence[ServedTitle]) -> list[bytes]:
         """A draw from each title's popularity weights that remain; the title's default artwork only where there are none.

@@ -25,7 +25,8 @@ async def with_overlay(serving: ServedGeneration, overlay: Overlay) -> ServedGen
     Titles are copied, a slice at a time, only where the overlay changes some.
     """
     titles = serving.own_titles
-    phrases = Phrases.of(serving.generation, serving.meta.variants, serving.fallback_policy, overlay.revision)
+    variants, segments = serving.meta.variants, serving.segments.segments
+    phrases = Phrases.of(serving.generation, variants, serving.fallback_policy, overlay.revision, segments)
     changed = await _changed(titles, overlay, phrases)
     if changed:
         titles = await _replaced(titles, changed)

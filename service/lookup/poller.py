@@ -99,6 +99,7 @@ class Poller:
         if raw is None:
             raise RowError("current", "the store has no art:current; run artwork publish")
         current = decode_current(raw)
+        self._named(current)
         if self.serving is not None and self.serving.current == current:
             return
         try:
@@ -110,6 +111,11 @@ class Poller:
                 f"generation {current.generation} was not loaded within {self._load_seconds:g} s; tried again",
             ) from error
         self._take(await with_overlay(serving, self._overlay))
+        self._named(current)
+
+    def _named(self, current: Current) -> None:
+        self._health.store_named(current, None if self.serving is None else self.serving.current)
+        self._metrics.behind(self._health.behind_since)
 
     async def _load(self, current: Current) -> ServedGeneration:
         """Load a generation, and poll for the overlay meanwhile: what is retired does not wait for a large catalogue."""

@@ -40,6 +40,8 @@ QUIET_SECONDS: Final = 10.0
 LONGEST_REASON: Final = 200
 
 _ASKING: Final = packed("ASKING")
+_SLOTS: Final = 1 << 14
+_LAST_PORT: Final = 65_535
 MORE: Final = object()
 """Stands for the rows of a round trip that is not whole."""
 
@@ -83,10 +85,17 @@ def redirection(error: ReplyError) -> tuple[str, int, Node] | None:
     words = str(error).split(" ")
     if words[0] not in ("MOVED", "ASK") or len(words) != 3:
         return None
-    host, _, port = words[2].rpartition(":")
-    if not (words[1].isdecimal() and port.isdecimal() and host) or int(words[1]) >= 1 << 14:
-        return None  # of a node that does not know the other's address
-    return words[0], int(words[1]), (host, int(port))
+    host, _, port_text = words[2].rpartition(":")
+    slot, port = _number(words[1]), _number(port_text)
+    # Without a host, it is of a node that does not know the other's address.
+    if not host or slot is None or port is None or slot >= _SLOTS or not 0 < port <= _LAST_PORT:
+        return None
+    return words[0], slot, (host, port)
+
+
+def _number(text: str) -> int | None:
+    """A number of at most five digits: of longer ones, which a sane node does not send, int() may fail."""
+    return int(text) if text.isdecimal() and len(text) <= 5 else None
 
 
 def _is_refusal(row: object) -> bool:

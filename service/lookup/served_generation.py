@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from time import perf_counter
@@ -15,10 +15,13 @@ from bandit.snapshot import (
     MAX_META_BYTES,
     NO_OVERLAY,
     PART_BYTES,
+    SEGMENT,
     CatalogueTitle,
     Current,
     Meta,
     Overlay,
+    Segment,
+    SegmentFinder,
     decode_meta,
     hash_base,
     id64,
@@ -61,6 +64,7 @@ class ServedTitle(NamedTuple):
     "artwork_id":…`` of each arm: written once, so that an answer is put together from ready bytes. ``cumulated`` holds the
     cumulated popularity weights of the arms, empty where it has none; ``hashed`` is the title's word of the keyed hash.
     Where artworks are retired, ``place`` is beyond every row, ``cumulated`` is empty, and ``remaining`` says what there is.
+    ``segments`` are the weights of the arms by segment as they were published, packed; empty where there are none.
     """
 
     place: int
@@ -69,6 +73,7 @@ class ServedTitle(NamedTuple):
     hashed: int
     cumulated: "array[int]"
     remaining: Remaining | None = None
+    segments: bytes = b""
 
 
 def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
@@ -79,16 +84,20 @@ def served_title(place: int, title: CatalogueTitle) -> ServedTitle:
         title.default,
         id64(title.title_id),
         array("H", accumulate(title.weights)),
+        segments=title.segments,
     )
 
 
-@dataclass(frozen=True)
+@dataclass(
+    frozen=True, repr=False
+)  # asyncio has a task's result written: of 15,000 titles with segments, 400 MB for a moment
 class ServedGeneration:
     """Everything of one generation but its rows. It never changes: a poll replaces the whole object.
 
     A request takes the object once, so no answer mixes two generations, or two revisions of the overlay. ``titles`` has as keys
     the ids as they stand in a URL; ``own_titles`` are those that were published, before the overlay changed any.
-    ``packed`` is the compressed catalogue as published, for the copy on disk. The rest is made once for all look-ups.
+    ``segments`` finds the segment of a look-up. ``packed`` is the compressed catalogue as published, for the copy on disk. The
+    rest is made once for all look-ups.
     """
 
     current: Current
@@ -97,9 +106,11 @@ class ServedGeneration:
     own_titles: dict[bytes, ServedTitle]
     overlay: Overlay
     fallback_policy: str
+    segments: SegmentFinder
     packed: bytes
     row_prefix: bytes
     fallback_base: int
+    segment_base: int
     phrases: Phrases
 
     def find(self, title_ids: Iterable[bytes]) -> list[ServedTitle | bytes]:
@@ -119,7 +130,12 @@ class ServedGeneration:
 
 
 def served_generation(
-    current: Current, meta: Meta, titles: dict[bytes, ServedTitle], fallback_policy: str, packed: bytes
+    current: Current,
+    meta: Meta,
+    titles: dict[bytes, ServedTitle],
+    fallback_policy: str,
+    packed: bytes,
+    segments: Sequence[Segment] = (),
 ) -> ServedGeneration:
     """A generation as it was published, ready to be served.
 
@@ -139,10 +155,12 @@ def served_generation(
         titles,
         NO_OVERLAY,
         fallback_policy,
+        SegmentFinder(tuple(segments)),
         packed,
         row_prefix=row_prefix(meta.generation).encode(),
         fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
-        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy, NO_OVERLAY.revision),
+        segment_base=hash_base(SEGMENT, meta.seed, meta.generation),
+        phrases=Phrases.of(meta.generation, meta.variants, fallback_policy, NO_OVERLAY.revision, segments),
     )
 
 
@@ -158,7 +176,9 @@ async def load_generation(store: Store, current: Current, known: ServedGeneratio
         raise RowError("meta", f"generation {current.generation} has no meta in the store; publish it again")
     meta = decode_meta(raw)
     if known is not None and (known.meta.catalogue_digest, known.meta.counts) == (meta.catalogue_digest, meta.counts):
-        return served_generation(current, meta, known.own_titles, known.fallback_policy, known.packed)
+        return served_generation(
+            current, meta, known.own_titles, known.fallback_policy, known.packed, known.segments.segments
+        )
     packed = await _packed_catalogue(store, meta)
     return await build_generation(current, meta, packed, rest_seconds=0.0 if known is None else REST_SECONDS)
 
@@ -192,7 +212,7 @@ async def build_generation(current: Current, meta: Meta, packed: bytes, rest_sec
     finally:
         if was_enabled:
             gc.enable()
-    return served_generation(current, meta, titles, catalogue.fallback_policy, packed)
+    return served_generation(current, meta, titles, catalogue.fallback_policy, packed, catalogue.segments)
 
 
 async def _titles(decoded: Iterator[CatalogueTitle], rest_seconds: float) -> dict[bytes, ServedTitle]:

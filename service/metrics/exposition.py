@@ -91,6 +91,12 @@ class _Sums(Collector):
         yield self._by_worker(
             "artwork_revision", "Revision of the catalogue's overlay, 0 without one.", lambda b: b.revision
         )
+        behind = GaugeMetricFamily(
+            "artwork_behind_seconds", "Seconds that the store has named another generation.", labels=["worker"]
+        )
+        for worker, block in enumerate(self._blocks):
+            behind.add_metric([str(worker)], block.behind_seconds())
+        yield behind
         age = GaugeMetricFamily(
             "artwork_catalogue_age_seconds", "Seconds since the generation was made.", labels=["worker"]
         )

@@ -1,7 +1,14 @@
 """What is degraded at the moment, for ``/readyz``."""
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
+
+from bandit.snapshot import Current
+
+SETTLED_SECONDS: Final = 5.0
+"""How long a worker may be behind the store before it says that it is degraded: every flip takes it a poll and a load."""
 
 
 @dataclass
@@ -19,6 +26,11 @@ class Health:
     overlay_trouble: str | None = None
     keep_trouble: str | None = None
     events_trouble: str | None = None
+    named: Current | None = None
+    """What the store named when it was last asked and answered."""
+    behind_since: float | None = None
+    """Since when another generation was named than the one that is served, on the system's monotonic clock."""
+    _served: Current | None = None
     _events_failing_since: datetime | None = None
 
     def store_failed(self) -> None:
@@ -30,6 +42,14 @@ class Health:
         if self.store_down_since is not None:
             self.store_down_since = None
             self.rows_failing_since.clear()
+
+    def store_named(self, named: Current, served: Current | None) -> None:
+        """The store named a generation while one was served; while none is served, nothing lags."""
+        self.named, self._served = named, served
+        if served is None or named == served:
+            self.behind_since = None
+        elif self.behind_since is None:
+            self.behind_since = time.monotonic()
 
     def rows_failed(self, node: str = "") -> None:
         """A request got no row in time."""
@@ -57,12 +77,22 @@ class Health:
                 _since("row reads failing" + (node and f" at {node}"), since)
                 for node, since in sorted(self.rows_failing_since.items())
             ),
+            self._behind(),
             self.load_trouble,
             self.overlay_trouble,
             self.keep_trouble,
             self.events_trouble,
         )
         return [trouble for trouble in troubles if trouble]
+
+    def _behind(self) -> str | None:
+        seconds = 0.0 if self.behind_since is None else time.monotonic() - self.behind_since
+        if seconds < SETTLED_SECONDS or self.named is None or self._served is None:
+            return None
+        return (
+            f"generation {self._served.generation} (flip {self._served.flip}) is served, the store names generation"
+            f" {self.named.generation} (flip {self.named.flip}) for {seconds:.0f} s"
+        )
 
 
 def _since(what: str, when: datetime | None) -> str | None:

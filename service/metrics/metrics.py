@@ -5,6 +5,7 @@ in shared memory. Sums over the blocks of all workers (see ``service.metrics.cou
 which takes 0.8 ms of the worker that is asked.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -47,7 +48,7 @@ class Block:
         self.values = values
         self._free = worker * BLOCK_SLOTS
         self.breaker_open, self.store_up, self.generation, self.flip = (self._take(1) for _ in range(4))
-        self.revision, self.made_at = (self._take(1) for _ in range(2))
+        self.revision, self.behind_since, self.made_at = (self._take(1) for _ in range(3))
         self.starts, self.polls, self.connections = (self._take(1) for _ in range(3))
         self.open_connections = self._take(1)
         self.statuses = {route: self._take(len(STATUSES)) for route in ROUTES}
@@ -61,6 +62,11 @@ class Block:
         self.appends = self._histogram(APPEND_BOUNDS)
         if self._free > (worker + 1) * BLOCK_SLOTS:
             raise ValueError(f"a block takes {self._free - worker * BLOCK_SLOTS} doubles; raise BLOCK_SLOTS")
+
+    def behind_seconds(self) -> float:
+        """For how long the worker has served another generation than the store names."""
+        since = self.values[self.behind_since]
+        return max(0.0, time.monotonic() - since) if since else 0.0
 
     def _take(self, slots: int) -> int:
         first, self._free = self._free, self._free + slots
@@ -89,6 +95,7 @@ class Metrics:
             route: (
                 {int(status): first + place for place, status in enumerate(STATUSES[:-1])},
                 first + len(STATUSES) - 1,
+                self._own.latencies[route],
             )
             for route, first in self._own.statuses.items()
         }
@@ -99,15 +106,13 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        if route not in self._routes:
-            route = UNMATCHED
-        slots, other = self._routes[route]
+        slots, other, latencies = self._routes.get(route) or self._routes[UNMATCHED]
         self._values[slots.get(status, other)] += 1
-        self._own.latencies[route].observe(seconds)
+        latencies.observe(seconds)
 
     def refused(self, route: str, status: int) -> None:
         """A request was refused before the application: counted but not timed, so that refusals do not pass for quick answers."""
-        slots, other = self._routes[route]
+        slots, other, _ = self._routes[route]
         self._values[slots.get(status, other)] += 1
 
     def connections(self, count: int) -> None:
@@ -169,6 +174,14 @@ class Metrics:
     def obeys(self, revision: int) -> None:
         """Answers are given under this revision of the catalogue's overlay."""
         self._values[self._own.revision] = float(revision)
+
+    def behind(self, since: float | None) -> None:
+        """Since when another generation is named than is served, on the system's monotonic clock; None if it is the same."""
+        self._values[self._own.behind_since] = 0.0 if since is None else since
+
+    def longest_behind(self) -> float:
+        """For how many seconds the worker that is behind for longest has been; 0 where none is."""
+        return max(block.behind_seconds() for block in self.blocks)
 
     def overlay_refused(self) -> None:
         """An overlay was not taken."""

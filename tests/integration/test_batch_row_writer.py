@@ -176,7 +176,7 @@ def test_a_flip_brings_back_the_catalogue_that_another_publisher_swept(
     number = make_generation(workspace)
     publish(workspace, number, client, store, silent)
     manifest, catalogue = read_manifest(workspace, number), Catalogue.read(folder_of(workspace, number) / CATALOGUE)
-    parts = parts_by_key(*published_meta(manifest, catalogue))
+    parts = parts_by_key(*published_meta(workspace, manifest, catalogue))
     client.delete(*parts)
     flip(client, number, manifest.identity, parts, forward_only=True)
     assert [client.get(key) for key in parts] == list(parts.values())

@@ -1,7 +1,9 @@
 """The same impressions, seed and generation number are the same bytes, wherever and however often they are computed."""
 
+import pickle
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,15 +11,18 @@ import numpy as np
 import pytest
 import redis
 from make_impressions import log_days, make_generation, shorten, silent, stored_rows
+from twice import TwiceExecutor
 
-from batch.choosing.chooser import USERS_A_BLOCK
+from batch.choosing.chooser import USERS_A_BLOCK, ChooserOf
+from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
-from batch.executors import open_executor
+from batch.executors import SerialExecutor, open_executor
 from batch.learning.train import train
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
+from batch.workspace.generations import folder_of
 from batch.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("two_blas_threads")
@@ -93,6 +98,24 @@ def test_store_rows_are_the_same_bytes(
     assert digest_of(rows) == digest_of(expected_rows)
 
 
+def test_shards_that_run_twice_change_no_row(
+    few_titles: Workspace, expected_rows: dict[str, bytes], tmp_path: Path
+) -> None:
+    copy = fresh_copy(few_titles, tmp_path)
+    generation = make_generation(copy, "thompson", seed=7, executor=TwiceExecutor(), shard_size=3)
+    assert dict(encoded_rows(copy, generation)) == expected_rows
+
+
+def test_what_a_killed_shard_left_is_gone_once_the_picks_are_there(few_titles: Workspace, tmp_path: Path) -> None:
+    copy = fresh_copy(few_titles, tmp_path)
+    made = train(copy, Config.of("uniform"), SerialExecutor(), silent, shard_size=5)
+    left = made.folder / "picks" / ".part-0000000000.rows.0123456789abcdef.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half a row")
+    precompute(copy, made.generation, SerialExecutor(), silent, shard_size=5)
+    assert [path.name for path in left.parent.iterdir()] == ["part-0000000000.rows"]
+
+
 def test_another_seed_draws_other_rows(
     few_titles: Workspace, expected_rows: dict[str, bytes], client: redis.Redis, store: str, tmp_path: Path
 ) -> None:
@@ -129,6 +152,18 @@ def rows_of(workspace: Workspace, posterior: str, executor: str, shard_size: int
             explore_share=0.1,
         )
     return dict(encoded_rows(workspace, generation))
+
+
+def test_a_chooser_that_is_carried_elsewhere_needs_no_file_of_its_models(few_titles: Workspace, tmp_path: Path) -> None:
+    copy = fresh_copy(few_titles, tmp_path)
+    chooser_of = ChooserOf(copy, make_generation(copy, "thompson", seed=7, posterior="logistic"), "here")
+    expected = chooser_of().choose(0, USERS_A_BLOCK)
+    carried = pickle.dumps(replace(chooser_of, manifest_digest="there").with_contents())
+    folder = folder_of(copy, chooser_of.generation)
+    shutil.rmtree(folder / "posterior")
+    (folder / "catalogue.parquet").unlink()
+    picks = pickle.loads(carried)().choose(0, USERS_A_BLOCK)  # noqa: S301 - made here
+    assert [array.tobytes() for array in picks] == [array.tobytes() for array in expected]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from event_logs import PARTITIONS, draw_events, in_streams, joined_files, joined_rows, rows_of, write_segments
 from make_impressions import silent
+from twice import TwiceExecutor
 
 from bandit.errors import InputError, SurroundingsError
 from batch.events.arrivals import JoinSettings
@@ -82,6 +84,16 @@ def test_processes_and_small_cuts_give_the_same_bytes(served: Workspace) -> None
         join(others[1], shards, silent, settings=SETTINGS, cuts=SMALL)
     assert joined_files(others[0]) == joined_files(served)
     assert joined_files(others[1]) == joined_files(served)
+
+
+def test_shards_that_run_twice_change_no_byte_and_no_count(served: Workspace) -> None:
+    write_segments(served, in_streams(draw_events(served, 500, 5), 5))
+    other = copy_of(served, "other")
+    once = join_all(served, SMALL)
+    twice = join(other, TwiceExecutor(), silent, settings=SETTINGS, cuts=SMALL)
+    assert joined_files(other) == joined_files(served)
+    assert replace(twice, report=once.report) == once
+    assert once.changed
 
 
 def test_the_same_entries_in_other_segments_give_the_same_bytes(served: Workspace) -> None:

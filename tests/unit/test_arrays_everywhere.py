@@ -16,10 +16,13 @@ import pytest
 import bandit.evaluation
 import bandit.policies
 import bandit.posterior
+from bandit import experiments
 from bandit.errors import InputError
 from bandit.evaluation import Sample, Settings, TableTarget, Thresholds, estimate, evaluate, learn, replay_learning
 from bandit.evaluation.intervals.sequence import confidence_sequence
 from bandit.evaluation.reward_models import PosteriorModel
+from bandit.experiments import Effect, sample_ratio_sequence
+from bandit.experiments import confidence_sequence as always_valid
 from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
 from bandit.policies import EpsilonGreedy, Greedy, LinUCB, Softmax, decide, draw_arms, quantise
@@ -71,6 +74,12 @@ SEEN: dict[str, Any] = {"contexts": CONTEXTS, "arms": ARMS, "rewards": REWARDS}
 FITTED: dict[str, Any] = SEEN | {"weights": HALVES, "n_arms": 2, "prior_precision": [1.0, 2.0], "prior_mean": SQUARE}
 SAMPLE: dict[str, Any] = {"rewards": REWARDS, "target": HALVES, "unsupported": [0.0] * 6, "propensities": HALVES}
 SCORES = Moments(np.array(SQUARE), np.array(SQUARE))
+OUTCOMES: Any = [0.5, 1.0, 0.25, 2.0, 1.0, 0.5, 3.0, 1.5, 2.0, 2.5, 4.0, 1.0]
+UNITS: Any = [1, 1, 1, 2, 2, 2, 5, 5, 5, 7, 7, 7]
+TIMES: Any = [1, 2, 4] * 4
+TREATED: Any = [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
+SCORED: Any = [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]
+DAYS: Any = [[0.5, 1.0, 0.25], [2.0, 1.0, 0.5], [3.0, 1.5, 2.0]]
 
 
 class Entry(NamedTuple):
@@ -169,6 +178,34 @@ def hyperparameters(mean: Any = 0.0, start: Any = (1.0, 1.0)) -> Any:
 
 def shared_prior(features: Any = SQUARE, mean: Any = 0.0) -> Any:
     return estimate_shared_prior(linear().evidence, features, mean, SharedPrior(1, 1, 1))
+
+
+def ends(effect: Effect) -> list[float]:
+    return [effect.value, effect.lower, effect.upper, effect.p_value]
+
+
+def mean_effect(**changed: Any) -> list[float]:
+    return ends(experiments.mean_effect(**{"treatment": REWARDS, "control": NUMBERS} | changed))
+
+
+def stratified(**changed: Any) -> list[float]:
+    given = {"treatment": REWARDS, "control": NUMBERS, "segments": (NUMBERS, NUMBERS)} | changed
+    return ends(experiments.stratified_effect(**given))
+
+
+def crossed(values: Any) -> list[float]:
+    return ends(experiments.interactions((OUTCOMES, REWARDS + NUMBERS), values)[0].effect)
+
+
+def panel(**changed: Any) -> list[float]:
+    given = {"outcomes": OUTCOMES, "units": UNITS, "times": TIMES, "treated": TREATED} | changed
+    found = experiments.difference_in_differences(**given)
+    return [found.value, found.lower, found.upper, found.p_value]
+
+
+def jump(**changed: Any) -> list[float]:
+    found = experiments.discontinuity(**{"outcomes": OUTCOMES, "scores": SCORED} | changed, cutoff=0.0, bandwidth=8)
+    return [found.value, found.lower, found.upper, found.p_value]
 
 
 REAL, TABLE, WHOLE, NAMES, ORDER, MASK, MASKS, WORDS = (
@@ -315,6 +352,32 @@ ENTRIES: dict[str, Entry] = {
     "Sample.sums.values": Entry(REAL, REWARDS, lambda v: sample(clusters=NUMBERS).sums(v)),
     "LinearWorld.still.weights": Entry(TABLE, SQUARE, lambda v: LinearWorld.still(v).expected(0, np.array(CONTEXTS))),
     "LinearWorld.weights": Entry(REAL, [SQUARE, SQUARE], lambda v: LinearWorld(v, np.array([0, 3])).weights),
+    "mean_effect.treatment": Entry(REAL, REWARDS, lambda v: mean_effect(treatment=v)),
+    "mean_effect.control": Entry(REAL, HALVES, lambda v: mean_effect(control=v)),
+    "mean_effect.covariates": Entry(REAL, NUMBERS, lambda v: mean_effect(covariates=(v, REWARDS))),
+    "ratio_effect.numerators": Entry(REAL, REWARDS, lambda v: ends(experiments.ratio_effect((v, HALVES), (NUMBERS, HALVES)))),
+    "ratio_effect.denominators": Entry(REAL, NUMBERS, lambda v: ends(experiments.ratio_effect((HALVES, v), (NUMBERS, HALVES)))),
+    "paired_effect.denominators": Entry(REAL, NUMBERS, lambda v: ends(experiments.paired_effect((NUMBERS, HALVES), (HALVES, v)))),
+    "quantile_effect.users": Entry(NAMES, NUMBERS, lambda v: ends(experiments.quantile_effect((REWARDS, v), ARMS, 0.5))),
+    "stratified_effect.segments": Entry(NAMES, NUMBERS, lambda v: stratified(segments=(v, v))),
+    "benjamini_hochberg.p_values": Entry(REAL, HALVES, experiments.benjamini_hochberg),
+    "sample_ratio.counts": Entry(WHOLE, [3, 5], lambda v: experiments.sample_ratio(v, [0.5, 0.5]).statistic),
+    "sample_ratio.shares": Entry(REAL, [0.25, 0.75], lambda v: experiments.sample_ratio([3, 5], v).statistic),
+    "sample_ratio_sequence.counts": Entry(WHOLE, [[3, 5], [8, 9]], lambda v: sample_ratio_sequence(v, [0.5, 0.5]).p_values),
+    "confidence_sequence.value": Entry(REAL, [0.5, 0.25], lambda v: always_valid(v, 0.5, 100, 100).lower),
+    "confidence_sequence.standard_error": Entry(REAL, [0.5, 0.25], lambda v: always_valid(0.5, v, 100, 100).lower),
+    "confidence_sequence.looks.users": Entry(REAL, [50, 100], lambda v: always_valid(0.5, 0.25, v, 100).lower),
+    "spending_bounds.information": Entry(REAL, [0.5, 0.75], lambda v: experiments.spending_bounds(v, 0.05, "pocock")),
+    "heterogeneity.values": Entry(REAL, REWARDS, lambda v: experiments.heterogeneity(v, HALVES).statistic),
+    "shrunken.standard_errors": Entry(REAL, [0.5, 0.25], lambda v: experiments.shrunken([0.5, 2.0], v)),
+    "novelty.treatment": Entry(TABLE, DAYS, lambda v: ends(experiments.novelty(v, DAYS).early)),
+    "interactions.assignments": Entry(REAL, [[0, 0], [0, 1], [1, 0], [1, 1]] * 3, crossed),
+    "difference_in_differences.outcomes": Entry(REAL, OUTCOMES, lambda v: panel(outcomes=v)),
+    "difference_in_differences.units": Entry(NAMES, UNITS, lambda v: panel(units=v)),
+    "difference_in_differences.times": Entry(ORDER, TIMES, lambda v: panel(times=v)),
+    "difference_in_differences.treated": Entry(REAL, TREATED, lambda v: panel(treated=v)),
+    "discontinuity.outcomes": Entry(REAL, OUTCOMES, lambda v: jump(outcomes=v)),
+    "discontinuity.scores": Entry(REAL, SCORED, lambda v: jump(scores=v)),
     "LinearWorld.starts": Entry(WHOLE, [0, 3], lambda v: LinearWorld(np.array([SQUARE, SQUARE]), v).starts),
 }  # fmt: skip
 
@@ -487,13 +550,26 @@ def test_what_is_no_array_or_has_another_shape_is_refused_by_name(name: str) -> 
         assert re.search(words(name), str(caught.value)), have
 
 
-RESULTS = {"Estimate", "Evaluation", "Laplace", "SharedWeights", "Learned", "Split", "Evidence", "Scorer", "Target"}
+RESULTS = {
+    "Ends",
+    "Estimate",
+    "Evaluation",
+    "Laplace",
+    "SharedWeights",
+    "Learned",
+    "Split",
+    "Evidence",
+    "SampleRatioSequence",
+    "Scorer",
+    "Shrunken",
+    "Target",
+}
 """What the library makes and hands out, and protocols that others keep."""
 
 
 def public() -> Iterator[tuple[str, Any]]:
     """Everything that can be called, by its name."""
-    for module in (bandit.evaluation, bandit.policies, bandit.posterior):
+    for module in (bandit.evaluation, experiments, bandit.policies, bandit.posterior):
         for name in module.__all__:
             yield name, getattr(module, name)
     yield from ((each.__name__, each) for each in (ImpressionLog, Draws, confidence_sequence, hash_users, hash_title))

@@ -11,8 +11,10 @@ import pytest
 from blas_threads import blas_threads
 from threadpoolctl import threadpool_limits
 
+from artwork.commands.executor_options import ExecutorOptions
 from bandit.errors import InputError, SurroundingsError
 from batch.executors import open_executor
+from batch.workspace.workspace import Workspace
 
 
 @pytest.mark.parametrize("name", ["serial", "processes"])
@@ -31,8 +33,31 @@ def test_every_shard_has_one_blas_thread_however_many_there_are(name: str, monke
 
 
 def test_an_unknown_executor_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="no executor 'ray9'; choose one of serial, processes"), open_executor("ray9"):
+    with (
+        pytest.raises(InputError, match="no executor 'ray9'; choose one of serial, processes, ray"),
+        open_executor("ray9"),
+    ):
         pass
+
+
+def test_the_address_of_a_cluster_is_of_ray_alone_but_a_variable_is_of_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARTWORK_RAY_ADDRESS", raising=False)
+    options = ExecutorOptions("serial", "auto")
+    with pytest.raises(InputError, match="add --executor ray"), options.opened(Workspace(tmp_path)):
+        pass
+    monkeypatch.setenv("ARTWORK_RAY_ADDRESS", "auto")
+    with options.opened(Workspace(tmp_path)) as executor:
+        assert list(executor.map(abs, [-1])) == [1]
+
+
+def test_shards_of_ray_are_told_of_a_workspace_from_the_root_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ExecutorOptions("ray").workspace(Path("w")).root == tmp_path / "w"
+    assert ExecutorOptions("serial").workspace(Path("w")).root == Path("w")
 
 
 def test_a_worker_that_dies_is_an_error_of_the_surroundings() -> None:

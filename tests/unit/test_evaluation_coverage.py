@@ -48,11 +48,6 @@ def assert_promises(found: Coverage) -> None:
 
 
 @pytest.mark.simulations
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    assert_promises(cover(UNEVEN, 1))
-
-
-@pytest.mark.simulations
 @pytest.mark.parametrize("log", LOGS)
 @pytest.mark.parametrize("showings", SHOWINGS)
 def test_intervals_hold_the_truth_on_every_kind_of_log(log: str, showings: int) -> None:

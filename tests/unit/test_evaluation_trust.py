@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from full_size import size
 
 from bandit.errors import InputError
 from bandit.evaluation import (
@@ -690,7 +691,7 @@ def test_worlds_in_which_intervals_cannot_be_right_are_flagged(world: World) -> 
 @pytest.mark.simulations
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_an_answer_that_nothing_warns_of_is_seldom_wrong(world: World) -> None:
-    count = 300 if world.is_family else 400
+    count = size(200, 300) if world.is_family else size(250, 400)
     slack = 3 * (0.05 * 0.95 / count) ** 0.5  # three standard errors of so many replicates
     for row in trust_of([replicate(TrustReplicates(world.name, 0, count))], world):
         assert row.wrong_unflagged <= (0.06 if world.is_family else 0.05) + slack, row

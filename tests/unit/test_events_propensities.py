@@ -28,7 +28,8 @@ class OneDecision(RecordedGeneration):
         self, pick: int, hashed: int, fallback: Sequence[int] = FALLBACK, weights: Sequence[int] = PICK
     ) -> None:
         self.total = sum(weights)
-        self.contexts = pl.Series([[1.0]], dtype=pl.List(pl.Float32))
+        self.contexts, self.n_users = pl.Series([[1.0], [0.5]], dtype=pl.List(pl.Float32)), 1
+        self.segments = ["tv"]
         self.sizes = np.array([4])
         self.there = np.ones((1, 4), dtype=np.bool_)
         self.weights = np.array([fallback])
@@ -49,16 +50,24 @@ class OneDecision(RecordedGeneration):
     def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
         return np.array([self._hashed], dtype=np.uint64)
 
+    def segment_hashes(self, user_ids: pl.Series, titles: I64) -> U64:  # noqa: ARG002
+        return np.array([self._hashed], dtype=np.uint64)
+
+    def segment_weights(self, segments: I64, titles: I64) -> I64:  # noqa: ARG002
+        return self.weights
+
+    @property
+    def segment_policy(self) -> str:
+        return "softmax"
+
     def pick_weights(self, users: I64, titles: I64) -> I64:  # noqa: ARG002
         return np.array([self._drawn])
 
 
-def judged(decision: OneDecision, arm: int, source: str, retired: Sequence[int]) -> Judged:
+def judged(decision: OneDecision, arm: int, source: str, retired: Sequence[int], segment: str | None = None) -> Judged:
     overlays = {3: Overlay(3, {"t": tuple(map(str, retired))} if retired else {})}
-    rows = pl.DataFrame(
-        {"user_id": ["u"], "title_id": ["t"], "artwork_id": [str(arm)], "revision": [3], "source": [source]}
-    )
-    return judge(decision, rows, overlays)
+    own = {"user_id": "u", "title_id": "t", "artwork_id": str(arm), "revision": 3, "source": source, "segment": segment}
+    return judge(decision, pl.DataFrame([own], schema_overrides={"segment": pl.String}), overlays)
 
 
 def hash_that_draws(arm: int, weights: Sequence[int]) -> int:
@@ -156,3 +165,24 @@ def test_a_weight_that_is_not_computed_again_is_set_aside() -> None:
 
     assert judged(Other(2, 0), 2, "personalized", (1,)).reason[0] == "weight not reproduced"
     assert judged(Other(2, 0), 2, "personalized", ()).reason[0] == ""  # nothing needs it
+
+
+@pytest.mark.parametrize("retired", [(), (1,), (0, 3)])
+@pytest.mark.parametrize("pick", [NONE, 1, 2])
+def test_every_artwork_counts_once_where_a_segment_answers(retired: tuple[int, ...], pick: int) -> None:
+    left = [0 if arm in retired else weight for arm, weight in enumerate(FALLBACK)]
+    for arm in ARMS:
+        if left[arm]:
+            made = judged(OneDecision(pick, hash_that_draws(arm, left)), arm, "segment", retired, "tv")
+            assert (made.reason[0], made.policy[0]) == ("", "softmax")
+            assert Fraction(left[arm], sum(left)) / Fraction(made.propensity[0]) == pytest.approx(1.0, abs=1e-12)
+            assert made.stands[0] == (pick != NONE and pick not in retired)
+
+
+def test_another_artwork_than_a_segment_draws_is_set_aside() -> None:
+    decision = OneDecision(NONE, hash_that_draws(2, FALLBACK))
+    assert judged(decision, 1, "segment", (), "tv").reason[0] == "not the draw"
+    assert judged(decision, 2, "segment", (2,), "tv").reason[0] == "retired artwork"
+    assert judged(OneDecision(NONE, 0, (0, TOTAL, 0, 0)), 0, "segment", (1,), "tv").reason[0] == "not the draw"
+    for name in (None, "", "TV"):
+        assert judged(decision, 2, "segment", (), name).reason[0] == "unknown segment"

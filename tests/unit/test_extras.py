@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 OF_USERS = ("batch", "service", "loadtest")
+OF_SOME = ("images", "ray")
+"""Not in ``all``."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_every_command_needs_an_extra_that_there_is() -> None:
 
 def test_an_extra_is_told_by_a_package_that_no_other_one_names() -> None:
     for extra, mark in MARKS.items():
-        assert [other for other in OF_USERS if mark in named_by(other)] == [extra]
+        assert [other for other in (*OF_USERS, *OF_SOME) if mark in named_by(other)] == [extra]
 
 
 @pytest.mark.parametrize("command", [None, *FAMILIES])
@@ -111,3 +113,11 @@ def test_a_module_that_a_command_comes_upon_later_is_told_like_one_missed_before
 def test_a_module_of_our_own_that_is_not_there_stays_a_fault_of_ours() -> None:
     with pytest.raises(ModuleNotFoundError), explained("store"):
         raise ModuleNotFoundError("No module named 'batch.gone'", name="batch.gone")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("ray", "ray"), ("ray.util", "ray"), ("cv2", "images"), ("polars", "all")]
+)
+def test_a_module_that_is_missed_later_is_told_with_its_extra(module: str, extra: str) -> None:
+    with pytest.raises(InputError, match=rf"install 'artwork-bandit\[{extra}\]'"), explained("train"):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)

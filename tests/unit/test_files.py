@@ -1,6 +1,7 @@
 """Files that are whole or absent, whoever writes them."""
 
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Callable
@@ -9,11 +10,18 @@ from pathlib import Path
 import pytest
 
 from bandit.errors import SurroundingsError
-from bandit.files import replace_file
+from bandit.files import remove_temporaries, replace_file
 
 
-def write(path: Path, text: str = "new", mode: int | None = None, error: BaseException | None = None) -> None:
-    with replace_file(path, mode) as temporary:
+def write(
+    path: Path,
+    text: str = "new",
+    mode: int | None = None,
+    error: BaseException | None = None,
+    *,
+    synced: bool = True,
+) -> None:
+    with replace_file(path, mode, synced=synced) as temporary:
         temporary.write_text(text)
         if error is not None:
             raise error
@@ -75,3 +83,24 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str, monkeypatch:
 def test_a_place_that_takes_no_file_is_told_on_one_line(path: str) -> None:
     with pytest.raises(SurroundingsError, match=r"^cannot write [^\n]*; check the folder's permissions and the disk$"):
         write(Path(path))
+
+
+def test_what_is_not_synced_is_whole_or_absent_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, "old")
+    with pytest.raises(ValueError, match="half way"):
+        write(path, "half", error=ValueError("half way"), synced=False)
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["old"]
+    write(path, synced=False)
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["new"]
+
+
+def test_of_a_writer_that_was_killed_alone_the_leftovers_are_removed(tmp_path: Path) -> None:
+    with replace_file(tmp_path / "file") as temporary:
+        temporary.write_text("new")
+        shutil.copyfile(temporary, tmp_path / temporary.name.replace("file", "other"))
+    for name in ("kept.tmp", ".kept", "kept"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path)
+    remove_temporaries(tmp_path / "gone")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".kept", "file", "kept", "kept.tmp"]

@@ -30,7 +30,9 @@ from bandit.posterior import (
 HEAVY = ("optimize", "special", "stats", "sparse", "linalg", "integrate", "interpolate", "spatial", "fft")
 
 
-@pytest.mark.parametrize("module", ["bandit.posterior", "bandit.policies", "bandit.scores", "bandit.evaluation"])
+@pytest.mark.parametrize(
+    "module", ["bandit.posterior", "bandit.policies", "bandit.scores", "bandit.evaluation", "bandit.experiments"]
+)
 def test_importing_a_package_loads_no_heavy_part_of_scipy_and_no_scikit_learn(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

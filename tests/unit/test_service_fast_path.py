@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from asgi import SlowStore, published
+from full_size import size
 from twin_paths import ORIGIN, TARGETS, Twins, draw_pieces, twins
 from wire import LAST, LOOK_UP, PAGE, Running, against, answers, request
 
@@ -66,7 +67,7 @@ def test_look_ups_on_both_paths_count_alike() -> None:
 
 
 @pytest.mark.simulations
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(size(4, 10)))
 def test_many_drawn_requests_are_answered_in_the_same_bytes_on_both_paths(seed: int) -> None:
     with twins(allowed_origins=ORIGIN if seed % 2 else "") as services:
         compare(services, 1000 + seed, 10_000)

@@ -1,14 +1,17 @@
 """The HTTP interface, against a store in memory."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from asgi import IDENTITY, Client, problem_of, published
 from samples import sample
 
+from bandit.snapshot import Current
 from service.lookup.row_reads import Take
 from service.lookup.store import MemoryStore
+from service.metrics.health import SETTLED_SECONDS
 
 
 @pytest.fixture
@@ -237,6 +240,9 @@ def test_readyz_tells_what_is_served(client: Client) -> None:
         "identity": IDENTITY,
         "flip": 9,
         "revision": 0,
+        "named_generation": 5,
+        "named_flip": 9,
+        "behind_seconds": 0.0,
         "degraded": [],
     }
 
@@ -247,6 +253,58 @@ def test_readyz_stays_200_and_says_what_is_degraded(client: Client) -> None:
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
     assert response.json()["degraded"][0].startswith("row reads failing since")
+
+
+def lag(client: Client, seconds: float) -> None:
+    """Let the worker serve another generation than the store names, for some seconds."""
+    health = client.service.health
+    health.store_named(Current(6, "6" * 32, 10), Current(5, IDENTITY, 9))
+    health.behind_since = time.monotonic() - seconds
+    client.service.metrics.behind(health.behind_since)
+
+
+def test_a_worker_that_lags_is_ready_and_says_for_how_long(client: Client) -> None:
+    lag(client, 60.0)
+    response = client.get("/readyz")
+    body = response.json()
+    assert (response.status_code, body["status"], body["generation"]) == (200, "degraded", 5)
+    assert (body["named_generation"], body["named_flip"]) == (6, 10)
+    assert 60 <= body["behind_seconds"] < 160
+    assert body["degraded"][0].startswith("generation 5 (flip 9) is served, the store names generation 6 (flip 10) for")
+
+
+def test_a_worker_that_takes_a_flip_is_not_degraded_by_it(client: Client) -> None:
+    lag(client, 0.0)
+    body = client.get("/readyz").json()
+    assert (body["status"], body["degraded"], body["named_generation"]) == ("ready", [], 6)
+    assert 0 < body["behind_seconds"] < SETTLED_SECONDS
+
+
+@pytest.mark.parametrize(("most", "status"), [("0", 503), ("59.5", 503), ("3600", 200), ("86400", 200)])
+def test_a_load_balancer_may_ask_that_a_worker_that_lags_be_refused(client: Client, most: str, status: int) -> None:
+    lag(client, 60.0)
+    response = client.get(f"/readyz?max_behind_seconds={most}")
+    assert response.status_code == status
+    if status == 503:
+        document = problem_of(response, 503)
+        assert document["type"].endswith("behind")
+        assert response.headers["retry-after"] == "1"
+        assert "serves generation 5 (flip 9), the store names generation 6 (flip 10)" in document["detail"]
+
+
+def test_a_worker_that_follows_is_ready_however_little_it_may_lag(client: Client) -> None:
+    assert client.get("/readyz?max_behind_seconds=0").status_code == 200
+
+
+def test_a_worker_that_lags_still_answers_from_its_generation(client: Client) -> None:
+    lag(client, 60.0)
+    assert client.get("/v1/users/ann/titles/t0/artwork").json()["generation"] == 5
+
+
+@pytest.mark.parametrize("most", ["-1", "nan", "inf", "soon", "", "86401", "1e400"])
+def test_no_number_of_seconds_is_refused_by_name(client: Client, most: str) -> None:
+    document = problem_of(client.get(f"/readyz?max_behind_seconds={most}"), 422)
+    assert document["errors"][0]["field"] == "max_behind_seconds"
 
 
 def test_metrics_count_requests_by_route_and_picks_by_source(client: Client) -> None:

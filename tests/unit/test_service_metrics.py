@@ -115,6 +115,26 @@ def test_what_happens_seldom_is_counted_too() -> None:
     assert value(metrics, "artwork_row_errors_total", reason="crc") == 1
 
 
+def test_any_worker_tells_of_the_one_that_is_behind_for_longest() -> None:
+    values = [0.0] * (3 * BLOCK_SLOTS)
+    workers = [Metrics(values, worker) for worker in range(3)]
+    assert [worker.longest_behind() for worker in workers] == [0.0] * 3
+    workers[1].behind(time.monotonic() - 50)
+    workers[2].behind(time.monotonic() - 20)
+    assert all(50 <= worker.longest_behind() < 150 for worker in workers)
+    assert 20 <= (value(workers[0], "artwork_behind_seconds", worker="2") or 0) < 120
+    assert value(workers[0], "artwork_behind_seconds", worker="0") == 0
+    workers[1].behind(None)
+    assert 20 <= workers[0].longest_behind() < 50
+
+
+def test_a_worker_that_starts_anew_is_not_behind_because_its_predecessor_was() -> None:
+    values = [0.0] * (2 * BLOCK_SLOTS)
+    Metrics(values, 1).behind(time.monotonic() - 50)
+    Metrics(values, 1)
+    assert Metrics(values, 0).longest_behind() == 0
+
+
 def test_a_generation_is_shown_with_its_age() -> None:
     metrics = Metrics()
     metrics.took(17, 42, "2026-01-01T00:00:00Z")

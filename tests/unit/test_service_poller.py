@@ -84,6 +84,58 @@ def test_a_flip_is_followed_with_the_next_poll(store: MemoryStore) -> None:
     assert followed.poller.serving.titles[b"t"].pieces == (b'"title_id":"t","artwork_id":"b"',)
 
 
+def behind(followed: Followed) -> bool:
+    assert (followed.metrics.longest_behind() > 0) == (followed.health.behind_since is not None)
+    return followed.health.behind_since is not None
+
+
+def test_a_worker_is_behind_from_the_poll_that_names_another_generation_until_it_is_taken(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    assert not behind(followed)
+    part = publish(store, 2, 2, "b")
+    kept = store.values.pop(part)
+    followed.poll()
+    assert (followed.generation, behind(followed)) == (1, True)
+    assert followed.health.named == Current(2, "1" * 32, 2)
+    since = followed.health.behind_since
+    publish(store, 3, 3, "b")
+    del store.values[part]
+    followed.poll()
+    assert (followed.generation, followed.health.behind_since) == (1, since)
+    store.values[part] = kept
+    followed.poll()
+    assert (followed.generation, behind(followed)) == (3, False)
+
+
+def test_a_worker_is_not_behind_any_more_when_the_store_goes_back_to_what_it_serves(store: MemoryStore) -> None:
+    followed = Followed(store).start()
+    kept = store.values[CURRENT_KEY]
+    store.values[CURRENT_KEY] = encode_json(Current(7, "7" * 32, 2))
+    followed.poll()
+    assert behind(followed)
+    store.values[CURRENT_KEY] = kept
+    followed.poll()
+    assert not behind(followed)
+
+
+def test_a_worker_that_starts_from_an_older_generation_on_disk_is_behind(store: MemoryStore, tmp_path: Path) -> None:
+    Followed(store, tmp_path / "kept").start()
+    del store.values[publish(store, 2, 2, "b")]
+    followed = Followed(store, tmp_path / "kept").start()
+    assert (followed.generation, behind(followed)) == (1, True)
+
+
+def test_nothing_lags_while_nothing_is_served_or_the_store_does_not_answer(store: MemoryStore) -> None:
+    without = MemoryStore(store.values | {CURRENT_KEY: encode_json(Current(7, "7" * 32, 2))})
+    followed = Followed(without).start()
+    assert (followed.generation, behind(followed), followed.health.named) == (None, False, Current(7, "7" * 32, 2))
+    followed = Followed(store).start()
+    publish(store, 2, 2, "b")
+    store.available = False
+    followed.poll()
+    assert (behind(followed), followed.health.named) == (False, Current(1, "1" * 32, 1))
+
+
 def test_a_rollback_is_followed_like_any_flip(store: MemoryStore) -> None:
     publish(store, 2, 2)
     followed = Followed(store).start()

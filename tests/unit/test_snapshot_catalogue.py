@@ -19,36 +19,45 @@ from bandit.snapshot import (
     Catalogue,
     CatalogueTitle,
     Counts,
+    Segment,
+    Signals,
     decode_catalogue,
     encode_catalogue,
     most_parts,
     most_plain_bytes,
+    pack_weights,
 )
 
 IDS = st.text("abc019._~-", min_size=1, max_size=12) | st.text("A", min_size=64, max_size=64)
 SMALL = Catalogue(
     (
-        CatalogueTitle("t1", ("a", "b"), 1, (65534, 1), ((1, 65534),)),
-        CatalogueTitle("t2", ("c",), 0, (65535,), ((65535,),)),
+        CatalogueTitle("t1", ("a", "b"), 1, (65534, 1), pack_weights([(1, 65534)])),
+        CatalogueTitle("t2", ("c",), 0, (65535,), pack_weights([(65535,)])),
     ),
     "popularity",
-    ("s1",),
+    (Segment("s1", Signals("NL")),),
 )
+PLAIN = Catalogue((CatalogueTitle("t1", ("a", "b"), 1, (65534, 1)), CatalogueTitle("t2", ("c",), 0, ())), "popularity")
 
 
 @st.composite
 def titles(random: st.DrawFn, title_id: str, n_segments: int) -> CatalogueTitle:
     artworks = random(st.lists(IDS, min_size=1, max_size=5, unique=True))
     cuts = st.lists(st.integers(0, 65535), min_size=len(artworks) - 1, max_size=len(artworks) - 1).map(sorted)
-    weights = cuts.map(lambda found: tuple(high - low for low, high in pairwise([0, *found, 65535]))) | st.just(())
+    weights = cuts.map(lambda found: tuple(high - low for low, high in pairwise([0, *found, 65535])))
     segments = random(st.lists(weights, min_size=n_segments, max_size=n_segments))
     default = random(st.integers(0, len(artworks) - 1))
-    return CatalogueTitle(title_id, tuple(artworks), default, random(weights), tuple(segments))
+    return CatalogueTitle(title_id, tuple(artworks), default, random(weights | st.just(())), pack_weights(segments))
 
 
 @st.composite
 def catalogues(random: st.DrawFn) -> Catalogue:
-    segments = random(st.lists(IDS, max_size=2, unique=True))
+    values = st.none() | IDS
+    hours = st.sampled_from([None, "night", "evening"])
+    rules = st.builds(Signals, values, values, values, hours).filter(lambda rule: rule.known > 0)
+    names = random(st.lists(IDS, max_size=2, unique=True))
+    chosen = random(st.lists(rules, min_size=len(names), max_size=len(names), unique=True))
+    segments = [Segment(*both) for both in zip(names, chosen, strict=True)]
     named = random(st.lists(IDS, max_size=6, unique=True))
     return Catalogue(tuple(random(titles(name, len(segments))) for name in named), "popularity", tuple(segments))
 
@@ -67,8 +76,8 @@ def test_a_catalogue_comes_back_as_it_was(catalogue: Catalogue) -> None:
 
 
 def test_the_digest_of_a_known_catalogue_never_changes() -> None:
-    without = replace(SMALL, titles=(replace(SMALL.titles[0], segments=()), SMALL.titles[1]))
-    assert encode_catalogue(without)[0] == "1040a4bd2f45cff27617932b4e117eba"
+    assert encode_catalogue(PLAIN)[0] == "afbc3700d2f0a114e95c5b43d9e294a4"
+    assert encode_catalogue(SMALL)[0] == "06de444169e71271efc85363c1bc7b14"
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
@@ -154,8 +163,31 @@ WRONG_MEMBERS = [
     *each("default", (-1, 2, 1.0, True, "1", None, 2**64, [1])),
     *each("weights", ([65535], [65534, 2], [65536, -1], [65535.0, 0], [True, 65534], "ab", None, {})),
     *each("weights", ([65534, "1"], [65535, None], [[65535], 0], [2**64, 65535 - 2**64], 65535)),
-    *each("segments", ([[1, 1]], [[65535, 0]], [[]], "s", None, [None], {}, [65535, 0])),
+    *each("segments", ([[1, 1]], [[65535, 0]], [[]], "s", None, [None], {}, [65535, 0], "AQD+/w==")),
 ]
+WRONG_SEGMENTS = {
+    "lists": [[1, 65534]],
+    "nothing": "",
+    "no list": [],
+    "too short": "AQD+",
+    "too long": "AQD+/wAA",
+    "no base64": "AQD+/w=!",
+    "not ASCII": "AQD+/w==\u00e9",
+    "another sum": "AQD//w==",
+    "null": None,
+    "a number": 1,
+}
+WRONG_MEMBERS_OF_RULES: tuple[Any, ...] = (
+    *({"country": None}, {"country": 1}, {"country": "N L"}, {"country": "N" * 65}, {"county": "NL"}),
+    *({"hours": "noon"}, {"hours": ["night"]}, {}, [], "country", None),
+)
+WRONG_RULES: tuple[Any, ...] = (
+    *([], ["s1"], "s1", None, {}, [None], [{"name": "s1"}], [[]]),
+    *([{"name": name, "rule": {"country": "NL"}}] for name in ("s/1", "", 1, None)),
+    *([{"name": "s1", "rule": rule}] for rule in WRONG_MEMBERS_OF_RULES),
+    [{"name": "s1", "rule": {"country": "NL"}, "users": 1}],
+    [{"name": "s1", "rule": {"country": "NL"}}] * 2,
+)
 
 
 @pytest.mark.parametrize("line", UNUSABLE.values(), ids=UNUSABLE.keys())
@@ -187,20 +219,32 @@ def test_a_title_that_lacks_a_member_is_refused_with_its_name(name: str) -> None
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("format", 2, "format 2"),
+        ("format", 1, "format 1"),
+        ("format", 3, "format 3"),
         ("format", True, "has format True"),
         ("titles", 3, "has titles 3"),
         ("titles", 10**12, "has titles 1000000000000"),
         ("fallback_policy", None, "has fallback_policy None"),
         ("fallback_policy", "beta\n", "has fallback_policy"),
-        ("segments", [], "has segments"),
-        ("segments", ["s1", "s2"], "has segments"),
-        ("segments", "s", "has segments s"),
+        *(("segments", value, "has segments") for value in WRONG_RULES),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(field: str, value: object, said: str) -> None:
     header, *lines = lines_of()
     assert said in refusal_of(b"\n".join([with_member(header, field, value), *lines]))
+
+
+@pytest.mark.parametrize("value", WRONG_SEGMENTS.values(), ids=WRONG_SEGMENTS.keys())
+def test_weights_of_segments_that_a_publisher_would_not_write_are_refused(value: object) -> None:
+    header, first, second = lines_of()
+    assert "segments" in refusal_of(b"\n".join([header, with_member(first, "segments", value), second]))
+
+
+@pytest.mark.parametrize("second", [Segment("s1", Signals("US")), Segment("s2", Signals("NL"))], ids=["name", "rule"])
+def test_two_segments_of_one_name_or_one_rule_are_refused(second: Segment) -> None:
+    title = CatalogueTitle("t1", ("a", "b"), 1, (65534, 1), pack_weights([(1, 65534)] * 2))
+    twice = Catalogue((title,), "popularity", (SMALL.segments[0], second))
+    assert "one name or one rule" in refusal_of(b"\n".join(lines_of(twice)), twice.counts)
 
 
 def test_a_title_that_is_there_twice_is_refused() -> None:
@@ -255,8 +299,11 @@ def test_every_catalogue_is_within_the_sizes_that_follow_from_its_counts(catalog
 def test_the_longest_title_is_within_the_size_that_follows_from_its_counts() -> None:
     artworks = tuple(f"{number:064d}" for number in range(256))
     weights = (65535 - 255 * 128, *[128] * 255)
-    title = CatalogueTitle("t" * 64, artworks, 255, weights, (weights,) * 64)
-    catalogue = Catalogue((title,), "p" * 256, tuple(f"{number:064d}" for number in range(64)))
+    title = CatalogueTitle("t" * 64, artworks, 255, weights, pack_weights([weights] * 64))
+    rules = [Signals(name, name, name, "afternoon") for name in map("{:064d}".format, range(64))]
+    catalogue = Catalogue(
+        (title,), "p" * 256, tuple(Segment(f"{number:064d}", rule) for number, rule in enumerate(rules))
+    )
     digest, parts = encode_catalogue(catalogue)
     assert decode_catalogue(parts, digest, catalogue.counts) == catalogue
 

@@ -38,7 +38,7 @@ OF_OTHERS: Final = {
 """What an environment must not have."""
 REFUSALS: Final = {
     BARE: {"": "all", "train": "batch", "serve": "service", "demo": "all", "loadtest": "loadtest"},
-    "batch": {"serve": "service", "demo": "all", "loadtest": "loadtest"},
+    "batch": {"serve": "service", "demo": "all", "loadtest": "loadtest", "data features .": "images"},
     "service": {"train": "batch", "web": "all", "loadtest": "loadtest"},
     "loadtest": {"train": "batch", "serve": "service", "bench": "all"},
 }

@@ -166,7 +166,7 @@ def _moment(microseconds: int) -> datetime:
 
 async def _served(workspace: Workspace, generation: int) -> ServedGeneration:
     manifest, catalogue = _read(workspace, generation)
-    meta, parts = published_meta(manifest, catalogue)
+    meta, parts = published_meta(workspace, manifest, catalogue)
     return await build_generation(Current(generation, manifest.identity, generation), meta, b"".join(parts))
 
 

@@ -23,30 +23,48 @@ _FIRST_DAY: Final = date(2026, 3, 2)
 _ARTWORK_FEATURES: Final = 8
 
 
-def make(workspace: Workspace, users: int, report: Progress, *, impressions: int = IMPRESSIONS) -> None:
-    """Write tables and impressions: 100 titles of 10 artworks, contexts of 16 numbers, seven days.
+def make(
+    workspace: Workspace,
+    users: int,
+    report: Progress,
+    *,
+    impressions: int = IMPRESSIONS,
+    n_titles: int = TITLES,
+    picks: int | None = None,
+) -> None:
+    """Write tables and impressions: titles of 10 artworks, contexts of 16 numbers, seven days.
+
+    Args:
+        workspace: to write.
+        users: how many.
+        report: told of each day.
+        impressions: of a day.
+        n_titles: of the catalogue.
+        picks: titles of each user's shortlist, drawn at random; None makes no shortlists.
 
     Raises:
         SurroundingsError: the disk does not take it.
     """
     random = np.random.default_rng(SEED)
-    tables = _tables(users, random)
+    tables = _tables(users, n_titles, picks, random)
     write_tables(workspace, tables)
-    tastes = random.standard_normal((TITLES * ARTWORKS, FEATURES)) * 0.3
+    tastes = random.standard_normal((n_titles * ARTWORKS, FEATURES)) * 0.3
     for day in range(DAYS):
         append_impressions(workspace, _FIRST_DAY + timedelta(days=day), _day(day, tables, tastes, impressions, random))
         report("days of impressions drawn", day + 1, DAYS)
 
 
-def _tables(users: int, random: np.random.Generator) -> Tables:
+def _tables(users: int, n_titles: int, picks: int | None, random: np.random.Generator) -> Tables:
     contexts = random.standard_normal((users, FEATURES), dtype=np.float32)
     contexts[:, 0] = 1
-    artworks = TITLES * ARTWORKS
-    titles = pl.Series([f"t{title:03d}" for title in range(TITLES)])
+    artworks = n_titles * ARTWORKS
+    titles = pl.Series([f"t{title:0{max(3, len(str(n_titles - 1)))}d}" for title in range(n_titles)])
+    user_ids = [f"u{user:09d}" for user in range(users)]
     return Tables(
+        candidates=None if picks is None else _shortlists(user_ids, titles, picks, random),
         users=pl.DataFrame(
             {
-                "user_id": [f"u{user:09d}" for user in range(users)],
+                "user_id": user_ids,
                 "context": _lists(contexts),
                 "country": pl.repeat("NL", users, eager=True),
                 "device": pl.repeat("tv", users, eager=True),
@@ -58,13 +76,13 @@ def _tables(users: int, random: np.random.Generator) -> Tables:
             {
                 "title_id": titles,
                 "name": titles,
-                "year": pl.repeat(2020, TITLES, dtype=pl.Int32, eager=True),
-                "genres": [["drama"]] * TITLES,
+                "year": pl.repeat(2020, n_titles, dtype=pl.Int32, eager=True),
+                "genres": [["drama"]] * n_titles,
             }
         ),
         artworks=pl.DataFrame(
             {
-                "title_id": titles.gather(np.repeat(np.arange(TITLES), ARTWORKS)),
+                "title_id": titles.gather(np.repeat(np.arange(n_titles), ARTWORKS)),
                 "artwork_id": [f"a{artwork % ARTWORKS}" for artwork in range(artworks)],
                 "features": _lists(random.standard_normal((artworks, _ARTWORK_FEATURES), dtype=np.float32)),
                 "theme": pl.repeat("plain", artworks, eager=True),
@@ -77,10 +95,17 @@ def _tables(users: int, random: np.random.Generator) -> Tables:
     )
 
 
+def _shortlists(user_ids: list[str], titles: pl.Series, picks: int, random: np.random.Generator) -> pl.DataFrame:
+    chosen = np.concatenate([random.choice(len(titles), picks, replace=False) for _ in user_ids])
+    lists = pl.DataFrame({"user_id": np.repeat(user_ids, picks), "title_ids": titles.gather(chosen)})
+    return lists.group_by("user_id", maintain_order=True).agg("title_ids")
+
+
 def _day(day: int, tables: Tables, tastes: np.ndarray, count: int, random: np.random.Generator) -> pl.DataFrame:
     """Impressions of uniform arms, of which users take those that they like."""
     users = random.integers(tables.users.height, size=count)
-    titles, arms = random.integers(TITLES, size=count), random.integers(ARTWORKS, size=count)
+    titles = random.integers(tables.titles.height, size=count)
+    arms = random.integers(ARTWORKS, size=count)
     contexts = tables.users["context"].gather(users)
     liked = np.einsum("nd,nd->n", contexts.explode().to_numpy().reshape(count, -1), tastes[titles * ARTWORKS + arms])
     clicked = random.random(count) < 1 / (1 + np.exp(1.5 - liked))

@@ -34,7 +34,8 @@ def repeat(plan: Plan) -> str:
     """The command that measures the same."""
     if plan == Plan.quick():
         return "artwork bench job --quick"
-    return f"artwork bench job --users {plan.users} --rounds {plan.rounds}"
+    shape = "" if plan.picks is None else f" --titles {plan.titles} --picks-per-user {plan.picks}"
+    return f"artwork bench job --users {plan.users} --rounds {plan.rounds}{shape}"
 
 
 def _seconds(report: JobReport) -> str:

@@ -1,6 +1,6 @@
 """How much is measured, and what is found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from artwork.bench.machine import Machine
@@ -14,7 +14,8 @@ JUDGED_USERS: Final = 1_000_000
 class Plan:
     """``users`` of the largest workspace; a tenth and a hundredth of them are measured before. ``impressions`` are of a day.
 
-    ``rows`` are written by ours and by the raw writer in turn, ``rounds`` times; ``sized`` rows are weighed in each format.
+    Each user has ``picks`` of the ``titles``, drawn at random; None is one of each. ``rows`` are written by ours and by the raw
+    writer in turn, ``rounds`` times; ``sized`` rows are weighed in each format.
     """
 
     users: int = JUDGED_USERS
@@ -22,6 +23,11 @@ class Plan:
     rows: int = 200_000
     rounds: int = 3
     sized: int = 32_000
+    titles: int = 100
+    artworks: int = 10
+    """Of each title."""
+    picks: int | None = None
+    days: int = 7
 
     @classmethod
     def quick(cls) -> Self:
@@ -32,6 +38,11 @@ class Plan:
     def sizes(self) -> list[int]:
         """The users of each workspace, ascending."""
         return sorted({max(1, self.users // 100), max(1, self.users // 10), self.users})
+
+    @property
+    def picks_per_user(self) -> int:
+        """How many picks a row has."""
+        return self.picks or self.titles
 
 
 @dataclass(frozen=True)
@@ -74,12 +85,27 @@ class Sized:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """Training on other impressions, all days together: what grows with them, and what is start."""
+
+    impressions: int
+    stage: Stage
+
+
+@dataclass(frozen=True)
 class Writing:
-    """Rows per second into an empty store, round by round: by the publisher, and SET commands made before, raw."""
+    """Rows per second into an empty store, round by round: by the publisher, and SET commands made before, raw.
+
+    ``counted`` are rows per second of the count that follows, ``walked`` of a sweep of rows that stay, ``removed`` of one of rows
+    that are served no more.
+    """
 
     rows: int
     ours: list[float]
     raw: list[float]
+    counted: list[float] = field(default_factory=list)
+    walked: list[float] = field(default_factory=list)
+    removed: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
@@ -90,13 +116,18 @@ class Writing:
 
 @dataclass(frozen=True)
 class Weighed:
-    """Bytes of the store per pick, all counted; ``bare`` are those of the rows alone."""
+    """Bytes of the store per pick, all counted; ``bare`` are those of the rows alone.
+
+    ``lowest`` and ``highest`` are from half of the rows on: in between the store's table has doubled, or is nearly full.
+    """
 
     server: str
     format: str
     kind: str
     bytes_per_pick: float
     bare: float
+    lowest: float | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,3 +152,4 @@ class JobReport:
     weighed: list[Weighed]
     judged: list[Judged]
     passed: bool
+    trained: list[Trained] = field(default_factory=list)

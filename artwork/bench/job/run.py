@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from artwork.bench.job.data import TITLES
 from artwork.bench.job.results import JUDGED_USERS, Fit, JobReport, Plan, Sized, Weighed, Writing
-from artwork.bench.job.stages import measure
+from artwork.bench.job.stages import measure, measure_training
 from artwork.bench.job.weighing import SMALLEST, weigh
 from artwork.bench.job.writing import measure_writing
 from artwork.bench.machine import this_machine
@@ -45,11 +46,12 @@ def run(plan: Plan, progress: Progress) -> JobReport:
             sized.append(measure(workspace, users, plan, progress))
             if users == plan.users:
                 writing = measure_writing(workspace, plan, progress)
+    trained = [measure_training(plan, progress)]
     weighed = weigh(plan, progress)
     load.append(os.getloadavg()[0])
     judged = [*judge_job(sized), judge_writing(writing, sized), *judge_bytes(weighed)]
     passed = all(target.is_reached for target in judged)
-    return JobReport(this_machine(LIBRARIES), plan, load, sized, fit(sized), writing, weighed, judged, passed)
+    return JobReport(this_machine(LIBRARIES), plan, load, sized, fit(sized), writing, weighed, judged, passed, trained)
 
 
 def fit(sized: Sequence[Sized]) -> Fit:
@@ -65,7 +67,7 @@ def fit(sized: Sequence[Sized]) -> Fit:
 def judge_job(sized: Sequence[Sized]) -> list[Judged]:
     """Seconds and memory of the largest job; one of fewer users than it is about is not judged."""
     largest = sized[-1]
-    if largest.users < JUDGED_USERS or len(sized) < 2:
+    if largest.users < JUDGED_USERS or len(sized) < 2 or largest.picks != largest.users * TITLES:
         return []
     what, smaller = f"job of {largest.users:,} users", sized[-2]
     growth = largest.peak_gigabytes / smaller.peak_gigabytes

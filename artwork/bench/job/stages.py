@@ -6,13 +6,15 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from artwork.bench.events.watching import Memory, run_job
-from artwork.bench.job.data import TITLES, make
-from artwork.bench.job.results import Plan, Sized, Stage
+from artwork.bench.job.data import make
+from artwork.bench.job.results import Plan, Sized, Stage, Trained
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.breakable_store import BreakableStore
 from batch.executors import Progress
 from batch.workspace.workspace import Workspace
 
+FEWER: Final = 10
+"""By how much the impressions are fewer in a training that is measured beside."""
 _COMMANDS: Final = ("train", "precompute", "publish")
 
 
@@ -23,7 +25,7 @@ def measure(workspace: Workspace, users: int, plan: Plan, progress: Progress) ->
         WrongAnswerError: the store has another number of rows than there are users.
         SurroundingsError: a command fails, or the disk is full.
     """
-    make(workspace, users, progress, impressions=plan.impressions)
+    make(workspace, users, progress, impressions=plan.impressions, n_titles=plan.titles, picks=plan.picks)
     with TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
         stages: list[Stage] = []
         for command in _COMMANDS:
@@ -34,7 +36,20 @@ def measure(workspace: Workspace, users: int, plan: Plan, progress: Progress) ->
             held = sum(1 for _ in client.scan_iter(match="art:g:1:u:*", count=2000))
     if held != users:
         raise WrongAnswerError(f"the store has {held:,} rows after a job of {users:,} users")
-    return Sized(users, users * TITLES, stages)
+    return Sized(users, users * plan.picks_per_user, stages)
+
+
+def measure_training(plan: Plan, progress: Progress) -> Trained:
+    """Train the smallest workspace on a tenth of the impressions.
+
+    Raises:
+        SurroundingsError: a command fails, or the disk is full.
+    """
+    fewer = max(1, plan.impressions // FEWER)
+    with TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
+        workspace = Workspace(Path(folder) / "workspace")
+        make(workspace, plan.sizes[0], progress, impressions=fewer, n_titles=plan.titles, picks=plan.picks)
+        return Trained(fewer * plan.days, _stage(_COMMANDS[0], workspace, store))
 
 
 def _stage(command: str, workspace: Workspace, store: BreakableStore) -> Stage:

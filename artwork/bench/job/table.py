@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from artwork.bench.job.results import JobReport, Stage
+from artwork.bench.job.results import JobReport, Plan, Stage
 from artwork.bench.timing import digits
 from artwork.console.tables import Sheet, printed
 
@@ -25,7 +25,8 @@ def head(report: JobReport) -> list[str]:
         f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}; {machine.installed}",
         f"load average {report.load[0]:.1f} before, {report.load[1]:.1f} after",
         (
-            f"100 titles of 10 artworks, contexts of 16 numbers, 7 days of {report.plan.impressions:,} impressions, posterior"
+            f"{report.plan.titles:,} titles of {report.plan.artworks} artworks{_of_them(report.plan)}, contexts of 16 numbers,"
+            f" {report.plan.days} days of {report.plan.impressions:,} impressions, posterior"
             " linear, policy thompson; memory is the sum of what all processes have for themselves and their part of what they"
             " share (PSS), without the store"
         ),
@@ -35,6 +36,7 @@ def head(report: JobReport) -> list[str]:
 def sheets_of(report: JobReport) -> list[Sheet]:
     """The tables of ``TITLES``."""
     stages = [_row(f"{own.users:,}", stage) for own in report.sized for stage in own.stages]
+    stages += [_row(f"the fewest, {own.impressions:,} impressions", own.stage) for own in report.trained]
     for own in report.sized:
         total = (
             f"{own.users:,}",
@@ -48,6 +50,9 @@ def sheets_of(report: JobReport) -> list[Sheet]:
         stages.append(total)
     writing = report.writing
     writers = [("publisher", writing.ours), ("raw SET, made before", writing.raw)]
+    steps = [("counting what is there", writing.counted), ("a sweep of rows that stay", writing.walked)]
+    steps.append(("a sweep of rows that go", writing.removed))
+    writers += [(f"publisher, {name}", rates) for name, rates in steps if rates]
     rates = [
         (name, f"{sorted(values)[len(values) // 2]:,.0f}", f"{min(values):,.0f}", f"{max(values):,.0f}")
         for name, values in writers
@@ -80,6 +85,10 @@ def verdict(report: JobReport) -> str:
     """Which targets are missed, or that none is."""
     missed = [f"{target.what} ({target.verdict})" for target in report.judged if not target.is_reached]
     return f"failed: {'; '.join(missed)}" if missed else "every target that is judged reaches what is required"
+
+
+def _of_them(plan: Plan) -> str:
+    return "" if plan.picks is None else f", shortlists of {plan.picks} of them drawn at random"
 
 
 def _row(users: str, stage: Stage) -> tuple[str, ...]:

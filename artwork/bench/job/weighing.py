@@ -50,20 +50,35 @@ def weigh(plan: Plan, progress: Progress) -> list[Weighed]:
 
 
 def _weighed(server: str, client: redis.Redis, form: RowFormat, users: int, *, is_shortlist: bool) -> Weighed:
-    client.flushall()
-    rows = _drawn(form, users, is_shortlist=is_shortlist)
-    before = int(client.info("memory")["used_memory"])
-    for _ in write_rows(client, 1, [rows], rests=False):
-        pass
-    taken = int(client.info("memory")["used_memory"]) - before
+    # Else memory is freed later, as if the rows gave it back.
+    client.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]
+    rows = drawn_rows(form, users, is_shortlist=is_shortlist)
+    before, looks = _held(client), []
+    for written in write_rows(client, 1, [rows], rests=True):
+        if written.stop >= users // 2:
+            taken = _held(client) - before
+            looks.append(taken / written.stop / TITLES)
     picks = users * TITLES
     kind = f"{TITLES} of {CATALOGUE:,} titles" if is_shortlist else f"all of {TITLES} titles"
     return Weighed(
-        server, _NAMES[form.arm_bits], kind, taken / picks, int(rows.row_lengths.sum(dtype=np.int64)) / picks
+        server,
+        _NAMES[form.arm_bits],
+        kind,
+        taken / picks,
+        int(rows.row_lengths.sum(dtype=np.int64)) / picks,
+        min(looks),
+        max(looks),
     )
 
 
-def _drawn(form: RowFormat, users: int, *, is_shortlist: bool) -> RowFile:
+def _held(client: redis.Redis) -> int:
+    """Bytes of everything that the store holds but for what its clients are sending."""
+    memory = client.info("memory")
+    return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
+
+
+def drawn_rows(form: RowFormat, users: int, *, is_shortlist: bool) -> RowFile:
+    """Rows of so many users, with 100 picks each that are drawn at random, of all titles or as shortlists."""
     random = np.random.default_rng(7)
     count = users * TITLES
     titles = np.empty(0, dtype=np.uint16)

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
+
+import redis
 
 from artwork.bench.job.results import Plan, Writing
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.breakable_store import BreakableStore
+from artwork.bench.testbed.store_fixture import make_current
 from bandit.snapshot import row_key
 from batch.executors import Progress
-from batch.publishing.row_writer import write_rows
+from batch.publishing.row_writer import count_present, write_rows
+from batch.publishing.sweep import sweep
 from batch.workspace.generations import read_manifest
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.row_files import RowFile
@@ -23,6 +27,16 @@ from batch.workspace.workspace import Workspace
 _GENERATION: Final = 1
 _AT_ONCE: Final = 1 << 18
 _ANSWER: Final = b"+OK\r\n"
+_LONG_SECONDS: Final = 30.0
+
+
+class _Took(NamedTuple):
+    """Seconds of the publisher's steps that grow with rows."""
+
+    writing: float
+    counting: float
+    walking: float
+    removing: float
 
 
 def measure_writing(workspace: Workspace, plan: Plan, progress: Progress) -> Writing:
@@ -34,14 +48,16 @@ def measure_writing(workspace: Workspace, plan: Plan, progress: Progress) -> Wri
     """
     files = _some(workspace, plan.rows)
     count = sum(len(rows.places) for rows in files)
-    _timed(files[:1], len(files[0].places), raw=False)  # whose kernels are compiled or loaded
-    ours, raw = [], []
+    _ours(files[:1], len(files[0].places))  # whose kernels are compiled or loaded
+    ours: list[_Took] = []
+    raw: list[float] = []
     for number in range(plan.rounds):
         progress("rounds of writing", number, plan.rounds)
-        ours.append(count / _timed(files, count, raw=False))
-        raw.append(count / _timed(files, count, raw=True))
+        ours.append(_ours(files, count))
+        raw.append(_raw(files, count))
     progress("rounds of writing", plan.rounds, plan.rounds)
-    return Writing(count, ours, raw)
+    writing, counting, walking, removing = ([count / seconds for seconds in step] for step in zip(*ours, strict=True))
+    return Writing(count, writing, [count / seconds for seconds in raw], counting, walking, removing)
 
 
 def _some(workspace: Workspace, most: int) -> list[RowFile]:
@@ -54,23 +70,48 @@ def _some(workspace: Workspace, most: int) -> list[RowFile]:
     return files
 
 
-def _timed(files: Sequence[RowFile], count: int, *, raw: bool) -> float:
-    """Seconds that writing takes; of the raw writer without what is made before."""
+def _ours(files: Sequence[RowFile], count: int) -> _Took:
+    """Write and count rows as the publisher does, then sweep twice: while they are served, and when they no longer are."""
+    with (
+        TemporaryDirectory() as folder,
+        BreakableStore(Path(folder), forgets=True) as store,
+        store.client(_LONG_SECONDS) as client,
+    ):
+        began = time.perf_counter()
+        written = sum(one.stop - one.first for one in write_rows(client, _GENERATION, files, rests=False))
+        wrote = time.perf_counter()
+        present = count_present(client, _GENERATION, files, rests=False)
+        counted = time.perf_counter()
+        if (written, present) != (count, count):
+            raise WrongAnswerError(f"{written:,} of {count:,} rows were written, {present:,} were counted")
+        _check(client, count)
+        walking, removing = _swept(client, _GENERATION, 0), _swept(client, _GENERATION + 2, count)
+        return _Took(wrote - began, counted - wrote, walking, removing)
+
+
+def _swept(client: redis.Redis, served: int, expected: int) -> float:
+    """Seconds of a sweep while a generation is served, which has to remove so many keys."""
+    make_current(client, served, served)
+    began = time.perf_counter()
+    removed = sweep(client).removed
+    if removed != expected:
+        raise WrongAnswerError(f"a sweep removed {removed:,} keys, expected {expected:,}")
+    return time.perf_counter() - began
+
+
+def _raw(files: Sequence[RowFile], count: int) -> float:
+    """Seconds that writing takes without what is made before."""
     with TemporaryDirectory() as folder, BreakableStore(Path(folder), forgets=True) as store:
-        if raw:
-            seconds = sum(_send(store.socket, _commands(rows), len(rows.places)) for rows in files)
-        else:
-            with store.client() as client:
-                began = time.perf_counter()
-                written = sum(one.stop - one.first for one in write_rows(client, _GENERATION, files, rests=False))
-                seconds = time.perf_counter() - began
-            if written != count:
-                raise WrongAnswerError(f"{written:,} of {count:,} rows were written")
+        seconds = sum(_send(store.socket, _commands(rows), len(rows.places)) for rows in files)
         with store.client() as client:
-            held: int = client.dbsize()
+            _check(client, count)
+    return seconds
+
+
+def _check(client: redis.Redis, count: int) -> None:
+    held: int = client.dbsize()
     if held != count:
         raise WrongAnswerError(f"the store has {held:,} keys after {count:,} rows")
-    return seconds
 
 
 def _commands(rows: RowFile) -> bytes:

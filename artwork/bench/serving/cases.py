@@ -53,7 +53,7 @@ def measure(
         progress(f"rows of {row_picks:,} picks, {what}", done, total)
 
     def run_closed(place: int, _turn: int) -> tuple[ClosedRun, float]:
-        return _closed_run(contenders[place], plan.closed_seconds)
+        return closed_run(contenders[place], plan.closed_seconds)
 
     shares = [closed_by_driver(contender, plan.warm_seconds)[1] for contender in contenders]  # warms up, too
     runs = _in_turns("closed loop", run_closed, len(contenders), plan.closed_rounds, tell)
@@ -100,7 +100,7 @@ def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int,
     return runs
 
 
-def _closed_run(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
+def closed_run(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
     """One run, and the microseconds of processor time that the server spent per answer."""
     before = cpu_seconds_of_all(contender.server.pid)
     run = (

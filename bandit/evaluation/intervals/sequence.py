@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, I64
+from bandit.arrays import F64, I64, writable
 from bandit.checks import real_column
 from bandit.errors import InputError
 from bandit.evaluation.sample import Sample
@@ -68,7 +68,7 @@ def confidence_sequence(
 
 def _lower(values: F64, least: float, level: float, at: I64) -> F64:
     sums, squares, out = np.empty(len(values)), np.empty(len(values)), np.empty(len(at))
-    running_sums(values, least, sums, squares)
+    running_sums(writable(values), float(least), sums, squares)
     mixture_bounds(sums, squares, at, _BETS, log(2 / (1 - level)), out)
     return out * (1 - least) + least
 

@@ -1,72 +1,35 @@
-"""Where the shards of a job run: in this process, or in several."""
+"""Shards in several processes of this machine."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
-from typing import Protocol, TypeAlias, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from bandit.errors import InputError, SurroundingsError
+from bandit.errors import SurroundingsError
 from bandit.kernels.warm import warm
-
-Shard = TypeVar("Shard")
-Result = TypeVar("Result")
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (what, done, total) as a job goes on."""
+from batch.executors.protocol import Executor
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 """What ``python -P`` is as a variable; a pool takes no flags."""
 
-EXECUTORS = ("serial", "processes")
-
-
-class Executor(Protocol):
-    """Runs a task on every shard and gives the results in the shards' order; a pool of processes is one."""
-
-    def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard], /) -> Iterator[Result]:
-        """The result of each shard, in order. Tasks know nothing of each other, so the order of running is free."""
-        ...
-
-
-class SerialExecutor:
-    """One shard after the other, in this process."""
-
-    def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
-        """The result of each shard, in order, with one BLAS thread so that sums are the same bytes everywhere."""
-        for shard in shards:
-            with threadpool_limits(limits=1, user_api="blas"):
-                result = task(shard)
-            yield result
-
 
 @contextmanager
-def open_executor(name: str, workers: int | None = None) -> Iterator[Executor]:
-    """An executor by its name on the command line; processes end with the block.
-
-    Args:
-        name: ``serial`` or ``processes``.
-        workers: number of processes; None takes one a core that this process may use.
+def open_processes(workers: int | None) -> Iterator[Executor]:
+    """A pool of processes, which end with the block; None takes one a core that this process may use.
 
     Raises:
-        InputError: the name is not known.
         SurroundingsError: a process died at its work.
     """
-    if name not in EXECUTORS:
-        raise InputError(f"there is no executor {name!r}; choose one of {', '.join(EXECUTORS)}")
-    if name == "serial":
-        yield SerialExecutor()
-        return
     warm()
     _start_fork_server()
     try:
-        with _pool(workers or _cores()) as pool:
+        with _pool(workers or cores()) as pool:
             yield pool
     except BrokenExecutor as error:
         raise SurroundingsError(
@@ -110,8 +73,8 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def _cores() -> int:
-    # The cores of this process, where the system can tell: a container may be given fewer than the machine has.
+def cores() -> int:
+    """The cores of this process, where the system can tell: a container may be given fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,0 +1,77 @@
+"""The health of a workspace as lines of a terminal, and as one page that needs no script."""
+
+from html import escape
+
+from artwork.reports.health_words import Finding, Health, Section
+from artwork.reports.pages import page, verdict
+
+_NAMES = {"fine": "", "look": "look at it", "alarm": "ALARM", "not known": "not known"}
+
+_STYLE = """<style>
+body { max-width: 52rem }
+dl { margin: 0 } dt { margin-top: .9rem; font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
+dt .state { margin-left: .5rem; color: var(--text-quiet); font-weight: 400 }
+dt.look .state, dt.alarm .state { color: var(--bad); font-weight: 640 }
+.verdict { overflow-wrap: anywhere } code { overflow-wrap: anywhere; white-space: normal }
+</style>"""
+
+
+def render_health(made: Health) -> str:
+    """The report for a terminal: the sentence first."""
+    lines = [made.sentence]
+    if made.needs_you:
+        lines += ["", "needs you", *(f"  {_line(finding)}" for finding in made.needs_you)]
+    for section in made.sections:
+        lines += ["", section.title.lower(), *(f"  {_line(finding)}" for finding in section.findings)]
+    return "\n".join(lines)
+
+
+def _line(finding: Finding) -> str:
+    state = f" [{_NAMES[finding.state]}]" if finding.state in {"look", "alarm"} else ""
+    return f"{finding.name}{state}: {finding.text}{_more(finding)}"
+
+
+def _more(finding: Finding) -> str:
+    since = f", since {finding.since}" if finding.since else ""
+    lost = f" (about {finding.lost:,.0f} takes a day)" if finding.lost >= 0.5 else ""
+    command = f"; run `{finding.command}`" if finding.command else ""
+    return f"{since}{lost}{command}"
+
+
+def rendered_health(made: Health, again: str) -> str:
+    """The whole page; ``again`` is the command that makes the same."""
+    parts = [
+        _STYLE,
+        f"<h1>{escape(made.day or 'No day')}</h1>",
+        verdict(made.sentence, missed=not made.is_healthy),
+        f"<p>{escape(_scope(made))}</p>",
+    ]
+    if made.needs_you:
+        parts.append(_html(Section("Needs you", made.needs_you)))
+    parts += [_html(section) for section in made.sections if section.findings]
+    parts.append(f"<p>To repeat it: <code>{escape(again)}</code></p>")
+    return page("artwork report", parts)
+
+
+def _scope(made: Health) -> str:
+    figures, drift = made.figures, made.figures.drift
+    watched = (
+        f"watched from {drift.first_day} to {drift.last_day} beside the model of generation {drift.frozen}"
+        if drift.nights
+        else f"nothing is watched: {drift.why}"
+    )
+    return f"Workspace {figures.workspace}, made at {figures.made_at}; {watched}."
+
+
+def _html(section: Section) -> str:
+    lines = "".join(map(_item, section.findings))
+    return f"<h2>{escape(section.title)}</h2><dl>{lines}</dl>"
+
+
+def _item(finding: Finding) -> str:
+    name = f'<dt class="{finding.state.replace(" ", "-")}">{escape(finding.name)}'
+    name += f'<span class="state">{_NAMES[finding.state]}</span></dt>'
+    since = f", since {finding.since}" if finding.since else ""
+    lost = f" (about {finding.lost:,.0f} takes a day)" if finding.lost >= 0.5 else ""
+    command = f" <code>{escape(finding.command)}</code>" if finding.command else ""
+    return f"{name}<dd>{escape(finding.text + since + lost)}{command}</dd>"

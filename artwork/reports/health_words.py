@@ -1,0 +1,398 @@
+"""The health of a workspace in words: what needs somebody, and what each figure says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
+from batch.monitoring.change import Change
+from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
+from batch.monitoring.days import DayFacts
+from batch.monitoring.drift import DatedAlarm
+from batch.monitoring.gather import Figures
+
+State = Literal["fine", "look", "alarm", "not known"]
+"""``look`` needs somebody; ``alarm`` too, and makes ``--watch`` exit with 1."""
+
+HEALTHY: Final = "healthy"
+_NAMED: Final = 3
+_STALE_SECONDS: Final = 2 * 86_400
+_SLOW_MS: Final = 5.0
+_LATE: Final = 0.8
+_MUCH: Final = 0.02
+"""Share of the day's takes that clickbait may cost before somebody has to look at it."""
+
+_COMMANDS: Final = {
+    RATE: "artwork run --retention 0.9",
+    CLASSES: "artwork run --retention 0.9",
+    BEST: "artwork run --retention 0.9",
+    CLICKS: "artwork catalogue show",
+    TIMELY: "artwork events dead",
+    PROPENSITIES: "artwork generations rollback",
+    CONTEXTS: "artwork data check",
+}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The running service of the workspace, as its metrics tell since it started; ``url`` is None where none runs.
+
+    ``refused`` counts requests of events and connections; ``reason`` says why nothing is known, if that is so.
+    """
+
+    url: str | None
+    reason: str = ""
+    p99_ms: float | None = None
+    look_ups: int = 0
+    refused: int = 0
+    breaker_open: bool = False
+    catalogue_age_seconds: float | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: ``lost`` are takes a day, as far as they are known; ``command`` is what to run."""
+
+    name: str
+    text: str
+    state: State = "fine"
+    since: str | None = None
+    command: str = ""
+    lost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines of one heading."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Health:
+    """A whole report: ``sentence`` is ``healthy`` or what matters most, and ``needs_you`` what does, the dearest first.
+
+    ``is_healthy`` where nothing needs anybody, whether everything is watched or not.
+    """
+
+    sentence: str
+    is_healthy: bool
+    alarm: bool
+    day: str | None
+    needs_you: tuple[Finding, ...]
+    sections: tuple[Section, ...]
+    figures: Figures
+    serving: Serving
+
+
+def document(made: Health) -> dict[str, Any]:
+    """The report for machines: all of it but the tables of users and artworks that figures were counted from."""
+    figures = {name: _without_tables(value) for name, value in vars(made.figures).items()}
+    return {name: value for name, value in vars(made).items() if name != "figures"} | {"figures": figures}
+
+
+def _without_tables(value: object) -> object:
+    if not isinstance(value, DayFacts):
+        return value
+    return {name: own for name, own in vars(value).items() if name not in {"by_user", "artworks"}}
+
+
+def health(figures: Figures, serving: Serving) -> Health:
+    """What figures say."""
+    made = (
+        Section("Alarms", tuple(_alarms(figures))),
+        Section("Learning", tuple(_learning(figures))),
+        Section("Exploring", tuple(_exploring(figures))),
+        Section("Artworks", tuple(_artworks(figures))),
+        Section("People", tuple(_people(figures))),
+        Section("Serving", tuple(_serving(serving))),
+        Section("Data", tuple(_data(figures))),
+    )
+    everything = [finding for section in made for finding in section.findings]
+    needs = [finding for finding in everything if finding.state in {"look", "alarm"}]
+    needs.sort(key=lambda finding: (-finding.lost, finding.state != "alarm"))
+    alarms = [finding for finding in everything if finding.state == "alarm"]
+    first = max(alarms, key=lambda finding: finding.lost, default=needs[0] if needs else None)
+    is_healthy = first is None and figures.day is not None
+    return Health(
+        _sentence(first, figures), is_healthy, bool(alarms), figures.day, tuple(needs), made, figures, serving
+    )
+
+
+def _sentence(first: Finding | None, figures: Figures) -> str:
+    if first is not None:
+        since = f", since {first.since}" if first.since else ""
+        return f"{first.text}{since}" + (f"; run `{first.command}`" if first.command else "")
+    if figures.day is None:
+        return "nothing can be said yet: the log is empty; run `artwork run` and show some picks"
+    signals = figures.drift.signals
+    blind = sum(own.evidence is None for own in signals)
+    return f"{HEALTHY}, as far as is known: {blind} of {len(signals)} signals are not watched" if blind else HEALTHY
+
+
+def _alarms(figures: Figures) -> Iterator[Finding]:
+    drift = figures.drift
+    for own in drift.signals:
+        if own.evidence is None:
+            yield Finding(own.name, f"not watched: {own.why}", "not known")
+            continue
+        newest = [alarm for alarm in own.alarms if alarm.day == drift.last_day]
+        if newest:
+            text = alarm_text(own.name, newest[-1])
+            lost = _lost(own.name, newest[-1], figures.today)
+            yield Finding(own.name, text, "alarm", newest[-1].since, _COMMANDS[own.name], lost)
+        else:
+            earlier = f"; the last alarm was on {own.alarms[-1].day}" if own.alarms else ""
+            text = f"quiet over {own.numbers} numbers: evidence {own.evidence:.3g} of {own.threshold:,.0f}{earlier}"
+            yield Finding(own.name, text)
+
+
+def alarm_text(signal: str, alarm: DatedAlarm) -> str:
+    """What an alarm saw, in a sentence without its end."""
+    member, changed = alarm.member, _relative(alarm)
+    return {
+        RATE: f"the reward rate of users who explore {_moved(changed)}, against what was expected of it",
+        CLASSES: f"the reward rate of users of {member} {_moved(changed)}, against that of all others",
+        BEST: "artworks that were predicted to be the best earn"
+        f" {abs(changed):.0%} {'less' if changed < 0 else 'more'}, against others, than before: tastes have shifted",
+        CLICKS: f"takes per click {_moved(changed)}: artworks promise {'more' if changed < 0 else 'less'} than they did",
+        TIMELY: f"{_share(alarm.after)} of a day's rewards are there when it is learned from, {_share(alarm.before)} before:"
+        " plays arrive late",
+        PROPENSITIES: f"{member} is shown {alarm.after:.2f} times as often as its propensities say",
+        CONTEXTS: f"the contexts' {member} is not what it was",
+    }[signal]
+
+
+def _relative(alarm: DatedAlarm) -> float:
+    """By how much a rate changed, of numbers that are roots of ratios."""
+    return (alarm.after / alarm.before) ** 2 - 1 if alarm.before else 0.0
+
+
+def _moved(changed: float) -> str:
+    return f"{'fell' if changed < 0 else 'rose'} by {abs(changed):.0%}"
+
+
+def _share(root: float) -> str:
+    return f"{min(root**2, 1.0):.0%}"
+
+
+def _lost(signal: str, alarm: DatedAlarm, today: DayFacts | None) -> float:
+    """Takes a day that a fall costs, if it is the same for everybody."""
+    if today is None or signal not in {RATE, BEST, CLICKS}:
+        return 0.0
+    changed = _relative(alarm)
+    return today.rewards * -changed / (1 + changed) if -1 < changed < 0 else 0.0
+
+
+def _learning(figures: Figures) -> Iterator[Finding]:
+    if figures.today is None:
+        yield Finding("take rate", "not known, because the log is empty", "not known")
+        return
+    today = figures.today
+    rate = f"{today.rate:.3%} ± {2 * today.rate_error:.3%} of {today.impressions:,} impressions on {today.day}"
+    waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
+    still = f"; plays of {waiting:,} of the newest day may still come" if waiting else ""
+    yield Finding("reward rate", rate + still)
+    yield Finding(
+        "since the day before", change_text(figures.change), "fine" if _is_known(figures.change) else "not known"
+    )
+    off = [ratio for ratio in figures.propensities if ratio.is_off]
+    if not figures.propensities:
+        why = "not known, because no night is watched, or the generations that chose are not in the workspace"
+        yield Finding("propensities", why, "not known")
+    elif off:
+        shown = ", ".join(f"{r.name} {r.ratio:.2f} ({r.lower:.2f} to {r.upper:.2f})" for r in off[:_NAMED])
+        count = f"{len(off):,} of {len(figures.propensities):,} arms and artworks"
+        text = f"{count} miss E[w] = 1 over {RECENT_NIGHTS} nights: {shown}"
+        yield Finding("propensities", text, "look", command="artwork generations rollback")
+    else:
+        worst = figures.propensities[0]
+        text = (
+            f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
+            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
+            f" {worst.upper:.2f})"
+        )
+        yield Finding("propensities", text)
+    if figures.bins:
+        shown = ", ".join(f"{own.predicted:.3f} → {own.seen:.3f} ± {2 * own.error:.3f}" for own in figures.bins)
+        yield Finding("model", f"predicted → seen, by fifths of the predictions: {shown}")
+    else:
+        yield Finding("model", "not known, because the generation that chose is not in the workspace", "not known")
+    if figures.in_time is None:
+        why = "not known, because no day was learned from twice yet"
+        yield Finding("delayed rewards", why, "not known")
+    else:
+        day, share = figures.in_time
+        text = f"{share:.0%} of the rewards of {day} were there when it was first learned from"
+        is_late = share < _LATE
+        yield Finding(
+            "delayed rewards", text, "look" if is_late else "fine", command="artwork events dead" if is_late else ""
+        )
+
+
+def change_text(change: Change | None) -> str:
+    """The change of the reward rate, in its parts."""
+    if change is None:
+        return "not known, because the log has one day"
+    if change.why:
+        return f"not known, because {change.why}"
+    parts = ", ".join(f"{part.name} {_points(part.value)} ± {200 * part.error:.3f}" for part in change.parts)
+    return (
+        f"{_points(change.total.value)} ± {200 * change.total.error:.3f} points, from {change.before:.3%} to {change.after:.3%}"
+        f" of {change.decisions:,} decisions, since {change.day_before}: {parts}"
+    )
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.3f}"
+
+
+def _is_known(change: Change | None) -> bool:
+    return change is not None and not change.why
+
+
+def _exploring(figures: Figures) -> Iterator[Finding]:
+    if figures.today is None:
+        return
+    today = figures.today
+    share = today.explored / today.impressions if today.impressions else 0.0
+    if today.explored:
+        yield Finding("explore data", f"{share:.1%} of the impressions, {today.explored:,}, are under uniform")
+    else:
+        text = "no impression is under uniform: alarms of rewards are not watched, and policies are hard to judge"
+        yield Finding("explore data", text, "not known", command="artwork run --explore-share 0.01")
+    yield Finding("floor", f"{figures.floor:.1%} of the probability is shared by all artworks of a title")
+    if today.effective is None:
+        yield Finding("effective sample", "not known, because no impression had a choice", "not known")
+    else:
+        text = f"{today.effective:.1%} of the impressions, for judging the uniform policy by this day"
+        yield Finding("effective sample", text)
+    if figures.starving:
+        shown = ", ".join(
+            f"{own.name} ({own.shown:,}, {own.expected:.0f} promised)" for own in figures.starving[:_NAMED]
+        )
+        text = f"{len(figures.starving):,} artworks are shown less than a quarter of what the floor promises: {shown}"
+        yield Finding("starved artworks", text, "look", command="artwork catalogue show")
+    else:
+        yield Finding("starved artworks", "none")
+
+
+def _artworks(figures: Figures) -> Iterator[Finding]:
+    if figures.today is None:
+        return
+    if figures.flips is None or not figures.flips.pairs:
+        yield Finding("flips", "not known, because nobody saw a title on both days", "not known")
+    else:
+        flips = figures.flips
+        pairs = f"{flips.pairs:,} users and titles that were seen on both days"
+        text = f"{flips.flipped / flips.pairs:.1%} of {pairs} saw another artwork"
+        yield Finding("flips", text)
+    if figures.new_artworks is None:
+        yield Finding("new artworks", "not known, because no generation has picks", "not known")
+    else:
+        count, share = figures.new_artworks
+        yield Finding("new artworks", f"{count:,} have few impressions yet; they had {share:.1%} of the day's")
+    if figures.baits:
+        first, lost = figures.baits[0], sum(own.lost for own in figures.baits)
+        shown = ", ".join(
+            f"{own.name} (opened {own.click_rate:.1%}, others {own.title_click_rate:.1%}; watched {own.watched:.0%}, others"
+            f" {own.title_watched:.0%})"
+            for own in figures.baits[:_NAMED]
+        )
+        text = f"{len(figures.baits):,} artworks are opened more and watched less than others of their title: {shown}"
+        title, artwork = first.name.split("/", 1)
+        is_much = lost > _MUCH * max(figures.today.rewards, 1.0)
+        command = f"artwork catalogue retire {title} {artwork}"
+        yield Finding("clickbait", text, "look" if is_much else "fine", command=command if is_much else "", lost=lost)
+    else:
+        yield Finding(
+            "clickbait", "none: no artwork is opened much more and watched much less than others of its title"
+        )
+    if figures.themes is None:
+        yield Finding("diversity", "not known, because artworks.parquet has no themes of what was shown", "not known")
+    else:
+        shown_themes, there = figures.themes
+        yield Finding("diversity", f"as many as {shown_themes:.1f} themes of {there}, if all were shown alike")
+
+
+def _people(figures: Figures) -> Iterator[Finding]:
+    if figures.today is None:
+        return
+    today = figures.today
+    if figures.new_users is None:
+        yield Finding("new users", "not known, because no generation has picks", "not known")
+    else:
+        yield Finding(
+            "new users", f"{figures.new_users:,} of {today.users:,} are not known to generation {figures.generation}"
+        )
+    share = today.fallback / today.impressions if today.impressions else 0.0
+    shown = ", ".join(f"{name} {count:,}" for name, count in today.sources.items())
+    yield Finding("fallback", f"{share:.1%} of the impressions were no pick of their user ({shown})")
+    below = [own for own in figures.classes if own.is_below]
+    if not figures.classes:
+        why = "not known, because no class of users by country and device has 30 users under the policy and 30 under uniform"
+        yield Finding("classes below uniform", why, "not known")
+    elif below:
+        shown = ", ".join(f"{own.name} {own.rate:.2%}, uniform {own.uniform:.2%}" for own in below[:_NAMED])
+        lost = sum(own.lost for own in below)
+        text = f"users of these classes would take more under uniform picks: {shown}"
+        yield Finding("classes below uniform", text, "look", command="artwork compare", lost=lost)
+    else:
+        yield Finding("classes below uniform", f"none of {len(figures.classes)}")
+
+
+def _serving(serving: Serving) -> Iterator[Finding]:
+    if serving.url is None:
+        yield Finding("service", serving.reason or "no service runs", "not known")
+        return
+    if serving.reason:
+        yield Finding("service", f"{serving.url}: {serving.reason}", "look", command="artwork doctor")
+        return
+    yield Finding(
+        "service", f"{serving.url} answered {serving.look_ups:,} look-ups, from generation {serving.generation}"
+    )
+    if serving.p99_ms is None:
+        yield Finding("p99", "not known, because nobody asked yet", "not known")
+    else:
+        slow = serving.p99_ms > _SLOW_MS
+        text = f"99 % of the look-ups since its start took at most {serving.p99_ms:.2g} ms inside of the service"
+        yield Finding("p99", text, "look" if slow else "fine", command="artwork loadtest" if slow else "")
+    text = "open: the store does not answer, and popularity is shown" if serving.breaker_open else "closed"
+    command = "artwork store status" if serving.breaker_open else ""
+    yield Finding("breaker", text, "look" if serving.breaker_open else "fine", command=command)
+    yield Finding("refused", f"{serving.refused:,} requests of events and connections since its start")
+    age = serving.catalogue_age_seconds
+    if age is not None:
+        stale = age > _STALE_SECONDS
+        text = f"its generation was made {age / 3600:.1f} hours ago"
+        yield Finding("catalogue's age", text, "look" if stale else "fine", command="artwork run" if stale else "")
+
+
+def _data(figures: Figures) -> Iterator[Finding]:
+    if not figures.contexts:
+        yield Finding("contexts", "not known, because fewer than 8 nights are watched", "not known")
+    elif off := [moved for moved in figures.contexts if moved.is_off]:
+        shown = ", ".join(f"{moved.name} by {moved.by:+.2f} standard deviations" for moved in off[:_NAMED])
+        text = f"of {len(figures.contexts)} numbers {len(off)} have another mean than in the nights before: {shown}"
+        yield Finding("contexts", text, "look", command="artwork data check")
+    else:
+        text = f"none of {len(figures.contexts)} numbers has another mean, {LEVEL:.0%} false discoveries allowed"
+        yield Finding("contexts", text)
+    arrivals = figures.arrivals
+    if arrivals is None:
+        yield Finding("events", "not known, because `artwork join` has joined none here", "not known")
+        return
+    newest = arrivals.newest
+    aside = {name.removeprefix("set aside: "): n for name, n in newest.items() if name.startswith("set aside: ") and n}
+    late = newest.get("late plays", 0) + newest.get("late impressions", 0)
+    yield Finding("late", f"{late:,} plays and impressions of the newest day came too late to count")
+    yield Finding("missing", f"{newest.get('orphan plays', 0):,} plays of the newest day have no impression")
+    shown = ", ".join(f"{count:,} {reason}" for reason, count in aside.items()) or "none"
+    many = sum(aside.values()) > 0.01 * max(newest.get("rows", 0), 1)
+    text = f"{shown}, of the newest day"
+    yield Finding("set aside", text, "look" if many else "fine", command="artwork join" if many else "")
+    yield Finding(
+        "ingest", f"the newest event is of {arrivals.watermark or 'no time'}; the report was made at {figures.made_at}"
+    )

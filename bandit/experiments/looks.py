@@ -1,0 +1,80 @@
+"""Kinds of looks: how wide an interval is when one looks once, at planned times, or whenever one likes."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
+
+import scipy
+
+from bandit.errors import InputError
+from bandit.experiments.columns import checked_level
+from bandit.experiments.effects import Effect, interval
+from bandit.experiments.sequences import half_width
+from bandit.experiments.spending import spending_bounds
+
+
+@dataclass(frozen=True)
+class OneLook:
+    """The one look that was planned: the interval of the effect itself."""
+
+    def reach(self, effect: Effect, level: float) -> float:
+        """Half of the interval, in standard errors."""
+        return interval(0.0, 1.0, effect.degrees, level)[1]
+
+
+@dataclass(frozen=True)
+class AnyLook:
+    """A look at any time: a confidence sequence, narrowest at ``tuning`` users of both variants."""
+
+    tuning: float
+
+    def reach(self, effect: Effect, level: float) -> float:
+        """Half of the interval, in standard errors."""
+        return float(half_width(float(sum(effect.users)), self.tuning, checked_level(level)))
+
+
+@dataclass(frozen=True)
+class PlannedLook:
+    """The last of the looks at these shares of the information; what comes later is still to be spent."""
+
+    information: tuple[float, ...]
+    spending: str
+
+    def reach(self, effect: Effect, level: float) -> float:
+        """Half of the interval, in standard errors: the bound of the look, at the same probability of Student's distribution."""
+        bound = _last_bound(tuple(self.information), 1 - checked_level(level), self.spending)
+        if effect.degrees == inf:
+            return bound
+        return -float(scipy.special.stdtrit(effect.degrees, float(scipy.special.ndtr(-bound))))
+
+
+@lru_cache(maxsize=256)
+def _last_bound(information: tuple[float, ...], error: float, spending: str) -> float:
+    """Of a look; the metrics of an experiment have the same ones."""
+    return float(spending_bounds(information, error, spending)[-1])
+
+
+Look = OneLook | AnyLook | PlannedLook
+
+
+def seen_at(effect: Effect, look: Look, level: float | None = None) -> Effect:
+    """The effect with the interval of such a look, and of another level if one is given; the p-value is left as it is.
+
+    Raises:
+        InputError: the look's tuning, information or spending is wrong, or the level.
+
+    >>> from bandit.experiments import mean_effect
+    >>> effect = mean_effect([1, 2, 3, 4, 5] * 20, [1, 2, 3, 4, 4] * 20)
+    >>> [round(seen_at(effect, look).upper, 2) for look in (OneLook(), PlannedLook((0.5,), "pocock"), AnyLook(200))]
+    [0.56, 0.6, 0.76]
+    """
+    share = effect.level if level is None else checked_level(level)
+    reach = look.reach(effect, share)
+    if reach == inf:
+        raise InputError(
+            "information is so small at the first look that nothing may be spent there, expected looks with a bound; look later"
+        )
+    width = reach * effect.standard_error
+    relative = seen_at(effect.relative, look, share) if effect.relative else None
+    ends = effect.value - width, effect.value + width
+    return replace(effect, lower=ends[0], upper=ends[1], level=share, relative=relative)

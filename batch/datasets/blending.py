@@ -1,0 +1,74 @@
+"""From the tastes of a segment to a user's own: how fast what a user does overrules what sign-up signals say."""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from bandit.arrays import F64, I64, Bool
+from bandit.snapshot import SegmentFinder, Signals
+from batch.datasets.segments import form_segments, signals_frame
+from batch.datasets.tastes import SHRINKAGE
+
+FEWEST_SESSIONS: Final = 5.0
+MOST_SESSIONS: Final = 10.0
+"""Between which the number of sessions is held that count as much as the segment."""
+
+
+def pulls(tastes: F64, ratings: I64, sessions: I64, signals: pl.DataFrame) -> F64:
+    """What the segments add to the tastes of n users, (n, g): (1 - n / (n + n0)) · the segment's distance from everybody.
+
+    Own tastes are shrunk to everybody's mean already, by κ / (r + κ) of r ratings: a user without any has that mean, 0, and with
+    the pull the segment's. No more is pulled than that: who has many ratings from few sessions is known without the segment.
+    Segments are made of users with ratings. Where signals say nothing of tastes, nothing is pulled.
+
+    Args:
+        tastes: standardised, (n, g).
+        ratings: how many each user has, (n,).
+        sessions: of each user, (n,).
+        signals: of each user.
+    """
+    means = segment_means(tastes, ratings > 0, signals)
+    half = half_sessions(tastes - means, ratings, sessions)
+    share = np.minimum(half / (half + sessions), SHRINKAGE / (SHRINKAGE + ratings))
+    return np.asarray(means * share[:, None])
+
+
+def segment_means(tastes: F64, is_known: Bool, signals: pl.DataFrame) -> F64:
+    """The mean tastes of each user's segment, as a distance from everybody's, (n, g); 0 for users of none."""
+    users = signals.with_columns(context=pl.Series(tastes, dtype=pl.Array(pl.Float64, tastes.shape[1])))
+    known = users.filter(pl.Series(is_known))
+    formed = form_segments(known.lazy(), 1) if known.height else None
+    if formed is None:
+        return np.zeros_like(tastes)
+    finder = SegmentFinder(formed.segments)
+    rows = signals_frame(signals.lazy()).collect().rows()
+    found = {row: finder.find(Signals(*row)) for row in set(rows)}
+    places = np.array([-1 if found[row] is None else found[row] for row in rows], dtype=np.int64)
+    distances = np.vstack([formed.contexts - tastes[is_known].mean(axis=0), np.zeros((1, tastes.shape[1]))])
+    return np.asarray(distances[places])
+
+
+def half_sessions(distances: F64, ratings: I64, sessions: I64) -> float:
+    """n0, the sessions after which own tastes and those of the segment count alike.
+
+    A taste that is seen through r ratings is spread around the segment by t + v / r: t is how users of a segment differ, v what
+    a rating errs by. Both are what users with fewer and with more ratings than half of them are spread by (the method of
+    moments). v / t ratings weigh as much as the segment, and n0 is the sessions that bring so many. It is held between
+    ``FEWEST_SESSIONS`` and ``MOST_SESSIONS``, which is also what it is where there is nothing to tell it by.
+    """
+    rows = np.flatnonzero((ratings > 0) & (sessions > 0))
+    if len(rows) < 2:
+        return MOST_SESSIONS
+    seen = ratings[rows].astype(np.float64)
+    unshrunk = distances[rows] * ((seen + SHRINKAGE) / seen)[:, None]
+    spread, few = (unshrunk**2).mean(axis=1), seen <= np.median(seen)
+    if few.all():
+        return MOST_SESSIONS
+    inverse = 1 / seen
+    error = (spread[few].mean() - spread[~few].mean()) / (inverse[few].mean() - inverse[~few].mean())
+    between = spread[~few].mean() - error * inverse[~few].mean()
+    if between <= 0:  # users of a segment do not seem to differ
+        return MOST_SESSIONS
+    a_session = seen.sum() / sessions[rows].sum()
+    return float(np.clip(max(error, 0.0) / between / a_session, FEWEST_SESSIONS, MOST_SESSIONS))

@@ -1,0 +1,233 @@
+"""Decisions on record: all that went into one, a digest, and the same bytes again from the record alone."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any, Final
+
+from bandit.errors import InputError, SurroundingsError
+from bandit.experiments import Decision, Effect, Metric, OneLook, PlannedLook, QualityCheck, decide
+from bandit.files import replace_file
+from batch.experiments.effects import MetricEffect
+from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
+from batch.experiments.plan_file import record_folder
+from batch.experiments.reading import Reading, Source, look_at, read
+from batch.experiments.register import registered, registering
+from batch.workspace.workspace import Workspace
+
+FORMAT: Final = 1
+MAX_RECORD_BYTES: Final = 16 << 20
+_INVALID: Final = "INVALID"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a treatment, and why, in order."""
+
+    treatment: str
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that was put on record; ``reading`` is what it was made of, ``again`` that the same record was there already."""
+
+    name: str
+    verdicts: tuple[Verdict, ...]
+    record: Path
+    digest: str
+    again: bool
+    reading: Reading
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every treatment could be judged."""
+        return all(one.verdict != _INVALID for one in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A decision made again from its record; ``same`` where all bytes are."""
+
+    record: Path
+    name: str
+    day: str
+    verdicts: tuple[Verdict, ...]
+    same: bool
+    differs: tuple[str, ...]
+
+
+def decide_now(source: Source, name: str) -> Decided:
+    """Read an experiment at its last planned look that has come, decide, and put it on record.
+
+    Raises:
+        InputError: as ``read``.
+        SurroundingsError: the record cannot be written.
+    """
+    reading = read(source, name)
+    plan = registered(source.workspace, name).plan
+    record = record_of(plan, reading)
+    content = as_bytes(record)
+    with registering(source.workspace):
+        there = records(source.workspace, name)
+        known = next((path for path in there if path.read_bytes() == content), None)
+        following = f"decision-{_number(there[-1]) + 1 if there else 1}.json"
+        path = known or record_folder(source.workspace, name) / following
+        if known is None:
+            with replace_file(path) as temporary:
+                temporary.write_bytes(content)
+    return Decided(name, _verdicts(record["inputs"]), path, record["digest"], known is not None, reading)
+
+
+def record_of(plan: Plan, reading: Reading) -> dict[str, Any]:
+    """The record of a decision: inputs, their digest, and the verdicts that follow from them alone."""
+    inputs = plain_values(
+        {
+            "plan": plain(plan),
+            "registered": {"version": reading.version, "digest": reading.digest, "late": reading.late},
+            "day": reading.day,
+            "look": asdict(look_at(plan, (reading.look or 1) - 1)),
+            "quality": [{"name": one.name, "passed": one.passed, "text": one.text} for one in reading.checks],
+            "users": reading.users,
+            "effects": [_plain_effect(one) for one in reading.effects],
+            "data": reading.data,
+        }
+    )
+    return _complete(reading.name, inputs)
+
+
+def replay(path: Path) -> Replayed:
+    """Decide again from a record alone.
+
+    Raises:
+        InputError: it is no record of a decision.
+        SurroundingsError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_RECORD_BYTES else None
+    except OSError as error:
+        raise SurroundingsError(f"cannot read {path}: {error}; check the disk and the file's permissions") from error
+    if content is None:
+        raise InputError(f"{path} is no record of a decision; expected experiments/NAME/decision-N.json")
+    try:
+        there = json.loads(content)
+        made = _complete(there["experiment"], there["inputs"])
+        verdicts = _verdicts(there["inputs"])
+        day = str(there["inputs"]["day"])
+        same = as_bytes(made) == content
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise InputError(
+            f"{path} is no record of a decision ({type(error).__name__}: {error}); expected experiments/NAME/decision-N.json as"
+            " `artwork experiment decide` wrote it"
+        ) from error
+    differs = tuple(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key))
+    return Replayed(path, made["experiment"], day, verdicts, same, differs or (() if same else ("layout",)))
+
+
+def records(workspace: Workspace, name: str) -> list[Path]:
+    """The records of an experiment's decisions, the oldest first."""
+    paths = record_folder(workspace, name).glob("decision-*.json")
+    return sorted((path for path in paths if path.stem.removeprefix("decision-").isdecimal()), key=_number)
+
+
+def as_bytes(record: Mapping[str, Any]) -> bytes:
+    """A record as its file holds it."""
+    return (json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def plain_values(value: Any) -> Any:
+    """What JSON can hold: numbers that are not finite are null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.removeprefix("decision-"))
+
+
+def _complete(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "experiment": name,
+        "inputs": inputs,
+        "verdicts": [asdict(verdict) | {"reasons": list(verdict.reasons)} for verdict in _verdicts(inputs)],
+        "digest": digest_of(inputs),
+    }
+
+
+def _plain_effect(one: MetricEffect) -> dict[str, Any]:
+    metric = one.metric
+    effect = None if one.effect is None else asdict(one.effect)
+    return {
+        "metric": metric.name,
+        "role": metric.role,
+        "direction": metric.direction,
+        "margin": metric.margin or 0.0,
+        "treatment": one.treatment,
+        "values": one.values,
+        "effect": effect,
+        "problem": one.problem,
+    }
+
+
+def _verdicts(inputs: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """The verdict on each treatment, from the inputs alone."""
+    treatments = [arm["name"] for arm in inputs["plan"]["variants"][1:]]
+    return tuple(_verdict(name, inputs, len(treatments)) for name in treatments)
+
+
+def _verdict(treatment: str, inputs: Mapping[str, Any], treatments: int) -> Verdict:
+    plan = inputs["plan"]
+    quality = [
+        QualityCheck(one["name"], one["passed"], one["text"]) for one in inputs["quality"] if one["passed"] is not None
+    ]
+    own = [one for one in inputs["effects"] if one["treatment"] == treatment]
+    unread = [
+        f"{one['metric']}: {one['problem']}"
+        for one in own
+        if one["effect"] is None and one["role"] in {PRIMARY, GUARDRAIL}
+    ]
+    if failed := [f"quality: {one.name} failed: {one.text}" for one in quality if not one.passed]:
+        return Verdict(treatment, _INVALID, tuple(failed))
+    if unread:
+        return Verdict(treatment, _INVALID, tuple(unread))
+    metrics = [
+        Metric(one["metric"], _effect(one["effect"]), one["role"], one["direction"], one["margin"])
+        for one in own
+        if one["effect"] is not None
+    ]
+    # With several treatments each is held to its part of the error, so that all of them together keep the level.
+    level = 1 - (1 - plan["level"]) / treatments
+    decision: Decision = decide(metrics, quality, plan["smallest_effect"], level, _look(inputs["look"]))
+    return Verdict(treatment, decision.verdict, decision.reasons)
+
+
+def _look(plain_look: Mapping[str, Any]) -> OneLook | PlannedLook:
+    return PlannedLook(tuple(plain_look["information"]), plain_look["spending"]) if plain_look else OneLook()
+
+
+def _effect(values: Mapping[str, Any]) -> Effect:
+    known = {item.name for item in fields(Effect)}
+    kept = {key: value for key, value in values.items() if key in known}
+    relative = None if kept.get("relative") is None else _effect(kept["relative"])
+    degrees = inf if kept["degrees"] is None else kept["degrees"]
+    return Effect(**kept | {"relative": relative, "degrees": degrees, "users": tuple(kept["users"])})
+
+
+def verdict_line(verdicts: Sequence[Verdict]) -> str:
+    """All verdicts in one line."""
+    if len(verdicts) == 1:
+        return verdicts[0].verdict
+    return ", ".join(f"{one.treatment}: {one.verdict}" for one in verdicts)
+
+
+def reasons_of(verdicts: Iterable[Verdict]) -> list[str]:
+    """Every reason, with its treatment where there are several."""
+    listed = list(verdicts)
+    return [reason if len(listed) == 1 else f"{one.treatment}: {reason}" for one in listed for reason in one.reasons]

@@ -1,0 +1,157 @@
+"""What each treatment did to each metric: effects with fixed intervals, sequences and corrections."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from bandit.errors import InputError
+from bandit.experiments import (
+    Effect,
+    benjamini_hochberg,
+    bonferroni,
+    confidence_sequence,
+    holm,
+    mean_effect,
+    non_inferiority,
+    ratio_effect,
+    seen_at,
+)
+from bandit.experiments.looks import Look
+from batch.experiments.measuring import Sums, Users, segment_column
+from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
+from batch.experiments.quality import LEAST_USERS
+
+
+@dataclass(frozen=True)
+class MetricEffect:
+    """A treatment minus the control in one metric.
+
+    ``effect`` has the fixed interval, as wide as the look asks for, ``sequence`` the interval that holds at every look.
+    ``adjusted`` is the p-value among all of its role: Holm for primaries, Bonferroni for guardrails, as it is for proxies.
+    ``plain_error`` is the standard error without the covariate. Where nothing can be said ``effect`` is None and ``problem``
+    says why.
+    """
+
+    metric: Metric
+    treatment: str
+    control: str
+    values: tuple[float, float]
+    users: tuple[int, int]
+    effect: Effect | None
+    sequence: tuple[float, float] | None = None
+    adjusted: float | None = None
+    is_non_inferior: bool | None = None
+    is_inferior: bool | None = None
+    plain_error: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentEffect:
+    """The first primary's effect within a segment; ``adjusted`` is by Benjamini and Hochberg over all segments."""
+
+    segment: str
+    value: str
+    treatment: str
+    users: tuple[int, int]
+    effect: Effect
+    adjusted: float
+
+
+def effects_of(users: Users, plan: Plan, look: Look) -> list[MetricEffect]:
+    """Every metric of every treatment against the control, in the order of the plan.
+
+    Args:
+        users: who was exposed.
+        plan: of the experiment.
+        look: one look, or the planned look that it is: as wide are the intervals.
+    """
+    made = [
+        metric_effect(users, plan, place, treatment, look)
+        for treatment in range(1, len(plan.names))
+        for place in range(len(users.metrics))
+    ]
+    for role, correction in ((PRIMARY, holm), (GUARDRAIL, bonferroni)):
+        own = [at for at, one in enumerate(made) if one.metric.role == role and one.effect is not None]
+        if own:
+            adjusted = correction([made[at].effect.p_value for at in own])  # type: ignore[union-attr]
+            for at, p_value in zip(own, adjusted.tolist(), strict=True):
+                made[at] = replace(made[at], adjusted=p_value)
+    return made
+
+
+def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Look) -> MetricEffect:
+    """One metric of one treatment against the control, without correction for others."""
+    metric, sums, variants = users.metrics[place], users.sums(place), users.variants
+    first, second = sums.of(variants == treatment), sums.of(variants == 0)
+    counts = len(first.numerators), len(second.numerators)
+    values = _value(first), _value(second)
+    names = plan.names[treatment], plan.names[0]
+    try:
+        effect = seen_at(_effect(metric, first, second, plan.level, with_covariate=True), look)
+        plain = effect if first.covariate is None else _effect(metric, first, second, plan.level, with_covariate=False)
+    except InputError as error:
+        return MetricEffect(metric, *names, values, counts, None, problem=str(error))
+    ends = confidence_sequence(effect.value, effect.standard_error, sum(counts), tuning=plan.users, level=plan.level)
+    is_non_inferior = is_inferior = None
+    if metric.margin is not None:
+        judged = non_inferiority(effect, metric.margin, metric.direction)  # type: ignore[arg-type]
+        is_non_inferior, is_inferior = judged.is_non_inferior, judged.is_inferior
+    sequence = float(ends.lower), float(ends.upper)
+    return MetricEffect(
+        metric, *names, values, counts, effect, sequence,
+        adjusted=effect.p_value,
+        is_non_inferior=is_non_inferior,
+        is_inferior=is_inferior,
+        plain_error=plain.standard_error,
+    )  # fmt: skip
+
+
+def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]:
+    """The first primary within every segment that has enough users of both variants."""
+    if not plan.segments:
+        return []
+    place = next(at for at, metric in enumerate(users.metrics) if metric.role == PRIMARY)
+    made: list[SegmentEffect] = []
+    for segment in plan.segments:
+        for value in sorted(users.frame[segment_column(segment)].unique().to_list()):
+            own = replace(users, frame=users.frame.filter(pl.col(segment_column(segment)) == value))
+            for treatment in range(1, len(plan.names)):
+                counts = own.counts(len(plan.names))
+                if min(counts[treatment], counts[0]) < LEAST_USERS:
+                    continue
+                one = metric_effect(own, plan, place, treatment, look)
+                if one.effect is not None:
+                    made.append(SegmentEffect(segment, str(value), plan.names[treatment], one.users, one.effect, 1.0))
+    if not made:
+        return []
+    adjusted = benjamini_hochberg([one.effect.p_value for one in made]).tolist()
+    return [replace(one, adjusted=p_value) for one, p_value in zip(made, adjusted, strict=True)]
+
+
+def _effect(metric: Metric, first: Sums, second: Sums, level: float, *, with_covariate: bool) -> Effect:
+    covariates = None
+    if with_covariate and first.covariate is not None and second.covariate is not None:
+        covariates = (first.covariate, second.covariate)
+        if np.ptp(np.concatenate(covariates)) == 0:  # nobody was there before
+            covariates = None
+    if metric.per == USER:
+        return mean_effect(first.numerators, second.numerators, covariates=covariates, level=level)
+    return ratio_effect(
+        (first.numerators, first.denominators),
+        (second.numerators, second.denominators),
+        level=level,
+        covariates=covariates,
+    )
+
+
+def _value(sums: Sums) -> float:
+    below = float(sums.denominators.sum())
+    return float(sums.numerators.sum()) / below if below else 0.0
+
+
+def of_role(effects: Sequence[MetricEffect], role: str) -> list[MetricEffect]:
+    """The effects of the metrics of a role."""
+    return [one for one in effects if one.metric.role == role]

@@ -1,0 +1,192 @@
+"""What users of each variant did, as sums per user: the one form that a log and a table are both brought to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from bandit.arrays import F64, Bool
+from batch.experiments.plan import USER, Metric, Plan
+
+USER_ID: Final = "user_id"
+VARIANT: Final = "variant"
+DAY: Final = "day"
+SHOWN: Final = "shown"
+EXPOSED: Final = "exposed"
+FALLBACK: Final = "fallback"
+
+
+def of_column(place: int) -> str:
+    """The column of a metric's numerators."""
+    return f"of_{place}"
+
+
+def per_column(place: int) -> str:
+    """The column of a metric's denominators."""
+    return f"per_{place}"
+
+
+def covariate_column(place: int) -> str:
+    """The column of a metric's covariate."""
+    return f"before_{place}"
+
+
+def segment_column(name: str) -> str:
+    """The column of a segment, which no metric has."""
+    return f"segment {name}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What quality is judged by besides the sums.
+
+    ``missing`` lists days without data, ``notes`` what was left out and why; ``generation`` is the newest that counted.
+    """
+
+    events: int = 0
+    duplicates: int = 0
+    mismatched: int = 0
+    unregistered: tuple[int, ...] = ()
+    missing: tuple[date, ...] = ()
+    notes: tuple[str, ...] = ()
+    has_days: bool = True
+    has_answers: bool = True
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of an experiment by ``last``.
+
+    ``days`` has a row per user, variant (its place) and day: impressions shown, those that expose, those answered by the
+    fallback, and the sums of each metric. ``before`` has the covariates per user, ``segments`` the segments.
+    """
+
+    metrics: tuple[Metric, ...]
+    days: pl.DataFrame
+    before: pl.DataFrame
+    segments: pl.DataFrame
+    last: date
+    facts: Facts = field(default_factory=Facts)
+
+
+class Sums(NamedTuple):
+    """A metric per user, (n,) each; ``covariate`` is None without one."""
+
+    numerators: F64
+    denominators: F64
+    covariate: F64 | None
+
+    def of(self, mask: Bool) -> "Sums":
+        """Those of some users."""
+        covariate = None if self.covariate is None else self.covariate[mask]
+        return Sums(self.numerators[mask], self.denominators[mask], covariate)
+
+
+@dataclass(frozen=True)
+class Users:
+    """The exposed users until a day, sorted by id: ``frame`` has a row each."""
+
+    metrics: tuple[Metric, ...]
+    frame: pl.DataFrame
+    until: date
+
+    @property
+    def variants(self) -> F64:
+        """The place of each user's variant, (n,)."""
+        return self.frame[VARIANT].to_numpy()
+
+    def counts(self, variants: int) -> tuple[int, ...]:
+        """How many users each variant has."""
+        return tuple(np.bincount(self.frame[VARIANT].to_numpy(), minlength=variants).tolist())
+
+    def sums(self, place: int) -> Sums:
+        """A metric's sums."""
+        name = covariate_column(place)
+        covariate = self.frame[name].to_numpy() if name in self.frame.columns else None
+        denominators = self.frame[per_column(place)].to_numpy()
+        return Sums(self.frame[of_column(place)].to_numpy(), denominators, covariate)
+
+    @property
+    def digest(self) -> str:
+        """BLAKE2b-128 of all sums, by user."""
+        digest = blake2b(digest_size=16)
+        digest.update("\n".join(self.frame[USER_ID].to_list()).encode())
+        for name in self.frame.columns:
+            if self.frame[name].dtype.is_numeric():
+                digest.update(
+                    name.encode() + np.ascontiguousarray(self.frame[name].to_numpy(), dtype=np.float64).tobytes()
+                )
+        return digest.hexdigest()
+
+
+def users_of(seen: Seen, plan: Plan, until: date) -> Users:
+    """The users who were exposed by a day, with what they did from their first exposure on.
+
+    Whoever met several variants counts for the first. With a window, users whose window is not over yet do not count.
+    """
+    exposed = seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until).with_columns(
+        first=pl.col(DAY).min().over(USER_ID)
+    )
+    if plan.window:
+        length = timedelta(days=plan.window)
+        exposed = exposed.filter(
+            pl.col(DAY) < pl.col("first") + length, pl.col("first") + length <= until + timedelta(1)
+        )
+    sums = [pl.col(column(place)).sum() for place in range(len(seen.metrics)) for column in (of_column, per_column)]
+    frame = (
+        exposed.sort(USER_ID, DAY, VARIANT)
+        .group_by(USER_ID, maintain_order=True)
+        .agg(
+            pl.col(VARIANT).first(),
+            pl.col("first").first(),
+            pl.col(VARIANT).n_unique().alias("variants"),
+            pl.col(EXPOSED).sum(),
+            *sums,
+        )
+        .join(seen.before, on=USER_ID, how="left", maintain_order="left")
+        .join(seen.segments, on=USER_ID, how="left", maintain_order="left")
+        .with_columns(pl.col(name).fill_null(0.0) for name in seen.before.columns if name != USER_ID)
+        .with_columns(
+            pl.lit(1.0).alias(per_column(place)) for place, metric in enumerate(seen.metrics) if metric.per == USER
+        )
+    )
+    return Users(seen.metrics, frame, until)
+
+
+def days_since(seen: Seen, until: date, first: int, last: int) -> Seen:
+    """What users did from their ``first`` to their ``last`` day since exposure, counted from 0.
+
+    Only of users who were exposed so early that all of these days are over by ``until``: the same users on every day.
+    """
+    exposed = seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until).with_columns(
+        age=(pl.col(DAY) - pl.col(DAY).min().over(USER_ID)).dt.total_days()
+    )
+    days = exposed.filter(pl.col("age").is_between(first, last)).drop("age")
+    return replace(seen, days=days, last=until)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from the first to the last."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def covariate_frame(sums: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
+    """The covariates of CUPED from sums before the start: linearised where the metric is a ratio, 0 for who was not there.
+
+    Args:
+        sums: user_id, and the numerators and denominators of each metric that has a covariate.
+        metrics: of the plan.
+    """
+    made = [pl.col(USER_ID)]
+    for place, metric in enumerate(metrics):
+        if metric.covariate is None:
+            continue
+        of, per = pl.col(of_column(place)), pl.col(per_column(place))
+        ratio = of.sum() / pl.when(per.sum() > 0).then(per.sum()).otherwise(1.0)
+        made.append((of if metric.per == USER else of - ratio * per).alias(covariate_column(place)))
+    return sums.select(made)

@@ -1,0 +1,245 @@
+"""Whether an experiment can be read at all: checks of its data, before anybody sees an effect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from bandit.errors import InputError
+from bandit.experiments import ratio_effect, sample_ratio, sample_ratio_sequence
+from batch.experiments.dilution import Apart
+from batch.experiments.measuring import EXPOSED, FALLBACK, SHOWN, USER_ID, VARIANT, Seen, Users
+from batch.experiments.plan import Plan
+
+LEAST_USERS: Final = 30
+"""In a variant; of fewer, intervals of means are not to be believed."""
+ALARM: Final = 0.001
+"""p-values below it fail a check: one healthy experiment in a thousand is stopped."""
+MOST_CROSSOVER: Final = 0.005
+"""Share of users who met several variants: they dilute every effect."""
+MOST_FALLBACK: Final = 0.2
+"""Share of impressions that the fallback answered: its answers are no variant's."""
+LEAST_EXPOSED: Final = 0.5
+"""Share of impressions whose pick could differ: the rest dilutes whatever is measured per impression."""
+MOST_DUPLICATES: Final = 0.001
+_WARNING: Final = 0.01
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """One check: ``passed`` is None where it could not be judged; ``figures`` are what it saw, ``remedy`` what to do."""
+
+    name: str
+    passed: bool | None
+    text: str
+    figures: dict[str, float]
+    remedy: str = ""
+
+
+def check_quality(seen: Seen, plan: Plan, users: Users, apart: Apart | None = None) -> list[QualityCheck]:
+    """All checks, in the order in which one would look for a fault.
+
+    Args:
+        seen: of the experiment.
+        plan: of the experiment.
+        users: those exposed by the day of the reading.
+        apart: how far apart the variants choose, where it was looked at.
+    """
+    return [
+        _enough_users(plan, users),
+        _sample_ratio(plan, users),
+        _sample_ratio_over_time(seen, plan, users.until),
+        _crossover(seen, users),
+        _exposure(seen, users.until, apart),
+        _fallback(seen, plan, users.until),
+        _missing_days(seen, plan, users.until),
+        _duplicates(seen),
+        _generations(seen),
+    ]
+
+
+def failed(checks: Sequence[QualityCheck]) -> list[QualityCheck]:
+    """The checks that stop a reading."""
+    return [check for check in checks if check.passed is False]
+
+
+def _enough_users(plan: Plan, users: Users) -> QualityCheck:
+    counts = dict(zip(plan.names, users.counts(len(plan.names)), strict=True))
+    text = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return QualityCheck(
+        "users",
+        min(counts.values()) >= LEAST_USERS,
+        f"{text}; at least {LEAST_USERS} in each variant",
+        {name: float(count) for name, count in counts.items()},
+        "wait for more users, or give the variant a larger share in the next experiment",
+    )
+
+
+def _sample_ratio(plan: Plan, users: Users) -> QualityCheck:
+    counts = users.counts(len(plan.names))
+    if not any(counts):
+        return QualityCheck("sample ratio", None, "nobody was exposed", {})
+    made = sample_ratio(counts, list(plan.shares.values()))
+    seen = " : ".join(f"{count / sum(counts):.4f}" for count in counts)
+    planned = " : ".join(f"{share:.4g}" for share in plan.shares.values())
+    return QualityCheck(
+        "sample ratio",
+        made.p_value >= ALARM,
+        f"users {seen}, planned {planned} (p = {made.p_value:.3g}, alarm below {ALARM:g})",
+        {"p_value": made.p_value, "statistic": made.statistic},
+        "find what loses or adds users of one variant (a crash, a filter, a join, a redirect), and start anew",
+    )
+
+
+def _sample_ratio_over_time(seen: Seen, plan: Plan, until: date) -> QualityCheck:
+    """The same as it would have been seen day after day: users so far by their first day."""
+    name = "sample ratio over time"
+    if not seen.facts.has_days:
+        return QualityCheck(name, None, "the table has no column day", {})
+    first = (
+        seen.days.filter(pl.col(EXPOSED) > 0, pl.col("day") <= until)
+        .sort(USER_ID, "day", VARIANT)
+        .group_by(USER_ID, maintain_order=True)
+        .agg(pl.col("day").first(), pl.col(VARIANT).first())
+    )
+    if first.is_empty():
+        return QualityCheck(name, None, "nobody was exposed", {})
+    days, places = np.unique(first["day"].to_numpy(), return_inverse=True)
+    table = np.zeros((len(days), len(plan.names)), dtype=np.int64)
+    np.add.at(table, (places, first[VARIANT].to_numpy()), 1)
+    made = sample_ratio_sequence(table.cumsum(axis=0), list(plan.shares.values()))
+    p_value = float(made.p_values[-1])
+    return QualityCheck(
+        name,
+        p_value >= ALARM,
+        f"over {len(days)} days, however often one looked: p = {p_value:.3g}, alarm below {ALARM:g}",
+        {"p_value": p_value, "days": float(len(days))},
+        "look for the day from which users of one variant are missing",
+    )
+
+
+def _crossover(seen: Seen, users: Users) -> QualityCheck:
+    crossed = int((users.frame["variants"] > 1).sum())
+    share = crossed / max(users.frame.height, 1)
+    mismatched = seen.facts.mismatched
+    text = (
+        f"{crossed:,} of {users.frame.height:,} users met several variants ({share:.2%}, at most {MOST_CROSSOVER:.1%})"
+    )
+    if mismatched:
+        text += f"; {mismatched:,} impressions have another variant than their user is assigned"
+    is_wrong = share > MOST_CROSSOVER or mismatched > MOST_CROSSOVER * seen.facts.events
+    return QualityCheck(
+        "crossover",
+        not is_wrong,
+        text,
+        {"users": float(crossed), "share": share, "impressions": float(mismatched)},
+        "keep the salt and the seed of the generations as they are, and who is a user; start anew",
+    )
+
+
+def _exposure(seen: Seen, until: date, apart: Apart | None) -> QualityCheck:
+    if not seen.facts.has_answers:
+        return QualityCheck("exposure", None, "every row counts as exposed: only a log of picks tells", {})
+    shown, exposed, fallback = _totals(seen, until)
+    picks = max(shown - fallback, 1.0)
+    share = exposed / picks
+    text = f"{share:.1%} of {picks:,.0f} picks could differ between variants, at least {LEAST_EXPOSED:.0%}"
+    figures = {"share": share, "exposed": exposed}
+    remedy = "most titles have one artwork, so that variants cannot differ: measure where they can"
+    if apart is not None:
+        text += f"; weights do for {apart.differ:.1%} of {apart.pairs:,} sampled ones,"
+        text += f" by which {apart.variation:.1%} of picks are others"
+        figures |= {"differ": apart.differ, "variation": apart.variation}
+    if apart is not None and apart.variation == 0 and share >= LEAST_EXPOSED:
+        return QualityCheck(
+            "exposure", None, text, figures, "the variants choose alike: this is a test of the test (A/A)"
+        )
+    return QualityCheck("exposure", share >= LEAST_EXPOSED, text, figures, remedy)
+
+
+def _fallback(seen: Seen, plan: Plan, until: date) -> QualityCheck:
+    if not seen.facts.has_answers:
+        return QualityCheck("fallback", None, "only a log of picks tells which answers are the fallback's", {})
+    by_user = (
+        seen.days.filter(pl.col("day") <= until)
+        .group_by(USER_ID, VARIANT)
+        .agg(pl.col(SHOWN).sum(), pl.col(FALLBACK).sum())
+        .sort(USER_ID, VARIANT)
+    )
+    share = float(by_user[FALLBACK].sum()) / max(float(by_user[SHOWN].sum()), 1.0)
+    figures, p_value = {"share": share}, 1.0
+    control = by_user.filter(pl.col(VARIANT) == 0)
+    for place, name in enumerate(plan.names):
+        own = by_user.filter(pl.col(VARIANT) == place)
+        figures[f"share of {name}"] = float(own[FALLBACK].sum()) / max(float(own[SHOWN].sum()), 1.0)
+        if place and min(own.height, control.height) >= LEAST_USERS:
+            p_value = min(p_value, _differs(own, control))
+    per_variant = ", ".join(f"{name} {figures[f'share of {name}']:.2%}" for name in plan.names)
+    alarm = ALARM / max(len(plan.names) - 1, 1)
+    return QualityCheck(
+        "fallback",
+        share <= MOST_FALLBACK and p_value >= alarm,
+        f"the fallback answered {share:.2%} of impressions (at most {MOST_FALLBACK:.0%}): {per_variant}; they differ at"
+        f" p = {p_value:.3g}, alarm below {alarm:.2g}",
+        figures | {"p_value": p_value},
+        "see why the store was late or lacked rows: its answers are no variant's, and dilute the difference",
+    )
+
+
+def _differs(own: pl.DataFrame, control: pl.DataFrame) -> float:
+    treatment, before = ((side[FALLBACK].to_numpy(), side[SHOWN].to_numpy()) for side in (own, control))
+    try:
+        return ratio_effect(treatment, before).p_value
+    except InputError:  # nothing varies: all or none of the answers
+        return 1.0
+
+
+def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
+    if not seen.facts.has_days:
+        return QualityCheck("missing days", None, "the table has no column day", {})
+    missing = [day for day in seen.facts.missing if day <= until]
+    planned = (until - plan.start).days + 1
+    listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    return QualityCheck(
+        "missing days",
+        not missing,
+        f"{len(missing)} of {planned} days have no data" + (f": {listed}" if missing else ""),
+        {"missing": float(len(missing)), "days": float(planned)},
+        "join the events of these days, or find out why there are none",
+    )
+
+
+def _duplicates(seen: Seen) -> QualityCheck:
+    facts = seen.facts
+    share = facts.duplicates / max(facts.events, 1)
+    return QualityCheck(
+        "duplicated events",
+        share <= MOST_DUPLICATES,
+        f"{facts.duplicates:,} of {facts.events:,} rows are there twice ({share:.3%}, at most {MOST_DUPLICATES:.1%})",
+        {"duplicates": float(facts.duplicates), "share": share},
+        "remove the copies: what one client posts twice must have one event_id",
+    )
+
+
+def _generations(seen: Seen) -> QualityCheck:
+    if not seen.facts.has_answers:
+        return QualityCheck("registered generations", None, "only a log of picks has generations", {})
+    unregistered = seen.facts.unregistered
+    numbers = ", ".join(map(str, unregistered[:5])) + (", ..." if len(unregistered) > 5 else "")
+    return QualityCheck(
+        "registered generations",
+        None if unregistered else True,
+        f"generations {numbers} have these variants, and their manifest does not name the plan"
+        if unregistered
+        else "every generation that counts names the registered plan",
+        {"unregistered": float(len(unregistered))},
+        "make generations with `artwork run --experiment`",
+    )
+
+
+def _totals(seen: Seen, until: date) -> tuple[float, float, float]:
+    own = seen.days.filter(pl.col("day") <= until)
+    return tuple(float(own[name].sum()) for name in (SHOWN, EXPOSED, FALLBACK))  # type: ignore[return-value]

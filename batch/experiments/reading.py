@@ -1,0 +1,310 @@
+"""Reading an experiment: at a planned look with fixed intervals, or at any time with sequences; quality comes first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bandit.errors import InputError
+from bandit.experiments import OneLook, PlannedLook
+from bandit.experiments.looks import Look as LookKind
+from batch.experiments.dilution import Apart, variants_apart
+from batch.experiments.effects import MetricEffect, SegmentEffect, effects_of, metric_effect, segment_effects
+from batch.experiments.log_source import see_log
+from batch.experiments.measuring import Seen, users_of
+from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
+from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
+from batch.experiments.register import (
+    Look,
+    Registered,
+    Version,
+    read_register,
+    registered,
+    registering,
+    write_register,
+)
+from batch.experiments.table_source import read_table, see_table
+from batch.workspace.impressions import days
+from batch.workspace.workspace import Workspace
+
+READ: Final = "read"
+PEEK: Final = "peek"
+_MOST_POINTS: Final = 40
+
+
+class Source(NamedTuple):
+    """Where the data of an experiment are: a workspace, or a table of one's own; ``today`` is the day of whoever asks."""
+
+    workspace: Workspace
+    table: Path | None
+    today: date
+
+
+@dataclass(frozen=True)
+class Point:
+    """The effect on the first primary as it would have been seen after a day."""
+
+    day: str
+    treatment: str
+    users: int
+    value: float
+    fixed: tuple[float, float]
+    sequence: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A version of the plan after the first, and what changed in it."""
+
+    version: int
+    registered_at: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an experiment says on a day. Where a check failed ``effects`` are empty.
+
+    ``look`` counts planned looks from 1 and is None for a peek; ``level`` is that of all looks together, and ``bound`` how many
+    standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user.
+    """
+
+    name: str
+    kind: str
+    hypothesis: str
+    day: str
+    look: int | None
+    looks: tuple[str, ...]
+    version: int
+    digest: str
+    shifts: tuple[Shift, ...]
+    late: bool
+    users: dict[str, int]
+    checks: tuple[QualityCheck, ...]
+    level: float
+    bound: float | None
+    effects: tuple[MetricEffect, ...]
+    segments: tuple[SegmentEffect, ...]
+    over_time: tuple[Point, ...]
+    cautions: tuple[str, ...]
+    notes: tuple[str, ...]
+    data: str
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether no check failed."""
+        return not failed(self.checks)
+
+
+def see(source: Source, own: Registered, until: date | None = None, metrics: tuple[Metric, ...] | None = None) -> Seen:
+    """The data of an experiment until a day.
+
+    Raises:
+        InputError: they are not as the plan says, or a table was given for a plan of the workspace or none for one of a table.
+    """
+    plan = own.plan
+    check_source(plan, source.table)
+    if source.table is not None:
+        return see_table(source.table, plan, min(until or source.today, plan.end), metrics=metrics)
+    digests = [version.digest for version in own.register.versions]
+    return see_log(source.workspace, plan, until, shares=own.register.shares, digests=digests, metrics=metrics)
+
+
+def check_source(plan: Plan, table: Path | None) -> None:
+    """Refuse a table for a plan of the workspace, and a plan of a table without one.
+
+    Raises:
+        InputError: says which.
+    """
+    if (plan.source == TABLE) != (table is not None):
+        said = (
+            "is of a table of your own; name it with --table"
+            if plan.source == TABLE
+            else "is of the workspace; leave --table out"
+        )
+        raise InputError(f'experiment {plan.name} has source = "{plan.source}": it {said}')
+
+
+def check(source: Source, name: str) -> tuple[Registered, Seen, list[QualityCheck]]:
+    """The quality of an experiment's data so far.
+
+    Raises:
+        InputError: it has not started, has changed, or has no data.
+    """
+    own = registered(source.workspace, name)
+    seen = see(source, own)
+    users = users_of(seen, own.plan, seen.last)
+    return own, seen, check_quality(seen, own.plan, users, _apart(source, own, seen))
+
+
+def read(source: Source, name: str, look: date | None = None) -> Reading:
+    """An experiment at a planned look, which its register then lists.
+
+    Args:
+        source: of the data.
+        name: of the experiment.
+        look: which of the planned looks; the last one that has come by default.
+
+    Raises:
+        InputError: as ``check``; or no look has come yet, or the day is no planned look.
+    """
+    own = registered(source.workspace, name)
+    plan = own.plan
+    check_source(plan, source.table)
+    day = _look(plan, _last_day(source, plan), look, name, is_exact=_is_of_today(source))
+    seen = see(source, own, day)
+    place = plan.looks.index(day)
+    made = _reading(own, seen, day, READ, look_at(plan, place), place + 1, _apart(source, own, seen))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with registering(source.workspace):
+        there = read_register(source.workspace, name)
+        record = there.with_look(Look(str(day), own.version.version, made.data, now))
+        if record is not there:
+            write_register(source.workspace, name, record)
+    before = [one for one in own.register.looks if one.day == str(day) and one.data != made.data]
+    if before:
+        again = (
+            f"the data of the look of {day} are not those read on {before[-1].read_at}: the log has grown or changed"
+        )
+        made = replace(made, cautions=(*made.cautions, again))
+    return made
+
+
+def peek(source: Source, name: str) -> Reading:
+    """An experiment as it stands, at any time: what holds is the sequence of each effect.
+
+    Raises:
+        InputError: as ``check``.
+    """
+    own = registered(source.workspace, name)
+    seen = see(source, own)
+    return _reading(own, seen, seen.last, PEEK, OneLook(), None, _apart(source, own, seen))
+
+
+def look_at(plan: Plan, place: int) -> LookKind:
+    """How wide fixed intervals are at a planned look, the first is 0: as usual where it is the only one."""
+    if len(plan.looks) == 1:
+        return OneLook()
+    return PlannedLook(tuple(plan.information(day) for day in plan.looks[: place + 1]), plan.spending)
+
+
+def _is_of_today(source: Source) -> bool:
+    """Whether the data are as they are today, because their rows have no day."""
+    return source.table is not None and "day" not in read_table(source.table).columns
+
+
+def _last_day(source: Source, plan: Plan) -> date:
+    """The last day that the data have; of a log one that is over: today goes on."""
+    if source.table is None:
+        return min(max(days(source.workspace), default=plan.start - timedelta(1)), source.today - timedelta(1))
+    if _is_of_today(source):
+        return source.today
+    return see_table(source.table, plan, min(source.today, plan.end)).last
+
+
+def _look(plan: Plan, last: date, look: date | None, name: str, *, is_exact: bool) -> date:
+    planned = ", ".join(map(str, plan.looks))
+    come = [day for day in plan.looks if day <= last]
+    if is_exact and last < plan.end:  # rows without days cannot be cut at a look
+        come = [day for day in come if day == last]
+    following = next((day for day in plan.looks if day not in come and day > last), None)
+    peek_instead = f"; `artwork experiment peek {name}` may look at any time"
+    if look is not None and look not in plan.looks:
+        raise InputError(
+            f"{look} is no planned look of {name}, which are {planned}: the fixed intervals hold at planned looks alone"
+            + peek_instead
+        )
+    if look is not None and look not in come:
+        raise InputError(f"the look of {look} has not come: the data end with {last}" + peek_instead)
+    if not come:
+        wait = f", the next is {following}" if following else ""
+        raise InputError(
+            f"no planned look of {name} has come{wait}: the data end with {last}, looks are {planned}; fixed intervals hold at"
+            " planned looks alone" + peek_instead
+        )
+    return look or come[-1]
+
+
+def _reading(
+    own: Registered, seen: Seen, day: date, kind: str, width: LookKind, look: int | None, apart: Apart | None
+) -> Reading:
+    plan = own.plan
+    users = users_of(seen, plan, day)
+    checks = tuple(check_quality(seen, plan, users, apart))
+    is_readable = not failed(checks)
+    effects = tuple(effects_of(users, plan, width)) if is_readable else ()
+    return Reading(
+        name=plan.name,
+        kind=kind,
+        hypothesis=plan.hypothesis,
+        day=str(day),
+        look=look,
+        looks=tuple(map(str, plan.looks)),
+        version=own.version.version,
+        digest=own.version.digest,
+        shifts=shifts_of(own.register.versions),
+        late=own.version.late,
+        users=dict(zip(plan.names, users.counts(len(plan.names)), strict=True)),
+        checks=checks,
+        level=plan.level,
+        bound=_bound(width, effects),
+        effects=effects,
+        segments=tuple(segment_effects(users, plan, width)) if is_readable else (),
+        over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
+        cautions=tuple(_cautions(own, effects, checks)),
+        notes=seen.facts.notes,
+        data=users.digest,
+    )
+
+
+def _apart(source: Source, own: Registered, seen: Seen) -> Apart | None:
+    """How far apart the variants of the newest generation choose."""
+    newest = seen.facts.generation
+    return None if newest is None else variants_apart(source.workspace, own.plan, newest)
+
+
+def _bound(width: LookKind, effects: Sequence[MetricEffect]) -> float | None:
+    there = next((one.effect for one in effects if one.effect is not None), None)
+    return None if there is None else width.reach(there, there.level)
+
+
+def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
+    """What changed from version to version."""
+    return tuple(Shift(one.version, one.registered_at, one.changes) for one in versions[1:])
+
+
+def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
+    made = []
+    if own.version.late:
+        made.append("the plan was registered after its first day had been seen: what it says is exploratory")
+    if len(own.register.versions) > 1:
+        made.append(
+            f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
+        )
+    made += [f"{check.name}: {check.text}; {check.remedy}" for check in checks if check.passed is None and check.remedy]
+    for one in effects:
+        text = one.problem or (one.effect.caution if one.effect else "")
+        if text:
+            made.append(f"{one.metric.name}, {one.treatment}: {text}")
+    return made
+
+
+def _over_time(seen: Seen, plan: Plan, until: date) -> list[Point]:
+    if not seen.facts.has_days:
+        return []
+    place = next(at for at, metric in enumerate(seen.metrics) if metric.role == PRIMARY)
+    there = sorted(day for day in seen.days["day"].unique().to_list() if day <= until)
+    every = -(-len(there) // _MOST_POINTS)
+    points = []
+    for day in there[::-1][::every][::-1]:
+        users = users_of(seen, plan, day)
+        counts = users.counts(len(plan.names))
+        for treatment in range(1, len(plan.names)):
+            if min(counts[0], counts[treatment]) < LEAST_USERS:
+                continue
+            one = metric_effect(users, plan, place, treatment, OneLook())
+            if one.effect is not None and one.sequence is not None:
+                ends = one.effect.lower, one.effect.upper
+                points.append(Point(str(day), one.treatment, sum(one.users), one.effect.value, ends, one.sequence))
+    return points

@@ -1,0 +1,224 @@
+"""All figures of a report, read from a workspace: two days, what is watched, and what is known of the newest generation."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from bandit.errors import InputError
+from batch.events.join import report_path
+from batch.executors import Progress
+from batch.learning.day_rows import rewards_of
+from batch.monitoring.change import Change, change_since
+from batch.monitoring.checks import (
+    Artwork,
+    Bin,
+    Moved,
+    Ratio,
+    UserClass,
+    calibration,
+    class_rates,
+    clickbait,
+    moved_contexts,
+    propensity_ratios,
+    starved,
+)
+from batch.monitoring.days import DayFacts, effective_number, read_facts, read_pairs
+from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
+from batch.monitoring.drift import Drift, timely, watch_workspace
+from batch.monitoring.nights import classes_of, open_chooser, usual_generation
+from batch.workspace.files import read_parquet, reading
+from batch.workspace.generations import CATALOGUE, CONTEXTS, Manifest, finished, folder_of, read_manifest
+from batch.workspace.impressions import day_files, day_folder, days
+from batch.workspace.workspace import Workspace
+
+_PAIRS: Final = 200_000
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Users and titles of whom a pick was seen on both days: how many, and how many saw another artwork."""
+
+    pairs: int
+    flipped: int
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What the join says: counts by outcome of the newest day and of all, and the time of the newest event."""
+
+    watermark: str | None
+    newest: dict[str, int]
+    total: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a report is made of; None and empty lists where something is not known.
+
+    ``day`` is the newest day of the log, ``generation`` the newest that has picks, ``reward`` the word of what it learns from.
+    ``in_time`` is the share of a day's rewards that the night's generation knew, of the newest day for which that can be said.
+    """
+
+    workspace: str
+    day: str | None
+    made_at: str
+    generation: int | None
+    generation_made_at: str | None
+    reward: str
+    explore_share: float
+    floor: float
+    today: DayFacts | None
+    before: DayFacts | None
+    drift: Drift
+    change: Change | None
+    propensities: list[Ratio]
+    contexts: list[Moved]
+    bins: list[Bin]
+    baits: list[Artwork]
+    starving: list[Artwork]
+    classes: list[UserClass]
+    flips: Flips | None
+    new_artworks: tuple[int, float] | None
+    themes: tuple[float, int] | None
+    new_users: int | None
+    in_time: tuple[str, float] | None
+    arrivals: Arrivals | None
+
+
+def gather(workspace: Workspace, report: Progress) -> Figures:
+    """Read everything.
+
+    Raises:
+        InputError: there is no workspace, or a file of it cannot be read.
+    """
+    if not workspace.root.is_dir():
+        raise InputError(f"{workspace.root} is not a folder; expected a workspace")
+    logged = days(workspace)
+    newest = _newest(workspace)
+    reward = newest.config.rewards[0] if newest else "take"
+    drift, nights = watch_workspace(workspace, report)
+    report("reading days", 0, 4)
+    today = read_facts(workspace, logged[-1], reward) if logged else None
+    report("reading days", 1, 4)
+    before = read_facts(workspace, logged[-2], reward) if len(logged) > 1 else None
+    report("reading days", 2, 4)
+    change = change_since(workspace, logged[-1], logged[-2], reward) if len(logged) > 1 else None
+    report("reading days", 3, 4)
+    catalogue = None if newest is None else read_parquet(folder_of(workspace, newest.generation) / CATALOGUE)
+    floor = min((floors.floor for floors in newest.config.floors), default=0.0) if newest else 0.0
+    known = today is not None and newest is not None and catalogue is not None
+    figures = Figures(
+        workspace=str(workspace.root),
+        day=logged[-1].isoformat() if logged else None,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        generation=newest.generation if newest else None,
+        generation_made_at=newest.created_at if newest else None,
+        reward=reward,
+        explore_share=newest.config.explore_share if newest else 0.0,
+        floor=floor,
+        today=today,
+        before=before,
+        drift=drift,
+        change=change,
+        propensities=propensity_ratios(nights),
+        contexts=moved_contexts(nights),
+        bins=_bins(workspace, logged[-1], reward) if logged else [],
+        baits=clickbait(today) if today else [],
+        starving=starved(today, catalogue.select("title_id", "artwork_id"), floor)
+        if known and today and catalogue is not None
+        else [],
+        classes=class_rates(today, classes_of(workspace)) if today else [],
+        flips=_flips(workspace, logged[-1], logged[-2]) if len(logged) > 1 else None,
+        new_artworks=_new_artworks(today, catalogue, newest.config.new_arm_impressions)
+        if today and newest and catalogue is not None
+        else None,
+        themes=_themes(workspace, today) if today else None,
+        new_users=_new_users(workspace, newest, today) if today and newest else None,
+        in_time=_in_time(workspace),
+        arrivals=_arrivals(workspace),
+    )
+    report("reading days", 4, 4)
+    return figures
+
+
+def _newest(workspace: Workspace) -> Manifest | None:
+    there = finished(workspace, "precomputed")
+    return read_manifest(workspace, there[-1]) if there else None
+
+
+def _bins(workspace: Workspace, day: date, reward: str) -> list[Bin]:
+    """What the generation of the day had expected of the artworks that it showed, and what came."""
+    files = day_files(workspace, day)
+    with reading(day_folder(workspace, day)):
+        generation = usual_generation(files)
+    chooser = None if generation is None else open_chooser(workspace, generation)
+    if chooser is None:
+        return []
+    users, _ = sampled_users(chooser, chooser.config.seed)
+    columns = ("arm", "clicked", "watch_fraction", "reward")
+    with reading(day_folder(workspace, day)):
+        rows = read_decisions(files, users, sampled_titles(chooser), columns)
+    rows = rows.filter(pl.col("generation") == generation)
+    decided = probabilities_of(chooser, rows, users)
+    rows = rows[decided.rows]
+    arms = rows["arm"].to_numpy().astype(np.int64)
+    own = arms < decided.expected.shape[1]
+    return calibration(decided.expected[np.flatnonzero(own), arms[own]], rewards_of(rows, reward)[own])
+
+
+def _flips(workspace: Workspace, day: date, day_before: date) -> Flips:
+    now, then = (read_pairs(workspace, own, _PAIRS) for own in (day, day_before))
+    both = now.join(then, on=["user_id", "title_id"], how="inner")
+    return Flips(both.height, int((both["artwork_id"] != both["artwork_id_right"]).sum()))
+
+
+def _new_artworks(today: DayFacts, catalogue: pl.DataFrame, least: int) -> tuple[int, float]:
+    """How many artworks are new, and their share of the day's impressions."""
+    new = catalogue.filter(pl.col("impressions") < least).select("title_id", "artwork_id")
+    shown = float(today.artworks.join(new, on=["title_id", "artwork_id"], how="semi")["shown"].sum())
+    return new.height, shown / today.impressions if today.impressions else 0.0
+
+
+def _themes(workspace: Workspace, today: DayFacts) -> tuple[float, int] | None:
+    """How many themes the day showed, as if evenly, and how many there are."""
+    if not workspace.artworks.is_file():
+        return None
+    themes = read_parquet(workspace.artworks, columns=["title_id", "artwork_id", "theme"])
+    shown = (
+        today.artworks.join(themes, on=["title_id", "artwork_id"], how="inner")
+        .group_by("theme")
+        .agg(pl.col("shown").sum())
+    )
+    return (effective_number(shown["shown"].to_numpy()), themes["theme"].n_unique()) if shown.height else None
+
+
+def _new_users(workspace: Workspace, newest: Manifest, today: DayFacts) -> int:
+    """Users of the day whom the newest generation does not know."""
+    path = folder_of(workspace, newest.generation) / CONTEXTS
+    known = pl.scan_parquet(path, hive_partitioning=False).select("user_id")
+    came = today.by_user.select("user_id").unique().lazy()
+    with reading(path):
+        return came.join(known, on="user_id", how="anti").collect(engine="streaming").height
+
+
+def _in_time(workspace: Workspace) -> tuple[str, float] | None:
+    known = {day: ratio for day, ratio in timely(workspace).items() if ratio.expected > 0}
+    if not known:
+        return None
+    newest = max(known)
+    return newest.isoformat(), known[newest].seen / known[newest].expected
+
+
+def _arrivals(workspace: Workspace) -> Arrivals | None:
+    """What the join wrote last; None where nothing was joined, or what it wrote cannot be read."""
+    try:
+        document = json.loads(report_path(workspace).read_bytes())
+        by_day = document["by_day"]
+        newest = {str(name): int(count) for name, count in by_day[max(by_day)].items()} if by_day else {}
+        return Arrivals(document["watermark"], newest, dict(document["total"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
