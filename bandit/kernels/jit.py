@@ -91,7 +91,7 @@ def _keep_by_all_sources(jitted: Any, folder: Path) -> None:
     numba looks at the kernel's own file alone, though its pieces stand in others beside it; and what it wrote about a type that
     is gone since, it cannot even read. It asks for its own version before anything else, so the sources become part of that.
     """
-    kept = getattr(getattr(jitted, "_cache", None), "_cache_file", None)
+    kept: Any = getattr(getattr(jitted, "_cache", None), "_cache_file", None)
     if hasattr(kept, "_version"):
         kept._version = f"{numba.__version__} {_digest_of(folder)}"
 
