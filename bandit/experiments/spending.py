@@ -63,6 +63,34 @@ def spending_bounds(information: npt.ArrayLike, level: float, spending: str) -> 
     return bounds
 
 
+def crossing_power(information: npt.ArrayLike, bounds: npt.ArrayLike, drift: float) -> float:
+    """The share of experiments in which z reaches a bound at one of the looks, on either side.
+
+    Args:
+        information: as the looks really have it, (looks,): rising, above 0; that of the last look is 1.
+        bounds: as of ``spending_bounds``, (looks,).
+        drift: the mean of z at the last look: the effect in standard errors.
+
+    Raises:
+        InputError: the information does not rise or is not in (0, 1].
+
+    >>> bounds = spending_bounds([0.5, 1.0], 0.05, "pocock")
+    >>> round(crossing_power([0.5, 1.0], bounds, 0.0), 4), round(crossing_power([0.5, 1.0], bounds, 2.8), 4)
+    (0.05, 0.7508)
+    """
+    shares, limits = _checked_information(information), np.asarray(bounds, dtype=np.float64)
+    steps = np.diff(shares, prepend=0.0)
+    density = None
+    for look, (share, step) in enumerate(zip(shares.tolist(), steps.tolist(), strict=True)):
+        end = sqrt(share) * min(float(limits[look]), _SEEN)
+        density = _after(density, step, end, float(steps[look : look + 2].min()))
+    if density is None:
+        return 0.0
+    # The density under a drift is that without one times the likelihood ratio of the score.
+    weights = np.exp(float(drift) * density.points - float(drift) ** 2 * shares[-1] / 2)
+    return float(np.clip(1 - density.masses @ weights, 0.0, 1.0))
+
+
 def spent_by(information: F64, level: float, spending: str) -> F64:
     """The probability of a false alarm up to each look, (looks,).
 

@@ -11,6 +11,7 @@ from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.hashing import hash_ids
 from batch.choosing.variants import variants_of
+from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned
 from batch.experiments.measuring import (
     DAY,
@@ -263,7 +264,10 @@ def history_policies(workspace: Workspace, plan: Plan, most_days: int) -> list[s
 
 
 def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:
-    """Sums per user and day of everything that was logged before a plan's start, whatever policy showed it.
+    """Sums per user and day of what was logged before a plan's start, whatever policy showed it.
+
+    In the layer of picks titles with one artwork do not count, as in the experiment. Once the control's policy has shown picks,
+    only picks count: not what is shown for learning, and not the fallback's answers.
 
     Returns:
         user_id, day, and the numerators and denominators of each metric, of the newest ``most_days`` days.
@@ -279,10 +283,29 @@ def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:
         )
     n_features = read_tables(workspace).n_features
     columns = [column(place) for place in range(len(plan.metrics)) for column in (of_column, per_column)]
-    return pl.concat(
+    counts = pl.lit(value=True)
+    if plan.layer == PICKS:
+        counts = pl.col("eligible").list.len() > 1
+        if plan.variants[0].live is not None and words_of(plan.variants[0].live) & set(
+            history_policies(workspace, plan, most_days)
+        ):
+            counts &= pl.col("source") == _PERSONALIZED
+    made = pl.concat(
         _with_values(read_day(workspace, day, n_features), plan.metrics)
+        .filter(counts)
         .group_by(USER_ID, maintain_order=True)
         .agg(pl.col(name).sum() for name in columns)
         .with_columns(pl.lit(day).alias(DAY))
         for day in before
     )
+    if made.is_empty():
+        raise InputError(
+            f"{workspace.impressions} has no impression before {plan.start} of a title with several artworks, expected some to"
+            " take variances from"
+        )
+    return made
+
+
+def words_of(live: Variant) -> set[str]:
+    """What the log may call the policy of a variant."""
+    return {live.name, live.policy, live.policy.partition(":")[0]}

@@ -7,23 +7,31 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
+from scipy.optimize import brentq
+from scipy.special import ndtr, stdtrit
 
 from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.experiments import detectable_effect, power_of, spending_bounds, users_for
-from batch.experiments.log_source import history, history_policies
-from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
+from bandit.experiments import spending_bounds
+from bandit.experiments.effects import satterthwaite
+from bandit.experiments.spending import crossing_power
+from batch.experiments.log_source import history, history_policies, words_of
+from batch.experiments.measuring import DAY, USER_ID, covariate_column
 from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
 from batch.experiments.plan_file import read_plan
 from batch.experiments.reading import check_source
+from batch.experiments.returning import LONGEST, Course, course_of, linearised, per_user
 from batch.experiments.table_source import table_history
 from batch.workspace.workspace import Workspace
 
 MOST_HISTORY: Final = 56
 """Days of the log that variances are taken from: the newest."""
 _LEAST_USERS: Final = 30
-_LONGEST: Final = 366
+_LEAST_STEP: Final = 2e-3
+_FARTHEST: Final = 38.0
+_MOST_EXPLAINED: Final = 0.998
+_LEAST_LEFT: Final = 0.05
+_STEPS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -79,15 +87,6 @@ class Planned:
         return all(_used(one).at_end >= self.power for one in self.metrics if one.metric.role == PRIMARY)
 
 
-class _PerUser(NamedTuple):
-    """A metric over some days: its value, users, the variance of the linearised number per user, and those numbers."""
-
-    value: float
-    users: int
-    variance: float
-    numbers: pl.DataFrame
-
-
 def plan_power(workspace: Workspace, name: str, table: Path | None) -> Planned:
     """What the plan of an experiment can show.
 
@@ -99,9 +98,8 @@ def plan_power(workspace: Workspace, name: str, table: Path | None) -> Planned:
     frame = history(workspace, plan, MOST_HISTORY) if table is None else table_history(table, plan)
     there = frame[DAY].n_unique()
     has_days = table is None or there > 1
-    level = _level_at_end(plan)
     metrics = tuple(
-        _planned(frame, plan, place, level, has_days=has_days)
+        _planned(frame, plan, place, has_days=has_days)
         for place, metric in enumerate(plan.metrics)
         if metric.role in {PRIMARY, GUARDRAIL}
     )
@@ -112,152 +110,177 @@ def plan_power(workspace: Workspace, name: str, table: Path | None) -> Planned:
         there,
         has_days,
         len(plan.looks),
-        level,
+        _level(plan, plan.primaries[0]),
         plan.power,
         metrics,
         (*_notes(plan, there, days, has_days=has_days), *(_shown_by(workspace, plan) if table is None else ())),
     )
 
 
-def _level_at_end(plan: Plan) -> float:
-    """The error of one primary at the last look, where all primaries of all treatments share the level."""
-    each = (1 - plan.level) / (len(plan.primaries) * (len(plan.variants) - 1))
-    if len(plan.looks) == 1:
-        return each
-    bound = float(spending_bounds([plan.information(day) for day in plan.looks], each, plan.spending)[-1])
-    return float(2 * ndtr(-bound))
+def _level(plan: Plan, metric: Metric) -> float:
+    """The error of one metric at all looks together: all primaries of all treatments share it, a guardrail's is a treatment's."""
+    return (1 - plan.level) / (len(plan.variants) - 1) / (len(plan.primaries) if metric.role == PRIMARY else 1)
 
 
-def _planned(frame: pl.DataFrame, plan: Plan, place: int, level: float, *, has_days: bool) -> PlannedMetric:
+def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> PlannedMetric:
     metric = plan.metrics[place]
-    effect = plan.smallest_effect if metric.margin is None else metric.margin
     there = sorted(frame[DAY].unique().to_list())
-    days = (plan.end - plan.start).days + 1
-    whole = _per_user(frame, metric, place)
-    if whole.users < _LEAST_USERS or whole.variance <= 0:
+    days = (plan.end - plan.start).days + 1 if has_days else 1
+    sums = per_user(frame, metric, place)
+    below = float(sums["per"].sum())
+    if below <= 0:
         raise InputError(
-            f"metric {metric.name}: {whole.users} users with a variance of {whole.variance:g}, expected {_LEAST_USERS} users or"
+            f"metric {metric.name} is divided by {metric.per}, of which there is none; take another denominator"
+        )
+    spread = float(linearised(sums).var(ddof=1)) if sums.height > 1 else 0.0
+    if sums.height < _LEAST_USERS or spread <= 0:
+        raise InputError(
+            f"metric {metric.name}: {sums.height} users with a variance of {spread:g}, expected {_LEAST_USERS} users or"
             " more that differ; plan on more data"
         )
-    length = min(days, max(1, len(there) // 2)) if has_days else 1
-    later = frame.filter(pl.col(DAY).is_in(there[-length:])) if has_days else frame
-    measured = _per_user(later, metric, place)
-    correlation = _correlation(frame, metric, place, there, length, measured) if has_days else None
-    ask = _Ask(plan, metric, effect, level if metric.role == PRIMARY else 1 - plan.level, days)
-    spread = _spread(frame, metric, place, there) if has_days else None
-    at_end = measured if measured.users >= _LEAST_USERS and measured.variance > 0 else whole
+    is_column = isinstance(metric.covariate, str)
+    length = min(days, len(there) if is_column else max(1, len(there) // 2))
+    before = (
+        None if isinstance(metric.covariate, str) else max(1, min(metric.covariate or LONGEST, len(there) - length))
+    )
+    course = course_of(frame, metric, place, before, days, plan.window if has_days else 0)
+    correlation = _correlation(frame, metric, place, there, length)
+    effect = plan.smallest_effect if metric.margin is None else metric.margin
+    looks = tuple((day - plan.start).days if has_days else 0 for day in plan.looks)
+    ask = _Ask(plan, metric, effect, course, looks, has_days, _moved_by(sums, metric))
+    explained = None
+    if correlation is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            explained = correlation**2 * course.covered / course.covered[length - 1]
+        explained = np.clip(np.where(np.isfinite(explained), explained, correlation**2), 0.0, _MOST_EXPLAINED)
     return PlannedMetric(
-        metric, effect, whole.value, sqrt(at_end.variance), at_end.users, length, correlation,
-        _power(ask, at_end, length, spread, 0.0),
-        None if correlation is None else _power(ask, at_end, length, spread, correlation),
+        metric, effect, float(course.value[days - 1]), float(course.deviation[days - 1]),
+        round(float(course.users[days - 1])), len(there), None if explained is None else sqrt(explained[days - 1]),
+        _power(ask, np.zeros(LONGEST)),
+        None if explained is None else _power(ask, explained),
     )  # fmt: skip
 
 
 class _Ask(NamedTuple):
+    """What power is asked for; ``looks`` are places in the course, ``moved`` what ``_moved_by`` says."""
+
     plan: Plan
     metric: Metric
     effect: float
-    level: float
-    days: int
+    course: Course
+    looks: tuple[int, ...]
+    has_days: bool
+    moved: tuple[float, float]
 
 
-class _Spread(NamedTuple):
-    """The variance of a metric over all users after d days: between / 1 + within / d."""
+def _moved_by(sums: pl.DataFrame, metric: Metric) -> tuple[float, float]:
+    """How an effect moves the variance of the treatment: its sign, 0 if it does not, and 1 where events are yes or no, else 0.
 
-    between: float
-    within: float
+    Whole numbers count events: an effect is more of them, each of which varies. Where nobody has more events than the metric is
+    divided by they are yes or no: R (1 - R) moves to (R + e) (1 - R - e). An effect on amounts is the same for everybody.
+    """
+    of, per = sums["of"].to_numpy(), sums["per"].to_numpy()
+    if metric.role != PRIMARY or (of < 0).any() or (of != np.round(of)).any():
+        return 0.0, 0.0
+    return float(metric.sign), float((of <= per).all())
 
-    def after(self, days: float) -> float:
-        """The variance of the metric after some days."""
-        return self.between + self.within / days
 
-
-def _power(ask: _Ask, measured: _PerUser, length: int, spread: _Spread | None, correlation: float) -> Power:
+def _power(ask: _Ask, explained: F64) -> Power:
     """Power and needs, by the smallest treatment beside the control."""
     arms = [arm.share for arm in ask.plan.variants]
-    treated = min(arms[1:])
-    part, share = treated + arms[0], treated / (treated + arms[0])
-    power = ask.plan.power
-    needed = users_for(ask.effect, measured.variance, ask.level, power, share, correlation)
-    users = max(part * measured.users, 4.0)
-    if spread is None:
-        return Power(
-            needed,
-            None,
-            power_of(ask.effect, measured.variance, users, ask.level, share, correlation),
-            detectable_effect(measured.variance, users, ask.level, power, share, correlation),
-        )
-    now = spread.after(length) or 1.0
-    shown = detectable_effect(measured.variance, users, ask.level, power, share, correlation)
-    times = max(spread.after(ask.days) / now, 1e-12)
-    return Power(
-        needed,
-        _days(spread, now * (ask.effect / shown) ** 2),
-        power_of(ask.effect, measured.variance * times, users, ask.level, share, correlation),
-        shown * sqrt(times),
-    )
+    treated, control = (share * _taking_part(ask.plan) for share in (min(arms[1:]), arms[0]))
+    course, end = ask.course, ask.looks[-1]
+    precision = course.precision / (1 - explained)
+    left = float(course.variance[end] * (1 - explained[end]))
+    judge = _judge(ask, precision, (treated, control))
+
+    def error(effect: float) -> float:
+        sign, is_yes_or_no = ask.moved
+        change = sign * effect
+        moved = change * (1 - is_yes_or_no * (2 * float(course.value[end]) + change)) / float(course.whole[end])
+        return sqrt(max(left + moved, _LEAST_LEFT * left) / treated + left / control)
+
+    needed = judge.drift(ask.plan.power)
+    detectable = needed * error(ask.effect)
+    for _ in range(_STEPS):
+        detectable = needed * error(detectable)
+    times = (needed * error(ask.effect) / ask.effect) ** 2
+    users = ceil(times * float(course.users[end]) * (treated + control) - 1e-9)
+    days = None
+    if ask.has_days:
+        enough = np.flatnonzero(precision >= times * precision[end] * (1 - 1e-9))
+        days = int(enough[0]) + 1 if len(enough) else None
+    return Power(max(users, 4), days, judge.power(ask.effect / error(ask.effect)), detectable)
 
 
-def _days(spread: _Spread, wanted: float) -> int | None:
-    """After how many days the variance of the metric is as small as wanted; None if that is never or not within a year."""
-    if wanted <= spread.between:
+def _taking_part(plan: Plan) -> float:
+    """The share of users that the experiment has."""
+    return (plan.traffic[1] - plan.traffic[0]) * (1 - plan.holdback)
+
+
+class _Judge(NamedTuple):
+    """What a metric is held to: ``bounds`` at the looks, which really have this share of the information of the last one."""
+
+    information: list[float]
+    bounds: list[float]
+    is_guardrail: bool
+
+    def power(self, drift: float) -> float:
+        """Of an effect of so many standard errors at the end; of a guardrail the share that is kept if nothing changes."""
+        if self.is_guardrail:
+            return float(ndtr(drift - self.bounds[-1]))
+        return crossing_power(self.information, self.bounds, drift)
+
+    def drift(self, power: float) -> float:
+        """Standard errors that an effect needs for that power."""
+        return float(brentq(lambda drift: self.power(drift) - power, 0.0, _FARTHEST, xtol=1e-6))
+
+
+def _judge(ask: _Ask, precision: F64, shares: tuple[float, float]) -> _Judge:
+    """Bounds are those that ``read`` will have: by the share of days, at Student's distribution of so many users."""
+    plan, metric = ask.plan, ask.metric
+    level, degrees = _level(plan, metric), _degrees(ask.course, ask.looks[-1], shares)
+    if len(ask.looks) == 1:
+        return _Judge([1.0], [-float(stdtrit(degrees, level / 2))], metric.role == GUARDRAIL)
+    planned = np.array([plan.information(day) for day in plan.looks])
+    bounds = spending_bounds(planned, level, plan.spending)
+    wide = [-float(stdtrit(degrees, ndtr(-bound))) if bound < _FARTHEST else _FARTHEST for bound in bounds.tolist()]
+    information = precision[list(ask.looks)] / precision[ask.looks[-1]] if ask.has_days else planned
+    for at in range(len(information) - 2, -1, -1):  # a look that has next to all of it is told from the next one
+        information[at] = min(information[at], information[at + 1] - _LEAST_STEP)
+    least = _LEAST_STEP * np.arange(1, len(information) + 1)
+    return _Judge(np.maximum(information, least).tolist(), wide, metric.role == GUARDRAIL)
+
+
+def _degrees(course: Course, end: int, shares: tuple[float, float]) -> float:
+    users = [max(2.0, float(course.users[end]) * share) for share in shares]
+    return satterthwaite([1 / share for share in shares], users)  # type: ignore[arg-type]
+
+
+def _correlation(frame: pl.DataFrame, metric: Metric, place: int, there: list[object], length: int) -> float | None:
+    """Of the linearised numbers of the last days with the covariate: what CUPED has to work with."""
+    later = frame.filter(pl.col(DAY).is_in(there[-length:]))
+    now = per_user(later, metric, place)
+    if isinstance(metric.covariate, str):
+        then = frame.sort(USER_ID, DAY).group_by(USER_ID).agg(pl.col(covariate_column(place)).first())
+    else:
+        before = there[:-length]
+        if isinstance(metric.covariate, int):
+            before = before[-metric.covariate :]
+        if not before:
+            return None
+        own = per_user(frame.filter(pl.col(DAY).is_in(before)), metric, place)
+        if not own["per"].sum() > 0:
+            return None
+        ratio = 0.0 if metric.per == USER else float(own["of"].to_numpy().sum() / own["per"].to_numpy().sum())
+        then = own.select(USER_ID, before=pl.col("of") - ratio * pl.col("per"))
+    if not now["per"].sum() > 0:
         return None
-    days = max(1, ceil(spread.within / (wanted - spread.between) - 1e-9))
-    return days if days <= _LONGEST else None
-
-
-def _spread(frame: pl.DataFrame, metric: Metric, place: int, there: list[object]) -> _Spread:
-    """Fitted through the variances of the metric over half of the days and over all of them.
-
-    More days bring more users and more of each: what does not shrink is how users differ from each other.
-    """
-    whole = _per_user(frame, metric, place)
-    all_days = len(there)
-    if all_days < 2:
-        return _Spread(0.0, whole.variance / whole.users)
-    half = all_days // 2
-    part = _per_user(frame.filter(pl.col(DAY).is_in(there[-half:])), metric, place)
-    if part.users < _LEAST_USERS:
-        return _Spread(0.0, whole.variance / whole.users * all_days)
-    after_half, after_all = part.variance / part.users, whole.variance / whole.users
-    within = max(0.0, (after_half - after_all) / (1 / half - 1 / all_days))
-    within = min(within, after_all * all_days)
-    return _Spread(max(0.0, after_all - within / all_days), within)
-
-
-def _correlation(
-    frame: pl.DataFrame, metric: Metric, place: int, there: list[object], length: int, measured: _PerUser
-) -> float | None:
-    """Of the linearised numbers over the last days with those over the days before: what CUPED has to work with."""
-    before = there[:-length]
-    if isinstance(metric.covariate, int):
-        before = before[-metric.covariate :]
-    if not before or measured.variance <= 0:
+    joined = now.join(then, on=USER_ID, how="left", maintain_order="left").fill_null(0.0)
+    numbers, before_them = linearised(joined), joined[:, -1].to_numpy()
+    if np.ptp(before_them) == 0 or np.ptp(numbers) == 0:
         return None
-    earlier = _per_user(frame.filter(pl.col(DAY).is_in(before)), metric, place)
-    joined = measured.numbers.join(earlier.numbers, on=USER_ID, how="left", suffix="_before").fill_null(0.0)
-    now, then = joined["number"].to_numpy(), joined["number_before"].to_numpy()
-    if np.ptp(then) == 0 or np.ptp(now) == 0:
-        return None
-    return float(np.clip(np.corrcoef(now, then)[0, 1], -0.999, 0.999))
-
-
-def _per_user(frame: pl.DataFrame, metric: Metric, place: int) -> _PerUser:
-    """The linearised number per user, R apart: (y - R n) / mean n."""
-    sums = frame.group_by(USER_ID, maintain_order=True).agg(
-        pl.col(of_column(place)).sum(), pl.col(per_column(place)).sum()
-    )
-    above = sums[of_column(place)].to_numpy()
-    below: F64 = np.ones(len(above)) if metric.per == USER else sums[per_column(place)].to_numpy()
-    mean = float(below.mean()) if len(below) else 0.0
-    if mean <= 0:
-        raise InputError(
-            f"metric {metric.name} is divided by {metric.per}, of which there is none; take another denominator"
-        )
-    value = float(above.mean()) / mean
-    numbers = (above - value * below) / mean
-    variance = float(numbers.var(ddof=1)) if len(numbers) > 1 else 0.0
-    return _PerUser(value, len(numbers), variance, pl.DataFrame({USER_ID: sums[USER_ID], "number": numbers}))
+    return float(np.clip(np.corrcoef(numbers, before_them)[0, 1], -0.999, 0.999))
 
 
 def _used(one: PlannedMetric) -> Power:
@@ -268,7 +291,7 @@ def _shown_by(workspace: Workspace, plan: Plan) -> list[str]:
     """A caution where none of the plan's policies has shown what variances are taken from."""
     shown = history_policies(workspace, plan, MOST_HISTORY)
     live = [arm.live for arm in plan.variants if arm.live]
-    planned = {word for one in live for word in (one.name, one.policy, one.policy.partition(":")[0])}
+    planned = {word for one in live for word in words_of(one)}
     if not planned or planned & set(shown):
         return []
     note = (
@@ -284,6 +307,17 @@ def _notes(plan: Plan, there: int, days: int, *, has_days: bool) -> list[str]:
         notes.append("the table has no days: users are told, days are not")
     elif days > there:
         notes.append(f"the log before the start has {there} days and the plan {days}: what comes after is extrapolated")
-    if plan.window:
-        notes.append("the window is not taken into account: with it users count later")
+    if plan.window > there and has_days:
+        notes.append(
+            f"the window of {plan.window} days is longer than the log: variances are of half of the log's days"
+        )
+    notes.append(
+        "power is of an effect of exactly the planned size, with what it adds to the variance of events, all looks, and each"
+        " metric's part of the level; the error of an effect that was estimated is not in it: plan for the lower end of its"
+        " interval"
+    )
+    if any(metric.role == GUARDRAIL for metric in plan.metrics):
+        notes.append(
+            "power of a guardrail: the share of experiments in which it is kept at the last look if nothing changes"
+        )
     return notes

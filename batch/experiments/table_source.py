@@ -131,7 +131,8 @@ def table_history(path: Path, plan: Plan) -> pl.DataFrame:
     """Sums per user and day of a table that needs no variants: what users do when nothing is tried.
 
     Returns:
-        user_id, day, and the numerators and denominators of each metric; without a column ``day`` all rows are of one day.
+        user_id, day, the numerators and denominators of each metric, and its covariate if that is a column; without a column
+        ``day`` all rows are of one day.
 
     Raises:
         InputError: a column is missing or a value is no number.
@@ -148,7 +149,13 @@ def table_history(path: Path, plan: Plan) -> pl.DataFrame:
         for place, metric in enumerate(plan.metrics)
         for name, series in ((of_column(place), numbers[metric.of]), (per_column(place), numbers.get(metric.per, ones)))
     }
-    return pl.DataFrame({USER_ID: frame[_USER], DAY: days, **values}).group_by(USER_ID, DAY, maintain_order=True).sum()
+    before = {
+        covariate_column(place): numbers[metric.covariate]
+        for place, metric in enumerate(plan.metrics)
+        if isinstance(metric.covariate, str)
+    }
+    rows = pl.DataFrame({USER_ID: frame[_USER], DAY: days, **values, **before})
+    return rows.group_by(USER_ID, DAY, maintain_order=True).agg(pl.col(*values).sum(), pl.col(before.keys()).first())
 
 
 def _columns(metrics: Iterable[Metric]) -> list[str]:

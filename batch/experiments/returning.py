@@ -1,0 +1,177 @@
+"""How users come back: what a metric's variance over users is after any number of days, from a log of some days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from bandit.arrays import F64
+from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
+from batch.experiments.plan import USER, Metric
+
+_ROUNDING: Final = 1e-12
+LONGEST: Final = 366
+"""Days that are looked ahead."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A metric over all users after d = 1, 2, ... days, an entry each, (days,).
+
+    Attributes:
+        value: of the metric: of a ratio the same every day, a sum per user grows.
+        users: that have come, and whose window is over.
+        whole: what the metric is divided by, summed.
+        variance: of the metric over all users together: that per user / users. Infinite where no user counts yet.
+        scale: what the value grows by, up to a factor.
+        covered: the share of the variance that a covariate from before explains, up to a factor.
+    """
+
+    value: F64
+    users: F64
+    whole: F64
+    variance: F64
+    scale: F64
+    covered: F64
+
+    @property
+    def deviation(self) -> F64:
+        """Per user."""
+        return np.sqrt(self.variance * self.users)
+
+    @property
+    def precision(self) -> F64:
+        """Squared standard errors of an effect that keeps its share of the value, up to a factor."""
+        return self.scale**2 / self.variance
+
+
+def course_of(frame: pl.DataFrame, metric: Metric, place: int, before: int | None, planned: int, window: int) -> Course:
+    """A metric after 1 to ``LONGEST`` days.
+
+    What a user does on two days hangs together, the less the farther they are apart if users come and go. These covariances
+    are taken from all pairs of days of the log, one per distance. Distances of more than half of the log share one, which is
+    also that of distances beyond the log. Users beyond the log are extrapolated from those who came on one day alone and on two
+    (Colwell, Chao and others 2012, equation 18).
+
+    Args:
+        frame: user_id, day, and the sums of the metric.
+        metric: of the plan.
+        place: of the metric among those of the plan.
+        before: days that the covariate is taken from; None where it is a column.
+        planned: days of the experiment.
+        window: days since a user's first that count; 0 is all.
+    """
+    days = sorted(frame[DAY].unique().to_list())
+    of, per = _by_day(frame, days, of_column(place)), _by_day(frame, days, per_column(place))
+    ahead = np.arange(1, LONGEST + 1)
+    users = _users(frame, days, ahead)
+    total = float(of.sum()) / len(days)
+    if metric.per == USER:
+        products = _by_distance(of)
+        value, whole = ahead * total / users, users
+        squares = _sum_of_days(products, ahead) - users * value**2
+        scale, apart = (
+            np.asarray(ahead / users, dtype=np.float64),
+            products - total**2 / users[min(len(days), LONGEST) - 1],
+        )
+    else:
+        daily = float(per.sum()) / len(days)
+        value, whole, scale = np.full(LONGEST, total / daily), ahead * daily, np.ones(LONGEST)
+        apart = _by_distance(of - (total / daily) * per)
+        squares = _sum_of_days(apart, ahead)
+    if window:
+        return _windowed(frame, metric, place, days[-planned:], window, users)
+    squares = np.maximum(squares, _ROUNDING * max(float(squares.max()), _ROUNDING))
+    return Course(value, users, whole, squares / whole**2, scale, _with_before(apart, ahead, before) ** 2 / squares)
+
+
+def per_user(frame: pl.DataFrame, metric: Metric, place: int) -> pl.DataFrame:
+    """A metric's sums per user: user_id, ``of`` and ``per``, 1 each where it is divided by users."""
+    below = pl.lit(1.0) if metric.per == USER else pl.col(per_column(place)).sum()
+    return frame.group_by(USER_ID, maintain_order=True).agg(of=pl.col(of_column(place)).sum(), per=below)
+
+
+def linearised(sums: pl.DataFrame) -> F64:
+    """The number per user whose mean is that of the metric less its value: (y - R n) / mean n."""
+    of, per = sums["of"].to_numpy(), sums["per"].to_numpy()
+    return np.asarray((of - of.sum() / per.sum() * per) / per.mean())
+
+
+def _by_day(frame: pl.DataFrame, days: Sequence[Any], column: str) -> sparse.csr_array:
+    """A column as a row per day and a column per user."""
+    rows = frame[DAY].replace_strict(days, list(range(len(days))), return_dtype=pl.Int64).to_numpy()
+    users = frame[USER_ID].rank("dense").to_numpy().astype(np.int64) - 1
+    shape = len(days), int(users.max()) + 1
+    return sparse.csr_array((frame[column].to_numpy().astype(np.float64), (rows, users)), shape=shape)
+
+
+def _by_distance(numbers: sparse.csr_array) -> F64:
+    """The mean over pairs of days, d apart, of the products of both days' numbers, summed over users, (LONGEST,)."""
+    products = (numbers @ numbers.T).toarray()
+    days = len(products)
+    own = np.array([np.diagonal(products, distance).mean() for distance in range(days)])
+    made: F64 = np.full(LONGEST, own[-1] if days > 1 else 0.0)
+    made[:days] = own[:LONGEST]
+    if days > 1:
+        far = max(1, (days + 1) // 2)
+        pairs = days - np.arange(far, days)
+        made[far:] = float(own[far:] @ pairs) / float(pairs.sum())
+    return made
+
+
+def _sum_of_days(products: F64, ahead: np.ndarray) -> F64:
+    """Of all pairs of d days: Σ over distances of pairs at that distance x their product."""
+    distances = np.arange(len(products))
+    once = np.where(distances == 0, 0.5, 1.0) * products
+    pairs = np.maximum(ahead[:, np.newaxis] - distances, 0)
+    return np.asarray(2 * pairs @ once)
+
+
+def _with_before(products: F64, ahead: np.ndarray, before: int | None) -> F64:
+    """Of d days with the days before them: Σ over pairs of a day and a day before; those of a column are alike every day."""
+    if before is None:
+        return ahead.astype(np.float64)
+    distances = np.minimum(np.arange(1, before + 1) + ahead[:, np.newaxis] - 1, len(products) - 1)
+    return np.cumsum(products[distances].sum(axis=1))
+
+
+def _users(frame: pl.DataFrame, days: Sequence[Any], ahead: np.ndarray) -> F64:
+    """Users that come within d days, (days,): the mean over all stretches of the log, and extrapolated beyond it."""
+    places = pl.col(DAY).replace_strict(days, list(range(len(days))), return_dtype=pl.Int64)
+    came = frame.select(USER_ID, place=places).unique().sort(USER_ID, "place")
+    after = came.select(pl.col("place") - pl.col("place").shift(1, fill_value=-1).over(USER_ID) - 1).to_series()
+    own = came.group_by(USER_ID).agg(pl.len(), rest=len(days) - 1 - pl.col("place").max())
+    # Stretches of days on which a user did not come, by length.
+    gaps = np.bincount(np.concatenate([after.to_numpy(), own["rest"].to_numpy()]), minlength=len(days) + 1)
+    lengths = np.arange(1, len(days) + 1)
+    missed = np.array([np.maximum(np.arange(len(gaps)) - length + 1, 0) @ gaps for length in lengths])
+    made = np.empty(len(ahead))
+    within = own.height - missed / (len(days) - lengths + 1)
+    made[: len(days)] = within[: len(ahead)]
+    if len(days) < len(ahead):
+        once, twice = np.bincount(own["len"].to_numpy(), minlength=3)[1:3].astype(np.float64).tolist()
+        unseen = (len(days) - 1) / len(days) * (once**2 / (2 * twice) if twice else once * (once - 1) / 2)
+        share = once / (len(days) * unseen + once) if unseen > 0 else 0.0
+        made[len(days) :] = own.height + unseen * (1 - (1 - share) ** (ahead[len(days) :] - len(days)))
+    return made
+
+
+def _windowed(frame: pl.DataFrame, metric: Metric, place: int, days: Sequence[Any], window: int, users: F64) -> Course:
+    """With a window: users whose window is over, each with what the days of the window bring."""
+    length = window if window <= len(days) else max(1, len(days) // 2)
+    last = days[-1] - timedelta(days=length - 1)
+    since = (
+        frame.filter(pl.col(DAY) >= days[0])
+        .with_columns(first=pl.col(DAY).min().over(USER_ID))
+        .filter(pl.col("first") <= last, pl.col(DAY) < pl.col("first") + timedelta(days=length))
+    )
+    sums = per_user(since, metric, place)
+    over = np.concatenate([np.zeros(window - 1), users])[:LONGEST]
+    value, ones = float(sums["of"].to_numpy().sum() / sums["per"].to_numpy().sum()), np.ones(LONGEST)
+    with np.errstate(divide="ignore"):
+        variance = float(linearised(sums).var(ddof=1)) / over
+    return Course(value * ones, over, over * float(sums["per"].to_numpy().mean()), variance, ones, ones)
