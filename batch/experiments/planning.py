@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 from scipy.optimize import brentq
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
+from scipy.stats import skew
 
 from bandit.arrays import F64
 from bandit.errors import InputError
@@ -31,6 +32,7 @@ _LEAST_STEP: Final = 2e-3
 _FARTHEST: Final = 38.0
 _MOST_EXPLAINED: Final = 0.998
 _LEAST_LEFT: Final = 0.05
+_LEAST_TURN: Final = 0.5
 _STEPS: Final = 20
 
 
@@ -147,7 +149,7 @@ def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> 
     correlation = _correlation(frame, metric, place, there, length)
     effect = plan.smallest_effect if metric.margin is None else metric.margin
     looks = tuple((day - plan.start).days if has_days else 0 for day in plan.looks)
-    ask = _Ask(plan, metric, effect, course, looks, has_days, _moved_by(sums, metric))
+    ask = _Ask(plan, metric, effect, course, looks, has_days, _moved_by(sums, metric), float(skew(linearised(sums))))
     explained = None
     if correlation is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -162,7 +164,7 @@ def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> 
 
 
 class _Ask(NamedTuple):
-    """What power is asked for; ``looks`` are places in the course, ``moved`` what ``_moved_by`` says."""
+    """What power is asked for; ``looks`` are places in the course, ``moved`` what ``_moved_by`` says, ``skewness`` of users."""
 
     plan: Plan
     metric: Metric
@@ -171,6 +173,7 @@ class _Ask(NamedTuple):
     looks: tuple[int, ...]
     has_days: bool
     moved: tuple[float, float]
+    skewness: float
 
 
 def _moved_by(sums: pl.DataFrame, metric: Metric) -> tuple[float, float]:
@@ -192,14 +195,18 @@ def _power(ask: _Ask, explained: F64) -> Power:
     course, end = ask.course, ask.looks[-1]
     precision = course.precision / (1 - explained)
     left = float(course.variance[end] * (1 - explained[end]))
-    judge = _judge(ask, precision, (treated, control))
 
-    def error(effect: float) -> float:
+    def more(effect: float) -> float:
+        """Variance of the treatment against that of the control."""
         sign, is_yes_or_no = ask.moved
         change = sign * effect
         moved = change * (1 - is_yes_or_no * (2 * float(course.value[end]) + change)) / float(course.whole[end])
-        return sqrt(max(left + moved, _LEAST_LEFT * left) / treated + left / control)
+        return max(1 + moved / left, _LEAST_LEFT)
 
+    def error(effect: float) -> float:
+        return sqrt(left * (more(effect) / treated + 1 / control))
+
+    judge = _judge(ask, precision, (treated, control), more(ask.effect))
     needed = judge.drift(ask.plan.power)
     detectable = needed * error(ask.effect)
     for _ in range(_STEPS):
@@ -219,29 +226,37 @@ def _taking_part(plan: Plan) -> float:
 
 
 class _Judge(NamedTuple):
-    """What a metric is held to: ``bounds`` at the looks, which really have this share of the information of the last one."""
+    """What a metric is held to: ``bounds`` at the looks, which really have this share of the information of the last one.
+
+    ``lean`` is by how many parts of itself a standard error is larger where the effect turns out one standard error larger.
+    """
 
     information: list[float]
     bounds: list[float]
+    lean: float
     is_guardrail: bool
 
     def power(self, drift: float) -> float:
-        """Of an effect of so many standard errors at the end; of a guardrail the share that is kept if nothing changes."""
-        if self.is_guardrail:
-            return float(ndtr(drift - self.bounds[-1]))
-        return crossing_power(self.information, self.bounds, drift)
+        """Of an effect of so many standard errors at the end; of a guardrail the share that is kept if nothing changes.
+
+        Where a small treatment is skewed, experiments that show less have smaller standard errors as well, and show it still.
+        """
+        bound = self.bounds[-1]
+        usual = ndtr(drift - bound) if self.is_guardrail else crossing_power(self.information, self.bounds, drift)
+        return float(ndtr(ndtri(usual) / max(1 - bound * self.lean, _LEAST_TURN)))
 
     def drift(self, power: float) -> float:
         """Standard errors that an effect needs for that power."""
         return float(brentq(lambda drift: self.power(drift) - power, 0.0, _FARTHEST, xtol=1e-6))
 
 
-def _judge(ask: _Ask, precision: F64, shares: tuple[float, float]) -> _Judge:
+def _judge(ask: _Ask, precision: F64, shares: tuple[float, float], more: float) -> _Judge:
     """Bounds are those that ``read`` will have: by the share of days, at Student's distribution of so many users."""
     plan, metric = ask.plan, ask.metric
     level, degrees = _level(plan, metric), _degrees(ask.course, ask.looks[-1], shares)
+    lean, is_guardrail = _lean(ask, shares, more), metric.role == GUARDRAIL
     if len(ask.looks) == 1:
-        return _Judge([1.0], [-float(stdtrit(degrees, level / 2))], metric.role == GUARDRAIL)
+        return _Judge([1.0], [-float(stdtrit(degrees, level / 2))], lean, is_guardrail)
     planned = np.array([plan.information(day) for day in plan.looks])
     bounds = spending_bounds(planned, level, plan.spending)
     wide = [-float(stdtrit(degrees, ndtr(-bound))) if bound < _FARTHEST else _FARTHEST for bound in bounds.tolist()]
@@ -249,7 +264,15 @@ def _judge(ask: _Ask, precision: F64, shares: tuple[float, float]) -> _Judge:
     for at in range(len(information) - 2, -1, -1):  # a look that has next to all of it is told from the next one
         information[at] = min(information[at], information[at + 1] - _LEAST_STEP)
     least = _LEAST_STEP * np.arange(1, len(information) + 1)
-    return _Judge(np.maximum(information, least).tolist(), wide, metric.role == GUARDRAIL)
+    return _Judge(np.maximum(information, least).tolist(), wide, lean, is_guardrail)
+
+
+def _lean(ask: _Ask, shares: tuple[float, float], more: float) -> float:
+    """cov(s², effect) / 2 variances of it: the third moment of a mean over its variance, as s² of a skewed sample has it."""
+    treated, control = shares
+    users = max(float(ask.course.users[ask.looks[-1]]), 1.0)
+    third = ask.skewness * (more / treated**2 - 1 / control**2)
+    return float(ask.metric.sign * third / (2 * sqrt(users) * (more / treated + 1 / control) ** 1.5))
 
 
 def _degrees(course: Course, end: int, shares: tuple[float, float]) -> float:

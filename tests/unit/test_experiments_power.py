@@ -19,7 +19,7 @@ from batch.experiments.reading import look_at
 from batch.workspace.workspace import Workspace
 
 START = date(2026, 3, 2)
-SPLITS = 300
+SPLITS = 1500
 POINTS = 0.03
 
 
@@ -169,12 +169,12 @@ CASES = {
     "amounts with CUPED": Case(minutes, 800, 1.6, covariate=True),
     "yes or no": Case(converted, 3000, 0.016),
     "yes or no, 90:10": Case(converted, 6000, 0.022, share=0.1),
-    "ratio of skewed activity": Case(takes, 3000, 0.02, per="per"),
-    "ratio of skewed activity, 90:10": Case(takes, 6000, 0.025, per="per", share=0.1),
+    "ratio of skewed activity": Case(takes, 3000, 0.028, per="per"),
+    "ratio of skewed activity, 90:10": Case(takes, 6000, 0.032, per="per", share=0.1),
     "ratio with CUPED": Case(takes, 3000, 0.02, per="per", covariate=True),
     "four looks": Case(minutes, 800, 2.9, looks=(1, 3, 5, 7), spending="pocock"),
-    "a ratio at four looks": Case(takes, 3000, 0.02, per="per", looks=(2, 3, 5, 7), spending="power:3"),
-    "a guardrail": Case(takes, 3000, 0.02, per="per", role="guardrail"),
+    "a ratio at four looks": Case(takes, 3000, 0.028, per="per", looks=(2, 3, 5, 7), spending="power:3"),
+    "a guardrail": Case(takes, 3000, 0.028, per="per", role="guardrail"),
     "a guardrail at two looks, 90:10": Case(
         minutes, 2000, 3.0, share=0.1, role="guardrail", looks=(3, 7), spending="pocock"
     ),
