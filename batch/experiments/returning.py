@@ -8,12 +8,14 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 from scipy import sparse
+from scipy.optimize import nnls
 
 from bandit.arrays import F64
 from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
 from batch.experiments.plan import USER, Metric
 
 _ROUNDING: Final = 1e-12
+_FEW_DAYS: Final = 4
 LONGEST: Final = 366
 """Days that are looked ahead."""
 
@@ -54,8 +56,8 @@ def course_of(frame: pl.DataFrame, metric: Metric, place: int, before: int | Non
 
     What a user does on two days hangs together, the less the farther they are apart if users come and go. These covariances
     are taken from all pairs of days of the log, one per distance. Distances of more than half of the log share one, which is
-    also that of distances beyond the log. Users beyond the log are extrapolated from those who came on one day alone and on two
-    (Colwell, Chao and others 2012, equation 18).
+    also that of distances beyond the log. Users beyond the log are extrapolated from its second half: new ones every day, and old
+    ones who have not come yet, ever fewer, a + b ln(1 + 1 / d) from d days to the next.
 
     Args:
         frame: user_id, day, and the sums of the metric.
@@ -144,19 +146,21 @@ def _users(frame: pl.DataFrame, days: Sequence[Any], ahead: np.ndarray) -> F64:
     places = pl.col(DAY).replace_strict(days, list(range(len(days))), return_dtype=pl.Int64)
     came = frame.select(USER_ID, place=places).unique().sort(USER_ID, "place")
     after = came.select(pl.col("place") - pl.col("place").shift(1, fill_value=-1).over(USER_ID) - 1).to_series()
-    own = came.group_by(USER_ID).agg(pl.len(), rest=len(days) - 1 - pl.col("place").max())
+    rest = came.group_by(USER_ID).agg(rest=len(days) - 1 - pl.col("place").max())["rest"]
     # Stretches of days on which a user did not come, by length.
-    gaps = np.bincount(np.concatenate([after.to_numpy(), own["rest"].to_numpy()]), minlength=len(days) + 1)
+    gaps = np.bincount(np.concatenate([after.to_numpy(), rest.to_numpy()]), minlength=len(days) + 1)
     lengths = np.arange(1, len(days) + 1)
     missed = np.array([np.maximum(np.arange(len(gaps)) - length + 1, 0) @ gaps for length in lengths])
-    made = np.empty(len(ahead))
-    within = own.height - missed / (len(days) - lengths + 1)
+    within = len(rest) - missed / (len(days) - lengths + 1)
+    made = np.full(len(ahead), within[-1])
     made[: len(days)] = within[: len(ahead)]
-    if len(days) < len(ahead):
-        once, twice = np.bincount(own["len"].to_numpy(), minlength=3)[1:3].astype(np.float64).tolist()
-        unseen = (len(days) - 1) / len(days) * (once**2 / (2 * twice) if twice else once * (once - 1) / 2)
-        share = once / (len(days) * unseen + once) if unseen > 0 else 0.0
-        made[len(days) :] = own.height + unseen * (1 - (1 - share) ** (ahead[len(days) :] - len(days)))
+    if 1 < len(days) < len(ahead):
+        longer = np.log1p(1 / ahead)  # from d days to d + 1
+        late = slice((len(days) - 1) // 2, len(days) - 1)
+        steady = np.ones(LONGEST) if len(days) > _FEW_DAYS else np.zeros(LONGEST)  # a few days tell no two apart
+        kinds = np.stack([steady, longer], axis=1)
+        daily, returning = nnls(kinds[late], np.diff(within)[late])[0]
+        made[len(days) :] += np.cumsum(daily + returning * longer[len(days) - 1 : -1])
     return made
 
 

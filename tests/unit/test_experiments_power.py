@@ -8,18 +8,22 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from full_size import FULL_SIZE
+from scipy.special import ndtr
 
-from bandit.arrays import F64
-from batch.experiments.effects import metric_effect
-from batch.experiments.measuring import USER_ID, VARIANT, Users, covariate_column, of_column, per_column
-from batch.experiments.plan import GUARDRAIL, Plan
+from bandit.arrays import F64, Bool
+from bandit.experiments import Effect, mean_effect, ratio_effect, seen_at, spending_bounds
+from bandit.experiments.spending import crossing_power
+from batch.experiments.measuring import USER_ID
+from batch.experiments.plan import GUARDRAIL, Metric, Plan
 from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import Planned, plan_power
 from batch.experiments.reading import look_at
+from batch.experiments.returning import course_of, linearised, per_user
 from batch.workspace.workspace import Workspace
 
 START = date(2026, 3, 2)
-SPLITS = 1500
+SPLITS = 10_000 if FULL_SIZE else 2500
 POINTS = 0.03
 
 
@@ -121,46 +125,55 @@ def planned(root: Path, case: Case, log: Log) -> tuple[Plan, Planned]:
     return read_plan(workspace, "x"), plan_power(workspace, "x", root / "table.parquet")
 
 
-def treated_log(random: np.random.Generator, log: Log, treated: np.ndarray, case: Case) -> Log:
+def history(log: Log, first: int, days: int) -> pl.DataFrame:
+    """Some days of a log as a plan takes them."""
+    users, places = np.nonzero(log.per[:, first : first + days])
+    columns = {"of_0": log.of[users, first + places], "per_0": log.per[users, first + places]}
+    when = [START + timedelta(days=place) for place in places.tolist()]
+    return pl.DataFrame({USER_ID: users.astype(str), "day": when, **columns})
+
+
+def until_looks(log: Log, looks: tuple[int, ...]) -> Log:
+    """A log with a column for all days from one look to the next."""
+    starts = [0, *looks[:-1]]
+    return log._replace(of=np.add.reduceat(log.of, starts, axis=1), per=np.add.reduceat(log.per, starts, axis=1))
+
+
+def treated_log(random: np.random.Generator, log: Log, treated: Bool, case: Case) -> Log:
     """The effect added to the users of the treatment: more events of those that could be, or as much more for everybody."""
     if case.role == GUARDRAIL:
         return log
+    of = log.of.copy()
     if case.draw is minutes:
-        more = case.effect / case.looks[-1] * treated[:, np.newaxis] * log.per
-        return log._replace(of=log.of + more)
-    if case.draw is converted:
+        of[treated] += case.effect / case.looks[-1] * log.per[treated]
+    elif case.draw is converted:
         gain = treated & (log.of.sum(axis=1) == 0)
         gain &= random.random(len(treated)) < case.effect / (1 - log.of.sum() / len(treated))
-        of = log.of.copy()
         of[gain, random.integers(0, log.of.shape[1], int(gain.sum()))] = 1
-        return log._replace(of=of)
-    rate = log.of.sum() / log.per.sum()
-    left = np.where(treated[:, np.newaxis], log.per - log.of, 0).astype(np.int64)
-    return log._replace(of=log.of + random.binomial(left, case.effect / (1 - rate)))
+    else:
+        left = (log.per - log.of)[treated].astype(np.int64)
+        of[treated] += random.binomial(left, case.effect / (1 - log.of.sum() / log.per.sum()))
+    return log._replace(of=of)
 
 
-def is_shown(plan: Plan, log: Log, treated: np.ndarray, case: Case) -> bool:
+def seen(plan: Plan, log: Log, treated: Bool, case: Case, at: int) -> Effect:
+    """The effect at a look, as it is read."""
+    of, per = log.of[:, : at + 1].sum(axis=1), log.per[:, : at + 1].sum(axis=1)
+    sides = [(per > 0) & own for own in (treated, ~treated)]
+    before = (log.before[sides[0]], log.before[sides[1]]) if case.covariate else None
+    if case.per == "user":
+        effect = mean_effect(of[sides[0]], of[sides[1]], before)
+    else:
+        effect = ratio_effect((of[sides[0]], per[sides[0]]), (of[sides[1]], per[sides[1]]), covariates=before)
+    return seen_at(effect, look_at(plan, at))
+
+
+def is_shown(plan: Plan, log: Log, treated: Bool, case: Case) -> bool:
     """Whether the effect is shown at a look, or the guardrail kept at the last one."""
-    for at, day in enumerate(case.looks):
-        of, per = log.of[:, :day].sum(axis=1), log.per[:, :day].sum(axis=1)
-        came = per > 0
-        frame = pl.DataFrame(
-            {
-                USER_ID: np.flatnonzero(came).astype(str),
-                VARIANT: treated[came].astype(np.int64),
-                of_column(0): of[came],
-                per_column(0): per[came] if case.per != "user" else np.ones(int(came.sum())),
-                **({covariate_column(0): log.before[came]} if case.covariate else {}),
-            }
-        )
-        effect = metric_effect(Users(plan.metrics[:1], frame, plan.end), plan, 0, 1, look_at(plan, at)).effect
-        assert effect is not None
-        if case.role == GUARDRAIL:
-            if at == len(case.looks) - 1:
-                return effect.lower > -case.effect
-        elif effect.lower > 0:
-            return True
-    return False
+    last = len(case.looks) - 1
+    if case.role == GUARDRAIL:
+        return seen(plan, log, treated, case, last).lower > -case.effect
+    return any(seen(plan, log, treated, case, at).lower > 0 for at in range(last + 1))
 
 
 CASES = {
@@ -189,10 +202,113 @@ def test_a_plan_has_the_power_that_it_says(tmp_path: Path, case: Case) -> None:
     plan, made = planned(tmp_path, case, log)
     metric = next(one for one in made.metrics if one.metric.name == "m")
     says = (metric.with_covariate if case.covariate else metric.plain).at_end  # type: ignore[union-attr]
-    shown = 0
+    shown, log = 0, until_looks(log, case.looks)
     for _ in range(SPLITS):
         treated = random.random(case.users) < case.share
         shown += is_shown(plan, treated_log(random, log, treated, case), treated, case)
-    print(f"says {says:.3f} shown {shown / SPLITS:.3f}")
     assert 0.3 < says < 0.97
     assert abs(shown / SPLITS - says) < POINTS
+
+
+def comers_and_goers(random: np.random.Generator, users: int, days: int) -> Log:
+    """Users who stay for twelve days on average; as many are born as leave."""
+    whole = takes(random, 3 * users, days)
+    born, stayed = random.integers(-40, days, 3 * users), random.geometric(1 / 12, 3 * users)
+    day = np.arange(days)
+    there = (day >= born[:, np.newaxis]) & (day < (born + stayed)[:, np.newaxis])
+    return whole._replace(of=whole.of * there, per=whole.per * there)
+
+
+# Of the standard error that a plan says beyond its log against that which comes, and of users; the same error for both.
+AHEAD = {
+    "the same users": (takes, (0.93, 1.05), (0.97, 1.09)),
+    "users who stay for days": (comers_and_goers, (0.95, 1.2), (0.9, 1.05)),
+}
+
+
+@pytest.mark.simulations
+@pytest.mark.parametrize("per", ["user", "per"])
+@pytest.mark.parametrize(("draw", "errors", "users"), AHEAD.values(), ids=AHEAD.keys())
+def test_fourteen_days_tell_what_twenty_eight_will_be(
+    per: str, draw: Callable[..., Log], errors: tuple[float, float], users: tuple[float, float]
+) -> None:
+    metric, said = Metric("m", "of", per=per), []
+    for seed in range(12):
+        log = draw(np.random.default_rng(seed), 2500, 42)
+        course = course_of(history(log, 0, 14), metric, 0, None, planned=28, window=0)
+        sums = per_user(history(log, 14, 28), metric, 0)
+        numbers = linearised(sums)
+        value = sums["of"].sum() / sums["per"].sum()
+        error = np.sqrt(numbers.var(ddof=1) / len(numbers)) / value
+        said.append((np.sqrt(course.variance[27]) / course.value[27] / error, course.users[27] / len(numbers)))
+    made = np.exp(np.log(said).mean(axis=0))
+    assert errors[0] <= made[0] <= errors[1]
+    assert users[0] <= made[1] <= users[1]
+
+
+def test_a_plan_of_as_many_days_as_its_log_has_the_error_of_the_log() -> None:
+    log = takes(np.random.default_rng(3), 500, 7)
+    frame = history(log, 0, 7)
+    for per in ("user", "per"):
+        metric = Metric("m", "of", per=per)
+        numbers = linearised(per_user(frame, metric, 0))
+        course = course_of(frame, metric, 0, None, planned=7, window=0)
+        assert course.users[6] == len(numbers)
+        assert course.variance[6] == pytest.approx(numbers.var() / len(numbers))
+
+
+def test_a_window_counts_users_whose_window_is_over_with_the_days_in_it() -> None:
+    frame = history(takes(np.random.default_rng(3), 500, 7), 0, 7)
+    course = course_of(frame, Metric("m", "of", per="per"), 0, None, planned=7, window=3)
+    first = frame.with_columns(first=pl.col("day").min().over(USER_ID)).filter(
+        pl.col("first") <= START + timedelta(days=4)
+    )
+    own = first.filter(pl.col("day") < pl.col("first") + timedelta(days=3)).group_by(USER_ID).sum()
+    of, per = own["of_0"].to_numpy(), own["per_0"].to_numpy()
+    numbers = (of - of.sum() / per.sum() * per) / per.mean()
+    assert np.isinf(course.variance[:2]).all()
+    assert course.users[6] == pytest.approx(own.height, rel=0.05)
+    assert course.variance[6] * course.users[6] == pytest.approx(numbers.var(ddof=1))
+
+
+def test_an_experiment_with_half_of_its_layer_and_a_holdback_has_so_many_fewer_users(tmp_path: Path) -> None:
+    log = minutes(np.random.default_rng(5), 800, 7)
+    one = planned(tmp_path, Case(minutes, 800, 1.0), log)[1].metrics[0].plain
+    text = Case(minutes, 800, 1.0).plan()
+    part = 'layer = "page"\ntraffic = [0.0, 0.5]\nholdback = 0.1\n[[variants]]'
+    plan_path(Workspace(tmp_path), "x").write_text(text.replace("[[variants]]", part, 1))
+    less = plan_power(Workspace(tmp_path), "x", tmp_path / "table.parquet").metrics[0].plain
+    assert less.detectable == pytest.approx(one.detectable / np.sqrt(0.45), rel=0.01)
+    assert less.at_end < one.at_end
+
+
+def test_a_column_as_covariate_is_planned_with_on_a_table_without_days(tmp_path: Path) -> None:
+    log = minutes(np.random.default_rng(5), 800, 7)
+    planned(tmp_path, Case(minutes, 800, 1.0, covariate=True), log)
+    sums = (
+        pl.read_parquet(tmp_path / "table.parquet").group_by("user").agg(pl.col("of").sum(), pl.col("before").first())
+    )
+    sums.write_parquet(tmp_path / "sums.parquet")
+    made = plan_power(Workspace(tmp_path), "x", tmp_path / "sums.parquet").metrics[0]
+    assert made.with_covariate is not None
+    assert made.correlation == pytest.approx(np.corrcoef(sums["of"], sums["before"])[0, 1])
+    assert made.with_covariate.at_end > made.plain.at_end
+
+
+def test_looks_cost_power_and_users(tmp_path: Path) -> None:
+    log = minutes(np.random.default_rng(5), 800, 7)
+    one, four = (
+        planned(tmp_path, Case(minutes, 800, 2.0, looks=looks, spending="pocock"), log)[1].metrics[0].plain
+        for looks in ((7,), (1, 3, 5, 7))
+    )
+    assert four.at_end < one.at_end - 0.03
+    assert four.users > one.users
+
+
+def test_a_chance_of_crossing_is_that_of_simulated_looks() -> None:
+    information = np.array([0.3, 0.5, 1.0])
+    bounds = spending_bounds(information, 0.05, "pocock")
+    steps = np.random.default_rng(1).normal(size=(100_000, 3)) * np.sqrt(np.diff(information, prepend=0.0))
+    z = np.cumsum(steps, axis=1) / np.sqrt(information) + 2.5 * np.sqrt(information)
+    assert crossing_power(information, bounds, 2.5) == pytest.approx((np.abs(z) > bounds).any(axis=1).mean(), abs=0.006)
+    assert crossing_power([1.0], [1.96], 2.8) == pytest.approx(ndtr(2.8 - 1.96), abs=1e-5)
