@@ -255,8 +255,8 @@ def _words(power: Power) -> str:
 def _planned_line(one: PlannedMetric) -> str:
     cuped = ""
     if one.correlation is not None:
-        cuped = f"; the days before tell {one.correlation**2:.0%} of its variance, which CUPED removes"
-    return f"{one.metric.name}: {one.users:,} users in {one.measured_days} days{cuped}"
+        cuped = f"; what was before tells {one.correlation**2:.0%} of its variance, which CUPED removes"
+    return f"{one.metric.name}: {one.users:,} users come by the end, told from {one.measured_days} days{cuped}"
 
 
 def render_explained(made: Explained) -> str:

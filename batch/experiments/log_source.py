@@ -10,6 +10,7 @@ import polars as pl
 from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.hashing import hash_ids
+from bandit.policies import Uniform
 from batch.choosing.variants import variants_of
 from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned
@@ -286,10 +287,10 @@ def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:
     counts = pl.lit(value=True)
     if plan.layer == PICKS:
         counts = pl.col("eligible").list.len() > 1
-        if plan.variants[0].live is not None and words_of(plan.variants[0].live) & set(
-            history_policies(workspace, plan, most_days)
-        ):
-            counts &= pl.col("source") == _PERSONALIZED
+        live = plan.variants[0].live
+        if live is not None and words_of(live) & set(history_policies(workspace, plan, most_days)):
+            is_of_control = pl.col("policy").is_in(sorted(words_of(live)))
+            counts &= (pl.col("source") == _PERSONALIZED) & ((pl.col("policy") != Uniform.name) | is_of_control)
     made = pl.concat(
         _with_values(read_day(workspace, day, n_features), plan.metrics)
         .filter(counts)

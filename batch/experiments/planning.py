@@ -40,8 +40,10 @@ _STEPS: Final = 20
 class Power:
     """A metric's power with or without CUPED; ``users`` are those that are needed, of treatment and control together.
 
-    ``days`` is None where no number of days of the users that come is enough, or days are not known. ``at_end`` is the power at
-    the plan's end, ``detectable`` the smallest effect that it then shows.
+    ``days`` is None where no number of days of the users that come is enough within a year, or days are not known; of a sum per
+    user the effect grows with the days as the value does. ``at_end`` is the power at the plan's end, by the planned looks
+    together; of a guardrail the share of experiments in which it is kept at the last look if nothing changes. ``detectable`` is
+    the smallest effect that the plan's power shows at the end.
     """
 
     users: int
@@ -54,8 +56,9 @@ class Power:
 class PlannedMetric:
     """What a plan can show of a metric: ``effect`` is the smallest one that matters, or a guardrail's margin.
 
-    ``deviation`` is the standard deviation of the linearised number per user over ``measured_days``; ``correlation`` is that
-    with the days before, which CUPED removes.
+    ``value``, ``deviation``, that of the linearised number per user, and ``users``, who come whether they take part or not, are
+    those that are expected at the end; ``measured_days`` are those that they were taken from. ``correlation`` is that
+    with the covariate, which CUPED removes.
     """
 
     metric: Metric
@@ -71,7 +74,7 @@ class PlannedMetric:
 
 @dataclass(frozen=True)
 class Planned:
-    """What a whole plan can show. ``level`` is the error that each primary has at the last look."""
+    """What a whole plan can show. ``level`` is the error that each primary has at all looks together."""
 
     name: str
     days: int
@@ -329,7 +332,10 @@ def _notes(plan: Plan, there: int, days: int, *, has_days: bool) -> list[str]:
     if not has_days:
         notes.append("the table has no days: users are told, days are not")
     elif days > there:
-        notes.append(f"the log before the start has {there} days and the plan {days}: what comes after is extrapolated")
+        notes.append(
+            f"the log before the start has {there} days and the plan {days}: what comes after is extrapolated, as if users"
+            " came and left as before; a service that grows shows more"
+        )
     if plan.window > there and has_days:
         notes.append(
             f"the window of {plan.window} days is longer than the log: variances are of half of the log's days"

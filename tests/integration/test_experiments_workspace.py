@@ -2,13 +2,14 @@
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from fresh_salts import p_values_of_splits
+from full_size import FULL_SIZE
 from make_impressions import silent
 from scipy.stats import kstest
 from seeded_experiment import (
@@ -35,7 +36,6 @@ from batch.experiments.explaining import explain_mixed
 from batch.experiments.listing import experiment_config, experiments_of, listed
 from batch.experiments.log_source import history
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan import Arm
 from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
@@ -313,14 +313,55 @@ def test_a_lead_that_the_online_interval_excludes_is_told(mixed: Workspace) -> N
 @pytest.mark.simulations
 def test_an_experiment_without_an_effect_has_uniform_p_values_over_fresh_salts_of_one_log(mixed: Workspace) -> None:
     """Splits of the same users that nobody lived under: the linearised ratio per user has to be right for them to be."""
-    plan = read_plan(mixed, "bolder")
-    sums = history(mixed, plan, 30).group_by("user_id", maintain_order=True).sum().drop("day")
-    clicks, shown = sums["of_2"].to_numpy(), sums["per_2"].to_numpy()
-    split = replace(plan, layer="nothing", variants=(Arm("a", 0.5), Arm("b", 0.5)))
-    p_values = []
-    for number in range(400):
-        places = assigned(replace(split, salt=f"salt{number}"), sums["user_id"])
-        sides = [(clicks[places == place], shown[places == place]) for place in (1, 0)]
-        p_values.append(ratio_effect(sides[0], sides[1]).p_value)
-    assert kstest(p_values, "uniform").pvalue > 1e-4
-    assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
+    for p_values in p_values_of_splits(mixed, "bolder", 1000 if FULL_SIZE else 400).values():
+        assert kstest(p_values, "uniform").pvalue > 1e-3
+
+
+NEXT = """
+hypothesis = "More takes."
+start = {start}
+end = {end}
+smallest_effect = 0.03
+[[variants]]
+name = "control"
+share = 0.5
+policy = "popularity"
+[[variants]]
+name = "other"
+share = 0.5
+policy = "uniform"
+[[metrics]]
+name = "take rate"
+role = "primary"
+of = "take"
+covariate = 2
+"""
+
+
+@pytest.mark.simulations
+def test_a_plan_has_the_power_that_splits_of_the_log_of_its_control_show(fresh: Workspace) -> None:
+    live(fresh, 1, LIKE, LIKE)
+    write_plan(fresh, NEXT.format(start=END + timedelta(days=1), end=END + timedelta(days=2)), "next")
+    made = plan_power(fresh, "next", None)
+    assert made.history_days == 4  # days of picks; the explore days before them were shown by another policy
+    log, plan = history(fresh, read_plan(fresh, "next"), 30), read_plan(fresh, "next")
+    last = [END - timedelta(days=1), END]
+    now, then = (
+        log.filter(own).group_by("user_id", maintain_order=True).agg(pl.col("of_0", "per_0").sum())
+        for own in (pl.col("day").is_in(last), ~pl.col("day").is_in(last))
+    )
+    then = then.with_columns(before=pl.col("of_0") - then["of_0"].sum() / then["per_0"].sum() * pl.col("per_0"))
+    users = now.join(then.select("user_id", "before"), on="user_id", how="left").fill_null(0.0)
+    of, per, before = (users[name].to_numpy() for name in ("of_0", "per_0", "before"))
+    random, more = np.random.default_rng(8), plan.smallest_effect / (1 - of.sum() / per.sum())
+    shown, splits = np.zeros(2), 2500
+    for _ in range(splits):
+        own = random.random(len(of)) < 0.5
+        taken = of[own] + random.binomial((per - of)[own].astype(np.int64), more)
+        sides = (taken, per[own]), (of[~own], per[~own])
+        effects = ratio_effect(*sides), ratio_effect(*sides, covariates=(before[own], before[~own]))
+        shown += [effect.lower > 0 for effect in effects]
+    take = made.metrics[0]
+    assert take.with_covariate is not None
+    assert 0.3 < take.plain.at_end < 0.97
+    assert shown / splits == pytest.approx([take.plain.at_end, take.with_covariate.at_end], abs=0.03)
