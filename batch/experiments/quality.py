@@ -166,7 +166,8 @@ def _fallback(seen: Seen, plan: Plan, until: date) -> QualityCheck:
     by_user = (
         seen.days.filter(pl.col("day") <= until)
         .group_by(USER_ID, VARIANT)
-        .agg(pl.col(SHOWN).sum(), pl.col(FALLBACK).sum())
+        .agg(pl.col(SHOWN).sum(), pl.col(FALLBACK).sum(), pl.col(EXPOSED).sum())
+        .filter(pl.col(EXPOSED).sum().over(USER_ID) > 0)  # whom no row has reached yet is in no reading
         .sort(USER_ID, VARIANT)
     )
     share = float(by_user[FALLBACK].sum()) / max(float(by_user[SHOWN].sum()), 1.0)

@@ -103,8 +103,8 @@ class NightReader:
         )
 
     def _contexts(self, files: list[Path]) -> tuple[int, dict[str, Feature]]:
-        """Means and variances of contexts over the users of the day, each once."""
-        log = pl.scan_parquet(files, hive_partitioning=False)
+        """Means and variances of contexts over the users of the day, each once; a segment's context is nobody's own."""
+        log = pl.scan_parquet(files, hive_partitioning=False).filter(pl.col("source") != "segment")
         count = int(log.select(pl.len()).collect().item())
         frame = _some(log, count, _MOST_CONTEXTS).select("user_id", "context").collect().unique("user_id", keep="first")
         if frame.height < 2 or frame["context"].list.len().n_unique() > 1:
