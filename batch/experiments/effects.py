@@ -138,12 +138,15 @@ def _effect(metric: Metric, first: Sums, second: Sums, level: float, *, with_cov
         if np.ptp(np.concatenate(covariates)) == 0:  # nobody was there before
             covariates = None
     if metric.per == USER:
-        return mean_effect(first.numerators, second.numerators, covariates=covariates, level=level)
+        return mean_effect(
+            first.numerators, second.numerators, covariates=covariates, level=level, least_variance="pooled"
+        )
     return ratio_effect(
         (first.numerators, first.denominators),
         (second.numerators, second.denominators),
         level=level,
         covariates=covariates,
+        least_variance="pooled",
     )
 
 

@@ -1,0 +1,89 @@
+"""Worlds in which nothing was changed, or no more than chance, and in which an experiment must not say otherwise."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bandit.experiments import mean_effect, ratio_effect
+from batch.experiments.deciding import decide_now
+from batch.experiments.plan_file import plan_path
+from batch.experiments.reading import Source
+from batch.experiments.register import start
+from batch.workspace.workspace import Workspace
+
+START = date(2026, 3, 2)
+END = START + timedelta(days=5)
+
+
+def plan(metrics: str, looks: tuple[date, ...] = (END,), end: date = END, share: float = 0.5, **top: object) -> str:
+    """A plan of a table."""
+    listed = ", ".join(map(str, looks))
+    rest = "\n".join(f"{key} = {value}" for key, value in top.items())
+    return f"""
+hypothesis = "b is better"
+source = "table"
+start = {START}
+end = {end}
+looks = [{listed}]
+smallest_effect = 0.2
+users = 400
+{rest}
+[[variants]]
+name = "a"
+share = {1 - share}
+[[variants]]
+name = "b"
+share = {share}
+{metrics}
+"""
+
+
+def metric(name: str, role: str = "primary", rest: str = "") -> str:
+    return f'[[metrics]]\nname = "{name}"\nof = "{name}"\nrole = "{role}"\n{rest}\n'
+
+
+def started(root: Path, text: str) -> Workspace:
+    workspace = Workspace(root)
+    write(workspace, text)
+    start(workspace, "x", late=False, today=START)
+    return workspace
+
+
+def write(workspace: Workspace, text: str) -> None:
+    path = plan_path(workspace, "x")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+def source(workspace: Workspace, columns: dict[str, object], today: date = END) -> Source:
+    path = workspace.root / "table.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    return Source(workspace, path, today)
+
+
+def test_a_small_variant_that_had_no_rare_reward_by_chance_is_not_sure_of_it() -> None:
+    treatment, control = np.zeros(60), np.repeat([1.0, 0.0], [59, 2881])  # 1.2 were expected: none comes 3 times in 10
+    assert mean_effect(treatment, control).upper < 0
+    own = mean_effect(treatment, control, least_variance="pooled")
+    assert own.lower < 0 < own.upper
+    ones = np.ones(60), np.ones(2940)
+    as_ratio = ratio_effect((treatment, ones[0]), (control, ones[1]), least_variance="pooled")
+    assert abs(as_ratio.standard_error - own.standard_error) < 1e-12
+
+
+def test_a_variance_that_rests_on_enough_users_is_left_as_it_is() -> None:
+    random = np.random.default_rng(1)
+    treatment, control = random.normal(0, 1, 60), random.normal(0, 5, 900)
+    assert mean_effect(treatment, control) == mean_effect(treatment, control, least_variance="pooled")
+
+
+def test_fewer_crashes_in_a_variant_of_sixty_users_do_not_ship_it(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("crash", rest='direction = "down"'), share=0.02))
+    columns = {
+        "user": [f"u{place}" for place in range(3000)],
+        "variant": ["b"] * 60 + ["a"] * 2940,
+        "crash": [0] * 60 + [1] * 59 + [0] * 2881,
+    }
+    assert decide_now(source(workspace, columns), "x").verdicts[0].verdict == "NEUTRAL"
