@@ -62,7 +62,7 @@ def ends(lower: float, upper: float) -> str:
 
 
 def word_of(one: MetricEffect) -> str:
-    """What an effect says by itself."""
+    """What a decision would make of an effect at such a look: by its sequence where it is peeked at."""
     if one.effect is None:
         return "cannot be told"
     if one.metric.margin is not None:
@@ -74,9 +74,7 @@ def word_of(one: MetricEffect) -> str:
             if one.is_non_inferior
             else f"not clear: {kept}"
         )
-    if one.effect.lower <= 0 <= one.effect.upper:
-        return "not clear"
-    return "better" if one.effect.value * one.metric.sign > 0 else "worse"
+    return "better" if one.is_better else "worse" if one.is_worse else "not clear"
 
 
 def segments_sheet(reading: Reading) -> Sheet:

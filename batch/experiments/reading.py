@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bandit.errors import InputError
-from bandit.experiments import OneLook, PlannedLook
+from bandit.experiments import AnyLook, OneLook, PlannedLook
 from bandit.experiments.looks import Look as LookKind
 from batch.experiments.dilution import Apart, variants_apart
 from batch.experiments.effects import MetricEffect, SegmentEffect, effects_of, metric_effect, segment_effects
@@ -233,7 +233,8 @@ def _reading(
     users = users_of(seen, plan, day)
     checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
-    effects = tuple(effects_of(users, plan, width)) if is_readable else ()
+    judged_at = AnyLook(plan.users) if kind == PEEK else width
+    effects = tuple(effects_of(users, plan, width, judged_at)) if is_readable else ()
     return Reading(
         name=plan.name,
         kind=kind,
@@ -250,7 +251,7 @@ def _reading(
         level=plan.level,
         bound=_bound(width, effects),
         effects=effects,
-        segments=tuple(segment_effects(users, plan, width)) if is_readable else (),
+        segments=tuple(segment_effects(users, plan, judged_at)) if is_readable else (),
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
         cautions=tuple(_cautions(own, effects, checks)),
         notes=seen.facts.notes,

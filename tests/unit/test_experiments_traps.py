@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bandit.experiments import mean_effect, ratio_effect
+from artwork.reports.experiment_text import render_reading
+from bandit.experiments import AnyLook, OneLook, PlannedLook, mean_effect, ratio_effect, seen_at
+from bandit.experiments.looks import p_value_at
 from batch.experiments.deciding import decide_now
 from batch.experiments.plan_file import plan_path
-from batch.experiments.reading import Source
+from batch.experiments.reading import Source, peek, read
 from batch.experiments.register import start
 from batch.workspace.workspace import Workspace
 
@@ -87,3 +89,49 @@ def test_fewer_crashes_in_a_variant_of_sixty_users_do_not_ship_it(tmp_path: Path
         "crash": [0] * 60 + [1] * 59 + [0] * 2881,
     }
     assert decide_now(source(workspace, columns), "x").verdicts[0].verdict == "NEUTRAL"
+
+
+def test_a_peek_calls_nothing_better_that_its_sequence_does_not(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    random = np.random.default_rng(1)
+    hours = random.normal(0, 1, 400)
+    treated = np.arange(400) % 2 == 1
+    hours += np.where(treated, 0.25 - hours[treated].mean(), -hours[~treated].mean())  # 2.5 standard errors
+    columns = {"user": [f"u{place}" for place in range(400)], "variant": np.where(treated, "b", "a"), "hours": hours}
+    seen = peek(source(workspace, columns), "x")
+    (hour,) = seen.effects
+    assert hour.effect is not None and hour.sequence is not None and hour.adjusted is not None
+    assert hour.effect.lower > 0 > hour.sequence[0]
+    assert not hour.is_better
+    assert hour.adjusted > 0.05
+    assert "not clear" in render_reading(seen)
+    (hour,) = read(source(workspace, columns), "x").effects
+    assert hour.is_better and hour.adjusted == hour.effect.p_value
+
+
+def test_what_a_reading_says_of_several_primaries_is_what_a_decision_says(tmp_path: Path) -> None:
+    names = [f"m{place}" for place in range(5)]
+    workspace = started(tmp_path, plan("".join(map(metric, names)), (END - timedelta(days=3), END)))
+    random = np.random.default_rng(3)
+    treated = np.arange(400) % 2 == 1
+    columns = {"user": [f"u{place}" for place in range(400)], "variant": np.where(treated, "b", "a")}
+    for place, name in enumerate(names):
+        numbers = random.normal(0, 1, 400)
+        columns[name] = numbers + np.where(treated, (0.26 if not place else 0) - numbers[treated].mean(), 0)
+    made = read(source(workspace, columns), "x")
+    assert made.effects[0].effect is not None and made.effects[0].effect.lower > 0  # alone it would be
+    for one in made.effects:
+        assert one.adjusted is not None
+        assert (one.is_better or one.is_worse) == (one.adjusted < 0.05)
+    assert decide_now(source(workspace, columns), "x").verdicts[0].verdict != "SHIP"
+    assert not made.effects[0].is_better
+
+
+def test_p_values_of_a_look_and_its_intervals_say_the_same() -> None:
+    random = np.random.default_rng(1)
+    for look in (OneLook(), PlannedLook((0.5, 1.0), "obrien_fleming"), PlannedLook((0.3,), "pocock"), AnyLook(300)):
+        for lift in (0.1, 0.2, 0.3, 0.4, 0.6):
+            effect = mean_effect(random.normal(lift, 1, 150), random.normal(0, 1, 150))
+            p_value = p_value_at(effect, look)
+            for level in (0.9, 0.95, 0.99):
+                assert (seen_at(effect, look, level).lower > 0) == (p_value < 1 - level and effect.value > 0)
