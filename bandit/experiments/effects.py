@@ -23,6 +23,8 @@ FEW_USERS = 30
 """A variant with fewer users has intervals that are too narrow or too wide where numbers are skewed."""
 FEW_REWARDS = 10.0
 """Users that a variant's variance has to rest on, (Σ z²)² / Σ z⁴; of rare rewards that is their number."""
+UNLIKE = 0.001
+"""p-value of a difference in a covariate below which it is not by chance."""
 MOST_CONTROL_ERROR = 0.1
 """Share of the control that its standard error may be: at 0.12 relative intervals of 95 % hold the truth in 93 % of cases."""
 LeastVariance = Literal["own", "pooled"]
@@ -112,7 +114,7 @@ def mean_effect(
     if covariates is not None:
         first, second = without_covariate(first, second, covariates)
     sides = Side(float(first.mean()), first), Side(float(second.mean()), second)
-    return welch(*sides, level, least_variance)
+    return cautioned(welch(*sides, level, least_variance), covariates)
 
 
 def ratio_effect(
@@ -143,7 +145,7 @@ def ratio_effect(
     if covariates is not None:
         moved = without_covariate(first.per_user, second.per_user, covariates)
         first, second = (Side(float(values.mean()), values) for values in moved)
-    return welch(first, second, level, least_variance)
+    return cautioned(welch(first, second, level, least_variance), covariates)
 
 
 def linearised(values: Pair) -> Side:
@@ -186,6 +188,27 @@ def without_covariate(treatment: F64, control: F64, covariates: PairLike) -> tup
             "covariates tell the metric of every user exactly, expected numbers from before the experiment"
         )
     return moved[: len(treatment)], moved[len(treatment) :]
+
+
+def cautioned(effect: Effect, covariates: PairLike | None) -> Effect:
+    """The effect with a caution where variants differ in the covariate: then CUPED takes out a part of the effect itself."""
+    if covariates is None:
+        return effect
+    first, second = (np.asarray(side, dtype=np.float64) for side in covariates)
+    sides = Side(float(first.mean()), first), Side(float(second.mean()), second)
+    before = welch(*sides, least_variance="pooled")
+    if before.p_value >= UNLIKE:
+        return effect
+    told = (
+        f"variants differ in the covariate by {before.value:+.3g} (p = {before.p_value:.1g}): it is not from before the"
+        " experiment, or users were not drawn at random; leave it out"
+    )
+    relative = effect.relative and replace(effect.relative, caution=_joined(effect.relative.caution, told))
+    return replace(effect, caution=_joined(effect.caution, told), relative=relative)
+
+
+def _joined(*cautions: str) -> str:
+    return "; ".join(filter(None, cautions))
 
 
 def welch(treatment: Side, control: Side, level: float = 0.95, least_variance: LeastVariance = "own") -> Effect:
@@ -235,7 +258,7 @@ def difference(
         times = values[0] / values[1]
         error = sqrt(variances[0] + variances[1] * times * times) / values[1]
         if 0 < error < inf:
-            of_share = "; ".join(filter(None, (caution, _caution_of_share(sqrt(variances[1]) / values[1]))))
+            of_share = _joined(caution, _caution_of_share(sqrt(variances[1]) / values[1]))
             relative = effect_of(times - 1, error, degrees, level, users, caution=of_share)
     return effect_of(values[0] - values[1], sqrt(sum(variances)), degrees, level, users, relative, caution)
 

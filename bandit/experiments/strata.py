@@ -18,6 +18,7 @@ from bandit.experiments.columns import LEAST_USERS, PairLike, column, labels, tw
 from bandit.experiments.effects import (
     Effect,
     caution_of,
+    cautioned,
     difference,
     satterthwaite,
     variance_of_mean,
@@ -64,7 +65,7 @@ def stratified_effect(
     degrees = satterthwaite(variances, [*parts[0].users, *parts[1].users])
     sums = sum(parts[0].variances), sum(parts[1].variances)
     values, users = (parts[0].value, parts[1].value), (len(first), len(second))
-    return difference(values, sums, degrees, level, users, caution_of(first, second))
+    return cautioned(difference(values, sums, degrees, level, users, caution_of(first, second)), covariates)
 
 
 @dataclass(frozen=True)

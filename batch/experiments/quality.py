@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.experiments import ratio_effect, sample_ratio, sample_ratio_sequence
+from bandit.experiments import mean_effect, ratio_effect, sample_ratio, sample_ratio_sequence
 from batch.experiments.dilution import Apart
 from batch.experiments.measuring import EXPOSED, FALLBACK, SHOWN, USER_ID, VARIANT, Seen, Users
 from batch.experiments.plan import Plan
@@ -55,6 +55,7 @@ def check_quality(seen: Seen, plan: Plan, users: Users, apart: Apart | None = No
         _crossover(seen, users),
         _exposure(seen, users.until, apart),
         _fallback(seen, plan, users.until),
+        _covariates(plan, users),
         _missing_days(seen, plan, users.until),
         _duplicates(seen),
         _generations(seen),
@@ -195,6 +196,34 @@ def _differs(own: pl.DataFrame, control: pl.DataFrame) -> float:
         return ratio_effect(treatment, before).p_value
     except InputError:  # nothing varies: all or none of the answers
         return 1.0
+
+
+def _covariates(plan: Plan, users: Users) -> QualityCheck:
+    """What users did before, which no variant can have changed."""
+    p_values: dict[str, float] = {}
+    for place, metric in enumerate(users.metrics):
+        sums = users.sums(place)
+        for treatment, name in enumerate(plan.names[1:], start=1):
+            own, control = (sums.of(users.variants == variant).covariate for variant in (treatment, 0))
+            if own is None or control is None or min(len(own), len(control)) < LEAST_USERS:
+                continue
+            try:
+                p_value = mean_effect(own, control, least_variance="pooled").p_value
+            except InputError:  # nobody did anything before
+                continue
+            p_values[f"{metric.name}, {name}"] = p_value
+    if not p_values:
+        return QualityCheck("covariates", None, "no metric has a covariate that varies", {})
+    least = min(p_values, key=lambda name: p_values[name])
+    alarm = ALARM / len(p_values)
+    return QualityCheck(
+        "covariates",
+        p_values[least] >= alarm,
+        f"variants differ most in that of {least}: p = {p_values[least]:.3g}, alarm below {alarm:.2g}",
+        {"p_value": p_values[least]},
+        "a covariate has to be from before the start, so that no variant can have changed it; leave it out, or find out what"
+        " made the users of the variants unlike before",
+    )
 
 
 def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:

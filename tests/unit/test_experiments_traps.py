@@ -135,3 +135,34 @@ def test_p_values_of_a_look_and_its_intervals_say_the_same() -> None:
             p_value = p_value_at(effect, look)
             for level in (0.9, 0.95, 0.99):
                 assert (seen_at(effect, look, level).lower > 0) == (p_value < 1 - level and effect.value > 0)
+
+
+def with_covariate(moved: float) -> dict[str, object]:
+    """Hours that nothing changed, and a covariate that the treatment moved."""
+    random = np.random.default_rng(1)
+    treated = np.arange(800) % 2 == 1
+    habit = random.normal(0, 1, 800)
+    return {
+        "user": [f"u{place}" for place in range(800)],
+        "variant": np.where(treated, "b", "a"),
+        "hours": habit + random.normal(0, 0.5, 800),
+        "before": habit + moved * treated,
+    }
+
+
+def test_a_covariate_that_the_treatment_changed_stops_the_reading(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours", rest='covariate = "before"')))
+    made = decide_now(source(workspace, with_covariate(0.4)), "x")
+    assert made.verdicts[0].verdict == "INVALID"
+    assert "covariates failed" in made.verdicts[0].reasons[0]
+    assert decide_now(source(workspace, with_covariate(0.0)), "x").verdicts[0].verdict == "NEUTRAL"
+
+
+def test_an_effect_less_a_covariate_in_which_variants_differ_is_cautioned_of() -> None:
+    columns = with_covariate(0.4)
+    hours, before = np.asarray(columns["hours"]), np.asarray(columns["before"])
+    pairs = [(column[1::2], column[::2]) for column in (hours, before)]
+    effect = mean_effect(*pairs[0], covariates=pairs[1])
+    assert effect.upper < 0  # though hours are the same
+    assert "variants differ in the covariate" in effect.caution
+    assert not mean_effect(*pairs[0], covariates=(pairs[1][0] - 0.4, pairs[1][1])).caution
