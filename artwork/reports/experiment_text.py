@@ -152,7 +152,7 @@ def render_reading(reading: Reading) -> str:
             *peek_lines(reading),
             "a peek decides by the sequence alone; `artwork experiment read` decides at planned looks",
         ]
-    elif reading.bound is not None and len(reading.looks) > 1:
+    elif reading.bound is not None and max(len(reading.looks), len(reading.taken)) > 1:
         parts.append(
             f"intervals reach {reading.bound:.3f} standard errors at this look, so that all looks together keep the level"
         )

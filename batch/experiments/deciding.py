@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import date
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
 from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
 from batch.experiments.plan_file import record_folder
-from batch.experiments.reading import Reading, Source, look_at, read
+from batch.experiments.reading import Reading, Source, read, width_at
 from batch.experiments.register import registered, registering
 from batch.workspace.workspace import Workspace
 
@@ -89,7 +90,7 @@ def record_of(plan: Plan, reading: Reading) -> dict[str, Any]:
             "plan": plain(plan),
             "registered": {"version": reading.version, "digest": reading.digest, "late": reading.late},
             "day": reading.day,
-            "look": asdict(look_at(plan, (reading.look or 1) - 1)),
+            "look": asdict(width_at(plan, [date.fromisoformat(day) for day in reading.taken])),
             "quality": [{"name": one.name, "passed": one.passed, "text": one.text} for one in reading.checks],
             "users": reading.users,
             "effects": [_plain_effect(one) for one in reading.effects],
@@ -205,7 +206,17 @@ def _verdict(treatment: str, inputs: Mapping[str, Any], treatments: int) -> Verd
     # With several treatments each is held to its part of the error, so that all of them together keep the level.
     level = 1 - (1 - plan["level"]) / treatments
     decision: Decision = decide(metrics, quality, plan["smallest_effect"], level, _look(inputs["look"]))
-    return Verdict(treatment, decision.verdict, decision.reasons)
+    return Verdict(treatment, decision.verdict, (*decision.reasons, *_cautions(inputs["registered"])))
+
+
+def _cautions(registered_as: Mapping[str, Any]) -> list[str]:
+    """What the registration takes away from a verdict."""
+    made = []
+    if registered_as["late"]:
+        made.append("caution: the plan was registered after days of it had been seen: the verdict is exploratory")
+    if registered_as["version"] > 1:
+        made.append(f"caution: the plan was changed after the start, and is version {registered_as['version']}")
+    return made
 
 
 def _look(plain_look: Mapping[str, Any]) -> OneLook | PlannedLook:

@@ -14,7 +14,7 @@ from batch.experiments.effects import MetricEffect, effects_of, metric_effect
 from batch.experiments.measuring import Seen, Users, days_since, users_of
 from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, WORKSPACE, Metric, Plan
 from batch.experiments.quality import check_quality
-from batch.experiments.reading import Source, look_at, see
+from batch.experiments.reading import Source, looks_taken, see, width_at
 from batch.experiments.register import Registered, registered
 
 MIXED: Final = "mixed"
@@ -78,8 +78,9 @@ class Case:
     @property
     def look(self) -> Look:
         """What the day is for whoever judges: a planned look, or any."""
-        looks = self.plan.looks
-        return look_at(self.plan, looks.index(self.seen.last)) if self.seen.last in looks else AnyLook(self.plan.users)
+        if self.seen.last not in self.plan.looks:
+            return AnyLook(self.plan.users)
+        return width_at(self.plan, looks_taken(self.own, self.seen.last))
 
     def measured(self, *metrics: Metric) -> list[MetricEffect]:
         """Effects of metrics that the plan need not have; of a log alone."""

@@ -66,7 +66,8 @@ class Shift:
 class Reading:
     """What an experiment says on a day. Where a check failed ``effects`` are empty.
 
-    ``look`` counts planned looks from 1 and is None for a peek; ``level`` is that of all looks together, and ``bound`` how many
+    ``look`` counts planned looks from 1 and is None for a peek; ``taken`` lists the looks that the level is shared by so far,
+    those that were read under an earlier version included. ``level`` is that of all looks together, and ``bound`` how many
     standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user.
     """
 
@@ -76,6 +77,7 @@ class Reading:
     day: str
     look: int | None
     looks: tuple[str, ...]
+    taken: tuple[str, ...]
     version: int
     digest: str
     shifts: tuple[Shift, ...]
@@ -155,7 +157,7 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     day = _look(plan, _last_day(source, plan), look, name, is_exact=_is_of_today(source))
     seen = see(source, own, day)
     place = plan.looks.index(day)
-    made = _reading(own, seen, day, READ, look_at(plan, place), place + 1, _apart(source, own, seen))
+    made = _reading(own, seen, day, READ, place + 1, _apart(source, own, seen))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with registering(source.workspace):
         there = read_register(source.workspace, name)
@@ -179,14 +181,21 @@ def peek(source: Source, name: str) -> Reading:
     """
     own = registered(source.workspace, name)
     seen = see(source, own)
-    return _reading(own, seen, seen.last, PEEK, OneLook(), None, _apart(source, own, seen))
+    return _reading(own, seen, seen.last, PEEK, None, _apart(source, own, seen))
 
 
-def look_at(plan: Plan, place: int) -> LookKind:
-    """How wide fixed intervals are at a planned look, the first is 0: as usual where it is the only one."""
-    if len(plan.looks) == 1:
+def looks_taken(own: Registered, day: date) -> tuple[date, ...]:
+    """The looks that share the level up to a day: those of the plan, and those that were read under earlier versions of it."""
+    read_before = {date.fromisoformat(look.day) for look in own.register.looks}
+    days = read_before | set(own.plan.looks) | {day}
+    return tuple(sorted(one for one in days if own.plan.start <= one <= day))
+
+
+def width_at(plan: Plan, taken: Sequence[date]) -> LookKind:
+    """How wide fixed intervals are at the last of the looks that were taken: as usual where it is the only one of the plan."""
+    if len(plan.looks) == len(taken) == 1:
         return OneLook()
-    return PlannedLook(tuple(plan.information(day) for day in plan.looks[: place + 1]), plan.spending)
+    return PlannedLook(tuple(plan.information(day) for day in taken), plan.spending)
 
 
 def _is_of_today(source: Source) -> bool:
@@ -226,10 +235,10 @@ def _look(plan: Plan, last: date, look: date | None, name: str, *, is_exact: boo
     return look or come[-1]
 
 
-def _reading(
-    own: Registered, seen: Seen, day: date, kind: str, width: LookKind, look: int | None, apart: Apart | None
-) -> Reading:
+def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None, apart: Apart | None) -> Reading:
     plan = own.plan
+    taken = () if kind == PEEK else looks_taken(own, day)
+    width = width_at(plan, taken) if taken else OneLook()
     users = users_of(seen, plan, day)
     checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
@@ -242,6 +251,7 @@ def _reading(
         day=str(day),
         look=look,
         looks=tuple(map(str, plan.looks)),
+        taken=tuple(map(str, taken)),
         version=own.version.version,
         digest=own.version.digest,
         shifts=shifts_of(own.register.versions),
@@ -253,7 +263,7 @@ def _reading(
         effects=effects,
         segments=tuple(segment_effects(users, plan, judged_at)) if is_readable else (),
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
-        cautions=tuple(_cautions(own, effects, checks)),
+        cautions=(*_cautions(own, effects, checks), *_unplanned(plan, taken)),
         notes=seen.facts.notes,
         data=users.digest,
     )
@@ -278,7 +288,7 @@ def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
 def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
     made = []
     if own.version.late:
-        made.append("the plan was registered after its first day had been seen: what it says is exploratory")
+        made.append("the plan was registered after days of it had been seen: what it says is exploratory")
     if len(own.register.versions) > 1:
         made.append(
             f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
@@ -289,6 +299,12 @@ def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence
         if text:
             made.append(f"{one.metric.name}, {one.treatment}: {text}")
     return made
+
+
+def _unplanned(plan: Plan, taken: Sequence[date]) -> list[str]:
+    if not (earlier := [str(day) for day in taken if day not in plan.looks]):
+        return []
+    return [f"looks of {', '.join(earlier)} were read under an earlier version of the plan: they share the level, too"]
 
 
 def _over_time(seen: Seen, plan: Plan, until: date) -> list[Point]:

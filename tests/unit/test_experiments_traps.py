@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from artwork.reports.experiment_text import render_reading
+from bandit.errors import InputError
 from bandit.experiments import AnyLook, OneLook, PlannedLook, mean_effect, ratio_effect, seen_at
 from bandit.experiments.looks import p_value_at
-from batch.experiments.deciding import decide_now
+from batch.experiments.deciding import decide_now, replay
 from batch.experiments.plan_file import plan_path
 from batch.experiments.reading import Source, peek, read
 from batch.experiments.register import start
@@ -166,3 +168,63 @@ def test_an_effect_less_a_covariate_in_which_variants_differ_is_cautioned_of() -
     assert effect.upper < 0  # though hours are the same
     assert "variants differ in the covariate" in effect.caution
     assert not mean_effect(*pairs[0], covariates=(pairs[1][0] - 0.4, pairs[1][1])).caution
+
+
+LATER = END + timedelta(days=6)
+
+
+def daily(until: date, lift: float) -> dict[str, object]:
+    """Hours of 400 users on every day, of whom the treated ones have a little more."""
+    random = np.random.default_rng(1)
+    days = (until - START).days + 1
+    treated = np.arange(400) % 2 == 1
+    hours = random.normal(0, 1, (days, 400)) + lift * treated
+    return {
+        "user": [f"u{place}" for place in range(400)] * days,
+        "variant": np.tile(np.where(treated, "b", "a"), days),
+        "day": [START + timedelta(days=day) for day in range(days) for _ in range(400)],
+        "hours": hours.ravel(),
+    }
+
+
+def test_an_end_that_is_moved_after_it_was_read_is_one_look_more(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    read(source(workspace, daily(END, 0.1)), "x")
+    write(workspace, plan(metric("hours"), (LATER,), LATER))
+    start(workspace, "x", late=False, today=END)
+    made = read(source(workspace, daily(LATER, 0.1), LATER), "x")
+    assert made.taken == (str(END), str(LATER))
+    assert made.bound is not None and made.bound > 1.97
+    assert any("share the level" in text for text in made.cautions)
+    decided = decide_now(source(workspace, daily(LATER, 0.1), LATER), "x")
+    assert any("was changed after the start" in reason for reason in decided.verdicts[0].reasons)
+    assert replay(decided.record).same
+
+
+def test_a_look_that_is_left_out_after_it_was_read_still_counts(tmp_path: Path) -> None:
+    middle = START + timedelta(days=2)
+    workspace = started(tmp_path, plan(metric("hours"), (middle, END), spending='"pocock"'))
+    read(source(workspace, daily(middle, 0.1), middle), "x")
+    before = read(source(workspace, daily(END, 0.1)), "x").bound
+    write(workspace, plan(metric("hours"), spending='"pocock"'))
+    start(workspace, "x", late=False, today=END)
+    assert read(source(workspace, daily(END, 0.1)), "x").bound == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        plan(metric("hours"), (START + timedelta(days=1), END)),
+        plan(metric("hours"), (END - timedelta(days=1),), END - timedelta(days=1)),
+        plan(metric("hours")).replace(f"start = {START}", f"start = {START + timedelta(days=1)}"),
+    ],
+    ids=["a look more", "an earlier end", "a later start"],
+)
+def test_days_that_were_seen_are_not_chosen_anew(tmp_path: Path, changed: str) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    write(workspace, changed)
+    with pytest.raises(InputError, match="which is past.*--late"):
+        start(workspace, "x", late=False, today=END + timedelta(days=1))
+    start(workspace, "x", late=True, today=END + timedelta(days=1))
+    decided = decide_now(source(workspace, daily(END, 0.1), END + timedelta(days=1)), "x")
+    assert any("the verdict is exploratory" in reason for reason in decided.verdicts[0].reasons)
