@@ -25,7 +25,8 @@ MOST_FALLBACK: Final = 0.2
 LEAST_EXPOSED: Final = 0.5
 """Share of impressions whose pick could differ: the rest dilutes whatever is measured per impression."""
 MOST_DUPLICATES: Final = 0.001
-_WARNING: Final = 0.01
+MANY_EXPECTED: Final = 15.0
+"""Users of a variant on a day; where so many are expected nobody is there by chance less than once in a million days."""
 
 
 @dataclass(frozen=True)
@@ -231,14 +232,34 @@ def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
         return QualityCheck("missing days", None, "the table has no column day", {})
     missing = [day for day in seen.facts.missing if day <= until]
     planned = (until - plan.start).days + 1
-    listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    text = f"{len(missing)} of {planned} days have no data" + _listed(missing)
+    one_sided = _without_variant(seen, plan, until)
+    for name, days in one_sided.items():
+        text += f"; {len(days)} have none of {name}{_listed(days)}"
     return QualityCheck(
         "missing days",
-        not missing,
-        f"{len(missing)} of {planned} days have no data" + (f": {listed}" if missing else ""),
-        {"missing": float(len(missing)), "days": float(planned)},
+        not missing and not one_sided,
+        text,
+        {"missing": float(len(missing)), "days": float(planned), "of a variant": float(sum(map(len, one_sided.values())))},
         "join the events of these days, or find out why there are none",
     )
+
+
+def _listed(days: Sequence[date]) -> str:
+    return f": {', '.join(map(str, days[:5]))}{', ...' if len(days) > 5 else ''}" if days else ""
+
+
+def _without_variant(seen: Seen, plan: Plan, until: date) -> dict[str, list[date]]:
+    """The days on which nobody of a variant was there though many of the others were."""
+    counts = seen.days.filter(pl.col("day") <= until).group_by("day", VARIANT).agg(pl.col(USER_ID).n_unique().alias("n"))
+    made: dict[str, list[date]] = {}
+    for (day,), own in counts.sort("day").group_by("day", maintain_order=True):
+        there, total = set(own[VARIANT].to_list()), float(own["n"].sum())
+        present = sum(arm.share for place, arm in enumerate(plan.variants) if place in there)
+        for place, arm in enumerate(plan.variants):
+            if place not in there and total * arm.share / present >= MANY_EXPECTED:
+                made.setdefault(arm.name, []).append(day)  # type: ignore[arg-type]
+    return made
 
 
 def _duplicates(seen: Seen) -> QualityCheck:

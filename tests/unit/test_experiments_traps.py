@@ -228,3 +228,20 @@ def test_days_that_were_seen_are_not_chosen_anew(tmp_path: Path, changed: str) -
     start(workspace, "x", late=True, today=END + timedelta(days=1))
     decided = decide_now(source(workspace, daily(END, 0.1), END + timedelta(days=1)), "x")
     assert any("the verdict is exploratory" in reason for reason in decided.verdicts[0].reasons)
+
+
+def test_a_day_without_one_of_the_variants_is_missing(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    columns = pl.DataFrame(daily(END, 0.0)).filter((pl.col("day") != END) | (pl.col("variant") == "a"))
+    made = read(source(workspace, columns.to_dict(as_series=False)), "x")
+    assert [one.name for one in made.checks if one.passed is False] == ["missing days"]
+    assert f"1 have none of b: {END}" in next(one.text for one in made.checks if one.name == "missing days")
+
+
+@pytest.mark.parametrize("blank", ["", "  ", float("nan"), None])
+def test_users_without_an_id_are_not_one_user(tmp_path: Path, blank: object) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    users: list[object] = [float(place) if isinstance(blank, float) else f"u{place}" for place in range(100)]
+    columns: dict[str, object] = {"user": [*users[:90], *[blank] * 10], "variant": ["a", "b"] * 50, "hours": [1, 2, 3, 4] * 25}
+    with pytest.raises(InputError, match="column user, row 91"):
+        read(source(workspace, columns), "x")
