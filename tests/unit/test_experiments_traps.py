@@ -9,7 +9,17 @@ import pytest
 
 from artwork.reports.experiment_text import render_reading
 from bandit.errors import InputError
-from bandit.experiments import AnyLook, OneLook, PlannedLook, mean_effect, ratio_effect, seen_at
+from bandit.experiments import (
+    AnyLook,
+    OneLook,
+    PlannedLook,
+    difference_in_differences,
+    discontinuity,
+    mean_effect,
+    ratio_effect,
+    seen_at,
+    shrunken,
+)
 from bandit.experiments.looks import p_value_at
 from batch.experiments.deciding import decide_now, replay
 from batch.experiments.plan_file import plan_path
@@ -245,3 +255,39 @@ def test_users_without_an_id_are_not_one_user(tmp_path: Path, blank: object) -> 
     columns: dict[str, object] = {"user": [*users[:90], *[blank] * 10], "variant": ["a", "b"] * 50, "hours": [1, 2, 3, 4] * 25}
     with pytest.raises(InputError, match="column user, row 91"):
         read(source(workspace, columns), "x")
+
+
+@pytest.mark.parametrize(("effects", "spread"), [(3, 1.0), (6, 1.0), (12, 0.3)])
+def test_intervals_of_shrunken_effects_hold_the_truth(effects: int, spread: float) -> None:
+    random = np.random.default_rng(1)
+    inside = []
+    for _ in range(150):
+        truth, errors = random.normal(0, spread, effects), random.uniform(0.5, 1.5, effects)
+        found = shrunken(truth + errors * random.normal(size=effects), errors)
+        inside += (np.abs(found.values - truth) <= 1.96 * found.standard_errors).tolist()
+    assert np.mean(inside) > 0.915
+
+
+def test_a_discontinuity_between_few_scores_or_heaped_ones_is_cautioned_of() -> None:
+    random = np.random.default_rng(1)
+    outcomes = random.normal(0, 1, 4000)
+    few = discontinuity(outcomes, random.integers(-10, 10, 4000), 0, 9.5)  # scores differ by more than chance in 62 of 100
+    assert "rows have 9 different scores below and 10 from the cutoff on" in few.caution
+    scores = random.normal(0, 1, 4000)
+    assert "heaped" not in discontinuity(outcomes, scores, 0, 0.8).caution
+    rounded = np.where(random.random(4000) < 0.3, scores.round(1), scores)
+    assert "of the rows have one of 15 scores that are heaped upon" in discontinuity(outcomes, rounded, 0, 0.8).caution
+
+
+def test_rows_that_are_missing_make_no_panel_staggered_and_are_told() -> None:
+    random = np.random.default_rng(1)
+    units, times = (each.ravel() for each in np.meshgrid(np.arange(40), np.arange(8), indexing="ij"))
+    treated = (units < 20) & (times >= 4)
+    outcomes = random.normal(0, 1, 320)
+    kept = random.random(320) > 0.3
+    found = difference_in_differences(outcomes[kept], units[kept], times[kept], treated[kept])
+    assert f"{int((~kept).sum())} of 320 outcomes" in found.caution
+    assert "different times" not in found.caution
+    assert not difference_in_differences(outcomes, units, times, treated).caution
+    later = (units < 20) & (times >= np.where(units < 10, 3, 4))
+    assert "different times" in difference_in_differences(outcomes[kept], units[kept], times[kept], later[kept]).caution
