@@ -14,6 +14,7 @@ from bandit.experiments.spending import spending_bounds
 
 _FAR = 1e6
 
+
 @dataclass(frozen=True)
 class OneLook:
     """The one look that was planned: the interval of the effect itself."""

@@ -150,7 +150,11 @@ def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]
                     continue
                 one = metric_effect(own, plan, place, treatment, look)
                 if one.effect is not None:
-                    made.append(SegmentEffect(segment, str(value), plan.names[treatment], one.users, one.effect, one.adjusted or 0.0))
+                    made.append(
+                        SegmentEffect(
+                            segment, str(value), plan.names[treatment], one.users, one.effect, one.adjusted or 0.0
+                        )
+                    )
     if not made:
         return []
     adjusted = benjamini_hochberg([one.adjusted for one in made]).tolist()

@@ -240,7 +240,11 @@ def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
         "missing days",
         not missing and not one_sided,
         text,
-        {"missing": float(len(missing)), "days": float(planned), "of a variant": float(sum(map(len, one_sided.values())))},
+        {
+            "missing": float(len(missing)),
+            "days": float(planned),
+            "of a variant": float(sum(map(len, one_sided.values()))),
+        },
         "join the events of these days, or find out why there are none",
     )
 
@@ -251,14 +255,16 @@ def _listed(days: Sequence[date]) -> str:
 
 def _without_variant(seen: Seen, plan: Plan, until: date) -> dict[str, list[date]]:
     """The days on which nobody of a variant was there though many of the others were."""
-    counts = seen.days.filter(pl.col("day") <= until).group_by("day", VARIANT).agg(pl.col(USER_ID).n_unique().alias("n"))
+    counts = (
+        seen.days.filter(pl.col("day") <= until).group_by("day", VARIANT).agg(pl.col(USER_ID).n_unique().alias("n"))
+    )
     made: dict[str, list[date]] = {}
     for (day,), own in counts.sort("day").group_by("day", maintain_order=True):
         there, total = set(own[VARIANT].to_list()), float(own["n"].sum())
         present = sum(arm.share for place, arm in enumerate(plan.variants) if place in there)
         for place, arm in enumerate(plan.variants):
             if place not in there and total * arm.share / present >= MANY_EXPECTED:
-                made.setdefault(arm.name, []).append(day)  # type: ignore[arg-type]
+                made.setdefault(arm.name, []).append(day)
     return made
 
 

@@ -27,7 +27,10 @@ STOPPED: Final = "stopped"
 
 @dataclass(frozen=True)
 class Version:
-    """A plan as it was registered; ``late`` says that its first day, or that of a new look, had been seen by then, ``changes`` what is new in it."""
+    """A plan as it was registered.
+
+    ``late`` says that its first day or a new look had been seen by then, ``changes`` what is new in it.
+    """
 
     version: int
     digest: str
