@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
-from math import inf, isfinite
+from math import inf, isclose, isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.experiments import Decision, Effect, Metric, OneLook, PlannedLook, QualityCheck, decide
+from bandit.experiments.effects import effect_of
 from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
 from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
@@ -21,6 +22,7 @@ from batch.workspace.workspace import Workspace
 FORMAT: Final = 1
 MAX_RECORD_BYTES: Final = 16 << 20
 _INVALID: Final = "INVALID"
+_OF_PLAN: Final = ("role", "direction", "margin")
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,35 @@ def replay(path: Path) -> Replayed:
         made = _complete(there["experiment"], there["inputs"])
         verdicts = _verdicts(there["inputs"])
         day = str(there["inputs"]["day"])
-        same = as_bytes(made) == content
+        broken = _contradictions(there["inputs"])
+        same = as_bytes(made) == content and not broken
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InputError(
             f"{path} is no record of a decision ({type(error).__name__}: {error}); expected experiments/NAME/decision-N.json as"
             " `artwork experiment decide` wrote it"
         ) from error
-    differs = tuple(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key))
+    differs = (*(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key)), *broken)
     return Replayed(path, made["experiment"], day, verdicts, same, differs or (() if same else ("layout",)))
+
+
+def _contradictions(inputs: Mapping[str, Any]) -> list[str]:
+    """Inputs that do not fit each other: whoever changed one and wrote a new digest forgot what else says it."""
+    broken = []
+    if digest_of(inputs["plan"]) != inputs["registered"]["digest"]:
+        broken.append("the plan and its registered digest")
+    planned = {one["name"]: one for one in inputs["plan"]["metrics"]}
+    for one in inputs["effects"]:
+        own = planned.get(one["metric"], {})
+        if any(one[key] != (own.get(key) or 0.0 if key == "margin" else own.get(key)) for key in _OF_PLAN):
+            broken.append(f"{one['metric']} in effects and in the plan")
+        if one["effect"] is not None and not _is_of_itself(_effect(one["effect"])):
+            broken.append(f"value, standard_error and p_value of {one['metric']}")
+    return broken
+
+
+def _is_of_itself(effect: Effect) -> bool:
+    again = effect_of(effect.value, effect.standard_error, effect.degrees, effect.level, effect.users)
+    return isclose(again.p_value, effect.p_value, rel_tol=1e-9, abs_tol=1e-300)
 
 
 def records(workspace: Workspace, name: str) -> list[Path]:

@@ -188,7 +188,7 @@ def looks_taken(own: Registered, day: date) -> tuple[date, ...]:
     """The looks that share the level up to a day: those of the plan, and those that were read under earlier versions of it."""
     read_before = {date.fromisoformat(look.day) for look in own.register.looks}
     days = read_before | set(own.plan.looks) | {day}
-    return tuple(sorted(one for one in days if own.plan.start <= one <= day))
+    return tuple(sorted(one for one in days if one <= day and own.plan.information(one) > 0))
 
 
 def width_at(plan: Plan, taken: Sequence[date]) -> LookKind:

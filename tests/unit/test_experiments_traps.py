@@ -1,8 +1,12 @@
 """Worlds in which nothing was changed, or no more than chance, and in which an experiment must not say otherwise."""
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +16,7 @@ from artwork.reports.experiment_text import render_reading
 from bandit.errors import InputError
 from bandit.experiments import (
     AnyLook,
+    Effect,
     OneLook,
     PlannedLook,
     difference_in_differences,
@@ -23,10 +28,11 @@ from bandit.experiments import (
     shrunken,
 )
 from bandit.experiments.looks import p_value_at
-from batch.experiments.deciding import decide_now, replay
+from batch.experiments.deciding import Replayed, as_bytes, decide_now, replay
+from batch.experiments.plan import digest_of
 from batch.experiments.plan_file import plan_path
-from batch.experiments.reading import Source, peek, read
-from batch.experiments.register import start
+from batch.experiments.reading import Source, peek, read, width_at
+from batch.experiments.register import registered, start
 from batch.workspace.workspace import Workspace
 
 START = date(2026, 3, 2)
@@ -58,6 +64,9 @@ share = {share}
 
 def metric(name: str, role: str = "primary", rest: str = "") -> str:
     return f'[[metrics]]\nname = "{name}"\nof = "{name}"\nrole = "{role}"\n{rest}\n'
+
+
+CERTAIN = Effect(0, 1, 0, 0, 1, math.inf, 0.95, (2, 2))
 
 
 def started(root: Path, text: str) -> Workspace:
@@ -310,6 +319,71 @@ def test_rows_that_are_missing_make_no_panel_staggered_and_are_told() -> None:
 def test_a_quantile_at_which_many_values_are_the_same_is_cautioned_of() -> None:
     random = np.random.default_rng(1)  # intervals of such medians hold the truth in 33 to 53 of 100 cases
     for values in (random.poisson(0.7, (2, 300)), random.random((2, 301)) < 0.5):
-        assert "it jumps from one value to the next" in quantile_effect(*values.astype(float), 0.5).caution
-    assert not quantile_effect(*random.normal(0, 1, (2, 300)), 0.5).caution
-    assert not quantile_effect(*random.normal(0, 1, (2, 300)).round(2), 0.5).caution
+        assert (
+            "it jumps from one value to the next"
+            in quantile_effect(values[0].astype(float), values[1].astype(float), 0.5).caution
+        )
+    smooth = random.normal(0, 1, (2, 300))
+    assert not quantile_effect(smooth[0], smooth[1], 0.5).caution
+    assert not quantile_effect(smooth[0].round(2), smooth[1].round(2), 0.5).caution
+
+
+def test_looks_at_users_whose_window_is_over_keep_the_level(tmp_path: Path) -> None:
+    end = START + timedelta(days=13)
+    looks = tuple(START + timedelta(days=day) for day in range(7, 14))
+    text = plan(metric("hours"), looks, end, window=7, spending='"pocock"')
+    own = started(tmp_path, text)
+    registered_as = registered(own, "x").plan
+    bounds = np.array([width_at(registered_as, looks[:place]).reach(CERTAIN, 0.95) for place in range(1, 8)])
+    users = np.arange(2, 9) / 8  # users come evenly, and count when their window of 7 days is over
+    steps = np.sqrt(np.diff(users, prepend=0.0))
+    seen = np.cumsum(steps * np.random.default_rng(1).normal(size=(40_000, 7)), axis=1) / np.sqrt(users)
+    assert (np.abs(seen) > bounds).any(axis=1).mean() < 0.054  # 0.073 with the share of the days
+
+
+def test_a_look_at_which_no_window_is_over_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="when no user's window of 5 days is over"):
+        started(tmp_path, plan(metric("hours"), (START + timedelta(days=3), END), window=5))
+
+
+def scale(record: dict[str, Any], key: str) -> None:
+    record["inputs"]["effects"][0]["effect"][key] *= 0.1
+
+
+def role(record: dict[str, Any]) -> None:
+    record["inputs"]["effects"][0]["role"] = "proxy"
+    record["inputs"]["effects"][1]["role"] = "primary"
+
+
+def smallest(record: dict[str, Any]) -> None:
+    record["inputs"]["plan"]["smallest_effect"] = 9.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [partial(scale, key="standard_error"), partial(scale, key="value"), role, smallest],
+    ids=["a smaller error", "another value", "swapped roles", "another plan"],
+)
+def test_a_record_that_was_changed_with_its_digest_contradicts_itself(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    workspace = started(tmp_path, plan(metric("hours") + metric("takes", "proxy")))
+    columns = daily(END, 0.1)
+    record = decide_now(source(workspace, {**columns, "takes": columns["hours"]}), "x").record
+    assert replay(record).same
+    there = json.loads(record.read_text())
+    change(there)
+    inputs = there["inputs"]
+    verdicts = [
+        {"treatment": "b", "verdict": one.verdict, "reasons": list(one.reasons)}
+        for one in replay_of(tmp_path, there).verdicts
+    ]
+    again = replay_of(tmp_path, {**there, "digest": digest_of(inputs), "verdicts": verdicts})
+    assert not again.same
+    assert again.differs
+
+
+def replay_of(folder: Path, content: dict[str, Any]) -> Replayed:
+    path = folder / "changed.json"
+    path.write_bytes(as_bytes(content))
+    return replay(path)
