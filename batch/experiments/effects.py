@@ -19,6 +19,7 @@ from bandit.experiments import (
 )
 from bandit.experiments import Metric as Judgeable
 from bandit.experiments.deciding import judge
+from bandit.experiments.effects import UNLIKE
 from bandit.experiments.looks import Look, p_value_at
 from batch.experiments.measuring import Sums, Users, segment_column
 from batch.experiments.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
@@ -128,11 +129,31 @@ def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Lo
         plain = effect if first.covariate is None else _effect(metric, first, second, plan.level, with_covariate=False)
     except InputError as error:
         return MetricEffect(metric, *names, values, counts, None, problem=str(error))
+    effect = _cautioned(effect, metric, first, second)
     ends = confidence_sequence(effect.value, effect.standard_error, sum(counts), tuning=plan.users, level=plan.level)
     sequence = float(ends.lower), float(ends.upper)
     return MetricEffect(
         metric, *names, values, counts, effect, sequence, p_value_at(effect, look), plain_error=plain.standard_error
     )  # fmt: skip
+
+
+def _cautioned(effect: Effect, metric: Metric, first: Sums, second: Sums) -> Effect:
+    """The effect with a caution where the treatment moved what the metric is divided by."""
+    if metric.per == USER:
+        return effect
+    try:
+        below = mean_effect(first.denominators, second.denominators, least_variance="pooled")
+    except InputError:  # the same for every user
+        return effect
+    if below.p_value >= UNLIKE:
+        return effect
+    treated, untreated = (float(side.denominators.mean()) for side in (first, second))
+    told = (
+        f"{metric.per} is {treated:.4g} per user with the treatment and {untreated:.4g} with the control (p ="
+        f" {below.p_value:.1g}): a ratio may rise because less is divided by; read {metric.of} per"
+        " user beside it"
+    )
+    return replace(effect, caution="; ".join(filter(None, (effect.caution, told))))
 
 
 def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from artwork.reports.experiment_page import rendered
 from artwork.reports.experiment_text import render_reading
 from bandit.errors import InputError
 from bandit.experiments import (
@@ -344,6 +345,32 @@ def test_looks_at_users_whose_window_is_over_keep_the_level(tmp_path: Path) -> N
 def test_a_look_at_which_no_window_is_over_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="when no user's window of 5 days is over"):
         started(tmp_path, plan(metric("hours"), (START + timedelta(days=3), END), window=5))
+
+
+def test_a_ratio_that_rises_because_less_is_divided_by_is_cautioned_of(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("takes", rest='per = "visits"')))
+    random = np.random.default_rng(1)
+    treated = np.arange(800) % 2 == 1
+    takes = random.poisson(3, 800)
+    columns = {"user": [f"u{place}" for place in range(800)], "variant": np.where(treated, "b", "a"), "takes": takes}
+    fewer = decide_now(source(workspace, {**columns, "visits": random.poisson(np.where(treated, 6, 9)) + 1}), "x")
+    assert fewer.verdicts[0].verdict == "SHIP"
+    assert any("because less is divided by" in reason for reason in fewer.verdicts[0].reasons)
+    alike = decide_now(source(workspace, {**columns, "visits": random.poisson(9, 800) + 1}), "x")
+    assert not any("divided by" in reason for reason in alike.verdicts[0].reasons)
+
+
+def test_names_of_a_table_are_text_on_the_page_and_in_the_terminal(tmp_path: Path) -> None:
+    odd = "<script>alert(1)</script>[red]"
+    text = plan(metric("hours").replace('name = "hours"', f'name = "{odd}"'), segments='["place"]')
+    workspace = started(tmp_path, text.replace('name = "b"', f'name = "{odd}"'))
+    columns = daily(END, 0.1)
+    variants = [odd if name == "b" else "a" for name in np.asarray(columns["variant"]).tolist()]
+    seen = read(source(workspace, {**columns, "variant": variants, "place": [odd] * len(variants)}), "x")
+    page = rendered(seen, None)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;[red]" in page
+    assert odd in render_reading(seen)
 
 
 def scale(record: dict[str, Any], key: str) -> None:
