@@ -97,6 +97,7 @@ def record_of(plan: Plan, reading: Reading) -> dict[str, Any]:
             "users": reading.users,
             "effects": [_plain_effect(one) for one in reading.effects],
             "data": reading.data,
+            "rereads": reading.rereads,
         }
     )
     return _complete(reading.name, inputs)
@@ -229,12 +230,18 @@ def _verdict(treatment: str, inputs: Mapping[str, Any], treatments: int) -> Verd
     # With several treatments each is held to its part of the error, so that all of them together keep the level.
     level = 1 - (1 - plan["level"]) / treatments
     decision: Decision = decide(metrics, quality, plan["smallest_effect"], level, _look(inputs["look"]))
-    return Verdict(treatment, decision.verdict, (*decision.reasons, *_cautions(inputs["registered"])))
+    return Verdict(
+        treatment, decision.verdict, (*decision.reasons, *_cautions(inputs["registered"], inputs["rereads"]))
+    )
 
 
-def _cautions(registered_as: Mapping[str, Any]) -> list[str]:
-    """What the registration takes away from a verdict."""
+def _cautions(registered_as: Mapping[str, Any], rereads: int) -> list[str]:
+    """What the registration, and readings before this one, take away from a verdict."""
     made = []
+    if rereads:
+        made.append(
+            f"caution: this look was read {rereads} times before on other data: whoever waits for a verdict gets one"
+        )
     if registered_as["late"]:
         made.append("caution: the plan was registered after days of it had been seen: the verdict is exploratory")
     if registered_as["version"] > 1:

@@ -17,6 +17,7 @@ from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
 from batch.experiments.register import (
     Look,
+    Register,
     Registered,
     Version,
     read_register,
@@ -31,6 +32,7 @@ from batch.workspace.workspace import Workspace
 READ: Final = "read"
 PEEK: Final = "peek"
 _MOST_POINTS: Final = 40
+_NOT_OVER: Final = "the day of the look, {}, is not over: a look is after its end, and this is one before it"
 
 
 class Source(NamedTuple):
@@ -68,7 +70,8 @@ class Reading:
 
     ``look`` counts planned looks from 1 and is None for a peek; ``taken`` lists the looks that the level is shared by so far,
     those that were read under an earlier version included. ``level`` is that of all looks together, and ``bound`` how many
-    standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user.
+    standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user, ``rereads`` how often
+    the look had been read on other data.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Reading:
     cautions: tuple[str, ...]
     notes: tuple[str, ...]
     data: str
+    rereads: int = 0
 
     @property
     def is_readable(self) -> bool:
@@ -164,13 +168,18 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
         record = there.with_look(Look(str(day), own.version.version, made.data, now))
         if record is not there:
             write_register(source.workspace, name, record)
-    before = [one for one in own.register.looks if one.day == str(day) and one.data != made.data]
-    if before:
-        again = (
+    cautions = [_NOT_OVER.format(day)] if day == source.today and seen.facts.has_days else []
+    if before := _read_before(record, day, made.data):
+        cautions.append(
             f"the data of the look of {day} are not those read on {before[-1].read_at}: the log has grown or changed"
         )
-        made = replace(made, cautions=(*made.cautions, again))
-    return made
+    return replace(made, cautions=(*made.cautions, *cautions), rereads=len(before))
+
+
+def _read_before(register: Register, day: date, data: str) -> list[Look]:
+    """Readings of the same look on other data, before these data were read first."""
+    own = [look for look in register.looks if look.day == str(day)]
+    return own[: next(place for place, look in enumerate(own) if look.data == data)]
 
 
 def peek(source: Source, name: str) -> Reading:

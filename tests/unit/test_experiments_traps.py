@@ -360,6 +360,24 @@ def test_a_ratio_that_rises_because_less_is_divided_by_is_cautioned_of(tmp_path:
     assert not any("divided by" in reason for reason in alike.verdicts[0].reasons)
 
 
+def test_a_verdict_on_a_look_that_was_read_on_other_data_says_so(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    late = END + timedelta(days=1)
+    columns = daily(END, 0.1)
+    first = decide_now(source(workspace, columns, late), "x")
+    other = decide_now(source(workspace, daily(END, 0.2), late), "x")
+    assert "this look was read 1 times before on other data" in other.verdicts[0].reasons[-1]
+    again = decide_now(source(workspace, columns, late), "x")
+    assert (again.again, again.record) == (True, first.record)
+
+
+def test_a_look_on_a_day_that_goes_on_is_cautioned_of(tmp_path: Path) -> None:
+    workspace = started(tmp_path, plan(metric("hours")))
+    for today, is_told in ((END, True), (END + timedelta(days=1), False)):
+        made = read(source(workspace, daily(END, 0.1), today), "x")
+        assert any("is not over" in text for text in made.cautions) == is_told
+
+
 def test_names_of_a_table_are_text_on_the_page_and_in_the_terminal(tmp_path: Path) -> None:
     odd = "<script>alert(1)</script>[red]"
     text = plan(metric("hours").replace('name = "hours"', f'name = "{odd}"'), segments='["place"]')
