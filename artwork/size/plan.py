@@ -118,8 +118,11 @@ def costs_of(jobs: Mapping[str, Job], amounts: Mapping[str, float]) -> Costs:
 
 
 def check_on_largest(job: Job) -> list[Checked]:
-    """What the largest run took, beside what is planned for it without it; nothing where fewer than three sizes were run."""
-    if len({own.users for own in job.sized}) < 3:
+    """What the largest run took, beside what is planned for it without it; nothing where fewer than three sizes were run.
+
+    Nor of shortlists, whose users are scored in groups of up to 32,768: small runs, which fill none, say nothing of large ones.
+    """
+    if len({own.users for own in job.sized}) < 3 or not job.is_dense:
         return []
     largest, smaller = job.largest, job.without_largest()
     planned = costs_of(dict.fromkeys(STAGES, smaller), {name: _amount(job, largest.users, name) for name in STAGES})

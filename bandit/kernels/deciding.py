@@ -41,8 +41,8 @@ def quantise_rows(
 
     ``eligible`` and ``new`` are (n, k), or (0, k): then all arms are eligible and none is new. Rows of ``probabilities`` are
     scaled to one over the eligible arms first, which takes out the last bits of rounding. Rows are taken 128 at a time and
-    lie along the lanes of the processor, a row's ten arms being too few for them. Loops are short: before each a compiler asks
-    whether its arrays overlap, and it leaves a loop to be run row by row where that takes more than eight questions.
+    lie along the lanes of the processor, a row's ten arms being too few for them. Loops are short: before each a compiler
+    asks whether any two of its arrays overlap, and where that costs more than it saves rows are taken one by one.
     """
     k, masked = probabilities.shape[1], eligible.shape[0] > 0
     grid, line = np.empty((2, k, _ROWS)), np.empty((6, _ROWS))

@@ -125,8 +125,8 @@ def integrate(users: int, most: int, block: Block, panels: Panels, nodes: Nodes)
 def _lay(users: int, most: int, block: Block, panels: Panels) -> int:
     """Lay each user's next panel, and drop the arms that have no mass from there on; the longest rule, 0 when all are done.
 
-    Loops here and below are short: before each a compiler asks whether its arrays overlap, and it leaves a loop to be run
-    user by user where that takes more than eight questions.
+    Loops here and below are short: before each a compiler asks whether any two of its arrays overlap, and where that costs more
+    than it saves users are taken one by one.
     """
     _begin(users, panels)
     for c in range(most):

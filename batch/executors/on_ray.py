@@ -1,24 +1,17 @@
 """Shards on the nodes of a Ray cluster: plain tasks, which Ray runs again where a node is lost."""
 
-import logging
 import os
 import pickle
-import re
-import shutil
-import signal
 import socket
-import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, chdir, contextmanager, suppress
-from functools import cache, lru_cache, partial
-from importlib import import_module
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 from threadpoolctl import threadpool_limits
@@ -26,13 +19,9 @@ from threadpoolctl import threadpool_limits
 from bandit.errors import InputError, SurroundingsError
 from bandit.kernels.warm import warm_alone
 from batch.executors.nodes import Meeting, NodeFacts, facts_of, judge, meeting
-from batch.executors.processes import cores
 from batch.executors.protocol import Executor, ReadsFiles, Result, Shard
+from batch.executors.ray_connection import ANSWER_SECONDS, check_address, connected, first_line, host_and_port
 
-LOCAL: Final = "local"
-AUTO: Final = "auto"
-_ADDRESS: Final = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
-_ANSWER_SECONDS: Final = 10.0
 _TRIES: Final = 5
 """How often a shard is run again because its worker or its node died; one for which memory does not suffice dies each time."""
 
@@ -42,18 +31,6 @@ _AHEAD: Final = 2
 _LOOK_SECONDS: Final = 5.0
 _GONE_SECONDS: Final = 20.0
 """How long the control service may be away: some clusters start it again."""
-
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
-_QUIET: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_enable_metrics_collection": "0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "150",
-}
-"""Nothing is told to Ray's makers. And a process that cannot reach the cluster's control service (GCS) any more is ended by Ray
-after so many seconds, without a word of ours: that is more than it takes us to find out and to take leave."""
-
-_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
 @contextmanager
@@ -70,10 +47,10 @@ def open_ray(workspace: Path, address: str, workers: int | None) -> Iterator[Exe
         InputError: the address makes no sense, or the workspace is not there.
         SurroundingsError: there is no such cluster, or a node does not fit; or, in the block, the cluster is lost.
     """
-    _check(address)
+    check_address(address)
     if not workspace.is_dir():
         raise InputError(f"{workspace} is not a folder; expected a workspace")
-    with meeting(workspace.absolute()) as place, _connected(address, workers) as ray:
+    with meeting(workspace.absolute()) as place, connected(address, workers) as ray:
         executor = RayExecutor(ray, address, place)
         try:
             executor.prepare()
@@ -95,7 +72,7 @@ class RayExecutor:
         self._run = ray.remote(num_cpus=1, max_retries=_TRIES)(_run)
         self._under_way: list[deque[Any]] = []
         self._room, self._looked_at = 0, -_LOOK_SECONDS
-        self._control = _host_and_port(ray.get_runtime_context().gcs_address)
+        self._control = host_and_port(ray.get_runtime_context().gcs_address)
         self._gone_since: float | None = None
         self.shards_by_node: Counter[str] = Counter()
 
@@ -167,8 +144,8 @@ class RayExecutor:
                 if isinstance(error.cause, SurroundingsError):
                     raise error.cause from error
                 raise SurroundingsError(
-                    f"node {nodes[node_id]} cannot run our code: {_line(error.cause)}; install artwork-bandit[ray] there, the"
-                    " same release as here"
+                    f"node {nodes[node_id]} cannot run our code: {first_line(error.cause)}; install artwork-bandit[ray]"
+                    " there, the same release as here"
                 ) from error
             except (OSError, self._ray.exceptions.RayError) as error:
                 if node_id in self._nodes():
@@ -203,7 +180,7 @@ class RayExecutor:
 
     def _is_controlled(self) -> bool:
         try:
-            socket.create_connection(self._control, _ANSWER_SECONDS).close()
+            socket.create_connection(self._control, ANSWER_SECONDS).close()
         except OSError:
             return False
         return True
@@ -234,6 +211,18 @@ def _with_contents(task: Callable[..., Any]) -> Callable[..., Any]:
         return task
     arguments = (given.with_contents() if isinstance(given, ReadsFiles) else given for given in task.args)
     return partial(task.func, *arguments, **task.keywords)
+
+
+def _lost_cluster(address: str, error: Exception | str) -> SurroundingsError:
+    if type(error).__name__ in {"WorkerCrashedError", "OutOfMemoryError"}:
+        return SurroundingsError(
+            f"a shard died on its node {_TRIES + 1} times, perhaps for lack of memory ({first_line(error)}); try a smaller"
+            " --shard-size"
+        )
+    return SurroundingsError(
+        f"the Ray cluster ({address}) was lost: {first_line(error)}; what was there before is whole: see `ray status`, then"
+        " run this again"
+    )
 
 
 # --- in the processes of the nodes ------------------------------------------------------------------------------------
@@ -308,140 +297,3 @@ def _prepared(name: str, place: Meeting, expected: NodeFacts) -> None:
         warm_alone()
         is_warm.touch()
     threadpool_limits(limits=1, user_api="blas")
-
-
-# --- the connection ---------------------------------------------------------------------------------------------------
-
-
-def _check(address: str) -> None:
-    match = _ADDRESS.fullmatch(address)
-    if address not in {LOCAL, AUTO} and not (match and 0 < int(match["port"]) < 1 << 16):
-        raise InputError(
-            f"--address {address} is none of a Ray cluster; expected {AUTO}, {LOCAL}, or HOST:PORT as `ray start --head`"
-            " prints it"
-        )
-
-
-@contextmanager
-def _connected(address: str, workers: int | None) -> Iterator[Any]:
-    """The module ray, connected."""
-    folder = Path(tempfile.mkdtemp(prefix="artwork-ray-"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        handler = signal.getsignal(signal.SIGTERM)
-        # Read when ray is first imported and by the processes that it starts. It puts the current folder before all others on the
-        # path of its workers, where a json.py may lie: so that is an empty one.
-        with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
-            import ray  # noqa: PLC0415 - few have it
-
-            stack.callback(ray.shutdown, wait_for_processes=True)
-            _choose_network(_found(address))
-            settings = _settings(address, workers, folder)
-            try:
-                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
-            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                raise _no_cluster(address, error) from error
-            finally:
-                with suppress(ValueError):  # outside the main thread, where ray leaves it alone too
-                    signal.signal(signal.SIGTERM, handler)
-            _silence()
-        yield ray
-
-
-def _settings(address: str, workers: int | None, folder: Path) -> dict[str, Any]:
-    if address != LOCAL:
-        return {}
-    return {
-        "num_cpus": workers or cores(),
-        "num_gpus": 0,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
-        "_temp_dir": str(folder),
-    }
-
-
-def _silence() -> None:
-    """Keep what Ray says of workers that die off standard output, where results go; no setting of Ray does it."""
-    worker: Any = import_module("ray._private.worker")
-    worker.print_to_stdstream = lambda *_, **__: None
-
-
-@cache
-def _secret() -> dict[str, str]:
-    """By which processes of a cluster that is started here know each other: no other user of the machine can give it tasks."""
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for as long as the block lasts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _found(address: str) -> str:
-    """HOST:PORT of an address, where something listens: Ray tries for minutes where nothing does.
-
-    Raises:
-        InputError: the environment names what is no address.
-        SurroundingsError: there is no cluster, or nobody answers.
-    """
-    if address == LOCAL:
-        return "127.0.0.1:0"
-    try:
-        if address == AUTO:
-            services: Any = import_module("ray._private.services")
-            address = services.get_ray_address_from_environment(AUTO, None)
-            _check(address)
-        socket.create_connection(_host_and_port(address), _ANSWER_SECONDS).close()
-    except OSError as error:
-        raise _no_cluster(address, error) from error
-    return address
-
-
-def _choose_network(address: str) -> None:
-    """Have Ray take 127.0.0.1 for itself, as it does on macOS; elsewhere it turns it into the address of a network card."""
-    constants: Any = import_module("ray._private.ray_constants")
-    constants.ENABLE_RAY_CLUSTER = _host_and_port(address)[0] not in _LOOPBACK
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _no_cluster(address: str, error: Exception) -> SurroundingsError:
-    remedy = {
-        LOCAL: "free memory, disk or ports, or take --executor processes",
-        AUTO: "start one on this machine by `ray start`, or name one by --address HOST:PORT",
-    }.get(
-        address,
-        "see there by `ray status` whether it runs, and run this on one of its nodes with the same release of ray",
-    )
-    return SurroundingsError(f"cannot use the Ray cluster ({address}): {_line(error)}; {remedy}")
-
-
-def _lost_cluster(address: str, error: Exception | str) -> SurroundingsError:
-    if type(error).__name__ in {"WorkerCrashedError", "OutOfMemoryError"}:
-        return SurroundingsError(
-            f"a shard died on its node {_TRIES + 1} times, perhaps for lack of memory ({_line(error)}); try a smaller"
-            " --shard-size"
-        )
-    return SurroundingsError(
-        f"the Ray cluster ({address}) was lost: {_line(error)}; what was there before is whole: see `ray status`, then run this"
-        " again"
-    )
-
-
-def _line(error: object) -> str:
-    """The first line of what a library says, without colours."""
-    lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -19,7 +19,7 @@ from redis.exceptions import AskError
 from bandit.arrays import I64, U16
 from bandit.kernels.packing import find_slots, pack_each, slot_table
 from bandit.snapshot import ROW_END, row_key, row_prefix
-from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, raw_connection, room_for
+from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, next_reply, raw_connection, room_for
 from batch.store.client import Cluster, followers
 from batch.workspace.row_files import RowFile
 
@@ -205,9 +205,7 @@ class _Nodes:
 
     def _answer(self, node: int, rows: RowFile, row: int) -> int:
         try:
-            return (
-                int(self._connections[node].read_response() not in (0, None)) if node >= 0 else self._sent_on(rows, row)
-            )
+            return int(next_reply(self._connections[node]) not in (0, None)) if node >= 0 else self._sent_on(rows, row)
         except AskError:  # MOVED as well
             return self._sent_on(rows, row)
 

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from bandit.arrays import U8
 from bandit.snapshot import MAX_ROW_BYTES, row_prefix
@@ -40,6 +41,24 @@ def room_for(generation: int, rows: int) -> U8:
 def as_bytes(text: bytes) -> U8:
     """Bytes as an array that kernels take."""
     return np.frombuffer(bytearray(text), dtype=np.uint8)
+
+
+def next_reply(connection: Any) -> Any:
+    """The next reply on a connection, which redis-py's parser has already or reads from the socket.
+
+    ``read_response`` spends 8 us on each reply, on deadlines and checks that matter where it may have to wait; here as many
+    replies as rows come, most of them with the one before.
+
+    Raises:
+        redis.RedisError: the reply is an error, or the connection is lost.
+    """
+    reader = getattr(connection._parser, "_reader", None)
+    reply = NOT_ENOUGH_DATA if reader is None else reader.gets()
+    if reply is NOT_ENOUGH_DATA:
+        return connection.read_response()
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 @contextmanager

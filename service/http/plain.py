@@ -97,7 +97,10 @@ def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None
         return None
     fields = head[asked.end() :]
     plain = (_remembered_fields if len(fields) <= MAX_REMEMBERED_BYTES else _plain_fields)(fields, origins)
-    return None if plain is None else PlainRequest(*asked.groups(), plain)
+    if plain is None:
+        return None
+    user_id, title_id, query = asked.groups()
+    return PlainRequest(user_id, title_id, query, plain)
 
 
 def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -6,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
 from bandit.arrays import U64
-from bandit.hashing import hash_ids, hash_title, hash_users
+from bandit.errors import InputError
+from bandit.hashing import hash_ids, hash_pairs, hash_title, hash_users
 from bandit.snapshot import MASK64, id64, keyed_hash
 
 IDS = st.text("abcXYZ019._~-", min_size=1, max_size=64)
@@ -69,3 +72,15 @@ def test_purposes_are_independent() -> None:
     users = [f"u{n}" for n in range(50_000)]
     draws, fallbacks = (uniforms(hashed(purpose, 1, 1, users, ["t"])[0]) for purpose in ("draw", "fallback"))
     assert abs(np.corrcoef(draws, fallbacks)[0, 1]) < 4 / np.sqrt(len(users))
+
+
+def test_the_hash_of_one_title_is_that_of_as_many_pairs() -> None:
+    states, titles = hash_users("draw", 7, 17, hash_ids(["u1", "u2", "u3"])), hash_ids(["t1"])
+    assert (hash_title(states, titles[0]) == hash_pairs(states, np.repeat(titles, 3))).all()
+    assert (hash_title(states, titles) == hash_title(states, titles[0])).all()
+
+
+@pytest.mark.parametrize("title", [hash_ids(["t1", "t2"]), np.array([1.5]), np.int64(3), "t1", None, 2**64])
+def test_what_is_not_the_hash_of_one_title_is_refused(title: Any) -> None:
+    with pytest.raises(InputError):
+        hash_title(hash_users("draw", 7, 17, hash_ids(["u1", "u2"])), title)

@@ -184,9 +184,12 @@ def test_a_job_that_does_not_grow_as_its_small_runs_did_is_seen_to_be_off(tmp_pa
     assert together.off < -MOST_OFF
 
 
-def test_two_sizes_check_nothing(tmp_path: Path) -> None:
-    [path] = written(tmp_path, job=job(*RECORDED[:2]))
-    assert check_on_largest(figures([path]).jobs[0]) == []
+def test_two_sizes_check_nothing_and_shortlists_do_not(tmp_path: Path) -> None:
+    two, lists = written(
+        tmp_path, two=job(*RECORDED[:2]), lists=job(plan={"impressions": 30_000, "titles": 15_000, "picks": 100})
+    )
+    assert check_on_largest(figures([two]).jobs[0]) == []
+    assert check_on_largest(figures([lists]).jobs[0]) == []
 
 
 def test_core_hours_grow_with_users_picks_and_artworks_and_training_with_impressions(tmp_path: Path) -> None:
