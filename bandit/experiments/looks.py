@@ -70,7 +70,7 @@ def p_value_at(effect: Effect, look: Look) -> float:
     >>> from bandit.experiments import mean_effect
     >>> effect = mean_effect([1, 2, 3, 4, 5] * 20, [1, 2, 3, 4, 3] * 20)
     >>> [round(p_value_at(effect, look), 2) for look in (OneLook(), PlannedLook((0.5,), "pocock"), AnyLook(200))]
-    [0.03, 0.05, 0.26]
+    [0.02, 0.04, 0.28]
     """
     if isinstance(look, OneLook):
         return effect.p_value
@@ -86,7 +86,7 @@ def p_value_at(effect: Effect, look: Look) -> float:
 
 
 def seen_at(effect: Effect, look: Look, level: float | None = None) -> Effect:
-    """The effect with the interval of such a look, and of another level if one is given; the p-value is left as it is.
+    """The effect with the interval of such a look, and of another level if one is given; ``p_value_at`` has its p-value.
 
     Raises:
         InputError: the look's tuning, information or spending is wrong, or the level.

@@ -47,11 +47,11 @@ def test_p_values_of_a_look_and_its_intervals_say_the_same() -> None:
 def test_an_effect_less_a_covariate_in_which_variants_differ_is_cautioned_of() -> None:
     random = np.random.default_rng(1)
     habit = random.normal(0, 1, (2, 400))
-    pairs = [tuple(habit + random.normal(0, 0.5, (2, 400))), (habit[0] + 0.4, habit[1])]
-    effect = mean_effect(*pairs[0], covariates=pairs[1])
+    hours = habit + random.normal(0, 0.5, (2, 400))
+    effect = mean_effect(hours[0], hours[1], covariates=(habit[0] + 0.4, habit[1]))
     assert effect.upper < 0  # though hours are the same
     assert "variants differ in the covariate" in effect.caution
-    assert not mean_effect(*pairs[0], covariates=(pairs[1][0] - 0.4, pairs[1][1])).caution
+    assert not mean_effect(hours[0], hours[1], covariates=(habit[0], habit[1])).caution
 
 
 @pytest.mark.parametrize(("effects", "spread"), [(3, 1.0), (6, 1.0), (12, 0.3)])
