@@ -31,7 +31,7 @@ MOST_EXPLORED: Final = 200_000
 
 _MOST_CONTEXTS: Final = 50_000
 _MOST_CLASSES: Final = 6
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _CLASS: Final = "country and device"
 
 
@@ -111,8 +111,11 @@ class NightReader:
             return 0, {}
         matrix = context_rows(frame.sort("user_id")["context"])
         names = feature_names(self._workspace, matrix.shape[1])
-        means, variances = matrix.mean(axis=0).tolist(), matrix.var(axis=0).tolist()
-        return frame.height, {name: Feature(*pair) for name, *pair in zip(names, means, variances, strict=True)}
+        means, variances = matrix.mean(axis=0), matrix.var(axis=0)
+        fourth = ((matrix - means) ** 4).mean(axis=0)
+        kurtoses = np.where(variances > 0, fourth / np.where(variances > 0, variances, 1.0) ** 2, 1.0)
+        moments = zip(means.tolist(), variances.tolist(), kurtoses.tolist(), strict=True)
+        return frame.height, {name: Feature(*own) for name, own in zip(names, moments, strict=True)}
 
     def _bets(self, day: date) -> dict[str, Bets]:
         """Bets against the propensities of the generation that chose most of the day's picks, of some users and titles."""
@@ -256,7 +259,7 @@ def _kept(path: Path, key: list[Any]) -> Night | None:
             int(night["day"]),
             {(signal, member): Ratio(float(seen), float(hoped)) for signal, member, seen, hoped in night["ratios"]},
             {name: Bets(np.array(logs), float(a), float(b), float(c)) for name, logs, a, b, c in night["bets"]},
-            {name: Feature(float(mean), float(variance)) for name, mean, variance in night["features"]},
+            {name: Feature(*map(float, moments)) for name, *moments in night["features"]},
             int(night["users"]),
         )
     except (OSError, ValueError, TypeError, KeyError):
