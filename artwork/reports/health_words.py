@@ -1,7 +1,9 @@
 """The health of a workspace in words: what needs somebody, and what each figure says."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, Literal
 
 from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
@@ -19,6 +21,13 @@ _NAMED: Final = 3
 _STALE_SECONDS: Final = 2 * 86_400
 _SLOW_MS: Final = 5.0
 _LATE: Final = 0.8
+_DAYS_BEHIND: Final = 2
+_DAYS_OF_PICKS: Final = 8
+_MOST_FALLBACK, _MORE_FALLBACK = 0.5, 0.2
+"""Share of the impressions that were no pick of their user, and how much more than the day before, until somebody has to look."""
+_LEAST_IMPRESSIONS: Final = 1000
+_NO_REWARDS, _EXPECTED_REWARDS = 5000, 30.0
+"""Impressions of two days, or rewards to be expected by the other day, of which none at all is no chance."""
 _MUCH: Final = 0.02
 """Share of the day's takes that clickbait may cost before somebody has to look at it."""
 
@@ -191,6 +200,8 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         yield Finding("take rate", "not known, because the log is empty", "not known")
         return
     today = figures.today
+    if missing := _without_rewards(figures):
+        yield missing
     rate = f"{today.rate:.3%} ± {2 * today.rate_error:.3%} of {today.impressions:,} impressions on {today.day}"
     waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
     still = f"; plays of {waiting:,} of the newest day may still come" if waiting else ""
@@ -211,7 +222,7 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         worst = figures.propensities[0]
         text = (
             f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
-            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
+            f" {LEVEL:.1%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
             f" {worst.upper:.2f})"
         )
         yield Finding("propensities", text)
@@ -230,6 +241,26 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         yield Finding(
             "delayed rewards", text, "look" if is_late else "fine", command="artwork events dead" if is_late else ""
         )
+
+
+def _without_rewards(figures: Figures) -> Finding | None:
+    """That a day has no rewards at all, though there were impressions enough; plays of the newest day may be still to come."""
+    both = [day for day in (figures.before, figures.today) if day is not None]
+    if sum(day.impressions for day in both) >= _NO_REWARDS and not any(day.rewards for day in both):
+        without = both[:1]
+    else:
+        without = [day for day in both if not day.rewards and _expected(day, both) >= _EXPECTED_REWARDS]
+    waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
+    if not without or (without[0] is figures.today and waiting):
+        return None
+    named = without[0]
+    text = f"none of the {named.impressions:,} impressions of {named.day} has a reward"
+    return Finding("rewards", text, "look", command="artwork data check", lost=_expected(named, both))
+
+
+def _expected(day: DayFacts, days: list[DayFacts]) -> float:
+    """Rewards of a day at the best rate of some days."""
+    return day.impressions * max(own.rate for own in days)
 
 
 def change_text(change: Change | None) -> str:
@@ -258,6 +289,12 @@ def _exploring(figures: Figures) -> Iterator[Finding]:
         return
     today = figures.today
     share = today.explored / today.impressions if today.impressions else 0.0
+    if figures.one_sided:
+        shown = ", ".join(
+            f"{name} {own:.0%}, {others:.0%} of the others" for name, own, others in figures.one_sided[:_NAMED]
+        )
+        text = f"those who explore are not drawn from everybody, and speak for themselves alone: {shown}"
+        yield Finding("explore users", text, "look", command="artwork data check")
     if today.explored:
         yield Finding("explore data", f"{share:.1%} of the impressions, {today.explored:,}, are under uniform")
     else:
@@ -302,9 +339,8 @@ def _artworks(figures: Figures) -> Iterator[Finding]:
             for own in figures.baits[:_NAMED]
         )
         text = f"{len(figures.baits):,} artworks are opened more and watched less than others of their title: {shown}"
-        title, artwork = first.name.split("/", 1)
         is_much = lost > _MUCH * max(figures.today.rewards, 1.0)
-        command = f"artwork catalogue retire {title} {artwork}"
+        command = shlex.join(("artwork", "catalogue", "retire", first.title_id, first.artwork_id))
         yield Finding("clickbait", text, "look" if is_much else "fine", command=command if is_much else "", lost=lost)
     else:
         yield Finding(
@@ -329,7 +365,13 @@ def _people(figures: Figures) -> Iterator[Finding]:
         )
     share = today.fallback / today.impressions if today.impressions else 0.0
     shown = ", ".join(f"{name} {count:,}" for name, count in today.sources.items())
-    yield Finding("fallback", f"{share:.1%} of the impressions were no pick of their user ({shown})")
+    before = figures.before
+    usual = before.fallback / before.impressions if before is not None and before.impressions else share
+    had_picks = figures.picks_since is not None and figures.picks_since[:10] < today.day
+    is_much = had_picks and today.impressions >= _LEAST_IMPRESSIONS
+    is_much = is_much and (share > _MOST_FALLBACK or share > usual + _MORE_FALLBACK)
+    text = f"{share:.1%} of the impressions were no pick of their user ({shown})"
+    yield Finding("fallback", text, "look" if is_much else "fine", command="artwork doctor" if is_much else "")
     below = [own for own in figures.classes if own.is_below]
     if not figures.classes:
         why = "not known, because no class of users by country and device has 30 users under the policy and 30 under uniform"
@@ -370,7 +412,35 @@ def _serving(serving: Serving) -> Iterator[Finding]:
         yield Finding("catalogue's age", text, "look" if stale else "fine", command="artwork run" if stale else "")
 
 
+def _generations(figures: Figures, on: date) -> Iterator[Finding]:
+    if figures.unfinished is not None and _age(figures.unfinished[1], on) >= 1:
+        number, made_at = figures.unfinished
+        text = f"generation {number} was trained on {made_at[:10]} and has no picks"
+        yield Finding("unfinished", text, "look", command="artwork run")
+    if figures.generation_made_at is not None:
+        age = _age(figures.generation_made_at, on)
+        text = f"the newest picks are of generation {figures.generation}, made on {figures.generation_made_at[:10]}"
+        is_old = age > _DAYS_OF_PICKS
+        yield Finding("picks", text, "look" if is_old else "fine", command="artwork run" if is_old else "")
+
+
+def _age(made_at: str, on: date) -> int:
+    return (on - date.fromisoformat(made_at[:10])).days
+
+
 def _data(figures: Figures) -> Iterator[Finding]:
+    on = date.fromisoformat(figures.on)
+    if figures.day is not None:
+        behind = (on - date.fromisoformat(figures.day)).days
+        if behind > _DAYS_BEHIND:
+            text = f"the log ends on {figures.day}, {behind} days before {figures.on}: nothing has come since"
+            yield Finding("log", text, "look", command="artwork join")
+        elif behind < -1:
+            text = f"the log has a day {-behind} days after {figures.on}, {figures.day}: a clock is wrong"
+            yield Finding("log", text, "look", command="artwork data check")
+        else:
+            yield Finding("log", f"its newest day is {figures.day}")
+    yield from _generations(figures, on)
     if not figures.contexts:
         yield Finding("contexts", "not known, because fewer than 8 nights are watched", "not known")
     elif off := [moved for moved in figures.contexts if moved.is_off]:
@@ -378,7 +448,7 @@ def _data(figures: Figures) -> Iterator[Finding]:
         text = f"of {len(figures.contexts)} numbers {len(off)} have another mean than in the nights before: {shown}"
         yield Finding("contexts", text, "look", command="artwork data check")
     else:
-        text = f"none of {len(figures.contexts)} numbers has another mean, {LEVEL:.0%} false discoveries allowed"
+        text = f"none of {len(figures.contexts)} numbers has another mean, {LEVEL:.1%} false discoveries allowed"
         yield Finding("contexts", text)
     arrivals = figures.arrivals
     if arrivals is None:

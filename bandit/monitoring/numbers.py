@@ -26,7 +26,7 @@ night, means of nights hang together: without it 6 % of the nights of 300 users 
 _DEAD: Final = 1e-4
 
 _MOST_VARIANCE: Final = 0.1
-"""Of the logarithm of a night's variance, by chance: that of a 0/1 feature which fewer than ten users of a night have is too skewed."""
+"""Of the logarithm of a night's variance, by chance; of a 0/1 feature that fewer than ten users of a night have it is more."""
 
 
 class Numbers(NamedTuple):

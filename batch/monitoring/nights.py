@@ -12,7 +12,7 @@ import polars as pl
 
 from bandit.arrays import F64
 from bandit.errors import InputError, SurroundingsError
-from bandit.monitoring.propensities import propensity_bets, shown_and_expected
+from bandit.monitoring.propensities import BETS, propensity_bets, shown_and_expected
 from bandit.monitoring.signals import Bets, Explored, Feature, Night, Ratio, explored_ratios
 from bandit.policies import Uniform
 from batch.choosing.chooser import Chooser
@@ -58,7 +58,7 @@ class NightReader:
             self._class_names,
             _stamps(self._workspace, day),
         ]
-        kept = _kept(path, key)
+        kept = _kept(path, key, day)
         if kept is not None:
             return kept
         night = self._read(day)
@@ -248,19 +248,36 @@ def _plain(night: Night) -> dict[str, Any]:
     }
 
 
-def _kept(path: Path, key: list[Any]) -> Night | None:
+def _kept(path: Path, key: list[Any], day: date) -> Night | None:
     """A night that was kept of the same files, model and classes; None where there is none."""
     try:
         kept: Mapping[str, Any] = json.loads(path.read_bytes())
         if kept["key"] != json.loads(json.dumps(key)):
             return None
         night = kept["night"]
-        return Night(
+        made = Night(
             int(night["day"]),
             {(signal, member): Ratio(float(seen), float(hoped)) for signal, member, seen, hoped in night["ratios"]},
-            {name: Bets(np.array(logs), float(a), float(b), float(c)) for name, logs, a, b, c in night["bets"]},
+            {
+                name: Bets(np.array(logs, dtype=np.float64), float(a), float(b), float(c))
+                for name, logs, a, b, c in night["bets"]
+            },
             {name: Feature(*map(float, moments)) for name, *moments in night["features"]},
             int(night["users"]),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    return made if made.day == day.toordinal() and _is_sound(made) else None
+
+
+def _is_sound(night: Night) -> bool:
+    """Whether a night's numbers can be sums of a night at all."""
+    return (
+        all(np.isfinite(ratio).all() and min(ratio) >= 0 for ratio in night.ratios.values())
+        and all(
+            own.logs.shape == (len(BETS),) and np.isfinite(own.logs).all() and np.isfinite(own[1:]).all()
+            for own in night.bets.values()
+        )
+        and all(np.isfinite(own).all() and own.variance >= 0 for own in night.features.values())
+        and night.users >= 0
+    )

@@ -44,8 +44,8 @@ class WatchedWorld:
     exponent of the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds,
     ``nightly`` that between nights, and ``memory`` the correlation of a night's with the next one's; ``weekend`` is added on two
     nights of seven; ``growth`` is that of users over 60 nights; ``wrong`` the standard deviation of the frozen model's weights
-    around the true ones; ``picks_nights`` how long the same users explore; ``returning`` the share of a night's users, whether they
-    explore or not, who come the next night as well.
+    around the true ones; ``picks_nights`` how long the same users explore; ``returning`` the share of a night's users who come
+    the next night as well, whether they explore or not.
     """
 
     name: str
