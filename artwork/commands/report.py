@@ -12,8 +12,9 @@ import typer
 
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, command_line
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
+from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health, rendered_health
-from artwork.reports.health_words import Serving, document, health
+from artwork.reports.health_words import document, health
 from artwork.reports.pages import write_page
 from artwork.running_service import find_running
 from artwork.web.service_figures import percentile, read_metrics

@@ -19,6 +19,7 @@ from batch.choosing.chooser import Chooser
 from batch.choosing.explain import feature_names
 from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
+from batch.monitoring.days import refuse_odd_values
 from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
 from batch.monitoring.frozen import FrozenModel, context_rows
 from batch.workspace.files import reading, write_json
@@ -68,6 +69,7 @@ class NightReader:
 
     def _read(self, day: date) -> Night:
         files = day_files(self._workspace, day)
+        refuse_odd_values(self._workspace, day)
         with reading(day_folder(self._workspace, day)):
             users, features = self._contexts(files)
             return Night(day.toordinal(), self._ratios(files), self._bets(day), features, users)

@@ -18,8 +18,9 @@ from simulated_days import FIRST_DAY, SimulatedWorkspace
 from watched_workspace import AT, DAYS, Damage, build_watched, damage_days
 
 from artwork.commands.report import read_serving
+from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health
-from artwork.reports.health_words import HEALTHY, Serving, health
+from artwork.reports.health_words import HEALTHY, health
 from artwork.running_service import recorded
 from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY

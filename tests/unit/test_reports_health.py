@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from artwork.commands.report import gauges
+from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health, rendered_health
-from artwork.reports.health_words import HEALTHY, Health, Serving, document, health
+from artwork.reports.health_words import HEALTHY, Health, document, health
 from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, IS_BEST, PROPENSITIES, RATE, SIGNALS, TIMELY
 from batch.monitoring.change import Change, Part, Terms, split_change
 from batch.monitoring.checks import (
@@ -227,6 +228,14 @@ def test_what_is_plainly_wrong_is_not_healthy(changes: dict[str, Any], name: str
     assert [finding.name for finding in made.needs_you] == [name]
     assert not made.is_healthy
     assert words in made.sentence
+    assert made.alarm == (name in {"log", "rewards"})
+
+
+def test_that_nothing_has_a_reward_comes_before_what_follows_from_it() -> None:
+    rose = replace(ALARM, member="PT phone", after=5.0)
+    none = facts(rewards=0.0, rate=0.0)
+    made = said(drift=drift(states(**{CLASSES: rose})), today=none, before=none)
+    assert made.sentence.startswith("none of the 10,000 impressions")
 
 
 @pytest.mark.parametrize(
