@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any, Final, TypeVar
@@ -44,10 +45,7 @@ def uncounted_kernel(function: Kernel) -> Kernel:
 
 
 def part(function: Kernel) -> Kernel:
-    """A piece of an uncounted kernel, put in where it is called.
-
-    A kernel's cache on disk does not see that its parts in other files have changed: save the kernel's own file too.
-    """
+    """A piece of an uncounted kernel, put in where it is called."""
     return _compiled(function, fastmath=_FUSED, _nrt=False, forceinline=True)
 
 
@@ -83,7 +81,27 @@ def _compiled(function: Kernel, **options: Any) -> Kernel:
         if "no locator available" not in str(error):
             raise
         jitted = numba.njit(cache=_other_place(), **options)(function)
+    _keep_by_all_sources(jitted, Path(function.__code__.co_filename).parent)
     return jitted
+
+
+def _keep_by_all_sources(jitted: Any, folder: Path) -> None:
+    """Have what is kept of a kernel on disk taken only with the sources that it was compiled from.
+
+    numba looks at the kernel's own file alone, though its pieces stand in others beside it; and what it wrote about a type that
+    is gone since, it cannot even read. It asks for its own version before anything else, so the sources become part of that.
+    """
+    kept: Any = getattr(getattr(jitted, "_cache", None), "_cache_file", None)
+    if hasattr(kept, "_version"):
+        kept._version = f"{numba.__version__} {_digest_of(folder)}"
+
+
+@cache
+def _digest_of(folder: Path) -> str:
+    digest = blake2b(digest_size=8)
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 @cache
