@@ -28,7 +28,7 @@ from batch.config import Config
 from batch.monitoring.drift import watch_workspace
 from batch.monitoring.gather import gather
 from batch.workspace.generations import folder_of
-from batch.workspace.impressions import day_files, day_folder
+from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.workspace import Workspace
 
 
@@ -46,8 +46,8 @@ def loop(built: Path, tmp_path: Path) -> SimulatedWorkspace:
 
 def report(workspace: Workspace, *words: str, code: int = 0) -> str:
     page = workspace.root.parent / "page.html"
-    last = (FIRST_DAY + timedelta(days=DAYS)).isoformat()
-    answer = call("report", "--workspace", str(workspace.root), "--report", str(page), "--on", last, *words)
+    on = max(days(workspace), default=FIRST_DAY) + timedelta(days=1)
+    answer = call("report", "--workspace", str(workspace.root), "--report", str(page), "--on", on.isoformat(), *words)
     assert answer.code == code, answer
     return answer.out
 
@@ -137,6 +137,15 @@ def test_an_alarm_of_the_newest_night_exits_1_with_watch_alone(loop: SimulatedWo
         shutil.rmtree(day_folder(loop.workspace, FIRST_DAY + timedelta(days=day)))
     assert report(loop.workspace, "--watch", code=1).splitlines()[0].endswith("run `artwork generations rollback`")
     report(loop.workspace)
+
+
+def test_a_log_that_ended_exits_1_with_watch_and_a_wrong_day_with_2(loop: SimulatedWorkspace) -> None:
+    assert report(loop.workspace, "--watch", "--on", "2026-01-17", code=1).startswith(
+        "the log ends on 2026-01-14, 3 days"
+    )
+    page = str(loop.workspace.root.parent / "page.html")
+    answer = call("report", "--workspace", str(loop.workspace.root), "--report", page, "--on", "yesterday")
+    assert (answer.code, "--on is 'yesterday'" in answer.err) == (2, True)
 
 
 def test_a_second_look_reads_no_night_again_and_says_the_same(loop: SimulatedWorkspace) -> None:
