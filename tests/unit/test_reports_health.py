@@ -12,7 +12,19 @@ from artwork.commands.report import gauges
 from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health, rendered_health
 from artwork.reports.health_words import HEALTHY, Health, document, health
-from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, IS_BEST, PROPENSITIES, RATE, SIGNALS, TIMELY
+from bandit.monitoring.signals import (
+    BEST,
+    CLASSES,
+    CLICKS,
+    CONTEXTS,
+    IS_BEST,
+    PROPENSITIES,
+    RATE,
+    SIGNALS,
+    TIMELY,
+    Bets,
+    Night,
+)
 from batch.monitoring.change import Change, Part, Terms, split_change
 from batch.monitoring.checks import (
     Artwork,
@@ -24,6 +36,7 @@ from batch.monitoring.checks import (
     class_rates,
     clickbait,
     one_sided,
+    propensity_ratios,
     starved,
 )
 from batch.monitoring.days import DayFacts, effective_number
@@ -400,3 +413,18 @@ def test_calibration_has_at_most_five_bins_of_two_decisions(count: int) -> None:
 @pytest.mark.parametrize(("counts", "number"), [([5.0], 1.0), ([3.0, 3.0, 3.0], 3.0), ([8.0, 0.0], 1.0)])
 def test_the_effective_number_of_even_shares_is_their_number(counts: list[float], number: float) -> None:
     assert effective_number(np.array(counts)) == pytest.approx(number)
+
+
+def test_on_quiet_days_hardly_any_report_names_a_propensity() -> None:
+    random = np.random.default_rng(5)
+    named = 0
+    for _ in range(200):
+        shown = random.poisson(14.0, 200).tolist()
+        night = Night(1, bets={f"t/{n}": Bets(np.zeros(6), float(own), 14.0) for n, own in enumerate(shown)})
+        named += any(ratio.is_off for ratio in propensity_ratios([night]))
+    assert named <= 2
+
+
+def test_an_artwork_that_is_shown_half_as_often_is_named() -> None:
+    night = Night(1, bets={"t/a": Bets(np.zeros(6), 60.0, 120.0), "t/b": Bets(np.zeros(6), 118.0, 120.0)})
+    assert [ratio.name for ratio in propensity_ratios([night]) if ratio.is_off] == ["t/a"]
