@@ -29,7 +29,7 @@ def hash_users(purpose: str, seed: int, generation: int, users: U64) -> U64:
     return out
 
 
-def hash_title(user_states: U64, title: np.uint64 | U64) -> U64:
+def hash_title(user_states: U64, title: np.uint64) -> U64:
     """The keyed hashes of one title for many users, (n,) uint64, from ``hash_users`` and the title's ``hash_ids``.
 
     >>> states = hash_users("draw", 7, 17, hash_ids(["u1"]))

@@ -325,6 +325,10 @@ def _source(workspace: Path, table: Path | None, as_of: str | None) -> Source:
     day = _day("--as-of", as_of)
     if day is not None and table is None:
         raise InputError("--as-of is the day of a --table; the log of a workspace has its days; leave it out")
+    if day is not None and day > _today():
+        raise InputError(
+            f"--as-of is {day}, which has not come: a look that is planned for it would be taken before it is due"
+        )
     return Source(Workspace(workspace), table, day or _today())
 
 

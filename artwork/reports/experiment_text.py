@@ -62,7 +62,7 @@ def ends(lower: float, upper: float) -> str:
 
 
 def word_of(one: MetricEffect) -> str:
-    """What an effect says by itself."""
+    """What a decision would make of an effect at such a look: by its sequence where it is peeked at."""
     if one.effect is None:
         return "cannot be told"
     if one.metric.margin is not None:
@@ -74,9 +74,7 @@ def word_of(one: MetricEffect) -> str:
             if one.is_non_inferior
             else f"not clear: {kept}"
         )
-    if one.effect.lower <= 0 <= one.effect.upper:
-        return "not clear"
-    return "better" if one.effect.value * one.metric.sign > 0 else "worse"
+    return "better" if one.is_better else "worse" if one.is_worse else "not clear"
 
 
 def segments_sheet(reading: Reading) -> Sheet:
@@ -154,7 +152,7 @@ def render_reading(reading: Reading) -> str:
             *peek_lines(reading),
             "a peek decides by the sequence alone; `artwork experiment read` decides at planned looks",
         ]
-    elif reading.bound is not None and len(reading.looks) > 1:
+    elif reading.bound is not None and max(len(reading.looks), len(reading.taken)) > 1:
         parts.append(
             f"intervals reach {reading.bound:.3f} standard errors at this look, so that all looks together keep the level"
         )

@@ -2,7 +2,8 @@
 
 from html import escape
 
-from artwork.reports.health_words import Finding, Health, Section
+from artwork.reports.health_findings import Finding
+from artwork.reports.health_words import Health, Section
 from artwork.reports.pages import page, verdict
 
 _NAMES = {"fine": "", "look": "look at it", "alarm": "ALARM", "not known": "not known"}

@@ -1,9 +1,11 @@
 """The health of a workspace in words: what needs somebody, and what each figure says."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from artwork.reports.health_findings import NAMED, Finding, Serving, data_findings, serving_findings
 from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
 from batch.monitoring.change import Change
 from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
@@ -11,16 +13,18 @@ from batch.monitoring.days import DayFacts
 from batch.monitoring.drift import DatedAlarm
 from batch.monitoring.gather import Figures
 
-State = Literal["fine", "look", "alarm", "not known"]
-"""``look`` needs somebody; ``alarm`` too, and makes ``--watch`` exit with 1."""
-
 HEALTHY: Final = "healthy"
-_NAMED: Final = 3
-_STALE_SECONDS: Final = 2 * 86_400
-_SLOW_MS: Final = 5.0
 _LATE: Final = 0.8
+_MOST_FALLBACK, _MORE_FALLBACK = 0.5, 0.2
+"""Share of the impressions that were no pick of their user, and how much more than the day before, until somebody has to look."""
+_LEAST_IMPRESSIONS: Final = 1000
+_NO_REWARDS, _EXPECTED_REWARDS = 5000, 30.0
+"""Impressions of two days, or rewards to be expected by the other day, of which none at all is no chance."""
 _MUCH: Final = 0.02
 """Share of the day's takes that clickbait may cost before somebody has to look at it."""
+
+_PLAIN: Final = ("rewards", "log")
+"""Lines that come first: where they are alarms, the figures of all others are of what is missing."""
 
 _COMMANDS: Final = {
     RATE: "artwork run --retention 0.9",
@@ -31,35 +35,6 @@ _COMMANDS: Final = {
     PROPENSITIES: "artwork generations rollback",
     CONTEXTS: "artwork data check",
 }
-
-
-@dataclass(frozen=True)
-class Serving:
-    """The running service of the workspace, as its metrics tell since it started; ``url`` is None where none runs.
-
-    ``refused`` counts requests of events and connections; ``reason`` says why nothing is known, if that is so.
-    """
-
-    url: str | None
-    reason: str = ""
-    p99_ms: float | None = None
-    look_ups: int = 0
-    refused: int = 0
-    breaker_open: bool = False
-    catalogue_age_seconds: float | None = None
-    generation: int | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report: ``lost`` are takes a day, as far as they are known; ``command`` is what to run."""
-
-    name: str
-    text: str
-    state: State = "fine"
-    since: str | None = None
-    command: str = ""
-    lost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -107,14 +82,15 @@ def health(figures: Figures, serving: Serving) -> Health:
         Section("Exploring", tuple(_exploring(figures))),
         Section("Artworks", tuple(_artworks(figures))),
         Section("People", tuple(_people(figures))),
-        Section("Serving", tuple(_serving(serving))),
-        Section("Data", tuple(_data(figures))),
+        Section("Serving", tuple(serving_findings(serving))),
+        Section("Data", tuple(data_findings(figures))),
     )
     everything = [finding for section in made for finding in section.findings]
     needs = [finding for finding in everything if finding.state in {"look", "alarm"}]
     needs.sort(key=lambda finding: (-finding.lost, finding.state != "alarm"))
     alarms = [finding for finding in everything if finding.state == "alarm"]
-    first = max(alarms, key=lambda finding: finding.lost, default=needs[0] if needs else None)
+    plain = [finding for finding in alarms if finding.name in _PLAIN]
+    first = max(plain or alarms, key=lambda finding: finding.lost, default=needs[0] if needs else None)
     is_healthy = first is None and figures.day is not None
     return Health(
         _sentence(first, figures), is_healthy, bool(alarms), figures.day, tuple(needs), made, figures, serving
@@ -191,6 +167,8 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         yield Finding("take rate", "not known, because the log is empty", "not known")
         return
     today = figures.today
+    if missing := _without_rewards(figures):
+        yield missing
     rate = f"{today.rate:.3%} ± {2 * today.rate_error:.3%} of {today.impressions:,} impressions on {today.day}"
     waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
     still = f"; plays of {waiting:,} of the newest day may still come" if waiting else ""
@@ -203,7 +181,7 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         why = "not known, because no night is watched, or the generations that chose are not in the workspace"
         yield Finding("propensities", why, "not known")
     elif off:
-        shown = ", ".join(f"{r.name} {r.ratio:.2f} ({r.lower:.2f} to {r.upper:.2f})" for r in off[:_NAMED])
+        shown = ", ".join(f"{r.name} {r.ratio:.2f} ({r.lower:.2f} to {r.upper:.2f})" for r in off[:NAMED])
         count = f"{len(off):,} of {len(figures.propensities):,} arms and artworks"
         text = f"{count} miss E[w] = 1 over {RECENT_NIGHTS} nights: {shown}"
         yield Finding("propensities", text, "look", command="artwork generations rollback")
@@ -211,7 +189,7 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         worst = figures.propensities[0]
         text = (
             f"E[w] = 1 holds for all {len(figures.propensities):,} arms and artworks over {RECENT_NIGHTS} nights,"
-            f" {LEVEL:.0%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
+            f" {LEVEL:.1%} false discoveries allowed; the furthest is {worst.name}, {worst.ratio:.2f} ({worst.lower:.2f} to"
             f" {worst.upper:.2f})"
         )
         yield Finding("propensities", text)
@@ -230,6 +208,26 @@ def _learning(figures: Figures) -> Iterator[Finding]:
         yield Finding(
             "delayed rewards", text, "look" if is_late else "fine", command="artwork events dead" if is_late else ""
         )
+
+
+def _without_rewards(figures: Figures) -> Finding | None:
+    """That a day has no rewards at all, though there were impressions enough; plays of the newest day may be still to come."""
+    both = [day for day in (figures.before, figures.today) if day is not None]
+    if sum(day.impressions for day in both) >= _NO_REWARDS and not any(day.rewards for day in both):
+        without = both[:1]
+    else:
+        without = [day for day in both if not day.rewards and _expected(day, both) >= _EXPECTED_REWARDS]
+    waiting = figures.arrivals.newest.get("open rows", 0) if figures.arrivals else 0
+    if not without or (without[0] is figures.today and waiting):
+        return None
+    named = without[0]
+    text = f"none of the {named.impressions:,} impressions of {named.day} has a reward"
+    return Finding("rewards", text, "alarm", command="artwork data check", lost=_expected(named, both))
+
+
+def _expected(day: DayFacts, days: list[DayFacts]) -> float:
+    """Rewards of a day at the best rate of some days."""
+    return day.impressions * max(own.rate for own in days)
 
 
 def change_text(change: Change | None) -> str:
@@ -258,6 +256,12 @@ def _exploring(figures: Figures) -> Iterator[Finding]:
         return
     today = figures.today
     share = today.explored / today.impressions if today.impressions else 0.0
+    if figures.one_sided:
+        shown = ", ".join(
+            f"{name} {own:.0%}, {others:.0%} of the others" for name, own, others in figures.one_sided[:NAMED]
+        )
+        text = f"those who explore are not drawn from everybody, and speak for themselves alone: {shown}"
+        yield Finding("explore users", text, "look", command="artwork data check")
     if today.explored:
         yield Finding("explore data", f"{share:.1%} of the impressions, {today.explored:,}, are under uniform")
     else:
@@ -271,7 +275,7 @@ def _exploring(figures: Figures) -> Iterator[Finding]:
         yield Finding("effective sample", text)
     if figures.starving:
         shown = ", ".join(
-            f"{own.name} ({own.shown:,}, {own.expected:.0f} promised)" for own in figures.starving[:_NAMED]
+            f"{own.name} ({own.shown:,}, {own.expected:.0f} promised)" for own in figures.starving[:NAMED]
         )
         text = f"{len(figures.starving):,} artworks are shown less than a quarter of what the floor promises: {shown}"
         yield Finding("starved artworks", text, "look", command="artwork catalogue show")
@@ -299,12 +303,11 @@ def _artworks(figures: Figures) -> Iterator[Finding]:
         shown = ", ".join(
             f"{own.name} (opened {own.click_rate:.1%}, others {own.title_click_rate:.1%}; watched {own.watched:.0%}, others"
             f" {own.title_watched:.0%})"
-            for own in figures.baits[:_NAMED]
+            for own in figures.baits[:NAMED]
         )
         text = f"{len(figures.baits):,} artworks are opened more and watched less than others of their title: {shown}"
-        title, artwork = first.name.split("/", 1)
         is_much = lost > _MUCH * max(figures.today.rewards, 1.0)
-        command = f"artwork catalogue retire {title} {artwork}"
+        command = shlex.join(("artwork", "catalogue", "retire", first.title_id, first.artwork_id))
         yield Finding("clickbait", text, "look" if is_much else "fine", command=command if is_much else "", lost=lost)
     else:
         yield Finding(
@@ -329,70 +332,21 @@ def _people(figures: Figures) -> Iterator[Finding]:
         )
     share = today.fallback / today.impressions if today.impressions else 0.0
     shown = ", ".join(f"{name} {count:,}" for name, count in today.sources.items())
-    yield Finding("fallback", f"{share:.1%} of the impressions were no pick of their user ({shown})")
+    before = figures.before
+    usual = before.fallback / before.impressions if before is not None and before.impressions else share
+    had_picks = figures.picks_since is not None and figures.picks_since[:10] < today.day
+    is_much = had_picks and today.impressions >= _LEAST_IMPRESSIONS
+    is_much = is_much and (share > _MOST_FALLBACK or share > usual + _MORE_FALLBACK)
+    text = f"{share:.1%} of the impressions were no pick of their user ({shown})"
+    yield Finding("fallback", text, "look" if is_much else "fine", command="artwork doctor" if is_much else "")
     below = [own for own in figures.classes if own.is_below]
     if not figures.classes:
         why = "not known, because no class of users by country and device has 30 users under the policy and 30 under uniform"
         yield Finding("classes below uniform", why, "not known")
     elif below:
-        shown = ", ".join(f"{own.name} {own.rate:.2%}, uniform {own.uniform:.2%}" for own in below[:_NAMED])
+        shown = ", ".join(f"{own.name} {own.rate:.2%}, uniform {own.uniform:.2%}" for own in below[:NAMED])
         lost = sum(own.lost for own in below)
         text = f"users of these classes would take more under uniform picks: {shown}"
         yield Finding("classes below uniform", text, "look", command="artwork compare", lost=lost)
     else:
         yield Finding("classes below uniform", f"none of {len(figures.classes)}")
-
-
-def _serving(serving: Serving) -> Iterator[Finding]:
-    if serving.url is None:
-        yield Finding("service", serving.reason or "no service runs", "not known")
-        return
-    if serving.reason:
-        yield Finding("service", f"{serving.url}: {serving.reason}", "look", command="artwork doctor")
-        return
-    yield Finding(
-        "service", f"{serving.url} answered {serving.look_ups:,} look-ups, from generation {serving.generation}"
-    )
-    if serving.p99_ms is None:
-        yield Finding("p99", "not known, because nobody asked yet", "not known")
-    else:
-        slow = serving.p99_ms > _SLOW_MS
-        text = f"99 % of the look-ups since its start took at most {serving.p99_ms:.2g} ms inside of the service"
-        yield Finding("p99", text, "look" if slow else "fine", command="artwork loadtest" if slow else "")
-    text = "open: the store does not answer, and popularity is shown" if serving.breaker_open else "closed"
-    command = "artwork store status" if serving.breaker_open else ""
-    yield Finding("breaker", text, "look" if serving.breaker_open else "fine", command=command)
-    yield Finding("refused", f"{serving.refused:,} requests of events and connections since its start")
-    age = serving.catalogue_age_seconds
-    if age is not None:
-        stale = age > _STALE_SECONDS
-        text = f"its generation was made {age / 3600:.1f} hours ago"
-        yield Finding("catalogue's age", text, "look" if stale else "fine", command="artwork run" if stale else "")
-
-
-def _data(figures: Figures) -> Iterator[Finding]:
-    if not figures.contexts:
-        yield Finding("contexts", "not known, because fewer than 8 nights are watched", "not known")
-    elif off := [moved for moved in figures.contexts if moved.is_off]:
-        shown = ", ".join(f"{moved.name} by {moved.by:+.2f} standard deviations" for moved in off[:_NAMED])
-        text = f"of {len(figures.contexts)} numbers {len(off)} have another mean than in the nights before: {shown}"
-        yield Finding("contexts", text, "look", command="artwork data check")
-    else:
-        text = f"none of {len(figures.contexts)} numbers has another mean, {LEVEL:.0%} false discoveries allowed"
-        yield Finding("contexts", text)
-    arrivals = figures.arrivals
-    if arrivals is None:
-        yield Finding("events", "not known, because `artwork join` has joined none here", "not known")
-        return
-    newest = arrivals.newest
-    aside = {name.removeprefix("set aside: "): n for name, n in newest.items() if name.startswith("set aside: ") and n}
-    late = newest.get("late plays", 0) + newest.get("late impressions", 0)
-    yield Finding("late", f"{late:,} plays and impressions of the newest day came too late to count")
-    yield Finding("missing", f"{newest.get('orphan plays', 0):,} plays of the newest day have no impression")
-    shown = ", ".join(f"{count:,} {reason}" for reason, count in aside.items()) or "none"
-    many = sum(aside.values()) > 0.01 * max(newest.get("rows", 0), 1)
-    text = f"{shown}, of the newest day"
-    yield Finding("set aside", text, "look" if many else "fine", command="artwork join" if many else "")
-    yield Finding(
-        "ingest", f"the newest event is of {arrivals.watermark or 'no time'}; the report was made at {figures.made_at}"
-    )

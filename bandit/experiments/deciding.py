@@ -123,14 +123,21 @@ def decide(
     if failed:
         return Decision("INVALID", failed)
     seen = look or OneLook()
-    judged = _judge_primaries([metric for metric in metrics if metric.role == "primary"], confidence, seen)
-    judged += _judge_guardrails([metric for metric in metrics if metric.role == "guardrail"], confidence, seen)
-    proxies = [_judged(metric, seen, confidence) for metric in metrics if metric.role == "proxy"]
+    everything = judge(metrics, confidence, seen)
+    judged = [metric for metric in everything if metric.role != "proxy"]
+    proxies = [metric for metric in everything if metric.role == "proxy"]
     limits = {metric.name: metric.margin for metric in metrics if metric.role == "guardrail"}
     wanted = {metric.name: metric.smallest_effect or matters for metric in metrics if metric.role == "primary"}
     cautions = [f"{metric.name}: caution: {metric.effect.caution}" for metric in metrics if metric.effect.caution]
     found = _verdict(judged, {metric.name: metric.margin for metric in metrics}, limits | wanted)
     return Decision(found[0], (*found[1], *map(_told, proxies), *cautions), (*judged, *proxies))
+
+
+def judge(metrics: Sequence[Metric], level: float, look: Look) -> list[Judged]:
+    """Each metric as a decision sees it, primary ones first, then guardrails, then proxies; what was not given is not missed."""
+    judged = _judge_primaries([metric for metric in metrics if metric.role == "primary"], level, look)
+    judged += _judge_guardrails([metric for metric in metrics if metric.role == "guardrail"], level, look)
+    return judged + [_judged(metric, look, level) for metric in metrics if metric.role == "proxy"]
 
 
 def _check(metrics: Sequence[Metric]) -> None:

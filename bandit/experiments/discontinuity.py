@@ -18,6 +18,10 @@ NEIGHBOURS: Final = 3
 """Of a row, in its score, that its variance is read from (rdrobust's default)."""
 WIDTHS: Final = (0.5, 0.75, 1.25, 1.5)
 """Times the bandwidths, of the sensitivity."""
+_MASS: Final = 0.8
+"""Different scores per row; with fewer, scores are mass points (as in rdrobust)."""
+_HEAP, _LEAST_HEAPED = 5.0, 0.05
+"""Times the rows of the usual score, and share of all rows there, from which scores are heaped (Barreca, Lindo, Waddell 2016)."""
 _LEAST_ROWS, _LEAST_SCORES = NEIGHBOURS + 1, 3
 _ROUNDING: Final = sqrt(np.finfo(np.float64).eps)
 """Share by which two distances in score may differ and be the same: 0.3 - 0.2 is not 0.2 - 0.1 (as in rdrobust)."""
@@ -102,7 +106,7 @@ def discontinuity(
         rows,
         density,
         sensitivity,
-        _caution(rows, density, robust, sensitivity),
+        _caution(rows, (x[near & (x < 0)], x[near & (x >= 0)]), density, robust, sensitivity),
     )
 
 
@@ -228,10 +232,33 @@ def _at_zero(middles: Floats, heights: Floats, h: float) -> float:
     return float(np.linalg.solve(design.T @ weighted, weighted.T @ heights[own])[0])
 
 
+def _heaped(scores: Floats) -> tuple[int, float] | None:
+    """How many scores have far more rows than others, and the share of rows there; None if there are none."""
+    counts = np.unique(scores, return_counts=True)[1]
+    often = counts > max(_HEAP * float(np.median(counts)), _HEAP + 1)
+    share = float(counts[often].sum() / counts.sum())
+    return (int(often.sum()), share) if share > _LEAST_HEAPED else None
+
+
 def _caution(
-    rows: tuple[int, int], density: Effect | None, robust: Effect, sensitivity: tuple[tuple[float, Effect], ...]
+    rows: tuple[int, int],
+    near: tuple[Floats, Floats],
+    density: Effect | None,
+    robust: Effect,
+    sensitivity: tuple[tuple[float, Effect], ...],
 ) -> str:
     cautions = []
+    different = [len(np.unique(scores)) for scores in near]
+    if any(count < FEW_USERS and count < _MASS * len(scores) for count, scores in zip(different, near, strict=True)):
+        cautions.append(
+            f"rows have {different[0]} different scores below and {different[1]} from the cutoff on, fewer than {FEW_USERS}: rows"
+            " of one score hang together, and between few scores nothing shows how the outcome bends; the interval is too narrow"
+        )
+    elif (heaped := _heaped(np.concatenate(near))) is not None:
+        cautions.append(
+            f"{heaped[1]:.0%} of the rows have one of {heaped[0]} scores that are heaped upon, as by rounding: leave those out,"
+            " and see whether the effect stays"
+        )
     if min(rows) < FEW_USERS:
         cautions.append(f"there are {rows[0]} rows below and {rows[1]} from the cutoff on, fewer than {FEW_USERS}")
     if density is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import inf
+from math import exp, inf, log
 
 import scipy
 
@@ -11,6 +11,8 @@ from bandit.experiments.columns import checked_level
 from bandit.experiments.effects import Effect, interval
 from bandit.experiments.sequences import half_width
 from bandit.experiments.spending import spending_bounds
+
+_FAR = 1e6
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,35 @@ def _last_bound(information: tuple[float, ...], error: float, spending: str) -> 
 
 Look = OneLook | AnyLook | PlannedLook
 
+_LEAST_ERROR, _MOST_ERROR = 1e-15, 0.5
+"""Between which a look is asked for its bound: bounds spend at most half."""
+
+
+def p_value_at(effect: Effect, look: Look) -> float:
+    """Two-sided, of no effect, as such a look has it: at most 1 - level where the interval of that level leaves out 0.
+
+    Beyond 0.5 that of anything but one look is 1: it is no evidence at all.
+
+    >>> from bandit.experiments import mean_effect
+    >>> effect = mean_effect([1, 2, 3, 4, 5] * 20, [1, 2, 3, 4, 3] * 20)
+    >>> [round(p_value_at(effect, look), 2) for look in (OneLook(), PlannedLook((0.5,), "pocock"), AnyLook(200))]
+    [0.02, 0.04, 0.28]
+    """
+    if isinstance(look, OneLook):
+        return effect.p_value
+    shown = abs(effect.value) / effect.standard_error
+
+    def missing(log_error: float) -> float:
+        return min(look.reach(effect, 1 - exp(log_error)), _FAR) - min(shown, _FAR / 2)
+
+    low, high = log(_LEAST_ERROR), log(_MOST_ERROR)
+    if missing(low) <= 0:
+        return _LEAST_ERROR
+    return exp(float(scipy.optimize.brentq(missing, low, high, xtol=1e-5))) if missing(high) <= 0 else 1.0
+
 
 def seen_at(effect: Effect, look: Look, level: float | None = None) -> Effect:
-    """The effect with the interval of such a look, and of another level if one is given; the p-value is left as it is.
+    """The effect with the interval of such a look, and of another level if one is given; ``p_value_at`` has its p-value.
 
     Raises:
         InputError: the look's tuning, information or spending is wrong, or the level.

@@ -118,6 +118,8 @@ class _Panel:
         self.n_units, self.n_times = int(self.units.max()) + 1, int(self.times.max()) + 1
         shape = self.n_units, self.n_times
         self._counts = np.bincount(self.units * shape[1] + self.times, minlength=shape[0] * shape[1]).reshape(shape)
+        self.missing = int((self._counts == 0).sum())
+        """Times at which a unit has no row."""
         self._of_units, of_times = self._counts.sum(axis=1), self._counts.sum(axis=0)
         gram = np.diag(of_times.astype(np.float64)) - self._counts.T @ (self._counts / self._of_units[:, np.newaxis])
         self._inverse = np.linalg.pinv(gram, rcond=1e-12, hermitian=True)
@@ -243,6 +245,15 @@ def _told(fit: _Fit | None, place: int, panel: _Panel, level: float, counts: tup
     return effect_of(float(fit.values[place]), float(fit.errors[place]), panel.n_units - 1, level, counts)
 
 
+def _is_staggered(panel: _Panel, treated: Bool, starts: I64) -> bool:
+    """Whether no one time can be that from which on all treated units are; rows that are missing leave it open."""
+    first = starts[panel.units]
+    before = ~treated & (first < panel.n_times) & (panel.times < first)
+    last_untreated = int(panel.times[before].max()) if before.any() else -1
+    seen = starts[starts < panel.n_times]
+    return bool(last_untreated >= seen.min())
+
+
 def _caution(panel: _Panel, treated: Bool, starts: I64, counts: tuple[int, int], trend: Effect | None) -> str:
     cautions = []
     if panel.n_units < FEW_CLUSTERS:
@@ -255,10 +266,15 @@ def _caution(panel: _Panel, treated: Bool, starts: I64, counts: tuple[int, int],
         )
     if (panel.times[~treated] > starts[panel.units[~treated]]).any():
         cautions.append("some units were treated and then no more: the effect is taken to end at once")
-    if len(np.unique(starts[starts < panel.n_times])) > 1:
+    if _is_staggered(panel, treated, starts):
         cautions.append(
             "units were treated from different times on: if effects grow or fade, late units are compared with changed ones"
             " (Goodman-Bacon 2021); compare units of one start at a time"
+        )
+    if panel.missing:
+        cautions.append(
+            f"{panel.missing} of {panel.n_units * panel.n_times} outcomes of a unit at a time are not there: if treatment decides"
+            " who is missing, the effect is off"
         )
     if trend is None:
         cautions.append("there are too few periods before treatment to see whether trends were the same")

@@ -16,6 +16,11 @@ from bandit.experiments.effects import FEW_USERS, Effect, difference, variance_o
 
 _OUTSIDE = "the interval of the quantile reaches beyond the {} value of the {}: too few users for this quantile"
 
+_TIED = (
+    "{} of the values of the {} are {}, the quantile itself: it jumps from one value to the next, and no interval holds; compare"
+    " the shares of values up to a limit, or means"
+)
+
 
 class _Quantile(NamedTuple):
     value: float
@@ -86,4 +91,6 @@ def _quantile(name: str, values: F64, users: I64, share: float, width: float) ->
     cautions = [f"the {name} has {count} users, fewer than {FEW_USERS}"] if count < FEW_USERS else []
     cautions += [_OUTSIDE.format("first", name)] if ends[0] < 0 else []
     cautions += [_OUTSIDE.format("last", name)] if ends[1] > 1 else []
+    tied = float((values == value).mean())
+    cautions += [_TIED.format(f"{tied:.0%}", name, f"{value:g}")] if tied > max(error, 1.5 / len(values)) else []
     return _Quantile(value, float(upper - lower) / (2 * width), count, "; ".join(cautions))

@@ -19,7 +19,14 @@ RATIO_BLUR: Final = 0.01
 CONTEXT_BLUR: Final = 0.05
 """The same in means of features, in their standard deviations, and in logarithms of variances."""
 
+RETURNING: Final = 3.0
+"""Standard deviation of more noise there, in those of a mean over the night's users. Where nine of ten users come again the next
+night, means of nights hang together: without it 6 % of the nights of 300 users had an alarm, with it 0.04 %, with 2 0.3 %."""
+
 _DEAD: Final = 1e-4
+
+_MOST_VARIANCE: Final = 0.1
+"""Of the logarithm of a night's variance, by chance; of a 0/1 feature that fewer than ten users of a night have it is more."""
 
 
 class Numbers(NamedTuple):
@@ -92,7 +99,9 @@ def _roots(seen: F64, hoped: F64) -> F64:
     return np.asarray(np.sqrt((seen + 0.375) / (hoped + 0.375)))
 
 
-def context_numbers(name: str, days: I64, means: F64, variances: F64, users: I64) -> tuple[Numbers, Numbers]:
+def context_numbers(
+    name: str, days: I64, means: F64, variances: F64, users: I64, kurtosis: float = 3.0
+) -> tuple[Numbers, Numbers]:
     """The mean of a feature over the users of each night, in standard deviations, and the logarithm of its variance.
 
     Args:
@@ -101,15 +110,20 @@ def context_numbers(name: str, days: I64, means: F64, variances: F64, users: I64
         means: of the feature over users, (n,).
         variances: the same, (n,).
         users: how many, (n,).
+        kurtosis: of the feature over users, usually: the more, the less a night's variance says.
     """
     usual = float(np.median(variances))
     nights, weights = np.arange(len(days)), users.astype(np.float64)
+    nothing = Numbers(nights[:0], means[:0], weights[:0])
     if usual <= 0 or not len(days):
-        nothing = Numbers(nights[:0], means[:0], weights[:0])
         return nothing, nothing
-    moved = means / np.sqrt(usual) + CONTEXT_BLUR * _noise(f"{name} mean", days)
-    spread = np.log(variances / usual + _DEAD) + CONTEXT_BLUR * _noise(f"{name} variance", days)
-    return Numbers(nights, moved, weights), Numbers(nights, spread, weights)
+    of_mean = RETURNING**2 / np.maximum(weights, 1.0)
+    of_variance = of_mean * max(kurtosis - 1.0, 0.0)
+    moved = means / np.sqrt(usual) + np.sqrt(CONTEXT_BLUR**2 + of_mean) * _noise(f"{name} mean", days)
+    spread = np.log(variances / usual + _DEAD)
+    spread = spread + np.sqrt(CONTEXT_BLUR**2 + of_variance) * _noise(f"{name} variance", days)
+    varies = max(kurtosis - 1.0, 0.0) <= _MOST_VARIANCE * float(np.median(weights))
+    return Numbers(nights, moved, weights), Numbers(nights, spread, weights) if varies else nothing
 
 
 def _noise(name: str, days: I64) -> F64:

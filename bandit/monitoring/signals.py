@@ -55,10 +55,11 @@ class Bets(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """A number of the contexts in a night: mean and variance over its users."""
+    """A number of the contexts in a night: mean, variance and kurtosis (3 of a normal law) over its users."""
 
     mean: float
     variance: float
+    kurtosis: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ def _feature_members(nights: Sequence[Night], days: I64) -> list[Member]:
         own = np.array([place for place in there.tolist() if name in nights[place].features], dtype=np.int64)
         features = [nights[place].features[name] for place in own.tolist()]
         users = np.array([nights[place].users for place in own.tolist()], dtype=np.int64)
-        means, variances = (np.array(column, dtype=np.float64) for column in zip(*features, strict=True))
-        both = context_numbers(name, days[own], means, variances, users)
+        means, variances, kurtoses = np.array(features, dtype=np.float64).T
+        both = context_numbers(name, days[own], means, variances, users, float(np.median(kurtoses)))
         members += [_compared(name, numbers._replace(nights=own[numbers.nights])) for numbers in both]
     return members
 

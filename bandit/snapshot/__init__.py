@@ -15,6 +15,7 @@ from bandit.snapshot.catalogue import decode_catalogue as decode_catalogue
 from bandit.snapshot.catalogue import encode_catalogue as encode_catalogue
 from bandit.snapshot.catalogue import most_parts as most_parts
 from bandit.snapshot.catalogue import most_plain_bytes as most_plain_bytes
+from bandit.snapshot.catalogue import most_segments as most_segments
 from bandit.snapshot.catalogue import open_catalogue as open_catalogue
 from bandit.snapshot.checks import MAX_GENERATION as MAX_GENERATION
 from bandit.snapshot.checks import shown as shown

@@ -18,7 +18,7 @@ from bandit.errors import InputError, RowError
 from bandit.snapshot.checks import MAX_TEXT, Fields, shown
 from bandit.snapshot.keyed_hash import TOTAL_WEIGHT
 from bandit.snapshot.keys import is_id
-from bandit.snapshot.segments import Segment, are_full, as_plain, packed_bytes, read_segments
+from bandit.snapshot.segments import MAX_SEGMENTS, Segment, are_full, as_plain, packed_bytes, read_segments
 
 CATALOGUE_FORMAT: Final = 1
 SEGMENTS_FORMAT: Final = 2
@@ -30,7 +30,8 @@ MAX_CATALOGUE_BYTES: Final = 128 * 1024 * 1024
 """Before compression: 65,536 titles of 20 artworks whose ids have 20 characters are 44 MB."""
 
 _REMEDY: Final = "publish again"
-_ID_BYTES: Final = 64 + 3  # with quotes and a comma
+_ID_CHARS: Final = 64
+_ID_BYTES: Final = _ID_CHARS + 3  # with quotes and a comma
 _WEIGHT_BYTES: Final = 5 + 1
 _SEGMENT_WEIGHT_BYTES: Final = 3  # of two bytes in base64, rounded up
 _SEGMENT_BYTES: Final = 512  # a name and four signals of 64 characters each
@@ -93,6 +94,13 @@ def most_plain_bytes(counts: Counts) -> int:
     artwork_bytes = _ID_BYTES + _WEIGHT_BYTES + _SEGMENT_WEIGHT_BYTES * counts.segments
     header_bytes = _HEADER_BYTES + _SEGMENT_BYTES * counts.segments
     return min(header_bytes + _TITLE_BYTES * counts.titles + artwork_bytes * counts.artworks, MAX_CATALOGUE_BYTES)
+
+
+def most_segments(titles: int, artworks: int, id_bytes: int) -> int:
+    """How many segments a catalogue has room for, whose artworks' ids have so many characters together."""
+    named = _HEADER_BYTES + _TITLE_BYTES * titles + (_ID_BYTES - _ID_CHARS + _WEIGHT_BYTES) * artworks + id_bytes
+    room = (MAX_CATALOGUE_BYTES - named) // (_SEGMENT_BYTES + _SEGMENT_WEIGHT_BYTES * artworks)
+    return min(max(room, 0), MAX_SEGMENTS)
 
 
 def most_packed_bytes(counts: Counts) -> int:

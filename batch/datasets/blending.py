@@ -29,7 +29,7 @@ def pulls(tastes: F64, ratings: I64, sessions: I64, signals: pl.DataFrame) -> F6
         signals: of each user.
     """
     means = segment_means(tastes, ratings > 0, signals)
-    half = half_sessions(tastes - means, ratings, sessions)
+    half = half_sessions(distances(tastes, ratings, means), ratings, sessions)
     share = np.minimum(half / (half + sessions), SHRINKAGE / (SHRINKAGE + ratings))
     return np.asarray(means * share[:, None])
 
@@ -47,6 +47,16 @@ def segment_means(tastes: F64, is_known: Bool, signals: pl.DataFrame) -> F64:
     places = np.array([-1 if found[row] is None else found[row] for row in rows], dtype=np.int64)
     distances = np.vstack([formed.contexts - tastes[is_known].mean(axis=0), np.zeros((1, tastes.shape[1]))])
     return np.asarray(distances[places])
+
+
+def distances(tastes: F64, ratings: I64, means: F64) -> F64:
+    """Of own tastes from what the segment's, (n, g) each, would be seen as through as many ratings: shrunk as they are.
+
+    The segment's mean is one of shrunk tastes, and stands for what all of them on average are shrunk from.
+    """
+    seen = ratings / (ratings + SHRINKAGE)
+    usual = seen[ratings > 0].mean() if (ratings > 0).any() else 1.0
+    return np.asarray(tastes - means * (seen / usual)[:, None])
 
 
 def half_sessions(distances: F64, ratings: I64, sessions: I64) -> float:

@@ -71,14 +71,15 @@ def signals_frame(users: pl.LazyFrame) -> pl.LazyFrame:
     return users.select(*texts, band.alias(Signals._fields[-1]))
 
 
-def form_segments(users: pl.LazyFrame, n_artworks: int) -> FormedSegments | None:
+def form_segments(users: pl.LazyFrame, n_artworks: int, room: int = MAX_SEGMENTS) -> FormedSegments | None:
     """The segments of users, given in the order of their ids; None where too few users have signals in common.
 
     Args:
         users: country, device, campaign and context, and where it is known, the hour.
         n_artworks: of all titles, which bounds how many segments there can be.
+        room: how many the catalogue has room for.
     """
-    most = min(MAX_SEGMENTS, MOST_WEIGHTS // max(n_artworks, 1))
+    most = min(room, MAX_SEGMENTS, MOST_WEIGHTS // max(n_artworks, 1))
     rules = _rules(signals_frame(users), most)
     if not rules:
         return None

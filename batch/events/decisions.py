@@ -62,6 +62,7 @@ _REASONS: Final = (
 )
 _NONE: Final = 0  # the place of no reason
 _ROUNDING: Final = 1  # units by which weights may differ on another kind of processor
+_ROWS: Final = 8_192  # that are drawn for at a time: a table of them and a title's artworks has up to 16 MB
 _LOW32, _S32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
@@ -119,8 +120,8 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
     total = fallback.total[group]
     chance = np.where(total > 0, remaining / np.maximum(total, 1), fallback.default[group] == arm)
     drawn = np.full(rows.height, -1)
-    to_draw = np.flatnonzero(falls_back & (title >= 0) & (user >= 0))
-    drawn[to_draw] = _drawn(recorded, fallback, group[to_draw], user[to_draw], title[to_draw])
+    for to_draw in _some(falls_back & (title >= 0) & (user >= 0)):
+        drawn[to_draw] = _drawn(recorded, fallback, group[to_draw], user[to_draw], title[to_draw])
     segment = _segment_draws(recorded, rows, fallback, title, arm)
     chance = np.where(is_segment, segment.chance, chance)
     pick_is_retired = (picked >= 0) & ~fallback.eligible[group, np.maximum(picked, 0)]
@@ -236,8 +237,7 @@ def _segment_draws(
     known = rows.select("segment").join(names, on="segment", how="left", maintain_order="left")["place"]
     place = known.cast(pl.Int64).fill_null(-1).to_numpy()
     drawn, chance = np.full(rows.height, -1), np.zeros(rows.height)
-    at = np.flatnonzero((rows["source"].to_numpy() == SEGMENT) & (place >= 0) & (title >= 0))
-    if len(at):
+    for at in _some((rows["source"].to_numpy() == SEGMENT) & (place >= 0) & (title >= 0)):
         eligible = fallback.eligible[fallback.of_rows[at]]
         weights = np.where(eligible, recorded.segment_weights(place[at], title[at]), 0)  # (n, K)
         totals = weights.sum(axis=1)
@@ -247,6 +247,12 @@ def _segment_draws(
         shown = np.take_along_axis(weights, np.maximum(arm[at], 0)[:, None], axis=1)[:, 0]
         chance[at] = shown / np.maximum(totals, 1)
     return _SegmentDraws(place, drawn, chance)
+
+
+def _some(wanted: Bool) -> list[I64]:
+    """The places of what is wanted, some at a time."""
+    places = np.flatnonzero(wanted)
+    return [places[first : first + _ROWS] for first in range(0, len(places), _ROWS)]
 
 
 def _points(hashes: U64, totals: I64) -> I64:

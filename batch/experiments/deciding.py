@@ -3,23 +3,26 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import inf, isfinite
+from datetime import date
+from math import inf, isclose, isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.experiments import Decision, Effect, Metric, OneLook, PlannedLook, QualityCheck, decide
+from bandit.experiments.effects import effect_of
 from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
 from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
 from batch.experiments.plan_file import record_folder
-from batch.experiments.reading import Reading, Source, look_at, read
+from batch.experiments.reading import Reading, Source, read, width_at
 from batch.experiments.register import registered, registering
 from batch.workspace.workspace import Workspace
 
 FORMAT: Final = 1
 MAX_RECORD_BYTES: Final = 16 << 20
 _INVALID: Final = "INVALID"
+_OF_PLAN: Final = ("role", "direction", "margin")
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,12 @@ def record_of(plan: Plan, reading: Reading) -> dict[str, Any]:
             "plan": plain(plan),
             "registered": {"version": reading.version, "digest": reading.digest, "late": reading.late},
             "day": reading.day,
-            "look": asdict(look_at(plan, (reading.look or 1) - 1)),
+            "look": asdict(width_at(plan, [date.fromisoformat(day) for day in reading.taken])),
             "quality": [{"name": one.name, "passed": one.passed, "text": one.text} for one in reading.checks],
             "users": reading.users,
             "effects": [_plain_effect(one) for one in reading.effects],
             "data": reading.data,
+            "rereads": reading.rereads,
         }
     )
     return _complete(reading.name, inputs)
@@ -117,14 +121,35 @@ def replay(path: Path) -> Replayed:
         made = _complete(there["experiment"], there["inputs"])
         verdicts = _verdicts(there["inputs"])
         day = str(there["inputs"]["day"])
-        same = as_bytes(made) == content
+        broken = _contradictions(there["inputs"])
+        same = as_bytes(made) == content and not broken
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InputError(
             f"{path} is no record of a decision ({type(error).__name__}: {error}); expected experiments/NAME/decision-N.json as"
             " `artwork experiment decide` wrote it"
         ) from error
-    differs = tuple(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key))
+    differs = (*(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key)), *broken)
     return Replayed(path, made["experiment"], day, verdicts, same, differs or (() if same else ("layout",)))
+
+
+def _contradictions(inputs: Mapping[str, Any]) -> list[str]:
+    """Inputs that do not fit each other: whoever changed one and wrote a new digest forgot what else says it."""
+    broken = []
+    if digest_of(inputs["plan"]) != inputs["registered"]["digest"]:
+        broken.append("the plan and its registered digest")
+    planned = {one["name"]: one for one in inputs["plan"]["metrics"]}
+    for one in inputs["effects"]:
+        own = planned.get(one["metric"], {})
+        if any(one[key] != (own.get(key) or 0.0 if key == "margin" else own.get(key)) for key in _OF_PLAN):
+            broken.append(f"{one['metric']} in effects and in the plan")
+        if one["effect"] is not None and not _is_of_itself(_effect(one["effect"])):
+            broken.append(f"value, standard_error and p_value of {one['metric']}")
+    return broken
+
+
+def _is_of_itself(effect: Effect) -> bool:
+    again = effect_of(effect.value, effect.standard_error, effect.degrees, effect.level, effect.users)
+    return isclose(again.p_value, effect.p_value, rel_tol=1e-9, abs_tol=1e-300)
 
 
 def records(workspace: Workspace, name: str) -> list[Path]:
@@ -205,7 +230,23 @@ def _verdict(treatment: str, inputs: Mapping[str, Any], treatments: int) -> Verd
     # With several treatments each is held to its part of the error, so that all of them together keep the level.
     level = 1 - (1 - plan["level"]) / treatments
     decision: Decision = decide(metrics, quality, plan["smallest_effect"], level, _look(inputs["look"]))
-    return Verdict(treatment, decision.verdict, decision.reasons)
+    return Verdict(
+        treatment, decision.verdict, (*decision.reasons, *_cautions(inputs["registered"], inputs["rereads"]))
+    )
+
+
+def _cautions(registered_as: Mapping[str, Any], rereads: int) -> list[str]:
+    """What the registration, and readings before this one, take away from a verdict."""
+    made = []
+    if rereads:
+        made.append(
+            f"caution: this look was read {rereads} times before on other data: whoever waits for a verdict gets one"
+        )
+    if registered_as["late"]:
+        made.append("caution: the plan was registered after days of it had been seen: the verdict is exploratory")
+    if registered_as["version"] > 1:
+        made.append(f"caution: the plan was changed after the start, and is version {registered_as['version']}")
+    return made
 
 
 def _look(plain_look: Mapping[str, Any]) -> OneLook | PlannedLook:

@@ -14,13 +14,15 @@ from bandit.experiments import (
     confidence_sequence,
     holm,
     mean_effect,
-    non_inferiority,
     ratio_effect,
     seen_at,
 )
-from bandit.experiments.looks import Look
+from bandit.experiments import Metric as Judgeable
+from bandit.experiments.deciding import judge
+from bandit.experiments.effects import UNLIKE
+from bandit.experiments.looks import Look, p_value_at
 from batch.experiments.measuring import Sums, Users, segment_column
-from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
+from batch.experiments.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
 from batch.experiments.quality import LEAST_USERS
 
 
@@ -29,7 +31,8 @@ class MetricEffect:
     """A treatment minus the control in one metric.
 
     ``effect`` has the fixed interval, as wide as the look asks for, ``sequence`` the interval that holds at every look.
-    ``adjusted`` is the p-value among all of its role: Holm for primaries, Bonferroni for guardrails, as it is for proxies.
+    ``adjusted`` is the p-value of the look among all of its role, times the treatments: Holm for primaries, Bonferroni for
+    guardrails, alone for proxies. ``is_better`` and the like are what a decision of such a look would make of it.
     ``plain_error`` is the standard error without the covariate. Where nothing can be said ``effect`` is None and ``problem``
     says why.
     """
@@ -42,6 +45,8 @@ class MetricEffect:
     effect: Effect | None
     sequence: tuple[float, float] | None = None
     adjusted: float | None = None
+    is_better: bool | None = None
+    is_worse: bool | None = None
     is_non_inferior: bool | None = None
     is_inferior: bool | None = None
     plain_error: float | None = None
@@ -60,30 +65,60 @@ class SegmentEffect:
     adjusted: float
 
 
-def effects_of(users: Users, plan: Plan, look: Look) -> list[MetricEffect]:
+def effects_of(users: Users, plan: Plan, look: Look, judged_at: Look | None = None) -> list[MetricEffect]:
     """Every metric of every treatment against the control, in the order of the plan.
 
     Args:
         users: who was exposed.
         plan: of the experiment.
         look: one look, or the planned look that it is: as wide are the intervals.
+        judged_at: the look by which p-values and judgements are; that of the intervals by default.
     """
+    decides = judged_at or look
     made = [
         metric_effect(users, plan, place, treatment, look)
         for treatment in range(1, len(plan.names))
         for place in range(len(users.metrics))
     ]
-    for role, correction in ((PRIMARY, holm), (GUARDRAIL, bonferroni)):
-        own = [at for at, one in enumerate(made) if one.metric.role == role and one.effect is not None]
-        if own:
-            adjusted = correction([made[at].effect.p_value for at in own])  # type: ignore[union-attr]
-            for at, p_value in zip(own, adjusted.tolist(), strict=True):
-                made[at] = replace(made[at], adjusted=p_value)
+    by_treatment = [[one for one in made if one.treatment == treatment] for treatment in plan.names[1:]]
+    return [one for own in by_treatment for one in _judged(own, plan, decides)]
+
+
+def _judged(effects: Sequence[MetricEffect], plan: Plan, look: Look) -> list[MetricEffect]:
+    """The effects of one treatment with p-values and judgements: each treatment has its part of the level."""
+    treatments = len(plan.names) - 1
+    judged = {one.name: one for one in judge(_metrics_of(effects), 1 - (1 - plan.level) / treatments, look)}
+    adjusted: dict[str, float] = {}
+    for role, correction in ((PRIMARY, holm), (GUARDRAIL, bonferroni), (PROXY, np.asarray)):
+        own = {one.metric.name: one.effect for one in of_role(effects, role) if one.effect is not None}
+        p_values = correction([p_value_at(effect, look) for effect in own.values()])
+        adjusted |= {name: min(1.0, treatments * p) for name, p in zip(own, p_values.tolist(), strict=True)}
+    made = []
+    for one in effects:
+        if (seen := judged.get(one.metric.name)) is not None:
+            has_margin = one.metric.margin is not None
+            one = replace(  # noqa: PLW2901 - the same effect, judged
+                one,
+                adjusted=adjusted[one.metric.name],
+                is_better=seen.is_better,
+                is_worse=seen.is_worse,
+                is_non_inferior=seen.is_kept if has_margin else None,
+                is_inferior=seen.is_worse if has_margin else None,
+            )
+        made.append(one)
     return made
 
 
+def _metrics_of(effects: Sequence[MetricEffect]) -> list[Judgeable]:
+    return [
+        Judgeable(one.metric.name, one.effect, one.metric.role, one.metric.direction, one.metric.margin or 0.0)  # type: ignore[arg-type]
+        for one in effects
+        if one.effect is not None
+    ]
+
+
 def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Look) -> MetricEffect:
-    """One metric of one treatment against the control, without correction for others."""
+    """One metric of one treatment against the control, as it is alone: not judged, and without correction for others."""
     metric, sums, variants = users.metrics[place], users.sums(place), users.variants
     first, second = sums.of(variants == treatment), sums.of(variants == 0)
     counts = len(first.numerators), len(second.numerators)
@@ -94,19 +129,31 @@ def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Lo
         plain = effect if first.covariate is None else _effect(metric, first, second, plan.level, with_covariate=False)
     except InputError as error:
         return MetricEffect(metric, *names, values, counts, None, problem=str(error))
+    effect = _cautioned(effect, metric, first, second)
     ends = confidence_sequence(effect.value, effect.standard_error, sum(counts), tuning=plan.users, level=plan.level)
-    is_non_inferior = is_inferior = None
-    if metric.margin is not None:
-        judged = non_inferiority(effect, metric.margin, metric.direction)  # type: ignore[arg-type]
-        is_non_inferior, is_inferior = judged.is_non_inferior, judged.is_inferior
     sequence = float(ends.lower), float(ends.upper)
     return MetricEffect(
-        metric, *names, values, counts, effect, sequence,
-        adjusted=effect.p_value,
-        is_non_inferior=is_non_inferior,
-        is_inferior=is_inferior,
-        plain_error=plain.standard_error,
+        metric, *names, values, counts, effect, sequence, p_value_at(effect, look), plain_error=plain.standard_error
     )  # fmt: skip
+
+
+def _cautioned(effect: Effect, metric: Metric, first: Sums, second: Sums) -> Effect:
+    """The effect with a caution where the treatment moved what the metric is divided by."""
+    if metric.per == USER:
+        return effect
+    try:
+        below = mean_effect(first.denominators, second.denominators, least_variance="pooled")
+    except InputError:  # the same for every user
+        return effect
+    if below.p_value >= UNLIKE:
+        return effect
+    treated, untreated = (float(side.denominators.mean()) for side in (first, second))
+    told = (
+        f"{metric.per} is {treated:.4g} per user with the treatment and {untreated:.4g} with the control (p ="
+        f" {below.p_value:.1g}): a ratio may rise because less is divided by; read {metric.of} per"
+        " user beside it"
+    )
+    return replace(effect, caution="; ".join(filter(None, (effect.caution, told))))
 
 
 def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]:
@@ -124,10 +171,14 @@ def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]
                     continue
                 one = metric_effect(own, plan, place, treatment, look)
                 if one.effect is not None:
-                    made.append(SegmentEffect(segment, str(value), plan.names[treatment], one.users, one.effect, 1.0))
+                    made.append(
+                        SegmentEffect(
+                            segment, str(value), plan.names[treatment], one.users, one.effect, one.adjusted or 0.0
+                        )
+                    )
     if not made:
         return []
-    adjusted = benjamini_hochberg([one.effect.p_value for one in made]).tolist()
+    adjusted = benjamini_hochberg([one.adjusted for one in made]).tolist()
     return [replace(one, adjusted=p_value) for one, p_value in zip(made, adjusted, strict=True)]
 
 
@@ -138,12 +189,15 @@ def _effect(metric: Metric, first: Sums, second: Sums, level: float, *, with_cov
         if np.ptp(np.concatenate(covariates)) == 0:  # nobody was there before
             covariates = None
     if metric.per == USER:
-        return mean_effect(first.numerators, second.numerators, covariates=covariates, level=level)
+        return mean_effect(
+            first.numerators, second.numerators, covariates=covariates, level=level, least_variance="pooled"
+        )
     return ratio_effect(
         (first.numerators, first.denominators),
         (second.numerators, second.denominators),
         level=level,
         covariates=covariates,
+        least_variance="pooled",
     )
 
 

@@ -6,14 +6,15 @@ from math import hypot
 from typing import Final
 
 from bandit.errors import InputError
-from bandit.experiments import OneLook
+from bandit.experiments import AnyLook
+from bandit.experiments.looks import Look
 from bandit.rewards import parse_reward
 from batch.config import LOGGED
 from batch.experiments.effects import MetricEffect, effects_of, metric_effect
 from batch.experiments.measuring import Seen, Users, days_since, users_of
 from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, WORKSPACE, Metric, Plan
 from batch.experiments.quality import check_quality
-from batch.experiments.reading import Source, see
+from batch.experiments.reading import Source, looks_taken, see, width_at
 from batch.experiments.register import Registered, registered
 
 MIXED: Final = "mixed"
@@ -72,13 +73,20 @@ class Case:
 
     def effects(self) -> list[MetricEffect]:
         """Of the plan's metrics, of the first treatment."""
-        return [one for one in effects_of(self.users, self.plan, OneLook()) if one.treatment == self.plan.names[1]]
+        return [one for one in effects_of(self.users, self.plan, self.look) if one.treatment == self.plan.names[1]]
+
+    @property
+    def look(self) -> Look:
+        """What the day is for whoever judges: a planned look, or any."""
+        if self.seen.last not in self.plan.looks:
+            return AnyLook(self.plan.users)
+        return width_at(self.plan, looks_taken(self.own, self.seen.last))
 
     def measured(self, *metrics: Metric) -> list[MetricEffect]:
         """Effects of metrics that the plan need not have; of a log alone."""
         seen = see(self.source, self.own, self.seen.last, metrics)
         users = users_of(seen, self.plan, self.seen.last)
-        return [metric_effect(users, self.plan, place, 1, OneLook()) for place in range(len(metrics))]
+        return [metric_effect(users, self.plan, place, 1, self.look) for place in range(len(metrics))]
 
 
 def case_of(source: Source, name: str) -> Case:
@@ -197,7 +205,7 @@ def effects_by_age(case: Case, place: int) -> list[tuple[str, MetricEffect]]:
         made.append(
             (
                 f"day {first + 1}" if first == last else f"days {first + 1} to {last + 1}",
-                metric_effect(users, case.plan, place, 1, OneLook()),
+                metric_effect(users, case.plan, place, 1, case.look),
             )
         )
     return made

@@ -122,8 +122,18 @@ class Plan:
         return digest_of(plain(self))
 
     def information(self, day: date) -> float:
-        """The share of the planned days that has passed at the end of a day."""
-        return ((day - self.start).days + 1) / ((self.end - self.start).days + 1)
+        """The share of the planned days that has passed at the end of a day; with a window, of first days that count by then."""
+        return information(self.start, self.end, day, self.window)
+
+
+def information(start: date, end: date, day: date, window: int = 0) -> float:
+    """The share of the days from start to end whose new users count by a day: where a user's window is over, or at once.
+
+    >>> information(date(2026, 1, 1), date(2026, 1, 10), date(2026, 1, 8), window=7)
+    0.5
+    """
+    waiting = max(window, 1) - 1
+    return ((day - start).days + 1 - waiting) / ((end - start).days + 1 - waiting)
 
 
 def plain(plan: Plan) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from batch.experiments.plan import (
     Arm,
     Metric,
     Plan,
+    information,
 )
 
 MOST_DAYS: Final = 366
@@ -332,10 +333,11 @@ def _looks(top: dict[str, Any], wrong: _Complaints) -> tuple[date, ...]:
 
 def _refuse_early_looks(top: dict[str, Any], looks: tuple[date, ...], wrong: _Complaints) -> None:
     """Refuse looks at which the spending leaves nothing to see: their intervals would have no end."""
-    length = (top["end"] - top["start"]).days + 1
-    bounds = spending_bounds(
-        [((day - top["start"]).days + 1) / length for day in looks], 1 - top["level"], top["spending"]
-    )
+    shares = [information(top["start"], top["end"], day, top["window"]) for day in looks]
+    if shares[0] <= 0:
+        wrong.add("", f"looks have {looks[0]}, when no user's window of {top['window']} days is over; leave it out")
+        return
+    bounds = spending_bounds(shares, 1 - top["level"], top["spending"])
     early = [str(day) for day, bound in zip(looks, bounds.tolist(), strict=True) if not isfinite(bound)]
     if early:
         wrong.add(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.experiments import ratio_effect, sample_ratio, sample_ratio_sequence
+from bandit.experiments import mean_effect, ratio_effect, sample_ratio, sample_ratio_sequence
 from batch.experiments.dilution import Apart
 from batch.experiments.measuring import EXPOSED, FALLBACK, SHOWN, USER_ID, VARIANT, Seen, Users
 from batch.experiments.plan import Plan
@@ -25,7 +25,8 @@ MOST_FALLBACK: Final = 0.2
 LEAST_EXPOSED: Final = 0.5
 """Share of impressions whose pick could differ: the rest dilutes whatever is measured per impression."""
 MOST_DUPLICATES: Final = 0.001
-_WARNING: Final = 0.01
+MANY_EXPECTED: Final = 15.0
+"""Users of a variant on a day; where so many are expected nobody is there by chance less than once in a million days."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def check_quality(seen: Seen, plan: Plan, users: Users, apart: Apart | None = No
         _crossover(seen, users),
         _exposure(seen, users.until, apart),
         _fallback(seen, plan, users.until),
+        _covariates(plan, users),
         _missing_days(seen, plan, users.until),
         _duplicates(seen),
         _generations(seen),
@@ -166,7 +168,8 @@ def _fallback(seen: Seen, plan: Plan, until: date) -> QualityCheck:
     by_user = (
         seen.days.filter(pl.col("day") <= until)
         .group_by(USER_ID, VARIANT)
-        .agg(pl.col(SHOWN).sum(), pl.col(FALLBACK).sum())
+        .agg(pl.col(SHOWN).sum(), pl.col(FALLBACK).sum(), pl.col(EXPOSED).sum())
+        .filter(pl.col(EXPOSED).sum().over(USER_ID) > 0)  # whom no row has reached yet is in no reading
         .sort(USER_ID, VARIANT)
     )
     share = float(by_user[FALLBACK].sum()) / max(float(by_user[SHOWN].sum()), 1.0)
@@ -197,19 +200,73 @@ def _differs(own: pl.DataFrame, control: pl.DataFrame) -> float:
         return 1.0
 
 
+def _covariates(plan: Plan, users: Users) -> QualityCheck:
+    """What users did before, which no variant can have changed."""
+    p_values: dict[str, float] = {}
+    for place, metric in enumerate(users.metrics):
+        sums = users.sums(place)
+        for treatment, name in enumerate(plan.names[1:], start=1):
+            own, control = (sums.of(users.variants == variant).covariate for variant in (treatment, 0))
+            if own is None or control is None or min(len(own), len(control)) < LEAST_USERS:
+                continue
+            try:
+                p_value = mean_effect(own, control, least_variance="pooled").p_value
+            except InputError:  # nobody did anything before
+                continue
+            p_values[f"{metric.name}, {name}"] = p_value
+    if not p_values:
+        return QualityCheck("covariates", None, "no metric has a covariate that varies", {})
+    least = min(p_values, key=lambda name: p_values[name])
+    alarm = ALARM / len(p_values)
+    return QualityCheck(
+        "covariates",
+        p_values[least] >= alarm,
+        f"variants differ most in that of {least}: p = {p_values[least]:.3g}, alarm below {alarm:.2g}",
+        {"p_value": p_values[least]},
+        "a covariate has to be from before the start, so that no variant can have changed it; leave it out, or find out what"
+        " made the users of the variants unlike before",
+    )
+
+
 def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
     if not seen.facts.has_days:
         return QualityCheck("missing days", None, "the table has no column day", {})
     missing = [day for day in seen.facts.missing if day <= until]
     planned = (until - plan.start).days + 1
-    listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    text = f"{len(missing)} of {planned} days have no data" + _listed(missing)
+    one_sided = _without_variant(seen, plan, until)
+    for name, days in one_sided.items():
+        text += f"; {len(days)} have none of {name}{_listed(days)}"
     return QualityCheck(
         "missing days",
-        not missing,
-        f"{len(missing)} of {planned} days have no data" + (f": {listed}" if missing else ""),
-        {"missing": float(len(missing)), "days": float(planned)},
+        not missing and not one_sided,
+        text,
+        {
+            "missing": float(len(missing)),
+            "days": float(planned),
+            "of a variant": float(sum(map(len, one_sided.values()))),
+        },
         "join the events of these days, or find out why there are none",
     )
+
+
+def _listed(days: Sequence[date]) -> str:
+    return f": {', '.join(map(str, days[:5]))}{', ...' if len(days) > 5 else ''}" if days else ""
+
+
+def _without_variant(seen: Seen, plan: Plan, until: date) -> dict[str, list[date]]:
+    """The days on which nobody of a variant was there though many of the others were."""
+    counts = (
+        seen.days.filter(pl.col("day") <= until).group_by("day", VARIANT).agg(pl.col(USER_ID).n_unique().alias("n"))
+    )
+    made: dict[str, list[date]] = {}
+    for (day,), own in counts.sort("day").group_by("day", maintain_order=True):
+        there, total = set(own[VARIANT].to_list()), float(own["n"].sum())
+        present = sum(arm.share for place, arm in enumerate(plan.variants) if place in there)
+        for place, arm in enumerate(plan.variants):
+            if place not in there and total * arm.share / present >= MANY_EXPECTED:
+                made.setdefault(arm.name, []).append(day)
+    return made
 
 
 def _duplicates(seen: Seen) -> QualityCheck:

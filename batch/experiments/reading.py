@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bandit.errors import InputError
-from bandit.experiments import OneLook, PlannedLook
+from bandit.experiments import AnyLook, OneLook, PlannedLook
 from bandit.experiments.looks import Look as LookKind
 from batch.experiments.dilution import Apart, variants_apart
 from batch.experiments.effects import MetricEffect, SegmentEffect, effects_of, metric_effect, segment_effects
@@ -17,6 +17,7 @@ from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
 from batch.experiments.register import (
     Look,
+    Register,
     Registered,
     Version,
     read_register,
@@ -31,6 +32,7 @@ from batch.workspace.workspace import Workspace
 READ: Final = "read"
 PEEK: Final = "peek"
 _MOST_POINTS: Final = 40
+_NOT_OVER: Final = "the day of the look, {}, is not over: a look is after its end, and this is one before it"
 
 
 class Source(NamedTuple):
@@ -66,8 +68,10 @@ class Shift:
 class Reading:
     """What an experiment says on a day. Where a check failed ``effects`` are empty.
 
-    ``look`` counts planned looks from 1 and is None for a peek; ``level`` is that of all looks together, and ``bound`` how many
-    standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user.
+    ``look`` counts planned looks from 1 and is None for a peek; ``taken`` lists the looks that the level is shared by so far,
+    those that were read under an earlier version included. ``level`` is that of all looks together, and ``bound`` how many
+    standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user, ``rereads`` how often
+    the look had been read on other data.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Reading:
     day: str
     look: int | None
     looks: tuple[str, ...]
+    taken: tuple[str, ...]
     version: int
     digest: str
     shifts: tuple[Shift, ...]
@@ -90,6 +95,7 @@ class Reading:
     cautions: tuple[str, ...]
     notes: tuple[str, ...]
     data: str
+    rereads: int = 0
 
     @property
     def is_readable(self) -> bool:
@@ -155,20 +161,25 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     day = _look(plan, _last_day(source, plan), look, name, is_exact=_is_of_today(source))
     seen = see(source, own, day)
     place = plan.looks.index(day)
-    made = _reading(own, seen, day, READ, look_at(plan, place), place + 1, _apart(source, own, seen))
+    made = _reading(own, seen, day, READ, place + 1, _apart(source, own, seen))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with registering(source.workspace):
         there = read_register(source.workspace, name)
         record = there.with_look(Look(str(day), own.version.version, made.data, now))
         if record is not there:
             write_register(source.workspace, name, record)
-    before = [one for one in own.register.looks if one.day == str(day) and one.data != made.data]
-    if before:
-        again = (
+    cautions = [_NOT_OVER.format(day)] if day == source.today and seen.facts.has_days else []
+    if before := _read_before(record, day, made.data):
+        cautions.append(
             f"the data of the look of {day} are not those read on {before[-1].read_at}: the log has grown or changed"
         )
-        made = replace(made, cautions=(*made.cautions, again))
-    return made
+    return replace(made, cautions=(*made.cautions, *cautions), rereads=len(before))
+
+
+def _read_before(register: Register, day: date, data: str) -> list[Look]:
+    """Readings of the same look on other data, before these data were read first."""
+    own = [look for look in register.looks if look.day == str(day)]
+    return own[: next(place for place, look in enumerate(own) if look.data == data)]
 
 
 def peek(source: Source, name: str) -> Reading:
@@ -179,14 +190,21 @@ def peek(source: Source, name: str) -> Reading:
     """
     own = registered(source.workspace, name)
     seen = see(source, own)
-    return _reading(own, seen, seen.last, PEEK, OneLook(), None, _apart(source, own, seen))
+    return _reading(own, seen, seen.last, PEEK, None, _apart(source, own, seen))
 
 
-def look_at(plan: Plan, place: int) -> LookKind:
-    """How wide fixed intervals are at a planned look, the first is 0: as usual where it is the only one."""
-    if len(plan.looks) == 1:
+def looks_taken(own: Registered, day: date) -> tuple[date, ...]:
+    """The looks that share the level up to a day: those of the plan, and those that were read under earlier versions of it."""
+    read_before = {date.fromisoformat(look.day) for look in own.register.looks}
+    days = read_before | set(own.plan.looks) | {day}
+    return tuple(sorted(one for one in days if one <= day and own.plan.information(one) > 0))
+
+
+def width_at(plan: Plan, taken: Sequence[date]) -> LookKind:
+    """How wide fixed intervals are at the last of the looks that were taken: as usual where it is the only one of the plan."""
+    if len(plan.looks) == len(taken) == 1:
         return OneLook()
-    return PlannedLook(tuple(plan.information(day) for day in plan.looks[: place + 1]), plan.spending)
+    return PlannedLook(tuple(plan.information(day) for day in taken), plan.spending)
 
 
 def _is_of_today(source: Source) -> bool:
@@ -226,14 +244,15 @@ def _look(plan: Plan, last: date, look: date | None, name: str, *, is_exact: boo
     return look or come[-1]
 
 
-def _reading(
-    own: Registered, seen: Seen, day: date, kind: str, width: LookKind, look: int | None, apart: Apart | None
-) -> Reading:
+def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None, apart: Apart | None) -> Reading:
     plan = own.plan
+    taken = () if kind == PEEK else looks_taken(own, day)
+    width = width_at(plan, taken) if taken else OneLook()
     users = users_of(seen, plan, day)
     checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
-    effects = tuple(effects_of(users, plan, width)) if is_readable else ()
+    judged_at = AnyLook(plan.users) if kind == PEEK else width
+    effects = tuple(effects_of(users, plan, width, judged_at)) if is_readable else ()
     return Reading(
         name=plan.name,
         kind=kind,
@@ -241,6 +260,7 @@ def _reading(
         day=str(day),
         look=look,
         looks=tuple(map(str, plan.looks)),
+        taken=tuple(map(str, taken)),
         version=own.version.version,
         digest=own.version.digest,
         shifts=shifts_of(own.register.versions),
@@ -250,9 +270,9 @@ def _reading(
         level=plan.level,
         bound=_bound(width, effects),
         effects=effects,
-        segments=tuple(segment_effects(users, plan, width)) if is_readable else (),
+        segments=tuple(segment_effects(users, plan, judged_at)) if is_readable else (),
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
-        cautions=tuple(_cautions(own, effects, checks)),
+        cautions=(*_cautions(own, effects, checks), *_unplanned(plan, taken)),
         notes=seen.facts.notes,
         data=users.digest,
     )
@@ -277,7 +297,7 @@ def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
 def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
     made = []
     if own.version.late:
-        made.append("the plan was registered after its first day had been seen: what it says is exploratory")
+        made.append("the plan was registered after days of it had been seen: what it says is exploratory")
     if len(own.register.versions) > 1:
         made.append(
             f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
@@ -288,6 +308,12 @@ def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence
         if text:
             made.append(f"{one.metric.name}, {one.treatment}: {text}")
     return made
+
+
+def _unplanned(plan: Plan, taken: Sequence[date]) -> list[str]:
+    if not (earlier := [str(day) for day in taken if day not in plan.looks]):
+        return []
+    return [f"looks of {', '.join(earlier)} were read under an earlier version of the plan: they share the level, too"]
 
 
 def _over_time(seen: Seen, plan: Plan, until: date) -> list[Point]:

@@ -27,7 +27,10 @@ STOPPED: Final = "stopped"
 
 @dataclass(frozen=True)
 class Version:
-    """A plan as it was registered; ``late`` says that its first day had been seen by then, ``changes`` what is new in it."""
+    """A plan as it was registered.
+
+    ``late`` says that its first day or a new look had been seen by then, ``changes`` what is new in it.
+    """
 
     version: int
     digest: str
@@ -178,19 +181,20 @@ def _start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regis
             f"experiment {name} runs as version {len(register.versions)} already, and its file says the same"
         )
     seen = last_seen(workspace, plan, today)
-    is_earlier = before is None or str(plan.start) < before["start"]
-    is_late = seen is not None and plan.start <= seen and is_earlier
-    if is_late and not late:
+    known = {before["start"], *before["looks"]} if before else set()
+    past = [day for day in (plan.start, *plan.looks) if seen is not None and day <= seen and str(day) not in known]
+    if past and not late:
+        what = "starts on" if past[0] == plan.start else "now has a look on"
         raise InputError(
-            f"experiment {name} starts on {plan.start}, which is past: {_why_past(plan, seen)}; give it a later start, or"
-            " register it with --late, which every reading shows"
+            f"experiment {name} {what} {past[0]}, which is past: {_why_past(plan, seen)}; give it a later"
+            f" {'start' if past[0] == plan.start else 'look'}, or register it with --late, which every reading shows"
         )
     _refuse_taken(workspace, plan)
     version = Version(
         len(register.versions) + 1,
         plan.digest,
         datetime.now(UTC).isoformat(timespec="seconds"),
-        is_late or any(one.late for one in register.versions),
+        bool(past) or any(one.late for one in register.versions),
         tuple(differences(before, plain(plan))) if before else (),
         plain(plan),
     )

@@ -49,8 +49,17 @@ def read_table(path: Path, needed: tuple[str, ...] = (_USER, _VARIANT)) -> pl.Da
     if frame.is_empty():
         raise InputError(f"{path} has no rows, expected one per user")
     for name in needed:
-        _refuse_first(frame, pl.col(name).is_null(), path, name, "a value")
+        _refuse_first(frame, _is_blank(frame[name]), path, name, "a value")
     return frame.with_columns(pl.col(needed).cast(pl.String))
+
+
+def _is_blank(column: pl.Series) -> pl.Series:
+    """Where there is no value: whoever has none would be one user together with all others who have none."""
+    if column.dtype.is_float():
+        return column.is_null() | column.is_nan()
+    if column.dtype == pl.String:
+        return column.is_null() | (column.str.strip_chars() == "")
+    return column.is_null()
 
 
 def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...] | None = None) -> Seen:

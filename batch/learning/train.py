@@ -14,7 +14,7 @@ from bandit.policies import Popularity, quantise
 from bandit.posterior import BetaPosterior, BetaScores
 from bandit.posterior.base import Model
 from bandit.posterior.registry import POSTERIORS
-from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat
+from bandit.snapshot import FORMAT_2, ROW_FORMATS, RowFormat, most_segments
 from batch.config import Config, ModelKey
 from batch.datasets.segments import FormedSegments, form_segments
 from batch.executors import Executor, Progress
@@ -133,7 +133,8 @@ def train(
             models[key], estimated = fit_model(key.posterior, fitting)
             trained.append(TrainedModel(*key, *estimated))
     with reading(workspace.users):
-        segments = form_segments(tables.users.lazy() if users is None else users.scan(), catalogue.n_artworks)
+        room = most_segments(len(catalogue.title_ids), catalogue.n_artworks, catalogue.id_bytes)
+        segments = form_segments(tables.users.lazy() if users is None else users.scan(), catalogue.n_artworks, room)
     _write(workspace, manifest, tables, users, published, models, segments)
     is_refitted = any(POSTERIORS[key.posterior].evidence.kind == ROWS for key in config.models)
     return Trained(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from bandit.errors import InputError
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
 from batch.workspace.files import reading
@@ -28,6 +29,33 @@ _COLUMNS: Final = (
     "watch_fraction",
     "reward",
 )
+
+
+_SHARES: Final = {"propensity": "in (0, 1]", "watch_fraction": "in [0, 1]", "reward": "in [0, 1]"}
+_IDS: Final = ("user_id", "title_id", "artwork_id", "clicked", "arm", "eligible")
+
+
+def refuse_odd_values(workspace: Workspace, day: date) -> None:
+    """Refuse a day with numbers that no sum survives: files that others wrote are checked where they are learned from, or here.
+
+    Raises:
+        InputError: names the day, the column and how many impressions are wrong.
+    """
+    log = pl.scan_parquet(day_files(workspace, day), hive_partitioning=False)
+    shares = {name: pl.col(name).cast(pl.Float64).is_between(0.0, 1.0) for name in _SHARES}
+    shares["propensity"] &= pl.col("propensity") > 0
+    context = pl.col("context")
+    is_finite = context.list.sum().is_finite() & (context.list.drop_nulls().list.len() == context.list.len())
+    sound = shares | {name: pl.col(name).is_not_null() for name in _IDS} | {"context": is_finite}
+    expected = _SHARES | dict.fromkeys(_IDS, "not null") | {"context": "of finite numbers"}
+    with reading(day_folder(workspace, day)):
+        bad = log.select(~own.fill_null(value=False).alias(name) for name, own in sound.items()).sum().collect()
+    for name, count in bad.row(0, named=True).items():
+        if count:
+            raise InputError(
+                f"{day_folder(workspace, day)}: {name} is odd in {count:,} impressions, expected {expected[name]};"
+                " `artwork data check` names the first of them"
+            )
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,7 @@ def read_facts(workspace: Workspace, day: date, reward: str) -> DayFacts:
         InputError: a file of the day cannot be read.
     """
     files = day_files(workspace, day)
+    refuse_odd_values(workspace, day)
     parts = []
     with reading(day_folder(workspace, day)):
         for file in files:

@@ -23,6 +23,7 @@ from batch.monitoring.checks import (
     class_rates,
     clickbait,
     moved_contexts,
+    one_sided,
     propensity_ratios,
     starved,
 )
@@ -31,8 +32,9 @@ from batch.monitoring.decisions import probabilities_of, read_decisions, sampled
 from batch.monitoring.drift import Drift, timely, watch_workspace
 from batch.monitoring.nights import classes_of, open_chooser, usual_generation
 from batch.workspace.files import read_parquet, reading
-from batch.workspace.generations import CATALOGUE, CONTEXTS, Manifest, finished, folder_of, read_manifest
+from batch.workspace.generations import CATALOGUE, CONTEXTS, Manifest, find_manifest, finished, folder_of, read_manifest
 from batch.workspace.impressions import day_files, day_folder, days
+from batch.workspace.overlays import newest_overlay
 from batch.workspace.workspace import Workspace
 
 _PAIRS: Final = 200_000
@@ -59,15 +61,20 @@ class Arrivals:
 class Figures:
     """What a report is made of; None and empty lists where something is not known.
 
-    ``day`` is the newest day of the log, ``generation`` the newest that has picks, ``reward`` the word of what it learns from.
+    ``day`` is the newest day of the log, ``on`` the day on which it is looked at, ``generation`` the newest that has picks,
+    ``picks_since`` when the first that is still here was made, ``unfinished`` a newer one that has no picks, ``reward`` the word
+    of what is learned from. ``one_sided`` says which classes explore more or less than others, as users who are drawn do not.
     ``in_time`` is the share of a day's rewards that the night's generation knew, of the newest day for which that can be said.
     """
 
     workspace: str
     day: str | None
     made_at: str
+    on: str
     generation: int | None
     generation_made_at: str | None
+    picks_since: str | None
+    unfinished: tuple[int, str] | None
     reward: str
     explore_share: float
     floor: float
@@ -81,6 +88,7 @@ class Figures:
     baits: list[Artwork]
     starving: list[Artwork]
     classes: list[UserClass]
+    one_sided: list[tuple[str, float, float]]
     flips: Flips | None
     new_artworks: tuple[int, float] | None
     themes: tuple[float, int] | None
@@ -89,8 +97,13 @@ class Figures:
     arrivals: Arrivals | None
 
 
-def gather(workspace: Workspace, report: Progress) -> Figures:
+def gather(workspace: Workspace, report: Progress, on: date | None = None) -> Figures:
     """Read everything.
+
+    Args:
+        workspace: whose health it is.
+        report: told how far it is.
+        on: the day on which it is looked at; None is today.
 
     Raises:
         InputError: there is no workspace, or a file of it cannot be read.
@@ -98,7 +111,8 @@ def gather(workspace: Workspace, report: Progress) -> Figures:
     if not workspace.root.is_dir():
         raise InputError(f"{workspace.root} is not a folder; expected a workspace")
     logged = days(workspace)
-    newest = _newest(workspace)
+    finished_ones = finished(workspace, "precomputed")
+    newest = read_manifest(workspace, finished_ones[-1]) if finished_ones else None
     reward = newest.config.rewards[0] if newest else "take"
     drift, nights = watch_workspace(workspace, report)
     report("reading days", 0, 4)
@@ -110,13 +124,15 @@ def gather(workspace: Workspace, report: Progress) -> Figures:
     report("reading days", 3, 4)
     catalogue = None if newest is None else read_parquet(folder_of(workspace, newest.generation) / CATALOGUE)
     floor = min((floors.floor for floors in newest.config.floors), default=0.0) if newest else 0.0
-    known = today is not None and newest is not None and catalogue is not None
     figures = Figures(
         workspace=str(workspace.root),
         day=logged[-1].isoformat() if logged else None,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        on=(on or datetime.now(UTC).date()).isoformat(),
         generation=newest.generation if newest else None,
         generation_made_at=newest.created_at if newest else None,
+        picks_since=read_manifest(workspace, finished_ones[0]).created_at if finished_ones else None,
+        unfinished=_unfinished(workspace, newest),
         reward=reward,
         explore_share=newest.config.explore_share if newest else 0.0,
         floor=floor,
@@ -128,10 +144,9 @@ def gather(workspace: Workspace, report: Progress) -> Figures:
         contexts=moved_contexts(nights),
         bins=_bins(workspace, logged[-1], reward) if logged else [],
         baits=clickbait(today) if today else [],
-        starving=starved(today, catalogue.select("title_id", "artwork_id"), floor)
-        if known and today and catalogue is not None
-        else [],
+        starving=_starving(workspace, today) if today else [],
         classes=class_rates(today, classes_of(workspace)) if today else [],
+        one_sided=one_sided(today, classes_of(workspace)) if today else [],
         flips=_flips(workspace, logged[-1], logged[-2]) if len(logged) > 1 else None,
         new_artworks=_new_artworks(today, catalogue, newest.config.new_arm_impressions)
         if today and newest and catalogue is not None
@@ -145,9 +160,26 @@ def gather(workspace: Workspace, report: Progress) -> Figures:
     return figures
 
 
-def _newest(workspace: Workspace) -> Manifest | None:
-    there = finished(workspace, "precomputed")
-    return read_manifest(workspace, there[-1]) if there else None
+def _starving(workspace: Workspace, today: DayFacts) -> list[Artwork]:
+    """Of the artworks that the day's own generation could show: those of a newer one were not there, nor were retired ones."""
+    generation = usual_generation(day_files(workspace, date.fromisoformat(today.day)))
+    manifest = None if generation is None else find_manifest(workspace, generation)
+    if manifest is None or manifest.stage == "claimed":
+        return []
+    retired = newest_overlay(workspace).retired
+    gone = [(title_id, artwork_id) for title_id, artworks in retired.items() for artwork_id in artworks]
+    schema = {"title_id": pl.String, "artwork_id": pl.String}
+    catalogue = read_parquet(folder_of(workspace, manifest.generation) / CATALOGUE).select(*schema)
+    left = catalogue.join(pl.DataFrame(gone, schema=schema, orient="row"), on=list(schema), how="anti")
+    return starved(today, left, min(floors.floor for floors in manifest.config.floors))
+
+
+def _unfinished(workspace: Workspace, newest: Manifest | None) -> tuple[int, str] | None:
+    """The newest generation that was trained and has no picks, where it is newer than all that have, and when it was made."""
+    trained = finished(workspace, "trained")
+    if not trained or trained[-1] == (newest.generation if newest else None):
+        return None
+    return trained[-1], read_manifest(workspace, trained[-1]).created_at
 
 
 def _bins(workspace: Workspace, day: date, reward: str) -> list[Bin]:

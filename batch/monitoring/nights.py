@@ -12,13 +12,14 @@ import polars as pl
 
 from bandit.arrays import F64
 from bandit.errors import InputError, SurroundingsError
-from bandit.monitoring.propensities import propensity_bets, shown_and_expected
+from bandit.monitoring.propensities import BETS, propensity_bets, shown_and_expected
 from bandit.monitoring.signals import Bets, Explored, Feature, Night, Ratio, explored_ratios
 from bandit.policies import Uniform
 from batch.choosing.chooser import Chooser
 from batch.choosing.explain import feature_names
 from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
+from batch.monitoring.days import refuse_odd_values
 from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
 from batch.monitoring.frozen import FrozenModel, context_rows
 from batch.workspace.files import reading, write_json
@@ -31,7 +32,7 @@ MOST_EXPLORED: Final = 200_000
 
 _MOST_CONTEXTS: Final = 50_000
 _MOST_CLASSES: Final = 6
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _CLASS: Final = "country and device"
 
 
@@ -58,7 +59,7 @@ class NightReader:
             self._class_names,
             _stamps(self._workspace, day),
         ]
-        kept = _kept(path, key)
+        kept = _kept(path, key, day)
         if kept is not None:
             return kept
         night = self._read(day)
@@ -68,6 +69,7 @@ class NightReader:
 
     def _read(self, day: date) -> Night:
         files = day_files(self._workspace, day)
+        refuse_odd_values(self._workspace, day)
         with reading(day_folder(self._workspace, day)):
             users, features = self._contexts(files)
             return Night(day.toordinal(), self._ratios(files), self._bets(day), features, users)
@@ -103,16 +105,19 @@ class NightReader:
         )
 
     def _contexts(self, files: list[Path]) -> tuple[int, dict[str, Feature]]:
-        """Means and variances of contexts over the users of the day, each once."""
-        log = pl.scan_parquet(files, hive_partitioning=False)
+        """Means and variances of contexts over the users of the day, each once; a segment's context is nobody's own."""
+        log = pl.scan_parquet(files, hive_partitioning=False).filter(pl.col("source") != "segment")
         count = int(log.select(pl.len()).collect().item())
         frame = _some(log, count, _MOST_CONTEXTS).select("user_id", "context").collect().unique("user_id", keep="first")
         if frame.height < 2 or frame["context"].list.len().n_unique() > 1:
             return 0, {}
         matrix = context_rows(frame.sort("user_id")["context"])
         names = feature_names(self._workspace, matrix.shape[1])
-        means, variances = matrix.mean(axis=0).tolist(), matrix.var(axis=0).tolist()
-        return frame.height, {name: Feature(*pair) for name, *pair in zip(names, means, variances, strict=True)}
+        means, variances = matrix.mean(axis=0), matrix.var(axis=0)
+        fourth = ((matrix - means) ** 4).mean(axis=0)
+        kurtoses = np.where(variances > 0, fourth / np.where(variances > 0, variances, 1.0) ** 2, 1.0)
+        moments = zip(means.tolist(), variances.tolist(), kurtoses.tolist(), strict=True)
+        return frame.height, {name: Feature(*own) for name, own in zip(names, moments, strict=True)}
 
     def _bets(self, day: date) -> dict[str, Bets]:
         """Bets against the propensities of the generation that chose most of the day's picks, of some users and titles."""
@@ -245,19 +250,36 @@ def _plain(night: Night) -> dict[str, Any]:
     }
 
 
-def _kept(path: Path, key: list[Any]) -> Night | None:
+def _kept(path: Path, key: list[Any], day: date) -> Night | None:
     """A night that was kept of the same files, model and classes; None where there is none."""
     try:
         kept: Mapping[str, Any] = json.loads(path.read_bytes())
         if kept["key"] != json.loads(json.dumps(key)):
             return None
         night = kept["night"]
-        return Night(
+        made = Night(
             int(night["day"]),
             {(signal, member): Ratio(float(seen), float(hoped)) for signal, member, seen, hoped in night["ratios"]},
-            {name: Bets(np.array(logs), float(a), float(b), float(c)) for name, logs, a, b, c in night["bets"]},
-            {name: Feature(float(mean), float(variance)) for name, mean, variance in night["features"]},
+            {
+                name: Bets(np.array(logs, dtype=np.float64), float(a), float(b), float(c))
+                for name, logs, a, b, c in night["bets"]
+            },
+            {name: Feature(*map(float, moments)) for name, *moments in night["features"]},
             int(night["users"]),
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    return made if made.day == day.toordinal() and _is_sound(made) else None
+
+
+def _is_sound(night: Night) -> bool:
+    """Whether a night's numbers can be sums of a night at all."""
+    return (
+        all(np.isfinite(ratio).all() and min(ratio) >= 0 for ratio in night.ratios.values())
+        and all(
+            own.logs.shape == (len(BETS),) and np.isfinite(own.logs).all() and np.isfinite(own[1:]).all()
+            for own in night.bets.values()
+        )
+        and all(np.isfinite(own).all() and own.variance >= 0 for own in night.features.values())
+        and night.users >= 0
+    )

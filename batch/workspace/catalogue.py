@@ -59,6 +59,11 @@ class Catalogue:
         """Number of artworks a."""
         return self.frame.height
 
+    @property
+    def id_bytes(self) -> int:
+        """Characters of all artworks' ids together."""
+        return int(self.frame["artwork_id"].str.len_bytes().sum())
+
     def arms(self, title: int) -> I64:
         """Catalogue rows of a title's artworks, (k,)."""
         return np.arange(self.starts[title], self.starts[title + 1])

@@ -19,6 +19,7 @@ def found(measured: Called) -> Any:
 
 
 @pytest.mark.faults
+@pytest.mark.exclusive
 def test_a_killed_store_loses_no_request_and_its_picks_come_back(found: Any) -> None:
     [killed] = found["outcomes"]
     assert killed["fault"] == "killed"
@@ -29,6 +30,7 @@ def test_a_killed_store_loses_no_request_and_its_picks_come_back(found: Any) -> 
 
 
 @pytest.mark.faults
+@pytest.mark.exclusive
 def test_percentiles_are_in_order_and_the_machine_is_named(found: Any) -> None:
     [killed] = found["outcomes"]
     times = [killed[name] for name in ("p50_ms", "p99_ms", "p999_ms", "worst_ms")]
@@ -38,6 +40,7 @@ def test_percentiles_are_in_order_and_the_machine_is_named(found: Any) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.exclusive
 def test_the_exit_code_is_1_only_where_a_promise_was_not_kept(measured: Called, found: Any) -> None:
     assert measured.code == (0 if found["passed"] else 1)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -30,6 +31,7 @@ from bandit.snapshot import (
     encode_catalogue,
     encode_json,
     meta_key,
+    pack_weights,
     part_key,
     row_key,
 )
@@ -93,15 +95,36 @@ def parts(*values: bytes | None, digest: str = "c" * 32, **changes: Any) -> Atta
     return attack
 
 
-def lines(*changed: dict[str, Any]) -> Attack:
+def rules(*countries: str) -> list[dict[str, Any]]:
+    """Segments as the first line of a catalogue has them."""
+    return [{"name": f"s{place}", "rule": {"country": country}} for place, country in enumerate(countries)]
+
+
+def weights_of(*weights: int) -> str:
+    """Of segments, as a title of a catalogue has them."""
+    return b64encode(pack_weights([weights])).decode()
+
+
+def lines(*changed: dict[str, Any], segments: list[dict[str, Any]] | None = None) -> Attack:
     """Generation 2 is current, the first titles of its catalogue have other members; digest and sizes fit."""
     names = [GROUND.title_id(n) for n in range(GROUND.titles)]
-    made = [asdict(CatalogueTitle(name, GROUND.artwork_ids(2, name), 0, (65535, 0, 0, 0))) for name in names]
-    header = {"format": 1, "titles": len(made), "fallback_policy": "popularity", "segments": []}
+    own = segments or []
+    packed = weights_of(*(65535, 0, 0, 0) * len(own)) if own else []
+    made = [
+        {
+            "title_id": name,
+            "artworks": GROUND.artwork_ids(2, name),
+            "default": 0,
+            "weights": [65535, 0, 0, 0],
+            "segments": packed,
+        }
+        for name in names
+    ]
+    header = {"format": 2 if own else 1, "titles": len(made), "fallback_policy": "popularity", "segments": own}
     for title, changes in zip(made, changed, strict=False):
         title.update(changes)
     plain = "\n".join(json.dumps(line) for line in (header, *made)).encode()
-    return parts(zlib.compress(plain), digest=blake2b(plain, digest_size=16).hexdigest())
+    return parts(zlib.compress(plain), digest=blake2b(plain, digest_size=16).hexdigest(), segments=len(own))
 
 
 def odd(key: str) -> Attack:
@@ -227,6 +250,15 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "an artwork that is a number": ("catalogue", lines({"artworks": [1, 2, 3, 4]})),
     "a title that is twice": ("catalogue", lines({}, {"title_id": "t0"})),
     "segments that nobody knows": ("catalogue", lines({"segments": [[65535, 0, 0, 0]]})),
+    "a segment of another sum": ("catalogue", lines({"segments": weights_of(1, 2, 3, 4)}, segments=rules("NL"))),
+    "a segment of five artworks": (
+        "catalogue",
+        lines({"segments": weights_of(1, 0, 0, 0, 65534)}, segments=rules("NL")),
+    ),
+    "a segment that is no base64": ("catalogue", lines({"segments": "AQD+/w=!"}, segments=rules("NL"))),
+    "a title without segments": ("catalogue", lines({"segments": []}, segments=rules("NL"))),
+    "a rule that is twice": ("catalogue", lines(segments=rules("NL", "US", "NL"))),
+    "a rule of no id": ("catalogue", lines(segments=rules("N L"))),
 }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from make_impressions import log_days, make_generation, shorten, silent
+from make_impressions import FIRST_DAY, log_days, make_generation, shorten, silent
 
 from bandit.snapshot import (
     Meta,
@@ -19,9 +19,12 @@ from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.executors import SerialExecutor, open_executor
 from batch.learning.train import train
+from batch.monitoring.frozen import FrozenModel
+from batch.monitoring.nights import NightReader
 from batch.publishing.publish import publish
 from batch.store.client import read_bytes
 from batch.workspace.generations import SEGMENT_WEIGHTS, SEGMENTS, folder_of, read_manifest
+from batch.workspace.impressions import append_impressions, day_files
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -143,3 +146,20 @@ def test_hours_of_users_form_segments(workspace: Workspace) -> None:
     number = make_generation(workspace)
     frame = pl.read_parquet(folder_of(workspace, number) / SEGMENTS)
     assert frame.filter(pl.col("name") == "evening")["users"].to_list() == [users.height // 2]
+
+
+def test_contexts_of_segments_do_not_change_what_is_watched_of_contexts(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, 400)
+    frozen = FrozenModel(workspace, read_manifest(workspace, make_generation(workspace, "thompson")))
+    before = NightReader(workspace, frozen).read(FIRST_DAY)
+    own = pl.read_parquet(day_files(workspace, FIRST_DAY), hive_partitioning=False)
+    new = own.with_columns(
+        *(("new-" + pl.col(name)).alias(name) for name in ("user_id", "event_id")),
+        source=pl.lit("segment"),
+        context=pl.col("context").list.eval(pl.element() * 0),
+    )
+    append_impressions(workspace, FIRST_DAY, new)
+    after = NightReader(workspace, frozen).read(FIRST_DAY)
+    assert before.users > 0
+    assert (after.users, after.features) == (before.users, before.features)

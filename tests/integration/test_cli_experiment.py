@@ -165,7 +165,7 @@ def test_an_unplanned_look_with_fixed_intervals_is_refused(here: Path) -> None:
     assert_refused(on_table("read"), 2, f"the next is {today + timedelta(days=6)}")
     assert_refused(on_table("read", "--look", str(today)), 2, "is no planned look of x")
     assert on_table("peek").code == 0
-    assert on_table("read", "--as-of", str(today + timedelta(days=6))).code == 0
+    assert_refused(on_table("read", "--as-of", str(today + timedelta(days=6))), 2, "which has not come")
 
 
 def test_users_are_assigned_in_a_layer_of_their_own(here: Path) -> None:

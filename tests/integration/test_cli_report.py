@@ -12,14 +12,15 @@ from typing import Any
 
 import polars as pl
 import pytest
-from make_impressions import silent
+from make_impressions import make_generation, silent
 from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 from watched_workspace import AT, DAYS, Damage, build_watched, damage_days
 
 from artwork.commands.report import read_serving
+from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health
-from artwork.reports.health_words import HEALTHY, Serving, health
+from artwork.reports.health_words import HEALTHY, health
 from artwork.running_service import recorded
 from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
@@ -27,7 +28,7 @@ from batch.config import Config
 from batch.monitoring.drift import watch_workspace
 from batch.monitoring.gather import gather
 from batch.workspace.generations import folder_of
-from batch.workspace.impressions import day_files, day_folder
+from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.workspace import Workspace
 
 
@@ -45,7 +46,8 @@ def loop(built: Path, tmp_path: Path) -> SimulatedWorkspace:
 
 def report(workspace: Workspace, *words: str, code: int = 0) -> str:
     page = workspace.root.parent / "page.html"
-    answer = call("report", "--workspace", str(workspace.root), "--report", str(page), *words)
+    on = max(days(workspace), default=FIRST_DAY) + timedelta(days=1)
+    answer = call("report", "--workspace", str(workspace.root), "--report", str(page), "--on", on.isoformat(), *words)
     assert answer.code == code, answer
     return answer.out
 
@@ -137,6 +139,15 @@ def test_an_alarm_of_the_newest_night_exits_1_with_watch_alone(loop: SimulatedWo
     report(loop.workspace)
 
 
+def test_a_log_that_ended_exits_1_with_watch_and_a_wrong_day_with_2(loop: SimulatedWorkspace) -> None:
+    assert report(loop.workspace, "--watch", "--on", "2026-01-17", code=1).startswith(
+        "the log ends on 2026-01-14, 3 days"
+    )
+    page = str(loop.workspace.root.parent / "page.html")
+    answer = call("report", "--workspace", str(loop.workspace.root), "--report", page, "--on", "yesterday")
+    assert (answer.code, "--on is 'yesterday'" in answer.err) == (2, True)
+
+
 def test_a_second_look_reads_no_night_again_and_says_the_same(loop: SimulatedWorkspace) -> None:
     first, _ = watch_workspace(loop.workspace, silent)
     kept = sorted((loop.workspace.root / "monitoring").glob("*.json"))
@@ -157,11 +168,36 @@ def test_a_night_whose_files_changed_is_read_again(loop: SimulatedWorkspace) -> 
 
 def test_a_kept_night_that_is_damaged_is_read_again(loop: SimulatedWorkspace) -> None:
     first, _ = watch_workspace(loop.workspace, silent)
-    awkward = [b"", b"[]", b"{", b'{"key": 1}', b"\xff\xfe", b"null"]
-    for place, path in enumerate(sorted((loop.workspace.root / "monitoring").glob("*.json"))):
-        path.write_bytes(awkward[place % len(awkward)])
+    awkward = [b"", b"[]", b"{", b'{"key": 1}', b"\xff\xfe", b"null", b"[" * 100_000]
+    changes: list[dict[str, object]] = [
+        {"users": 1e400},
+        {"day": 1},
+        {"bets": [["arm 1", [0.0], 1.0, 1.0, 1.0]]},
+        {"features": [["age", float("nan"), 1.0, 3.0]]},
+        {"ratios": [[RATE, EVERYBODY, -1.0, 1.0]]},
+    ]
+    paths = sorted((loop.workspace.root / "monitoring").glob("*.json"))
+    assert len(paths) == len(awkward) + len(changes)
+    for path, raw in zip(paths, awkward, strict=False):
+        path.write_bytes(raw)
+    for path, change in zip(paths[len(awkward) :], changes, strict=True):
+        kept = json.loads(path.read_bytes())
+        path.write_text(json.dumps(kept | {"night": kept["night"] | change}))
     second, _ = watch_workspace(loop.workspace, silent)
     assert second == first
+
+
+def test_artworks_that_a_newer_generation_knows_alone_are_not_starved(loop: SimulatedWorkspace) -> None:
+    newer = make_generation(loop.workspace, config=loop.config)
+    path = folder_of(loop.workspace, newer) / "catalogue.parquet"
+    catalogue = pl.read_parquet(path)
+    more = [catalogue.head(1).with_columns(pl.lit(f"new {n}").alias("artwork_id")) for n in range(3)]
+    pl.concat([*more, catalogue]).write_parquet(path)
+    many = [pl.col("event_id") + f" {n}" for n in range(60)]  # so that the floor promises something
+    damage_days(loop.workspace, lambda rows: pl.concat([rows.with_columns(own) for own in many]), DAYS - 1)
+    made = gather(loop.workspace, silent)
+    assert made.generation == newer
+    assert [own for own in made.starving if "/new" in own.name] == []
 
 
 def test_without_users_who_explore_rewards_are_not_watched_and_it_says_so(loop: SimulatedWorkspace) -> None:

@@ -129,6 +129,20 @@ def test_fallback_answers_and_titles_with_one_artwork_expose_nobody(fresh: Works
     assert [one.name for one in failed(checks)] == ["fallback"]  # 25 % of all answers
 
 
+def test_new_users_whom_segments_answer_are_no_alarm(fresh: Workspace) -> None:
+    day = live_day(fresh, START, 1, {})
+    new = day.with_columns(
+        pl.lit("segment").alias("source"),
+        pl.lit("control").alias("policy"),
+        ("new-" + pl.col("user_id")).alias("user_id"),
+        ("new-" + pl.col("event_id")).alias("event_id"),
+    )
+    append_impressions(fresh, START, pl.concat([day, new]))  # half of all answers
+    _, seen, checks = check(source_of(fresh), "bolder")
+    assert seen.days["fallback"].sum() == day.height
+    assert failed(checks) == []
+
+
 @pytest.mark.parametrize("variant", ["control", "treatment"])
 def test_a_fallback_that_meets_one_variant_alone_stops_the_reading(fresh: Workspace, variant: str) -> None:
     day = live_day(fresh, START, 1, {})

@@ -32,6 +32,7 @@ def searched(answering: Answering, slo_p99_ms: float, seconds: float = 0.5) -> S
 
 
 @pytest.mark.faults
+@pytest.mark.exclusive
 def test_the_highest_rate_lies_under_the_limit_of_the_server_and_was_held() -> None:
     turn = asyncio.Lock()
 
@@ -61,6 +62,7 @@ def test_a_service_that_is_always_too_slow_has_no_highest_rate() -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.exclusive
 def test_a_rate_far_below_the_first_is_found_and_held_for_a_thousand_requests() -> None:
     turn = asyncio.Lock()
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from batch.datasets import synthetic
-from batch.datasets.blending import FEWEST_SESSIONS, MOST_SESSIONS, half_sessions, pulls, segment_means
+from batch.datasets.blending import FEWEST_SESSIONS, MOST_SESSIONS, distances, half_sessions, pulls, segment_means
 from batch.datasets.contexts import TASTES, contexts
 from batch.datasets.tastes import SHRINKAGE
 from batch.workspace.tables import context_matrix
@@ -96,3 +96,18 @@ def test_new_users_of_a_data_set_have_the_tastes_of_their_segment_and_the_others
     agree = np.corrcoef(made[new, TASTES].ravel(), truth[new].ravel())[0, 1]
     assert agree > 0.1
     assert not plain[new, TASTES].any()  # without signals there is nothing that could
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.0, 2.0])
+def test_how_far_segments_are_apart_says_nothing_of_how_fast_sessions_overrule_them(apart: float) -> None:
+    random = np.random.default_rng(1)
+    count, error = 20_000, 240.0  # of a rating, where users of a segment differ by 1
+    ratings = np.maximum(1, np.rint(60 * np.exp(random.standard_normal(count)))).astype(np.int64)
+    side = np.where(random.random(count) < 0.5, -1.0, 1.0)[:, None]
+    noise = np.sqrt(error / ratings)[:, None] * random.standard_normal((count, 6))
+    tastes = (apart * side + random.standard_normal((count, 6)) + noise) * (ratings / (ratings + SHRINKAGE))[:, None]
+    means = np.where(side > 0, tastes[side[:, 0] > 0].mean(axis=0), tastes[side[:, 0] < 0].mean(axis=0))
+    sessions = np.maximum(1, np.rint(ratings / 40)).astype(np.int64)
+    expected = error / (ratings.sum() / sessions.sum())
+    assert FEWEST_SESSIONS < expected < MOST_SESSIONS
+    assert half_sessions(distances(tastes, ratings, means), ratings, sessions) == pytest.approx(expected, rel=0.05)

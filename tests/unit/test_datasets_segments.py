@@ -106,6 +106,10 @@ def test_a_catalogue_of_many_artworks_has_fewer_segments() -> None:
     assert formed is not None
     assert len(formed.segments) == 3
     assert form_segments(frame, MOST_WEIGHTS + 1) is None
+    formed = form_segments(frame, 100, room=2)
+    assert formed is not None
+    assert len(formed.segments) == 2
+    assert form_segments(frame, 100, room=0) is None
 
 
 def test_the_same_users_form_the_same_segments_in_any_type_of_list() -> None:

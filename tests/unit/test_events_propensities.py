@@ -1,5 +1,6 @@
 """By full enumeration of picks and draws: weighted by 1 / propensity, every artwork that remains counts once."""
 
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
@@ -186,3 +187,41 @@ def test_another_artwork_than_a_segment_draws_is_set_aside() -> None:
     assert judged(OneDecision(NONE, 0, (0, TOTAL, 0, 0)), 0, "segment", (1,), "tv").reason[0] == "not the draw"
     for name in (None, "", "TV"):
         assert judged(decision, 2, "segment", (), name).reason[0] == "unknown segment"
+
+
+class ManyDecisions(OneDecision):
+    """Impressions of a title of many artworks."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(NONE, 0)
+        self.sizes, self.there = np.array([size]), np.ones((1, size), dtype=np.bool_)
+        self.weights = np.array([[TOTAL - size + 1, *[1] * (size - 1)]])
+
+    def look_up(self, rows: pl.DataFrame) -> Found:
+        zeros = np.zeros(rows.height, dtype=np.int64)
+        return Found(zeros, zeros, zeros, zeros + NONE, zeros + NONE, pl.Series([None] * rows.height, dtype=pl.String))
+
+    def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
+        return np.zeros(len(titles), dtype=np.uint64)
+
+    def segment_hashes(self, user_ids: pl.Series, titles: I64) -> U64:  # noqa: ARG002
+        return np.zeros(len(titles), dtype=np.uint64)
+
+    def segment_weights(self, segments: I64, titles: I64) -> I64:  # noqa: ARG002
+        return self.weights[titles]
+
+
+@pytest.mark.parametrize("source", ["segment", "popularity"])
+def test_draws_of_many_impressions_of_large_titles_take_little_memory(source: str) -> None:
+    count, size = 40_000, 200  # 64 MB as whole numbers of eight bytes
+    own = {"user_id": "u", "title_id": "t", "artwork_id": "0", "revision": 0, "source": source, "segment": "tv"}
+    rows = pl.DataFrame([own]).select(pl.all().repeat_by(count).explode())
+    tracemalloc.start()
+    try:
+        made = judge(ManyDecisions(size), rows, {0: Overlay(0, {})})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert made.reason.unique().to_list() == [""]
+    assert made.propensity.unique().to_list() == [(TOTAL - size + 1) / TOTAL]
+    assert peak < 64_000_000

@@ -183,3 +183,25 @@ def test_a_feature_that_comes_and_goes_is_watched_on_the_nights_that_have_it() -
     ]
     signals = {signal.name: signal for signal in watch_nights(nights)}
     assert signals[CONTEXTS].numbers == sum(day % 3 > 0 for day in range(40))
+
+
+@pytest.mark.parametrize(("users", "share"), [(300, 0.5), (30, 0.5), (30, 0.02)])
+def test_users_who_come_again_night_after_night_are_no_change_of_the_contexts(users: int, share: float) -> None:
+    alarms = 0
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        values = (random.random((users, 4)) < share) * 1.0
+        nights = []
+        for day in range(60):
+            new = random.random(users) < 0.1
+            values[new] = random.random((int(new.sum()), 4)) < share
+            means, variances = values.mean(axis=0), values.var(axis=0)
+            fourth = ((values - means) ** 4).mean(axis=0)
+            kurtoses = fourth / np.where(variances > 0, variances, 1.0) ** 2
+            moments = np.stack([means, variances, kurtoses], axis=1).tolist()
+            nights.append(
+                Night(739_000 + day, features={f"f{i}": Feature(*own) for i, own in enumerate(moments)}, users=users)
+            )
+        [contexts] = [signal for signal in watch_nights(nights) if signal.name == CONTEXTS]
+        alarms += len(contexts.watched.alarms) if contexts.watched else 0
+    assert alarms <= 1  # of 180 nights

@@ -1,5 +1,6 @@
 """The words of a report: what matters most first, what needs somebody by its cost, and what is not known with its reason."""
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +9,22 @@ import polars as pl
 import pytest
 
 from artwork.commands.report import gauges
+from artwork.reports.health_findings import Serving
 from artwork.reports.health_page import render_health, rendered_health
-from artwork.reports.health_words import HEALTHY, Health, Serving, document, health
-from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, IS_BEST, PROPENSITIES, RATE, SIGNALS, TIMELY
+from artwork.reports.health_words import HEALTHY, Health, document, health
+from bandit.monitoring.signals import (
+    BEST,
+    CLASSES,
+    CLICKS,
+    CONTEXTS,
+    IS_BEST,
+    PROPENSITIES,
+    RATE,
+    SIGNALS,
+    TIMELY,
+    Bets,
+    Night,
+)
 from batch.monitoring.change import Change, Part, Terms, split_change
 from batch.monitoring.checks import (
     Artwork,
@@ -21,6 +35,8 @@ from batch.monitoring.checks import (
     calibration,
     class_rates,
     clickbait,
+    one_sided,
+    propensity_ratios,
     starved,
 )
 from batch.monitoring.days import DayFacts, effective_number
@@ -64,8 +80,11 @@ def figures(**changes: Any) -> Figures:
         "workspace": "workspace",
         "day": DAY,
         "made_at": "2026-11-29T03:00:00+00:00",
+        "on": "2026-11-29",
         "generation": 17,
         "generation_made_at": "2026-11-29T02:00:00+00:00",
+        "picks_since": "2026-11-20T02:00:00+00:00",
+        "unfinished": None,
         "reward": "take",
         "explore_share": 0.01,
         "floor": 0.02,
@@ -81,6 +100,7 @@ def figures(**changes: Any) -> Figures:
         "baits": [],
         "starving": [],
         "classes": [UserClass("PT phone", 0.06, 0.05, 0.004, 2000, 0.99)],
+        "one_sided": [],
         "flips": Flips(1000, 100),
         "new_artworks": (3, 0.01),
         "themes": (7.5, 19),
@@ -198,6 +218,70 @@ def test_a_day_that_is_healthy_says_how_much_of_it_is_not_watched() -> None:
     assert '<p class="verdict">healthy, as far' in rendered_health(made, "artwork report")
 
 
+ALL_POPULAR = {"popularity": 9_900, "personalized": 100}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "words"),
+    [
+        ({"on": "2026-12-01"}, "log", "the log ends on 2026-11-28, 3 days before 2026-12-01"),
+        ({"on": "2026-11-26"}, "log", "a clock is wrong"),
+        ({"today": facts(sources=ALL_POPULAR), "before": facts(sources=ALL_POPULAR)}, "fallback", "99.0% of the imp"),
+        ({"today": facts(sources={"personalized": 7_000, "segment": 3_000})}, "fallback", "30.0% of the impressions"),
+        ({"today": facts(rewards=0.0, rate=0.0)}, "rewards", "none of the 10,000 impressions of 2026-11-28"),
+        ({"today": facts(rewards=0.0, rate=0.0), "before": None}, "rewards", "none of the 10,000 impressions"),
+        ({"before": facts(rewards=0.0, rate=0.0, day="2026-11-27")}, "rewards", "impressions of 2026-11-27"),
+        ({"generation_made_at": "2026-11-15T02:00:00+00:00"}, "picks", "generation 17, made on 2026-11-15"),
+        ({"unfinished": (18, "2026-11-28T02:00:00+00:00")}, "unfinished", "generation 18 was trained on 2026-11-28"),
+        ({"one_sided": [("PT phone", 1.0, 0.3)]}, "explore users", "PT phone 100%, 30% of the others"),
+    ],
+)
+def test_what_is_plainly_wrong_is_not_healthy(changes: dict[str, Any], name: str, words: str) -> None:
+    made = said(**changes)
+    assert [finding.name for finding in made.needs_you] == [name]
+    assert not made.is_healthy
+    assert words in made.sentence
+    assert made.alarm == (name in {"log", "rewards"})
+
+
+def test_that_nothing_has_a_reward_comes_before_what_follows_from_it() -> None:
+    rose = replace(ALARM, member="PT phone", after=5.0)
+    none = facts(rewards=0.0, rate=0.0)
+    made = said(drift=drift(states(**{CLASSES: rose})), today=none, before=none)
+    assert made.sentence.startswith("none of the 10,000 impressions")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"on": "2026-11-28"},
+        {"on": "2026-11-30"},
+        {"today": facts(sources=ALL_POPULAR, impressions=10), "before": None},
+        {"today": facts(sources=ALL_POPULAR), "picks_since": "2026-11-28T02:00:00+00:00"},
+        {"today": facts(sources=ALL_POPULAR), "picks_since": None},
+        {"today": facts(rewards=0.0, rate=0.0), "arrivals": Arrivals(None, {"open rows": 9_000}, {})},
+        {"today": facts(rewards=0.0, rate=0.0, impressions=400), "before": facts(rate=0.006)},
+        {"unfinished": (18, "2026-11-29T02:00:00+00:00")},
+    ],
+)
+def test_what_may_well_be_is_healthy(changes: dict[str, Any]) -> None:
+    assert said(**changes).sentence == HEALTHY
+
+
+def test_those_who_explore_are_alike_to_the_others_but_for_chance() -> None:
+    random = np.random.default_rng(1)
+    ids = [f"u{n}" for n in range(2000)]
+    classes = pl.DataFrame(
+        {"user_id": ids, "class": random.choice(["a", "b", "c"], 2000, p=[0.6, 0.35, 0.05]).tolist()}
+    )
+    drawn = pl.DataFrame({"user_id": ids, "explores": random.random(2000) < 0.1, "shown": [5.0] * 2000})
+    own = drawn.join(classes, on="user_id").filter(~pl.col("explores") | (pl.col("class") == "b"))
+    assert one_sided(facts(by_user=drawn), classes) == []
+    assert one_sided(facts(by_user=own), classes)[0][:2] == ("a", 0.0)
+    assert one_sided(facts(by_user=drawn.filter("explores")), classes) == []
+    assert one_sided(facts(by_user=drawn), classes.clear()) == []
+
+
 def test_an_empty_log_says_so_first() -> None:
     made = said(day=None, today=None, before=None, change=None)
     assert not made.is_healthy
@@ -283,6 +367,13 @@ def test_clickbait_is_opened_more_and_watched_less_than_the_rest_of_its_title() 
     assert bait.lost == pytest.approx(60.0)
 
 
+def test_a_command_is_safe_in_a_shell_whatever_the_ids_are() -> None:
+    bait = Artwork("a/b $(reboot)/c d", 900, 900, 0.3, 0.1, 0.1, 0.7, 90.0, "a/b $(reboot)", "c d")
+    [finding] = said(baits=[bait]).needs_you
+    assert shlex.split(finding.command) == ["artwork", "catalogue", "retire", "a/b $(reboot)", "c d"]
+    assert "'a/b $(reboot)'" in finding.command
+
+
 @pytest.mark.parametrize("watched", [[240.0, 80.0, 80.0], [0.0, 0.0, 0.0]])
 def test_artworks_that_keep_their_promise_are_no_clickbait(watched: list[float]) -> None:
     day = artworks(shown=[1000.0] * 3, clicked=[300.0, 100.0, 100.0], taken=[200.0, 70.0, 70.0], watched=watched)
@@ -322,3 +413,18 @@ def test_calibration_has_at_most_five_bins_of_two_decisions(count: int) -> None:
 @pytest.mark.parametrize(("counts", "number"), [([5.0], 1.0), ([3.0, 3.0, 3.0], 3.0), ([8.0, 0.0], 1.0)])
 def test_the_effective_number_of_even_shares_is_their_number(counts: list[float], number: float) -> None:
     assert effective_number(np.array(counts)) == pytest.approx(number)
+
+
+def test_on_quiet_days_hardly_any_report_names_a_propensity() -> None:
+    random = np.random.default_rng(5)
+    named = 0
+    for _ in range(200):
+        shown = random.poisson(14.0, 200).tolist()
+        night = Night(1, bets={f"t/{n}": Bets(np.zeros(6), float(own), 14.0) for n, own in enumerate(shown)})
+        named += any(ratio.is_off for ratio in propensity_ratios([night]))
+    assert named <= 2
+
+
+def test_an_artwork_that_is_shown_half_as_often_is_named() -> None:
+    night = Night(1, bets={"t/a": Bets(np.zeros(6), 60.0, 120.0), "t/b": Bets(np.zeros(6), 118.0, 120.0)})
+    assert [ratio.name for ratio in propensity_ratios([night]) if ratio.is_off] == ["t/a"]

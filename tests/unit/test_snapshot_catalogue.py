@@ -25,6 +25,7 @@ from bandit.snapshot import (
     encode_catalogue,
     most_parts,
     most_plain_bytes,
+    most_segments,
     pack_weights,
 )
 
@@ -312,3 +313,24 @@ def test_a_catalogue_of_more_titles_than_a_shortlist_can_name_is_not_written() -
     title = CatalogueTitle("t", ("a",), 0, (65535,))
     with pytest.raises(InputError, match="the catalogue has 65,537 titles"):
         encode_catalogue(Catalogue((title,) * (MAX_TITLES + 1), "popularity"))
+
+
+@pytest.mark.parametrize("id_chars", [1, 20, 50, 64])
+@pytest.mark.parametrize(("titles", "arms"), [(65_536, 20), (65_536, 18), (40_000, 30), (65_536, 4), (5_000, 256)])
+def test_a_catalogue_has_no_more_segments_than_it_can_be_published_with(titles: int, arms: int, id_chars: int) -> None:
+    count = most_segments(titles, titles * arms, titles * arms * id_chars)
+    names = tuple(f"{arm:x}".rjust(min(id_chars, 2), "0").rjust(id_chars, "x") for arm in range(arms))
+    weights = (65535 // arms + 65535 % arms, *[65535 // arms] * (arms - 1))
+    segments = tuple(Segment(f"s{place}", Signals(f"c{place}")) for place in range(count))
+    packed = pack_weights([weights] * count)
+    header, line = lines_of(
+        Catalogue((CatalogueTitle("t" * 64, names, arms - 1, weights, packed),), "popularity", segments)
+    )
+    assert count > 0
+    assert len(header) + titles * (len(line) + 1) <= MAX_CATALOGUE_BYTES
+
+
+def test_a_catalogue_that_is_full_has_room_for_no_segment() -> None:
+    assert most_segments(65_536, 65_536 * 28, 65_536 * 28 * 64) == 0
+    assert most_segments(65_536, 65_536 * 256, 65_536 * 256 * 64) == 0
+    assert most_segments(100, 1000, 20_000) == 64

@@ -44,7 +44,8 @@ class WatchedWorld:
     exponent of the tail of their impressions, smaller is heavier; ``likeness`` the standard deviation between users on log-odds,
     ``nightly`` that between nights, and ``memory`` the correlation of a night's with the next one's; ``weekend`` is added on two
     nights of seven; ``growth`` is that of users over 60 nights; ``wrong`` the standard deviation of the frozen model's weights
-    around the true ones; ``picks_nights`` how long the same users explore.
+    around the true ones; ``picks_nights`` how long the same users explore; ``returning`` the share of a night's users who come
+    the next night as well, whether they explore or not.
     """
 
     name: str
@@ -59,6 +60,7 @@ class WatchedWorld:
     wrong: float = 0.3
     picks_nights: int = 1
     decisions: int = 1500
+    returning: float = 0.0
 
 
 WORLDS: Final = (
@@ -70,6 +72,7 @@ WORLDS: Final = (
     WatchedWorld("growing", growth=4.0, explorers=150.0),
     WatchedWorld("wrong model", wrong=1.0, level=-3.5),
     WatchedWorld("weekly picks", picks_nights=7, likeness=1.0, explorers=100.0),
+    WatchedWorld("returning users", returning=0.9),
 )
 
 
@@ -137,6 +140,7 @@ class _Season:
         self._world, self._random = world, random
         self._order = np.arange(_USERS)
         self._mood = 0.0
+        self._came_before = np.empty(0, dtype=np.int64)
         self._contexts = random.normal(size=(_USERS, _FEATURES))
         self._contexts[:, 0] = 1.0
         self._contexts[:, 4] = random.random(_USERS) < 0.3
@@ -166,7 +170,7 @@ class _Season:
         late = 0.5 if fault == "late" else 0.02
         finally_there = float(random.poisson(400))
         in_time = float(random.binomial(int(finally_there), 1 - late))
-        came = random.choice(_USERS, count, replace=False)  # everybody who came, whether they explore or not
+        came = self._came(count)
         contexts = self._contexts[came].copy()
         if fault == "dead feature":
             contexts[:, 2] = 0.0
@@ -178,6 +182,13 @@ class _Season:
             features={f"f{place}": Feature(*pair) for place, pair in enumerate(zip(means, variances, strict=True))},
             users=len(came),
         )
+
+    def _came(self, count: int) -> I64:
+        """Everybody who comes in a night, whether they explore or not: some of the night before, and others."""
+        again = self._came_before[self._random.random(len(self._came_before)) < self._world.returning][:count]
+        others = self._random.permutation(np.setdiff1d(np.arange(_USERS), again))[: count - len(again)]
+        self._came_before = np.concatenate((again, others))
+        return self._came_before
 
     def _visits(self, count: int, night: int) -> tuple[I64, I64]:
         """Users who explore in a night, and how many impressions each sees."""
