@@ -32,7 +32,7 @@ _LEAST_STEP: Final = 2e-3
 _FARTHEST: Final = 38.0
 _MOST_EXPLAINED: Final = 0.998
 _LEAST_LEFT: Final = 0.05
-_LEAST_TURN: Final = 0.5
+_TURNS: Final = 0.7, 1.3
 _STEPS: Final = 20
 
 
@@ -159,7 +159,7 @@ def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> 
             explained = correlation**2 * course.covered / course.covered[length - 1]
         explained = np.clip(np.where(np.isfinite(explained), explained, correlation**2), 0.0, _MOST_EXPLAINED)
     return PlannedMetric(
-        metric, effect, float(course.value[days - 1]), float(course.deviation[days - 1]),
+        metric, effect, float(course.value[days - 1]), course.deviation(days - 1),
         round(float(course.users[days - 1])), len(there), None if explained is None else sqrt(explained[days - 1]),
         _power(ask, np.zeros(LONGEST)),
         None if explained is None else _power(ask, explained),
@@ -246,7 +246,7 @@ class _Judge(NamedTuple):
         """
         bound = self.bounds[-1]
         usual = ndtr(drift - bound) if self.is_guardrail else crossing_power(self.information, self.bounds, drift)
-        return float(ndtr(ndtri(usual) / max(1 - bound * self.lean, _LEAST_TURN)))
+        return float(ndtr(ndtri(usual) / np.clip(1 - bound * self.lean, *_TURNS)))
 
     def drift(self, power: float) -> float:
         """Standard errors that an effect needs for that power."""

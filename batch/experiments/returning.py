@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 
 from bandit.arrays import F64
+from bandit.errors import InputError
 from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
 from batch.experiments.plan import USER, Metric
 
@@ -40,10 +41,9 @@ class Course:
     scale: F64
     covered: F64
 
-    @property
-    def deviation(self) -> F64:
-        """Per user."""
-        return np.sqrt(self.variance * self.users)
+    def deviation(self, place: int) -> float:
+        """Per user, after ``place`` + 1 days."""
+        return float(np.sqrt(self.variance[place] * self.users[place])) if self.users[place] > 0 else 0.0
 
     @property
     def precision(self) -> F64:
@@ -66,12 +66,19 @@ def course_of(frame: pl.DataFrame, metric: Metric, place: int, before: int | Non
         before: days that the covariate is taken from; None where it is a column.
         planned: days of the experiment.
         window: days since a user's first that count; 0 is all.
+
+    Raises:
+        InputError: within the window nothing varies.
     """
     days = sorted(frame[DAY].unique().to_list())
     of, per = _by_day(frame, days, of_column(place)), _by_day(frame, days, per_column(place))
     ahead = np.arange(1, LONGEST + 1)
     users = _users(frame, days, ahead)
     total = float(of.sum()) / len(days)
+    value: F64
+    whole: F64
+    scale: F64
+    squares: F64
     if metric.per == USER:
         products = _by_distance(of)
         value, whole = ahead * total / users, users
@@ -82,11 +89,16 @@ def course_of(frame: pl.DataFrame, metric: Metric, place: int, before: int | Non
         )
     else:
         daily = float(per.sum()) / len(days)
-        value, whole, scale = np.full(LONGEST, total / daily), ahead * daily, np.ones(LONGEST)
+        value, whole, scale = np.ones(LONGEST) * (total / daily), ahead.astype(np.float64) * daily, np.ones(LONGEST)
         apart = _by_distance(of - (total / daily) * per)
         squares = _sum_of_days(apart, ahead)
     if window:
-        return _windowed(frame, metric, place, days[-planned:], window, users)
+        for own in (days[-planned:], days):
+            if (course := _windowed(frame, metric, place, own, window, users)) is not None:
+                return course
+        raise InputError(
+            f"metric {metric.name} is the same for every user within the window of {window} days; plan on more data"
+        )
     squares = np.maximum(squares, _ROUNDING * max(float(squares.max()), _ROUNDING))
     return Course(value, users, whole, squares / whole**2, scale, _with_before(apart, ahead, before) ** 2 / squares)
 
@@ -164,8 +176,10 @@ def _users(frame: pl.DataFrame, days: Sequence[Any], ahead: np.ndarray) -> F64:
     return made
 
 
-def _windowed(frame: pl.DataFrame, metric: Metric, place: int, days: Sequence[Any], window: int, users: F64) -> Course:
-    """With a window: users whose window is over, each with what the days of the window bring."""
+def _windowed(
+    frame: pl.DataFrame, metric: Metric, place: int, days: Sequence[Any], window: int, users: F64
+) -> Course | None:
+    """With a window: users whose window is over, each with what the days of the window bring; None where nothing varies."""
     length = window if window <= len(days) else max(1, len(days) // 2)
     last = days[-1] - timedelta(days=length - 1)
     since = (
@@ -174,8 +188,11 @@ def _windowed(frame: pl.DataFrame, metric: Metric, place: int, days: Sequence[An
         .filter(pl.col("first") <= last, pl.col(DAY) < pl.col("first") + timedelta(days=length))
     )
     sums = per_user(since, metric, place)
+    own = float(linearised(sums).var(ddof=1)) if sums.height > 1 and sums["per"].to_numpy().sum() > 0 else 0.0
+    if own <= 0:
+        return None
     over = np.concatenate([np.zeros(window - 1), users])[:LONGEST]
     value, ones = float(sums["of"].to_numpy().sum() / sums["per"].to_numpy().sum()), np.ones(LONGEST)
     with np.errstate(divide="ignore"):
-        variance = float(linearised(sums).var(ddof=1)) / over
+        variance = own / over
     return Course(value * ones, over, over * float(sums["per"].to_numpy().mean()), variance, ones, ones)

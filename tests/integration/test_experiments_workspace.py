@@ -364,7 +364,9 @@ def test_a_plan_has_the_power_that_splits_of_the_log_of_its_control_show(fresh: 
         log.filter(own).group_by("user_id", maintain_order=True).agg(pl.col("of_0", "per_0").sum())
         for own in (pl.col("day").is_in(last), ~pl.col("day").is_in(last))
     )
-    then = then.with_columns(before=pl.col("of_0") - then["of_0"].sum() / then["per_0"].sum() * pl.col("per_0"))
+    then = then.with_columns(
+        before=pl.col("of_0") - then["of_0"].to_numpy().sum() / then["per_0"].to_numpy().sum() * pl.col("per_0")
+    )
     users = now.join(then.select("user_id", "before"), on="user_id", how="left").fill_null(0.0)
     of, per, before = (users[name].to_numpy() for name in ("of_0", "per_0", "before"))
     random, more = np.random.default_rng(8), plan.smallest_effect / (1 - of.sum() / per.sum())

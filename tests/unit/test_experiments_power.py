@@ -18,7 +18,7 @@ from batch.experiments.measuring import USER_ID
 from batch.experiments.plan import GUARDRAIL, Metric, Plan
 from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import Planned, plan_power
-from batch.experiments.reading import look_at
+from batch.experiments.reading import width_at
 from batch.experiments.returning import course_of, linearised, per_user
 from batch.workspace.workspace import Workspace
 
@@ -165,7 +165,7 @@ def seen(plan: Plan, log: Log, treated: Bool, case: Case, at: int) -> Effect:
         effect = mean_effect(of[sides[0]], of[sides[1]], before)
     else:
         effect = ratio_effect((of[sides[0]], per[sides[0]]), (of[sides[1]], per[sides[1]]), covariates=before)
-    return seen_at(effect, look_at(plan, at))
+    return seen_at(effect, width_at(plan, plan.looks[: at + 1]))
 
 
 def is_shown(plan: Plan, log: Log, treated: Bool, case: Case) -> bool:
@@ -238,7 +238,7 @@ def test_fourteen_days_tell_what_twenty_eight_will_be(
         course = course_of(history(log, 0, 14), metric, 0, None, planned=28, window=0)
         sums = per_user(history(log, 14, 28), metric, 0)
         numbers = linearised(sums)
-        value = sums["of"].sum() / sums["per"].sum()
+        value = sums["of"].to_numpy().sum() / sums["per"].to_numpy().sum()
         error = np.sqrt(numbers.var(ddof=1) / len(numbers)) / value
         said.append((np.sqrt(course.variance[27]) / course.value[27] / error, course.users[27] / len(numbers)))
     made = np.exp(np.log(said).mean(axis=0))
@@ -312,3 +312,32 @@ def test_a_chance_of_crossing_is_that_of_simulated_looks() -> None:
     z = np.cumsum(steps, axis=1) / np.sqrt(information) + 2.5 * np.sqrt(information)
     assert crossing_power(information, bounds, 2.5) == pytest.approx((np.abs(z) > bounds).any(axis=1).mean(), abs=0.006)
     assert crossing_power([1.0], [1.96], 2.8) == pytest.approx(ndtr(2.8 - 1.96), abs=1e-5)
+
+
+@pytest.mark.parametrize("days", [1, 60])
+@pytest.mark.parametrize(("per", "window"), [("user", 0), ("per", 0), ("per", 5)])
+@pytest.mark.parametrize("kind", ["once each", "nothing at the end", "negative", "one heavy user", "comes back daily"])
+def test_awkward_logs_give_a_plan_of_numbers(tmp_path: Path, days: int, per: str, window: int, kind: str) -> None:
+    random = np.random.default_rng(2)
+    log = takes(random, 120, days, 0.3)
+    log.per[np.arange(120), random.integers(0, days, 120)] += 1  # everybody came
+    if kind == "once each":
+        first = (log.per > 0) & (np.cumsum(log.per > 0, axis=1) == 1)
+        log = Log(np.minimum(log.of, 1.0) * first, first.astype(np.float64), log.before)
+    elif kind == "nothing at the end":
+        log.of[:, days // 2 + 1 :] = 0
+    elif kind == "negative":
+        log = log._replace(of=log.of - 0.5)
+    elif kind == "one heavy user":
+        log.of[0], log.per[0] = 1000, 2000
+    elif kind == "comes back daily":
+        log = Log(log.of, np.maximum(log.per, 1.0), log.before)
+    case = Case(takes, 120, 0.1, per=per, window=window, covariate=True, looks=(5, 6, 7), share=0.2)
+    made = planned(tmp_path, case, log)[1].metrics[0]
+    for power in (made.plain, made.with_covariate or made.plain):
+        assert 0 <= power.at_end <= 1
+        assert 0 < power.detectable < np.inf
+        assert 4 <= power.users < 1e12
+        assert power.days is None or 1 <= power.days <= 366
+    assert 0 < made.deviation < np.inf
+    assert made.users > 0
