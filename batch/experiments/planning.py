@@ -149,7 +149,7 @@ def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> 
         None if isinstance(metric.covariate, str) else max(1, min(metric.covariate or LONGEST, len(there) - length))
     )
     course = course_of(frame, metric, place, before, days, plan.window if has_days else 0)
-    correlation = _correlation(frame, metric, place, there, length)
+    correlation = correlation_with_before(frame, metric, place, there, length)
     effect = plan.smallest_effect if metric.margin is None else metric.margin
     looks = tuple((day - plan.start).days if has_days else 0 for day in plan.looks)
     ask = _Ask(plan, metric, effect, course, looks, has_days, _moved_by(sums, metric), float(skew(linearised(sums))))
@@ -283,7 +283,9 @@ def _degrees(course: Course, end: int, shares: tuple[float, float]) -> float:
     return satterthwaite([1 / share for share in shares], users)  # type: ignore[arg-type]
 
 
-def _correlation(frame: pl.DataFrame, metric: Metric, place: int, there: list[object], length: int) -> float | None:
+def correlation_with_before(
+    frame: pl.DataFrame, metric: Metric, place: int, there: list[object], length: int
+) -> float | None:
     """Of the linearised numbers of the last days with the covariate: what CUPED has to work with."""
     later = frame.filter(pl.col(DAY).is_in(there[-length:]))
     now = per_user(later, metric, place)

@@ -100,7 +100,9 @@ def course_of(frame: pl.DataFrame, metric: Metric, place: int, before: int | Non
             f"metric {metric.name} is the same for every user within the window of {window} days; plan on more data"
         )
     squares = np.maximum(squares, _ROUNDING * max(float(squares.max()), _ROUNDING))
-    return Course(value, users, whole, squares / whole**2, scale, _with_before(apart, ahead, before) ** 2 / squares)
+    return Course(
+        value, users, whole, squares / whole**2, scale, _with_before(apart, len(days), ahead, before) ** 2 / squares
+    )
 
 
 def per_user(frame: pl.DataFrame, metric: Metric, place: int) -> pl.DataFrame:
@@ -145,12 +147,23 @@ def _sum_of_days(products: F64, ahead: np.ndarray) -> F64:
     return np.asarray(2 * pairs @ once)
 
 
-def _with_before(products: F64, ahead: np.ndarray, before: int | None) -> F64:
-    """Of d days with the days before them: Σ over pairs of a day and a day before; those of a column are alike every day."""
+def _with_before(products: F64, days: int, ahead: np.ndarray, before: int | None) -> F64:
+    """Of d days with the days before them: Σ over pairs of a day and a day before; those of a column are alike every day.
+
+    Beyond the log users hang together less and less, as they did from its near distances to its far ones: CUPED must not be told
+    more than there will be.
+    """
     if before is None:
         return ahead.astype(np.float64)
+    far = max(1, (days + 1) // 2)
+    fading = products.copy()
+    if far > 1 and products[far] > 0:
+        near = float(np.average(products[1:far], weights=days - np.arange(1, far)))
+        apart = (far + days - 1) / 2 - far / 2
+        rate = min(1.0, float(products[far]) / near) ** (1 / apart) if near > 0 else 1.0
+        fading[days:] *= rate ** (np.arange(days, len(products)) - (far + days - 1) / 2)
     distances = np.minimum(np.arange(1, before + 1) + ahead[:, np.newaxis] - 1, len(products) - 1)
-    return np.cumsum(products[distances].sum(axis=1))
+    return np.cumsum(fading[distances].sum(axis=1))
 
 
 def _users(frame: pl.DataFrame, days: Sequence[Any], ahead: np.ndarray) -> F64:

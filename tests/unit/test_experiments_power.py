@@ -17,7 +17,7 @@ from bandit.experiments.spending import crossing_power
 from batch.experiments.measuring import USER_ID
 from batch.experiments.plan import GUARDRAIL, Metric, Plan
 from batch.experiments.plan_file import plan_path, read_plan
-from batch.experiments.planning import Planned, plan_power
+from batch.experiments.planning import Planned, correlation_with_before, plan_power
 from batch.experiments.reading import width_at
 from batch.experiments.returning import course_of, linearised, per_user
 from batch.workspace.workspace import Workspace
@@ -244,6 +244,29 @@ def test_fourteen_days_tell_what_twenty_eight_will_be(
     made = np.exp(np.log(said).mean(axis=0))
     assert errors[0] <= made[0] <= errors[1]
     assert users[0] <= made[1] <= users[1]
+
+
+@pytest.mark.simulations
+@pytest.mark.parametrize("per", ["user", "per"])
+@pytest.mark.parametrize("draw", [takes, comers_and_goers], ids=AHEAD.keys())
+def test_fourteen_days_do_not_tell_that_cuped_removes_more_in_twenty_eight_than_it_will(
+    per: str, draw: Callable[..., Log]
+) -> None:
+    metric, said = Metric("m", "of", per=per, covariate=7), []
+    for seed in range(10):
+        log = draw(np.random.default_rng(seed), 2500, 42)
+        frame = history(log, 0, 14)
+        course = course_of(frame, metric, 0, 7, planned=28, window=0)
+        after_week = correlation_with_before(frame, metric, 0, sorted(frame["day"].unique().to_list()), 7)
+        assert after_week is not None
+        now, then = (per_user(history(log, *days), metric, 0) for days in ((14, 28), (7, 7)))
+        ratio = 0.0 if per == "user" else then["of"].to_numpy().sum() / then["per"].to_numpy().sum()
+        before = then.select(USER_ID, before=pl.col("of") - ratio * pl.col("per"))
+        joined = now.join(before, on=USER_ID, how="left", maintain_order="left").fill_null(0.0)
+        removed = np.corrcoef(linearised(now), joined["before"].to_numpy())[0, 1] ** 2
+        told = after_week**2 * course.covered[27] / course.covered[6]
+        said.append(np.sqrt((1 - told) / (1 - removed)))
+    assert 0.95 <= np.mean(said) <= 1.15  # of the standard error that is left
 
 
 def test_a_plan_of_as_many_days_as_its_log_has_the_error_of_the_log() -> None:
