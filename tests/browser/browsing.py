@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 START_SECONDS = 300.0
 WAIT_MS = 30_000
 """A guard against what never comes; what these tests wait for comes in a second or two on a machine that is not loaded."""
+FALLBACK = ":is([data-source=popularity], [data-source=segment])"
+"""What shows an answer without the user's row: by the segment of whoever sends signals, by popularity for others."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from browsing import Demo, Visit, VisitMaker
+from browsing import FALLBACK, Demo, Visit, VisitMaker
 from test_craft import violations
 
 STEPS = 8
@@ -147,7 +147,7 @@ def test_the_last_step_stops_the_store_and_the_pictures_stay(visit: VisitMaker, 
     page.page.wait_for_selector(".watched-row [data-source=personalized]")
     page.page.click("button:has-text('Stop the store')")
     try:
-        page.page.wait_for_selector(".watched-row [data-source=popularity]")
+        page.page.wait_for_selector(f".watched-row {FALLBACK}")
         page.wait("() => !document.querySelector('.watched-row [data-source=personalized]')")
         assert page.page.locator(".watched-poster img").count() == 6
         page.page.click("button:has-text('Bring it back')")

@@ -357,7 +357,7 @@ class Browse {
               "p",
               {},
               el("b", {}, words),
-              " Nothing on this page is missing: what cannot be read in time is drawn from what is popular.",
+              " Nothing on this page is missing: what cannot be read in time is drawn for people alike, or from what is popular.",
             ),
             back
               ? el(

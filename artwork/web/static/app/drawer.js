@@ -92,11 +92,11 @@ export class Drawer {
           { class: "notice" },
           el("div", {}, el("b", {}, name ?? "This cannot be explained"), el("p", {}, message)),
         ),
-        pick.source === "popularity"
+        pick.source === "popularity" || pick.source === "segment"
           ? el(
               "p",
               {},
-              `The service drew it from what is popular: in ${percent(pick.propensity)} of such draws this artwork comes out.`,
+              `The service drew it ${pick.source === "segment" ? "for people alike" : "from what is popular"}: in ${percent(pick.propensity)} of such draws this artwork comes out.`,
             )
           : null,
       );
@@ -130,7 +130,7 @@ function whyNotDrawn(pick, explanation) {
   const words =
     pick.source === "personalized"
       ? "The workspace has a newer pick than the one that the page shows."
-      : "The service could not read this person's picks when the page asked, and drew from what is popular. Below is what the person's own pick is.";
+      : "The service could not read this person's picks when the page asked, and drew from what is popular with people alike or with everybody. Below is what the person's own pick is.";
   return el("div", { class: "notice" }, words);
 }
 

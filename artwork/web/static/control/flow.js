@@ -133,7 +133,7 @@ const BOXES = [
     name: "service",
     title: "Service",
     about:
-      "A look-up reads one row, or answers by popularity from its own memory. It never fails because the store does.",
+      "A look-up reads one row, or answers by segment or popularity from its own memory. It never fails because the store does.",
     steps: [],
     figure: (live) => [milliseconds(live.service.p99_ms), "p99"],
     figures: (live) => [

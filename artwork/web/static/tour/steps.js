@@ -131,7 +131,7 @@ export function steps(about, titles) {
       short: "Failure, cost",
       title: "What breaks, and what it costs",
       words: [
-        "The store dies, hangs, or slows down: the answer comes at its deadline, from popularity, and says so. " +
+        "The store dies, hangs, or slows down: the answer comes at its deadline, from the segment or from popularity, and says so. " +
           "Events are refused for a while and visitors keep them. A publisher dies: the old generation serves on. " +
           "A broken generation stops at the gate.",
         "At 260 million members each person gets a shortlist, and the rows a cluster of stores. The bill below " +
