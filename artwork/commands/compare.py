@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artwork.commands.compare_options import (
+from artwork.compare.options import (
     CHAPELLE_LI,
     WORLD_PANEL,
     WORLDS,

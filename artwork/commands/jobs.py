@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from artwork.commands.events import render_ingested
-from artwork.commands.executor_options import ExecutorOptions
-from artwork.commands.joining_options import JoiningOptions
+from artwork.console.executor_options import ExecutorOptions
+from artwork.console.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, SeedOption, WorkspaceOption, option, with_options
 from artwork.console.output import emit, errors, progress_bars
 from artwork.reports.joined_text import render_joined

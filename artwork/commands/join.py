@@ -2,8 +2,8 @@
 
 import typer
 
-from artwork.commands.executor_options import ExecutorOptions
-from artwork.commands.joining_options import JoiningOptions
+from artwork.console.executor_options import ExecutorOptions
+from artwork.console.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, with_options
 from artwork.console.output import emit, progress_bars
 from artwork.reports.joined_text import render_joined

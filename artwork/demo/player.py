@@ -25,7 +25,7 @@ from artwork.demo.newcomers import bring_back, hold_back, hold_title_back, hold_
 from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.pace import Pace
 from artwork.demo.play import SERVICE, Outcome, Plan, conclude, intro, origin_of, tell
-from artwork.demo.store_faults import StoreFaults
+from artwork.demo.pressing.store_faults import StoreFaults
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from artwork.web.stage import Phase, Step, StoreState
 from bandit.arrays import I64

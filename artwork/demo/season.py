@@ -9,7 +9,7 @@ from artwork.demo.board import Board
 from artwork.demo.pace import EndedError, Pace
 from artwork.demo.play import Outcome, Plan
 from artwork.demo.player import Player
-from artwork.demo.presses import Presses
+from artwork.demo.pressing.presses import Presses
 from artwork.web.stage import Figures, Mark
 from bandit.simulation.world import World
 from batch.workspace.workspace import Workspace

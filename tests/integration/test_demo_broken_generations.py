@@ -5,8 +5,8 @@ import redis
 from learned_workspace import silent
 from on_disk import explore
 
-from artwork.demo.broken_generations import FAULTS, Refusal, publish_broken
 from artwork.demo.loop import Loop
+from artwork.demo.pressing.broken_generations import FAULTS, Refusal, publish_broken
 from artwork.web.stage import BusyError
 from bandit.errors import InputError
 from batch.config import Config

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from artwork.demo.store_faults import StoreFaults
+from artwork.demo.pressing.store_faults import StoreFaults
 from artwork.web.stage import BusyError
 from bandit.urls import read_store_url
 from batch.store.client import URL_VARIABLE, connect

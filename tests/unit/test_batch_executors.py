@@ -11,7 +11,7 @@ import pytest
 from blas_threads import blas_threads
 from threadpoolctl import threadpool_limits
 
-from artwork.commands.executor_options import ExecutorOptions
+from artwork.console.executor_options import ExecutorOptions
 from bandit.errors import InputError, SurroundingsError
 from batch.executors import open_executor
 from batch.workspace.workspace import Workspace

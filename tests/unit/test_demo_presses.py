@@ -12,8 +12,8 @@ from artwork.demo.board import Board
 from artwork.demo.pace import Pace
 from artwork.demo.play import Plan
 from artwork.demo.player import Player
-from artwork.demo.press_words import order_of_genres
-from artwork.demo.presses import Presses
+from artwork.demo.pressing.presses import Presses
+from artwork.demo.pressing.words import order_of_genres
 from artwork.web.stage import BusyError
 from bandit.errors import InputError
 from batch.config import Config

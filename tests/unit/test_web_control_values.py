@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import artwork.web
-from artwork.demo.broken_generations import FAULTS
+from artwork.demo.pressing.broken_generations import FAULTS
 from bandit.policies import parse_policy
 
 PRESSES = (Path(artwork.web.__file__).parent / "static" / "control" / "presses.js").read_text(encoding="utf-8")

@@ -10,14 +10,14 @@ from typing import Final
 import redis
 
 from artwork.demo.against import users_of_first
-from artwork.demo.broken_generations import checked_fault, publish_broken
 from artwork.demo.days import DayResult
 from artwork.demo.looking import LoadBurst, Seen, look
 from artwork.demo.pace import SLOWEST_DAY_SECONDS
 from artwork.demo.player import Player
-from artwork.demo.press_arguments import Arguments, check_names, number_of, text_of
-from artwork.demo.press_words import closed_words, moved_words, order_of_genres, rate_words, rates_words
-from artwork.demo.store_faults import StoreFaults
+from artwork.demo.pressing.arguments import Arguments, check_names, number_of, text_of
+from artwork.demo.pressing.broken_generations import checked_fault, publish_broken
+from artwork.demo.pressing.store_faults import StoreFaults
+from artwork.demo.pressing.words import closed_words, moved_words, order_of_genres, rate_words, rates_words
 from artwork.web.stage import BusyError, Mark
 from bandit.errors import CheckError, InputError, SurroundingsError
 from bandit.policies import parse_policy
