@@ -18,7 +18,7 @@ from artwork.commands.data import GROUPLENS_TERMS
 from artwork.commands.jobs import PolicyOption, PosteriorOption, parse_variant
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, say
-from artwork.demo.experiment import experiment_of
+from artwork.demo.experiment import experiment_of, experiment_of_policies
 from artwork.demo.loop import JOIN_DAY
 from artwork.demo.newcomers import LARGEST_SHARE
 from artwork.demo.pace import SLOWEST_DAY_SECONDS, USUAL_DAY_SECONDS
@@ -49,7 +49,9 @@ def demo_command(
     policy: PolicyOption = "thompson",
     against: Annotated[
         str,
-        typer.Option(help="A second variant: another policy for half of the users; ends with offline beside online."),
+        typer.Option(
+            help="A treatment beside the control of --policy that differs in its policy alone: --experiment, in short."
+        ),
     ] = "",
     experiment: Annotated[
         str,
@@ -119,9 +121,7 @@ def demo_command(
             raise InputError(f"{flag} is day {day}, and --days is {days}; name a day that is played")
     if new_artworks and launch_on:
         raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
-    plan = Plan(
-        config, days, users, _titles(titles), new_artworks, launch_on, retire_on, is_experiment=bool(experiment)
-    )
+    plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
     tell: Callable[[str], None] = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
     if not isfinite(pace):
         raise InputError(f"--pace is {pace}, expected seconds from 0 to {SLOWEST_DAY_SECONDS:g}")
@@ -141,12 +141,16 @@ def demo_command(
 
 def _config(policy: str, against: str, experiment: str, posterior: str, seed: int) -> Config:
     """How live days choose: by one policy, or by two variants."""
-    if not experiment:
-        return Config.of(*([policy, against] if against else [policy]), posterior=posterior, seed=seed)
-    if against:
+    if against and experiment:
         raise InputError("--against and --experiment both bring a second variant; leave one out")
+    if against:
+        return experiment_of_policies(policy, against, posterior, seed)
     control = Variant(policy=policy, posterior=posterior)
-    return experiment_of(control, parse_variant(experiment, control), seed)
+    return (
+        experiment_of(control, parse_variant(experiment, control), seed)
+        if experiment
+        else Config((control,), seed=seed)
+    )
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ def experiment_of(control: Variant, treatment: Variant, seed: int) -> Config:
     return Config(variants, seed=seed, salt=NAME)
 
 
+def experiment_of_policies(policy: str, against: str, posterior: str, seed: int) -> Config:
+    """The same of two policies, which the variants are named after."""
+    return Config.of(policy, against, posterior=posterior, seed=seed, salt=NAME)
+
+
 def register_experiment(workspace: Workspace, config: Config, days: int) -> Registered:
     """Write the plan of the live days and register it, before anything of them is seen."""
     today = datetime.now(UTC).date()

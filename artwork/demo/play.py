@@ -20,7 +20,7 @@ from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.experiments.deciding import Verdict
 from batch.job import Ran
 from batch.offline.side_by_side import SideBySide
@@ -49,16 +49,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class OutcomeOfTwo(Outcome):
-    """The same where two variants were live, the verdict being about the users of the first; and both side by side."""
-
-    against: SideBySide
-
-
-@dataclass(frozen=True)
 class OutcomeOfExperiment(Outcome):
-    """The same where an experiment was live; the verdicts on its treatments, and the record of the decision."""
+    """The same where two variants were an experiment, the verdict over uniform being about the users of the first.
 
+    ``against`` has both side by side where a log can judge what differs, ``verdicts`` are those on the treatment, and
+    ``record`` is the record of the decision.
+    """
+
+    against: SideBySide | None
     verdicts: tuple[Verdict, ...]
     record: Path
 
@@ -74,13 +72,24 @@ class Plan:
     new_artworks: float = 0.0
     launch_on: int | None = None
     retire_on: int | None = None
-    is_experiment: bool = False
-    """Whether the two variants are an experiment, registered after the explore days."""
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether there are two variants: they are an experiment, registered after the explore days."""
+        return len(self.config.variants) > 1
 
     @property
     def is_judged_offline(self) -> bool:
-        """Whether the log of the explore days is asked about the policies of two variants."""
-        return len(self.config.variants) > 1 and not self.is_experiment
+        """Whether the log of the explore days is asked about the variants: a log judges policies, and nothing else of them."""
+        variants = self.config.variants
+        return (
+            len({variant.policy for variant in variants}) > 1
+            and len({_apart_from_policy(one) for one in variants}) == 1
+        )
+
+
+def _apart_from_policy(variant: Variant) -> tuple[str, str, float, float]:
+    return variant.posterior, variant.reward, variant.floor, variant.new_floor
 
 
 def play(
@@ -184,9 +193,9 @@ def conclude(
         above_uniform=lead.is_above,
         seconds=seconds,
     )
-    if decided is not None:
-        return OutcomeOfExperiment(**vars(outcome), verdicts=decided.verdicts, record=decided.record)
-    return outcome if both is None else OutcomeOfTwo(**vars(outcome), against=both)
+    if decided is None:
+        return outcome
+    return OutcomeOfExperiment(**vars(outcome), against=both, verdicts=decided.verdicts, record=decided.record)
 
 
 def _explore_days(loop: Loop, url: str, address: str, nights: list[Ran], say: Callable[[str], None]) -> list[DayResult]:

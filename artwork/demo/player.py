@@ -293,11 +293,10 @@ class Player:
             self.say(self._with_store(lambda: retire_best_known(self.workspace, self.url, self._generation)))
 
     def _offline(self) -> Evaluation | None:
-        if len(self.plan.config.variants) == 1:
+        if not self.plan.is_experiment:
             return None
         self._with_store(self._collect)
-        if self.plan.is_experiment:
-            register_experiment(self.workspace, self.plan.config, self.plan.days)
+        register_experiment(self.workspace, self.plan.config, self.plan.days)
         if not self.plan.is_judged_offline:
             return None
         with self._told() as progress:

@@ -120,6 +120,11 @@ def test_two_policies_are_live_and_what_was_said_of_them_stands_beside_what_they
     # Half of what the explore days logged judges, and nothing that was live.
     explored = sum(day["impressions"] for day in outcome["days"][:EXPLORE_DAYS])
     assert offline["policy"]["n"] == pytest.approx(explored / 2, rel=0.05)
+    # They are an experiment, whose decision is on record. Its looks are planned for more users than these.
+    (verdict,) = outcome["verdicts"]
+    assert verdict["variant"] == "uniform"
+    assert verdict["verdict"] in {"ROLL BACK", "HOLD", "INVALID"}
+    assert Path(outcome["record"]).is_file()
 
 
 def test_a_demo_of_one_policy_tells_of_one_policy(plain: Any) -> None:

@@ -1,7 +1,7 @@
 """Two policies live in the demo: whose users are whose, what is told of each day, and of both at the end."""
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,17 +13,19 @@ from artwork.console.shell import pasted
 from artwork.demo.against import judge_offline, judge_online, lines_of, users_of_first
 from artwork.demo.answers import ServiceClient
 from artwork.demo.days import DayResult, judge_policy
+from artwork.demo.experiment import experiment_of, experiment_of_policies
 from artwork.demo.loop import Loop
+from artwork.demo.play import Plan
 from artwork.demo.table import rates_line
 from bandit.errors import InputError, SurroundingsError
 from bandit.evaluation import Evaluation
 from bandit.snapshot import keyed_hash
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.workspace.workspace import Workspace
 
-CONFIG = Config.of("thompson", "greedy", seed=3)
+CONFIG = experiment_of_policies("thompson", "greedy", "linear", seed=3)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     loop = Loop.of(workspace, CONFIG)
     explored = [explore(loop, number) for number in range(2)]
     offline = judge_offline(workspace, CONFIG, silent)
-    generation = make_generation(workspace, "thompson", "greedy", seed=3)
+    generation = make_generation(workspace, config=CONFIG)
     client = cast("ServiceClient", OnDisk(workspace, generation))
     return Played(loop, explored, offline, loop.live(2, client, silent))
 
@@ -61,7 +63,7 @@ def test_a_live_day_tells_what_the_users_of_each_policy_took(played: Played) -> 
 def test_the_verdict_over_uniform_is_of_the_first_policys_users_alone(played: Played) -> None:
     own = users_of_first(CONFIG, played.loop.tables)
     users = played.loop.tables.users["user_id"]
-    assert own.tolist() == [keyed_hash("other", 3, 0, user, "") >= 2**63 for user in users]
+    assert own.tolist() == [keyed_hash("other", 3, 0, user, "demo") >= 2**63 for user in users]
     lead, shown = played.live.lead[own], played.live.shown[own]
     verdict = judge_policy([played.live], own, seed=1)
     assert (verdict.users, verdict.impressions) == ((shown > 0).sum(), shown.sum())
@@ -84,8 +86,32 @@ def test_both_are_told_offline_and_online_and_how_to_look_closer(played: Played)
     flags = ("--until", "2026-01-02", "--policies", "thompson,greedy", "--seed", "3")
     command = pasted("compare", "--workspace", workspace.root, *flags)
     assert told.splitlines()[-1] == f"look closer: {command}"
-    shared = lines_of(both, workspace, Config.of("thompson", "greedy", posterior="shared", seed=3), explore_days=2)
+    shared = lines_of(both, workspace, experiment_of_policies("thompson", "greedy", "shared", seed=3), explore_days=2)
     assert shared.splitlines()[-1] == f"look closer: {command} --posterior shared"
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "is_judged"),
+    [
+        ({}, {"policy": "greedy"}, True),
+        ({}, {"reward": "click"}, False),
+        ({}, {"policy": "greedy", "reward": "click"}, False),
+        ({"floor": 0.1}, {"policy": "greedy"}, False),
+    ],
+)
+def test_a_log_is_asked_where_policies_differ_and_nothing_else(
+    control: dict[str, Any], treatment: dict[str, Any], *, is_judged: bool
+) -> None:
+    config = experiment_of(Variant(**control), Variant(**treatment), seed=3)
+    plan = Plan(config, days=1, users=None, titles=None)
+    assert plan.is_experiment
+    assert plan.is_judged_offline == is_judged
+
+
+def test_one_policy_is_no_experiment() -> None:
+    plan = Plan(Config(), days=1, users=None, titles=None)
+    assert not plan.is_experiment
+    assert not plan.is_judged_offline
 
 
 def test_before_anything_was_live_there_is_nothing_to_judge(workspace: Workspace) -> None:
