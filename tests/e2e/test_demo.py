@@ -122,7 +122,7 @@ def test_two_policies_are_live_and_what_was_said_of_them_stands_beside_what_they
     assert offline["policy"]["n"] == pytest.approx(explored / 2, rel=0.05)
     # They are an experiment, whose decision is on record. Its looks are planned for more users than these.
     (verdict,) = outcome["verdicts"]
-    assert verdict["variant"] == "uniform"
+    assert verdict["treatment"] == "uniform"
     assert verdict["verdict"] in {"ROLL BACK", "HOLD", "INVALID"}
     assert Path(outcome["record"]).is_file()
 
