@@ -69,7 +69,9 @@ def ray_cluster() -> Iterator[RayCluster]:
 def wait_for_shard(raylet: int, job: subprocess.Popen[str]) -> None:
     """Wait until a worker of a node is at work on a shard of a job, by the title that Ray gives to its process."""
     deadline = time.monotonic() + HANG_SECONDS
-    while not any(_parent(folder) == raylet and _title(folder).startswith(b"ray::_run") for folder in _processes()):
+    while not any(
+        _parent(folder) == raylet and _title(folder).startswith(b"ray::run_shard") for folder in _processes()
+    ):
         assert job.poll() is None, job.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)  # between looks at the processes

@@ -12,7 +12,6 @@ from multiprocessing import forkserver, resource_tracker
 from threadpoolctl import threadpool_limits
 
 from bandit.errors import SurroundingsError
-from bandit.kernels.warm import warm
 from batch.executors.protocol import Executor
 
 _SAFE_PATH = "PYTHONSAFEPATH"
@@ -26,6 +25,8 @@ def open_processes(workers: int | None) -> Iterator[Executor]:
     Raises:
         SurroundingsError: a process died at its work.
     """
+    from bandit.kernels.warm import warm  # noqa: PLC0415 - what only speaks with others has no use for the compiler
+
     warm()
     _start_fork_server()
     try:

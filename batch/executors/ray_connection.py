@@ -1,15 +1,10 @@
-"""Connecting to a Ray cluster, or starting one on this machine, without a word on the terminal."""
+"""Connecting to a Ray cluster, or starting one on this machine."""
 
-import logging
 import os
 import re
-import shutil
-import signal
 import socket
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, chdir, contextmanager, suppress
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
@@ -55,35 +50,28 @@ def check_address(address: str) -> None:
 def connected(address: str, workers: int | None) -> Iterator[Any]:
     """The module ray, connected to a cluster, which is left or, where it was started here, ended with the block.
 
+    For a process that does nothing else: its environment changes, and Ray's files are in the current folder.
+
     Raises:
-        ModuleNotFoundError: the package ray is not installed.
         InputError: the environment names what is no address.
         SurroundingsError: there is no such cluster, or it cannot be started.
     """
-    folder = Path(tempfile.mkdtemp(prefix="artwork-ray-"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        handler = signal.getsignal(signal.SIGTERM)
-        # Read when ray is first imported and by the processes that it starts. It puts the current folder before all others on the
-        # path of its workers, where a json.py may lie: so that is an empty one.
-        with _environment(_QUIET | (_secret() if address == LOCAL else {})), chdir(folder):
-            import ray  # noqa: PLC0415 - few have it
+    # Read when ray is first imported and by the processes that it starts.
+    os.environ.update(_QUIET | (_secret() if address == LOCAL else {}))
+    import ray  # noqa: PLC0415 - few have it
 
-            stack.callback(ray.shutdown, wait_for_processes=True)
-            _choose_network(_found(address))
-            settings = _settings(address, workers, folder)
-            try:
-                ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **settings)
-            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                raise _no_cluster(address, error) from error
-            finally:
-                with suppress(ValueError):  # outside the main thread, where ray leaves it alone too
-                    signal.signal(signal.SIGTERM, handler)
-            _silence()
+    try:
+        _choose_network(_found(address))
+        try:
+            ray.init(address, log_to_driver=False, **_settings(address, workers))
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise _no_cluster(address, error) from error
         yield ray
+    finally:
+        ray.shutdown(wait_for_processes=True)
 
 
-def _settings(address: str, workers: int | None, folder: Path) -> dict[str, Any]:
+def _settings(address: str, workers: int | None) -> dict[str, Any]:
     if address != LOCAL:
         return {}
     return {
@@ -91,35 +79,13 @@ def _settings(address: str, workers: int | None, folder: Path) -> dict[str, Any]
         "num_gpus": 0,
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
-        "_temp_dir": str(folder),
+        "_temp_dir": str(Path.cwd()),
     }
 
 
-def _silence() -> None:
-    """Keep what Ray says of workers that die off standard output, where results go; no setting of Ray does it."""
-    worker: Any = import_module("ray._private.worker")
-    worker.print_to_stdstream = lambda *_, **__: None
-
-
-@cache
 def _secret() -> dict[str, str]:
     """By which processes of a cluster that is started here know each other: no other user of the machine can give it tasks."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for as long as the block lasts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _found(address: str) -> str:
