@@ -105,6 +105,7 @@ class ServiceClient:
         self._waiting = waiting
         known = signals or [{}] * len(user_ids)
         self._signals = [[(name, value) for name, value in own.items() if value is not None] for own in known]
+        self.address = address
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
         self._user_ids, self._title_ids = user_ids, catalogue.title_ids
         ids = zip(catalogue.frame["title_id"], catalogue.frame["artwork_id"], strict=True)

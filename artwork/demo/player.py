@@ -16,7 +16,7 @@ import numpy as np
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, users_of_first
-from artwork.demo.answers import Answers, ServiceClient
+from artwork.demo.answers import Answers
 from artwork.demo.board import Board
 from artwork.demo.days import DayResult
 from artwork.demo.experiment import register_experiment
@@ -26,6 +26,7 @@ from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.pace import Pace
 from artwork.demo.play import SERVICE, Outcome, Plan, conclude, intro, origin_of, tell
 from artwork.demo.pressing.store_faults import StoreFaults
+from artwork.demo.settling import settle
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from artwork.web.stage import Phase, Step, StoreState
 from bandit.arrays import I64
@@ -35,8 +36,7 @@ from bandit.simulation.world import Responses, World
 from batch.config import Config
 from batch.executors import Progress
 from batch.job import Ran
-from batch.publishing.flips import published_current
-from batch.store.client import URL_VARIABLE, connect, store_errors
+from batch.store.client import URL_VARIABLE
 from batch.store.embedded import stop_store, store_url
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.overlays import newest_overlay
@@ -48,7 +48,6 @@ HELD_TITLES: Final = 3
 """Titles that wait for the watcher to launch them."""
 
 _LOOK_SECONDS: Final = 0.2
-_SETTLE_LOOKS: Final = 600
 _TRIES: Final = 3
 """How often a night is begun anew though the store answers."""
 
@@ -60,7 +59,6 @@ _STEPS: Final = {
     "publishing rows": "publish",
 }
 """Steps of a night by what its jobs report; what is reported otherwise is joining."""
-
 
 T = TypeVar("T")
 
@@ -335,7 +333,7 @@ class Player:
         phase: Phase = "explore" if self.exploring else "visits"
         self.board.at_time(phase, day, 0, PARTS_A_DAY)
         with contextlib.closing(self.loop.client(self.address, self.wait)) as client:
-            if self._settle(client):
+            if settle(client, self.workspace, self.url, self.pace, lambda: self.store_state == "up"):
                 self._read_anew()
         began = time.monotonic()
 
@@ -354,24 +352,6 @@ class Player:
             result, "uniform" if self.exploring else " and ".join(own.label for own in self.config.variants)
         )
         return result
-
-    def _settle(self, client: ServiceClient) -> bool:
-        """Wait until the service answers from what the store says is current; whether it does, which a store may prevent."""
-        for _ in range(_SETTLE_LOOKS):
-            if self.store_state != "up":
-                return False
-            current = self._current()
-            if current is not None and client.ready() == (current, newest_overlay(self.workspace).revision):
-                return True
-            self.pace.rest(_LOOK_SECONDS / 4)
-        raise SurroundingsError(f"the service at {self.address} does not take up what its store says is current")
-
-    def _current(self) -> int | None:
-        """The generation that the store says is current; None where it does not answer."""
-        with contextlib.suppress(SurroundingsError), connect(self.url) as client, store_errors(self.url):
-            now = published_current(client)
-            return None if now is None else now.generation
-        return None
 
     def _read_anew(self) -> None:
         """Play on with the catalogue that the service obeys, and the tastes that users have by now."""

@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr, ndtri, stdtrit
-from scipy.stats import skew
 
 from bandit.arrays import F64
 from bandit.errors import InputError
@@ -152,7 +151,16 @@ def _planned(frame: pl.DataFrame, plan: Plan, place: int, *, has_days: bool) -> 
     correlation = correlation_with_before(frame, metric, place, there, length)
     effect = plan.smallest_effect if metric.margin is None else metric.margin
     looks = tuple((day - plan.start).days if has_days else 0 for day in plan.looks)
-    ask = _Ask(plan, metric, effect, course, looks, has_days, _moved_by(sums, metric), float(skew(linearised(sums))))
+    ask = _Ask(
+        plan,
+        metric,
+        effect,
+        course,
+        looks,
+        has_days,
+        _moved_by(sums, metric),
+        float(scipy.stats.skew(linearised(sums))),
+    )
     explained = None
     if correlation is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -250,7 +258,7 @@ class _Judge(NamedTuple):
 
     def drift(self, power: float) -> float:
         """Standard errors that an effect needs for that power."""
-        return float(brentq(lambda drift: self.power(drift) - power, 0.0, _FARTHEST, xtol=1e-6))
+        return float(scipy.optimize.brentq(lambda drift: self.power(drift) - power, 0.0, _FARTHEST, xtol=1e-6))
 
 
 def _judge(ask: _Ask, precision: F64, shares: tuple[float, float], more: float) -> _Judge:

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from scipy import sparse
-from scipy.optimize import nnls
+import scipy
 
 from bandit.arrays import F64
 from bandit.errors import InputError
@@ -117,15 +116,15 @@ def linearised(sums: pl.DataFrame) -> F64:
     return np.asarray((of - of.sum() / per.sum() * per) / per.mean())
 
 
-def _by_day(frame: pl.DataFrame, days: Sequence[Any], column: str) -> sparse.csr_array:
+def _by_day(frame: pl.DataFrame, days: Sequence[Any], column: str) -> "scipy.sparse.csr_array":
     """A column as a row per day and a column per user."""
     rows = frame[DAY].replace_strict(days, list(range(len(days))), return_dtype=pl.Int64).to_numpy()
     users = frame[USER_ID].rank("dense").to_numpy().astype(np.int64) - 1
     shape = len(days), int(users.max()) + 1
-    return sparse.csr_array((frame[column].to_numpy().astype(np.float64), (rows, users)), shape=shape)
+    return scipy.sparse.csr_array((frame[column].to_numpy().astype(np.float64), (rows, users)), shape=shape)
 
 
-def _by_distance(numbers: sparse.csr_array) -> F64:
+def _by_distance(numbers: "scipy.sparse.csr_array") -> F64:
     """The mean over pairs of days, d apart, of the products of both days' numbers, summed over users, (LONGEST,)."""
     products = (numbers @ numbers.T).toarray()
     days = len(products)
@@ -184,7 +183,7 @@ def _users(frame: pl.DataFrame, days: Sequence[Any], ahead: np.ndarray) -> F64:
         late = slice((len(days) - 1) // 2, len(days) - 1)
         steady = np.ones(LONGEST) if len(days) > _FEW_DAYS else np.zeros(LONGEST)  # a few days tell no two apart
         kinds = np.stack([steady, longer], axis=1)
-        daily, returning = nnls(kinds[late], np.diff(within)[late])[0]
+        daily, returning = scipy.optimize.nnls(kinds[late], np.diff(within)[late])[0]
         made[len(days) :] += np.cumsum(daily + returning * longer[len(days) - 1 : -1])
     return made
 

@@ -6,9 +6,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.special import gammainc, gammaincc, ndtr
-from scipy.stats import chi2_contingency
-from scipy.stats import t as student
+import scipy
+from scipy.special import gammainc, gammaincc, ndtr, stdtr
 
 from bandit.arrays import F64
 from bandit.experiments.corrections import benjamini_hochberg
@@ -152,7 +151,7 @@ def moved_contexts(nights: Sequence[Night]) -> list[Moved]:
     by = (tonight - past.mean(axis=0)) / spread[own]
     floor = spread[own] / np.sqrt(min(night.users for night in there))  # of nights with the same users there is none
     values = np.abs(by) * spread[own] / np.maximum(error, floor)
-    adjusted = _adjusted(2 * student.sf(values, len(past) - 1))
+    adjusted = _adjusted(2 * stdtr(len(past) - 1, -values))
     kept = [name for name, varies in zip(names, own, strict=True) if varies]
     made = [Moved(name, float(at), float(p)) for name, at, p in zip(kept, by, adjusted, strict=True)]
     return sorted(made, key=lambda moved: (moved.adjusted, -abs(moved.by)))
@@ -226,7 +225,7 @@ def one_sided(day: DayFacts, classes: pl.DataFrame) -> list[tuple[str, float, fl
         return []
     large = (explore + others) * explore.sum() / (explore + others).sum() >= _LEAST_EXPECTED
     table = np.stack([explore, others])[:, large & (others > 0)]
-    if table.shape[1] < 2 or not table.sum(axis=1).all() or chi2_contingency(table).pvalue > LEVEL:
+    if table.shape[1] < 2 or not table.sum(axis=1).all() or scipy.stats.chi2_contingency(table).pvalue > LEVEL:
         return []
     shares = table / table.sum(axis=1, keepdims=True)
     names = [name for name, kept in zip(counts["class"].to_list(), large & (others > 0), strict=True) if kept]

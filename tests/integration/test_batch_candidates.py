@@ -18,7 +18,7 @@ from make_impressions import (
 )
 
 from bandit.errors import InputError
-from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, MAX_TITLES, Row, RowFormat, decode_row
+from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, Row, RowFormat, decode_row
 from batch.choosing.chooser import USERS_A_BLOCK
 from batch.choosing.precompute import precompute
 from batch.config import Config
@@ -61,10 +61,12 @@ def published_rows(
     return {user: decode_row(raw, user, generation, identity) if raw else None for user, raw in rows.items()}
 
 
-def indices_of(row: Row) -> list[int]:
+def indices_of(row: Row, n_titles: int) -> list[int]:
+    """The titles of the catalogue that a row has a pick for, which are all that it has."""
     assert row.titles is not None
-    picks = row.arms_and_weights(range(MAX_TITLES))
-    return [title for title, (_, weight) in enumerate(picks) if weight]
+    indices = [title for title, (_, weight) in enumerate(row.arms_and_weights(range(n_titles))) if weight]
+    assert len(indices) == row.n_picks
+    return indices
 
 
 @pytest.mark.parametrize("form", [2, 3])
@@ -78,7 +80,7 @@ def test_a_row_decodes_to_exactly_the_candidates(
     for user, wanted in lists.items():
         row = rows[user]
         assert row is not None
-        indices = indices_of(row)
+        indices = indices_of(row, len(titles))
         assert row.n_picks == len(wanted)
         assert [titles[index] for index in indices] == sorted(wanted)
         assert [row.pick(index) is not None for index in range(len(titles))] == [title in wanted for title in titles]
@@ -104,7 +106,7 @@ def test_a_candidate_has_the_pick_that_it_has_without_candidates(
         full = all_rows[user]
         assert full is not None
         if row is not None:
-            assert all(row.pick(index) == full.pick(index) for index in indices_of(row))
+            assert all(row.pick(index) == full.pick(index) for index in indices_of(row, full.n_picks))
 
 
 def test_a_shard_of_users_without_candidates_is_published_as_nothing(
@@ -150,7 +152,7 @@ def test_a_catalogue_beyond_a_row_is_taken_with_candidates(
     row = published_rows(workspace, client, store, form.number)["u0001"]
     assert row is not None
     assert row.n_picks == form.most_shortlist_picks
-    assert indices_of(row)[-1] == form.most_dense_picks
+    assert indices_of(row, len(titles))[-1] == form.most_dense_picks
 
 
 @pytest.mark.parametrize("form", [FORMAT_2, FORMAT_3_OF_16])

@@ -1,7 +1,9 @@
 """What is said of a choice is what the choice was made with."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,10 +51,19 @@ class Explained:
         return self.picks.filter(is_it).row(0, named=True)
 
 
+@pytest.fixture(scope="module")
+def logged(written_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables, shortened, with two days of impressions; nobody else writes here."""
+    root = tmp_path_factory.mktemp("logged")
+    shutil.copytree(written_tables, root, dirs_exist_ok=True)
+    shorten(Workspace(root))
+    log_days(Workspace(root), 2, 2000)
+    return root
+
+
 @pytest.fixture
-def make(workspace: Workspace) -> Make:
-    shorten(workspace)
-    log_days(workspace, 2, 2000)
+def make(logged: Path, workspace: Workspace) -> Make:
+    shutil.copytree(logged, workspace.root, dirs_exist_ok=True)
 
     def made(policy: str = "thompson", **settings: Any) -> Explained:
         generation = make_generation(workspace, policy, seed=SEED, **settings)

@@ -1,11 +1,15 @@
 """Which generation is served: activating, rolling back, and many at once."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from make_impressions import Served, make_generation, served, silent
+from shared_store import SharedStore
 
 from bandit.errors import InputError, SurroundingsError
 from bandit.snapshot import Meta, encode_json, meta_key, part_key, row_key
@@ -19,12 +23,34 @@ THREADS, FLIPS_A_THREAD = 8, 25
 IDENTITY = "0" * 32
 
 
+@dataclass(frozen=True)
+class Published:
+    """A folder that nobody writes to, and what was in the store when its generations had been published."""
+
+    root: Path
+    entries: dict[bytes, bytes]
+
+
+@pytest.fixture(scope="module")
+def published_once(
+    written_tables: Path, shared_store: SharedStore, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    root = tmp_path_factory.mktemp("published")
+    shutil.copytree(written_tables, root, dirs_exist_ok=True)
+    shared_store.renew()
+    with connect(shared_store.url) as client:
+        for _ in range(3):
+            publish(Workspace(root), make_generation(Workspace(root)), client, shared_store.url, silent)
+        keys = list(client.scan_iter("*"))
+        return Published(root, dict(zip(keys, client.mget(keys), strict=True)))
+
+
 @pytest.fixture
-def published(workspace: Workspace, client: redis.Redis, store: str) -> Workspace:
+def published(published_once: Published, client: redis.Redis, tmp_path: Path) -> Workspace:
     """A workspace whose generations 1, 2 and 3 are all in the store; 3 is current, 2 was before."""
-    for _ in range(3):
-        publish(workspace, make_generation(workspace), client, store, silent)
-    return workspace
+    shutil.copytree(published_once.root, tmp_path, dirs_exist_ok=True)
+    client.mset(published_once.entries)
+    return Workspace(tmp_path)
 
 
 def test_a_rollback_serves_what_was_served_before(published: Workspace, client: redis.Redis) -> None:

@@ -87,6 +87,25 @@ def night(learned: Path, tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def trebled_once(played: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That day with thrice the takes, and generation 5, the night after it, which is refused; nobody else writes here."""
+    root = tmp_path_factory.mktemp("trebled")
+    shutil.copytree(played, root, dirs_exist_ok=True)
+    loop = SimulatedWorkspace.of(root, Config(seed=5))
+    change_rewards(loop, times(loop, 3))
+    assert a_night(loop) == NIGHT
+    return root
+
+
+@pytest.fixture
+def trebled(trebled_once: Path, tmp_path: Path, client: redis.Redis, store: str) -> Workspace:
+    """Generation 4 is served; generation 5 is to be published, and refused."""
+    shutil.copytree(trebled_once, tmp_path, dirs_exist_ok=True)
+    publish(Workspace(tmp_path), PARENT, client, store, silent)
+    return Workspace(tmp_path)
+
+
 def a_night(loop: SimulatedWorkspace, damage: Callable[[Workspace, int], None] | None = None) -> int:
     """A generation from all days so far; ``damage`` comes between learning and choosing."""
     made = train(loop.workspace, loop.config, SerialExecutor(), silent, shard_size=ALL_BLOCKS)
@@ -309,44 +328,34 @@ def test_a_log_that_does_not_follow_its_propensities_is_refused(loop: SimulatedW
 
 
 def test_what_is_refused_leaves_the_store_as_it_was_until_it_is_forced(
-    loop: SimulatedWorkspace, client: redis.Redis, store: str
+    trebled: Workspace, client: redis.Redis, store: str
 ) -> None:
-    publish(loop.workspace, PARENT, client, store, silent)
-    change_rewards(loop, times(loop, 3))
-    generation = a_night(loop)
     keys = sorted(client.scan_iter("*"))
     with pytest.raises(
         RefusedError, match=r"generation 5 is not published, generation 4 serves on: reward rate: .*--force"
     ):
-        publish(loop.workspace, generation, client, store, silent)
+        publish(trebled, NIGHT, client, store, silent)
     assert sorted(client.scan_iter("*")) == keys
-    identity = identity_of(loop.workspace, generation)
-    forced = publish(loop.workspace, generation, client, store, silent, force=True)
-    assert (forced.generation, forced.gate.passes) == (generation, False)
-    assert read_manifest(loop.workspace, generation).forced == ("reward rate",)
-    assert identity_of(loop.workspace, generation) == identity
+    identity = identity_of(trebled, NIGHT)
+    forced = publish(trebled, NIGHT, client, store, silent, force=True)
+    assert (forced.generation, forced.gate.passes) == (NIGHT, False)
+    assert read_manifest(trebled, NIGHT).forced == ("reward rate",)
+    assert identity_of(trebled, NIGHT) == identity
 
 
-def test_what_was_forced_is_published_again_without_a_word(
-    loop: SimulatedWorkspace, client: redis.Redis, store: str
-) -> None:
-    publish(loop.workspace, PARENT, client, store, silent)
-    change_rewards(loop, times(loop, 3))
-    generation = a_night(loop)
-    publish(loop.workspace, generation, client, store, silent, force=True)
+def test_what_was_forced_is_published_again_without_a_word(trebled: Workspace, client: redis.Redis, store: str) -> None:
+    publish(trebled, NIGHT, client, store, silent, force=True)
     rollback(client)
-    assert publish(loop.workspace, generation, client, store, silent).generation == generation
+    assert publish(trebled, NIGHT, client, store, silent).generation == NIGHT
 
 
 def test_rows_that_an_earlier_publish_left_of_what_is_refused_are_swept(
-    loop: SimulatedWorkspace, client: redis.Redis, store: str
+    trebled: Workspace, client: redis.Redis, store: str
 ) -> None:
-    publish(loop.workspace, PARENT, client, store, silent)
-    client.set(f"art:g:{PARENT + 1}:u:{{somebody}}", b"left")
-    change_rewards(loop, times(loop, 3))
+    client.set(f"art:g:{NIGHT}:u:{{somebody}}", b"left")
     with pytest.raises(RefusedError):
-        publish(loop.workspace, a_night(loop), client, store, silent)
-    assert list(client.scan_iter(rows_pattern(PARENT + 1))) == []
+        publish(trebled, NIGHT, client, store, silent)
+    assert list(client.scan_iter(rows_pattern(NIGHT))) == []
     assert served(client) is not None
 
 

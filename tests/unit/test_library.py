@@ -12,6 +12,7 @@ import pytest
 
 import bandit.policies
 import bandit.posterior
+from artwork.cli import FAMILIES
 from bandit.policies import POLICIES, ThompsonSampling, decide
 from bandit.posterior import (
     BetaEvidence,
@@ -38,6 +39,14 @@ def test_importing_a_package_loads_no_heavy_part_of_scipy_and_no_scikit_learn(mo
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {f"scipy.{part}" for part in HEAVY} & set(loaded)
     assert not {"sklearn", "pandas", "polars"} & set(loaded)
+
+
+def test_commands_load_no_heavy_part_of_scipy_before_they_use_it() -> None:
+    names = ", ".join(f"artwork.commands.{name}" for name in dict.fromkeys(FAMILIES.values()))
+    code = f"import sys, {names}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {f"scipy.{part}" for part in HEAVY if part not in ("special", "linalg")} & set(loaded)
+    assert not {"sklearn", "pandas"} & set(loaded)
 
 
 SHOWN = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
-from scipy.integrate import quad_vec
+import scipy
 from scipy.special import betainc, betaln, expit, ndtr, xlog1py, xlogy
 
 from artwork.bench.kernels.data import Log
@@ -163,7 +163,9 @@ def _integrate(pdf: Callable[[float], F64], cdf: Callable[[float], F64], edges: 
     def density(x: float) -> F64:
         return np.asarray(np.where(own, pdf(x)[:, None], cdf(x)[None, :]).prod(axis=1))
 
-    return np.asarray(quad_vec(density, low, high, epsabs=1e-10, epsrel=1e-10, points=inside, limit=10_000)[0])
+    return np.asarray(
+        scipy.integrate.quad_vec(density, low, high, epsabs=1e-10, epsrel=1e-10, points=inside, limit=10_000)[0]
+    )
 
 
 def check_mode(fit: Laplace, log: Log) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from artwork.bench.rivals.base import Rival
 from bandit.arrays import F64, I64
@@ -81,4 +81,4 @@ def _chance(chosen: I64, wins: F64) -> float:
         kept = cells >= _SMALLEST_EXPECTED
         statistic += float(((counts[kept] - cells[kept]) ** 2 / cells[kept]).sum())
         freedom += int(kept.sum()) - 1
-    return float(chi2.sf(statistic, max(freedom, 1)))
+    return float(chdtrc(max(freedom, 1), statistic))

@@ -16,6 +16,7 @@ from artwork.demo.pace import SLOWEST_DAY_SECONDS
 from artwork.demo.player import Player
 from artwork.demo.pressing.arguments import Arguments, check_names, number_of, text_of
 from artwork.demo.pressing.broken_generations import checked_fault, publish_broken
+from artwork.demo.pressing.rolling_back import serve_earlier
 from artwork.demo.pressing.store_faults import StoreFaults
 from artwork.demo.pressing.words import closed_words, moved_words, order_of_genres, rate_words, rates_words
 from artwork.web.stage import BusyError, Mark
@@ -23,9 +24,7 @@ from bandit.errors import CheckError, InputError, SurroundingsError
 from bandit.policies import parse_policy
 from batch.config import Config
 from batch.executors import SerialExecutor
-from batch.publishing.flips import activate, rollback
 from batch.publishing.overlays import publish_overlay
-from batch.publishing.publish import publish
 from batch.store.client import connect, store_errors
 from batch.workspace.catalogue_changes import retire
 from batch.workspace.generations import finished
@@ -284,28 +283,8 @@ class Presses:
         with self._alone("roll-back"):
             what = "the generation before is" if number is None else f"generation {number} is"
             mark = player.board.mark("roll-back", f"{what} served again", "roll-back")
-        self._hand_over("roll-back", mark, lambda: self._roll_back(number))
+        self._hand_over("roll-back", mark, lambda: serve_earlier(player, number, _silent, lambda: self._is_ended))
         return mark
-
-    def _roll_back(self, number: int | None) -> str:
-        player, began = self._player, time.monotonic()
-        with connect(player.url) as client, store_errors(player.url):
-            if number is None:
-                served = rollback(client).generation
-            else:
-                try:
-                    served = activate(client, number).generation
-                except InputError:  # the store keeps two; the others come from the disk
-                    served = publish(
-                        player.workspace, number, client, player.url, _silent, forward_only=False
-                    ).generation
-        with contextlib.closing(player.loop.client(player.address)) as asked:
-            while not self._is_ended and time.monotonic() - began < _EFFECT_SECONDS:
-                if asked.ready()[0] == served:
-                    return f"the service answers from generation {served} after {time.monotonic() - began:.1f} s"
-                player.pace.check()
-                time.sleep(_LOOK_SECONDS)
-        return f"generation {served} is current in the store; the service does not follow yet"
 
     @property
     def _store(self) -> StoreFaults:

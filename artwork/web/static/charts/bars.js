@@ -44,24 +44,21 @@ export function barsChart(options) {
   const draw = () => {
     if (width && bars.length) render(view.picture, bars, options, width);
   };
-  view.picture.setAttribute("role", "img");
-  view.picture.removeAttribute("aria-hidden");
-  view.picture.setAttribute("aria-label", options.title);
+  view.describe(options.title);
   view.onSize((next) => {
     width = next;
     draw();
   });
-  view.empty(options.empty ?? "Nothing to show yet.");
   return {
     node: view.node,
     say: view.say,
     update(next) {
       bars = next;
-      view.empty(bars.length ? null : (options.empty ?? "Nothing to show yet."));
+      view.fill(bars.length > 0);
       if (bars.length > (options.rows ?? 4)) {
         view.plot.style.setProperty("--plot-height", `${bars.length * ROW + FOOT}px`);
       }
-      view.picture.setAttribute("aria-label", spoken(bars, options));
+      view.describe(spoken(bars, options));
       view.legend(legendOf(bars, options));
       view.table(() => tableOf(bars, options));
       draw();

@@ -20,9 +20,7 @@ export function calibrationChart(options) {
   const draw = () => {
     if (size.width && bins.length) render(view.picture, bins, size);
   };
-  view.picture.setAttribute("role", "img");
-  view.picture.removeAttribute("aria-hidden");
-  view.picture.setAttribute("aria-label", options.title);
+  view.describe(options.title);
   view.legend([
     { name: "observed take rate, 95 % interval", tone: "tone-1", kind: "line" },
     { name: "predicted = observed", tone: "tone-2", kind: "dash" },
@@ -31,14 +29,13 @@ export function calibrationChart(options) {
     size = { width, height };
     draw();
   });
-  view.empty(options.empty ?? "Nothing to show yet.");
   return {
     node: view.node,
     say: view.say,
     update(next) {
       bins = next;
-      view.empty(bins.length ? null : (options.empty ?? "Nothing to show yet."));
-      view.picture.setAttribute("aria-label", `${options.title}. ${bins.map(sentence).join(". ")}`);
+      view.fill(bins.length > 0);
+      view.describe(`${options.title}. ${bins.map(sentence).join(". ")}`);
       view.table(() => ({
         columns: ["Predicted", "Observed", "Lower", "Upper", "Impressions"],
         rows: bins.map((bin) => [

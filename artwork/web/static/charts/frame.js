@@ -20,18 +20,19 @@ import { tableBehind } from "./table.js";
  * @property {(text: string) => void} say the sentence below the heading
  * @property {(read: () => import("./table.js").TableData) => void} table
  * @property {(draw: (width: number, height: number) => void) => void} onSize now and whenever it changes
- * @property {(text: string | null) => void} empty shows a text instead of the picture
+ * @property {(isFilled: boolean) => void} fill shows the picture, or a text instead, as at first
+ * @property {(words: string) => void} describe makes the picture one image, said in words
  */
 
 /**
- * @param {{title: string, words?: string, height?: number, className?: string, level?: number}} options
+ * @param {{title: string, words?: string, empty?: string, height?: number, className?: string, level?: number}} options
  * @returns {Frame}
  */
-export function frame({ title, words = "", height = 200, className = "", level = 3 }) {
+export function frame({ title, words = "", empty = "Nothing to show yet.", height = 200, className = "", level = 3 }) {
   const sentence = el("p", { class: "chart-words" }, [words]);
   const legendList = el("ul", { class: "chart-legend" });
-  const picture = svg("svg", { class: "chart-picture", "aria-hidden": "true", focusable: "false" });
-  const notice = el("p", { class: "chart-empty", hidden: true });
+  const picture = svg("svg", { class: "chart-picture unshown", "aria-hidden": "true", focusable: "false" });
+  const notice = el("p", { class: "chart-empty" }, [empty]);
   const plot = el("div", { class: "chart-plot" }, [picture, notice]);
   plot.style.setProperty("--plot-height", `${height}px`);
   const behind = tableBehind(title);
@@ -62,10 +63,15 @@ export function frame({ title, words = "", height = 200, className = "", level =
       });
       observer.observe(plot);
     },
-    empty(text) {
-      notice.hidden = text === null;
-      notice.textContent = text ?? "";
-      picture.classList.toggle("unshown", text !== null);
+    fill(isFilled) {
+      notice.hidden = isFilled;
+      notice.textContent = isFilled ? "" : empty;
+      picture.classList.toggle("unshown", !isFilled);
+    },
+    describe(words) {
+      picture.setAttribute("role", "img");
+      picture.removeAttribute("aria-hidden");
+      picture.setAttribute("aria-label", words);
     },
   };
 }

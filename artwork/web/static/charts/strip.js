@@ -20,21 +20,18 @@ export function drawStrip(options) {
   const render = () => {
     if (width && parts.length) picture(view.picture, parts, draw, width);
   };
-  view.picture.setAttribute("role", "img");
-  view.picture.removeAttribute("aria-hidden");
-  view.picture.setAttribute("aria-label", options.title);
+  view.describe(options.title);
   view.onSize((next) => {
     width = next;
     render();
   });
-  view.empty(options.empty ?? "Nothing to show yet.");
   return {
     node: view.node,
     say: view.say,
     update(next, nextDraw) {
       parts = next;
       draw = nextDraw;
-      view.empty(parts.length ? null : (options.empty ?? "Nothing to show yet."));
+      view.fill(parts.length > 0);
       view.legend(
         parts.map((part, at) => ({
           name: part.chosen ? `${part.name} (drawn)` : part.name,
@@ -43,7 +40,7 @@ export function drawStrip(options) {
           value: percent(part.weight / draw.total),
         })),
       );
-      view.picture.setAttribute("aria-label", spoken(options.title, parts, draw));
+      view.describe(spoken(options.title, parts, draw));
       view.table(() => ({
         columns: ["Artwork", "Weight", "Propensity", "Drawn"],
         rows: parts.map((part) => [

@@ -135,14 +135,13 @@ export function xyChart(options) {
     size = { width, height };
     draw();
   });
-  view.empty(options.empty ?? "Nothing to show yet.");
 
   return {
     node: view.node,
     say: view.say,
     update(next) {
       data = next;
-      view.empty(data.x.length ? null : (options.empty ?? "Nothing to show yet."));
+      view.fill(data.x.length > 0);
       view.table(() => ({
         columns: [options.xName, ...data.series.map((one) => one.name)],
         rows: data.x.map((x, at) => [
