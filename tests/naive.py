@@ -604,8 +604,23 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int) -> li
     config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row)
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
-    p = _probabilities(generation_folder, user_row, arms, impressions)
+    p = _probabilities(generation_folder, variant, _context_from_files(generation_folder, user_row), arms, impressions)
     return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
+
+
+def segment_weights_from_files(generation_folder: Path, place: int, title: int) -> list[int]:
+    """The full weight vector of a segment and a title: a user of its context, who explores by what sets it apart alone."""
+    config = _manifest(generation_folder)["config"]
+    variant = config["variants"][0]
+    contexts, users = (_column(generation_folder / "segments.parquet", name) for name in ("context", "users"))
+    own = [np.array(context, dtype=np.float64) for context in contexts]
+    everybody = sum((context * count for context, count in zip(own, users, strict=True)), np.zeros(len(own[0]))) / sum(
+        users
+    )
+    arms, impressions = _arms_from_files(generation_folder, title)
+    new = [impressions[a] < config["new_arm_impressions"] for a in arms]
+    p = _probabilities(generation_folder, variant, own[place], arms, impressions, everybody)
+    return quantise(p, None, new, variant["floor"], variant["new_floor"])
 
 
 def total_of(generation_folder: Path) -> int:
@@ -650,8 +665,15 @@ def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
     return [row for row, title_id in enumerate(ids) if title_id == wanted], impressions
 
 
-def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
-    variant = variant_of(folder, user_row)
+def _probabilities(
+    folder: Path,
+    variant: dict[str, Any],
+    context: F64,
+    arms: list[int],
+    impressions: list[float],
+    everybody: F64 | None = None,
+) -> list[float]:
+    """Scores are as if those of everybody's context were known for certain, where one is given."""
     rewards = list(dict.fromkeys(live["reward"] for live in _manifest(folder)["config"]["variants"]))
     nth = "" if variant["reward"] == rewards[0] else f"-{1 + rewards.index(variant['reward'])}"  # as files are named
     name, _, text = variant["policy"].partition(":")
@@ -661,7 +683,14 @@ def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: li
         return [1 / k] * k
     if name == "popularity":
         return share_of_best(_beta_from_files(folder, arms, nth).means)
-    scores = _FROM_FILES[variant["posterior"]](folder, user_row, arms, nth)
+    scores = _FROM_FILES[variant["posterior"]](folder, context, arms, nth)
+    if everybody is not None and scores.draws is not None:
+        level = _FROM_FILES[variant["posterior"]](folder, everybody, arms, nth)
+        assert level.draws is not None
+        scores = scores._replace(draws=scores.draws - level.draws + np.array(level.means))
+    elif everybody is not None:
+        apart = _FROM_FILES[variant["posterior"]](folder, context - everybody, arms, nth)
+        scores = scores._replace(deviations=apart.deviations)
     epsilon = settings.get("epsilon", 0.1)
     epsilon /= 1 + sum(impressions[a] for a in arms) / settings.get("halving", float("inf"))
     epsilon /= 1 + sum(impressions) / settings.get("total_halving", float("inf"))
@@ -716,8 +745,8 @@ def _all_rates(folder: Path, nth: str) -> list[float]:
     )
 
 
-def _linear_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
-    context, kept = _context_from_files(folder, user_row), _arrays(folder / "posterior" / f"linear{nth}.npz")
+def _linear_from_files(folder: Path, context: F64, arms: list[int], nth: str) -> FileScores:
+    kept = _arrays(folder / "posterior" / f"linear{nth}.npz")
     precisions = np.array([np.diag(kept["prior_precision"])] * len(arms))
     means = np.zeros((len(arms), len(context)))
     for place, a in enumerate(arms):
@@ -727,15 +756,15 @@ def _linear_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -
     return FileScores(*moments(Weights(means, precisions), context, range(len(arms))))
 
 
-def _logistic_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
+def _logistic_from_files(folder: Path, context: F64, arms: list[int], nth: str) -> FileScores:
     kept = _arrays(folder / "posterior" / f"logistic{nth}.npz")
     weights = Weights(kept["means"], kept["precisions"])
-    return FileScores(*moments(weights, _context_from_files(folder, user_row), arms), link="logit")
+    return FileScores(*moments(weights, context, arms), link="logit")
 
 
-def _shared_from_files(folder: Path, user_row: int, arms: list[int], nth: str) -> FileScores:
+def _shared_from_files(folder: Path, context: F64, arms: list[int], nth: str) -> FileScores:
     """Draw by draw: W = mean + root · noise, and an intercept an arm given W: levels - pulls · W z + its own noise."""
-    kept, context = _arrays(folder / "posterior" / f"shared{nth}.npz"), _context_from_files(folder, user_row)
+    kept = _arrays(folder / "posterior" / f"shared{nth}.npz")
     seed, drawn = _shared_draws(folder, nth)
     draws, means = np.empty((len(drawn), len(arms))), []
     for place, a in enumerate(arms):

@@ -18,6 +18,8 @@ _STALE_SECONDS: Final = 2 * 86_400
 _SLOW_MS: Final = 5.0
 _DAYS_BEHIND: Final = 2
 _DAYS_OF_PICKS: Final = 8
+_DAYS_OF_LETTERS: Final = 7
+_DEAD: Final = "artwork events dead"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,19 @@ class Serving:
     breaker_open: bool = False
     catalogue_age_seconds: float | None = None
     generation: int | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Entries that were put aside because they are no events; ``count`` is None where ``reason`` says why it is not known.
+
+    ``newest`` is when the last of them was put aside, an ISO time, and ``why``.
+    """
+
+    count: int | None
+    reason: str = ""
+    newest: str | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,8 +108,8 @@ def _age(made_at: str, on: date) -> int:
     return (on - date.fromisoformat(made_at[:10])).days
 
 
-def data_findings(figures: Figures) -> Iterator[Finding]:
-    """What the log, the generations, the contexts and the join say."""
+def data_findings(figures: Figures, dead: DeadLetters) -> Iterator[Finding]:
+    """What the log, the generations, the contexts, the dead letters and the join say."""
     on = date.fromisoformat(figures.on)
     if figures.day is not None:
         behind = (on - date.fromisoformat(figures.day)).days
@@ -116,6 +131,7 @@ def data_findings(figures: Figures) -> Iterator[Finding]:
     else:
         text = f"none of {len(figures.contexts)} numbers has another mean, {LEVEL:.1%} false discoveries allowed"
         yield Finding("contexts", text)
+    yield dead_letters_finding(dead, on)
     arrivals = figures.arrivals
     if arrivals is None:
         yield Finding("events", "not known, because `artwork join` has joined none here", "not known")
@@ -132,3 +148,17 @@ def data_findings(figures: Figures) -> Iterator[Finding]:
     yield Finding(
         "ingest", f"the newest event is of {arrivals.watermark or 'no time'}; the report was made at {figures.made_at}"
     )
+
+
+def dead_letters_finding(dead: DeadLetters, on: date) -> Finding:
+    """How many entries were put aside: somebody has to look while the newest is of the last days."""
+    if dead.count is None:
+        return Finding("dead letters", f"not known, because {dead.reason}", "not known")
+    if not dead.count:
+        return Finding("dead letters", "none: every entry of the streams was read as events")
+    text = f"{dead.count:,} entries of the streams are no events and were put aside"
+    if dead.newest is None:
+        return Finding("dead letters", text, "look", command=_DEAD)
+    text += f", the newest on {dead.newest[:10]}: {dead.why}"
+    is_new = not dead.newest or _age(dead.newest, on) <= _DAYS_OF_LETTERS
+    return Finding("dead letters", text, "look" if is_new else "fine", command=_DEAD)

@@ -1,6 +1,7 @@
 """The health of a workspace as lines of a terminal, and as one page that needs no script."""
 
 from html import escape
+from typing import Any
 
 from artwork.reports.health_findings import Finding
 from artwork.reports.health_words import Health, Section
@@ -29,14 +30,48 @@ def render_health(made: Health) -> str:
 
 def _line(finding: Finding) -> str:
     state = f" [{_NAMES[finding.state]}]" if finding.state in {"look", "alarm"} else ""
-    return f"{finding.name}{state}: {finding.text}{_more(finding)}"
+    command = f"; run `{finding.command}`" if finding.command else ""
+    return f"{finding.name}{state}: {_detail(finding)}{command}"
 
 
-def _more(finding: Finding) -> str:
+def _detail(finding: Finding) -> str:
     since = f", since {finding.since}" if finding.since else ""
     lost = f" (about {finding.lost:,.0f} takes a day)" if finding.lost >= 0.5 else ""
-    command = f"; run `{finding.command}`" if finding.command else ""
-    return f"{since}{lost}{command}"
+    return f"{finding.text}{since}{lost}"
+
+
+def told_health(made: Health, again: str) -> dict[str, Any]:
+    """The report for a page that draws it itself: texts as they are read, without any markup."""
+    return {
+        "sentence": made.sentence,
+        "is_healthy": made.is_healthy,
+        "day": made.day,
+        "scope": _scope(made),
+        "sections": [_told(section) for section in _sections(made)],
+        "again": again,
+    }
+
+
+def _told(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "findings": [
+            {
+                "name": finding.name,
+                "state": finding.state,
+                "label": _NAMES[finding.state],
+                "text": _detail(finding),
+                "command": finding.command,
+            }
+            for finding in section.findings
+        ],
+    }
+
+
+def _sections(made: Health) -> list[Section]:
+    """What needs somebody first, then all that has anything to say."""
+    needs = Section("Needs you", made.needs_you)
+    return [section for section in (needs, *made.sections) if section.findings]
 
 
 def rendered_health(made: Health, again: str) -> str:
@@ -47,9 +82,7 @@ def rendered_health(made: Health, again: str) -> str:
         verdict(made.sentence, missed=not made.is_healthy),
         f"<p>{escape(_scope(made))}</p>",
     ]
-    if made.needs_you:
-        parts.append(_html(Section("Needs you", made.needs_you)))
-    parts += [_html(section) for section in made.sections if section.findings]
+    parts += [_html(section) for section in _sections(made)]
     parts.append(f"<p>To repeat it: <code>{escape(again)}</code></p>")
     return page("artwork report", parts)
 
@@ -72,7 +105,5 @@ def _html(section: Section) -> str:
 def _item(finding: Finding) -> str:
     name = f'<dt class="{finding.state.replace(" ", "-")}">{escape(finding.name)}'
     name += f'<span class="state">{_NAMES[finding.state]}</span></dt>'
-    since = f", since {finding.since}" if finding.since else ""
-    lost = f" (about {finding.lost:,.0f} takes a day)" if finding.lost >= 0.5 else ""
     command = f" <code>{escape(finding.command)}</code>" if finding.command else ""
-    return f"{name}<dd>{escape(finding.text + since + lost)}{command}</dd>"
+    return f"{name}<dd>{escape(_detail(finding))}{command}</dd>"

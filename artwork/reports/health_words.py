@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from artwork.reports.health_findings import NAMED, Finding, Serving, data_findings, serving_findings
+from artwork.reports.health_findings import NAMED, DeadLetters, Finding, Serving, data_findings, serving_findings
 from bandit.monitoring.signals import BEST, CLASSES, CLICKS, CONTEXTS, PROPENSITIES, RATE, TIMELY
 from batch.monitoring.change import Change
 from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
@@ -60,6 +60,7 @@ class Health:
     sections: tuple[Section, ...]
     figures: Figures
     serving: Serving
+    dead_letters: DeadLetters
 
 
 def document(made: Health) -> dict[str, Any]:
@@ -74,8 +75,8 @@ def _without_tables(value: object) -> object:
     return {name: own for name, own in vars(value).items() if name not in {"by_user", "artworks"}}
 
 
-def health(figures: Figures, serving: Serving) -> Health:
-    """What figures say."""
+def health(figures: Figures, serving: Serving, dead_letters: DeadLetters) -> Health:
+    """What figures say, those of a workspace, of its service and of its streams."""
     made = (
         Section("Alarms", tuple(_alarms(figures))),
         Section("Learning", tuple(_learning(figures))),
@@ -83,7 +84,7 @@ def health(figures: Figures, serving: Serving) -> Health:
         Section("Artworks", tuple(_artworks(figures))),
         Section("People", tuple(_people(figures))),
         Section("Serving", tuple(serving_findings(serving))),
-        Section("Data", tuple(data_findings(figures))),
+        Section("Data", tuple(data_findings(figures, dead_letters))),
     )
     everything = [finding for section in made for finding in section.findings]
     needs = [finding for finding in everything if finding.state in {"look", "alarm"}]
@@ -92,9 +93,8 @@ def health(figures: Figures, serving: Serving) -> Health:
     plain = [finding for finding in alarms if finding.name in _PLAIN]
     first = max(plain or alarms, key=lambda finding: finding.lost, default=needs[0] if needs else None)
     is_healthy = first is None and figures.day is not None
-    return Health(
-        _sentence(first, figures), is_healthy, bool(alarms), figures.day, tuple(needs), made, figures, serving
-    )
+    sentence = _sentence(first, figures)
+    return Health(sentence, is_healthy, bool(alarms), figures.day, tuple(needs), made, figures, serving, dead_letters)
 
 
 def _sentence(first: Finding | None, figures: Figures) -> str:

@@ -1,8 +1,10 @@
 """The controller of the page: its files, what it asks of the workspace, live figures and the controls."""
 
 import mimetypes
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,8 +18,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
+from artwork.reports.health_page import told_health
 from artwork.web.access import Access, content_policy
 from artwork.web.drawing.posters import PosterArtwork, PosterTitle, poster
+from artwork.web.health import KeptHealth
 from artwork.web.kept import NotFoundError, NotReadyError
 from artwork.web.live import JSON, Live
 from artwork.web.page_data import MOST_FOUND, PageData
@@ -59,6 +63,7 @@ def build_app(stage: Stage, image_hosts: Sequence[str] = ()) -> FastAPI:
     _install_pages(app)
     _install_reading(app, stage, data, live)
     _install_reading_of_days(app, stage, data, live)
+    _install_report(app, stage)
     _install_posters(app, data)
     _install_live(app, stage, live)
     app.add_middleware(Access, token=stage.token, policy=lambda: content_policy(stage.service, image_hosts))
@@ -149,6 +154,20 @@ def _install_reading_of_days(app: FastAPI, stage: Stage, data: PageData, live: L
     @app.get("/api/calibration")
     def calibration() -> Response:
         return as_json(data.calibration.get())
+
+
+def _install_report(app: FastAPI, stage: Stage) -> None:
+    def today() -> date:
+        return stage.figures().now.date()
+
+    kept = KeptHealth(stage.workspace, today, lambda: stage.service)
+
+    @app.get("/api/report")
+    def report() -> Response:
+        made = kept.get()
+        on = ("--on", made.figures.on) if stage.demo else ()  # days of a demo are in the past
+        again = shlex.join(("artwork", "report", "--workspace", str(stage.workspace.root), *on))
+        return as_json(told_health(made, again))
 
 
 def _install_posters(app: FastAPI, data: PageData) -> None:

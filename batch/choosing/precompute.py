@@ -109,7 +109,8 @@ def _weigh_segments(
     kept = read_segments(workspace, manifest)
     if kept is None:
         return []
-    weights = weigh_segments(chooser_of, kept.contexts, manifest.counts["titles"], executor, report)
+    users = kept.frame["users"].to_numpy()
+    weights = weigh_segments(chooser_of, kept.contexts, users, manifest.counts["titles"], executor, report)
     path = folder_of(workspace, manifest.generation) / SEGMENT_WEIGHTS
     write_parquet(path, weights_frame(kept.frame["name"].to_list(), weights))
     return [path]

@@ -14,6 +14,7 @@ from batch.events.segments import StreamId
 from batch.store.client import connect, store_errors, together
 
 PAGE: Final = 100
+_COUNT_SECONDS: Final = 2.0
 REASON: Final = b"reason"
 STREAM: Final = b"stream"
 ID: Final = b"id"
@@ -33,6 +34,14 @@ class DeadLetter:
     stream_id: str
     put_aside_at: str
     fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DeadCount:
+    """How many dead letters there are, and the one that was put aside last."""
+
+    count: int
+    newest: DeadLetter | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,18 @@ def dead_letters(url: str) -> Iterator[DeadLetter]:
     with store_errors(url), connect(url) as client:
         for raw_id, fields in _pages(client):
             yield _shown(raw_id, fields)
+
+
+def count_dead_letters(url: str) -> DeadCount:
+    """How many dead letters there are, and the newest of them; a store that is slow is waited for two seconds.
+
+    Raises:
+        SurroundingsError: the store cannot be asked.
+    """
+    with store_errors(url), connect(url, _COUNT_SECONDS) as client:
+        newest: Any = client.xrevrange(DEAD_EVENTS_KEY, count=1)
+        count = int(client.xlen(DEAD_EVENTS_KEY))
+    return DeadCount(count, _shown(*newest[0]) if newest else None)
 
 
 def requeue(url: str, only: str | None = None) -> Requeued:

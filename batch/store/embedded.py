@@ -92,8 +92,12 @@ def _url_of_running(root: Path) -> str:
     return store.url
 
 
-def events_url(root: Path) -> str:
+def events_url(root: Path, *, start: bool = True) -> str:
     """The URL of the store of a workspace's events: ``ARTWORK_EVENTS_URL`` if set, else that of the store.
+
+    Args:
+        root: the workspace's folder.
+        start: as ``store_url``.
 
     Raises:
         InputError, SurroundingsError: as ``store_url``.
@@ -102,7 +106,7 @@ def events_url(root: Path) -> str:
     if given:
         read_store_url(given, EVENTS_URL_VARIABLE)
         return given
-    return store_url(root)
+    return store_url(root, start=start)
 
 
 def running_store(root: Path) -> EmbeddedStore | None:

@@ -367,3 +367,42 @@ def test_axe_finds_nothing_serious_while_a_store_is_away_and_tables_are_open(vis
             assert violations(page) == [], theme
     finally:
         demo.mend()
+
+
+def test_the_report_is_behind_a_tab_that_keys_open_and_the_address_keeps(visit: VisitMaker, demo: Demo) -> None:
+    page = control(visit, reduced_motion="reduce")
+    tabs = page.page.locator("[role=tab]")
+    assert tabs.all_text_contents() == ["As it runs", "Report"]
+    tabs.first.focus()
+    tabs.first.press("ArrowRight")
+    page.page.wait_for_selector(".report-verdict")
+    assert page.page.evaluate("() => document.activeElement.id") == "tab-report"
+    assert page.page.is_hidden(".flow-publish")
+    told = demo.get("/report")
+    assert page.page.inner_text(".report-verdict") == told["sentence"]
+    shown = page.page.locator(".report-body h3").all_text_contents()
+    assert shown == [section["title"] for section in told["sections"]]
+    assert {"Alarms", "Learning", "Artworks", "People", "Serving", "Data"} <= set(shown)
+    assert "artwork report --workspace" in page.page.inner_text(".report")
+    for theme in ("dark", "light"):
+        page.page.emulate_media(color_scheme=theme)
+        page.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert violations(page) == [], theme
+    page.page.reload()
+    page.page.wait_for_selector(".report-verdict")
+    page.page.locator("[role=tab][aria-selected=true]").press("Home")
+    page.page.wait_for_selector(".flow-publish", state="visible")
+    assert page.page.is_hidden(".report")
+
+
+def test_a_report_that_cannot_be_made_says_why_and_is_read_again(visit: VisitMaker) -> None:
+    page = visit("/tour")
+    body = json.dumps({"title": "not-ready", "detail": f"{NASTY} is half-way there"})
+    page.page.route(
+        "**/api/report", lambda route: route.fulfill(status=503, content_type="application/problem+json", body=body)
+    )
+    page.page.goto(f"{page.demo.origin}/control#tab=report")
+    page.page.get_by_text(f"{NASTY} is half-way there").wait_for()
+    page.page.unroute("**/api/report")
+    page.page.click("text=Read again")
+    page.page.wait_for_selector(".report-verdict")

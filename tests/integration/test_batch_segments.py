@@ -1,5 +1,7 @@
 """Segments of a generation: formed from its users, weighed like users, published beside popularity, and served."""
 
+from itertools import pairwise
+
 import naive
 import numpy as np
 import polars as pl
@@ -39,34 +41,48 @@ def weights_of(workspace: Workspace, number: int) -> tuple[list[str], np.ndarray
     return frame["name"].to_list(), np.array(frame["weights"].to_list())
 
 
-def with_segments_as_users(workspace: Workspace, number: int) -> list[str]:
-    """Add users who have the contexts of a generation's segments."""
-    segments = pl.read_parquet(folder_of(workspace, number) / SEGMENTS)
-    users = pl.read_parquet(workspace.users)
-    ids = [f"z{place:04d}" for place in range(segments.height)]
-    plain = {name: pl.lit(None, pl.String) for name in ("country", "device", "campaign")}
-    more = segments.select(pl.Series("user_id", ids), "context").with_columns(**plain, sessions=pl.lit(0, pl.UInt32))
-    pl.concat([users, more.select(users.columns)]).write_parquet(workspace.users)
-    return ids
-
-
-@pytest.mark.parametrize("policy", ["thompson", "softmax:temperature=0.05", "uniform", "popularity"])
-def test_a_segment_is_weighed_as_a_user_with_its_context_would_be(workspace: Workspace, policy: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "posterior"),
+    [
+        ("thompson", "linear"),
+        ("thompson", "shared"),
+        ("thompson", "logistic"),
+        ("linucb", "linear"),
+        ("softmax:temperature=0.05", "linear"),
+        ("uniform", "linear"),
+        ("popularity", "linear"),
+    ],
+)
+def test_a_segment_explores_only_what_sets_it_apart_from_everybody(
+    workspace: Workspace, policy: str, posterior: str
+) -> None:
     shorten(workspace)
     log_days(workspace, 1, 3000)
-    number = make_generation(workspace, policy, seed=4)
+    number = make_generation(workspace, policy, seed=4, posterior=posterior)
     names, weights = weights_of(workspace, number)
-    ids = with_segments_as_users(workspace, number)
-    again = make_generation(workspace, policy, seed=4, row_format=2)  # weights of users then add up to the same
-    users = pl.read_parquet(folder_of(workspace, again) / "contexts")["user_id"].to_list()
     starts = np.cumsum([0, *pl.read_parquet(workspace.artworks).group_by("title_id").len().sort("title_id")["len"]])
     for place in (0, len(names) // 2, len(names) - 1):
-        row = users.index(ids[place])
         for title in (0, 5):
             own = weights[place, starts[title] : starts[title + 1]]
-            expected = naive.weights_from_files(folder_of(workspace, again), row, title)
+            expected = naive.segment_weights_from_files(folder_of(workspace, number), place, title)
             assert own.sum() == 65535
             assert np.abs(own - np.array(expected)[: len(own)]).max() <= 1
+
+
+def test_a_segment_of_everybody_is_shown_what_is_best_for_everybody(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, 300)  # so few that Thompson sampling shows a user every artwork
+    users = pl.read_parquet(workspace.users)
+    users.with_columns(country=pl.lit("US"), device=pl.lit("tv"), campaign=pl.lit(None, pl.String)).write_parquet(
+        workspace.users
+    )
+    number = make_generation(workspace, "thompson", seed=4)
+    _, weights = weights_of(workspace, number)
+    starts = np.cumsum([0, *pl.read_parquet(workspace.artworks).group_by("title_id").len().sort("title_id")["len"]])
+    floors = read_manifest(workspace, number).config.floors[0]
+    for start, stop in pairwise(starts):
+        own = np.sort(weights[:, start:stop] / 65535, axis=1)
+        assert own[:, -2].max() < floors.floor + 0.5 / (stop - start - 1)
 
 
 def test_segments_are_published_beside_popularity(workspace: Workspace, client: redis.Redis, store: str) -> None:

@@ -12,21 +12,25 @@ from typing import Any
 
 import polars as pl
 import pytest
+import redis
 from make_impressions import make_generation, silent
 from shell import call
 from simulated_days import FIRST_DAY, SimulatedWorkspace
 from watched_workspace import AT, DAYS, Damage, build_watched, damage_days
 
-from artwork.commands.report import read_serving
-from artwork.reports.health_findings import Serving
+from artwork.reports.health_findings import DeadLetters, Serving
 from artwork.reports.health_page import render_health
 from artwork.reports.health_words import HEALTHY, health
 from artwork.running_service import recorded
+from artwork.web.health import read_dead_letters, read_serving
 from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
+from bandit.snapshot import DEAD_EVENTS_KEY
 from batch.config import Config
+from batch.events.dead_letters import letter
 from batch.monitoring.drift import watch_workspace
 from batch.monitoring.gather import gather
+from batch.store.embedded import running_store
 from batch.workspace.generations import folder_of
 from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.workspace import Workspace
@@ -44,10 +48,12 @@ def loop(built: Path, tmp_path: Path) -> SimulatedWorkspace:
     return SimulatedWorkspace.of(tmp_path / "workspace", Config(seed=5))
 
 
-def report(workspace: Workspace, *words: str, code: int = 0) -> str:
+def report(workspace: Workspace, *words: str, code: int = 0, **variables: str) -> str:
     page = workspace.root.parent / "page.html"
     on = max(days(workspace), default=FIRST_DAY) + timedelta(days=1)
-    answer = call("report", "--workspace", str(workspace.root), "--report", str(page), "--on", on.isoformat(), *words)
+    answer = call(
+        "report", "--workspace", str(workspace.root), "--report", str(page), "--on", on.isoformat(), *words, **variables
+    )
     assert answer.code == code, answer
     return answer.out
 
@@ -70,7 +76,17 @@ def test_a_good_workspace_is_healthy_and_its_page_needs_neither_script_nor_netwo
 
 def test_the_document_has_every_figure(loop: SimulatedWorkspace) -> None:
     made = document(loop.workspace)
-    assert {"sentence", "is_healthy", "alarm", "day", "needs_you", "sections", "figures", "serving"} == set(made)
+    assert {
+        "sentence",
+        "is_healthy",
+        "alarm",
+        "day",
+        "needs_you",
+        "sections",
+        "figures",
+        "serving",
+        "dead_letters",
+    } == set(made)
     figures = made["figures"]
     assert isinstance(figures, dict)
     assert figures["drift"]["nights"] == DAYS - 2
@@ -123,7 +139,7 @@ def test_what_went_wrong_is_said_with_its_day_and_what_to_run(
     first = own.alarms[0]
     assert abs((date.fromisoformat(first.since) - FIRST_DAY).days - AT) <= 1
     ended = replace(drift, last_day=first.day)  # as it was told on the night of the alarm
-    said = health(replace(gather(loop.workspace, silent), drift=ended), Serving(None))
+    said = health(replace(gather(loop.workspace, silent), drift=ended), Serving(None), DeadLetters(0))
     [finding] = [finding for finding in said.needs_you if finding.state == "alarm" and finding.name == signal]
     assert (words in finding.text, finding.since, finding.command) == (True, first.since, command)
     assert said.alarm
@@ -202,7 +218,7 @@ def test_artworks_that_a_newer_generation_knows_alone_are_not_starved(loop: Simu
 
 def test_without_users_who_explore_rewards_are_not_watched_and_it_says_so(loop: SimulatedWorkspace) -> None:
     damage_days(loop.workspace, lambda rows: rows.filter(pl.col("policy") != "uniform"), first=1)
-    out = render_health(health(gather(loop.workspace, silent), Serving(None)))
+    out = render_health(health(gather(loop.workspace, silent), Serving(None), DeadLetters(0)))
     assert "reward rate: not watched: " in out
     assert "no impression is under uniform" in out
 
@@ -226,7 +242,7 @@ def test_generations_that_are_gone_leave_propensities_unwatched(loop: SimulatedW
     for number in (3, 4, 5, 6, 7):
         shutil.rmtree(folder_of(loop.workspace, number))
     made = gather(loop.workspace, silent)
-    out = render_health(health(made, Serving(None)))
+    out = render_health(health(made, Serving(None), DeadLetters(0)))
     assert made.change is not None
     assert "is not in the workspace, or not as it was made" in out
 
@@ -281,3 +297,25 @@ def test_an_empty_workspace_says_what_is_not_known_and_why(workspace: Workspace)
     assert out.startswith("nothing can be said yet: the log is empty")
     assert "not watched: the log is empty" in out
     assert "no service runs" in out
+
+
+def test_dead_letters_are_counted_where_the_store_runs_and_none_is_started_for_them(
+    workspace: Workspace, client: redis.Redis, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "does not run" in read_dead_letters(workspace.root).reason
+    assert running_store(workspace.root) is None
+    monkeypatch.setenv("ARTWORK_EVENTS_URL", store)
+    assert read_dead_letters(workspace.root) == DeadLetters(0)
+    for number, reason in enumerate(("no JSON", "\x1b[2J<b>" + "x" * 10_000)):
+        client.xadd(DEAD_EVENTS_KEY, letter("art:events:0", f"{number}-0", {b"batch": b"?"}, reason), f"{1 + number}-0")
+    dead = read_dead_letters(workspace.root)
+    assert (dead.count, dead.newest) == (2, "1970-01-01T00:00:00+00:00")
+    assert dead.why.isprintable()
+    assert len(dead.why) < 100
+    assert "2 entries of the streams" in report(workspace, ARTWORK_EVENTS_URL=store)
+    client.delete(DEAD_EVENTS_KEY)
+    client.set(DEAD_EVENTS_KEY, "no stream")
+    assert "WRONGTYPE" in read_dead_letters(workspace.root).reason
+    out = report(workspace, ARTWORK_EVENTS_URL="redis://:secret@127.0.0.1:1")
+    assert "dead letters: not known, because" in out
+    assert "secret" not in out

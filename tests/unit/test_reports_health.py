@@ -2,16 +2,17 @@
 
 import shlex
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from artwork.commands.report import gauges
-from artwork.reports.health_findings import Serving
-from artwork.reports.health_page import render_health, rendered_health
+from artwork.reports.health_findings import DeadLetters, Serving
+from artwork.reports.health_page import render_health, rendered_health, told_health
 from artwork.reports.health_words import HEALTHY, Health, document, health
+from artwork.web.health import gauges
 from bandit.monitoring.signals import (
     BEST,
     CLASSES,
@@ -111,8 +112,8 @@ def figures(**changes: Any) -> Figures:
     return Figures(**(plain | changes))
 
 
-def said(serving: Serving | None = None, **changes: Any) -> Health:
-    return health(figures(**changes), serving or Serving(None))
+def said(serving: Serving | None = None, dead: DeadLetters | None = None, **changes: Any) -> Health:
+    return health(figures(**changes), serving or Serving(None), dead or DeadLetters(0))
 
 
 ALARM = DatedAlarm("2026-11-27", "2026-11-25", "all", 5000.0, 1.0, 0.8)
@@ -301,6 +302,41 @@ def test_a_service_in_trouble_needs_somebody(serving: Serving, name: str, comman
     made = said(serving)
     assert [(finding.name, finding.command) for finding in made.needs_you] == [(name, command)]
     assert not made.alarm
+
+
+@pytest.mark.parametrize(
+    ("dead", "words", "command"),
+    [
+        (DeadLetters(0), "none: every entry", None),
+        (DeadLetters(None, "the store does not run"), "not known, because the store does not run", None),
+        (DeadLetters(3, newest="2026-11-28T10:00:00+00:00", why="no JSON"), "on 2026-11-28: no JSON", True),
+        (DeadLetters(3, newest="2026-11-22T10:00:00+00:00", why="no JSON"), "3 entries", True),
+        (DeadLetters(1234, newest="2026-11-21T10:00:00+00:00", why="no JSON"), "1,234 entries", False),
+        (DeadLetters(1, newest="2027-01-01T00:00:00+00:00", why="no JSON"), "1 entries", True),
+        (DeadLetters(1, newest="", why="an id that is no time"), "an id that is no time", True),
+        (DeadLetters(1), "1 entries", True),
+    ],
+)
+def test_dead_letters_of_the_last_days_need_somebody(dead: DeadLetters, words: str, command: bool | None) -> None:
+    made = said(dead=dead)
+    [found] = [finding for section in made.sections for finding in section.findings if finding.name == "dead letters"]
+    assert words in found.text
+    assert found.command == ("" if command is None else "artwork events dead")
+    assert (found in made.needs_you) == bool(command)
+    assert not made.alarm
+
+
+def test_a_page_that_draws_it_itself_is_told_what_the_page_without_script_says() -> None:
+    made = said(Serving("http://h:1", p99_ms=9.0, look_ups=10, generation=1), dead=DeadLetters(2, newest="", why="<b>"))
+    told, page = told_health(made, "artwork report"), rendered_health(made, "artwork report")
+    assert told["sections"][0]["title"] == "Needs you"
+    assert told["sentence"] == made.sentence
+    assert not told["is_healthy"]
+    for section in told["sections"]:
+        assert f"<h2>{section['title']}</h2>" in page
+        for line in section["findings"]:
+            assert escape(line["text"]) in page
+            assert line["command"] in page
 
 
 def test_the_page_escapes_names_and_has_no_script() -> None:

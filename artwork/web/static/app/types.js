@@ -38,6 +38,12 @@
  *   instead_of: string | null, retired: string[], revision: number, truth: Record<string, number> | null,
  *   best: string | null, features: Feature[], draw: Draw | null}} Explanation
  *
+ * @typedef {{name: string, state: "fine" | "look" | "alarm" | "not known", label: string, text: string,
+ *   command: string}} ReportLine
+ * @typedef {{title: string, findings: ReportLine[]}} ReportSection
+ * @typedef {{sentence: string, is_healthy: boolean, day: string | null, scope: string, sections: ReportSection[],
+ *   again: string}} Report
+ *
  * @typedef {{day: string, generation: number,
  *   artworks: Record<string, {impressions: number, take_rate: number | null, share: number}>}} HistoryDay
  *

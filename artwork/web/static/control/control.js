@@ -11,7 +11,9 @@ import { ingestChart, latencyChart, showMinutes, sourcesChart } from "../charts/
 import { markFeed } from "./marks.js";
 import { fragment, momentBar, remember } from "./moment.js";
 import { pressAndTell, pressPanel } from "./presses.js";
+import { reportPanel } from "./report.js";
 import { started } from "./starting.js";
+import { tabList } from "./tabs.js";
 import { transport } from "./transport.js";
 import { watchedRow } from "./watched.js";
 
@@ -43,21 +45,9 @@ async function build() {
   });
   const live = el("div", { class: "charts charts-live" });
   const days = el("div", { class: "charts charts-days" });
-  fill(
-    main,
-    el(
-      "div",
-      { class: "control-head" },
-      el(
-        "div",
-        { class: "control-title" },
-        el("h1", {}, "Control room"),
-        el("p", { class: "quiet lead" }, sentence(about)),
-      ),
-      transport(about.controls).node,
-    ),
-    lost,
-    moment.shared,
+  const season = el(
+    "div",
+    { class: "control-panel" },
     el(
       "section",
       { class: "panel", "aria-labelledby": "flow-title" },
@@ -80,6 +70,30 @@ async function build() {
         days,
       ),
     ),
+  );
+  const report = reportPanel();
+  const health = el("div", { class: "control-panel" }, report.node);
+  fill(
+    main,
+    el(
+      "div",
+      { class: "control-head" },
+      el(
+        "div",
+        { class: "control-title" },
+        el("h1", {}, "Control room"),
+        el("p", { class: "quiet lead" }, sentence(about)),
+      ),
+      transport(about.controls).node,
+    ),
+    lost,
+    moment.shared,
+    tabList("What is shown", [
+      { name: "season", words: "As it runs", panel: season },
+      { name: "report", words: "Report", panel: health, open: report.read },
+    ]),
+    season,
+    health,
   );
   const outcome = el("p", { class: "small quiet", role: "status" });
   const rollBack = about.controls.includes("roll-back")

@@ -5,9 +5,12 @@ import { lastLive } from "../app/live.js";
 import { clock, milliseconds, percent } from "../charts/scales.js";
 import { liveCursor } from "../charts/live_charts.js";
 
-/** What of the page is in its address. @typedef {{box?: string, title?: string, minutes?: string}} ViewState */
+/**
+ * What of the page is in its address.
+ * @typedef {{box?: string, title?: string, minutes?: string, tab?: string}} ViewState
+ */
 
-const KEPT = ["box", "title", "minutes"];
+const KEPT = ["box", "title", "minutes", "tab"];
 
 /** @returns {URLSearchParams} */
 export const fragment = () => new URLSearchParams(location.hash.slice(1));
