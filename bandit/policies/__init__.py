@@ -24,7 +24,7 @@ Decisions(arms=array([1], dtype=uint8), weights=array([64879], dtype=uint16))
 """
 
 from bandit.policies.base import Policy
-from bandit.policies.deciding import Decisions, decide, draw_arms, quantise
+from bandit.policies.deciding import Decisions, decide, draw_arms, draw_quantised, quantise
 from bandit.policies.epsilon_greedy import EpsilonGreedy
 from bandit.policies.greedy import Greedy
 from bandit.policies.linucb import LinUCB
@@ -47,6 +47,7 @@ __all__ = [
     "Uniform",
     "decide",
     "draw_arms",
+    "draw_quantised",
     "parse_policy",
     "quantise",
 ]

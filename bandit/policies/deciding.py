@@ -54,8 +54,7 @@ def decide(
     >>> decide(np.array([[0.0, 1.0]]), hash_ids(["any"]), floor=0.0)
     Decisions(arms=array([1], dtype=uint8), weights=array([65535], dtype=uint16))
     """
-    weights = quantise(probabilities, eligible, new, floor, new_floor, total)  # which add up: not checked again
-    return _drawn(weights, _checked_hashes(weights, hashes), total)
+    return draw_quantised(quantise(probabilities, eligible, new, floor, new_floor, total), hashes, total)
 
 
 def quantise(
@@ -114,6 +113,15 @@ def draw_arms(weights: npt.ArrayLike, hashes: npt.ArrayLike, total: int = TOTAL_
             f"row {row} of the weights adds up to {int(whole[row].sum())}, expected {units}; quantise before drawing"
         )
     return _drawn(whole, words, units)
+
+
+def draw_quantised(weights: U16, hashes: npt.ArrayLike, total: int = TOTAL_WEIGHT) -> Decisions:
+    """``draw_arms`` of weights that ``quantise`` has made: that they add up is not checked again.
+
+    Raises:
+        InputError: there is not one hash per row.
+    """
+    return _drawn(weights, _checked_hashes(weights, hashes), total)
 
 
 def _drawn(weights: U16, hashes: U64, total: int) -> Decisions:

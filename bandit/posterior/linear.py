@@ -272,8 +272,10 @@ class LinearScorer:
 
 def _tiled(matrices: F64) -> F64:
     """Matrices (..., a, b) with zeros up to whole tiles of a kernel."""
-    more = [(0, 0)] * (matrices.ndim - 2) + [(0, -size % TILE) for size in matrices.shape[-2:]]
-    return np.pad(matrices, more)
+    *more, rows, columns = matrices.shape
+    tiled = np.zeros((*more, rows + -rows % TILE, columns + -columns % TILE))  # ``np.pad`` takes six times as long
+    tiled[..., :rows, :columns] = matrices
+    return tiled
 
 
 def _is_safe(whitening: F64, precisions: F64) -> bool:

@@ -13,7 +13,7 @@ from bandit.arrays import F64, I64, U8, U16, U32, U64, Bool
 from bandit.deploying import Deployed
 from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
-from bandit.policies import draw_arms, parse_policy
+from bandit.policies import draw_quantised, parse_policy
 from bandit.policies.deciding import Decisions
 from bandit.posterior.base import Model
 from bandit.posterior.shared_weights import SharedWeights
@@ -39,21 +39,33 @@ USERS_A_PRODUCT = 256
 product that they are in. Users whose scores are joint draws, of 20 KB per user and title, are scored so many at a time."""
 
 
-USERS_A_TITLE: Final = 200
-"""Users who are scored together for a title of their shortlists, about: what is done once per title and group of users takes as
-long as some 150 picks. With 14 users, as a block has of 100 among 15,000 titles, a pick took 30 times as long."""
-_MOST_BLOCKS: Final = 16
-"""Of a group, for memory: 100 titles for each of 32,768 users take some 200 MB."""
+USERS_A_TITLE: Final = (200, 600)
+"""Users who are scored together for a title of their shortlists, about: at the least, and where there are enough of them. What is
+done once per title and group of users takes as long as some 400 picks. With 14 users, as a block has of 100 among 15,000 titles,
+a pick took 30 times as long."""
+_MOST_BLOCKS: Final = 64
+_MOST_PICKS: Final = 10_000_000
+"""Of a group, as its blocks, for memory: a pick takes some 50 bytes while they are made."""
+_FEWEST_GROUPS: Final = 2
+"""Of a generation that has users enough, so that two cores share its work."""
 
 
-def blocks_a_group(titles: int, longest_shortlist: int) -> int:
+def blocks_a_group(users: int, titles: int, longest_shortlist: int) -> int:
     """How many blocks of users are scored together where each has a shortlist; it follows from the generation alone.
 
-    >>> blocks_a_group(100, 50), blocks_a_group(15_000, 100), blocks_a_group(60_000, 1), blocks_a_group(10, 0)
-    (1, 15, 16, 1)
+    Groups are alike in size, so that no process is left with a rest.
+
+    >>> blocks_a_group(2_000_000, 100, 50), blocks_a_group(131_072, 15_000, 100), blocks_a_group(260_000_000, 15_000, 100)
+    (1, 32, 44)
+    >>> blocks_a_group(1_000_000, 60_000, 1), blocks_a_group(5000, 10, 0)
+    (62, 2)
     """
-    needed = -(-USERS_A_TITLE * titles // (USERS_A_BLOCK * max(1, longest_shortlist)))
-    return max(1, min(_MOST_BLOCKS, needed))
+    blocks, picks_a_block = max(1, -(-users // USERS_A_BLOCK)), USERS_A_BLOCK * max(1, longest_shortlist)
+    fewest, most = (max(1, -(-wanted * titles // picks_a_block)) for wanted in USERS_A_TITLE)
+    at_most = max(1, min(_MOST_BLOCKS, _MOST_PICKS // picks_a_block))
+    wanted = max(fewest, min(most, -(-blocks // _FEWEST_GROUPS)))
+    groups = max(1, -(-blocks // at_most), min(-(-blocks // wanted), blocks // fewest))
+    return -(-blocks // groups)
 
 
 class Picks(NamedTuple):
@@ -192,10 +204,9 @@ class Chooser:
             titles: the pairs that are chosen for, by user and title, (m,).
         """
         contexts, places, states = self._shard(first, count)
+        order = np.argsort(titles.astype(np.uint16), kind="stable")  # within a title by user, as they come
         groups = users // (USERS_A_BLOCK * self.blocks_a_group)
-        order = np.lexsort((users, groups, titles))
-        keys = (titles * (groups.max(initial=0) + 1) + groups)[order]
-        cuts = np.flatnonzero(np.diff(keys, prepend=-1, append=-1))
+        cuts = _cuts(titles[order], groups[order])
         arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
         for start, stop in pairwise(cuts.tolist()):
             own = order[start:stop]
@@ -207,12 +218,12 @@ class Chooser:
     @cached_property
     def blocks_a_group(self) -> int:
         """Of this generation, whose users have shortlists."""
-        return blocks_a_group(len(self.titles_hashed), self.users.longest_shortlist())
+        return blocks_a_group(self.users.count, len(self.titles_hashed), self.users.longest_shortlist())
 
     def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""
         weights = self.weights(title, self.probabilities(title, contexts, places), places)
-        return draw_arms(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
+        return draw_quantised(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
 
     def _shard(self, first: int, count: int) -> tuple[F64, U32, U64]:
         """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""
@@ -233,6 +244,15 @@ class Chooser:
         return padded(
             places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
         )
+
+
+def _cuts(*columns: I64) -> I64:
+    """Where rows begin that differ in some column (m,) from the one before, and where the last one ends."""
+    begins = np.zeros(len(columns[0]) + 1, dtype=np.bool_)
+    begins[[0, -1]] = True
+    for column in columns:
+        begins[1:-1] |= column[1:] != column[:-1]
+    return np.flatnonzero(begins)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.files import remove_temporaries
-from batch.choosing.chooser import USERS_A_BLOCK, ChooserOf, blocks_a_group
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser, ChooserOf, blocks_a_group
 from batch.choosing.segment_weights import weigh_segments
 from batch.executors import Executor, Progress
 from batch.workspace.files import write_parquet
@@ -30,6 +31,9 @@ from batch.workspace.kept_users import KeptUsers
 from batch.workspace.picks import packing_of, row_file_path
 from batch.workspace.row_files import pack, write_row_file
 from batch.workspace.workspace import Workspace
+
+_USERS_READ: Final = 16 * USERS_A_BLOCK
+"""Whose shortlists are held at once as their file has them."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def _whole_groups(workspace: Workspace, manifest: Manifest, shard_size: int) -> 
     """As many blocks as were asked for, or the next number that parts no users of shortlists who are scored together."""
     if CANDIDATES not in manifest.checksums:
         return shard_size
-    group = blocks_a_group(manifest.counts["titles"], KeptUsers(workspace, manifest).longest_shortlist())
+    users, titles = manifest.counts["users"], manifest.counts["titles"]
+    group = blocks_a_group(users, titles, KeptUsers(workspace, manifest).longest_shortlist())
     return max(1, shard_size // group) * group
 
 
@@ -121,12 +126,9 @@ def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
     chooser, folder = chooser_of(), folder_of(chooser_of.workspace, chooser_of.generation)
     first = blocks.start * USERS_A_BLOCK
     count = min(len(blocks) * USERS_A_BLOCK, chooser.users.count - first)
-    candidates = chooser.users.candidates(first, count)
+    pairs = read_pairs(chooser, first, count)
+    picks = chooser.choose(first, count) if pairs is None else chooser.choose_among(first, count, *pairs)
     user_ids = chooser.users.slice(first, count)["user_id"]
-    if candidates is None:
-        picks = chooser.choose(first, count)
-    else:
-        picks = chooser.choose_among(first, count, *_pairs(user_ids, candidates, chooser.catalogue.title_ids))
     have = np.flatnonzero(picks.counts)
     rows = pack(
         packing_of(chooser.manifest),
@@ -144,17 +146,23 @@ def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
     return path, rows.n_picks, len(have)
 
 
-def _pairs(user_ids: pl.Series, candidates: pl.DataFrame, title_ids: list[str]) -> tuple[I64, I64]:
-    """Who of some users may be shown which title, by user and title, (m,) each: places among these users and all titles."""
-    titles = pl.col("title_ids").cast(pl.Enum(title_ids)).to_physical().cast(pl.Int64)
-    users = pl.DataFrame({"user_id": user_ids}).with_row_index("user")
-    pairs = (
-        candidates.join(users, on="user_id")
-        .select(pl.col("user").cast(pl.Int64), "title_ids")
-        .explode("title_ids")
-        .drop_nulls()
-        .with_columns(titles)
-        .unique()
-        .sort("user", "title_ids")
-    )
-    return pairs["user"].to_numpy(), pairs["title_ids"].to_numpy()
+def read_pairs(chooser: Chooser, first: int, count: int, step: int = _USERS_READ) -> tuple[I64, I64] | None:
+    """Who of some users may be shown which title, by user and title, (m,) each: places among these users and all titles.
+
+    None where nobody has a shortlist. Shortlists of ``step`` users are held at once: the ids of their titles take several times
+    what the places do.
+    """
+    title_ids = chooser.catalogue.title_ids
+    titles, n_titles, keys = pl.Enum(title_ids), max(1, len(title_ids)), []
+    for cut in range(0, count, step):
+        own = first + cut, min(step, count - cut)
+        candidates = chooser.users.candidates(*own)
+        if candidates is None:
+            return None
+        users = pl.DataFrame({"user_id": chooser.users.slice(*own)["user_id"]}).with_row_index("user", offset=cut)
+        lists = candidates.join(users, on="user_id").select("user", "title_ids").explode("title_ids").drop_nulls()
+        places = lists.select(pl.col("user").cast(pl.Int64), pl.col("title_ids").cast(titles).to_physical())
+        key = places["user"].to_numpy() * n_titles + places["title_ids"].to_numpy()
+        key.sort()
+        keys.append(key[np.diff(key, prepend=-1) > 0])  # a title that a list names twice is one
+    return np.divmod(np.concatenate(keys), n_titles)

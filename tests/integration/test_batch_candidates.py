@@ -19,8 +19,8 @@ from make_impressions import (
 
 from bandit.errors import InputError
 from bandit.snapshot import FORMAT_2, FORMAT_3_OF_16, Row, RowFormat, decode_row
-from batch.choosing.chooser import USERS_A_BLOCK
-from batch.choosing.precompute import precompute
+from batch.choosing.chooser import USERS_A_BLOCK, Chooser
+from batch.choosing.precompute import precompute, read_pairs
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -186,3 +186,20 @@ def test_rows_of_shortlists_are_the_same_bytes_for_any_shards(tmp_path: Path) ->
         generation = make_generation(other, "thompson", executor=shards, shard_size=1)
     assert len(rows) == len(users)
     assert dict(encoded_rows(other, generation)) == rows
+
+
+@pytest.mark.parametrize("step", [1, 7, 600, 10_000])
+def test_shortlists_read_some_users_at_a_time_are_those_of_the_file(workspace: Workspace, step: int) -> None:
+    lists = shortlists(workspace) | {"u0001": []}
+    give_candidates(workspace, lists)
+    chooser = Chooser(workspace, make_generation(workspace))
+    users, titles, first = chooser.users.ids().to_list(), chooser.catalogue.title_ids, 5
+    pairs = [
+        (place, title)
+        for place, user in enumerate(users[first : first + 100])
+        for title in range(len(titles))
+        if titles[title] in lists.get(user, [])
+    ]
+    read = read_pairs(chooser, first, 100, step)
+    assert read is not None
+    assert list(zip(*(column.tolist() for column in read), strict=True)) == pairs
