@@ -10,7 +10,6 @@ retired, does not depend on them.
 """
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import orjson
@@ -152,30 +151,30 @@ class LookUp:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
-        phrases, texts = serving.phrases.personalized, self._texts_by_total[row.row_format.total]
+        if not row.by_title:
+            return self._of_variant(serving, user_id, row, row.variant, titles)
+        variants = _variants_by_title(serving, user_id, row, titles)
+        parts = {}
+        for variant in set(variants):
+            own = [title for title, chosen_by in zip(titles, variants, strict=True) if chosen_by == variant]
+            parts[variant] = iter(self._of_variant(serving, user_id, row, variant, own))
+        return [next(parts[variant]) for variant in variants]
+
+    def _of_variant(
+        self, serving: ServedGeneration, user_id: bytes, row: Row, variant: int, titles: Sequence[ServedTitle]
+    ) -> list[bytes]:
+        """The same of titles whose picks are one variant's."""
+        phrase, texts = serving.phrases.personalized[variant], self._texts_by_total[row.row_format.total]
         picks = row.arms_and_weights([title.place for title in titles])
-        if row.by_title:
-            variants = _variants_by_title(serving, user_id, row, titles)
-            drawn = [
-                title.pieces[arm] + phrases[variant] + texts[weight] if weight and arm < len(title.pieces) else b""
-                for title, variant, (arm, weight) in zip(titles, variants, picks, strict=True)
-            ]
-        else:
-            variants, phrase = [row.variant] * len(titles), phrases[row.variant]
-            drawn = [
-                title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
-                for title, (arm, weight) in zip(titles, picks, strict=True)
-            ]
+        drawn = [
+            title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
+            for title, (arm, weight) in zip(titles, picks, strict=True)
+        ]
         lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
         if lacking and any(title.remaining for title in lacking):
-            self._take_remaining(row, [phrases[variant] for variant in variants], texts, titles, picks, drawn)
+            self._take_remaining(row, phrase, texts, titles, picks, drawn)
             lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
-        if row.by_title:
-            answered = Counter(variant for variant, middle in zip(variants, drawn, strict=True) if middle)
-            for variant, count in answered.items():
-                self._metrics.picked(PERSONALIZED, serving.meta.variants[variant], count)
-        else:
-            self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
+        self._metrics.picked(PERSONALIZED, serving.meta.variants[variant], len(drawn) - len(lacking))
         if not lacking:
             return drawn
         if any(weight for (_, weight), middle in zip(picks, drawn, strict=True) if not middle):
@@ -186,7 +185,7 @@ class LookUp:
     def _take_remaining(
         self,
         row: Row,
-        phrases: Sequence[bytes],
+        phrase: bytes,
         texts: PropensityTexts,
         titles: Sequence[ServedTitle],
         picks: list[tuple[int, int]],
@@ -198,7 +197,7 @@ class LookUp:
             if title.remaining and pick and pick.arm not in title.remaining.retired:
                 picks[number] = pick
                 if pick.arm < len(title.pieces):
-                    drawn[number] = title.pieces[pick.arm] + phrases[number] + texts[pick.weight]
+                    drawn[number] = title.pieces[pick.arm] + phrase + texts[pick.weight]
 
     def _of_segment(
         self, serving: ServedGeneration, user_id: bytes, segment: int, titles: Sequence[ServedTitle]
