@@ -1,13 +1,16 @@
 """Pinned random numbers of many decisions at once: the keyed hash of ``bandit.snapshot`` on arrays."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from bandit.arrays import U64, hash_array, writable
+from bandit.arrays import I64, U64, Bool, hash_array, writable
 from bandit.errors import InputError
 from bandit.kernels.hashing import absorb_each, absorb_one, absorb_pairs
-from bandit.snapshot import hash_base, id64
+from bandit.snapshot import hash_base, id64, split_base, threshold64, title_base
+
+_S32, _LOW32 = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def hash_ids(ids: Iterable[str]) -> U64:
@@ -23,9 +26,14 @@ def hash_ids(ids: Iterable[str]) -> U64:
 
 def hash_users(purpose: str, seed: int, generation: int, users: U64) -> U64:
     """The state of the keyed hash after purpose, seed, generation and each user, (n,) uint64."""
+    return absorb_users(hash_base(purpose, seed, generation), users)
+
+
+def absorb_users(state: int, users: U64) -> U64:
+    """The states of the keyed hash after ``state`` and each user, (n,) uint64."""
     words = _words("users", users)
     out = np.empty_like(words)
-    absorb_each(np.uint64(hash_base(purpose, seed, generation)), words, out)
+    absorb_each(np.uint64(state), words, out)
     return out
 
 
@@ -54,6 +62,40 @@ def hash_pairs(user_states: U64, titles: U64) -> U64:
     out = np.empty_like(states)
     absorb_pairs(states, words, out)
     return out
+
+
+class DealtTitles(NamedTuple):
+    """n users whose titles are dealt to two variants, (n,) each; ``bandit.snapshot.splits`` on arrays.
+
+    The second variant has the titles whose hash after ``states`` is below ``thresholds``, which are those of ``splits``.
+
+    >>> dealt = DealtTitles.of(7, "s", [0.5, 0.1], hash_ids(["u1", "u2", "u3"]))
+    >>> dealt.splits.tolist(), dealt.second(hash_ids(["t1"])[0]).tolist()
+    ([0, 1, 1], [False, False, False])
+    """
+
+    splits: I64
+    states: U64
+    thresholds: U64
+
+    @classmethod
+    def of(cls, seed: int, salt: str, shares: Sequence[float], users: U64) -> Self:
+        """Those of users given by ``hash_ids``; ``shares`` of titles are the second variant's, by split."""
+        hashed = absorb_users(split_base(seed, salt), users)
+        high, low, count = hashed >> _S32, hashed & _LOW32, np.uint64(len(shares))
+        splits = ((high * count + (low * count >> _S32)) >> _S32).astype(
+            np.int64
+        )  # what hashed * count has above 64 bits
+        thresholds = np.array([threshold64(share) for share in shares], dtype=np.uint64)
+        return cls(splits, absorb_users(title_base(seed, salt), users), thresholds[splits])
+
+    def second(self, title: np.uint64) -> Bool:
+        """Whether the second variant chooses a title, by ``hash_ids``, for each user, (n,)."""
+        return np.asarray(hash_title(self.states, title) < self.thresholds)
+
+    def second_of_pairs(self, titles: U64) -> Bool:
+        """The same of one title for each user, (n,)."""
+        return np.asarray(hash_pairs(self.states, titles) < self.thresholds)
 
 
 def _words(name: str, values: U64) -> U64:

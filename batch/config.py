@@ -12,7 +12,7 @@ from bandit.policies import Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from bandit.rewards import parse_reward
-from bandit.snapshot import MASK64, TOTAL_WEIGHT, RowFormat, format_of_total, is_id
+from bandit.snapshot import MASK64, MAX_SPLITS, TOTAL_WEIGHT, RowFormat, format_of_total, is_id
 
 LOGGED = "logged"
 """The reward that was written to the log, as it is."""
@@ -99,6 +99,8 @@ class Config:
     drawn under the uniform policy. ``salt`` draws anew which users get which variant, who else are the same in every
     generation of a seed. ``refit_days`` is how many of the newest days a posterior that learns from rows is refitted to.
     ``total`` is what the weights of a decision add up to, which goes with the format of rows; training sets it by the catalogue.
+    ``splits`` interleave two variants: users are dealt to as many groups, and of each user's titles the second variant has
+    the share that their group says; without any, users are dealt to variants.
 
     Raises:
         InputError: a number is out of range, or variants do not fit together.
@@ -112,6 +114,7 @@ class Config:
     salt: str = ""
     refit_days: int = 90
     total: int = TOTAL_WEIGHT
+    splits: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MASK64 or self.new_arm_impressions < 0:
@@ -133,6 +136,15 @@ class Config:
             )
         if not 1 <= len(self.variants) <= MAX_VARIANTS:
             raise InputError(f"there are {len(self.variants)} variants, expected 1 to {MAX_VARIANTS}")
+        if self.splits and not (
+            len(self.variants) == 2 and len(self.splits) <= MAX_SPLITS and all(0 < share < 1 for share in self.splits)
+        ):
+            raise InputError(
+                f"splits are {', '.join(f'{share:g}' for share in self.splits)} of titles between {len(self.variants)} variants,"
+                f" expected up to {MAX_SPLITS} shares above 0 and below 1, between two variants"
+            )
+        if self.splits and not self.salt:
+            raise InputError("splits have no salt, which titles are dealt by; name one")
         object.__setattr__(self, "variants", _with_shares(_with_names(self.variants)))
 
     @classmethod
@@ -206,7 +218,7 @@ class TwoPolicies:
         first, last = config.variants[0], config.variants[-1]
         alike = {(variant.posterior, variant.reward, variant.floor, variant.new_floor) for variant in config.variants}
         is_named = _default_names(config.variants) != [variant.name for variant in config.variants]
-        if len(config.variants) > 2 or len(alike) > 1 or is_named or config.salt:
+        if len(config.variants) > 2 or len(alike) > 1 or is_named or config.salt or config.splits:
             return None
         known: dict[str, Any] = asdict(config) | asdict(first)
         kept = {item.name: known[item.name] for item in fields(cls) if item.name in known}

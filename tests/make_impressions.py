@@ -129,8 +129,9 @@ def change_picks(workspace: Workspace, generation: int, change: Callable[[PickTa
     own = np.searchsorted(table.users, rows.places)
     counts = np.diff([*own.tolist(), len(table.users)])
     titles = table.titles if packing.is_shortlist else table.titles[:0]
-    variants = table.variants[own]
-    packed = pack(packing, rows.first, rows.user_ids, rows.places, variants, counts, table.arms, table.weights, titles)
+    variants, by_title = table.variants[own], table.by_title[own]
+    picks = table.arms, table.weights, titles
+    packed = pack(packing, rows.first, rows.user_ids, rows.places, variants, counts, *picks, by_title)
     write_row_file(path, packed)
     return path
 

@@ -518,7 +518,7 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Deco
         ValueError: it is not this user's row of this generation.
     """
     flags, stated, checksum = (int.from_bytes(raw[a:b], "little") for a, b in ((4, 6), (6, 10), (12, 16)))
-    if raw[:2] != b"AB" or (raw[2], flags) not in {(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (3, 3)}:
+    if raw[:2] != b"AB" or (raw[2], flags & ~4) not in {(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (3, 3)}:
         raise ValueError(f"not a row of format 2 or 3: {raw[:6].hex()}")
     seeded = zlib.crc32(f"{identity}:{user_id}:".encode() + raw[:12] + raw[16:])
     if stated != generation or checksum != seeded:
@@ -596,12 +596,30 @@ class FileScores(NamedTuple):
     draws: F64 | None = None
 
 
+def split_of(seed: int, salt: str, count: int, user_id: str) -> int:
+    """The place of a user's split among so many of equal size."""
+    return absorbed("split", seed, salt, user_id) * count // 2**64
+
+
+def chose_second(seed: int, salt: str, shares: Sequence[float], user_id: str, title_id: str) -> bool:
+    """Whether the second of two interleaved variants chooses a title for a user."""
+    share = shares[split_of(seed, salt, len(shares), user_id)]
+    return Fraction(absorbed("interleave", seed, salt, user_id, title_id), 2**64) < Fraction(share)
+
+
+def absorbed(purpose: str, seed: int, *texts: str) -> int:
+    state = 0
+    for word in (_word(purpose), seed, 0, *map(_word, texts)):
+        state = _absorb(state, word)
+    return state
+
+
 def weights_from_files(generation_folder: Path, user_row: int, title: int) -> list[int]:
     """The full weight vector of a user (row of the contexts) and a title (place in the catalogue), from the files alone.
 
     Files are read once: those of a generation never change.
     """
-    config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row)
+    config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row, title)
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, variant, _context_from_files(generation_folder, user_row), arms, impressions)
@@ -637,13 +655,16 @@ def explores(generation_folder: Path, user_row: int) -> bool:
     return Fraction(drawn, 2**64) < Fraction(config["explore_share"])
 
 
-def variant_of(generation_folder: Path, user_row: int) -> dict[str, Any]:
-    """The variant that a user's picks are drawn under; for explore data the floors are the first one's."""
+def variant_of(generation_folder: Path, user_row: int, title: int | None = None) -> dict[str, Any]:
+    """The variant that a user's picks are drawn under, or that of one title; for explore data the floors are the first one's."""
     config = _manifest(generation_folder)["config"]
     if explores(generation_folder, user_row):
         live = [variant for variant in config["variants"] if variant["name"] == "uniform"]
         return dict(live[0] if live else config["variants"][0] | {"name": "uniform", "policy": "uniform"})
     user = _column(generation_folder / "contexts" / "part-000000.parquet", "user_id")[user_row]
+    if config.get("splits") and title is not None:
+        title_id = list(dict.fromkeys(_column(generation_folder / "catalogue.parquet", "title_id")))[title]
+        return dict(config["variants"][chose_second(config["seed"], config["salt"], config["splits"], user, title_id)])
     drawn = Fraction(keyed_hash("other", config["seed"], 0, user, config["salt"]), 2**64)  # of all generations alike
     upper = Fraction(0)
     for variant in reversed(config["variants"][1:]):

@@ -62,6 +62,36 @@ role = "proxy"
 of = "click"
 """
 
+INTERLEAVING = f"""
+hypothesis = "Users prefer more exploration."
+kind = "interleaving"
+splits = [0.5, 0.1]
+start = {START}
+end = {END}
+looks = [{END}]
+smallest_effect = 0.02
+users = 600
+
+[[variants]]
+name = "control"
+policy = "popularity"
+
+[[variants]]
+name = "treatment"
+policy = "epsilon_greedy:epsilon=0.3"
+posterior = "beta"
+
+[[metrics]]
+name = "take rate"
+role = "primary"
+of = "take"
+
+[[metrics]]
+name = "click rate"
+role = "proxy"
+of = "click"
+"""
+
 
 @dataclass(frozen=True)
 class Response:

@@ -31,12 +31,14 @@ from artwork.reports.experiment_text import (
     render_reading,
     render_replayed,
 )
+from artwork.reports.interleaving_text import render_interleaved
 from bandit.errors import InputError
 from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned
 from batch.experiments.deciding import Decided, decide_now, replay
 from batch.experiments.drafting import USUAL_HYPOTHESIS, USUAL_VARIANTS, draft_table, draft_workspace
 from batch.experiments.explaining import MIXED, QUESTIONS, explain_mixed
+from batch.experiments.interleaving import interleave
 from batch.experiments.listing import listed
 from batch.experiments.offline_online import explain_neutral
 from batch.experiments.plan_file import read_plan
@@ -84,6 +86,9 @@ def new_command(
         typer.Option("--days", min=1, max=366, help="From the start to the end; 14, or those of a table, by default."),
     ] = None,
     table: TableOption = None,
+    interleaving: Annotated[
+        bool, typer.Option("--interleaving", help="Split each user's titles between two variants, not users.")
+    ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,14 +100,25 @@ def new_command(
     """
     there, first, today = Workspace(workspace), _day("--start", start_day), _today()
     if table is not None:
+        if interleaving:
+            raise InputError("--interleaving is of variants that choose artworks, not of a table; leave it out")
         if variant:
             raise InputError("--variant has no effect on a table, whose variants are its own; leave it out")
         path = draft_table(there, name, table, hypothesis=hypothesis, start=first, length=length, today=today)
     else:
         variants = [parse_variant(text, Variant()) for text in variant or ()] or list(USUAL_VARIANTS)
-        path = draft_workspace(there, name, variants, hypothesis=hypothesis, start=first, length=length, today=today)
+        path = draft_workspace(
+            there,
+            name,
+            variants,
+            hypothesis=hypothesis,
+            start=first,
+            length=length,
+            today=today,
+            interleaving=interleaving,
+        )
     control = read_plan(there, name).names[0]
-    emit(Drafted(name, path, control), render_drafted, as_json=as_json)
+    emit(Drafted(name, path, control, interleaving), render_drafted, as_json=as_json)
 
 
 @app.command("plan")
@@ -217,6 +233,26 @@ def peek_command(
     page = _page(name, report)
     made = peek(_source(workspace, table, as_of), name)
     _tell(made, None, page, render_reading, as_json=as_json)
+
+
+@app.command("interleave")
+def interleave_command(
+    name: NameArgument,
+    look: Annotated[
+        str | None, typer.Option(help="Which planned look, YYYY-MM-DD; the last that has come by default.")
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Read which of two variants users prefer where each chose some of their titles. Exit 1: a check of quality failed.
+
+    Its plan has `kind = "interleaving"`. A preference is no lift: a test that splits users has the last word.
+
+    Example: artwork experiment interleave bolder
+    """
+    made = interleave(_source(workspace, None, None), name, _day("--look", look))
+    emit(made, render_interleaved, as_json=as_json)
+    _exit(passed=made.is_readable)
 
 
 @app.command("decide")

@@ -81,6 +81,10 @@ def _headline(made: Explanation) -> str:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
     else:
         how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior"
+        if made.split is not None:
+            how += (
+                f", to which a hash gave this title (of this user's titles, {made.split:.0%} are the second variant's)"
+            )
     served = {None: "no store runs, or it serves none of this workspace", made.generation: "which is served"}.get(
         made.current, f"while {made.current} is served"
     )

@@ -17,6 +17,7 @@ class Drafted:
     name: str
     path: Path
     control: str
+    interleaving: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def started_of(own: Registered) -> Started:
 
 def render_drafted(made: Drafted) -> str:
     """Where it lies, and what comes next."""
-    following = f"`artwork experiment plan {made.name}` and `artwork experiment start {made.name}`"
+    following = f"`artwork experiment start {made.name}`"
+    if not made.interleaving:
+        following = f"`artwork experiment plan {made.name}` and {following}"
     return f"{made.path} is written, with {made.control} as the control, the first of its variants: edit it, then {following}"
 
 

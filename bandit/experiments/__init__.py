@@ -20,7 +20,7 @@ from bandit.experiments.interactions import Interaction, interactions
 from bandit.experiments.looks import AnyLook, OneLook, PlannedLook, seen_at
 from bandit.experiments.margins import Equivalence, NonInferiority, equivalence, equivalence_of, non_inferiority
 from bandit.experiments.novelty import Novelty, novelty
-from bandit.experiments.paired import paired_effect
+from bandit.experiments.paired import Interleaved, interleaved_effect, paired_effect
 from bandit.experiments.panels import DifferenceInDifferences, difference_in_differences
 from bandit.experiments.power import detectable_effect, power_of, sample_size, users_for
 from bandit.experiments.quantiles import quantile_effect
@@ -39,6 +39,7 @@ __all__ = [
     "Equivalence",
     "Heterogeneity",
     "Interaction",
+    "Interleaved",
     "Judged",
     "Metric",
     "NonInferiority",
@@ -61,6 +62,7 @@ __all__ = [
     "heterogeneity",
     "holm",
     "interactions",
+    "interleaved_effect",
     "mean_effect",
     "non_inferiority",
     "novelty",

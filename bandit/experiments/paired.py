@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 from bandit.arrays import F64
@@ -14,9 +16,11 @@ from bandit.experiments.effects import (
     Effect,
     effect_of,
     linearised,
+    satterthwaite,
     variance_of_mean,
     variance_rests_on,
 )
+from bandit.experiments.strata import Heterogeneity, heterogeneity
 
 
 def paired_effect(first: PairLike, second: PairLike, level: float = 0.95) -> Effect:
@@ -59,6 +63,54 @@ def paired_effect(first: PairLike, second: PairLike, level: float = 0.95) -> Eff
         if error > 0:
             relative = effect_of(times - 1, error, count - 1, checked_level(level), users, caution=caution)
     return effect_of(one.value - other.value, sqrt(variance), count - 1, level, users, relative, caution)
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """A preference within users over several splits, and whether the splits agree on it: None where there is one."""
+
+    preference: Effect
+    carry_over: Heterogeneity | None
+
+
+def interleaved_effect(effects: Sequence[Effect], shares: Sequence[float], level: float = 0.95) -> Interleaved:
+    """Σ_g w_g d_g of the paired effects d_g of groups of other users, w_g proportional to n_g s_g (1 - s_g); Σ w_g = 1.
+
+    The weights are those of least variance where users take alike, and do not look at what was taken: weighting by estimated
+    errors would lean to groups in which rewards happened to be rare. Groups differ in the share s of what each user sees that
+    is the first side's. Where nothing that one side does reaches the other's, all estimate the same; Cochran's Q tests that.
+
+    Args:
+        effects: of ``paired_effect``, one a group.
+        shares: of the first side in each group, above 0 and below 1.
+        level: of the interval.
+
+    Raises:
+        InputError: there is none, or not one share each, or one is no share.
+
+    >>> effect = paired_effect(([2, 1, 3, 2], [4, 4, 4, 4]), ([1, 1, 2, 0], [4, 4, 4, 4]))
+    >>> made = interleaved_effect([effect, effect], [0.5, 0.1])
+    >>> made.preference.value, made.preference.users, made.carry_over.p_value
+    (0.25, (8, 8), 1.0)
+    """
+    if not effects or len(effects) != len(shares):
+        raise InputError(f"there are {len(effects)} effects and {len(shares)} shares, expected one of each per group")
+    if off := [share for share in shares if not 0 < share < 1]:
+        raise InputError(f"a share is {off[0]}, expected above 0 and below 1; who sees one side alone compares nothing")
+    counts = [effect.users[0] for effect in effects]
+    raw = [count * share * (1 - share) for count, share in zip(counts, shares, strict=True)]
+    weights = [weight / sum(raw) for weight in raw]
+    variances = [(weight * effect.standard_error) ** 2 for weight, effect in zip(weights, effects, strict=True)]
+    value = sum(weight * effect.value for weight, effect in zip(weights, effects, strict=True))
+    caution = "; ".join(dict.fromkeys(effect.caution for effect in effects if effect.caution))
+    users = sum(counts), sum(counts)
+    preference = effect_of(
+        value, sqrt(sum(variances)), satterthwaite(variances, counts), checked_level(level), users, caution=caution
+    )
+    if len(effects) == 1:
+        return Interleaved(preference, None)
+    agree = heterogeneity([effect.value for effect in effects], [effect.standard_error for effect in effects])
+    return Interleaved(preference, agree)
 
 
 def _caution(apart: F64) -> str:

@@ -11,7 +11,7 @@ from bandit.kernels.jit import kernel
 
 _HEADER = 16
 _CHECKSUM = 12  # where it starts
-_VARIANT, _COUNT = 3, 10
+_VARIANT, _FLAGS, _COUNT = 3, 4, 10
 _LOW = np.uint32(255)
 _S8 = np.uint32(8)
 _NOT = np.uint32(0xFFFFFFFF)
@@ -69,6 +69,7 @@ def pack_rows(
     ids: U8,
     id_stops: I64,
     variants: U8,
+    flags: U8,
     starts: I64,
     titles: U16,
     arms: U8,
@@ -87,6 +88,7 @@ def pack_rows(
         ids: of all users, joined; ``id_stops`` (n,) are where each one ends.
         id_stops: see ``ids``.
         variants: of each user, (n,).
+        flags: of each user, beside those of ``header``, (n,).
         starts: the first pick of each user and the number of picks, (n + 1,).
         titles: of each pick, (m,), ascending within a user; empty where rows are dense.
         arms: of each pick, (m,).
@@ -112,6 +114,7 @@ def pack_rows(
             out[place + byte] = header[byte]
         count = starts[user + 1] - starts[user]
         out[row + _VARIANT] = variants[user]
+        out[row + _FLAGS] |= flags[user]
         out[row + _COUNT], out[row + _COUNT + 1] = count & 255, count >> 8
         place += _HEADER
         if titles.shape[0]:

@@ -97,7 +97,7 @@ def _warm_packing() -> None:
     byte, word, first = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.uint16), np.zeros(1, dtype=np.int64)
     header, out, cuts = np.zeros(16, dtype=np.uint8), np.zeros(512, dtype=np.uint8), np.array([0, 1])
     tables = packing.checksum_tables()
-    picks = byte, cuts[1:], byte, cuts, word, byte, word
+    picks = byte, cuts[1:], byte, byte, cuts, word, byte, word
     packing.pack_rows(*picks, 4, 2, header, np.uint32(0), tables, out, np.empty(1, dtype=np.int64))
     packing.unpack_rows(out, np.ones(1, dtype=np.int64), first, False, 4, 2, word, byte, word)  # noqa: FBT003
     packing.pack_commands(out, byte, word, 0, 0, 1, byte, byte, byte, False, out.copy())  # noqa: FBT003

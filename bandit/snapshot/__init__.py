@@ -26,10 +26,12 @@ from bandit.snapshot.events import SOURCES as SOURCES
 from bandit.snapshot.keyed_hash import DRAW as DRAW
 from bandit.snapshot.keyed_hash import EXPLORE as EXPLORE
 from bandit.snapshot.keyed_hash import FALLBACK as FALLBACK
+from bandit.snapshot.keyed_hash import INTERLEAVE as INTERLEAVE
 from bandit.snapshot.keyed_hash import JOINT as JOINT
 from bandit.snapshot.keyed_hash import MASK64 as MASK64
 from bandit.snapshot.keyed_hash import SEGMENT as SEGMENT
 from bandit.snapshot.keyed_hash import SIMULATION as SIMULATION
+from bandit.snapshot.keyed_hash import SPLIT as SPLIT
 from bandit.snapshot.keyed_hash import TOTAL_WEIGHT as TOTAL_WEIGHT
 from bandit.snapshot.keyed_hash import VARIANT as VARIANT
 from bandit.snapshot.keyed_hash import absorb64 as absorb64
@@ -90,6 +92,7 @@ from bandit.snapshot.row_formats import RowFormat as RowFormat
 from bandit.snapshot.row_formats import format_of_total as format_of_total
 from bandit.snapshot.row_formats import gap_code as gap_code
 from bandit.snapshot.row_formats import row_format as row_format
+from bandit.snapshot.rows import BY_TITLE as BY_TITLE
 from bandit.snapshot.rows import ROW_MAGIC as ROW_MAGIC
 from bandit.snapshot.rows import SHORTLIST as SHORTLIST
 from bandit.snapshot.rows import Pick as Pick
@@ -105,3 +108,9 @@ from bandit.snapshot.segments import Signals as Signals
 from bandit.snapshot.segments import hour_band as hour_band
 from bandit.snapshot.segments import pack_weights as pack_weights
 from bandit.snapshot.segments import segment_weights as segment_weights
+from bandit.snapshot.splits import MAX_SPLITS as MAX_SPLITS
+from bandit.snapshot.splits import Splits as Splits
+from bandit.snapshot.splits import split_base as split_base
+from bandit.snapshot.splits import split_of as split_of
+from bandit.snapshot.splits import threshold64 as threshold64
+from bandit.snapshot.splits import title_base as title_base

@@ -20,6 +20,10 @@ EXPLORE: Final = "explore"
 VARIANT: Final = "other"
 """The purpose under which users are assigned to variants; its text is that of the first generations that had two."""
 
+INTERLEAVE: Final = "interleave"
+SPLIT: Final = "split"
+"""The purposes under which an interleaving gives titles to variants, and users to splits."""
+
 JOINT: Final = "joint"
 SIMULATION: Final = "simulation"
 

@@ -6,10 +6,11 @@ from typing import Final
 
 from bandit.errors import OldFormatError, RowError
 from bandit.snapshot.catalogue import MAX_ARMS, MAX_TITLES, Counts, most_parts
-from bandit.snapshot.checks import MAX_GENERATION, Fields
+from bandit.snapshot.checks import MAX_GENERATION, Fields, shown
 from bandit.snapshot.keyed_hash import MASK64
 from bandit.snapshot.row_formats import FORMAT_2, ROW_FORMATS, RowFormat, format_of_total
 from bandit.snapshot.segments import MAX_SEGMENTS
+from bandit.snapshot.splits import MAX_SPLITS
 
 MAX_FLIP: Final = (1 << 53) - 1
 """What a double, and so every reader of JSON and of metrics, counts exactly."""
@@ -18,6 +19,8 @@ MAX_CURRENT_BYTES: Final = 4096
 MAX_META_BYTES: Final = 65536
 MAX_VARIANTS: Final = 256
 MAX_USERS: Final = (1 << 32) - 1
+_LEFT_OUT: Final = {"salt", "splits"}
+"""Members of a meta that are not written where they say nothing."""
 _REMEDY: Final = "remove it, then publish again"
 _OLD: Final = (
     "is of row format 1, which was written until November 2026 and is not read any more;"
@@ -45,7 +48,8 @@ class Meta:
 
     ``identity`` is the digest of what decides the generation's picks; ``manifest_digest`` is for information. ``users`` counts
     rows; ``titles``, ``artworks`` and ``segments`` are those of the catalogue, which bound its size. ``total`` is what
-    the weights of a decision add up to in row format ``format``.
+    the weights of a decision add up to in row format ``format``. ``splits`` are the shares of titles that the second variant has
+    of users whose rows are by title, by split, and ``salt`` is what they are dealt by; both are empty where nobody's are.
     """
 
     generation: int
@@ -62,6 +66,8 @@ class Meta:
     segments: int = 0
     total: int = FORMAT_2.total
     format: int = FORMAT_2.number
+    salt: str = ""
+    splits: tuple[float, ...] = ()
 
     @property
     def row_format(self) -> RowFormat:
@@ -80,7 +86,8 @@ def encode_json(value: Current | Meta) -> bytes:
     Raises:
         RowError: a field is out of its range.
     """
-    raw = json.dumps(asdict(value), sort_keys=True, separators=(",", ":")).encode()
+    plain = {name: item for name, item in asdict(value).items() if item or name not in _LEFT_OUT}
+    raw = json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
     if isinstance(value, Current):
         decode_current(raw)
     else:
@@ -140,6 +147,7 @@ def decode_meta(raw: bytes) -> Meta:
     counts = Counts(
         titles, fields.integer("artworks", titles, titles * MAX_ARMS), fields.integer("segments", 0, MAX_SEGMENTS)
     )
+    splits = _splits(fields)
     return Meta(
         generation=fields.integer("generation", 1, MAX_GENERATION),
         identity=fields.digest("identity"),
@@ -155,4 +163,18 @@ def decode_meta(raw: bytes) -> Meta:
         segments=counts.segments,
         total=total,
         format=written,
+        salt=fields.text("salt") if splits else "",
+        splits=splits,
     )
+
+
+def _splits(fields: Fields) -> tuple[float, ...]:
+    """The shares of the splits; none where the meta has no such member."""
+    if "splits" not in fields:
+        return ()
+    shares = fields.list_of("splits")
+    if not (1 <= len(shares) <= MAX_SPLITS and all(type(share) is float and 0 < share < 1 for share in shares)):
+        raise fields.wrong(f"has splits {shown(shares)}, expected 1 to {MAX_SPLITS} shares between 0 and 1")
+    if len(fields.list_of("variants")) < 2:
+        raise fields.wrong("has splits and one variant, expected two that they are between")
+    return tuple(shares)

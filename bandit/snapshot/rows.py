@@ -34,15 +34,19 @@ ROW_MAGIC: Final = b"AB"
 SHORTLIST: Final = 1
 """Flag: the picks are preceded by their titles instead of covering the catalogue in order."""
 
+BY_TITLE: Final = 4
+"""Flag: the picks are of two variants, by title (``bandit.snapshot.splits``), and ``variant`` names the split of the user."""
+
 _HEADER: Final = struct.Struct("<2sBBHIHI")  # magic, format, variant, flags, generation, count, checksum
 _CRC: Final = struct.Struct("<I")
 _SIGNED_BYTES: Final = HEADER_BYTES - _CRC.size
 _KNOWN: Final = {
-    known.number << 16 | known.flag | shortlist: (known, shortlist)
+    known.number << 16 | known.flag | shortlist | by_title: (known, shortlist, bool(by_title))
     for known in ROW_FORMATS
     for shortlist in (0, SHORTLIST)
+    for by_title in (0, BY_TITLE)
 }
-"""What format and flags of a header say: the row format, and whether the row is a shortlist."""
+"""What format and flags of a header say: the row format, whether the row is a shortlist, and whether it is by title."""
 
 
 class Pick(NamedTuple):
@@ -55,7 +59,8 @@ class Pick(NamedTuple):
 class Row(NamedTuple):
     """A checked row: ``variant`` indexes the generation's variants, ``titles`` are None when the row is dense.
 
-    ``titles`` are u16 indices in format 2, a gap code in format 3.
+    ``titles`` are u16 indices in format 2, a gap code in format 3. Where ``by_title`` holds the picks are of two variants,
+    and ``variant`` indexes the generation's splits.
     """
 
     variant: int
@@ -63,6 +68,7 @@ class Row(NamedTuple):
     titles: bytes | None
     picks: bytes
     row_format: RowFormat
+    by_title: bool = False
 
     @property
     def total(self) -> int:
@@ -142,11 +148,13 @@ def encode_row(
     picks: bytes,
     indices: bytes = b"",
     row_format: RowFormat = FORMAT_2,
+    *,
+    by_title: bool = False,
 ) -> bytes:
     """One user's row: the 16-byte header, then the titles of a shortlist, then ``picks`` as ``RowFormat.pack`` packs them.
 
     Without ``indices`` (u16 little-endian, sorted) the row is dense: one pick per title, in catalogue order; a pick of weight 0
-    stands for none.
+    stands for none. ``by_title`` marks picks of two variants; ``variant`` is then the place of the user's split.
 
     Raises:
         InputError: the row would be longer than ``MAX_ROW_BYTES``, or indices are not ascending.
@@ -159,7 +167,7 @@ def encode_row(
             f"the row of user {user_id} has {count} picks and {length} bytes, at most {MAX_ROW_BYTES} bytes are allowed;"
             f" give candidates.parquet with at most {row_format.most_shortlist_picks} titles per user"
         )
-    flags = row_format.flag | (SHORTLIST if indices else 0)
+    flags = row_format.flag | (SHORTLIST if indices else 0) | (BY_TITLE if by_title else 0)
     header = _HEADER.pack(ROW_MAGIC, row_format.number, variant, flags, generation, count, 0)
     body = titles + picks
     return header[:_SIGNED_BYTES] + _CRC.pack(_checksum(header, body, user_id, identity)) + body
@@ -189,7 +197,7 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
         raise RowError("size", f"the row has {len(raw)} bytes, at most {MAX_ROW_BYTES} are written")
     if stated != generation:
         raise RowError("generation", f"the row is of generation {stated}, asked for {generation}")
-    row_format, is_shortlist = known
+    row_format, is_shortlist, by_title = known
     picks_start = len(raw) - count * row_format.pick_bytes
     titles = raw[HEADER_BYTES : max(picks_start, HEADER_BYTES)] if is_shortlist else None
     if not (_are_titles(titles, count, row_format) if titles is not None and count else picks_start == HEADER_BYTES):
@@ -200,7 +208,7 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
     body = raw[HEADER_BYTES:]
     if checksum != _checksum(raw, body, user_id, identity):
         raise RowError("checksum", "the row's checksum does not fit its bytes, its user and its generation's identity")
-    return Row(variant, count, titles, body if titles is None else raw[picks_start:], row_format)
+    return Row(variant, count, titles, body if titles is None else raw[picks_start:], row_format, by_title)
 
 
 def _are_titles(titles: bytes, count: int, row_format: RowFormat) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, I64, U8, U16, U32, U64, Bool
+from bandit.arrays import F64, I64, U8, U16, U64, Bool
 from bandit.deploying import Deployed
 from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
@@ -19,7 +19,7 @@ from bandit.posterior.base import Model
 from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Scores
 from bandit.snapshot import DRAW
-from batch.choosing.variants import LiveVariant, Scoring, places_of
+from batch.choosing.variants import LiveVariant, Places, Scoring, places_of
 from batch.config import Config, ModelKey
 from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
@@ -69,7 +69,7 @@ def blocks_a_group(users: int, titles: int, longest_shortlist: int) -> int:
 
 
 class Picks(NamedTuple):
-    """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are (n,).
+    """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are of (n,).
 
     ``titles`` are empty where every user has a pick of every title.
     """
@@ -78,7 +78,7 @@ class Picks(NamedTuple):
     titles: U16
     arms: U8
     weights: U16
-    places: U32
+    places: Places
 
 
 class Loaded(NamedTuple):
@@ -135,18 +135,18 @@ class Chooser:
         """How the generation is made."""
         return self.manifest.config
 
-    def probabilities(self, title: int, contexts: F64, places: U32) -> F64:
-        """The probability of each artwork before floors, (n, k), under the variant of each user's place (n,)."""
+    def probabilities(self, title: int, contexts: F64, places: Places) -> F64:
+        """The probability of each artwork before floors, (n, k), under the variant that users' places (n,) give the title."""
         out = np.empty((len(contexts), len(self.catalogue.arms(title))))  # (n, k)
         step = USERS_A_PRODUCT if self._draws_jointly else max(len(contexts), 1)
         for cut in range(0, len(contexts), step):
             rows = slice(cut, cut + step)
-            self._fill(title, contexts[rows], places[rows], out[rows])
+            self._fill(title, contexts[rows], places.taken(rows), out[rows])
         return out
 
-    def _fill(self, title: int, contexts: F64, places: U32, out: F64) -> None:
+    def _fill(self, title: int, contexts: F64, places: Places, out: F64) -> None:
         known: dict[Scoring, Scores] = {}
-        for place, own in self._of_each_variant(places):
+        for place, own in self._of_each_variant(title, places):
             variant = self.variants[place]
             scoring = variant.scoring
             if scoring.knows_contexts and scoring not in known:  # scored once for all variants that look at it
@@ -154,20 +154,21 @@ class Chooser:
             made = variant.probabilities(title, known.get(scoring))
             out[own] = made if isinstance(own, slice) else np.broadcast_to(made, out.shape)[own]
 
-    def weights(self, title: int, probabilities: F64, places: U32) -> U16:
-        """Probabilities with the floors of each user's place (n,), quantised, (n, k)."""
+    def weights(self, title: int, probabilities: F64, places: Places) -> U16:
+        """Probabilities with the floors of the variant that each user's places (n,) give the title, quantised, (n, k)."""
         out = np.empty(probabilities.shape, dtype=np.uint16)
-        for place, own in self._of_each_variant(places):
+        for place, own in self._of_each_variant(title, places):
             out[own] = self.variants[place].deployed.quantised(title, probabilities[own])
         return out
 
-    def _of_each_variant(self, places: U32) -> Iterator[tuple[int, slice | Bool]]:
-        """The variants that some users (n,) have, and which users these are; all of them is a slice, which copies nothing."""
+    def _of_each_variant(self, title: int, places: Places) -> Iterator[tuple[int, slice | Bool]]:
+        """The variants that choose a title for some users (n,), and for which; all of them is a slice, which copies nothing."""
         if len(self.variants) == 1:
             yield 0, slice(None)
             return
+        of_title = places.of_title(self.titles_hashed[title])
         for place in range(len(self.variants)):
-            if (own := places == place).any():
+            if (own := of_title == place).any():
                 yield place, own
 
     @cached_property
@@ -185,10 +186,10 @@ class Chooser:
         for title in range(shape[1]):
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
-                drawn = self._draw(title, contexts[block], places[block], states[own])
+                drawn = self._draw(title, contexts[block], places.taken(block), states[own])
                 arms[own, title], weights[own, title] = drawn
         counts = np.full(count, shape[1], dtype=np.int64)
-        return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places[:count])
+        return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places.taken(slice(count)))
 
     def choose_among(self, first: int, count: int, users: I64, titles: I64) -> Picks:
         """The picks of ``count`` users from user ``first`` on, which starts a group of blocks, of some titles for each.
@@ -211,25 +212,25 @@ class Chooser:
         for start, stop in pairwise(cuts.tolist()):
             own = order[start:stop]
             rows = users[own]
-            arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places[rows], states[rows])
+            arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places.taken(rows), states[rows])
         counts = np.bincount(users, minlength=count)
-        return Picks(counts, titles.astype(np.uint16), arms, weights, places[:count])
+        return Picks(counts, titles.astype(np.uint16), arms, weights, places.taken(slice(count)))
 
     @cached_property
     def blocks_a_group(self) -> int:
         """Of this generation, whose users have shortlists."""
         return blocks_a_group(self.users.count, len(self.titles_hashed), self.users.longest_shortlist())
 
-    def _draw(self, title: int, contexts: F64, places: U32, states: U64) -> Decisions:
+    def _draw(self, title: int, contexts: F64, places: Places, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""
         weights = self.weights(title, self.probabilities(title, contexts, places), places)
         return draw_quantised(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
 
-    def _shard(self, first: int, count: int) -> tuple[F64, U32, U64]:
+    def _shard(self, first: int, count: int) -> tuple[F64, Places, U64]:
         """Padded contexts and places of users, and the state of the hash that their picks are drawn by."""
         users = hash_ids(self.users.slice(first, count)["user_id"])
         states = hash_users(DRAW, self.config.seed, self.manifest.generation, users)
-        places = padded(places_of(self.config, self.manifest.generation, users))
+        places = places_of(self.config, self.manifest.generation, users).changed(padded)
         return self.padded_contexts(first, count), places, states
 
     def padded_contexts(self, first: int, count: int) -> F64:
@@ -239,11 +240,10 @@ class Chooser:
         """
         return padded(self.users.contexts(first, count))
 
-    def padded_places(self, first: int, count: int) -> U32:
-        """The place of what each of the same users' picks are drawn under; of padding it is 0."""
-        return padded(
-            places_of(self.config, self.manifest.generation, hash_ids(self.users.slice(first, count)["user_id"]))
-        )
+    def padded_places(self, first: int, count: int) -> Places:
+        """What each of the same users' picks are drawn under; of padding it is the first variant."""
+        users = hash_ids(self.users.slice(first, count)["user_id"])
+        return places_of(self.config, self.manifest.generation, users).changed(padded)
 
 
 def _cuts(*columns: I64) -> I64:

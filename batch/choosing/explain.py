@@ -136,7 +136,7 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
     explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
-    place = 0 if explores else int(places[own])
+    place = 0 if explores else int(places.of_title(chooser.titles_hashed[title])[own])
     scoring, policy = chooser.variants[place].scoring, chooser.variants[place].deployed.policy(title)
     probabilities = chooser.probabilities(title, contexts, places)
     weights = chooser.weights(title, probabilities, places)
@@ -162,6 +162,7 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         recorded=pick.weight,
         artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], chooser.config.total, parts),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
+        split=float(chooser.config.splits[int(places.rows[own])]) if places.by_title[own] else None,
     )
 
 

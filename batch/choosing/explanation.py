@@ -50,7 +50,8 @@ class Explanation:
     answer; ``retired`` are the title's artworks that the overlay's ``revision`` retires. ``policy`` is what answers and
     impressions name, ``variant`` says what that is. ``posterior`` and ``link`` name the model and the scale of its
     scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of this and
-    other generations; ``current`` is the one of this workspace that the store serves, None if there is none.
+    other generations; ``current`` is the one of this workspace that the store serves, None if there is none. ``split`` is the
+    share of the user's titles that the second of two interleaved variants chooses; None where one variant chooses all.
     """
 
     user_id: str
@@ -71,3 +72,4 @@ class Explanation:
     instead_of: str | None = None
     retired: tuple[str, ...] = ()
     revision: int = 0
+    split: float | None = None

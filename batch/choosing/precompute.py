@@ -135,11 +135,12 @@ def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
         first,
         user_ids.gather(have).to_list(),
         first + have,
-        picks.places[have].astype(np.uint8),
+        picks.places.rows[have].astype(np.uint8),
         picks.counts[have],
         picks.arms,
         picks.weights,
         picks.titles,
+        picks.places.by_title[have],
     )
     path = row_file_path(folder, first)
     write_row_file(path, rows)

@@ -1,17 +1,19 @@
 """The variants that a generation's picks are drawn under, and which user's picks under which."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from bandit.arrays import F64, U32, U64, Bool
 from bandit.deploying import Deployed
-from bandit.hashing import hash_title, hash_users
+from bandit.hashing import DealtTitles, hash_title, hash_users
 from bandit.policies import Uniform
 from bandit.posterior.base import Model
 from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.scores import Scores
-from bandit.snapshot import EXPLORE, MASK64, VARIANT, id64
+from bandit.snapshot import EXPLORE, VARIANT, id64, threshold64
 from batch.config import Config
 from batch.workspace.catalogue import Catalogue
 
@@ -50,17 +52,55 @@ class LiveVariant:
         return self._for_everybody(title) if scores is None else self.deployed.probabilities(title, scores)
 
 
-def places_of(config: Config, generation: int, users: U64) -> U32:
-    """The place among ``config.names`` of what each user's picks are drawn under, (n,).
+class Places(NamedTuple):
+    """What the picks of n users are drawn under.
+
+    ``rows`` (n,) is what a row says: a place among ``config.names``, or where ``by_title`` (n,) holds, the place of the user's
+    split; ``dealt`` then says of each title which of the first two variants chooses it.
+    """
+
+    rows: U32
+    by_title: Bool
+    dealt: DealtTitles | None = None
+
+    @classmethod
+    def by_row(cls, rows: U32) -> Self:
+        """Users all of whose titles are drawn under one place among ``config.names``."""
+        return cls(rows, np.zeros(len(rows), dtype=np.bool_))
+
+    def of_title(self, title: np.uint64) -> U32:
+        """The place among ``config.names`` of what each user's pick of a title, by ``hash_ids``, is drawn under, (n,)."""
+        if self.dealt is None:
+            return self.rows
+        return np.where(self.by_title, self.dealt.second(title), self.rows).astype(np.uint32)
+
+    def changed(self, change: Callable[[Any], Any]) -> Self:
+        """The same with every array changed, as by taking some users."""
+        dealt = None if self.dealt is None else DealtTitles(*map(change, self.dealt))
+        return type(self)(change(self.rows), change(self.by_title), dealt)
+
+    def taken(self, users: Any) -> Self:
+        """Those of some users, by places, a slice or a mask."""
+        return self.changed(lambda values: values[users])
+
+
+def places_of(config: Config, generation: int, users: U64) -> Places:
+    """What each user's picks are drawn under.
 
     Args:
         config: of the generation.
         generation: its number.
-        users: by ``hash_ids``.
+        users: by ``hash_ids``, (n,).
     """
-    places = variants_of(config, users)
+    if config.splits:
+        dealt = DealtTitles.of(config.seed, config.salt, config.splits, users)
+        places = Places(dealt.splits.astype(np.uint32), np.ones(len(users), dtype=np.bool_), dealt)
+    else:
+        places = Places.by_row(variants_of(config, users))
     if config.explore_share > 0:
-        places[explore(config, generation, users)] = config.names.index(Uniform.name)
+        explores = explore(config, generation, users)
+        places.rows[explores] = config.names.index(Uniform.name)
+        places.by_title[explores] = False
     return places
 
 
@@ -91,4 +131,4 @@ def _hashed(purpose: str, seed: int, generation: int, users: U64, salt: str) -> 
 
 
 def _threshold(share: float) -> np.uint64:
-    return np.uint64(min(int(share * 2.0**64), MASK64))
+    return np.uint64(threshold64(share))

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from bandit.arrays import F64, I64, U32, U64
+from bandit.arrays import F64, I64, U64
 from bandit.hashing import hash_ids, hash_pairs, hash_users
 from bandit.snapshot import FALLBACK, SEGMENT
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
@@ -21,7 +21,9 @@ from batch.workspace.workspace import Workspace
 
 _BEYOND: Final = (1 << 63) - 1
 _NO_BYTE, _NO_WORD = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.uint16)
-_NO_PICK: Final = PickTable(np.zeros(1, dtype=np.int64), _NO_WORD, _NO_BYTE, _NO_WORD, _NO_BYTE)
+_NO_PICK: Final = PickTable(
+    np.zeros(1, dtype=np.int64), _NO_WORD, _NO_BYTE, _NO_WORD, _NO_BYTE, np.zeros(1, dtype=np.bool_)
+)
 
 
 class Found(NamedTuple):
@@ -158,7 +160,7 @@ class RecordedGeneration:
             first = block * USERS_A_PRODUCT
             count = min(USERS_A_PRODUCT, self._users.len() - first)
             contexts: F64 = self._chooser.padded_contexts(first, count)
-            places: U32 = self._chooser.padded_places(first, count)
+            places = self._chooser.padded_places(first, count)
             for title in np.unique(titles[rows]).tolist():
                 own = rows[titles[rows] == title]
                 weights = self._chooser.weights(title, self._chooser.probabilities(title, contexts, places), places)

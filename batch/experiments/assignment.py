@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bandit.arrays import F64, I64
+from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.snapshot import VARIANT, id64
 from batch.choosing.variants import variants_of
@@ -38,7 +39,15 @@ def assigned(plan: Plan, users: Iterable[str], history: Sequence[Mapping[str, fl
         users: their ids.
         history: the shares of all versions that were registered, from the first on: new shares move as few users as possible.
         seed: of the generations, which in the layer of picks says who gets which variant.
+
+    Raises:
+        InputError: it is an interleaving, whose users have both variants.
     """
+    if plan.splits:
+        raise InputError(
+            f"experiment {plan.name} is an interleaving: every user has both variants, each for some titles;"
+            " `artwork explain` says which chose a title"
+        )
     hashed = hash_ids(users)
     if plan.source == WORKSPACE and plan.layer == PICKS:
         config = plan.config

@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
+from batch.choosing.variants import Places
 from batch.experiments.plan import Plan
 from batch.workspace.workspace import Workspace
 
@@ -66,5 +67,5 @@ def _apart(chooser: Chooser, plan: Plan) -> Apart | None:
 
 def _weights(chooser: Chooser, title: int, contexts: np.ndarray, place: int) -> np.ndarray:
     """The weights of one variant for users with these contexts, as shares, (n, k)."""
-    places = np.full(len(contexts), place, dtype=np.uint32)
+    places = Places.by_row(np.full(len(contexts), place, dtype=np.uint32))
     return chooser.weights(title, chooser.probabilities(title, contexts, places), places) / chooser.config.total

@@ -10,7 +10,7 @@ import polars as pl
 
 from bandit.errors import InputError
 from batch.config import Config, Variant
-from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, TABLE, USER
+from batch.experiments.plan import GUARDRAIL, IMPRESSION, INTERLEAVING, PRIMARY, PROXY, TABLE, USER, USUAL_SPLITS
 from batch.experiments.plan_file import write_new
 from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days
@@ -28,6 +28,7 @@ _COMMENTS: Final = {
     "start": "The first day; the log must not have it yet.",
     "looks": "Days after whose end `artwork experiment read` may look; the last is the end.",
     "smallest_effect": "The smallest effect on the primary metric that matters, absolute, in its units.",
+    "splits": "Shares of a user's titles that the second variant has; users are dealt to as many groups of equal size.",
     "users": "Users that are expected by the end: sequences are narrowest there.",
 }
 _KEPT: Final = {"user", "variant", "day"}
@@ -42,6 +43,7 @@ def draft_workspace(
     start: date | None,
     length: int | None,
     today: date,
+    interleaving: bool = False,
 ) -> Path:
     """Write a plan whose variants choose artworks.
 
@@ -53,6 +55,7 @@ def draft_workspace(
         start: the first day; by default the one after the log, or tomorrow.
         length: days from start to end; 14 by default.
         today: the day.
+        interleaving: variants split the titles of each user, not users.
 
     Raises:
         InputError: the plan is there already, or something is wrong with it.
@@ -80,7 +83,22 @@ def draft_workspace(
             {"name": "click rate", "role": PROXY, "of": "click", "per": IMPRESSION},
         ],
     }
-    return write_new(workspace, name, content, _COMMENTS)
+    return write_new(workspace, name, _interleaved(content) if interleaving else content, _COMMENTS)
+
+
+def _interleaved(content: dict[str, Any]) -> dict[str, Any]:
+    """The plan of an interleaving: shares are of titles, and every user is their own control."""
+    head = {key: value for key, value in content.items() if key not in {"segments", "variants", "metrics"}}
+    variants = [{key: value for key, value in arm.items() if key != "share"} for arm in content["variants"]]
+    metrics = [
+        {
+            key: PROXY if value == GUARDRAIL else value
+            for key, value in metric.items()
+            if key not in {"covariate", "margin"}
+        }
+        for metric in content["metrics"]
+    ]
+    return head | {"kind": INTERLEAVING, "splits": list(USUAL_SPLITS), "variants": variants, "metrics": metrics}
 
 
 def draft_table(

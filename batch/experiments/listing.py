@@ -71,7 +71,7 @@ def experiment_config(workspace: Workspace, name: str, shared: Config) -> Config
         key: getattr(shared, key)
         for key in ("seed", "new_arm_impressions", "retention", "explore_share", "refit_days", "total")
     }
-    return Config(own.plan.config.variants, salt=own.plan.key, **kept)
+    return Config(own.plan.config.variants, salt=own.plan.key, splits=own.plan.splits, **kept)
 
 
 def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
@@ -89,6 +89,7 @@ def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
         plan = own.plan
         if plan.source == TABLE:
             continue
-        if plan.layer != PICKS or (plan.config.variants == config.variants and plan.key == config.salt):
+        same = plan.config.variants, plan.key, plan.splits
+        if plan.layer != PICKS or same == (config.variants, config.salt, config.splits):
             made[name] = own.version.digest
     return made

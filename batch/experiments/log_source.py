@@ -9,7 +9,7 @@ import polars as pl
 
 from bandit.arrays import I64
 from bandit.errors import InputError
-from bandit.hashing import hash_ids
+from bandit.hashing import DealtTitles, hash_ids
 from bandit.policies import Uniform
 from batch.choosing.variants import variants_of
 from batch.config import Variant
@@ -19,6 +19,7 @@ from batch.experiments.measuring import (
     EXPOSED,
     FALLBACK,
     SHOWN,
+    SPLIT,
     USER_ID,
     VARIANT,
     Facts,
@@ -134,6 +135,7 @@ def _day(log: _Log, day: date) -> _Day:
         pl.len().cast(pl.Float64).alias(SHOWN),
         pl.col(EXPOSED).sum().cast(pl.Float64),
         pl.col(FALLBACK).sum().cast(pl.Float64),
+        *([pl.col(SPLIT).first()] if log.plan.splits else []),
         *(
             (pl.col(column(place)) * pl.col(EXPOSED)).sum()
             for place in range(len(log.metrics))
@@ -164,7 +166,7 @@ def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame,
     for (generation,), own in rows.group_by("generation", maintain_order=True):
         manifest = find_manifest(log.workspace, int(str(generation)))
         if manifest is None or not _is_of(manifest, log.plan):
-            parts.append(_outside(own))
+            parts.append(_outside(own, is_interleaving=bool(log.plan.splits)))
             continue
         if log.digests and manifest.experiments.get(log.plan.name) not in log.digests:
             unregistered.append(manifest.generation)
@@ -173,9 +175,10 @@ def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame,
     return pl.concat(parts), unregistered, newest
 
 
-def _outside(rows: pl.DataFrame) -> pl.DataFrame:
+def _outside(rows: pl.DataFrame, *, is_interleaving: bool) -> pl.DataFrame:
     nobody = pl.lit(NOBODY, dtype=pl.Int64)
-    return rows.with_columns(**{VARIANT: nobody, EXPOSED: _NO, FALLBACK: _NO, "is_mismatched": _NO})
+    marks = {VARIANT: nobody, EXPOSED: _NO, FALLBACK: _NO, "is_mismatched": _NO}
+    return rows.with_columns(**marks, **({SPLIT: nobody} if is_interleaving else {}))
 
 
 def _is_of(manifest: Manifest, plan: Plan) -> bool:
@@ -189,19 +192,23 @@ def _is_of(manifest: Manifest, plan: Plan) -> bool:
         for arm in plan.variants
         if arm.live
     }
-    return made == planned and manifest.config.salt == plan.key
+    return made == planned and (manifest.config.salt, manifest.config.splits) == (plan.key, plan.splits)
 
 
 def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
     ids = rows[USER_ID].unique(maintain_order=True)
     live = [variant.name for variant in manifest.config.variants]
-    own: I64 = np.array([plan.names.index(name) for name in live])[variants_of(manifest.config, hash_ids(ids))]
-    names = pl.DataFrame({"policy": live, "logged": [plan.names.index(name) for name in live]})
+    places: I64 = np.array([plan.names.index(name) for name in live])
+    if plan.splits:
+        dealt = _dealt(rows, ids, manifest, places)
+    else:
+        of_users = places[variants_of(manifest.config, hash_ids(ids))]
+        dealt = pl.DataFrame({USER_ID: ids, "own": of_users.astype(np.int64)})
+    keys = [name for name in (USER_ID, "title_id") if name in dealt.columns]
+    names = pl.DataFrame({"policy": live, "logged": places})
     is_pick = pl.col("source") == _PERSONALIZED
     return (
-        rows.join(
-            pl.DataFrame({USER_ID: ids, "own": own.astype(np.int64)}), on=USER_ID, how="left", maintain_order="left"
-        )
+        rows.join(dealt, on=keys, how="left", maintain_order="left")
         .join(names, on="policy", how="left", maintain_order="left")
         .with_columns(
             # A pick of no variant is explore data; an answer of the fallback counts for the variant that its user has.
@@ -212,6 +219,22 @@ def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
         )
         .drop("own", "logged")
     )
+
+
+def _dealt(rows: pl.DataFrame, ids: pl.Series, manifest: Manifest, places: I64) -> pl.DataFrame:
+    """The variant of each user and title of an interleaving, by the hash that dealt them, and the split of the user."""
+    config = manifest.config
+    pairs = rows.select(USER_ID, "title_id").unique(maintain_order=True)
+    users = pairs.join(ids.to_frame(USER_ID).with_row_index("user"), on=USER_ID, how="left", maintain_order="left")
+    titles = pairs["title_id"].unique(maintain_order=True)
+    hashed = pairs.join(
+        pl.DataFrame({"title_id": titles, "hashed": hash_ids(titles)}),
+        on="title_id", how="left", maintain_order="left",
+    )["hashed"].to_numpy()  # fmt: skip
+    of_ids = DealtTitles.of(config.seed, config.salt, config.splits, hash_ids(ids))
+    dealt = DealtTitles(*(values[users["user"].to_numpy()] for values in of_ids))
+    own = places[dealt.second_of_pairs(hashed).astype(np.int64)]
+    return pairs.with_columns(own=pl.Series(own), **{SPLIT: pl.Series(dealt.splits)})
 
 
 def _with_values(rows: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:

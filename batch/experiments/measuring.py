@@ -18,6 +18,8 @@ DAY: Final = "day"
 SHOWN: Final = "shown"
 EXPOSED: Final = "exposed"
 FALLBACK: Final = "fallback"
+SPLIT: Final = "split"
+"""Of an interleaving: which share of the user's titles is whose."""
 
 
 def of_column(place: int) -> str:
@@ -28,6 +30,11 @@ def of_column(place: int) -> str:
 def per_column(place: int) -> str:
     """The column of a metric's denominators."""
     return f"per_{place}"
+
+
+def exposed_column(variant: int) -> str:
+    """The column of a variant's exposures, where users have both."""
+    return f"exposed_{variant}"
 
 
 def covariate_column(place: int) -> str:

@@ -24,6 +24,12 @@ UP: Final = "up"
 DOWN: Final = "down"
 DIRECTIONS: Final = (UP, DOWN)
 
+AB: Final = "ab"
+INTERLEAVING: Final = "interleaving"
+KINDS: Final = (AB, INTERLEAVING)
+USUAL_SPLITS: Final = (0.5, 0.1)
+"""Shares of a user's titles that the second variant has; two of them tell whether one policy's titles change the other's."""
+
 IMPRESSION: Final = "impression"
 USER: Final = "user"
 
@@ -67,7 +73,8 @@ class Plan:
 
     The first variant is the control. ``looks`` are days after whose end it is read, the last is ``end``. ``level`` is that of
     intervals. ``window`` is the days since a user's first exposure that count; 0 is all. ``users`` is how many are expected by
-    the end, which sequences are tuned to. ``traffic`` is the slice of its layer.
+    the end, which sequences are tuned to. ``traffic`` is the slice of its layer. ``splits`` make it an interleaving: users are
+    dealt to as many groups, and of each user's titles the second variant has the share that their group says.
     """
 
     name: str
@@ -90,6 +97,7 @@ class Plan:
     traffic: tuple[float, float] = (0.0, 1.0)
     holdback: float = 0.0
     salt: str = ""
+    splits: tuple[float, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +122,9 @@ class Plan:
     @property
     def config(self) -> Config:
         """The variants as a generation has them; of the layer of picks alone."""
-        return Config(tuple(arm.live for arm in self.variants if arm.live is not None), salt=self.key)
+        return Config(
+            tuple(arm.live for arm in self.variants if arm.live is not None), salt=self.key, splits=self.splits
+        )
 
     @property
     def digest(self) -> str:
@@ -137,8 +147,10 @@ def information(start: date, end: date, day: date, window: int = 0) -> float:
 
 
 def plain(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON has it."""
+    """A plan as JSON has it; without splits where there are none, so that digests of before stay what they were."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
+    if not plan.splits:
+        del content["splits"]
     return content
 
 

@@ -1,6 +1,6 @@
 """The door of plans: every key that is wrong, missing or not known is told by name, all of them at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
@@ -10,12 +10,15 @@ from typing import Any, Final
 from bandit.errors import InputError
 from bandit.experiments import spending_bounds
 from bandit.rewards import parse_reward
-from bandit.snapshot import is_id
+from bandit.snapshot import MAX_SPLITS, is_id
 from batch.config import LOGGED, MAX_VARIANTS, Config, Variant
 from batch.experiments.plan import (
+    AB,
     DIRECTIONS,
     GUARDRAIL,
     IMPRESSION,
+    INTERLEAVING,
+    KINDS,
     PICKS,
     PRIMARY,
     ROLES,
@@ -23,6 +26,7 @@ from batch.experiments.plan import (
     TABLE,
     UP,
     USER,
+    USUAL_SPLITS,
     WORKSPACE,
     Arm,
     Metric,
@@ -145,6 +149,10 @@ def _is_slice(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(inside, value)) and value[0] < value[1]
 
 
+def _is_splits(value: Any) -> bool:
+    return bool(value) and _is_list(_is_number(0, 1), MAX_SPLITS)(value)
+
+
 def _is_reward(value: Any) -> bool:
     if not isinstance(value, str):
         return False
@@ -179,6 +187,8 @@ _TOP: Final = {
     "traffic": _Key("a slice of the layer such as [0.0, 0.5]", _is_slice, [0.0, 1.0]),
     "holdback": _Key("a share from 0 to below 0.5", _is_number(0, 0.5, ends=True), Plan.holdback),
     "salt": _Key(_ID, _is_name, Plan.salt),
+    "kind": _Key(f"one of {', '.join(KINDS)}", _is_one_of(*KINDS), AB),
+    "splits": _Key(f"a list of up to {MAX_SPLITS} shares of titles, above 0 and below 1", _is_splits, None),
 }  # fmt: skip
 _ARM: Final = {
     "name": _Key(_ID, _is_name),
@@ -236,10 +246,11 @@ def checked_plan(name: str, content: Mapping[str, Any], where: str) -> Plan:
     layer = top["layer"] if isinstance(top["layer"], str) else PICKS if source == WORKSPACE else name
     if source == TABLE and layer == PICKS:
         wrong.add("", f"layer is {PICKS}, which is that of a workspace's picks; name another, or leave it out")
-    arms = _arms(top["variants"], layer, source, wrong)
+    arms = _arms(top["variants"], layer, source, wrong, top["kind"])
     metrics = _metrics(top["metrics"], source, wrong)
     looks = _looks(top, wrong)
     _check_rest(top, source, layer, wrong)
+    _check_interleaving(top, source, layer, metrics, wrong)
     if layer == PICKS and source == WORKSPACE and not wrong.texts:
         try:
             Config(tuple(arm.live for arm in arms if arm.live), salt=top["salt"] or name)
@@ -253,22 +264,28 @@ def checked_plan(name: str, content: Mapping[str, Any], where: str) -> Plan:
     kept = {key: top[key] for key in ("hypothesis", "start", "end", "unit", "spending", "window", "users", "salt")}
     return Plan(
         name=name, source=source, layer=layer, looks=looks, variants=arms, metrics=metrics,
-        segments=tuple(top["segments"]), traffic=(float(top["traffic"][0]), float(top["traffic"][1])), **floats, **kept,
+        segments=tuple(top["segments"]), traffic=(float(top["traffic"][0]), float(top["traffic"][1])),
+        splits=tuple(map(float, top["splits"] or USUAL_SPLITS)) if top["kind"] == INTERLEAVING else (), **floats, **kept,
     )  # fmt: skip
 
 
-def _arms(tables: Any, layer: str, source: str, wrong: _Complaints) -> tuple[Arm, ...]:
+def _arms(tables: Any, layer: str, source: str, wrong: _Complaints, kind: str) -> tuple[Arm, ...]:
     if not isinstance(tables, list):
         return ()
-    is_live = layer == PICKS and source == WORKSPACE
-    if len(tables) < 2:
-        wrong.add("", f"variants are {len(tables)}, expected two or more: the first is the control")
+    is_live, is_interleaving = layer == PICKS and source == WORKSPACE, kind == INTERLEAVING
+    keys = _ARM | _LIVE if is_live else _TABLE_ARM
+    if is_interleaving:  # every user has both variants, and shares of titles are those of the splits
+        keys = {key: rule for key, rule in keys.items() if key != "share"}
+    if len(tables) < 2 or (is_interleaving and len(tables) > 2):
+        most = "two" if is_interleaving else "two or more"
+        wrong.add("", f"variants are {len(tables)}, expected {most}: the first is the control")
     arms = []
     for place, table in enumerate(tables, start=1):
         where = f"variants[{place}]: "
-        values = wrong.taken(table, _ARM | _LIVE if is_live else _TABLE_ARM, where)
+        values = wrong.taken(table, keys, where)
         if not values or _REQUIRED in values.values():
             continue
+        values = {"share": 0.5} | values
         live = None
         if is_live:
             try:
@@ -278,7 +295,7 @@ def _arms(tables: Any, layer: str, source: str, wrong: _Complaints) -> tuple[Arm
         arms.append(Arm(values["name"], float(values["share"]), live))
     _refuse_repeated("variants", [arm.name for arm in arms], wrong)
     total = fsum(arm.share for arm in arms)
-    if len(arms) == len(tables) and arms and abs(total - 1) > _ROUNDING:
+    if len(arms) == len(tables) and arms and abs(total - 1) > _ROUNDING and not is_interleaving:
         wrong.add("", f"the shares of the variants add up to {total:.12g}, expected 1")
     return tuple(arms)
 
@@ -359,3 +376,25 @@ def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: _Complaints
             wrong.add("", "traffic is not the whole layer; every user has picks: give the rest a variant of its own")
         if top["holdback"] not in (0, _REQUIRED):
             wrong.add("", "holdback is not 0; every user has picks: give the holdback a variant of its own")
+
+
+def _check_interleaving(
+    top: dict[str, Any], source: str, layer: str, metrics: Sequence[Metric], wrong: _Complaints
+) -> None:
+    """Refuse what says nothing of two policies on one page; and splits where there is one policy on it."""
+    if top["kind"] != INTERLEAVING:
+        if top["splits"] not in (None, _REQUIRED):
+            wrong.add("", f'splits are those of an interleaving; add kind = "{INTERLEAVING}", or leave them out')
+        return
+    if source == TABLE or layer != PICKS:
+        wrong.add(
+            "", f'kind is "{INTERLEAVING}", which is of the layer {PICKS} of a workspace: leave source and layer out'
+        )
+    for key, unset in (("window", 0), ("segments", [])):
+        if top[key] not in (unset, _REQUIRED):
+            wrong.add("", f"{key} is not read of an interleaving; leave it out")
+    for metric in metrics:
+        if metric.per == USER:
+            wrong.add("", f'{metric.name} is per user, who has both variants; give it per = "{IMPRESSION}"')
+        if metric.covariate is not None:
+            wrong.add("", f"{metric.name} has a covariate, but every user is compared with themselves; leave it out")

@@ -54,12 +54,12 @@ def check_quality(seen: Seen, plan: Plan, users: Users, apart: Apart | None = No
         _sample_ratio(plan, users),
         _sample_ratio_over_time(seen, plan, users.until),
         _crossover(seen, users),
-        _exposure(seen, users.until, apart),
+        exposure(seen, users.until, apart),
         _fallback(seen, plan, users.until),
         _covariates(plan, users),
-        _missing_days(seen, plan, users.until),
-        _duplicates(seen),
-        _generations(seen),
+        missing_days(seen, plan, users.until),
+        duplicates(seen),
+        generations(seen),
     ]
 
 
@@ -142,10 +142,11 @@ def _crossover(seen: Seen, users: Users) -> QualityCheck:
     )
 
 
-def _exposure(seen: Seen, until: date, apart: Apart | None) -> QualityCheck:
+def exposure(seen: Seen, until: date, apart: Apart | None) -> QualityCheck:
+    """Whether enough of the picks could differ between variants."""
     if not seen.facts.has_answers:
         return QualityCheck("exposure", None, "every row counts as exposed: only a log of picks tells", {})
-    shown, exposed, fallback = _totals(seen, until)
+    shown, exposed, fallback = totals(seen, until)
     picks = max(shown - fallback, 1.0)
     share = exposed / picks
     text = f"{share:.1%} of {picks:,.0f} picks could differ between variants, at least {LEAST_EXPOSED:.0%}"
@@ -228,7 +229,8 @@ def _covariates(plan: Plan, users: Users) -> QualityCheck:
     )
 
 
-def _missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
+def missing_days(seen: Seen, plan: Plan, until: date) -> QualityCheck:
+    """Whether every day has data of every variant."""
     if not seen.facts.has_days:
         return QualityCheck("missing days", None, "the table has no column day", {})
     missing = [day for day in seen.facts.missing if day <= until]
@@ -269,7 +271,8 @@ def _without_variant(seen: Seen, plan: Plan, until: date) -> dict[str, list[date
     return made
 
 
-def _duplicates(seen: Seen) -> QualityCheck:
+def duplicates(seen: Seen) -> QualityCheck:
+    """Whether events were logged twice."""
     facts = seen.facts
     share = facts.duplicates / max(facts.events, 1)
     return QualityCheck(
@@ -281,7 +284,8 @@ def _duplicates(seen: Seen) -> QualityCheck:
     )
 
 
-def _generations(seen: Seen) -> QualityCheck:
+def generations(seen: Seen) -> QualityCheck:
+    """Whether the generations that count name the plan."""
     if not seen.facts.has_answers:
         return QualityCheck("registered generations", None, "only a log of picks has generations", {})
     unregistered = seen.facts.unregistered
@@ -297,6 +301,7 @@ def _generations(seen: Seen) -> QualityCheck:
     )
 
 
-def _totals(seen: Seen, until: date) -> tuple[float, float, float]:
+def totals(seen: Seen, until: date) -> tuple[float, float, float]:
+    """Impressions until a day: all, those that expose, those that the fallback answered."""
     own = seen.days.filter(pl.col("day") <= until)
     return tuple(float(own[name].sum()) for name in (SHOWN, EXPOSED, FALLBACK))  # type: ignore[return-value]

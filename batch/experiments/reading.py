@@ -118,11 +118,16 @@ def see(source: Source, own: Registered, until: date | None = None, metrics: tup
 
 
 def check_source(plan: Plan, table: Path | None) -> None:
-    """Refuse a table for a plan of the workspace, and a plan of a table without one.
+    """Refuse a table for a plan of the workspace, a plan of a table without one, and an interleaving.
 
     Raises:
         InputError: says which.
     """
+    if plan.splits:
+        raise InputError(
+            f"experiment {plan.name} is an interleaving, whose users have both variants: it is read by `artwork experiment"
+            f" interleave {plan.name}`; a lift, a decision and the power of one are those of tests that split users"
+        )
     if (plan.source == TABLE) != (table is not None):
         said = (
             "is of a table of your own; name it with --table"
@@ -158,22 +163,32 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     own = registered(source.workspace, name)
     plan = own.plan
     check_source(plan, source.table)
-    day = _look(plan, _last_day(source, plan), look, name, is_exact=_is_of_today(source))
+    day = look_of(source, plan, look)
     seen = see(source, own, day)
     place = plan.looks.index(day)
     made = _reading(own, seen, day, READ, place + 1, _apart(source, own, seen))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    before = put_on_register(source, own, day, made.data)
+    cautions = [_NOT_OVER.format(day)] if day == source.today and seen.facts.has_days else []
+    cautions += reread_cautions(before, day)
+    return replace(made, cautions=(*made.cautions, *cautions), rereads=len(before))
+
+
+def put_on_register(source: Source, own: Registered, day: date, data: str) -> list[Look]:
+    """Write down that a look was read, and of which data; the readings of it on other data before."""
+    name, now = own.plan.name, datetime.now(UTC).isoformat(timespec="seconds")
     with registering(source.workspace):
         there = read_register(source.workspace, name)
-        record = there.with_look(Look(str(day), own.version.version, made.data, now))
+        record = there.with_look(Look(str(day), own.version.version, data, now))
         if record is not there:
             write_register(source.workspace, name, record)
-    cautions = [_NOT_OVER.format(day)] if day == source.today and seen.facts.has_days else []
-    if before := _read_before(record, day, made.data):
-        cautions.append(
-            f"the data of the look of {day} are not those read on {before[-1].read_at}: the log has grown or changed"
-        )
-    return replace(made, cautions=(*made.cautions, *cautions), rereads=len(before))
+    return _read_before(record, day, data)
+
+
+def reread_cautions(before: Sequence[Look], day: date) -> list[str]:
+    """What readings of a look on other data take away from this one."""
+    if not before:
+        return []
+    return [f"the data of the look of {day} are not those read on {before[-1].read_at}: the log has grown or changed"]
 
 
 def _read_before(register: Register, day: date, data: str) -> list[Look]:
@@ -221,13 +236,19 @@ def _last_day(source: Source, plan: Plan) -> date:
     return see_table(source.table, plan, min(source.today, plan.end)).last
 
 
-def _look(plan: Plan, last: date, look: date | None, name: str, *, is_exact: bool) -> date:
+def look_of(source: Source, plan: Plan, look: date | None) -> date:
+    """The planned look that is asked for, or the last one that has come.
+
+    Raises:
+        InputError: it is no planned look, or has not come.
+    """
+    last, is_exact, name = _last_day(source, plan), _is_of_today(source), plan.name
     planned = ", ".join(map(str, plan.looks))
     come = [day for day in plan.looks if day <= last]
     if is_exact and last < plan.end:  # rows without days cannot be cut at a look
         come = [day for day in come if day == last]
     following = next((day for day in plan.looks if day not in come and day > last), None)
-    peek_instead = f"; `artwork experiment peek {name}` may look at any time"
+    peek_instead = "" if plan.splits else f"; `artwork experiment peek {name}` may look at any time"
     if look is not None and look not in plan.looks:
         raise InputError(
             f"{look} is no planned look of {name}, which are {planned}: the fixed intervals hold at planned looks alone"
@@ -272,7 +293,7 @@ def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None
         effects=effects,
         segments=tuple(segment_effects(users, plan, judged_at)) if is_readable else (),
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
-        cautions=(*_cautions(own, effects, checks), *_unplanned(plan, taken)),
+        cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken)),
         notes=seen.facts.notes,
         data=users.digest,
     )
@@ -294,7 +315,8 @@ def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
     return tuple(Shift(one.version, one.registered_at, one.changes) for one in versions[1:])
 
 
-def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
+def plan_cautions(own: Registered) -> list[str]:
+    """What the registration of a plan takes away from its readings."""
     made = []
     if own.version.late:
         made.append("the plan was registered after days of it had been seen: what it says is exploratory")
@@ -302,7 +324,11 @@ def _cautions(own: Registered, effects: Sequence[MetricEffect], checks: Sequence
         made.append(
             f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
         )
-    made += [f"{check.name}: {check.text}; {check.remedy}" for check in checks if check.passed is None and check.remedy]
+    return made
+
+
+def _cautions(effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
+    made = [f"{check.name}: {check.text}; {check.remedy}" for check in checks if check.passed is None and check.remedy]
     for one in effects:
         text = one.problem or (one.effect.caution if one.effect else "")
         if text:

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from bandit.arrays import F64, I64, U32, Bool
+from bandit.arrays import F64, I64, Bool
 from bandit.hashing import hash_ids
 from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
-from batch.choosing.variants import places_of
+from batch.choosing.variants import Places, places_of
 from batch.workspace.generations import Manifest
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
@@ -161,7 +161,7 @@ class _Parent:
             return None
         ids = self.chooser.users.ids(int(own.rows[0]), len(own.rows)).filter(pl.Series(known))
         places = _places(self.parent, ids)
-        alike = _kinds(self.chooser, _places(self.chooser, ids)) == _kinds(self.parent, places)
+        alike = _kinds(self.chooser, _places(self.chooser, ids), own.title) == _kinds(self.parent, places, title)
         if not alike.any():
             return None
         contexts = self.parent.users.contexts_at(rows.drop_nulls().to_numpy())
@@ -184,15 +184,15 @@ def _artworks(chooser: Chooser, title: int) -> np.ndarray:
     return chooser.catalogue.frame["artwork_id"].gather(chooser.catalogue.arms(title)).to_numpy()
 
 
-def _places(chooser: Chooser, user_ids: pl.Series) -> U32:
+def _places(chooser: Chooser, user_ids: pl.Series) -> Places:
     return places_of(chooser.config, chooser.manifest.generation, hash_ids(user_ids))
 
 
-def _kinds(chooser: Chooser, places: U32) -> np.ndarray:
-    """What each user's picks are drawn by, (n,) text; that of explore data is no policy of anybody's."""
+def _kinds(chooser: Chooser, places: Places, title: int) -> np.ndarray:
+    """What each user's pick of a title is drawn by, (n,) text; that of explore data is no policy of anybody's."""
     live = [repr((variant.policy, variant.model)) for variant in chooser.config.variants]
     names = live + [f"explore data of {chooser.manifest.generation}"] * (len(chooser.config.names) - len(live))
-    return np.array(names)[places]
+    return np.array(names)[places.of_title(chooser.titles_hashed[title])]
 
 
 def _among(shares: F64, arms: I64) -> F64:

@@ -41,6 +41,8 @@ def published_meta(workspace: Workspace, manifest: Manifest, catalogue: Catalogu
         segments=published.counts.segments,
         total=manifest.row_format.total,
         format=manifest.row_format.number,
+        salt=manifest.config.salt if manifest.config.splits else "",
+        splits=manifest.config.splits,
     )
     return meta, parts
 

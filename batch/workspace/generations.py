@@ -131,6 +131,8 @@ class Manifest:
         for name in ("refit_days", "total"):
             if getattr(self.config, name) == getattr(Config, name):
                 del plain["config"][name]
+        if not self.config.splits:
+            plain["config"].pop("splits", None)
         return _digest_of(plain)
 
     def with_files(

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from bandit.arrays import I64
+from bandit.arrays import I64, U64
 from bandit.errors import InputError, RowError
-from bandit.snapshot import decode_row
+from bandit.hashing import absorb_users, hash_ids, hash_pairs
+from bandit.snapshot import Splits, decode_row, id64, threshold64, title_base
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import (
@@ -95,10 +96,24 @@ class RecordedPicks:
                 else places[np.searchsorted(places, part.first) : np.searchsorted(places, part.stop)]
             )
             if own is None:
-                yield self._read(part).picks(self.packing)
+                yield self._with_variants(self._read(part).picks(self.packing))
             elif len(own):
                 rows = self._read(part)
-                yield rows.picks(self.packing, np.flatnonzero(np.isin(rows.places, own)))
+                yield self._with_variants(rows.picks(self.packing, np.flatnonzero(np.isin(rows.places, own))))
+
+    def _with_variants(self, table: PickTable) -> PickTable:
+        """Picks with the places of their variants, also where their rows are by title."""
+        if not table.by_title.any():
+            return table
+        config = self._manifest.config
+        if int(table.variants[table.by_title].max()) >= len(config.splits):
+            raise self._changed(Path("picks"), f"a row names split {table.variants.max()} of {len(config.splits)}")
+        own, places = np.unique(table.users, return_inverse=True)
+        states = absorb_users(title_base(config.seed, config.salt), hash_ids(self._users.ids().gather(own).to_list()))
+        hashed = hash_pairs(states[places], self._titles_hashed[table.titles])
+        thresholds = np.array([threshold64(share) for share in config.splits], dtype=np.uint64)
+        is_second = hashed < thresholds[np.where(table.by_title, table.variants, 0)]
+        return table._replace(variants=np.where(table.by_title, is_second, table.variants).astype(np.uint8))
 
     def frame(self) -> pl.DataFrame:
         """All picks by user and title: ``user_id``, ``title_id``, ``arm``, ``weight`` and ``policy``."""
@@ -174,6 +189,10 @@ class RecordedPicks:
         )
 
     @cached_property
+    def _titles_hashed(self) -> U64:
+        return hash_ids(self._titles)
+
+    @cached_property
     def _titles(self) -> list[str]:
         return Catalogue.read(folder_of(self._workspace, self._manifest.generation) / CATALOGUE).title_ids
 
@@ -200,7 +219,11 @@ def recorded_pick(workspace: Workspace, generation: int, user_id: str, title_id:
     if pick is None:
         return None
     artwork = catalogue.frame["artwork_id"][int(catalogue.starts[title]) + pick.arm]
-    policy = manifest.config.names[row.variant]
+    place, config = row.variant, manifest.config
+    if row.by_title:
+        splits = Splits.of(config.seed, config.salt, config.splits)
+        place = splits.variant(row.variant, splits.user_state(user_id), id64(title_id))
+    policy = config.names[place]
     return RecordedPick(generation, policy, artwork, pick.arm, pick.weight, pick.weight / row.total)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit import snapshot
-from bandit.arrays import I64, U8, U16, U32
+from bandit.arrays import I64, U8, U16, U32, Bool
 from bandit.errors import InputError, SurroundingsError
 from bandit.files import replace_file
 from bandit.kernels.packing import MOST_MOVES, checksum_tables, pack_rows, unpack_rows
@@ -32,7 +32,9 @@ MAGIC: Final = b"ARTROWS1"
 _SIZES: Final = np.dtype([("first", "<u8"), ("rows", "<u8"), ("picks", "<u8"), ("bytes", "<u8")])
 _LARGEST_PICK: Final = snapshot.FORMAT_2.pick_bytes + snapshot.INDEX_BYTES
 _ALIKE: Final = np.array([0, 1, 2, 4, 5, 6, 7, 8, 9])
-"""Bytes of a header that all rows of a generation share: magic, format, flags, generation."""
+"""Bytes of a header that all rows of a generation share: magic, format, flags but that of rows by title, generation."""
+_FLAGS: Final = 4
+_LIKE_HEADER: Final = np.where(_ALIKE == _FLAGS, 255 - snapshot.BY_TITLE, 255).astype(np.uint8)
 _NO_TITLES: Final = np.empty(0, dtype=np.uint16)
 
 
@@ -61,13 +63,17 @@ class Packing(NamedTuple):
 
 
 class PickTable(NamedTuple):
-    """Picks of some users, by user and title, (m,) each: places of users and titles, arms, weights, places of the variants."""
+    """Picks of some users, by user and title, (m,) each: places of users and titles, arms, weights, places of the variants.
+
+    Where ``by_title`` holds, ``variants`` as a row has them are places of splits; ``batch.workspace.picks`` finds the variants.
+    """
 
     users: I64
     titles: U16
     arms: U8
     weights: U16
     variants: U8
+    by_title: Bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +117,7 @@ class RowFile:
         """
         rows = np.arange(len(self.places)) if rows is None else rows
         begins = self.starts[rows] + self.id_lengths[rows]
-        off = (self.records[begins[:, None] + _ALIKE] != packing.header[_ALIKE]).any(axis=1)
+        off = (self.records[begins[:, None] + _ALIKE] & _LIKE_HEADER != packing.header[_ALIKE]).any(axis=1)
         if off.any():
             raise InputError(
                 f"row {int(rows[off.argmax()])} of a file of picks of generation {packing.generation} is of another generation or"
@@ -135,7 +141,8 @@ class RowFile:
         )
         users = np.repeat(self.places[rows].astype(np.int64), counts)
         variants = np.repeat(self._byte(begins, 3).astype(np.uint8), counts)
-        return PickTable(users, titles, arms, weights, variants)
+        by_title = np.repeat(self._byte(begins, _FLAGS) & snapshot.BY_TITLE != 0, counts)
+        return PickTable(users, titles, arms, weights, variants, by_title)
 
     def _byte(self, begins: I64, offset: int) -> I64:
         return self.records[begins + offset].astype(np.int64)
@@ -151,6 +158,7 @@ def pack(
     arms: U8,
     weights: U16,
     titles: U16 = _NO_TITLES,
+    by_title: Bool | None = None,
 ) -> RowFile:
     """Pack the picks of a shard.
 
@@ -164,6 +172,7 @@ def pack(
         arms: of each pick, (m,), by user and title.
         weights: of each pick, (m,).
         titles: of each pick, (m,), where users have shortlists.
+        by_title: of these users, (n,), whether their picks are of two variants; ``variants`` are then places of splits.
 
     Raises:
         InputError: a row is longer than rows may be, or an arm or a weight is more than the format takes.
@@ -187,6 +196,7 @@ def pack(
         np.frombuffer(ids, dtype=np.uint8),
         np.cumsum(id_lengths, dtype=np.int64),
         variants,
+        np.zeros_like(variants) if by_title is None else by_title.astype(np.uint8) * np.uint8(snapshot.BY_TITLE),
         starts,
         titles,
         arms,

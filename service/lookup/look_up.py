@@ -86,6 +86,8 @@ class LookUp:
             arm, weight = row.arm_and_weight(title.place)
             if weight and arm < len(title.pieces):
                 phrases, variant = serving.phrases, row.variant
+                if row.by_title:
+                    [variant] = _variants_by_title(serving, user_id, row, [title])
                 self._metrics.picked(PERSONALIZED, serving.meta.variants[variant])
                 middle = title.pieces[arm] + phrases.personalized[variant] + self._texts_by_total[row.total][weight]
                 return single_body(user_id, middle, phrases.tail)
@@ -133,8 +135,9 @@ class LookUp:
             return None
         try:
             row = decode_row(raw, user_id.decode(), serving.generation, serving.identity)
-            if row.variant >= len(serving.meta.variants):
-                raise RowError("variant", f"the row names variant {row.variant}, meta has {len(serving.meta.variants)}")
+            if row.variant >= len(serving.meta.splits if row.by_title else serving.meta.variants):
+                what, there = ("split", serving.meta.splits) if row.by_title else ("variant", serving.meta.variants)
+                raise RowError("variant", f"the row names {what} {row.variant}, meta has {len(there)}")
         except RowError as error:
             self._metrics.row_refused(error.reason)
             if error.reason == "checksum":
@@ -148,7 +151,20 @@ class LookUp:
         """A pick's bytes between user and tail for each title: personalized where the row has a usable pick."""
         if row is None:
             return self._fallbacks(serving, user_id, titles)
-        phrase, texts = serving.phrases.personalized[row.variant], self._texts_by_total[row.row_format.total]
+        if not row.by_title:
+            return self._of_variant(serving, user_id, row, row.variant, titles)
+        variants = _variants_by_title(serving, user_id, row, titles)
+        parts = {}
+        for variant in set(variants):
+            own = [title for title, chosen_by in zip(titles, variants, strict=True) if chosen_by == variant]
+            parts[variant] = iter(self._of_variant(serving, user_id, row, variant, own))
+        return [next(parts[variant]) for variant in variants]
+
+    def _of_variant(
+        self, serving: ServedGeneration, user_id: bytes, row: Row, variant: int, titles: Sequence[ServedTitle]
+    ) -> list[bytes]:
+        """The same of titles whose picks are one variant's."""
+        phrase, texts = serving.phrases.personalized[variant], self._texts_by_total[row.row_format.total]
         picks = row.arms_and_weights([title.place for title in titles])
         drawn = [
             title.pieces[arm] + phrase + texts[weight] if weight and arm < len(title.pieces) else b""
@@ -158,7 +174,7 @@ class LookUp:
         if lacking and any(title.remaining for title in lacking):
             self._take_remaining(row, phrase, texts, titles, picks, drawn)
             lacking = [title for title, middle in zip(titles, drawn, strict=True) if not middle]
-        self._metrics.picked(PERSONALIZED, serving.meta.variants[row.variant], len(drawn) - len(lacking))
+        self._metrics.picked(PERSONALIZED, serving.meta.variants[variant], len(drawn) - len(lacking))
         if not lacking:
             return drawn
         if any(weight for (_, weight), middle in zip(picks, drawn, strict=True) if not middle):
@@ -237,6 +253,13 @@ class LookUp:
         arm = bisect_right(cumulated, (hashed * TOTAL_WEIGHT) >> 64)
         weight = cumulated[arm] - (cumulated[arm - 1] if arm else 0)
         return title.pieces[arm] + serving.phrases.popularity + self._texts[weight]
+
+
+def _variants_by_title(serving: ServedGeneration, user_id: bytes, row: Row, titles: Sequence[ServedTitle]) -> list[int]:
+    """The places of the variants that chose some titles of a row that has picks of two."""
+    splits = serving.splits
+    state = splits.user_state(user_id.decode())
+    return [splits.variant(row.variant, state, title.hashed) for title in titles]
 
 
 def _remaining_answer(remaining: Remaining, hashed: int) -> bytes:

@@ -22,6 +22,7 @@ from bandit.snapshot import (
     Overlay,
     Segment,
     SegmentFinder,
+    Splits,
     decode_meta,
     hash_base,
     id64,
@@ -111,6 +112,7 @@ class ServedGeneration:
     row_prefix: bytes
     fallback_base: int
     segment_base: int
+    splits: Splits
     phrases: Phrases
 
     def find(self, title_ids: Iterable[bytes]) -> list[ServedTitle | bytes]:
@@ -160,6 +162,7 @@ def served_generation(
         row_prefix=row_prefix(meta.generation).encode(),
         fallback_base=hash_base(FALLBACK, meta.seed, meta.generation),
         segment_base=hash_base(SEGMENT, meta.seed, meta.generation),
+        splits=Splits.of(meta.seed, meta.salt, meta.splits),
         phrases=Phrases.of(meta.generation, meta.variants, fallback_policy, NO_OVERLAY.revision, segments),
     )
 

@@ -163,7 +163,8 @@ def test_a_chooser_that_is_carried_elsewhere_needs_no_file_of_its_models(few_tit
     shutil.rmtree(folder / "posterior")
     (folder / "catalogue.parquet").unlink()
     picks = pickle.loads(carried)().choose(0, USERS_A_BLOCK)  # noqa: S301 - made here
-    assert [array.tobytes() for array in picks] == [array.tobytes() for array in expected]
+    drawn, wanted = ([*made[:-1], made.places.rows] for made in (picks, expected))
+    assert [array.tobytes() for array in drawn] == [array.tobytes() for array in wanted]
 
 
 @pytest.fixture(scope="module")

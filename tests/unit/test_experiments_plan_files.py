@@ -224,3 +224,46 @@ def test_a_missing_plan_names_those_that_are_there(tmp_path: Path) -> None:
 def test_columns_that_a_table_has_for_itself_are_no_metrics(change: tuple[str, str], said: str) -> None:
     text = HEAD + 'source = "table"\n' + TABLE_VARIANTS + METRICS.replace('"take"', '"minutes"')
     assert said in refusal(text.replace(*change, 1))
+
+
+INTERLEAVED = VARIANTS.replace("share = 0.5\n", "")
+KIND = 'kind = "interleaving"\n'
+
+
+def test_an_interleaving_has_the_usual_splits_or_its_own_and_no_shares_of_users() -> None:
+    usual = checked_plan("x", tomllib.loads(KIND + HEAD + INTERLEAVED + METRICS), "x.toml")
+    assert usual.splits == usual.config.splits == (0.5, 0.1)
+    own = checked_plan("x", tomllib.loads(KIND + "splits = [0.25]\n" + HEAD + INTERLEAVED + METRICS), "x.toml")
+    assert own.splits == (0.25,)
+    assert own.digest != usual.digest
+    assert plan_of(plain(own)) == own
+
+
+def test_plans_without_splits_have_the_digest_that_they_had_before_there_were_any() -> None:
+    plan = checked_plan("x", tomllib.loads(HEAD + VARIANTS + METRICS), "x.toml")
+    assert "splits" not in plain(plan)
+    assert plan_of(plain(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (KIND + HEAD + VARIANTS + METRICS, "'share' is no key"),
+        (KIND + HEAD + INTERLEAVED + INTERLEAVED + METRICS, "variants are 4, expected two"),
+        (KIND + HEAD + INTERLEAVED + METRICS + 'per = "user"\n', "has both variants"),
+        (KIND + HEAD + INTERLEAVED + METRICS + "covariate = 7\n", "compared with themselves"),
+        (KIND + "window = 3\n" + HEAD + INTERLEAVED + METRICS, "window is not read"),
+        (KIND + 'segments = ["device"]\n' + HEAD + INTERLEAVED + METRICS, "segments is not read"),
+        (KIND + 'layer = "page"\n' + HEAD + INTERLEAVED + METRICS, "layer picks"),
+        (KIND + 'source = "table"\n' + HEAD + INTERLEAVED + METRICS, "layer picks"),
+        (KIND + "splits = []\n" + HEAD + INTERLEAVED + METRICS, "splits is [], expected"),
+        (KIND + "splits = [0.5, 1.0]\n" + HEAD + INTERLEAVED + METRICS, "splits is [0.5, 1.0], expected"),
+        (KIND + "splits = [true]\n" + HEAD + INTERLEAVED + METRICS, "splits is [True], expected"),
+        (KIND + "splits = [nan]\n" + HEAD + INTERLEAVED + METRICS, "splits is [nan], expected"),
+        (KIND + f"splits = {[0.5] * 9}\n" + HEAD + INTERLEAVED + METRICS, "splits is"),
+        ('kind = "mixed"\n' + HEAD + VARIANTS + METRICS, "kind is 'mixed', expected one of ab, interleaving"),
+        ("splits = [0.5]\n" + HEAD + VARIANTS + METRICS, "splits are those of an interleaving"),
+    ],
+)
+def test_what_is_no_interleaving_is_refused_by_name(text: str, said: str) -> None:
+    assert said in refusal(text)

@@ -289,7 +289,7 @@ def test_a_row_relabelled_with_another_generation_is_refused() -> None:
     assert reason_for(bytes(raw), generation=18) == "checksum"
 
 
-@pytest.mark.parametrize(("form", "flags"), [(4, 0), (0, 0), (2, 2), (2, 256), (3, 4), (3, 8), (3, 257)])
+@pytest.mark.parametrize(("form", "flags"), [(4, 0), (0, 0), (2, 2), (2, 256), (3, 8), (3, 16), (3, 257)])
 def test_a_row_of_a_future_format_is_refused_though_its_checksum_fits(form: int, flags: int) -> None:
     header = struct.pack("<2sBBHIH", b"AB", form, 0, flags, 17, 2)
     assert reason_for(sealed(header, PICKS)) == "format"

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from bandit.snapshot import (
 
 IDENTITY = "0123456789abcdef" * 2
 META = Meta(17, IDENTITY, 7, "manifest", "b" * 32, 1, 943, 200, 2000, ("thompson",), "2026-01-01T00:00:00+00:00")
+WRITTEN_META: dict[str, Any] = json.loads(encode_json(META))
 CURRENT = Current(17, IDENTITY, 3, 16)
 OLD_CURRENT = b'{"flip":3,"generation":17,"previous":16}'
 OLD_META = (
@@ -204,7 +205,7 @@ def test_a_current_with_a_member_of_another_type_range_or_size_is_refused(name: 
 @pytest.mark.parametrize(("name", "value"), WRONG_META)
 def test_a_meta_with_a_member_of_another_type_range_or_size_is_refused(name: str, value: object) -> None:
     with pytest.raises(RowError) as caught:
-        decode_meta(json.dumps(asdict(META) | {name: value}).encode())
+        decode_meta(json.dumps(WRITTEN_META | {name: value}).encode())
     assert caught.value.reason in {"meta", "format"}
     assert len(str(caught.value)) < 300
 
@@ -217,9 +218,9 @@ def test_a_current_that_lacks_a_field_is_refused_with_its_name(field: str) -> No
         decode_current(json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("field", sorted(asdict(META)))
+@pytest.mark.parametrize("field", sorted(WRITTEN_META))
 def test_a_meta_that_lacks_a_field_is_refused_with_its_name(field: str) -> None:
-    value = asdict(META)
+    value = dict(WRITTEN_META)
     del value[field]
     with pytest.raises(RowError, match=field):
         decode_meta(json.dumps(value).encode())
@@ -231,7 +232,7 @@ def test_a_member_that_is_not_known_is_left_alone() -> None:
 
 @pytest.mark.parametrize(("number", "total"), [(2, 65535), (3, 4095), (3, 2047)])
 def test_a_meta_names_the_row_format_and_its_total(number: int, total: int) -> None:
-    meta = decode_meta(json.dumps(asdict(META) | {"format": number, "total": total}).encode())
+    meta = decode_meta(json.dumps(WRITTEN_META | {"format": number, "total": total}).encode())
     assert (meta.row_format.number, meta.row_format.total) == (number, total)
     assert decode_meta(encode_json(meta)) == meta
 
@@ -242,13 +243,13 @@ def test_a_meta_names_the_row_format_and_its_total(number: int, total: int) -> N
 )
 def test_a_total_that_the_row_format_does_not_have_is_refused(number: int, total: object) -> None:
     with pytest.raises(RowError, match=r"has total .*, expected") as caught:
-        decode_meta(json.dumps(asdict(META) | {"format": number, "total": total}).encode())
+        decode_meta(json.dumps(WRITTEN_META | {"format": number, "total": total}).encode())
     assert caught.value.reason == "meta"
 
 
 def test_a_meta_of_a_future_format_is_refused() -> None:
     with pytest.raises(RowError, match=r"row format 4, this reader knows 2 and 3; upgrade it") as caught:
-        decode_meta(json.dumps(asdict(META) | {"format": 4}).encode())
+        decode_meta(json.dumps(WRITTEN_META | {"format": 4}).encode())
     assert not isinstance(caught.value, OldFormatError)
     assert caught.value.reason == "format"
 
@@ -269,3 +270,37 @@ def test_a_publisher_sees_which_generation_of_format_1_is_served() -> None:
 def test_what_a_reader_would_refuse_is_not_written(wrong: Current) -> None:
     with pytest.raises(RowError):
         encode_json(wrong)
+
+
+SPLIT_META = replace(META, variants=("a", "b"), salt="mix", splits=(0.5, 0.1))
+
+
+def test_a_meta_with_splits_is_read_as_written_and_one_without_has_no_member_of_them() -> None:
+    assert decode_meta(encode_json(SPLIT_META)) == SPLIT_META
+    assert not {"salt", "splits"} & json.loads(encode_json(META)).keys()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"splits": [0.5, 1.0]},
+        {"splits": [0.0]},
+        {"splits": []},
+        {"splits": [True]},
+        {"splits": [1]},
+        {"splits": ["0.5"]},
+        {"splits": [[0.5]]},
+        {"splits": 0.5},
+        {"splits": None},
+        {"splits": [0.5] * 9},
+        {"variants": ["a"]},
+        {"salt": ""},
+        {"salt": None},
+        {"salt": "x" * 5000},
+    ],
+    ids=str,
+)
+def test_a_meta_whose_splits_are_none_is_refused(changed: dict[str, object]) -> None:
+    raw = json.dumps(json.loads(encode_json(SPLIT_META)) | changed).encode()
+    with pytest.raises(RowError, match="the generation's meta"):
+        decode_meta(raw)

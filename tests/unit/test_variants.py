@@ -45,12 +45,12 @@ def test_two_variants_have_the_users_that_two_policies_had(share: float) -> None
 
 
 def test_users_keep_their_variant_in_all_generations_of_a_seed_and_a_salt() -> None:
-    first = places_of(BOTH, 1, HASHED)
+    first = places_of(BOTH, 1, HASHED).rows
     assert set(first.tolist()) == {0, 1}
     for generation in (2, 3, 1000):
-        assert (places_of(BOTH, generation, HASHED) == first).all()
+        assert (places_of(BOTH, generation, HASHED).rows == first).all()
     for other in (replace(BOTH, seed=4), replace(BOTH, salt="s")):
-        assert (places_of(other, 1, HASHED) != first).mean() == pytest.approx(0.5, abs=0.02)
+        assert (places_of(other, 1, HASHED).rows != first).mean() == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_whoever_explores_comes_from_all_variants_alike_and_anew_every_generatio
     config = replace(BOTH, explore_share=0.3)
     other = variants_of(config, HASHED) == 1
     for generation in (1, 2):
-        places = places_of(config, generation, HASHED)
+        places = places_of(config, generation, HASHED).rows
         explores = explore(config, generation, HASHED)
         assert config.names == ("thompson", "greedy", "uniform")
         assert (places == 2).tolist() == explores.tolist()
@@ -86,16 +86,16 @@ def test_explore_data_and_a_live_uniform_policy_are_one_place() -> None:
     config = Config.of("thompson", "uniform", explore_share=0.3, seed=3)
     assert config.names == ("thompson", "uniform")
     expected = (variants_of(config, HASHED) == 1) | explore(config, 1, HASHED)
-    assert (places_of(config, 1, HASHED) == expected).all()
+    assert (places_of(config, 1, HASHED).rows == expected).all()
 
 
 def test_a_single_variant_has_everybody() -> None:
-    assert not places_of(Config(), 1, HASHED).any()
+    assert not places_of(Config(), 1, HASHED).rows.any()
 
 
 def test_as_many_variants_as_a_row_can_name_have_users_and_explore_data_beside_them() -> None:
     config = replace(of_shares(*[1 / MAX_VARIANTS] * MAX_VARIANTS), explore_share=0.1)
-    places = places_of(config, 1, HASHED)
+    places = places_of(config, 1, HASHED).rows
     assert set(places.tolist()) == set(range(256))
     assert config.names[255] == "uniform"
 

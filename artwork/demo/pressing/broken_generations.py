@@ -183,6 +183,7 @@ def _packed_again(folder: Path, rows: RowFile, before: Manifest, made: Manifest,
         arms,
         table.weights,
         table.titles if CANDIDATES in made.checksums else table.titles[:0],
+        table.by_title[own],
     )
     path = row_file_path(folder, rows.first)
     write_row_file(path, again)
