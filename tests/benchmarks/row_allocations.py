@@ -54,7 +54,7 @@ def weigh(client: redis.Redis, key: str, length: int) -> float:
         pipeline.set(own, b"\xf1" * length)
     for own in keys:
         pipeline.memory_usage(own)
-    return median(pipeline.execute()[ROWS:])
+    return float(median(pipeline.execute()[ROWS:]))
 
 
 def main() -> None:
