@@ -205,16 +205,17 @@ class Chooser:
             titles: the pairs that are chosen for, by user and title, (m,).
         """
         contexts, places, states = self._shard(first, count)
-        order = np.argsort(titles.astype(np.uint16), kind="stable")  # within a title by user, as they come
-        groups = users // (USERS_A_BLOCK * self.blocks_a_group)
-        cuts = _cuts(titles[order], groups[order])
+        own_titles = titles.astype(np.uint16)  # numbers of two bytes are sorted by their digits
+        order = np.argsort(own_titles, kind="stable")  # within a title by user, as they come
+        groups = (users // (USERS_A_BLOCK * self.blocks_a_group)).astype(np.uint16)
+        cuts = _cuts(own_titles[order], groups[order])
         arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
         for start, stop in pairwise(cuts.tolist()):
             own = order[start:stop]
             rows = users[own]
             arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places.taken(rows), states[rows])
         counts = np.bincount(users, minlength=count)
-        return Picks(counts, titles.astype(np.uint16), arms, weights, places.taken(slice(count)))
+        return Picks(counts, own_titles, arms, weights, places.taken(slice(count)))
 
     @cached_property
     def blocks_a_group(self) -> int:
@@ -246,7 +247,7 @@ class Chooser:
         return places_of(self.config, self.manifest.generation, users).changed(padded)
 
 
-def _cuts(*columns: I64) -> I64:
+def _cuts(*columns: U16) -> I64:
     """Where rows begin that differ in some column (m,) from the one before, and where the last one ends."""
     begins = np.zeros(len(columns[0]) + 1, dtype=np.bool_)
     begins[[0, -1]] = True
