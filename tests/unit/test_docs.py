@@ -143,6 +143,14 @@ def module_flags() -> list[str]:
     return re.findall(r'"(--[a-z-]+)"', text)
 
 
+def test_where_a_change_begins_is_a_file() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"\| to change \| begin in \|\n\|[-|]+\|\n((?:\|.*\n)+)", page)
+    begin = re.findall(r"`([^`]+)`", table)
+    assert len(begin) >= table.count("\n") > 9
+    assert [path for path in begin if not (ROOT / path).is_file()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_to_a_file_and_a_heading(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
