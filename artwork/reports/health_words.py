@@ -11,7 +11,7 @@ from batch.monitoring.change import Change
 from batch.monitoring.checks import LEVEL, RECENT_NIGHTS
 from batch.monitoring.days import DayFacts
 from batch.monitoring.drift import DatedAlarm
-from batch.monitoring.gather import Figures
+from batch.monitoring.gather import Figures, NewArtworks
 
 HEALTHY: Final = "healthy"
 _LATE: Final = 0.8
@@ -296,8 +296,7 @@ def _artworks(figures: Figures) -> Iterator[Finding]:
     if figures.new_artworks is None:
         yield Finding("new artworks", "not known, because no generation has picks", "not known")
     else:
-        count, share = figures.new_artworks
-        yield Finding("new artworks", f"{count:,} have few impressions yet; they had {share:.1%} of the day's")
+        yield Finding("new artworks", new_artworks_text(figures.new_artworks))
     if figures.baits:
         first, lost = figures.baits[0], sum(own.lost for own in figures.baits)
         shown = ", ".join(
@@ -318,6 +317,17 @@ def _artworks(figures: Figures) -> Iterator[Finding]:
     else:
         shown_themes, there = figures.themes
         yield Finding("diversity", f"as many as {shown_themes:.1f} themes of {there}, if all were shown alike")
+
+
+def new_artworks_text(new: NewArtworks) -> str:
+    """How many artworks are new, what they were shown, and how those do that came lately."""
+    text = f"{new.new:,} have fewer than {new.least:,} impressions yet; they had {new.share:.1%} of the day's"
+    if not new.came:
+        return f"{text}; none came to a title of others within {new.days} days"
+    return (
+        f"{text}; {new.came:,} came to a title of others within {new.days} days: {new.known:,} of them have at least"
+        f" {new.least:,} impressions, and {new.leading:,} are shown more than any other of their title"
+    )
 
 
 def _people(figures: Figures) -> Iterator[Finding]:

@@ -90,7 +90,9 @@ class _Everybody:
         )
 
 
-def learn(log: ImpressionLog, kind: str, features: npt.ArrayLike | None = None, seed: int = 0) -> Learned:
+def learn(
+    log: ImpressionLog, kind: str, features: npt.ArrayLike | None = None, seed: int = 0, pessimism: float = 1.0
+) -> Learned:
     """A posterior by its word on the command line, from all impressions of a log.
 
     Args:
@@ -98,6 +100,7 @@ def learn(log: ImpressionLog, kind: str, features: npt.ArrayLike | None = None, 
         kind: one of ``bandit.posterior.registry.POSTERIORS``.
         features: of the artworks, (A, f), for ``shared`` alone.
         seed: of the joint draws of ``shared``.
+        pessimism: share of its title's take rate that an arm starts with, where the posterior looks at contexts.
 
     Raises:
         InputError: there is no such posterior, it lacks features, or it needs rewards in [0, 1].
@@ -105,7 +108,7 @@ def learn(log: ImpressionLog, kind: str, features: npt.ArrayLike | None = None, 
     entry = registered(kind)
     unit = Unit.of(log.rewards) if entry.any_reward else None
     own = log if unit is None else replace(log, rewards=unit.scaled(log.rewards))
-    posterior = entry.fit(_evidence(own, entry.evidence), _ArmsOfLog(own, features, seed))
+    posterior = entry.fit(_evidence(own, entry.evidence), _ArmsOfLog(own, features, seed, pessimism))
     return Learned(posterior, np.bincount(log.arms, minlength=log.n_arms).astype(np.float64), unit)
 
 
@@ -149,6 +152,7 @@ class _ArmsOfLog:
     log: ImpressionLog
     features: npt.ArrayLike | None
     seed: int
+    pessimism: float = 1.0
 
     @property
     def titles(self) -> I64:
@@ -162,7 +166,7 @@ class _ArmsOfLog:
         if Unit.of(log.rewards) is not None:  # scaled
             return _shrunk_means(log, log.rewards)
         beta = _beta(log)
-        return np.asarray(beta.title_rates[beta.titles])
+        return np.asarray(self.pessimism * beta.title_rates[beta.titles])
 
     @property
     def constant_feature(self) -> int | None:

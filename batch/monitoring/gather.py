@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +38,8 @@ from batch.workspace.overlays import newest_overlay
 from batch.workspace.workspace import Workspace
 
 _PAIRS: Final = 200_000
+NEW_DAYS: Final = 14
+"""For which it is told how an artwork does that came to a title of others."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,23 @@ class Flips:
 
     pairs: int
     flipped: int
+
+
+@dataclass(frozen=True)
+class NewArtworks:
+    """Artworks of few impressions, their share of the day's, and how those do that came to a title of others lately.
+
+    ``came`` within ``days`` of the newest day; of them ``known`` have as many impressions as makes them not new any more, and
+    ``leading`` are shown more than any other of their title on the newest day.
+    """
+
+    new: int
+    share: float
+    least: int
+    days: int
+    came: int
+    known: int
+    leading: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ class Figures:
     classes: list[UserClass]
     one_sided: list[tuple[str, float, float]]
     flips: Flips | None
-    new_artworks: tuple[int, float] | None
+    new_artworks: NewArtworks | None
     themes: tuple[float, int] | None
     new_users: int | None
     in_time: tuple[str, float] | None
@@ -148,7 +167,7 @@ def gather(workspace: Workspace, report: Progress, on: date | None = None) -> Fi
         classes=class_rates(today, classes_of(workspace)) if today else [],
         one_sided=one_sided(today, classes_of(workspace)) if today else [],
         flips=_flips(workspace, logged[-1], logged[-2]) if len(logged) > 1 else None,
-        new_artworks=_new_artworks(today, catalogue, newest.config.new_arm_impressions)
+        new_artworks=_new_artworks(workspace, today, catalogue, newest.config.new_arm_impressions)
         if today and newest and catalogue is not None
         else None,
         themes=_themes(workspace, today) if today else None,
@@ -208,11 +227,36 @@ def _flips(workspace: Workspace, day: date, day_before: date) -> Flips:
     return Flips(both.height, int((both["artwork_id"] != both["artwork_id_right"]).sum()))
 
 
-def _new_artworks(today: DayFacts, catalogue: pl.DataFrame, least: int) -> tuple[int, float]:
-    """How many artworks are new, and their share of the day's impressions."""
-    new = catalogue.filter(pl.col("impressions") < least).select("title_id", "artwork_id")
-    shown = float(today.artworks.join(new, on=["title_id", "artwork_id"], how="semi")["shown"].sum())
-    return new.height, shown / today.impressions if today.impressions else 0.0
+def _new_artworks(workspace: Workspace, today: DayFacts, catalogue: pl.DataFrame, least: int) -> NewArtworks:
+    keys = ["title_id", "artwork_id"]
+    artworks = catalogue.select(*keys, is_new=pl.col("impressions") < least).join(
+        today.artworks.select(*keys, "shown"), on=keys, how="left"
+    )
+    shown = artworks.filter("is_new")["shown"].sum()
+    share = float(shown) / today.impressions if today.impressions else 0.0
+    since = date.fromisoformat(today.day) - timedelta(days=NEW_DAYS)
+    came = pl.col("added_at").dt.date() > since
+    if not workspace.artworks.is_file():
+        lately = artworks.clear()
+    else:
+        added = read_parquet(workspace.artworks, columns=[*keys, "added_at"])
+        lately = (
+            artworks.join(added, on=keys, how="inner")
+            .with_columns(
+                is_late=came & (pl.col("added_at") > pl.col("added_at").min().over("title_id")),
+                leads=(pl.col("shown") > 0) & (pl.col("shown").rank("min", descending=True).over("title_id") == 1),
+            )
+            .filter("is_late")
+        )
+    return NewArtworks(
+        new=int(artworks["is_new"].sum()),
+        share=share,
+        least=least,
+        days=NEW_DAYS,
+        came=lately.height,
+        known=lately.filter(~pl.col("is_new")).height,
+        leading=lately.filter("leads").height if "leads" in lately.columns else 0,
+    )
 
 
 def _themes(workspace: Workspace, today: DayFacts) -> tuple[float, int] | None:

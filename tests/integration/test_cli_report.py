@@ -319,3 +319,24 @@ def test_dead_letters_are_counted_where_the_store_runs_and_none_is_started_for_t
     out = report(workspace, ARTWORK_EVENTS_URL="redis://:secret@127.0.0.1:1")
     assert "dead letters: not known, because" in out
     assert "secret" not in out
+
+
+def test_artworks_that_came_lately_are_counted_by_what_became_of_them(loop: SimulatedWorkspace) -> None:
+    workspace = loop.workspace
+    newest = max(days(workspace))
+    artworks = pl.read_parquet(workspace.artworks).sort("title_id", "artwork_id")
+    before = gather(workspace, silent).new_artworks
+    assert before is not None
+    assert before.came == 0  # whole titles are no new artworks
+    titles = artworks["title_id"].unique(maintain_order=True).to_list()[:3]
+    shown = pl.read_parquet(day_files(workspace, newest), hive_partitioning=False)
+    most = shown.filter(pl.col("title_id") == titles[0]).group_by("artwork_id").len().sort("len", "artwork_id")
+    leads, trails = most["artwork_id"][-1], most["artwork_id"][0]
+    assert most["len"][-1] > most["len"][-2]
+    late = {(titles[0], leads): 13, (titles[0], trails): 13, (titles[1], artworks["artwork_id"][0]): 14}
+    at = [newest - timedelta(days=late.get(key, 300)) for key in artworks.select("title_id", "artwork_id").rows()]
+    artworks.with_columns(added_at=pl.Series(at)).write_parquet(workspace.artworks)
+    made = gather(workspace, silent).new_artworks
+    assert made is not None
+    assert (made.came, made.leading) == (2, 1)
+    assert (made.new, made.share) == (before.new, before.share)

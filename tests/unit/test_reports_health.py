@@ -42,7 +42,7 @@ from batch.monitoring.checks import (
 )
 from batch.monitoring.days import DayFacts, effective_number
 from batch.monitoring.drift import DatedAlarm, Drift, SignalState
-from batch.monitoring.gather import Arrivals, Figures, Flips
+from batch.monitoring.gather import Arrivals, Figures, Flips, NewArtworks
 
 DAY = "2026-11-28"
 
@@ -103,7 +103,7 @@ def figures(**changes: Any) -> Figures:
         "classes": [UserClass("PT phone", 0.06, 0.05, 0.004, 2000, 0.99)],
         "one_sided": [],
         "flips": Flips(1000, 100),
-        "new_artworks": (3, 0.01),
+        "new_artworks": NewArtworks(3, 0.01, 100, 14, 4, 2, 1),
         "themes": (7.5, 19),
         "new_users": 4,
         "in_time": ("2026-11-26", 0.97),
@@ -324,6 +324,14 @@ def test_dead_letters_of_the_last_days_need_somebody(dead: DeadLetters, words: s
     assert found.command == ("" if command is None else "artwork events dead")
     assert (found in made.needs_you) == bool(command)
     assert not made.alarm
+
+
+def test_new_artworks_are_told_with_what_became_of_them() -> None:
+    out = render_health(said())
+    assert "3 have fewer than 100 impressions yet; they had 1.0% of the day's; 4 came to a title of others" in out
+    assert "within 14 days: 2 of them have at least 100 impressions, and 1 are shown more than any other" in out
+    none = render_health(said(new_artworks=NewArtworks(0, 0.0, 100, 14, 0, 0, 0)))
+    assert "none came to a title of others within 14 days" in none
 
 
 def test_a_page_that_draws_it_itself_is_told_what_the_page_without_script_says() -> None:

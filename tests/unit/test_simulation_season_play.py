@@ -10,9 +10,10 @@ from bandit.hashing import hash_title, hash_users
 from bandit.impressions import ImpressionLog
 from bandit.policies import decide
 from bandit.simulation.scene import Scene
-from bandit.simulation.seasons.arrivals import hours_to_find, late_arms
+from bandit.simulation.seasons.arrivals import hours_to_find, impressions_to_find, late_arms
 from bandit.simulation.seasons.chooser import PURPOSE
 from bandit.simulation.seasons.simulate import Played, simulate
+from bandit.simulation.studies.new_artworks import Dials, new_artwork_row
 from bandit.simulation.world import by_title
 
 POLICIES = ("uniform", "popularity", "thompson", "epsilon_greedy:epsilon=0.1", "linucb")
@@ -167,8 +168,10 @@ def test_time_to_find_is_from_the_arrival_to_the_first_period_that_shows_it_to_h
         periods += [period] * (of + len(strangers))
     visits = np.array(users), np.array(arms), np.array(periods)
     assert hours_to_find(place, dials, late, *visits) == [48.0]
+    assert impressions_to_find(place, dials, late, *visits) == [(14, 7)]  # of periods 3 and 4, strangers' included
     early = visits[2] < 5
     assert hours_to_find(place, dials, late, *(each[early] for each in visits)) == [None]
+    assert impressions_to_find(place, dials, late, *(each[early] for each in visits)) == [None]
 
 
 def test_a_short_period_finds_nothing_by_itself() -> None:
@@ -215,3 +218,19 @@ def test_a_scene_whose_contexts_are_not_its_users_is_refused() -> None:
         Scene(scene().world, scene().contexts[:-1])
     with pytest.raises(InputError, match="one row per artwork"):
         Scene(scene().world, scene().contexts, np.ones((3, 2)))
+
+
+def test_a_pessimist_shows_new_artworks_less_at_first_and_a_row_of_the_study_says_what_came_of_them() -> None:
+    dials = season(days=7, arrival_day=3, arrival_share=1.0)
+    hopeful, doubtful = (
+        new_artwork_row(scene(), "linear", Dials(new_floor=0.02, pessimism=share), 1, dials) for share in (1.0, 0.1)
+    )
+    assert hopeful.artworks == doubtful.artworks == len(late_arms(scene(), dials, 1))
+    for row in (hopeful, doubtful):
+        assert 0 <= row.found <= row.artworks
+        assert row.own_impressions <= row.title_impressions
+        assert (row.found > row.artworks // 2) == (row.hours < np.inf)
+        assert row.closed < 1
+    plays = [played("thompson", days=7, arrival_day=3, arrival_share=1.0, pessimism=share) for share in (1.0, 0.1)]
+    first = [np.isin(made.shown.arms, made.late)[made.periods == 3].sum() for made in plays]
+    assert first[1] < first[0]

@@ -1,6 +1,6 @@
 """New best artworks: which are not there at first, and how long a policy takes to find them."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,13 @@ PURPOSE: Final = "season-arrival"
 LEAST_ARTWORKS: Final = 3
 FOUND_SHARE: Final = 0.5
 """Of the visits of users for whom it is best: shown that often, a new artwork is found."""
+
+
+class Impressions(NamedTuple):
+    """How often a title was shown, and how often the artwork."""
+
+    of_title: int
+    own: int
 
 
 def late_arms(scene: Scene, season: Season, seed: int) -> I64:
@@ -48,19 +55,45 @@ def hours_to_find(scene: Scene, season: Season, late: I64, users: I64, arms: I64
         arms: that were shown, (m,).
         periods: of each visit, (m,).
     """
+    found = refreshes_to_find(scene, season, late, users, arms, periods)
+    return [None if refresh is None else float(season.edges[refresh] - HOURS_A_DAY * season.arrival_day)
+            for refresh in found]  # fmt: skip
+
+
+def impressions_to_find(
+    scene: Scene, season: Season, late: I64, users: I64, arms: I64, periods: I64
+) -> list[Impressions | None]:
+    """Of each late arm, what was shown from its arrival to the refresh at which it is found; None if it is not.
+
+    Arguments are those of ``hours_to_find``.
+    """
+    titles = scene.world.artwork_title[arms]
+    found = refreshes_to_find(scene, season, late, users, arms, periods)
+    counts: list[Impressions | None] = []
+    for arm, refresh in zip(late.tolist(), found, strict=True):
+        if refresh is None:
+            counts.append(None)
+            continue
+        until = (titles == scene.world.artwork_title[arm]) & (periods >= season.arrival) & (periods < refresh)
+        counts.append(Impressions(int(until.sum()), int((until & (arms == arm)).sum())))
+    return counts
+
+
+def refreshes_to_find(scene: Scene, season: Season, late: I64, users: I64, arms: I64, periods: I64) -> list[int | None]:
+    """The refresh at which each late arm is found, None if it is not; arguments are those of ``hours_to_find``."""
     titles = scene.world.artwork_title[arms]
     came = periods >= season.arrival
-    return [_hours(scene, season, arm, *(column[came & (titles == title)] for column in (users, arms, periods)))
+    return [_found_at(scene, season, arm, *(column[came & (titles == title)] for column in (users, arms, periods)))
             for arm, title in zip(late.tolist(), scene.world.artwork_title[late].tolist(), strict=True)]  # fmt: skip
 
 
-def _hours(scene: Scene, season: Season, arm: int, users: I64, arms: I64, periods: I64) -> float | None:
+def _found_at(scene: Scene, season: Season, arm: int, users: I64, arms: I64, periods: I64) -> int | None:
     title = int(scene.world.artwork_title[arm])
     concerned = (scene.takes[title].argmax(axis=1) == arm - scene.starts[title])[users]
     visits = _over_a_day(periods[concerned], season)
     shown = _over_a_day(periods[concerned & (arms == arm)], season)
     finds = np.flatnonzero((visits > 0) & (shown >= FOUND_SHARE * visits))
-    return float(season.edges[season.arrival + finds[0]] - HOURS_A_DAY * season.arrival_day) if len(finds) else None
+    return season.arrival + int(finds[0]) if len(finds) else None
 
 
 def _over_a_day(periods: I64, season: Season) -> I64:

@@ -100,7 +100,8 @@ class Chooser:
     def _learned(self, refresh: int, log: ImpressionLog) -> Learned:
         # Before anything was shown no fit has anything to stand on: popularity's prior, the same for all, is what is known.
         kind = self._contender.kind if len(log) else WITHOUT_CONTEXT
-        return learn(log, kind, self._scene.features, hash_base(JOINT, self._seed, refresh))
+        seed = hash_base(JOINT, self._seed, refresh)
+        return learn(log, kind, self._scene.features, seed, self._season.pessimism)
 
     def _probabilities(self, known: Known, title: int, users: I64, there: Bool) -> F64:
         assert known.learned is not None  # noqa: S101 - every refresh that is asked for was learned at

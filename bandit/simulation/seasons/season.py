@@ -38,6 +38,8 @@ class Season:
         floor: share spread over all artworks, as deployed.
         new_floor: share guaranteed to each new artwork, as deployed.
         new_arm_impressions: impressions until which an artwork is new.
+        pessimism: share of its title's take rate that an artwork starts with in ``linear``, ``logistic`` and ``shared``; the job
+            has 1.
 
     Raises:
         InputError: a dial is out of range; names it, its range and what to turn.
@@ -57,6 +59,7 @@ class Season:
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
     new_arm_impressions: int = NEW_ARM_IMPRESSIONS
+    pessimism: float = 1.0
 
     def __post_init__(self) -> None:
         self._check_days()
@@ -180,6 +183,8 @@ class Season:
         for name, floor in (("floor", self.floor), ("new floor", self.new_floor)):
             if not (is_number(floor) and 0 <= floor <= _MOST_FLOOR):
                 raise InputError(f"the {name} is {floor!r}, expected a share from 0 to {_MOST_FLOOR}")
+        if not (is_number(self.pessimism) and 0 < self.pessimism <= 1):
+            raise InputError(f"the pessimism is {self.pessimism!r}, expected above 0 and at most 1, which is none")
         if not (is_count(self.new_arm_impressions) or self.new_arm_impressions == 0):
             raise InputError(
                 f"new_arm_impressions is {self.new_arm_impressions!r}, expected a whole number of at least 0"
