@@ -76,7 +76,9 @@ class Loop:
     @property
     def exploring(self) -> Config:
         """The settings of the explore days: everybody's picks are drawn under uniform."""
-        return replace(self.config, variants=(replace(self.config.variants[0], name="", policy="uniform", share=None),))
+        return replace(
+            self.config, variants=(replace(self.config.variants[0], name="", policy="uniform", share=None),), splits=()
+        )
 
     def collect(self, url: str, progress: Progress) -> Joined:
         """Take the events that were posted out of the store, and join them into impressions."""

@@ -60,6 +60,10 @@ def draft_workspace(
     Raises:
         InputError: the plan is there already, or something is wrong with it.
     """
+    if interleaving and any(variant.share is not None for variant in variants if variant not in USUAL_VARIANTS):
+        raise InputError(
+            "a variant has a share of users, but in an interleaving all have both; leave it out: edit splits"
+        )
     logged = days(workspace)
     first = start or (logged[-1] if logged else today) + timedelta(1)
     named = Config(tuple(variants)).variants

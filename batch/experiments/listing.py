@@ -89,7 +89,11 @@ def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
         plan = own.plan
         if plan.source == TABLE:
             continue
-        same = plan.config.variants, plan.key, plan.splits
-        if plan.layer != PICKS or same == (config.variants, config.salt, config.splits):
+        if plan.layer != PICKS or _variants_of(plan.config) == _variants_of(config):
             made[name] = own.version.digest
     return made
+
+
+def _variants_of(config: Config) -> tuple[object, ...]:
+    """What has to agree for a generation to be one of a plan."""
+    return config.variants, config.salt, config.splits

@@ -88,6 +88,8 @@ def _live_in(workspace: Workspace, generation: int, names: Iterable[str]) -> lis
     manifest = find_manifest(workspace, generation)
     if manifest is None:  # made elsewhere: all that its impressions tell are names
         return [_Live(_Variant(name, name), name) for name in sorted(logged - {Uniform.name})]
+    if manifest.config.splits:  # of an interleaving: rates of titles that compete are not what a variant alone comes to
+        return []
     return [
         _Live(_Variant(live.policy, live.label), live.name) for live in manifest.config.variants if live.name in logged
     ]

@@ -162,7 +162,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--titles", type=int, default=200)
     parser.add_argument("--days", type=int, default=3)
-    parser.add_argument("--control", default="epsilon_greedy:epsilon=0.3")
+    parser.add_argument("--control", default="epsilon_greedy:epsilon=0.6")
     parser.add_argument("--treatment", default="thompson")
     given = parser.parse_args()
     made: list[Compared] = []

@@ -11,10 +11,11 @@ from make_impressions import identity_of, log_days, make_generation, picks_of, s
 
 from bandit.errors import RowError
 from bandit.hashing import hash_ids
-from bandit.snapshot import BY_TITLE, Splits, decode_row, keyed_hash
+from bandit.snapshot import BY_TITLE, NO_OVERLAY, Overlay, Splits, decode_row, keyed_hash
 from batch.choosing.explain import explain
 from batch.choosing.variants import places_of
 from batch.config import Config, Variant
+from batch.events.decisions import judge
 from batch.events.recorded import RecordedGeneration
 from batch.executors import open_executor
 from batch.publishing.row_bytes import encoded_rows, published_meta
@@ -165,6 +166,44 @@ def test_weights_are_those_of_the_variant_of_the_title_for_slow_reader_join_and_
         pick = recorded_pick(here, generation, user_id, title_id)
         assert pick is not None
         assert (pick.policy, pick.arm) == (policy, arm)
+
+
+def test_the_join_takes_the_propensity_of_the_variant_of_the_title_through_retired_artworks_too(
+    logged: Workspace, tmp_path: Path
+) -> None:
+    here = copy_of(logged, tmp_path / "here")
+    generation = make_generation(here, config=BOTH)
+    recorded, folder = RecordedGeneration(here, generation), folder_of(here, generation)
+    catalogue = Catalogue.read(folder / "catalogue.parquet")
+    ids = [own["artwork_id"].to_list() for _, own in catalogue.frame.group_by("title_id", maintain_order=True)]
+    retired = {title: (own[0],) for title, own in zip(catalogue.title_ids, ids, strict=True) if len(own) > 1}
+    some = plain_picks(here, generation).gather_every(53)
+    of_title = dict(zip(catalogue.title_ids, ids, strict=True))
+    shown = [of_title[title][arm] for title, arm in some.select("title_id", "arm").iter_rows()]
+    rows = some.select(*KEY, source=pl.lit("personalized"), artwork_id=pl.Series(shown))
+    rows = rows.with_columns(segment=pl.lit(None, dtype=pl.String))
+    for revision, overlay in enumerate((NO_OVERLAY, Overlay(1, retired))):
+        judged = judge(recorded, rows.with_columns(revision=pl.lit(revision)), {revision: overlay})
+        for place, (user_id, title_id, arm, weight, policy) in enumerate(
+            some.select(*KEY, "arm", "weight", "policy").iter_rows()
+        ):
+            gone = revision == 1 and arm == 0 and title_id in retired
+            assert judged.reason[place] == ("retired artwork" if gone else "")
+            if gone:
+                continue
+            expected = float(weight)
+            if revision == 1 and title_id in retired:
+                title = catalogue.title_ids.index(title_id)
+                user = here_users(here).index(user_id)
+                start = int(catalogue.starts[title])
+                left = catalogue.frame["popularity_weight"][start + 1 : start + len(of_title[title_id])].to_list()
+                expected += naive.weights_from_files(folder, user, title)[0] * left[arm - 1] / sum(left)
+            assert judged.policy[place] == policy
+            assert judged.propensity[place] == pytest.approx(expected / recorded.total, abs=1.5 / recorded.total)
+
+
+def here_users(workspace: Workspace) -> list[str]:
+    return pl.read_parquet(workspace.users)["user_id"].to_list()
 
 
 def test_users_keep_titles_and_splits_in_all_generations_of_a_seed_and_a_salt() -> None:

@@ -55,6 +55,7 @@ def test_a_table_goes_from_a_new_plan_to_a_decision_that_is_replayed(here: Path)
         "name": "x",
         "path": "workspace/experiments/x.toml",
         "control": "a",
+        "interleaving": False,
     }
     planned = on_table("plan", "--json")
     assert planned.code in {0, 1}  # 1: the usual effect needs more users than the table has

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -193,3 +194,18 @@ def test_a_new_plan_of_an_interleaving_starts_as_it_is(fresh: Workspace) -> None
     started = call("experiment", "start", "another", *where)
     assert started.code == 0, started.err
     assert registered(fresh, "another").plan.splits == (0.5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--variant", "a=policy=thompson,share=0.5", "--variant", "b=policy=greedy"), "share of users"),
+        (("--variant", "a=policy=thompson"), "variants are 1, expected two"),
+        ([word for name in "abc" for word in ("--variant", f"{name}=policy=thompson")], "variants are 3, expected two"),
+        (("--table", "users.csv"), "not of a table"),
+    ],
+)
+def test_a_new_plan_of_what_is_no_interleaving_is_refused(words: Sequence[str], said: str, tmp_path: Path) -> None:
+    answer = call("experiment", "new", "x", "--interleaving", *words, "--workspace", str(tmp_path))
+    assert_refused(answer, 2, said)
+    assert not list(tmp_path.glob("experiments/*"))

@@ -82,13 +82,14 @@ def test_rows_of_shortlists_are_the_bytes_of_encode_row(form: RowFormat) -> None
     counts, titles = shortlists(COUNT, random)
     arms, weights = drawn(form, len(titles), random)
     packing = Packing(17, IDENTITY, is_shortlist=True, form=form)
-    variants = np.zeros(COUNT, dtype=np.uint8)
-    packed = pack(packing, 0, ids, np.arange(COUNT), variants, counts, arms, weights, titles)
+    variants, by_title = np.zeros(COUNT, dtype=np.uint8), np.arange(COUNT) % 3 == 0
+    packed = pack(packing, 0, ids, np.arange(COUNT), variants, counts, arms, weights, titles, by_title)
     stops = np.cumsum(counts)
     for row, user_id in enumerate(ids):
         own = slice(int(stops[row] - counts[row]), int(stops[row]))
         picks = form.pack(zip(arms[own].tolist(), weights[own].tolist(), strict=True))
-        expected = encode_row(user_id, 17, IDENTITY, 0, picks, titles[own].astype("<u2").tobytes(), form)
+        listed, marked = titles[own].astype("<u2").tobytes(), bool(by_title[row])
+        expected = encode_row(user_id, 17, IDENTITY, 0, picks, listed, form, by_title=marked)
         assert packed.record(row) == (user_id, expected)
 
 
@@ -105,7 +106,8 @@ def test_packed_rows_give_back_their_picks(is_shortlist: bool, form: RowFormat) 
     places = np.sort(random.choice(10 * COUNT, COUNT, replace=False))
     packing = Packing(17, IDENTITY, is_shortlist, form)
     listed = titles if is_shortlist else titles[:0]
-    packed = pack(packing, 0, ids, places, variants, counts, arms, weights, listed)
+    by_title = random.random(COUNT) < 0.5
+    packed = pack(packing, 0, ids, places, variants, counts, arms, weights, listed, by_title)
     some = np.arange(0, COUNT, 3)
     own = np.isin(np.repeat(np.arange(COUNT), counts), some)
     for rows, kept in ((None, np.ones(len(titles), dtype=bool)), (some, own)):
@@ -115,6 +117,7 @@ def test_packed_rows_give_back_their_picks(is_shortlist: bool, form: RowFormat) 
         np.testing.assert_array_equal(table.arms, arms[kept])
         np.testing.assert_array_equal(table.weights, weights[kept])
         np.testing.assert_array_equal(table.variants, np.repeat(variants, counts)[kept])
+        np.testing.assert_array_equal(table.by_title, np.repeat(by_title, counts)[kept])
 
 
 @every_format
