@@ -596,15 +596,29 @@ class FileScores(NamedTuple):
     draws: F64 | None = None
 
 
-def weights_from_files(generation_folder: Path, user_row: int, title: int) -> list[int]:
+def kept(p: Sequence[float], wins: Sequence[float], previous: int | None, share: float, margin: float) -> list[float]:
+    """(1 - S)·p + S·[previous] where the previous arm wins at most the margin less often than the most frequent winner."""
+    if previous is None or wins[previous] <= 0 or max(wins) - wins[previous] > margin + 1e-9:
+        return list(p)
+    return [(1 - share) * p[a] + share * (a == previous) for a in range(len(p))]
+
+
+def weights_from_files(generation_folder: Path, user_row: int, title: int, previous: int | None = None) -> list[int]:
     """The full weight vector of a user (row of the contexts) and a title (place in the catalogue), from the files alone.
 
-    Files are read once: those of a generation never change.
+    ``previous`` is the arm that the user was shown before. Files are read once: those of a generation never change.
     """
     config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row)
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, user_row, arms, impressions)
+    if (
+        variant.get("stickiness", 0) > 0
+        and variant["policy"] != "uniform"
+        and not explores(generation_folder, user_row)
+    ):
+        wins = _wins(_scores(generation_folder, user_row, arms))
+        p = kept(p, wins, previous, variant["stickiness"], variant["stickiness_margin"])
     return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
 
 
@@ -650,18 +664,25 @@ def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
     return [row for row, title_id in enumerate(ids) if title_id == wanted], impressions
 
 
-def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
+def _scores(folder: Path, user_row: int, arms: list[int]) -> FileScores:
     variant = variant_of(folder, user_row)
     rewards = list(dict.fromkeys(live["reward"] for live in _manifest(folder)["config"]["variants"]))
     nth = "" if variant["reward"] == rewards[0] else f"-{1 + rewards.index(variant['reward'])}"  # as files are named
+    if variant["policy"] == "popularity":
+        return _beta_from_files(folder, arms, nth)
+    return _FROM_FILES[variant["posterior"]](folder, user_row, arms, nth)
+
+
+def _probabilities(folder: Path, user_row: int, arms: list[int], impressions: list[float]) -> list[float]:
+    variant = variant_of(folder, user_row)
     name, _, text = variant["policy"].partition(":")
     settings = {key: float(value) for key, _, value in (item.partition("=") for item in text.split(",") if item)}
     k = len(arms)
     if name == "uniform":
         return [1 / k] * k
+    scores = _scores(folder, user_row, arms)
     if name == "popularity":
-        return share_of_best(_beta_from_files(folder, arms, nth).means)
-    scores = _FROM_FILES[variant["posterior"]](folder, user_row, arms, nth)
+        return share_of_best(scores.means)
     epsilon = settings.get("epsilon", 0.1)
     epsilon /= 1 + sum(impressions[a] for a in arms) / settings.get("halving", float("inf"))
     epsilon /= 1 + sum(impressions) / settings.get("total_halving", float("inf"))
