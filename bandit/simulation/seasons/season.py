@@ -1,6 +1,6 @@
 """The dials of a simulated season and its clock: when picks are refreshed, who keeps theirs, and when new artworks arrive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -10,7 +10,7 @@ from bandit.arrays import I64, is_count, is_number
 from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.hashing import hash_users
-from bandit.policies import Policy, Uniform
+from bandit.policies import Policy, Stickiness, Uniform
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 
 HOURS_A_DAY: Final = 24
@@ -38,6 +38,8 @@ class Season:
         floor: share spread over all artworks, as deployed.
         new_floor: share guaranteed to each new artwork, as deployed.
         new_arm_impressions: impressions until which an artwork is new.
+        stickiness: by which the policy keeps what a user's pick was before, as deployed; every user has a pick of every title at
+            every refresh then.
 
     Raises:
         InputError: a dial is out of range; names it, its range and what to turn.
@@ -57,6 +59,7 @@ class Season:
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
     new_arm_impressions: int = NEW_ARM_IMPRESSIONS
+    stickiness: Stickiness = field(default_factory=Stickiness)
 
     def __post_init__(self) -> None:
         self._check_days()
