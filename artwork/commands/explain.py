@@ -80,11 +80,21 @@ def _headline(made: Explanation) -> str:
     elif made.explores:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
     else:
-        how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior"
+        how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior{_kept(made)}"
     served = {None: "no store runs, or it serves none of this workspace", made.generation: "which is served"}.get(
         made.current, f"while {made.current} is served"
     )
     return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"
+
+
+def _kept(made: Explanation) -> str:
+    if made.previous is None:
+        return ""
+    before = made.previous
+    gained = next(artwork.stickiness for artwork in made.artworks if artwork.artwork_id == before.artwork_id)
+    near = f"within {before.margin:g} of the most likely best"
+    how = f"which {before.share:.0%} of the draws keep, as it is {near}" if gained > 0 else f"which is not {near}"
+    return f"; generation {before.generation} showed {before.artwork_id}, {how}"
 
 
 def _instead(made: Explanation) -> str:
@@ -94,7 +104,8 @@ def _instead(made: Explanation) -> str:
 
 
 def _artworks(made: Explanation) -> Sheet:
-    columns = ("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
+    kept = ("stickiness",) if made.previous else ()
+    columns = ("", "artwork", "impressions", "reward", "probability", *kept, "floor", "propensity", "weight")
     rows = [
         (
             "→" if artwork.artwork_id == made.shown else "",
@@ -104,6 +115,7 @@ def _artworks(made: Explanation) -> Sheet:
             f"{artwork.impressions:,}",
             f"{artwork.mean:.4f} ± {artwork.deviation:.4f}",
             f"{artwork.probability:.4f}",
+            *([f"{artwork.stickiness:+.4f}"] if kept else []),
             f"{artwork.floor:+.4f}",
             f"{artwork.propensity:.4f}",
             str(artwork.weight),

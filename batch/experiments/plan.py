@@ -139,6 +139,9 @@ def information(start: date, end: date, day: date, window: int = 0) -> float:
 def plain(plan: Plan) -> dict[str, Any]:
     """A plan as JSON has it."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
+    for live in (arm["live"] for arm in content["variants"] if arm["live"]):
+        if not live["stickiness"]:  # which plans of before did not name: their digests stay what they were
+            del live["stickiness"], live["stickiness_margin"]
     return content
 
 
