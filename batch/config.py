@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple, Self
 from bandit.checks import checked_retention
 from bandit.deploying import Floors
 from bandit.errors import InputError
-from bandit.policies import Uniform, parse_policy
+from bandit.policies import Stickiness, Uniform, parse_policy
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
+from bandit.policies.stickiness import MARGIN
 from bandit.posterior.registry import WITHOUT_CONTEXT, registered
 from bandit.rewards import parse_reward
 from bandit.snapshot import MASK64, MAX_SPLITS, TOTAL_WEIGHT, RowFormat, format_of_total, is_id
@@ -41,7 +42,8 @@ class Variant:
     the policy's whole word where several variants have one policy. ``policy`` is a word of
     ``bandit.policies.parse_policy``; ``posterior`` is what contextual policies learn with. ``reward`` is a word of
     ``bandit.rewards.parse_reward``, kept in its canonical form, or ``logged``. ``share`` is that of the users; None
-    is an equal part of what the others leave.
+    is an equal part of what the others leave. ``stickiness`` and ``stickiness_margin`` are those of
+    ``bandit.policies.Stickiness``; where nothing is kept, as under uniform, both are at their default.
 
     Raises:
         InputError: a word is not known, or a number is out of range.
@@ -54,9 +56,15 @@ class Variant:
     floor: float = FLOOR
     new_floor: float = NEW_FLOOR
     share: float | None = None
+    stickiness: float = 0.0
+    stickiness_margin: float = MARGIN
 
     def __post_init__(self) -> None:
-        parse_policy(self.policy)
+        is_uniform = isinstance(parse_policy(self.policy), Uniform)
+        given = Stickiness(self.stickiness, self.stickiness_margin)
+        kept = Stickiness() if is_uniform or given.share == 0 else given
+        object.__setattr__(self, "stickiness", float(kept.share))
+        object.__setattr__(self, "stickiness_margin", float(kept.margin))
         registered(self.posterior)
         for name in ("floor", "new_floor"):
             if not 0 <= getattr(self, name) <= 0.5:
@@ -68,7 +76,7 @@ class Variant:
                 f"a variant's name is {self.name!r}, expected up to 64 letters, digits, dots, dashes, underscores and"
                 " tildes"
             )
-        if self.name == Uniform.name and not isinstance(parse_policy(self.policy), Uniform):
+        if self.name == Uniform.name and not is_uniform:
             raise InputError(f"the name {self.name} is that of explore data; give the variant of {self.policy} another")
         if self.reward != LOGGED:  # one text for one reward: what is kept of a day is found again by it
             object.__setattr__(self, "reward", parse_reward(self.reward).text)
@@ -182,6 +190,17 @@ class Config:
         return tuple([*own, own[0]][: len(self.names)])
 
     @property
+    def stickinesses(self) -> tuple[Stickiness, ...]:
+        """The stickiness of each of ``names``; explore data have none."""
+        own = [Stickiness(variant.stickiness, variant.stickiness_margin) for variant in self.variants]
+        return tuple([*own, Stickiness()][: len(self.names)])
+
+    @property
+    def is_sticky(self) -> bool:
+        """Whether some variant keeps what was shown before."""
+        return any(variant.stickiness > 0 for variant in self.variants)
+
+    @property
     def rewards(self) -> tuple[str, ...]:
         """What is learned from, in the order of the variants; popularity from the first."""
         return tuple(dict.fromkeys(variant.reward for variant in self.variants))
@@ -218,7 +237,7 @@ class TwoPolicies:
         first, last = config.variants[0], config.variants[-1]
         alike = {(variant.posterior, variant.reward, variant.floor, variant.new_floor) for variant in config.variants}
         is_named = _default_names(config.variants) != [variant.name for variant in config.variants]
-        if len(config.variants) > 2 or len(alike) > 1 or is_named or config.salt or config.splits:
+        if len(config.variants) > 2 or len(alike) > 1 or is_named or config.salt or config.splits or config.is_sticky:
             return None
         known: dict[str, Any] = asdict(config) | asdict(first)
         kept = {item.name: known[item.name] for item in fields(cls) if item.name in known}
@@ -243,7 +262,10 @@ def _default_names(variants: Sequence[Variant]) -> list[str]:
 
 def _with_names(variants: Sequence[Variant]) -> list[Variant]:
     unnamed = [variant for variant in variants if not variant.name]
-    kinds = [(parse_policy(own.policy), own.model, own.floor, own.new_floor) for own in unnamed]
+    kinds = [
+        (parse_policy(own.policy), own.model, own.floor, own.new_floor, own.stickiness, own.stickiness_margin)
+        for own in unnamed
+    ]
     if any(kinds.count(kind) > 1 for kind in kinds):
         words = ", ".join(variant.policy for variant in variants)
         raise InputError(

@@ -43,14 +43,19 @@ LIES: Sequence[Event] = (
 
 
 def make_world(workspace: Workspace) -> None:
-    """Two generations that differ, a third without picks, and two revisions: one or two artworks of some titles retire."""
+    """Two generations that differ, the second keeps picks of the first, and a third without picks.
+
+    Of two revisions, one or two artworks of some titles retire.
+    """
     shorten(workspace)
     log_days(workspace, 1, 3000)
     for path in workspace.impressions.glob("day=*/*.parquet"):
         path.unlink()  # what was learned from is no matter here
     make_generation(workspace, config=Config.of("softmax:temperature=0.05", seed=5, explore_share=0.2))
     give_shortlists(workspace)
-    make_generation(workspace, config=Config.of("epsilon_greedy:epsilon=0.4", "softmax:temperature=0.2", seed=6))
+    sticky = {"stickiness": 0.6, "stickiness_margin": 0.5}
+    config = Config.of("epsilon_greedy:epsilon=0.4", "softmax:temperature=0.2", seed=6, **sticky)
+    make_generation(workspace, config=config)
     workspace.candidates.unlink()
     (workspace.generations / "000003").mkdir()
     artworks = pl.read_parquet(workspace.artworks).group_by("title_id").agg("artwork_id").sort("title_id")

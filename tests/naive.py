@@ -614,15 +614,30 @@ def absorbed(purpose: str, seed: int, *texts: str) -> int:
     return state
 
 
-def weights_from_files(generation_folder: Path, user_row: int, title: int) -> list[int]:
+def kept(p: Sequence[float], wins: Sequence[float], previous: int | None, share: float, margin: float) -> list[float]:
+    """(1 - S)·p + S·[previous] where the previous arm wins at most the margin less often than the most frequent winner."""
+    if previous is None or wins[previous] <= 0 or max(wins) - wins[previous] > margin + 1e-9:
+        return list(p)
+    return [(1 - share) * p[a] + share * (a == previous) for a in range(len(p))]
+
+
+def weights_from_files(generation_folder: Path, user_row: int, title: int, previous: int | None = None) -> list[int]:
     """The full weight vector of a user (row of the contexts) and a title (place in the catalogue), from the files alone.
 
-    Files are read once: those of a generation never change.
+    ``previous`` is the arm that the user was shown before. Files are read once: those of a generation never change.
     """
     config, variant = _manifest(generation_folder)["config"], variant_of(generation_folder, user_row, title)
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
-    p = _probabilities(generation_folder, variant, _context_from_files(generation_folder, user_row), arms, impressions)
+    context = _context_from_files(generation_folder, user_row)
+    p = _probabilities(generation_folder, variant, context, arms, impressions)
+    if (
+        variant.get("stickiness", 0) > 0
+        and variant["policy"] != "uniform"
+        and not explores(generation_folder, user_row)
+    ):
+        wins = _wins(_scores(generation_folder, variant, context, arms))
+        p = kept(p, wins, previous, variant["stickiness"], variant["stickiness_margin"])
     return quantise(p, None, new, variant["floor"], variant["new_floor"], total_of(generation_folder))
 
 
@@ -686,6 +701,18 @@ def _arms_from_files(folder: Path, title: int) -> tuple[list[int], list[float]]:
     return [row for row, title_id in enumerate(ids) if title_id == wanted], impressions
 
 
+def _nth(folder: Path, variant: dict[str, Any]) -> str:
+    """What the names of files of a variant's reward end with."""
+    rewards = list(dict.fromkeys(live["reward"] for live in _manifest(folder)["config"]["variants"]))
+    return "" if variant["reward"] == rewards[0] else f"-{1 + rewards.index(variant['reward'])}"
+
+
+def _scores(folder: Path, variant: dict[str, Any], context: F64, arms: list[int]) -> FileScores:
+    if variant["policy"] == "popularity":
+        return _beta_from_files(folder, arms, _nth(folder, variant))
+    return _FROM_FILES[variant["posterior"]](folder, context, arms, _nth(folder, variant))
+
+
 def _probabilities(
     folder: Path,
     variant: dict[str, Any],
@@ -695,23 +722,20 @@ def _probabilities(
     everybody: F64 | None = None,
 ) -> list[float]:
     """Scores are as if those of everybody's context were known for certain, where one is given."""
-    rewards = list(dict.fromkeys(live["reward"] for live in _manifest(folder)["config"]["variants"]))
-    nth = "" if variant["reward"] == rewards[0] else f"-{1 + rewards.index(variant['reward'])}"  # as files are named
     name, _, text = variant["policy"].partition(":")
     settings = {key: float(value) for key, _, value in (item.partition("=") for item in text.split(",") if item)}
     k = len(arms)
     if name == "uniform":
         return [1 / k] * k
+    scores = _scores(folder, variant, context, arms)
     if name == "popularity":
-        return share_of_best(_beta_from_files(folder, arms, nth).means)
-    scores = _FROM_FILES[variant["posterior"]](folder, context, arms, nth)
+        return share_of_best(scores.means)
     if everybody is not None and scores.draws is not None:
-        level = _FROM_FILES[variant["posterior"]](folder, everybody, arms, nth)
+        level = _scores(folder, variant, everybody, arms)
         assert level.draws is not None
         scores = scores._replace(draws=scores.draws - level.draws + np.array(level.means))
     elif everybody is not None:
-        apart = _FROM_FILES[variant["posterior"]](folder, context - everybody, arms, nth)
-        scores = scores._replace(deviations=apart.deviations)
+        scores = scores._replace(deviations=_scores(folder, variant, context - everybody, arms).deviations)
     epsilon = settings.get("epsilon", 0.1)
     epsilon /= 1 + sum(impressions[a] for a in arms) / settings.get("halving", float("inf"))
     epsilon /= 1 + sum(impressions) / settings.get("total_halving", float("inf"))

@@ -71,6 +71,18 @@ def generation_of(root: Path, number: int) -> Generation:
     )
 
 
+def previous_of(root: Path, made: Generation, user: str, title: str) -> int | None:
+    """The arm that a user was shown before, by the generation before; None where they were shown none that is still there."""
+    before = json.loads((made.folder / "manifest.json").read_text()).get("previous")
+    if before is None:
+        return None
+    then = generation_of(root, before["generation"])
+    if (user, title) not in then.picks:
+        return None
+    artwork = then.artworks[title][then.picks[user, title][0]]
+    return made.artworks[title].index(artwork) if artwork in made.artworks[title] else None
+
+
 def overlays_of(root: Path) -> dict[int, Event]:
     """Every revision on disk, and 0, which changes nothing."""
     read = [json.loads(path.read_text()) for path in (root / "overlays").glob("*.json")]
@@ -263,6 +275,7 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
             "policy": made.policy,
             "propensity": float(own.chance(arm)),
             "context": made.contexts.get(user, made.segment_contexts[event["segment"]]),
+            "previous": None if pick is None else previous_of(root, made, user, title),
             "stands": pick is not None and pick[0] in own.remaining,
         }
     else:
@@ -274,7 +287,8 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
     if len(fallback.remaining) == len(made.artworks[title]) or (known is None and (pick is None or stands)):
         propensity = Fraction(known, made.total) if known is not None else fallback.chance(arm)
     else:
-        weights = naive.weights_from_files(made.folder, made.users.index(user), list(made.artworks).index(title))
+        place = made.users.index(user), list(made.artworks).index(title)
+        weights = naive.weights_from_files(made.folder, *place, previous_of(root, made, user, title))
         gone = sum(weight for other, weight in enumerate(weights) if other not in fallback.remaining)
         propensity = (weights[arm] + gone * fallback.chance(arm)) / Fraction(made.total)
     return {
@@ -283,6 +297,7 @@ def judge(root: Path, overlays: dict[int, Event], event: Event) -> Event | str: 
         "policy": policy,
         "propensity": float(propensity),
         "context": made.contexts[user],
+        "previous": None if pick is None else previous_of(root, made, user, title),
         "stands": stands,
     }
 
@@ -306,6 +321,7 @@ def _row(row: Event) -> Event:
         "segment": row["segment"] if row["source"] == "segment" else None,
         "propensity": row["propensity"],
         "context": row["context"],
+        "previous": row["previous"],
         "clicked": row["watched"] is not None,
         "watch_fraction": watched,
         "reward": float(row["watched"] is not None and watched >= 0.7),

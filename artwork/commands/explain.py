@@ -80,7 +80,7 @@ def _headline(made: Explanation) -> str:
     elif made.explores:
         how = f"is in the explore share: {made.policy} drew {made.shown}, whatever is known"
     else:
-        how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior"
+        how = f"is shown {made.shown}, drawn by {made.variant} over the {made.posterior} posterior{_kept(made)}"
         if made.split is not None:
             how += (
                 f", to which a hash gave this title (of this user's titles, {made.split:.0%} are the second variant's)"
@@ -91,6 +91,16 @@ def _headline(made: Explanation) -> str:
     return f"title {made.title_id}, generation {made.generation} ({served}): user {made.user_id} {how}"
 
 
+def _kept(made: Explanation) -> str:
+    if made.previous is None:
+        return ""
+    before = made.previous
+    gained = next(artwork.stickiness for artwork in made.artworks if artwork.artwork_id == before.artwork_id)
+    near = f"within {before.margin:g} of the most likely best"
+    how = f"which {before.share:.0%} of the draws keep, as it is {near}" if gained > 0 else f"which is not {near}"
+    return f"; generation {before.generation} showed {before.artwork_id}, {how}"
+
+
 def _instead(made: Explanation) -> str:
     if made.source == "default":
         return f"{made.shown} is shown instead, the only one that is left to show"
@@ -98,7 +108,8 @@ def _instead(made: Explanation) -> str:
 
 
 def _artworks(made: Explanation) -> Sheet:
-    columns = ("", "artwork", "impressions", "reward", "probability", "floor", "propensity", "weight")
+    kept = ("stickiness",) if made.previous else ()
+    columns = ("", "artwork", "impressions", "reward", "probability", *kept, "floor", "propensity", "weight")
     rows = [
         (
             "→" if artwork.artwork_id == made.shown else "",
@@ -108,6 +119,7 @@ def _artworks(made: Explanation) -> Sheet:
             f"{artwork.impressions:,}",
             f"{artwork.mean:.4f} ± {artwork.deviation:.4f}",
             f"{artwork.probability:.4f}",
+            *([f"{artwork.stickiness:+.4f}"] if kept else []),
             f"{artwork.floor:+.4f}",
             f"{artwork.propensity:.4f}",
             str(artwork.weight),

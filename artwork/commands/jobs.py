@@ -124,10 +124,19 @@ class ChoosingOptions:
     explore_share: float = option(
         _DEFAULTS.explore_share, "Share of users whose picks are drawn under the uniform policy, from 0 to below 1."
     )
+    stickiness: float = option(
+        _VARIANT.stickiness,
+        "Share of the draws, from 0 to below 1, that keep the artwork which the generation before picked for the user, where"
+        " it may well be the best still.",
+    )
+    stickiness_margin: float = option(
+        _VARIANT.stickiness_margin,
+        "The most by which its probability to be the best may lie below the largest one.",
+    )
     variant: list[str] | None = option(
         None,
         f"One of several that are live side by side: [NAME=]{'=...,'.join(_FIELDS)}=..., in any order."
-        " --policy, --posterior and --reward give what is left out; a share that is left out is an equal part of"
+        " --policy, --posterior, --reward and --stickiness give what is left out; a share that is left out is an equal part of"
         f" the rest. Repeat it, up to {MAX_VARIANTS} times.",
     )
     refit_days: int = option(
@@ -140,7 +149,8 @@ class ChoosingOptions:
     seed: SeedOption = _DEFAULTS.seed
     experiment: str | None = option(
         None,
-        "The experiment whose variants are made; its plan gives --variant, --policy, --posterior, --reward and --salt.",
+        "The experiment whose variants are made; its plan gives --variant, --policy, --posterior, --reward, --stickiness"
+        " and --salt.",
     )
 
     def config(self, workspace: Workspace) -> Config:
@@ -152,12 +162,19 @@ class ChoosingOptions:
         if self.experiment is not None:
             given = [name for name in _OF_THE_PLAN if getattr(self, name) != getattr(ChoosingOptions(), name)]
             if given:
-                raise InputError(f"--{given[0]} and --experiment both say what is chosen; leave --{given[0]} out")
+                flag = f"--{given[0].replace('_', '-')}"
+                raise InputError(f"{flag} and --experiment both say what is chosen; leave {flag} out")
             shared = Config(
                 seed=self.seed, retention=self.retention, explore_share=self.explore_share, refit_days=self.refit_days
             )
             return experiment_config(workspace, self.experiment, shared)
-        usual = Variant(policy=self.policy, posterior=self.posterior, reward=self.reward)
+        usual = Variant(
+            policy=self.policy,
+            posterior=self.posterior,
+            reward=self.reward,
+            stickiness=self.stickiness,
+            stickiness_margin=self.stickiness_margin,
+        )
         return Config(
             tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
             seed=self.seed,
@@ -168,7 +185,7 @@ class ChoosingOptions:
         )
 
 
-_OF_THE_PLAN = ("variant", "policy", "posterior", "reward", "salt")
+_OF_THE_PLAN = ("variant", "policy", "posterior", "reward", "salt", "stickiness", "stickiness_margin")
 
 
 @app.command("train")
@@ -353,7 +370,7 @@ def parse_variant(text: str, usual: Variant) -> Variant:
             )
         values[key] = value
     try:
-        for key in values.keys() & {"floor", "new_floor", "share"}:
+        for key in values.keys() & {"floor", "new_floor", "share", "stickiness", "stickiness_margin"}:
             values[key] = float(values[key])
         return replace(usual, name=own, **values)
     except ValueError as error:
@@ -376,19 +393,27 @@ def render_trained(made: Trained) -> str:
         left_out = f", which leaves out {made.days_left_out} days" if made.days_left_out else ""
         window = f"\nlogistic is refitted to the rows of the newest {made.refit_days} days{left_out}"
     gone = f" ({made.unknown:,} of artworks that are gone)" if made.unknown else ""
+    kept = ""
+    if made.previous is not None:
+        kept = f"\npicks of generation {made.previous} are kept where they may be the best still"
+    elif made.nothing_kept:
+        kept = f"\nno picks are kept, whatever the stickiness: {made.nothing_kept}"
     segments = f"\n{made.segments} segments of users answer for those who are new" if made.segments else ""
     return (
         f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
-        f"{window}{segments}"
+        f"{window}{segments}{kept}"
     )
 
 
 def render_precomputed(made: Precomputed) -> str:
     """How much was chosen, and where it lies."""
+    changed = ""
+    if made.flip_rate is not None:
+        changed = f"\n{made.flip_rate:.1%} of the picks that generation {made.previous} had are another artwork now"
     return (
         f"generation {made.generation}: {made.picks:,} picks of {' and '.join(made.variants)} for {made.users:,} users"
-        f" x {made.titles:,} titles: {made.folder / 'picks'}"
+        f" x {made.titles:,} titles: {made.folder / 'picks'}{changed}"
     )
 
 

@@ -292,6 +292,11 @@ def _artworks(figures: Figures) -> Iterator[Finding]:
         flips = figures.flips
         pairs = f"{flips.pairs:,} users and titles that were seen on both days"
         text = f"{flips.flipped / flips.pairs:.1%} of {pairs} saw another artwork"
+        if flips.value is not None:
+            margin = "" if flips.value_error is None else f" ± {2 * flips.value_error:.4f}"
+            text += f"; it is expected to take {flips.value:+.4f}{margin} per impression more than the one before"
+        if flips.sample_kept is not None:
+            text += f"; keeping picks leaves {flips.sample_kept:.0%} of the effective sample"
         yield Finding("flips", text)
     if figures.new_artworks is None:
         yield Finding("new artworks", "not known, because no generation has picks", "not known")

@@ -17,7 +17,7 @@ from batch.choosing.chooser import Chooser
 from batch.choosing.explain import link_of, reward_moments
 from batch.config import LOGGED
 from batch.workspace.files import reading
-from batch.workspace.impressions import day_files
+from batch.workspace.impressions import day_files, scan_impressions
 from batch.workspace.workspace import Workspace
 
 BINS: Final = 10
@@ -78,7 +78,7 @@ class Calibration:
         )
         wanted = (pl.col("source") == "personalized") & (pl.col("generation") == generation)
         with reading(self._workspace.impressions):
-            rows = pl.scan_parquet(day_files(self._workspace, days[-1].day), hive_partitioning=False).filter(wanted)
+            rows = scan_impressions(day_files(self._workspace, days[-1].day)).filter(wanted)
             shown = rows.select(_COLUMNS).collect()
         shown = shown.gather_every(-(-shown.height // MOST_IMPRESSIONS))
         with threadpool_limits(limits=1, user_api="blas"):

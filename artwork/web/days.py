@@ -14,7 +14,7 @@ from artwork.web.stage import Day
 from bandit.rewards import EngagedTake
 from bandit.snapshot import is_id
 from batch.workspace.files import reading
-from batch.workspace.impressions import day_files, days
+from batch.workspace.impressions import day_files, days, scan_impressions
 from batch.workspace.workspace import Workspace
 
 NEWEST_DAYS: Final = 60
@@ -126,7 +126,7 @@ class Days:
         if not files or not is_id(user_id):
             return []
         with reading(self._workspace.impressions):
-            own = pl.scan_parquet(files, hive_partitioning=False).filter((pl.col("user_id") == user_id) & _TAKE)
+            own = scan_impressions(files).filter((pl.col("user_id") == user_id) & _TAKE)
             taken = own.select("title_id", "shown_at").collect().sort("shown_at", descending=True)["title_id"].to_list()
         return list(dict.fromkeys(taken))
 

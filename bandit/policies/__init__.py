@@ -31,6 +31,7 @@ from bandit.policies.linucb import LinUCB
 from bandit.policies.popularity import Popularity
 from bandit.policies.registry import POLICIES, parse_policy
 from bandit.policies.softmax import Softmax
+from bandit.policies.stickiness import Stickiness
 from bandit.policies.thompson import ThompsonSampling
 from bandit.policies.uniform import Uniform
 
@@ -43,6 +44,7 @@ __all__ = [
     "Policy",
     "Popularity",
     "Softmax",
+    "Stickiness",
     "ThompsonSampling",
     "Uniform",
     "decide",

@@ -5,6 +5,7 @@ whole loop, and says nothing about people. Its constants are recorded in ``docs/
 """
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ class Constants:
     """Of the Beta distribution of the watched fraction: the sum of its two parameters."""
     engaged_fraction: float = 0.7
     """The watched fraction from which a play is a take."""
+    click_change: float = 0.0
+    """What a click loses where the artwork is another one than the user saw of the title last; worlds of before have none."""
 
 
 class Responses(NamedTuple):
@@ -84,17 +87,19 @@ class World:
         engaged = self.engaged_probability_of(users[:, None], np.array([title]), np.array([[False, True]]))  # (n, 2)
         return self.click_probabilities(users, title) * engaged[:, self.artwork_clickbait[arms].astype(np.int64)]
 
-    def click_probability_of(self, users: I64, artworks: I64) -> F64:
+    def click_probability_of(self, users: I64, artworks: I64, changed: Bool | None = None) -> F64:
         """P(click) of each visit, in the broadcast shape of users and artwork rows.
 
-        logit = intercept + match · taste(user, theme) + appeal · appeal(title) + quality · quality + bait · [clickbait],
-        where the taste in a general theme is 0.
+        logit = intercept + match · taste(user, theme) + appeal · appeal(title) + quality · quality + bait · [clickbait]
+        - change · [changed], where the taste in a general theme is 0, and ``changed`` says on which visits the artwork is another
+        one than the user saw of the title last; None is on none.
         """
         c, theme = self.constants, self.artwork_theme[artworks]
         match = np.where(theme == GENERAL, 0.0, self.tastes[users, theme])
         of_artwork = c.click_quality * self.artwork_quality[artworks] + c.click_bait * self.artwork_clickbait[artworks]
         of_title = c.click_appeal * self.title_appeal[self.artwork_title[artworks]]
-        return _logistic(c.click_intercept + c.click_match * match + of_title + of_artwork)
+        of_change = 0.0 if changed is None else -c.click_change * changed
+        return _logistic(c.click_intercept + c.click_match * match + of_title + of_artwork + of_change)
 
     def engaged_probability_of(self, users: I64, titles: I64, clickbait: Bool) -> F64:
         """P(watched at least the engaged fraction | click) of each visit, in the arguments' broadcast shape."""
@@ -122,9 +127,12 @@ class World:
             best[visits] = self.take_probabilities(users[visits], title).argmax(axis=1)
         return best
 
-    def respond(self, users: I64, artworks: I64, uniforms: F64) -> Responses:
-        """What users (m,) do on artwork rows (m,), by the inverse distributions at ``uniforms`` (m, 2) in (0, 1)."""
-        clicked = uniforms[:, 0] < self.click_probability_of(users, artworks)
+    def respond(self, users: I64, artworks: I64, uniforms: F64, changed: Bool | None = None) -> Responses:
+        """What users (m,) do on artwork rows (m,), by the inverse distributions at ``uniforms`` (m, 2) in (0, 1).
+
+        ``changed`` (m,) as for ``click_probability_of``.
+        """
+        clicked = uniforms[:, 0] < self.click_probability_of(users, artworks, changed)
         on = artworks[clicked]
         shape = self._watch_shape(users[clicked], self.artwork_title[on], self.artwork_clickbait[on])
         watched = np.zeros(len(users), dtype=np.float32)
@@ -173,7 +181,9 @@ class World:
         """
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                constants = Constants(**{item.name: float(file[item.name]) for item in fields(Constants)})
+                constants = Constants(
+                    **{item.name: float(file[item.name]) for item in fields(Constants) if _is_told(item.name, file)}
+                )
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
         except FileNotFoundError as error:
             raise InputError(
@@ -189,6 +199,10 @@ class World:
         affinity = self.affinity_of(users, titles)
         mean = _logistic(c.watch_intercept + c.watch_affinity * affinity - c.watch_bait * clickbait)
         return c.watch_concentration * mean, c.watch_concentration * (1.0 - mean)
+
+
+def _is_told(name: str, file: Mapping[str, Any]) -> bool:
+    return name != "click_change" or name in file
 
 
 _ARRAYS = tuple(item.name for item in fields(World) if item.name != "constants")

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from bandit.arrays import F64, I64, U8, U16, U64, Bool
 from bandit.deploying import Deployed
@@ -25,6 +26,7 @@ from batch.learning.posteriors import load_model
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import Manifest, folder_of, read_manifest
 from batch.workspace.kept_users import KeptUsers
+from batch.workspace.previous_picks import NONE, PreviousArms, PreviousPicks
 from batch.workspace.workspace import Workspace
 
 _ALL: Final = np.empty(0, dtype=np.uint16)
@@ -71,7 +73,8 @@ def blocks_a_group(users: int, titles: int, longest_shortlist: int) -> int:
 class Picks(NamedTuple):
     """The picks of n users, by user and title, (m,): ``counts`` and ``places`` (as of ``places_of``) are of (n,).
 
-    ``titles`` are empty where every user has a pick of every title.
+    ``titles`` are empty where every user has a pick of every title. ``kept_and_changed`` (2,) counts the picks that are, and
+    are not, of the artwork that the user was shown before; others have none before.
     """
 
     counts: I64
@@ -79,6 +82,7 @@ class Picks(NamedTuple):
     arms: U8
     weights: U16
     places: Places
+    kept_and_changed: I64
 
 
 class Loaded(NamedTuple):
@@ -109,7 +113,7 @@ class Chooser:
     """
 
     def __init__(self, workspace: Workspace, generation: int, loaded: Loaded | None = None) -> None:
-        self.manifest = read_manifest(workspace, generation)
+        self._workspace, self.manifest = workspace, read_manifest(workspace, generation)
         self.catalogue, models = loaded or load(workspace, self.manifest)
         form, largest = self.manifest.row_format, int(np.diff(self.catalogue.starts).max(initial=0))
         if largest > form.most_arms:
@@ -125,9 +129,12 @@ class Chooser:
         scorings = {key: Scoring(key.posterior, model, self.catalogue) for key, model in models.items()}
         self.variants = [
             LiveVariant(
-                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total), scorings[key]
+                Deployed(parse_policy(policy), self.impressions, starts, floors, self.config.total, stickiness),
+                scorings[key],
             )
-            for (policy, key), floors in zip(live, self.config.floors, strict=True)
+            for (policy, key), floors, stickiness in zip(
+                live, self.config.floors, self.config.stickinesses, strict=True
+            )
         ]
 
     @property
@@ -135,23 +142,51 @@ class Chooser:
         """How the generation is made."""
         return self.manifest.config
 
-    def probabilities(self, title: int, contexts: F64, places: Places) -> F64:
-        """The probability of each artwork before floors, (n, k), under the variant that users' places (n,) give the title."""
+    @cached_property
+    def _previous(self) -> PreviousPicks | None:
+        before = self.manifest.previous
+        return None if before is None else PreviousPicks(self._workspace, before, self.catalogue)
+
+    def previous(self, user_ids: pl.Series) -> PreviousArms:
+        """The arms that some users, each named once, were shown before: nobody any, where the generation keeps no picks.
+
+        Raises:
+            InputError: the files of the generation before are gone, or have changed.
+        """
+        return self._previous.of(user_ids) if self._previous else PreviousArms.none(len(self.titles_hashed))
+
+    def previous_at(self, user_ids: pl.Series, titles: I64) -> I64:
+        """The arms that users were shown of titles, places (m,) of which -1 is nowhere, before: (m,), -1 for none."""
+        users = user_ids.unique(maintain_order=True)
+        places = user_ids.cast(pl.Enum(users)).to_physical().to_numpy().astype(np.int64)
+        return self.previous(users).at(places, titles)
+
+    def previous_of_slice(self, first: int, count: int) -> PreviousArms:
+        """The same for the users from a place on."""
+        return self.previous(self.users.slice(first, count)["user_id"])
+
+    def probabilities(self, title: int, contexts: F64, places: Places, previous: I64 | None) -> F64:
+        """The probability of each artwork before floors, (n, k), under the variant that users' places (n,) give the title.
+
+        ``previous`` (n,) are the arms that users were shown before, -1 for none; None stands for what the policies make alone.
+        """
         out = np.empty((len(contexts), len(self.catalogue.arms(title))))  # (n, k)
         step = USERS_A_PRODUCT if self._draws_jointly else max(len(contexts), 1)
         for cut in range(0, len(contexts), step):
             rows = slice(cut, cut + step)
-            self._fill(title, contexts[rows], places.taken(rows), out[rows])
+            self._fill(
+                title, contexts[rows], places.taken(rows), None if previous is None else previous[rows], out[rows]
+            )
         return out
 
-    def _fill(self, title: int, contexts: F64, places: Places, out: F64) -> None:
+    def _fill(self, title: int, contexts: F64, places: Places, previous: I64 | None, out: F64) -> None:
         known: dict[Scoring, Scores] = {}
         for place, own in self._of_each_variant(title, places):
             variant = self.variants[place]
             scoring = variant.scoring
             if scoring.knows_contexts and scoring not in known:  # scored once for all variants that look at it
                 known[scoring] = scoring.scores(title, contexts)
-            made = variant.probabilities(title, known.get(scoring))
+            made = variant.probabilities(title, known.get(scoring), previous)
             out[own] = made if isinstance(own, slice) else np.broadcast_to(made, out.shape)[own]
 
     def weights(self, title: int, probabilities: F64, places: Places) -> U16:
@@ -181,15 +216,21 @@ class Chooser:
         Titles are the outer loop, so that memory holds the scorer of one title and the scores of one block.
         """
         contexts, places, states = self._shard(first, count)
+        before = self.previous_of_slice(first, count)
         shape = count, len(self.titles_hashed)
         arms, weights = np.empty(shape, dtype=np.uint8), np.empty(shape, dtype=np.uint16)
+        kept_and_changed = np.zeros(2, dtype=np.int64)
         for title in range(shape[1]):
+            previous = before.of(title, len(contexts))
             for cut in range(0, count, USERS_A_BLOCK):
                 block, own = slice(cut, cut + USERS_A_BLOCK), slice(cut, min(cut + USERS_A_BLOCK, count))
-                drawn = self._draw(title, contexts[block], places.taken(block), states[own])
+                shown = None if previous is None else previous[block]
+                drawn = self._draw(title, contexts[block], places.taken(block), shown, states[own])
                 arms[own, title], weights[own, title] = drawn
+            if previous is not None:
+                kept_and_changed += _kept_and_changed(previous[:count], arms[:, title])
         counts = np.full(count, shape[1], dtype=np.int64)
-        return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places.taken(slice(count)))
+        return Picks(counts, _ALL, arms.ravel(), weights.ravel(), places.taken(slice(count)), kept_and_changed)
 
     def choose_among(self, first: int, count: int, users: I64, titles: I64) -> Picks:
         """The picks of ``count`` users from user ``first`` on, which starts a group of blocks, of some titles for each.
@@ -205,26 +246,31 @@ class Chooser:
             titles: the pairs that are chosen for, by user and title, (m,).
         """
         contexts, places, states = self._shard(first, count)
+        before = self.previous_of_slice(first, count)
         own_titles = titles.astype(np.uint16)  # numbers of two bytes are sorted by their digits
         order = np.argsort(own_titles, kind="stable")  # within a title by user, as they come
         groups = (users // (USERS_A_BLOCK * self.blocks_a_group)).astype(np.uint16)
         cuts = _cuts(own_titles[order], groups[order])
         arms, weights = np.empty(len(users), dtype=np.uint8), np.empty(len(users), dtype=np.uint16)
+        previous = before.at(users, titles)  # (m,)
         for start, stop in pairwise(cuts.tolist()):
             own = order[start:stop]
             rows = users[own]
-            arms[own], weights[own] = self._draw(int(titles[own[0]]), contexts[rows], places.taken(rows), states[rows])
+            arms[own], weights[own] = self._draw(
+                int(titles[own[0]]), contexts[rows], places.taken(rows), previous[own], states[rows]
+            )
         counts = np.bincount(users, minlength=count)
-        return Picks(counts, own_titles, arms, weights, places.taken(slice(count)))
+        kept = _kept_and_changed(previous, arms)
+        return Picks(counts, own_titles, arms, weights, places.taken(slice(count)), kept)
 
     @cached_property
     def blocks_a_group(self) -> int:
         """Of this generation, whose users have shortlists."""
         return blocks_a_group(self.users.count, len(self.titles_hashed), self.users.longest_shortlist())
 
-    def _draw(self, title: int, contexts: F64, places: Places, states: U64) -> Decisions:
+    def _draw(self, title: int, contexts: F64, places: Places, previous: I64 | None, states: U64) -> Decisions:
         """The picks of a title for as many users as there are states; contexts may be more, of padding."""
-        weights = self.weights(title, self.probabilities(title, contexts, places), places)
+        weights = self.weights(title, self.probabilities(title, contexts, places, previous), places)
         return draw_quantised(weights[: len(states)], hash_title(states, self.titles_hashed[title]), self.config.total)
 
     def _shard(self, first: int, count: int) -> tuple[F64, Places, U64]:
@@ -283,6 +329,11 @@ def _live(config: Config) -> list[tuple[str, ModelKey]]:
     """The policy of each name in ``config.names``, and the model that it looks at."""
     live = [(variant.policy, variant.model) for variant in config.variants]
     return live + [(name, config.models[0]) for name in config.names[len(live) :]]  # that of explore data
+
+
+def _kept_and_changed(previous: I64, arms: U8) -> I64:
+    kept = int((previous == arms).sum())
+    return np.array([kept, int((previous != NONE).sum()) - kept])
 
 
 def padded(values: npt.NDArray[Number]) -> npt.NDArray[Number]:

@@ -18,13 +18,14 @@ from bandit.posterior.shared_weights import SharedWeights
 from bandit.scores import Moments, Scores
 from bandit.snapshot import FALLBACK, TOTAL_WEIGHT, Overlay, keyed_hash, remaining_default, remaining_weights
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
-from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation
+from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation, Previous
 from batch.choosing.variants import Scoring, explore
 from batch.datasets.contexts import FEATURES
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
 from batch.workspace.overlays import newest_overlay
 from batch.workspace.picks import RecordedPick, recorded_pick, recorded_picks
+from batch.workspace.previous_picks import NONE
 from batch.workspace.workspace import Workspace
 
 GENERATIONS = 10
@@ -136,10 +137,13 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     contexts, places = chooser.padded_contexts(first, len(block)), chooser.padded_places(first, len(block))
     own = row - first
     explores = bool(explore(chooser.config, chooser.manifest.generation, hash_ids(block[own : own + 1]))[0])
-    place = 0 if explores else int(places.of_title(chooser.titles_hashed[title])[own])
+    drawn_by = int(places.of_title(chooser.titles_hashed[title])[own])
+    place = 0 if explores else drawn_by
     scoring, policy = chooser.variants[place].scoring, chooser.variants[place].deployed.policy(title)
-    probabilities = chooser.probabilities(title, contexts, places)
-    weights = chooser.weights(title, probabilities, places)
+    previous = chooser.previous(block).of(title, len(contexts))
+    probabilities = chooser.probabilities(title, contexts, places, None)
+    sticky = chooser.probabilities(title, contexts, places, previous)
+    weights = chooser.weights(title, sticky, places)
     scores = scoring.scores(title, contexts)
     moments = _moments(scores, own)
     # LinUCB chose by the deviation of the draws, and that one is shown; else the exact one, where draws give that of 256 numbers.
@@ -160,10 +164,22 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
         shown=pick.artwork_id,
         shown_propensity=pick.propensity,
         recorded=pick.weight,
-        artworks=_artworks(chooser, title, moments, probabilities[own], weights[own], chooser.config.total, parts),
+        artworks=_artworks(
+            chooser, title, moments, probabilities[own], sticky[own], weights[own], chooser.config.total, parts
+        ),
         earlier=recorded_picks(workspace, block[own], chooser.catalogue.title_ids[title], GENERATIONS),
         split=float(chooser.config.splits[int(places.rows[own])]) if places.by_title[own] else None,
+        previous=_previous(chooser, title, drawn_by, NONE if previous is None else int(previous[own])),
     )
+
+
+def _previous(chooser: Chooser, title: int, place: int, arm: int) -> Previous | None:
+    """What stickiness had to keep."""
+    before, stickiness = chooser.manifest.previous, chooser.variants[place].deployed.stickiness
+    if before is None or arm == NONE or stickiness.share == 0:
+        return None
+    artwork = chooser.catalogue.frame["artwork_id"][int(chooser.catalogue.arms(title)[arm])]
+    return Previous(before.generation, artwork, stickiness.share, stickiness.margin)
 
 
 def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, user_id: str, title: int) -> Explanation:
@@ -171,6 +187,7 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, use
     arms, title_id = chooser.catalogue.arms(title), chooser.catalogue.title_ids[title]
     generation, answer = chooser.manifest.generation, fallback(chooser, overlay, user_id, title)
     beta = BetaPosterior.load(folder_of(workspace, generation) / "posterior" / "beta.npz").scores(None, arms)
+    popular = Popularity().probabilities(beta)[0]
     weights = chooser.catalogue.frame["popularity_weight"].to_numpy()[arms]
     parts: list[tuple[float, list[Contribution]]] = [(float(mean), []) for mean in beta.expected[0]]
     return Explanation(
@@ -186,9 +203,7 @@ def _of_popularity(workspace: Workspace, chooser: Chooser, overlay: Overlay, use
         shown=answer.artwork_id,
         shown_propensity=answer.propensity,
         recorded=None,
-        artworks=_artworks(
-            chooser, title, _moments(beta, 0), Popularity().probabilities(beta)[0], weights, TOTAL_WEIGHT, parts
-        ),
+        artworks=_artworks(chooser, title, _moments(beta, 0), popular, popular, weights, TOTAL_WEIGHT, parts),
         earlier=recorded_picks(workspace, user_id, title_id, GENERATIONS),
         retired=overlay.retired.get(title_id, ()),
         revision=overlay.revision,
@@ -226,6 +241,7 @@ def _artworks(
     title: int,
     moments: dict[str, F64],
     probabilities: F64,
+    sticky: F64,
     weights: npt.NDArray[np.uint16],
     total: int,
     parts: list[tuple[float, list[Contribution]]],
@@ -240,7 +256,8 @@ def _artworks(
             new=bool(new[arm]),
             **{name: float(values[arm]) for name, values in moments.items()},
             probability=float(probabilities[arm]),
-            floor=float(weights[arm] / total - probabilities[arm]),
+            stickiness=float(sticky[arm] - probabilities[arm]),
+            floor=float(weights[arm] / total - sticky[arm]),
             weight=int(weights[arm]),
             propensity=float(weights[arm] / total),
             level=parts[arm][0],

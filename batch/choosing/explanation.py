@@ -19,10 +19,10 @@ class Contribution:
 class ExplainedArtwork:
     """One artwork of the title. ``mean`` and ``deviation`` are on the scale of rewards, ``score`` is on the posterior's.
 
-    ``probability`` is the policy's, before floors; ``floor`` is what floors and rounding to weights add to it, so that
-    probability + floor is the propensity. ``level`` is the score where every feature is 0 but those that are 1 for everybody:
-    level and all contributions, the largest of which are listed, add up to the score. A posterior that knows no context has no
-    contributions.
+    ``probability`` is the policy's; ``stickiness`` is what keeping the previous artwork adds to it, and ``floor`` what floors and
+    rounding to weights add, so that all three add up to the propensity. ``level`` is the score where every feature is 0 but those
+    that are 1 for everybody: level and all contributions, the largest of which are listed, add up to the score. A posterior that
+    knows no context has no contributions.
     """
 
     artwork_id: str
@@ -34,11 +34,22 @@ class ExplainedArtwork:
     score: float
     score_deviation: float
     probability: float
+    stickiness: float
     floor: float
     weight: int
     propensity: float
     level: float
     contributions: list[Contribution]
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The pick of the generation that was served before, and how it is kept: ``share`` is S, ``margin`` M."""
+
+    generation: int
+    artwork_id: str
+    share: float
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Explanation:
     scores. ``shown`` is what is drawn; ``recorded`` the weight in the picks file. ``earlier`` are picks of this and
     other generations; ``current`` is the one of this workspace that the store serves, None if there is none. ``split`` is the
     share of the user's titles that the second of two interleaved variants chooses; None where one variant chooses all.
+    ``previous`` is None where stickiness had nothing to keep.
     """
 
     user_id: str
@@ -73,3 +85,4 @@ class Explanation:
     retired: tuple[str, ...] = ()
     revision: int = 0
     split: float | None = None
+    previous: Previous | None = None

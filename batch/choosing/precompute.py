@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -38,7 +38,11 @@ _USERS_READ: Final = 16 * USERS_A_BLOCK
 
 @dataclass(frozen=True)
 class Precomputed:
-    """What precomputing made; ``variants`` are the labels of the live ones."""
+    """What precomputing made; ``variants`` are the labels of the live ones.
+
+    ``previous`` is the generation whose picks stickiness keeps, None where there is none. Of the picks that a user had in it,
+    of an artwork that is still there, ``kept`` are the same now and ``changed`` are not.
+    """
 
     generation: int
     folder: Path
@@ -47,6 +51,15 @@ class Precomputed:
     titles: int
     picks: int
     shards: int
+    previous: int | None = None
+    kept: int = 0
+    changed: int = 0
+
+    @property
+    def flip_rate(self) -> float | None:
+        """The share of the previous picks that are another artwork now; None where there are none."""
+        had = self.kept + self.changed
+        return self.changed / had if had else None
 
 
 def precompute(
@@ -55,7 +68,8 @@ def precompute(
     """Draw the picks of a trained generation: None takes the newest.
 
     Raises:
-        InputError: there is no such trained generation, its files have changed, or a user has more titles than a row holds.
+        InputError: there is no such trained generation, its files or those of the generation whose picks it keeps have changed
+            or are gone, or a user has more titles than a row holds.
         SurroundingsError: the disk does not take it.
     """
     number = resolve(workspace, generation, "trained")
@@ -70,20 +84,27 @@ def precompute(
     blocks = -(-manifest.counts["users"] // USERS_A_BLOCK)
     shard_size = _whole_groups(workspace, manifest, shard_size)
     shards = [range(start, min(start + shard_size, blocks)) for start in range(0, blocks, shard_size)]
-    paths, picks, rows = [], 0, 0
+    paths, picks, rows, kept, changed = [], 0, 0, 0, 0
     users = manifest.counts["users"]
     chooser_of = ChooserOf(workspace, number, digest_of(folder / "manifest.json"))
     made = executor.map(partial(_write_shard, chooser_of), shards)
-    for shard, (path, n_picks, n_users) in zip(shards, made, strict=True):
-        paths.append(path)
-        picks += n_picks
-        rows += n_users
+    for shard, written in zip(shards, made, strict=True):
+        paths.append(written.path)
+        picks += written.picks
+        rows += written.rows
+        kept, changed = kept + written.kept, changed + written.changed
         report("choosing artworks", min(shard.stop * USERS_A_BLOCK, users), users)
     paths += _weigh_segments(workspace, manifest, chooser_of, executor, report)
     remove_temporaries(row_file_path(folder, 0).parent)
-    write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", picks=picks, rows=rows))
+    made_of = {"picks": picks, "rows": rows}
+    if manifest.previous is not None:
+        made_of |= {"kept": kept, "changed": changed}
+    write_manifest(workspace, manifest.with_files(folder, paths, stage="precomputed", **made_of))
+    before = None if manifest.previous is None else manifest.previous.generation
     counts, labels = manifest.counts, tuple(variant.label for variant in manifest.config.variants)
-    return Precomputed(number, folder, labels, counts["users"], counts["titles"], picks, len(shards))
+    return Precomputed(
+        number, folder, labels, counts["users"], counts["titles"], picks, len(shards), before, kept, changed
+    )
 
 
 def _whole_groups(workspace: Workspace, manifest: Manifest, shard_size: int) -> int:
@@ -121,8 +142,18 @@ def _weigh_segments(
     return [path]
 
 
-def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
-    """The file of a shard, its picks, and the users who have any."""
+class _Shard(NamedTuple):
+    """The file of a shard, its picks, the users who have any, and how many picks are and are not what they were before."""
+
+    path: Path
+    picks: int
+    rows: int
+    kept: int
+    changed: int
+
+
+def _write_shard(chooser_of: ChooserOf, blocks: range) -> _Shard:
+    """Draw and write the picks of a shard."""
     chooser, folder = chooser_of(), folder_of(chooser_of.workspace, chooser_of.generation)
     first = blocks.start * USERS_A_BLOCK
     count = min(len(blocks) * USERS_A_BLOCK, chooser.users.count - first)
@@ -144,7 +175,7 @@ def _write_shard(chooser_of: ChooserOf, blocks: range) -> tuple[Path, int, int]:
     )
     path = row_file_path(folder, first)
     write_row_file(path, rows)
-    return path, rows.n_picks, len(have)
+    return _Shard(path, rows.n_picks, len(have), *picks.kept_and_changed.tolist())
 
 
 def read_pairs(chooser: Chooser, first: int, count: int, step: int = _USERS_READ) -> tuple[I64, I64] | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from bandit.arrays import F64, U32, U64, Bool
+from bandit.arrays import F64, I64, U32, U64, Bool
 from bandit.deploying import Deployed
 from bandit.hashing import DealtTitles, hash_title, hash_users
 from bandit.policies import Uniform
@@ -44,12 +44,16 @@ class LiveVariant:
     def __init__(self, deployed: Deployed, scoring: Scoring) -> None:
         self.deployed, self.scoring = deployed, scoring
         self._for_everybody = lru_cache(maxsize=None)(
-            lambda title: deployed.probabilities(title, scoring.scores(title, _NO_CONTEXTS))
+            lambda title: deployed.chances(title, scoring.scores(title, _NO_CONTEXTS))
         )
 
-    def probabilities(self, title: int, scores: Scores | None) -> F64:
-        """The probability of each artwork before floors, (n, k); of users alike (1, k), and then without scores."""
-        return self._for_everybody(title) if scores is None else self.deployed.probabilities(title, scores)
+    def probabilities(self, title: int, scores: Scores | None, previous: I64 | None = None) -> F64:
+        """The probability of each artwork before floors, (n, k); of users alike (1, k), and then without scores.
+
+        ``previous`` (n,) are the arms that users were shown before, -1 for none; with it users differ.
+        """
+        chances = self._for_everybody(title) if scores is None else self.deployed.chances(title, scores)
+        return self.deployed.kept(chances, previous)
 
 
 class Places(NamedTuple):

@@ -17,7 +17,7 @@ from batch.datasets.contexts import FEATURES, SECONDS_A_DAY, History, Plays, as_
 from batch.datasets.ratings import genre_flags
 from batch.datasets.tastes import ENGAGED
 from batch.workspace.files import read_parquet, reading, write_json, write_parquet
-from batch.workspace.impressions import day_files, day_folder, days
+from batch.workspace.impressions import day_files, day_folder, days, scan_impressions
 from batch.workspace.tables import context_matrix, read_tables
 from batch.workspace.workspace import Workspace
 
@@ -119,7 +119,7 @@ def _of_day(files: list[Path], folder: Path, users: pl.DataFrame, titles: pl.Dat
     places = titles.lazy().select("title_id", title=pl.int_range(pl.len()))
     with reading(folder):
         return (
-            pl.scan_parquet(files, hive_partitioning=False)
+            scan_impressions(files)
             .filter("clicked")
             .join(rows, on="user_id")
             .join(places, on="title_id")

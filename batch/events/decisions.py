@@ -12,6 +12,9 @@ failed and the pick is retired, the answer cannot be told from one in place of t
 failures in a share f of look-ups, the weighted reward of artwork a is then off by the factor
 1 + f (1 - Σ_R p_b - p_a / (p_a + q_a Σ_R p_b)): by f at most, by nothing where no artwork of the title is retired.
 
+Where picks are kept (``bandit.policies.stickiness``), p is the probability given the previous pick, which was drawn before. To
+compute it again takes the files of the generation before: without them an impression of such a title is set aside.
+
 Where the fallback has no weight left, its default answers alone: q is 1 for it.
 
 An answer of a segment is given only where there was no row that could be used: for a user whom the generation does not know, or
@@ -70,7 +73,8 @@ class Judged(NamedTuple):
     """What became of m impressions.
 
     ``reason`` is empty for those that are learned from, and they alone have the rest. ``stands`` are answers of the fallback
-    although the pick was not retired: the store had failed.
+    although the pick was not retired: the store had failed. ``previous`` is the arm that the pick was drawn given, null where
+    there was none.
     """
 
     reason: pl.Series
@@ -79,6 +83,7 @@ class Judged(NamedTuple):
     policy: pl.Series
     propensity: pl.Series
     context: pl.Series
+    previous: pl.Series
     stands: pl.Series
 
 
@@ -167,6 +172,7 @@ def judge(recorded: RecordedGeneration, rows: pl.DataFrame, overlays: Mapping[in
         names,
         pl.Series(propensity),
         recorded.contexts.gather(_or_null(np.where((user < 0) & is_segment, recorded.n_users + segment.place, user))),
+        _or_null(found.previous).cast(pl.UInt8),
         pl.Series((reason == _NONE) & ~is_pick & (picked >= 0) & ~pick_is_retired),
     )
 

@@ -1,13 +1,15 @@
 """A generation's files, as the join asks them: who and what is in it, what was picked, and with which weights."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from bandit.arrays import F64, I64, U64
+from bandit.arrays import F64, I64, U64, Bool
+from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_pairs, hash_users
 from bandit.snapshot import FALLBACK, SEGMENT
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
@@ -16,8 +18,12 @@ from batch.workspace.files import read_parquet
 from batch.workspace.generations import CATALOGUE, CONTEXTS, folder_of, read_manifest
 from batch.workspace.kept_segments import read_segment_weights, read_segments
 from batch.workspace.picks import RecordedPicks
+from batch.workspace.previous_picks import NONE
 from batch.workspace.row_files import PickTable
 from batch.workspace.workspace import Workspace
+
+UNKNOWN: Final = -(1 << 16)
+"""A weight that cannot be computed again, far from any that is."""
 
 _BEYOND: Final = (1 << 63) - 1
 _NO_BYTE, _NO_WORD = np.zeros(1, dtype=np.uint8), np.zeros(1, dtype=np.uint16)
@@ -27,7 +33,10 @@ _NO_PICK: Final = PickTable(
 
 
 class Found(NamedTuple):
-    """Where m impressions stand in a generation, -1 where they do not; ``picked`` and ``weight`` are those of their pick."""
+    """Where m impressions stand in a generation, -1 where they do not; ``picked`` and ``weight`` are those of their pick.
+
+    ``previous`` is the arm that the pick was drawn given, -1 where there was none.
+    """
 
     title: I64
     arm: I64
@@ -35,6 +44,7 @@ class Found(NamedTuple):
     picked: I64
     weight: I64
     policy: pl.Series
+    previous: I64
 
 
 class RecordedGeneration:
@@ -100,7 +110,16 @@ class RecordedGeneration:
         variants = pl.Series(np.where(has_pick, picks.variants[place].astype(np.int64), -1))
         names = pl.Series("policy", self._manifest.config.names, dtype=pl.String)
         policy = names.gather(variants.replace(-1, None))
-        return Found(title, arm, user, picked, weight, policy)
+        return Found(title, arm, user, picked, weight, policy, self._previous(frame["user_id"], title, has_pick))
+
+    def _previous(self, user_ids: pl.Series, title: I64, has_pick: Bool) -> I64:
+        """The arms that picks were drawn given; -1 where the picks of the generation before are gone, or are others."""
+        out = np.full(len(title), NONE)
+        if self._manifest.previous is None:
+            return out
+        with suppress(InputError):
+            out[has_pick] = self._chooser.previous_at(user_ids.filter(pl.Series(has_pick)), title[has_pick])
+        return out
 
     def _picks(self, users: I64) -> tuple[I64, PickTable]:
         """The picks of some users, ascending places: ascending keys user * t + title (m,), the last one beyond all; and they."""
@@ -152,8 +171,14 @@ class RecordedGeneration:
         """The weights that the pick of each user and title was drawn with, (m, K), computed again.
 
         Users are scored by whole products, as they were when the picks were drawn: the sums in a product depend on its shape.
+        Where the files of the generation before are gone or have changed, what users were shown before is not known any more, and
+        weights are ``UNKNOWN``.
         """
         out = np.zeros((len(users), self.there.shape[1]), dtype=np.int64)
+        try:
+            shown = self._chooser.previous_at(self._users.gather(users), titles)
+        except InputError:
+            return out + UNKNOWN
         blocks = users // USERS_A_PRODUCT
         for block in np.unique(blocks).tolist():
             rows = np.flatnonzero(blocks == block)
@@ -163,6 +188,9 @@ class RecordedGeneration:
             places = self._chooser.padded_places(first, count)
             for title in np.unique(titles[rows]).tolist():
                 own = rows[titles[rows] == title]
-                weights = self._chooser.weights(title, self._chooser.probabilities(title, contexts, places), places)
+                previous = np.full(len(contexts), NONE)  # of others than these it makes no difference
+                previous[users[own] - first] = shown[own]
+                p = self._chooser.probabilities(title, contexts, places, previous)
+                weights = self._chooser.weights(title, p, places)
                 out[own, : weights.shape[1]] = weights[users[own] - first]
         return out

@@ -48,6 +48,7 @@ _JUDGED: Final = {
     "policy": pl.String(),
     "propensity": pl.Float64(),
     "context": FLOATS,
+    "previous": pl.UInt8(),
 }
 
 

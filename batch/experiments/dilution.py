@@ -55,8 +55,10 @@ def _apart(chooser: Chooser, plan: Plan) -> Apart | None:
     contexts = chooser.padded_contexts(first, count)
     places = [chooser.config.names.index(name) for name in plan.names]
     differ, variation = np.zeros((len(places) - 1, 2)).T
+    before = chooser.previous_of_slice(first, count)
     for title in some:
-        control, *others = (_weights(chooser, title, contexts, place)[:count] for place in places)
+        previous = before.of(title, len(contexts))
+        control, *others = (_weights(chooser, title, contexts, place, previous)[:count] for place in places)
         for at, treatment in enumerate(others):
             apart = np.abs(treatment - control).sum(axis=1) / 2
             differ[at] += float((apart > 0).sum())
@@ -65,7 +67,9 @@ def _apart(chooser: Chooser, plan: Plan) -> Apart | None:
     return Apart(float(differ.max()) / pairs, float(variation.max()) / pairs, pairs)
 
 
-def _weights(chooser: Chooser, title: int, contexts: np.ndarray, place: int) -> np.ndarray:
+def _weights(chooser: Chooser, title: int, contexts: np.ndarray, place: int, previous: np.ndarray | None) -> np.ndarray:
     """The weights of one variant for users with these contexts, as shares, (n, k)."""
     places = Places.by_row(np.full(len(contexts), place, dtype=np.uint32))
-    return chooser.weights(title, chooser.probabilities(title, contexts, places), places) / chooser.config.total
+    return (
+        chooser.weights(title, chooser.probabilities(title, contexts, places, previous), places) / chooser.config.total
+    )

@@ -1,6 +1,7 @@
 """What users of an experiment did, from the impressions of a workspace."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -33,7 +34,7 @@ from batch.experiments.measuring import (
 from batch.experiments.plan import IMPRESSION, PICKS, USER, Metric, Plan
 from batch.learning.day_rows import rewards_of
 from batch.workspace.generations import Manifest, find_manifest
-from batch.workspace.impressions import day_files, days, read_day
+from batch.workspace.impressions import day_files, days, read_day, scan_impressions
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
 
@@ -183,16 +184,14 @@ def _outside(rows: pl.DataFrame, *, is_interleaving: bool) -> pl.DataFrame:
 
 def _is_of(manifest: Manifest, plan: Plan) -> bool:
     """Whether a generation has the variants of a plan, whatever their shares."""
-    made = {
-        variant.name: (variant.policy, *variant.model, variant.floor, variant.new_floor)
-        for variant in manifest.config.variants
-    }
-    planned = {
-        arm.name: (arm.live.policy, *arm.live.model, arm.live.floor, arm.live.new_floor)
-        for arm in plan.variants
-        if arm.live
-    }
+    made = {variant.name: _kind(variant) for variant in manifest.config.variants}
+    planned = {arm.name: _kind(arm.live) for arm in plan.variants if arm.live}
     return made == planned and (manifest.config.salt, manifest.config.splits) == (plan.key, plan.splits)
+
+
+def _kind(variant: Variant) -> Variant:
+    """What a variant chooses by, whatever its share, and whatever its posterior where it looks at no context."""
+    return replace(variant, posterior=variant.model.posterior, share=None)
 
 
 def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
@@ -283,7 +282,7 @@ def history_policies(workspace: Workspace, plan: Plan, most_days: int) -> list[s
     """The policies that showed what ``history`` sums, in order."""
     before = [day for day in days(workspace) if day < plan.start][-most_days:]
     paths = [path for day in before for path in day_files(workspace, day)]
-    frame = pl.scan_parquet(paths, hive_partitioning=False).select(pl.col("policy").unique()).collect()
+    frame = scan_impressions(paths).select(pl.col("policy").unique()).collect()
     return sorted(frame["policy"].to_list())
 
 

@@ -92,6 +92,8 @@ def _asked(case: Case, report: Progress) -> Offline:
     control, treatment = plan.variants[0].live, plan.variants[1].live
     if control is None or treatment is None or control.policy == treatment.policy:
         return Offline(None, problem="the variants have one policy: a log judges policies, not posteriors or rewards")
+    if control.stickiness or treatment.stickiness:
+        return Offline(None, problem="a variant keeps what was shown before: a log judges policies without stickiness")
     request = Request(
         workspace=case.source.workspace.root,
         policies=f"{control.policy},{treatment.policy}",

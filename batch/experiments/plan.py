@@ -151,6 +151,9 @@ def plain(plan: Plan) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
     if not plan.splits:
         del content["splits"]
+    for live in (arm["live"] for arm in content["variants"] if arm["live"]):
+        if not live["stickiness"]:  # which plans of before did not name: their digests stay what they were
+            del live["stickiness"], live["stickiness_margin"]
     return content
 
 

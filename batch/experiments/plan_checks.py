@@ -201,6 +201,8 @@ _LIVE: Final = {
     "reward": _Key("a word as for artwork run", _is_text, Variant.reward),
     "floor": _Key("a share from 0 to 0.5", _is_number(0, 0.5, ends=True), Variant.floor),
     "new_floor": _Key("a share from 0 to 0.5", _is_number(0, 0.5, ends=True), Variant.new_floor),
+    "stickiness": _Key("a share from 0 to below 1", _is_number(0, 1, ends=True), Variant.stickiness),
+    "stickiness_margin": _Key("a difference from 0 to 1", _is_number(0, 1, ends=True), Variant.stickiness_margin),
 }
 _REWARDS: Final = "take, click, watched_fraction, weighted_sum:... or logged"
 

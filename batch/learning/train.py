@@ -36,6 +36,7 @@ from batch.workspace.generations import (
 )
 from batch.workspace.kept_users import ROW_GROUP
 from batch.workspace.overlays import newest_overlay, remaining_tables
+from batch.workspace.previous_picks import previous_of
 from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
 from batch.workspace.tables import Tables, context_matrix, read_tables
 from batch.workspace.workspace import Workspace
@@ -57,7 +58,8 @@ class Trained:
 
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
     rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
-    of the format of rows. ``segments`` counts those that answer for users without a row.
+    of the format of rows. ``segments`` counts those that answer for users without a row. ``previous`` is the generation whose
+    picks stickiness keeps; where variants are sticky and there is none, ``nothing_kept`` says why.
     """
 
     generation: int
@@ -72,6 +74,8 @@ class Trained:
     days_left_out: int = 0
     row_format: int = FORMAT_2.number
     segments: int = 0
+    previous: int | None = None
+    nothing_kept: str = ""
 
 
 def train(
@@ -96,7 +100,7 @@ def train(
         executor: runs the shards of titles.
         report: told of each day.
         shard_size: blocks a shard.
-        parent: the generation that it comes after; None is the newest on disk that has its picks.
+        parent: the generation that it comes after, whose picks stickiness keeps; None is the newest on disk that has its picks.
         verify: read every file of the log, also those of old days that the file system says have not changed.
         row_format: the number of the format of rows; None is the smallest that the catalogue fits.
         experiments: the digests of the plans that the generation is made under, by name.
@@ -114,8 +118,12 @@ def train(
     log = LearnedFrom(workspace, day_digests(workspace, verify=verify), catalogue, tables.n_features)
     stocks = [take_stock(log, reward, config, executor, report, shard_size=shard_size) for reward in config.rewards]
     parent = parent or max(finished(workspace, "precomputed"), default=None)
+    previous, nothing_kept = previous_of(workspace, parent) if config.is_sticky else (None, "")
     new = replace(
-        Manifest.new(claim(workspace), parent, config), revision=overlay.revision, experiments=dict(experiments or {})
+        Manifest.new(claim(workspace), parent, config),
+        revision=overlay.revision,
+        experiments=dict(experiments or {}),
+        previous=previous,
     )
     manifest = _with_days(new, stocks[0])
     write_manifest(workspace, manifest)
@@ -150,6 +158,8 @@ def train(
         days_left_out=len(manifest.rows) - max(len(stock.window) for stock in stocks) if is_refitted else 0,
         row_format=config.row_format.number,
         segments=0 if segments is None else len(segments.segments),
+        previous=None if previous is None else previous.generation,
+        nothing_kept=nothing_kept,
     )
 
 

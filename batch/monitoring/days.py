@@ -13,7 +13,7 @@ from bandit.errors import InputError
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
 from batch.workspace.files import reading
-from batch.workspace.impressions import day_files, day_folder
+from batch.workspace.impressions import day_files, day_folder, scan_impressions
 from batch.workspace.workspace import Workspace
 
 _ROWS: Final = 250_000
@@ -41,7 +41,7 @@ def refuse_odd_values(workspace: Workspace, day: date) -> None:
     Raises:
         InputError: names the day, the column and how many impressions are wrong.
     """
-    log = pl.scan_parquet(day_files(workspace, day), hive_partitioning=False)
+    log = scan_impressions(day_files(workspace, day))
     shares = {name: pl.col(name).cast(pl.Float64).is_between(0.0, 1.0) for name in _SHARES}
     shares["propensity"] &= pl.col("propensity") > 0
     context = pl.col("context")
@@ -144,7 +144,7 @@ def effective_number(counts: np.ndarray) -> float:
 def read_pairs(workspace: Workspace, day: date, most: int) -> pl.DataFrame:
     """user_id, title_id and artwork_id of the picks that a day showed, of about ``most`` impressions' users."""
     files: list[Path] = day_files(workspace, day)
-    log = pl.scan_parquet(files, hive_partitioning=False)
+    log = scan_impressions(files)
     with reading(day_folder(workspace, day)):
         every = -(-int(log.select(pl.len()).collect().item()) // most)
         own = log if every <= 1 else log.filter(pl.col("user_id").hash(seed=0) % every == 0)

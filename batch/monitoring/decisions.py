@@ -9,10 +9,13 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64
+from bandit.errors import InputError
 from bandit.hashing import hash_ids
 from bandit.scores import expected_rewards
 from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
+from batch.workspace.impressions import scan_impressions
+from batch.workspace.previous_picks import NONE
 
 BLOCKS: Final = 8
 """Users are looked at by blocks that are scored together, so many of them."""
@@ -27,13 +30,15 @@ class Decided(NamedTuple):
     """n decisions: their places in the rows, their title in the catalogue, and the probabilities of its arms (n, K).
 
     Probabilities are those of a generation, before artworks were retired; ``expected`` rewards (n, K) are those of its first
-    variant's model. K is the largest number of arms, and 0 stands where there are none.
+    variant's model. K is the largest number of arms, and 0 stands where there are none. ``unkept`` are probabilities without
+    stickiness.
     """
 
     rows: I64
     titles: I64
     probabilities: F64
     expected: F64
+    unkept: F64
 
 
 def sampled_users(chooser: Chooser, seed: int) -> tuple[pl.DataFrame, list[int]]:
@@ -74,7 +79,7 @@ def read_decisions(
     """
     decision = ["user_id", "title_id", "generation"]
     return (
-        pl.scan_parquet(files, hive_partitioning=False)
+        scan_impressions(files)
         .filter(pl.col("source") == "personalized", pl.col("title_id").is_in(list(titles)))
         .filter(pl.col("eligible").list.len() > 1, True if generation is None else pl.col("generation") == generation)
         .join(users.lazy().select("user_id"), on="user_id", how="semi")
@@ -88,7 +93,8 @@ def read_decisions(
 def probabilities_of(chooser: Chooser, rows: pl.DataFrame, users: pl.DataFrame) -> Decided:
     """The probabilities of a generation for decisions by user_id and title_id, of those that it knows.
 
-    Users are scored by whole products, as they were when picks were drawn.
+    Where it keeps picks of a generation whose files are gone or have changed, it knows none. Users are scored by whole products,
+    as they were when picks were drawn.
     """
     titles = pl.DataFrame({"title_id": chooser.catalogue.title_ids}).with_columns(
         title=pl.int_range(pl.len(), dtype=pl.Int64)
@@ -101,7 +107,12 @@ def probabilities_of(chooser: Chooser, rows: pl.DataFrame, users: pl.DataFrame) 
     )
     row, title, place = (known[name].to_numpy() for name in ("row", "title", "place"))
     out = np.zeros((len(row), int(np.diff(chooser.catalogue.starts).max(initial=0))))
-    expected = np.zeros_like(out)
+    expected, unkept = np.zeros_like(out), np.zeros_like(out)
+    try:
+        shown = chooser.previous_at(known["user_id"], title)
+    except InputError:
+        return Decided(row[:0], title[:0], out[:0], expected[:0], unkept[:0])
+    tables = [(unkept, False), (out, True)] if chooser.manifest.previous else [(out, False)]
     blocks = place // USERS_A_PRODUCT
     with threadpool_limits(limits=1, user_api="blas"):
         for block in np.unique(blocks).tolist():
@@ -111,8 +122,12 @@ def probabilities_of(chooser: Chooser, rows: pl.DataFrame, users: pl.DataFrame) 
             own = np.flatnonzero(blocks == block)
             for number in np.unique(title[own]).tolist():
                 these = own[title[own] == number]
-                weights = chooser.weights(number, chooser.probabilities(number, contexts, places), places)
-                out[these, : weights.shape[1]] = weights[place[these] - first] / chooser.config.total
-                rewards = expected_rewards(chooser.variants[0].scoring.scores(number, contexts[place[these] - first]))
-                expected[these, : weights.shape[1]] = rewards
-    return Decided(row, title, out, np.clip(expected, 0.0, 1.0))
+                users_of, previous = place[these] - first, np.full(len(contexts), NONE)
+                previous[users_of] = shown[these]
+                for table, is_kept in tables:
+                    p = chooser.probabilities(number, contexts, places, previous if is_kept else None)
+                    weights = chooser.weights(number, p, places)
+                    table[these, : weights.shape[1]] = weights[users_of] / chooser.config.total
+                rewards = expected_rewards(chooser.variants[0].scoring.scores(number, contexts[users_of]))
+                expected[these, : rewards.shape[1]] = rewards
+    return Decided(row, title, out, np.clip(expected, 0.0, 1.0), unkept if chooser.manifest.previous else out)

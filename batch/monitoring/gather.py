@@ -27,9 +27,10 @@ from batch.monitoring.checks import (
     propensity_ratios,
     starved,
 )
-from batch.monitoring.days import DayFacts, effective_number, read_facts, read_pairs
+from batch.monitoring.days import DayFacts, effective_number, read_facts
 from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
 from batch.monitoring.drift import Drift, timely, watch_workspace
+from batch.monitoring.flips import Flips, flips_between
 from batch.monitoring.nights import classes_of, open_chooser, usual_generation
 from batch.workspace.files import read_parquet, reading
 from batch.workspace.generations import CATALOGUE, CONTEXTS, Manifest, find_manifest, finished, folder_of, read_manifest
@@ -37,17 +38,8 @@ from batch.workspace.impressions import day_files, day_folder, days
 from batch.workspace.overlays import newest_overlay
 from batch.workspace.workspace import Workspace
 
-_PAIRS: Final = 200_000
 NEW_DAYS: Final = 14
 """For which it is told how an artwork does that came to a title of others."""
-
-
-@dataclass(frozen=True)
-class Flips:
-    """Users and titles of whom a pick was seen on both days: how many, and how many saw another artwork."""
-
-    pairs: int
-    flipped: int
 
 
 @dataclass(frozen=True)
@@ -166,7 +158,7 @@ def gather(workspace: Workspace, report: Progress, on: date | None = None) -> Fi
         starving=_starving(workspace, today) if today else [],
         classes=class_rates(today, classes_of(workspace)) if today else [],
         one_sided=one_sided(today, classes_of(workspace)) if today else [],
-        flips=_flips(workspace, logged[-1], logged[-2]) if len(logged) > 1 else None,
+        flips=flips_between(workspace, logged[-1], logged[-2]) if len(logged) > 1 else None,
         new_artworks=_new_artworks(workspace, today, catalogue, newest.config.new_arm_impressions)
         if today and newest and catalogue is not None
         else None,
@@ -219,12 +211,6 @@ def _bins(workspace: Workspace, day: date, reward: str) -> list[Bin]:
     arms = rows["arm"].to_numpy().astype(np.int64)
     own = arms < decided.expected.shape[1]
     return calibration(decided.expected[np.flatnonzero(own), arms[own]], rewards_of(rows, reward)[own])
-
-
-def _flips(workspace: Workspace, day: date, day_before: date) -> Flips:
-    now, then = (read_pairs(workspace, own, _PAIRS) for own in (day, day_before))
-    both = now.join(then, on=["user_id", "title_id"], how="inner")
-    return Flips(both.height, int((both["artwork_id"] != both["artwork_id_right"]).sum()))
 
 
 def _new_artworks(workspace: Workspace, today: DayFacts, catalogue: pl.DataFrame, least: int) -> NewArtworks:

@@ -24,7 +24,7 @@ from batch.monitoring.decisions import probabilities_of, read_decisions, sampled
 from batch.monitoring.frozen import FrozenModel, context_rows
 from batch.workspace.files import reading, write_json
 from batch.workspace.generations import find_manifest, verify_files
-from batch.workspace.impressions import day_files, day_folder, days
+from batch.workspace.impressions import day_files, day_folder, days, scan_impressions
 from batch.workspace.workspace import Workspace
 
 MOST_EXPLORED: Final = 200_000
@@ -76,7 +76,7 @@ class NightReader:
 
     def _ratios(self, files: list[Path]) -> dict[tuple[str, str], Ratio]:
         """What explore users did beside what the frozen model had expected."""
-        explore = pl.scan_parquet(files, hive_partitioning=False).filter(
+        explore = scan_impressions(files).filter(
             pl.col("policy") == Uniform.name, pl.col("source") == "personalized", pl.col("eligible").list.len() > 1
         )
         count = int(explore.select(pl.len()).collect().item())
@@ -106,7 +106,7 @@ class NightReader:
 
     def _contexts(self, files: list[Path]) -> tuple[int, dict[str, Feature]]:
         """Means and variances of contexts over the users of the day, each once; a segment's context is nobody's own."""
-        log = pl.scan_parquet(files, hive_partitioning=False).filter(pl.col("source") != "segment")
+        log = scan_impressions(files).filter(pl.col("source") != "segment")
         count = int(log.select(pl.len()).collect().item())
         frame = _some(log, count, _MOST_CONTEXTS).select("user_id", "context").collect().unique("user_id", keep="first")
         if frame.height < 2 or frame["context"].list.len().n_unique() > 1:
@@ -163,7 +163,7 @@ class NightReader:
 
 def usual_generation(files: list[Path]) -> int | None:
     """The generation that chose most of a day's picks; None where there are none."""
-    log = pl.scan_parquet(files, hive_partitioning=False).filter(pl.col("source") == "personalized")
+    log = scan_impressions(files).filter(pl.col("source") == "personalized")
     most = log.group_by("generation").len().sort("len", "generation", descending=True).head(1).collect()
     return int(most["generation"][0]) if most.height else None
 

@@ -10,7 +10,7 @@ from bandit.policies import Popularity
 from batch.publishing.gate_weights import Figure
 from batch.workspace.files import reading
 from batch.workspace.generations import Manifest
-from batch.workspace.impressions import day_files, day_folder, days
+from batch.workspace.impressions import day_files, day_folder, days, scan_impressions
 from batch.workspace.workspace import Workspace
 
 ENOUGH: Final = 5_000
@@ -69,7 +69,7 @@ def _decisions(files: list[Path], every: int) -> pl.DataFrame:
     """What a day's log shows that was drawn among several artworks, one row a decision."""
     own = pl.col("user_id").hash(seed=0) % max(every, 1) == 0
     return (
-        pl.scan_parquet(files, hive_partitioning=False)
+        scan_impressions(files)
         .filter(own)
         .filter(pl.col("source").is_in(_DRAWN) & (pl.col("eligible").list.len() > 1))
         .sort("user_id", "title_id", "generation", "event_id")

@@ -1,6 +1,7 @@
 """The weights of sampled users and titles, recomputed: how far they are from the parent's, and whether the picks follow them."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -10,12 +11,14 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, Bool
+from bandit.errors import InputError
 from bandit.hashing import hash_ids
 from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.variants import Places, places_of
 from batch.workspace.generations import Manifest
 from batch.workspace.picks import RecordedPicks
+from batch.workspace.previous_picks import PreviousArms
 from batch.workspace.workspace import Workspace
 
 PAIRS: Final = 10_000
@@ -54,7 +57,8 @@ class WeightSample:
 
     ``drift`` is the mean total variation from the parent's over ``compared`` users and titles; entropies are means, as shares of
     those of uniform weights. ``weight_drawn`` and ``arm_drawn`` are of ``picks`` of the sample; ``misstated`` is how far the
-    weights that these state are from those recomputed, on average, as a share.
+    weights that these state are from those recomputed, on average, as a share. Drift and entropies are of the weights without
+    stickiness, which would differ by what was drawn before.
     """
 
     compared: int
@@ -68,11 +72,15 @@ class WeightSample:
 
 
 class _Shares(NamedTuple):
-    """The probabilities of a title's arms (n, k) for the users in rows ``rows`` (n,) of the generation's users."""
+    """The probabilities of a title's arms (n, k) for the users in rows ``rows`` (n,) of the generation's users.
+
+    ``shares`` are those without stickiness, ``drawn_by`` those that were drawn by, None where the picks that were kept are gone.
+    """
 
     title: int
     rows: I64
     shares: F64
+    drawn_by: F64 | None
 
 
 class _Compared(NamedTuple):
@@ -130,15 +138,25 @@ def _sample(chooser: Chooser, pairs: int) -> list[_Shares]:
     by_title: dict[int, list[int]] = defaultdict(list)
     for pair in np.sort(chosen):
         by_title[int(titles[pair // len(some)])].append(int(some[pair % len(some)]))
-    return [_shares(chooser, title, block) for title, own in by_title.items() for block in own]
+    before = lru_cache(maxsize=_BLOCKS)(chooser.previous_of_slice)
+    return [_shares(chooser, before, title, block) for title, own in by_title.items() for block in own]
 
 
-def _shares(chooser: Chooser, title: int, block: int) -> _Shares:
+def _shares(chooser: Chooser, before: Callable[[int, int], PreviousArms], title: int, block: int) -> _Shares:
     first = block * USERS_A_PRODUCT
     count = min(USERS_A_PRODUCT, chooser.users.count - first)
     contexts, places = chooser.padded_contexts(first, count), chooser.padded_places(first, count)
-    weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:count]
-    return _Shares(title, np.arange(first, first + count), weights / chooser.config.total)
+    weights = chooser.weights(title, chooser.probabilities(title, contexts, places, None), places)[:count]
+    shares = weights / chooser.config.total
+    rows = np.arange(first, first + count)
+    try:
+        previous = before(first, count).of(title, len(contexts))
+    except InputError:  # an old generation is published again, and the one before it was removed meanwhile
+        return _Shares(title, rows, shares, None)
+    if previous is None:
+        return _Shares(title, rows, shares, shares)
+    kept = chooser.weights(title, chooser.probabilities(title, contexts, places, previous), places)[:count]
+    return _Shares(title, rows, shares, kept / chooser.config.total)
 
 
 class _Parent:
@@ -165,7 +183,7 @@ class _Parent:
         if not alike.any():
             return None
         contexts = self.parent.users.contexts_at(rows.drop_nulls().to_numpy())
-        weights = self.parent.weights(title, self.parent.probabilities(title, contexts, places), places)
+        weights = self.parent.weights(title, self.parent.probabilities(title, contexts, places, None), places)
         new, old = _among(own.shares[known][alike], ours), _among(weights[alike] / self.parent.config.total, theirs)
         return _Compared(np.abs(new - old).sum(axis=1) / 2, _entropy(new), _entropy(old))
 
@@ -233,10 +251,10 @@ def _picks(workspace: Workspace, manifest: Manifest, sampled: list[_Shares]) -> 
 def _draws(picks: pl.DataFrame, own: _Shares, total: int) -> _Drawn | None:
     """What was drawn for a title and some users; with a weight of 0 it would be drawn never, and counts as misstated."""
     frame = picks.filter((pl.col("title") == own.title) & pl.col("row").is_between(own.rows[0], own.rows[-1]))
-    if frame.is_empty():
+    if frame.is_empty() or own.drawn_by is None:
         return None
     arms, stated = frame["arm"].to_numpy().astype(np.int64), frame["weight"].to_numpy() / total
-    shares = own.shares[frame["row"].to_numpy() - own.rows[0]]  # (n, k)
+    shares = own.drawn_by[frame["row"].to_numpy() - own.rows[0]]  # (n, k)
     is_known: Bool = arms < shares.shape[1]
     arms = np.minimum(arms, shares.shape[1] - 1)
     drawn = np.where(is_known, shares[np.arange(len(arms)), arms], 0.0)

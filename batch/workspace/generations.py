@@ -33,7 +33,7 @@ _PICKS: Final = "picks/"
 _DRAWN: Final = (_PICKS, SEGMENT_WEIGHTS)
 """What the other files decide."""
 _DEFAULTS: Final = asdict(TwoPolicies()) | asdict(Config()) | asdict(Variant()) | {"share": 0.0}
-_NEW: Final = {"days", "forced", "revision", "experiments"}
+_NEW: Final = {"days", "forced", "revision", "experiments", "previous"}
 """Parts of a manifest that earlier ones lack."""
 _FORMS: Final = ("<variants>", "<two policies>")
 _NEEDED_COUNTS: Final = {
@@ -74,12 +74,20 @@ class LearnedDay:
 
 
 @dataclass(frozen=True)
+class PreviousGeneration:
+    """The generation whose picks are what users were shown before."""
+
+    generation: Number
+    identity: Digest
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a generation is made of. ``rows`` counts the impressions of each day; ``checksums`` are those of its files by name.
 
     ``days`` says what of each day it learns from, and is on disk before anything is learned. ``forced`` names the checks that
-    it was published in spite of. ``revision`` is that of the overlay whose retired artworks the generation leaves out. The types
-    are those that a manifest on disk is held to.
+    it was published in spite of. ``revision`` is that of the overlay whose retired artworks the generation leaves out. Where it
+    keeps no picks, ``previous`` is None. The types are those that a manifest on disk is held to.
     """
 
     generation: Number
@@ -95,6 +103,7 @@ class Manifest:
     forced: tuple[Text, ...] = ()
     revision: Revision = 0
     experiments: dict[Text, Digest] = field(default_factory=dict)
+    previous: PreviousGeneration | None = None
 
     @classmethod
     def new(cls, generation: int, parent: int | None, config: Config) -> Self:
@@ -112,14 +121,15 @@ class Manifest:
         """Digest of what decides the picks: number, settings, and all files but those of the picks and of segments' weights.
 
         It is known once the generation is trained, and free of times and paths: the same input is the same identity. The
-        revision 0, and settings at their default, are left out, so that a setting that is new changes no identity of before.
+        revision 0, no previous picks, and settings at their default, are left out: what is new changes no identity of before.
         """
         plain = {
             "generation": self.generation,
             "settings": _changed(_settings(self.config)),
             "files": {name: digest for name, digest in self.checksums.items() if not name.startswith(_DRAWN)},
         }
-        return _digest_of(plain | ({"revision": self.revision} if self.revision else {}))
+        told = {"revision": self.revision} if self.revision else {}
+        return _digest_of(plain | told | ({"previous": self.previous.identity} if self.previous else {}))
 
     @property
     def digest(self) -> str:
@@ -133,6 +143,8 @@ class Manifest:
                 del plain["config"][name]
         if not self.config.splits:
             plain["config"].pop("splits", None)
+        for variant in plain["config"].get("variants", ()) if not self.config.is_sticky else ():
+            del variant["stickiness"], variant["stickiness_margin"]
         return _digest_of(plain)
 
     def with_files(

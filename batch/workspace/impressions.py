@@ -93,9 +93,11 @@ IMPRESSIONS = Schema(
         Column("clicked", BOOLEAN),
         _share("watch_fraction", "["),
         _share("reward", "["),
+        integer_column("previous", COUNT, 0, MAX_ARMS - 1, nullable=True, optional=True),
     ),
 )
-"""Columns of an impression as logged; ``shown_at`` is UTC, ``eligible`` the arms that could have been drawn."""
+"""Columns of an impression as logged; ``shown_at`` is UTC, ``eligible`` the arms that could have been drawn, ``previous`` the one
+that the pick was drawn given, where what was shown before is kept."""
 
 
 def append_impressions(workspace: Workspace, day: date, frame: pl.DataFrame) -> Path:
@@ -287,7 +289,17 @@ def read_day(workspace: Workspace, day: date, n_features: int) -> pl.DataFrame:
 def _read_file(path: Path, n_features: int) -> pl.DataFrame:
     rows = check_frame(read_frame(path), IMPRESSIONS, str(path))
     refuse_length(rows, n_features, str(path))
-    return rows.drop(ROW)
+    lacking = {
+        column.name: pl.lit(None, column.kind.target)
+        for column in IMPRESSIONS.columns
+        if column.name not in rows.columns
+    }
+    return rows.drop(ROW).with_columns(**lacking)
+
+
+def scan_impressions(files: Sequence[Path]) -> pl.LazyFrame:
+    """Files of impressions as they are, of whatever release: an optional column may be in some of them alone."""
+    return pl.scan_parquet(list(files), hive_partitioning=False, extra_columns="ignore", missing_columns="insert")
 
 
 def refuse_length(rows: pl.DataFrame, n_features: int, where: str) -> None:

@@ -87,19 +87,20 @@ class RecordedPicks:
         """The rows of each shard, in user order."""
         return map(self._read, self._parts)
 
-    def tables(self, places: I64 | None = None) -> Iterator[PickTable]:
-        """The picks of the users at some places, ascending, or of all: one table of each file that has any."""
+    def tables(self, places: I64 | None = None, rows_a_table: int = 1 << 32) -> Iterator[PickTable]:
+        """The picks of the users at some places, ascending, or of all: tables of so many rows at most, each of one file."""
         for part in self._parts:
             own = (
                 None
                 if places is None
                 else places[np.searchsorted(places, part.first) : np.searchsorted(places, part.stop)]
             )
-            if own is None:
-                yield self._with_variants(self._read(part).picks(self.packing))
-            elif len(own):
-                rows = self._read(part)
-                yield self._with_variants(rows.picks(self.packing, np.flatnonzero(np.isin(rows.places, own))))
+            if own is not None and not len(own):
+                continue
+            file = self._read(part)
+            rows = np.arange(len(file.places)) if own is None else np.flatnonzero(np.isin(file.places, own))
+            for first in range(0, max(len(rows), 1), rows_a_table):
+                yield self._with_variants(file.picks(self.packing, rows[first : first + rows_a_table]))
 
     def _with_variants(self, table: PickTable) -> PickTable:
         """Picks with the places of their variants, also where their rows are by title."""

@@ -286,7 +286,7 @@ def redraw_picks(workspace: Workspace, generation: int, how: str) -> None:
     arms = frame["arm"].to_numpy().reshape(n_users, -1).copy()
     stated = frame["weight"].to_numpy().reshape(n_users, -1).copy()
     for title in range(arms.shape[1]):
-        weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)[:n_users]
+        weights = chooser.weights(title, chooser.probabilities(title, contexts, places, None), places)[:n_users]
         arms[:, title] = redrawn(how, arms[:, title], weights, random)
         own = np.sqrt(weights.astype(np.float64)) if how == "misstated" else weights
         chosen = own[np.arange(n_users), arms[:, title]] / own.sum(axis=1)

@@ -117,7 +117,7 @@ def test_every_weight_is_at_least_a_unit_and_all_add_up_to_the_total(workspace: 
     chooser = Chooser(workspace, make_generation(workspace, "thompson"))
     contexts, places = chooser.padded_contexts(0, 256), chooser.padded_places(0, 256)
     for title in range(len(chooser.catalogue.title_ids)):
-        weights = chooser.weights(title, chooser.probabilities(title, contexts, places), places)
+        weights = chooser.weights(title, chooser.probabilities(title, contexts, places, None), places)
         assert (weights.sum(axis=1, dtype=np.int64) == chooser.config.total).all()
         assert weights.min() >= 1
     popularity = chooser.catalogue.frame.group_by("title_id").agg(pl.col("popularity_weight").cast(pl.Int64).sum())

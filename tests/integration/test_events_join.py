@@ -234,3 +234,24 @@ def test_a_generation_that_changed_teaches_nothing(served: Workspace) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         JoinSettings(**wrong)
+
+
+def test_the_log_says_what_a_pick_was_drawn_given_and_without_the_files_of_it_loses_only_what_needs_them(
+    served: Workspace,
+) -> None:
+    write_segments(served, in_streams(draw_events(served, 500, 5), 5))
+    without = copy_of(served, "without")
+    join_all(served)
+    shutil.rmtree(without.generations / "000001" / "picks")
+    made = join_all(without)
+    rows = {key: row for key, row in joined_rows(served).items() if row["generation"] == 2}
+    assert {row["previous"] is None for row in rows.values()} == {True, False}
+    assert all(row["previous"] is None for row in joined_rows(served).values() if row["generation"] == 1)
+    left = joined_rows(without)
+    assert {row["generation"] for row in left.values()} == {2}
+    assert all(row | {"previous": None} == left[key] for key, row in rows.items() if key in left)
+    assert {row["previous"] for row in left.values()} == {None}
+    lost = [row for key, row in rows.items() if key not in left]
+    sizes = {title: len(own) for title, own in naive_join.generation_of(served.root, 2).artworks.items()}
+    assert all(len(row["eligible"]) < sizes[row["title_id"]] for row in lost)
+    assert made.set_aside["weight not reproduced"] == len(lost) > 5

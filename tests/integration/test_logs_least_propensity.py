@@ -26,7 +26,7 @@ def drawn_weights(workspace: Workspace, generation: int) -> float:
     contexts, places = chooser.padded_contexts(0, 256), chooser.padded_places(0, 256)
     titles = range(len(chooser.catalogue.title_ids))
     least = min(
-        int(chooser.weights(each, chooser.probabilities(each, contexts, places), places).min()) for each in titles
+        int(chooser.weights(each, chooser.probabilities(each, contexts, places, None), places).min()) for each in titles
     )
     return least / chooser.config.total
 

@@ -46,7 +46,7 @@ class OneDecision(RecordedGeneration):
         title, arm, user, picked, weights = (
             np.array([value]) for value in (0, int(rows["artwork_id"][0]), 0, self._pick, weight)
         )
-        return Found(title, arm, user, picked, weights, pl.Series(["softmax"]))
+        return Found(title, arm, user, picked, weights, pl.Series(["softmax"]), np.array([NONE]))
 
     def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
         return np.array([self._hashed], dtype=np.uint64)
@@ -199,7 +199,8 @@ class ManyDecisions(OneDecision):
 
     def look_up(self, rows: pl.DataFrame) -> Found:
         zeros = np.zeros(rows.height, dtype=np.int64)
-        return Found(zeros, zeros, zeros, zeros + NONE, zeros + NONE, pl.Series([None] * rows.height, dtype=pl.String))
+        none = zeros + NONE
+        return Found(zeros, zeros, zeros, none, none, pl.Series([None] * rows.height, dtype=pl.String), none)
 
     def fallback_hashes(self, users: I64, titles: I64) -> U64:  # noqa: ARG002
         return np.zeros(len(titles), dtype=np.uint64)

@@ -42,7 +42,8 @@ from batch.monitoring.checks import (
 )
 from batch.monitoring.days import DayFacts, effective_number
 from batch.monitoring.drift import DatedAlarm, Drift, SignalState
-from batch.monitoring.gather import Arrivals, Figures, Flips, NewArtworks
+from batch.monitoring.flips import Flips
+from batch.monitoring.gather import Arrivals, Figures, NewArtworks
 
 DAY = "2026-11-28"
 

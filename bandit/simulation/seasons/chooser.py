@@ -66,7 +66,7 @@ class Chooser:
         starts = self._scene.starts.tolist()
         policies = (self._contender.policy, Uniform())
         deployed, exploring = (
-            Deployed(policy, shown, starts, season.floors(policy), self.total) for policy in policies
+            Deployed(policy, shown, starts, season.floors(policy), self.total, season.stickiness) for policy in policies
         )
         self._known[refresh] = Known(
             learned=self._learned(refresh, log) if refresh + season.oldest >= season.first_live else None,
@@ -77,7 +77,7 @@ class Chooser:
         )
         self._known.pop(refresh - season.reach - 1, None)
 
-    def weights(self, title: int, users: I64, refresh: int, *, explores: bool) -> U16:
+    def weights(self, title: int, users: I64, refresh: int, *, explores: bool, previous: I64 | None = None) -> U16:
         """The weights of a title's artworks for some users (n,) as of a refresh, (n, k), adding up to ``total``.
 
         Args:
@@ -85,13 +85,14 @@ class Chooser:
             users: rows of the world.
             refresh: the posterior, the arms that can be shown and those that are new are as they were then.
             explores: under uniform instead of the contender's policy.
+            previous: the arm of each user's pick before, (n,), -1 for none; None keeps nothing.
         """
         known = self._known[refresh]
         there = known.there[slice(*self._scene.starts[title : title + 2].tolist())]
         if explores or isinstance(self._contender.policy, Uniform):
             p = share_of_eligible(np.broadcast_to(there, (len(users), len(there))))
             return known.exploring.quantised(title, p, there)
-        return known.deployed.quantised(title, self._probabilities(known, title, users, there), there)
+        return known.deployed.quantised(title, self._probabilities(known, title, users, there, previous), there)
 
     def hashes(self, title: int, users: I64, refresh: int) -> U64:
         """The keyed hash that each user's pick for a title is drawn by at a refresh, (n,)."""
@@ -103,13 +104,15 @@ class Chooser:
         seed = hash_base(JOINT, self._seed, refresh)
         return learn(log, kind, self._scene.features, seed, self._season.pessimism)
 
-    def _probabilities(self, known: Known, title: int, users: I64, there: Bool) -> F64:
+    def _probabilities(self, known: Known, title: int, users: I64, there: Bool, previous: I64 | None) -> F64:
         assert known.learned is not None  # noqa: S101 - every refresh that is asked for was learned at
         start, stop = self._scene.starts[title : title + 2].tolist()
         # A scorer takes 0.1 ms, and is not kept: those of all refreshes that still matter would take more than all else.
         contexts, scorer = self._scene.contexts[users], known.learned.scorer(np.arange(start, stop))
+        cuts = [slice(first, first + _USERS_AT_A_TIME) for first in range(0, len(users), _USERS_AT_A_TIME)]
+        before = [None if previous is None else previous[cut] for cut in cuts]
         parts = [
-            known.deployed.probabilities(title, scorer.scores(contexts[first : first + _USERS_AT_A_TIME]), there)
-            for first in range(0, len(users), _USERS_AT_A_TIME)
+            known.deployed.probabilities(title, scorer.scores(contexts[cut]), there, own)
+            for cut, own in zip(cuts, before, strict=True)
         ]
         return np.concatenate(parts)

@@ -1,6 +1,6 @@
 """The dials of a simulated season and its clock: when picks are refreshed, who keeps theirs, and when new artworks arrive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -10,7 +10,7 @@ from bandit.arrays import I64, is_count, is_number
 from bandit.deploying import Floors
 from bandit.errors import InputError
 from bandit.hashing import hash_users
-from bandit.policies import Policy, Uniform
+from bandit.policies import Policy, Stickiness, Uniform
 from bandit.policies.deciding import FLOOR, NEW_ARM_IMPRESSIONS, NEW_FLOOR
 
 HOURS_A_DAY: Final = 24
@@ -40,6 +40,8 @@ class Season:
         new_arm_impressions: impressions until which an artwork is new.
         pessimism: share of its title's take rate that an artwork starts with in ``linear``, ``logistic`` and ``shared``; the job
             has 1.
+        stickiness: by which the policy keeps what a user's pick was before, as deployed; every user has a pick of every title at
+            every refresh then.
 
     Raises:
         InputError: a dial is out of range; names it, its range and what to turn.
@@ -60,6 +62,7 @@ class Season:
     new_floor: float = NEW_FLOOR
     new_arm_impressions: int = NEW_ARM_IMPRESSIONS
     pessimism: float = 1.0
+    stickiness: Stickiness = field(default_factory=Stickiness)
 
     def __post_init__(self) -> None:
         self._check_days()

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from bandit.arrays import F64, I64, U8, U16
+from bandit.arrays import F64, I32, I64, U8, U16, Bool
 from bandit.impressions import ImpressionLog
 from bandit.policies import draw_arms
 from bandit.rewards import EngagedTake
@@ -20,6 +20,7 @@ from bandit.simulation.world import by_title
 
 _SECONDS_AN_HOUR = 3600
 _NEVER = -1
+_NONE = -1
 
 
 class Picks:
@@ -43,7 +44,8 @@ class Picks:
         for drawn in np.unique(due[stale]).tolist():
             own = users[stale & (due == drawn)]
             explores = drawn < self._season.first_live
-            weights = self._chooser.weights(title, own, drawn, explores=explores)
+            previous = np.where(self.drawn[own, title] == _NEVER, _NONE, self.arms[own, title].astype(np.int64))
+            weights = self._chooser.weights(title, own, drawn, explores=explores, previous=previous)
             made = draw_arms(weights, self._chooser.hashes(title, own, drawn), self._chooser.total)
             self.arms[own, title], self.weights[own, title] = made
             self.drawn[own, title] = drawn
@@ -90,13 +92,15 @@ class Shown:
     """What was shown at each place of each page, and what came of it, (m,) each.
 
     ``arms`` are numbered through all titles; ``weights`` over ``total`` are the propensities; ``drawn`` is the refresh at
-    which the pick was drawn. ``rewards`` are takes.
+    which the pick was drawn. ``rewards`` are takes. ``changed`` are the visits on which the artwork is another one than the user
+    saw of the title last.
     """
 
     arms: I64
     weights: U16
     drawn: I64
     rewards: F64
+    changed: Bool
     total: int
 
 
@@ -195,7 +199,8 @@ class _Playing:
         self.contexts = scene.contexts[self.visits.users]  # (m, d)
         m = len(self.visits)
         self.chooser = Chooser(scene, season, contender, seed, self.late)
-        blank = np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m)
+        blank = np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.bool_)
+        self.last: I32 = np.full((scene.n_users, scene.n_titles), _NONE, dtype=np.int32)
         self.shown = Shown(*blank, self.chooser.total)
         self.picks = Picks(scene, season, self.chooser, seed)
         self.aged = AgedTakes(np.zeros(len(season.ages)))
@@ -220,6 +225,9 @@ class _Playing:
 
     def _show(self, refresh: int) -> None:
         period = self._rows(refresh)
+        if self.season.stickiness.share > 0:  # what is kept is the pick, whether it was looked at or not
+            for title in range(self.scene.n_titles):
+                self.picks.renew(title, np.arange(self.scene.n_users), refresh)
         for title, places in by_title(self.visits.titles[period]):
             rows = places + period.start
             users = self.visits.users[rows]
@@ -234,5 +242,17 @@ class _Playing:
     def _respond(self, refresh: int) -> None:
         period = self._rows(refresh)
         users, arms = self.visits.users[period], self.shown.arms[period]
-        clicked, watched = self.scene.world.respond(users, arms, self.visits.uniforms[period])
+        changed = self._changed(period)
+        self.shown.changed[period] = changed
+        clicked, watched = self.scene.world.respond(users, arms, self.visits.uniforms[period], changed)
         self.shown.rewards[period] = self.reward.rewards(clicked, watched)
+
+    def _changed(self, period: slice) -> Bool:
+        """On which visits of a period the artwork is another one than its user saw of the title last, (m,)."""
+        users, titles, arms = self.visits.users[period], self.visits.titles[period], self.shown.arms[period]
+        firsts = np.unique(users * self.scene.n_titles + titles, return_index=True)[1]  # a pick stays for the period
+        changed = np.zeros(len(users), dtype=np.bool_)
+        last = self.last[users[firsts], titles[firsts]]
+        changed[firsts] = (last != _NONE) & (last != arms[firsts])
+        self.last[users, titles] = arms
+        return changed

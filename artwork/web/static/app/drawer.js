@@ -167,6 +167,7 @@ function artworks(explanation, pick, titles) {
             el("th", { scope: "col", class: "text" }, "Belief"),
             hasTruth ? el("th", { scope: "col" }, "Truth") : null,
             el("th", { scope: "col" }, explanation.variant.startsWith("thompson") ? "Wins" : "Policy"),
+            explanation.previous ? el("th", { scope: "col" }, "Kept") : null,
             el("th", { scope: "col" }, "Floor"),
             el("th", { scope: "col" }, "Final chance"),
             el("th", { scope: "col" }, "Seen"),
@@ -235,11 +236,15 @@ function artworkRow(explained, explanation, pick, titles, scale) {
     ),
     explanation.truth ? el("td", {}, truth === undefined ? "–" : percent(truth)) : null,
     el("td", {}, bar(explained.probability), percent(explained.probability)),
-    el("td", {}, `${explained.floor < 0 ? "−" : "+"}${percent(Math.abs(explained.floor))}`),
+    explanation.previous ? el("td", {}, signed(explained.stickiness)) : null,
+    el("td", {}, signed(explained.floor)),
     el("td", {}, bar(explained.propensity), percent(explained.propensity)),
     el("td", {}, whole(explained.impressions)),
   );
 }
+
+/** @param {number} added what a step adds to a probability */
+const signed = (added) => `${added < 0 ? "−" : "+"}${percent(Math.abs(added))}`;
 
 /** @param {number} share */
 const bar = (share) => el("span", { class: "bar", "aria-hidden": "true" }, el("span", { style: { "--share": share } }));

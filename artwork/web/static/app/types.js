@@ -27,8 +27,8 @@
  *
  * @typedef {{feature: string, value: number, weight: number, contribution: number}} Contribution
  * @typedef {{artwork_id: string, arm: number, impressions: number, new: boolean, mean: number, deviation: number,
- *   score: number, score_deviation: number, probability: number, floor: number, weight: number, propensity: number,
- *   level: number, contributions: Contribution[]}} ExplainedArtwork
+ *   score: number, score_deviation: number, probability: number, stickiness: number, floor: number, weight: number,
+ *   propensity: number, level: number, contributions: Contribution[]}} ExplainedArtwork
  * @typedef {{generation: number, artwork_id: string, arm: number, weight: number}} EarlierPick
  * @typedef {{words: string, value: number, contribution: number}} Feature
  * @typedef {{purpose: string, hash: string, total: number, point: number, weights: number[], cumulative: number[]}} Draw
@@ -36,7 +36,8 @@
  *   posterior: string, link: string, explores: boolean, shown: string, shown_propensity: number,
  *   recorded: number | null, artworks: ExplainedArtwork[], earlier: EarlierPick[], current: number | null,
  *   instead_of: string | null, retired: string[], revision: number, truth: Record<string, number> | null,
- *   best: string | null, features: Feature[], draw: Draw | null}} Explanation
+ *   best: string | null, features: Feature[], draw: Draw | null,
+ *   previous: {generation: number, artwork_id: string, share: number, margin: number} | null}} Explanation
  *
  * @typedef {{name: string, state: "fine" | "look" | "alarm" | "not known", label: string, text: string,
  *   command: string}} ReportLine
