@@ -72,7 +72,10 @@ _SAID_VARIABLE: Final = "BANDIT_KERNELS_UNCACHED"
 
 
 def _compiled(function: Kernel, **options: Any) -> Kernel:
-    options |= {"nogil": True, "error_model": "numpy"}
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    if function.__name__.startswith("_"):
+        # What only other kernels call needs no way in from Python, which is a third of its code.
+        options["no_cpython_wrapper"] = True
     jitted: Kernel
     try:
         jitted = numba.njit(cache=True, **options)(function)

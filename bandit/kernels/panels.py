@@ -108,8 +108,10 @@ def integrate(users: int, most: int, block: Block, panels: Panels, nodes: Nodes)
     for u in range(users):
         panels.starts[u], panels.counts[u] = 0.0, block.counts[u]
         panels.many[u] = 1.0 if block.counts[u] > _FEW else 0.0
-    longest = _lay(users, most, block, panels)
-    while longest > 0:
+    while True:  # with one place that lays panels, which are compiled into it
+        longest = _lay(users, most, block, panels)
+        if longest == 0:
+            break
         alive = _place(users, most, block, panels, nodes)
         _add_nodes(users, alive, longest, panels, nodes)
         for q in range(alive):
@@ -118,7 +120,6 @@ def integrate(users: int, most: int, block: Block, panels: Panels, nodes: Nodes)
                 panels.wins[c, u] += np.float64(nodes.sums[at + u]) * nodes.scales[at + u]
         for u in range(users):
             panels.starts[u] = panels.ends[u] if panels.ends[u] > panels.starts[u] else panels.ranges[u]
-        longest = _lay(users, most, block, panels)
 
 
 @lane_part

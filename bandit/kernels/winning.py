@@ -90,7 +90,18 @@ def _each_block(
             if not even:
                 n_uneven = left
                 continue
-        _settle(means, deviations, eligible, beside, most, block, panels, nodes, out)
+        users = beside.shape[0]
+        span(users, most, block)
+        for u in range(users):
+            several = block.counts[u] > 2 or (block.counts[u] > 0 and block.steps[u] > -math.inf)
+            panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
+        integrate(users, most, block, panels, nodes)
+        for u in range(users):
+            panels.counts[u] = _below(u, block) if block.steps[u] > -math.inf else 0.0
+        _scale(users, most, panels)
+        for u in range(users):
+            i = beside[u]
+            _write(means[i], deviations[i], eligible[i], u, block, panels, out[i])
     return n_odd, n_uneven
 
 
@@ -108,33 +119,6 @@ def _put_aside(beside: I64, most: int, n_odd: int, n_uneven: int, block: Block, 
             aside.odd[n_odd] = i
             n_odd, block.counts[u], block.steps[u] = n_odd + 1, 0, -math.inf
     return n_odd, left, work >= _EVEN * most * beside.shape[0]
-
-
-@lane_part
-def _settle(
-    means: F64,
-    deviations: F64,
-    eligible: Bool,
-    beside: I64,
-    most: int,
-    block: Block,
-    panels: Panels,
-    nodes: Nodes,
-    out: F64,
-) -> None:
-    """Write the answers of a block."""
-    users = beside.shape[0]
-    span(users, most, block)
-    for u in range(users):
-        several = block.counts[u] > 2 or (block.counts[u] > 0 and block.steps[u] > -math.inf)
-        panels.ranges[u] = block.tops[u] - block.feet[u] if several else 0.0
-    integrate(users, most, block, panels, nodes)
-    for u in range(users):
-        panels.counts[u] = _below(u, block) if block.steps[u] > -math.inf else 0.0
-    _scale(users, most, panels)
-    for u in range(users):
-        i = beside[u]
-        _write(means[i], deviations[i], eligible[i], u, block, panels, out[i])
 
 
 @lane_part
