@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -100,6 +100,8 @@ RowFormatOption = Annotated[
     ),
 ]
 
+EXPLORE_SHARE: Final = 0.01
+"""Of users who explore, without whom nobody sees that the world drifts: they cost 1 % of what the policy gains."""
 _DEFAULTS = Config()
 _VARIANT = Variant()
 _SHARD_SIZE = 4
@@ -121,8 +123,10 @@ class ChoosingOptions:
         "What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
         " weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged.",
     )
-    explore_share: float = option(
-        _DEFAULTS.explore_share, "Share of users whose picks are drawn under the uniform policy, from 0 to below 1."
+    explore_share: float | None = option(
+        None,
+        "Share of users whose picks are drawn under the uniform policy, from 0 to below 1; by default"
+        f" {EXPLORE_SHARE}, and 0 where several variants are live.",
     )
     stickiness: float = option(
         _VARIANT.stickiness,
@@ -165,7 +169,10 @@ class ChoosingOptions:
                 flag = f"--{given[0].replace('_', '-')}"
                 raise InputError(f"{flag} and --experiment both say what is chosen; leave {flag} out")
             shared = Config(
-                seed=self.seed, retention=self.retention, explore_share=self.explore_share, refit_days=self.refit_days
+                seed=self.seed,
+                retention=self.retention,
+                explore_share=self.explore_share or 0.0,
+                refit_days=self.refit_days,
             )
             return experiment_config(workspace, self.experiment, shared)
         usual = Variant(
@@ -175,11 +182,14 @@ class ChoosingOptions:
             stickiness=self.stickiness,
             stickiness_margin=self.stickiness_margin,
         )
+        variants = tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,)
+        # A comparison of variants has the users that it was planned with.
+        share = EXPLORE_SHARE if len(variants) == 1 else 0.0
         return Config(
-            tuple(parse_variant(text, usual) for text in self.variant or ()) or (usual,),
+            variants,
             seed=self.seed,
             retention=self.retention,
-            explore_share=self.explore_share,
+            explore_share=share if self.explore_share is None else self.explore_share,
             salt=self.salt,
             refit_days=self.refit_days,
         )
@@ -383,7 +393,7 @@ def prepare(workspace: Path) -> None:
     if not there.users.exists():
         write(there, synthetic.build(n_users=2000, n_titles=200, seed=0))
     with progress_bars() as progress, open_executor("serial") as shards:
-        run(there, _DEFAULTS, shards, store_url(workspace), progress, shard_size=_SHARD_SIZE)
+        run(there, ChoosingOptions().config(there), shards, store_url(workspace), progress, shard_size=_SHARD_SIZE)
 
 
 def render_trained(made: Trained) -> str:
