@@ -224,3 +224,15 @@ def test_a_missing_plan_names_those_that_are_there(tmp_path: Path) -> None:
 def test_columns_that_a_table_has_for_itself_are_no_metrics(change: tuple[str, str], said: str) -> None:
     text = HEAD + 'source = "table"\n' + TABLE_VARIANTS + METRICS.replace('"take"', '"minutes"')
     assert said in refusal(text.replace(*change, 1))
+
+
+def test_a_plan_that_keeps_no_picks_has_the_digest_of_before_there_was_stickiness() -> None:
+    of = {
+        text: checked_plan("x", tomllib.loads(HEAD + VARIANTS + text + METRICS), "x.toml")
+        for text in ("", "stickiness = 0\n", "stickiness = 0.5\n", "stickiness = 0.5\nstickiness_margin = 0.1\n")
+    }
+    digests = {text: plan.digest for text, plan in of.items()}
+    assert digests[""] == digests["stickiness = 0\n"] == "00598a9c8ac0e82cb6a82ec3db6c9ba1"
+    assert len(set(digests.values())) == 3
+    assert [arm.live.stickiness for arm in of["stickiness = 0.5\n"].variants if arm.live] == [0.0, 0.5]
+    assert "stickiness is 1" in refusal(HEAD + VARIANTS + "stickiness = 1.0\n" + METRICS)
