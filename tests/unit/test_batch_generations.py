@@ -561,3 +561,25 @@ def test_a_setting_that_makes_no_sense_is_refused_by_its_name(settings: dict[str
 def test_variants_that_make_no_sense_are_refused(variants: list[dict[str, Any]], named: str) -> None:
     with pytest.raises(InputError, match=named):
         Config(tuple(Variant(**settings) for settings in variants))
+
+
+@pytest.mark.parametrize(
+    ("config", "identity", "digest"),
+    [
+        (Config.of("thompson", seed=3), "7765304683a7dc10a1eda2afa448c9c0", "fb96e8232646595287dcdf0347687d8a"),
+        (
+            Config(
+                (Variant(policy="thompson", share=0.7), Variant(policy="greedy", floor=0.1, share=0.3)),
+                seed=8,
+                explore_share=0.1,
+            ),
+            "5b51dce810de4b40403befb70b0a5f61",
+            "1c952ba3539b8b020bc3f3a7860e9d29",
+        ),
+    ],
+)
+def test_a_generation_that_keeps_no_picks_is_known_as_before_there_was_stickiness(
+    config: Config, identity: str, digest: str
+) -> None:
+    manifest = Manifest(3, 2, "then", "1.0", config)
+    assert (manifest.identity, manifest.digest) == (identity, digest)

@@ -267,3 +267,15 @@ def test_plans_without_splits_have_the_digest_that_they_had_before_there_were_an
 )
 def test_what_is_no_interleaving_is_refused_by_name(text: str, said: str) -> None:
     assert said in refusal(text)
+
+
+def test_a_plan_that_keeps_no_picks_has_the_digest_of_before_there_was_stickiness() -> None:
+    of = {
+        text: checked_plan("x", tomllib.loads(HEAD + VARIANTS + text + METRICS), "x.toml")
+        for text in ("", "stickiness = 0\n", "stickiness = 0.5\n", "stickiness = 0.5\nstickiness_margin = 0.1\n")
+    }
+    digests = {text: plan.digest for text, plan in of.items()}
+    assert digests[""] == digests["stickiness = 0\n"] == "00598a9c8ac0e82cb6a82ec3db6c9ba1"
+    assert len(set(digests.values())) == 3
+    assert [arm.live.stickiness for arm in of["stickiness = 0.5\n"].variants if arm.live] == [0.0, 0.5]
+    assert "stickiness is 1" in refusal(HEAD + VARIANTS + "stickiness = 1.0\n" + METRICS)
