@@ -52,6 +52,7 @@ def run(
     verify: bool = False,
     force: bool = False,
     most_mb_a_second: float | None = None,
+    writers: int = 1,
     row_format: int | None = None,
     experiments: Mapping[str, str] | None = None,
 ) -> Ran:
@@ -59,7 +60,8 @@ def run(
 
     ``events_url`` is that of the store of events, where it is not that of rows. With ``refresh``, users who have played get
     contexts that say so, where contexts were made by ``batch.datasets``. ``row_format`` is the number of
-    the format of rows; None is the smallest that the catalogue fits. ``experiments`` are the digests of the plans that the
+    the format of rows; None is the smallest that the catalogue fits. ``writers`` tasks of the executor publish at a time; 1 is
+    this process. ``experiments`` are the digests of the plans that the
     generation is made under, by name. What another process takes out of the streams
     meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
@@ -91,7 +93,15 @@ def run(
         )
         precomputed = precompute(workspace, trained.generation, executor, report, shard_size=shard_size)
         published = publish(
-            workspace, trained.generation, client, url, report, force=force, most_mb_a_second=most_mb_a_second
+            workspace,
+            trained.generation,
+            client,
+            url,
+            report,
+            force=force,
+            most_mb_a_second=most_mb_a_second,
+            executor=executor,
+            writers=writers,
         )
     return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
 

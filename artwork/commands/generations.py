@@ -62,7 +62,7 @@ def activate_command(
     """
     url = store_url(workspace)
     with store_errors(url):
-        flipped = activate(connect(url), generation)
+        flipped = activate(connect(url), generation, Workspace(workspace))
     emit(flipped, _render_flipped, as_json=as_json)
 
 
@@ -74,7 +74,7 @@ def rollback_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: Js
     """
     url = store_url(workspace)
     with store_errors(url):
-        flipped = rollback(connect(url))
+        flipped = rollback(connect(url), Workspace(workspace))
     emit(flipped, _render_flipped, as_json=as_json)
 
 

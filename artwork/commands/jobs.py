@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -64,6 +64,14 @@ MaxRateOption = Annotated[
     float | None,
     typer.Option(
         min=0.001, help="Megabytes per second that rows are sent with at most; else as fast as look-ups allow."
+    ),
+]
+WritersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=64,
+        help="Processes of --executor that write rows at a time; 1 is this process. More are faster into a cluster.",
     ),
 ]
 ForceOption = Annotated[
@@ -258,9 +266,13 @@ def precompute_command(
 
 
 @app.command("publish")
+@with_options
 def publish_command(
+    *,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     generation: GenerationOption = None,
+    running: ExecutorOptions,
+    writers: WritersOption = 1,
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="Publish and serve it even if a newer generation is served.")
     ] = False,
@@ -271,11 +283,20 @@ def publish_command(
     """Write a precomputed generation to the store and make it current.
 
     Example: artwork publish --generation 17
+
+    Example: artwork publish --executor processes --writers 4
     """
-    number = resolve(Workspace(workspace), generation, "precomputed")  # before a store is started for nothing
+    running.check_writers(writers)
+    there = running.workspace(workspace)
+    number = resolve(there, generation, "precomputed")  # before a store is started for nothing
     url = store_url(workspace)
-    there, client = Workspace(workspace), connect(url)
-    with only_job(there, "publish"), _refusals(as_json=as_json), progress_bars() as progress:
+    client = connect(url)
+    with (
+        only_job(there, "publish"),
+        _refusals(as_json=as_json),
+        progress_bars() as progress,
+        running.opened(there) if writers > 1 else nullcontext() as shards,
+    ):
         made = publish(
             there,
             number,
@@ -285,6 +306,8 @@ def publish_command(
             forward_only=not allow_older,
             force=force,
             most_mb_a_second=max_mb_per_second,
+            executor=shards,
+            writers=writers,
         )
     emit(made, render_published, as_json=as_json)
 
@@ -308,6 +331,7 @@ def run_command(
     verify: VerifyOption = False,
     force: ForceOption = False,
     max_mb_per_second: MaxRateOption = None,
+    writers: WritersOption = 1,
     row_format: RowFormatOption = RowFormatChoice.auto,
     as_json: JsonOption = False,
 ) -> None:
@@ -316,6 +340,7 @@ def run_command(
     Example: artwork run --every 1h --executor processes
     """
     choosing.config(Workspace(workspace))  # refused here, before a store is started
+    running.check_writers(writers)
     seconds = None if every is None else parse_duration(every)
     settings = joining.settings("learn" if seconds is None else "wait")
     there = running.workspace(workspace)
@@ -337,6 +362,7 @@ def run_command(
                 verify=verify,
                 force=force,
                 most_mb_a_second=max_mb_per_second,
+                writers=writers,
                 row_format=row_format.number,
                 experiments=experiments_of(Workspace(workspace), config),
             )

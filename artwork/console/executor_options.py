@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from artwork.console.options import option
-from batch.executors import EXECUTORS, RAY, Executor, open_executor
+from bandit.errors import InputError
+from batch.executors import EXECUTORS, RAY, SERIAL, Executor, open_executor
 from batch.workspace.workspace import Workspace
 
 _ADDRESS_VARIABLE: Final = "ARTWORK_RAY_ADDRESS"
@@ -24,6 +25,18 @@ class ExecutorOptions:
         " HOST:PORT. local by default.",
         envvar=_ADDRESS_VARIABLE,
     )
+
+    def check_writers(self, writers: int) -> None:
+        """Refuse several writers where there are no processes for them.
+
+        Raises:
+            InputError: says what to do.
+        """
+        if writers > 1 and self.executor == SERIAL:
+            raise InputError(
+                f"--writers {writers} are processes, and the executor is {SERIAL}; add --executor processes or ray, or leave"
+                " --writers out"
+            )
 
     def workspace(self, folder: Path) -> Workspace:
         """The workspace as shards are told of it: those on other machines run in another current folder."""

@@ -12,6 +12,7 @@ from batch.executors.serial import SerialExecutor
 __all__ = [
     "EXECUTORS",
     "RAY",
+    "SERIAL",
     "Executor",
     "Progress",
     "ReadsFiles",
@@ -21,8 +22,8 @@ __all__ = [
     "open_executor",
 ]
 
-RAY = "ray"
-EXECUTORS = ("serial", "processes", RAY)
+SERIAL, RAY = "serial", "ray"
+EXECUTORS = (SERIAL, "processes", RAY)
 
 
 @contextmanager

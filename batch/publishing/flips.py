@@ -1,8 +1,10 @@
 """Which generation is served: reading and moving ``art:current``."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
+from zlib import crc32
 
 import redis
 from redis.client import Pipeline
@@ -23,7 +25,11 @@ from bandit.snapshot import (
     part_key,
     rows_pattern,
 )
+from batch.publishing.row_writer import count_present
 from batch.store.client import NotCopiedError, cluster_of, transact
+from batch.workspace.generations import find_manifest
+from batch.workspace.picks import RecordedPicks
+from batch.workspace.workspace import Workspace
 
 SCAN_COUNT = 2000
 """Keys that the store looks at in one step of a walk: large enough for few round trips, small enough not to stall look-ups."""
@@ -89,10 +95,18 @@ def read_meta(client: redis.Redis, generation: int) -> Meta | None:
     return meta
 
 
-def count_rows(client: redis.Redis, generation: int) -> int:
-    """The number of rows of a generation."""
-    # SCAN may name a key twice while the table grows, so keys are told apart by their user.
-    return len(set(client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)))
+def count_rows(client: redis.Redis, generation: int, expected: int = 0, *, most_held: int = 4_000_000) -> int:
+    """The number of rows of a generation, in a walk over all keys for every ``most_held`` of those that are expected.
+
+    SCAN may name a key twice while the table grows, so keys are told apart: in each walk those of a share of the users, which
+    takes some 400 MB at most, however many there are.
+    """
+    walks = 1 + expected // most_held
+    rows = 0
+    for walk in range(walks):
+        keys = client.scan_iter(match=rows_pattern(generation), count=SCAN_COUNT)
+        rows += len({key for key in keys if walks == 1 or crc32(key) % walks == walk})
+    return rows
 
 
 def parts_by_key(meta: Meta, parts: Sequence[bytes]) -> dict[str, bytes]:
@@ -176,17 +190,23 @@ def refuse_older(client: redis.Redis, generation: int) -> None:
         )
 
 
-def activate(client: redis.Redis, generation: int) -> Flipped:
+def activate(client: redis.Redis, generation: int, workspace: Workspace | None = None) -> Flipped:
     """Serve a generation that is whole in the store.
 
     A publisher or a sweep that died leaves a generation with its meta and some of its rows, hence the count.
+
+    Args:
+        client: of the store.
+        generation: to serve.
+        workspace: whose files name the rows, which are then asked for by their keys; where it does not hold this generation, or
+            its files are damaged, keys are counted, in several walks over all of them where there are many.
 
     Raises:
         InputError: the store does not hold it, or not all of it.
     """
     meta = read_meta(client, generation)
     parts = [] if meta is None else [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
-    if meta is None or client.exists(*parts) != len(parts) or count_rows(client, generation) != meta.users:
+    if meta is None or client.exists(*parts) != len(parts) or _count(client, meta, workspace) != meta.users:
         raise InputError(
             f"generation {generation} is not whole in the store, which keeps the current and the previous one;"
             f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation} --allow-older`"
@@ -194,8 +214,18 @@ def activate(client: redis.Redis, generation: int) -> Flipped:
     return flip(client, generation, meta.identity, forward_only=False)
 
 
-def rollback(client: redis.Redis) -> Flipped:
-    """Serve what was served before.
+def _count(client: redis.Redis, meta: Meta, workspace: Workspace | None) -> int:
+    manifest = None if workspace is None else find_manifest(workspace, meta.generation)
+    if workspace is not None and manifest is not None and manifest.identity == meta.identity:
+        with suppress(
+            InputError, SurroundingsError
+        ):  # of files that are damaged: what the store has can be served for all that
+            return count_present(client, meta.generation, RecordedPicks(workspace, manifest), rests=0.0)
+    return count_rows(client, meta.generation, meta.users)
+
+
+def rollback(client: redis.Redis, workspace: Workspace | None = None) -> Flipped:
+    """Serve what was served before; ``workspace`` is as ``activate`` takes it.
 
     Raises:
         InputError: nothing was served before.
@@ -203,7 +233,7 @@ def rollback(client: redis.Redis) -> Flipped:
     now = read_current(client)
     if now is None or now.previous is None:
         raise InputError("there is no previous generation to roll back to; publish twice first")
-    return activate(client, now.previous)
+    return activate(client, now.previous, workspace)
 
 
 def _require_meta(client: redis.Redis, pipeline: Pipeline, generation: int, identity: str) -> None:

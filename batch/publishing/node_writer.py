@@ -59,7 +59,7 @@ def write_to_nodes(
     generation: int,
     files: Iterable[RowFile],
     *,
-    rests: bool,
+    rests: float,
     most_bytes_a_second: float | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Written]:
@@ -82,7 +82,7 @@ def write_to_nodes(
                     took = time.perf_counter() - before
                     yield waiting.popleft().written
                     if rests:
-                        sleep(took)
+                        sleep(rests * took)
                 if most_bytes_a_second:
                     ahead = sent / most_bytes_a_second - (time.perf_counter() - began)
                     if ahead > 0:
@@ -98,7 +98,7 @@ def count_on_nodes(
     generation: int,
     files: Iterable[RowFile],
     *,
-    rests: bool,
+    rests: float,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """How many of the rows in some files the nodes hold, by their keys."""
@@ -109,7 +109,7 @@ def count_on_nodes(
                 before = time.perf_counter()
                 present += sum(nodes.answers(nodes.send(rows, first)))
                 if rests:
-                    sleep(time.perf_counter() - before)
+                    sleep(rests * (time.perf_counter() - before))
     return present
 
 

@@ -1,10 +1,7 @@
 """The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
 
 import polars as pl
 import redis
@@ -12,14 +9,14 @@ import redis
 from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.urls import show_url
-from batch.executors import Progress
+from batch.executors import Executor, Progress
 from batch.publishing.flips import flip, parts_by_key, published_current, read_meta, refuse_older
 from batch.publishing.gate import RefusedError, Verdict, judge
 from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import published_meta
-from batch.publishing.row_writer import count_present, write_rows
+from batch.publishing.row_tasks import RowWriter, Stored, TaskWriter
 from batch.publishing.sweep import LeftRows, remove_unserved, sweep
-from batch.store.client import primaries, read_bytes, said, store_errors
+from batch.store.client import primaries, read_bytes, store_errors
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_json
 from batch.workspace.generations import (
@@ -32,20 +29,10 @@ from batch.workspace.generations import (
     write_manifest,
 )
 from batch.workspace.kept_users import KeptUsers
-from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
-_SAMPLE = 200
 _OVERHEAD_BYTES = 120  # of a key and its value in the store, beside the row itself
 _TARGET_USERS = 10_000
-_REMEDIES: Final = (
-    (redis.OutOfMemoryError, "raise its maxmemory"),
-    (redis.ReadOnlyError, "point ARTWORK_REDIS_URL at the primary, not at a replica"),
-    (redis.exceptions.NoPermissionError, "let its user run MSET, EXISTS and UNLINK on keys art:*"),
-    (redis.ConnectionError, "see that it runs and can be reached"),
-    (redis.TimeoutError, "see why it takes longer than 30 s for a command"),
-)
-"""What to do about a store that stops taking rows, by what redis-py raises."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +61,8 @@ def publish(
     forward_only: bool = True,
     force: bool = False,
     most_mb_a_second: float | None = None,
+    executor: Executor | None = None,
+    writers: int = 1,
 ) -> Published:
     """Write a precomputed generation to the store and make it current; None takes the newest.
 
@@ -88,6 +77,8 @@ def publish(
         forward_only: refuse a generation that is older than the one served.
         force: publish it though the gate refuses it, which its manifest then says.
         most_mb_a_second: megabytes of rows that are sent per second; None is as many as the store takes.
+        executor: whose tasks write and count rows, where there are several writers.
+        writers: how many write at a time; 1 is this process alone.
 
     Raises:
         RefusedError: the gate refuses it; nothing was changed, and none of its rows is left in the store.
@@ -121,18 +112,21 @@ def publish(
                 f"the store holds {swept.strangers:,} rows of generation {number} of users that it does not have; remove"
                 f" {snapshot.rows_pattern(number)}, then publish again"
             )
-        writing = _Writing(client, manifest, RecordedPicks(workspace, manifest), report, most_mb_a_second)
-        rows, row_bytes, sample = writing.write()
-        writing.verify(rows)
-        _verify(client, meta, sample)
+        writer = (
+            RowWriter(client, workspace, manifest, most_mb_a_second)
+            if executor is None or writers == 1
+            else TaskWriter(client, workspace, manifest, most_mb_a_second, url=url, executor=executor, writers=writers)
+        )
+        stored = _write_all(writer, manifest, report)
+        _verify(client, meta, stored.sample)
         flipped = flip(client, number, meta.identity, parts_by_key(meta, parts), forward_only=forward_only)
     _write_targets(workspace, number, catalogue)
     return Published(
         flipped.generation,
         flipped.previous,
         flipped.flip,
-        rows,
-        row_bytes,
+        stored.rows,
+        stored.row_bytes,
         swept.removed,
         round(time.perf_counter() - began, 3),
         show_url(url),
@@ -196,64 +190,25 @@ def _claim(client: redis.Redis, meta: snapshot.Meta, parts: list[bytes]) -> None
         client.set(key, part)
 
 
-class _Writing:
-    """The rows of a generation on their way into the store.
+def _write_all(writer: RowWriter | TaskWriter, manifest: Manifest, report: Progress) -> Stored:
+    """Write every row and see that the store holds it.
 
-    ``most_mb_a_second`` is as in ``publish``.
+    Raises:
+        SurroundingsError: the store stops taking rows, or does not hold every row that was written.
     """
-
-    def __init__(
-        self,
-        client: redis.Redis,
-        manifest: Manifest,
-        picks: RecordedPicks,
-        report: Progress,
-        most_mb_a_second: float | None,
-    ) -> None:
-        self._client, self._manifest, self._picks, self._report = client, manifest, picks, report
-        self._most = None if most_mb_a_second is None else most_mb_a_second * 1e6
-        self._rests = published_current(client) is not None  # nobody looks up in a store that serves nothing
-
-    def write(self) -> tuple[int, int, dict[str, bytes]]:
-        """How many rows and bytes were written, and some of the rows by user, to compare with what arrived."""
-        total = self._manifest.counts["rows"]
-        every = max(1, total // _SAMPLE)
-        count = total_bytes = 0
-        sample: dict[str, bytes] = {}
-        number = self._manifest.generation
-        with _told(number, lambda: f"{count:,} of {total:,}"):
-            for written in write_rows(
-                self._client, number, self._picks, rests=self._rests, most_bytes_a_second=self._most
-            ):
-                first = written.first + -count % every  # rows 0, every, 2 · every, ... of all files together
-                sample |= dict(written.rows.record(row) for row in range(first, written.stop, every))
-                count += written.stop - written.first
-                total_bytes += written.row_bytes
-                self._report("publishing rows", count, total)
-        return count, total_bytes, sample
-
-    def verify(self, rows: int) -> None:
-        """Refuse to go on where the store does not hold every row that was written."""
-        number = self._manifest.generation
-        held = count_present(self._client, number, self._picks, rests=self._rests)
-        if held != rows or rows != self._manifest.counts["rows"]:
-            raise SurroundingsError(
-                f"the store holds {held} rows of generation {number}, {rows} were written of the"
-                f" {self._manifest.counts['rows']} of its files; publish again"
-            )
-
-
-@contextmanager
-def _told(generation: int, how_far: Callable[[], str]) -> Iterator[None]:
-    """Say of a store that stops taking rows how many it has, that nothing else changed, and what to do."""
-    try:
-        yield
-    except redis.RedisError as error:
-        remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(error, kind)), "see the log of the store")
+    number, total = manifest.generation, manifest.counts["rows"]
+    stored = writer.write(lambda rows: report("publishing rows", rows, total))
+    if stored.trouble:
         raise SurroundingsError(
-            f"the store stopped taking rows of generation {generation} when it had {how_far()}: {said(error)}; what is served"
-            f" has not changed; {remedy}, then publish again"
-        ) from error
+            f"the store stopped taking rows of generation {number} when it had {stored.rows:,} of {total:,}: {stored.trouble}"
+        )
+    held = writer.count()
+    if held != stored.rows or stored.rows != total:
+        raise SurroundingsError(
+            f"the store holds {held} rows of generation {number}, {stored.rows} were written of the {total} of its files;"
+            " publish again"
+        )
+    return stored
 
 
 def _verify(client: redis.Redis, meta: snapshot.Meta, sample: dict[str, bytes]) -> None:

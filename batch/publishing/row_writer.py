@@ -27,7 +27,7 @@ def write_rows(
     generation: int,
     files: Iterable[RowFile],
     *,
-    rests: bool,
+    rests: float,
     most_bytes_a_second: float | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Written]:
@@ -37,7 +37,7 @@ def write_rows(
         client: of the store.
         generation: whose rows they are.
         files: of rows.
-        rests: after each command, for as long as it took. That leaves the store to look-ups for half of the time: where it
+        rests: after each command, so many times as long as it took. 1 leaves the store to look-ups for half of the time: where it
             shares a core with publisher and client, their p99 is 4 ms with it and 6 without (docs/performance.md).
         most_bytes_a_second: that are sent, on average from the start on; None is as many as the store takes.
         sleep: how to wait so many seconds.
@@ -65,7 +65,7 @@ def write_rows(
                     took = time.perf_counter() - before
                     yield waiting.popleft()
                     if rests:
-                        sleep(took)
+                        sleep(rests * took)
                 if most_bytes_a_second:
                     ahead = sent / most_bytes_a_second - (time.perf_counter() - began)
                     if ahead > 0:
@@ -80,7 +80,7 @@ def count_present(
     generation: int,
     files: Iterable[RowFile],
     *,
-    rests: bool,
+    rests: float,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """How many of the rows in some files the store holds, by their keys."""
@@ -95,7 +95,7 @@ def count_present(
                 connection.send_packed_command([command], check_health=False)
                 present += int(connection.read_response())
                 if rests:
-                    sleep(time.perf_counter() - before)
+                    sleep(rests * (time.perf_counter() - before))
     return present
 
 

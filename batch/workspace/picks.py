@@ -1,6 +1,6 @@
 """The picks of a generation, as its files hold them: the one reader, whatever their layout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -86,6 +86,14 @@ class RecordedPicks:
     def __iter__(self) -> Iterator[RowFile]:
         """The rows of each shard, in user order."""
         return map(self._read, self._parts)
+
+    def __len__(self) -> int:
+        """The number of files."""
+        return len(self._parts)
+
+    def files(self, numbers: Iterable[int]) -> Iterator[RowFile]:
+        """The rows of some shards, by their places among all."""
+        return (self._read(self._parts[number]) for number in numbers)
 
     def tables(self, places: I64 | None = None, rows_a_table: int = 1 << 32) -> Iterator[PickTable]:
         """The picks of the users at some places, ascending, or of all: tables of so many rows at most, each of one file."""

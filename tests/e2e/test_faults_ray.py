@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from event_logs import draw_events, in_streams, write_segments
-from make_impressions import log_days, shorten, silent
+from make_impressions import Served, log_days, shorten, silent, stored_rows
+from make_impressions import served as served_by
 from ray_cluster import ON_LOOPBACK, RayCluster, ray_cluster, wait_for_shard
 from shell import HANG_SECONDS, artwork, artwork_started, assert_refused, environment
 
@@ -27,6 +29,7 @@ from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import SerialExecutor
 from batch.learning.train import train
+from batch.publishing.row_bytes import encoded_rows
 from batch.workspace.workspace import Workspace
 
 # Asked when a test is run, not when the file is read: what is read to run other tests needs no Ray.
@@ -114,6 +117,19 @@ def test_a_node_that_is_killed_while_artworks_are_chosen_changes_no_byte(
     os.kill(second, signal.SIGKILL)
     assert ended(job) == (0, "")
     assert files(there.generations) == files(precomputed.generations)
+
+
+def test_a_node_that_is_killed_while_rows_are_published_leaves_every_row_in_the_store(
+    cluster: RayCluster, precomputed: Workspace, client: redis.Redis, store: str
+) -> None:
+    second = cluster.add_node()
+    words = ("publish", "--writers", "2", "--max-mb-per-second", "0.5", *on_ray(cluster, precomputed))
+    job = artwork_started(*words, ARTWORK_REDIS_URL=store, **ON_LOOPBACK)
+    wait_for_shard(second, job)
+    os.kill(second, signal.SIGKILL)
+    assert ended(job) == (0, "")
+    assert served_by(client) == Served(1, 1)
+    assert stored_rows(client, precomputed, 1) == dict(encoded_rows(precomputed, 1))
 
 
 def test_events_are_joined_to_the_same_bytes(cluster: RayCluster, served: Workspace, tmp_path: Path) -> None:

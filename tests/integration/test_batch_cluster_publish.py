@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 from broken_cluster import SHARDS, BrokenCluster, new_cluster
-from make_impressions import make_generation, served, silent
+from make_impressions import make_generation, served, silent, stored_rows
 from redis.crc import key_slot
 
 from bandit.errors import SurroundingsError
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.executors import SerialExecutor
 from batch.publishing import node_writer
 from batch.publishing.flips import count_rows
 from batch.publishing.publish import publish
+from batch.publishing.row_bytes import encoded_rows
+from batch.publishing.row_tasks import pace_of
 from batch.store.client import connect
 from batch.workspace.workspace import Workspace
 
@@ -59,3 +62,10 @@ def test_a_generation_is_not_served_before_a_replica_of_each_node_has_its_rows(
             publish(filled, 5, client, cluster.url, silent)
         assert served(client) == before
         publish(filled, 5, client, cluster.url, silent)
+
+
+def test_tasks_write_the_rows_to_a_cluster(filled: Workspace, cluster: BrokenCluster) -> None:
+    with connect(cluster.url) as client:
+        publish(filled, 5, client, cluster.url, silent, executor=SerialExecutor(), writers=2)
+        assert stored_rows(client, filled, 5) == dict(encoded_rows(filled, 5))
+        assert [pace_of(client, writers, None).rests for writers in (1, SHARDS, SHARDS + 1)] == [1.0, 1.0, 3.0]

@@ -2,7 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from batch.publishing import sweep as sweep_module
 from batch.publishing.flips import activate, count_rows, flip, read_current, read_meta, rollback
 from batch.publishing.publish import publish
 from batch.store.client import connect
+from batch.workspace.generations import folder_of, read_manifest, write_manifest
 from batch.workspace.workspace import Workspace
 
 THREADS, FLIPS_A_THREAD = 8, 25
@@ -99,6 +100,49 @@ def test_activating_a_generation_that_lost_a_row_is_refused(published: Workspace
     with pytest.raises(InputError, match="generation 2 is not whole in the store"):
         activate(client, 2)
     assert served(client) == Served(3, 3, 2)
+
+
+def scans(client: redis.Redis) -> int:
+    return int(client.info("commandstats").get("cmdstat_scan", {}).get("calls", 0))
+
+
+def test_a_rollback_asks_for_the_rows_that_the_files_name_and_walks_over_no_keys(
+    published: Workspace, client: redis.Redis
+) -> None:
+    client.config_resetstat()
+    assert rollback(client, published).generation == 2
+    assert scans(client) == 0
+    client.delete(row_key(3, "u0300"))
+    with pytest.raises(InputError, match="generation 3 is not whole in the store"):
+        rollback(client, published)
+    assert served(client) == Served(2, 4, 3)
+
+
+@pytest.mark.parametrize("harm", ["removed", "changed", "of another identity"])
+def test_a_rollback_does_without_the_files_of_a_generation(
+    published: Workspace, client: redis.Redis, harm: str
+) -> None:
+    folder = folder_of(published, 2)
+    if harm == "removed":
+        shutil.rmtree(folder)
+    elif harm == "changed":
+        next(folder.rglob("*.rows")).write_bytes(b"no rows")
+    else:
+        manifest = read_manifest(published, 2)
+        write_manifest(published, replace(manifest, config=replace(manifest.config, seed=99)))
+    assert rollback(client, published).generation == 2
+
+
+def test_rows_are_counted_with_no_more_keys_in_memory_than_are_allowed(
+    published: Workspace, client: redis.Redis
+) -> None:
+    client.config_resetstat()
+    assert count_rows(client, 2, 600, most_held=600) == 600
+    once = scans(client)
+    assert count_rows(client, 2, 600, most_held=100) == 600
+    assert scans(client) - once >= 7  # walks
+    client.delete(row_key(2, "u0300"), row_key(2, "u0301"))
+    assert count_rows(client, 2, 600, most_held=100) == 598
 
 
 def test_activating_a_generation_without_its_catalogue_is_refused(published: Workspace, client: redis.Redis) -> None:
