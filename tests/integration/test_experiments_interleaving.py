@@ -10,6 +10,7 @@ import naive
 import numpy as np
 import polars as pl
 import pytest
+from make_impressions import make_generation
 from seeded_experiment import (
     END,
     INTERLEAVING,
@@ -148,6 +149,20 @@ def test_picks_of_one_variant_that_are_lost_stop_the_reading(fresh: Workspace) -
         append_impressions(fresh, day, frame.filter(~lost))
     made = interleave(source_of(fresh), NAME)
     assert [check.name for check in failed(made.checks)] == ["ratio of titles"]
+
+
+def test_days_of_other_generations_alone_are_left_out_and_nothing_is_read(fresh: Workspace) -> None:
+    other = make_generation(fresh, "popularity")
+    for number in range(LIVE_DAYS):
+        day = START + timedelta(days=number)
+        append_impressions(fresh, day, live_day(fresh, day, other, {}))
+    made = interleave(source_of(fresh), NAME)
+    assert not made.is_readable
+    assert made.users == 0
+    assert made.preferences == ()
+    assert "of generations with other variants" in made.notes[0]
+    answer = call("experiment", "interleave", NAME, "--workspace", str(fresh.root))
+    assert (answer.code, "users failed" in answer.out) == (1, True)
 
 
 def test_whatever_reads_users_refuses_an_interleaving_and_the_reverse(fresh: Workspace) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandit.errors import InputError
-from bandit.experiments import Effect, Interleaved, interleaved_effect, paired_effect
+from bandit.experiments import Effect, Interleaved, interleaved_effect, paired_effect, ratio_effect
 
 SHARES = (0.5, 0.1)
 SIMULATIONS = 400
@@ -77,3 +77,47 @@ def test_what_is_no_interleaving_is_refused(effects: int, shares: list[float], s
     one: Effect = paired_effect(([2, 1, 3, 2], [4, 4, 4, 4]), ([1, 1, 2, 0], [4, 4, 4, 4]))
     with pytest.raises(InputError, match=said):
         interleaved_effect([one] * effects, shares)
+
+
+PAGE, VISITS = 40, 60
+ENGAGED = (0.7, 0.45)
+"""Share of plays that are takes, of both variants: artworks of the second are clicked more, and watched less."""
+
+
+def one_play(
+    random: np.random.Generator, clicks: tuple[float, float], share: float, users: int = 300
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes and impressions (users, 2) of both variants, where a visit plays one of the titles that would be clicked."""
+    shown = np.array([PAGE - round(PAGE * share), round(PAGE * share)])
+    clicked = random.binomial(shown, clicks, size=(users, VISITS, 2))
+    total = clicked.sum(axis=2)
+    is_second = random.random((users, VISITS)) * np.maximum(total, 1) < clicked[..., 1]
+    takes = (total > 0) & (random.random((users, VISITS)) < np.where(is_second, ENGAGED[1], ENGAGED[0]))
+    both = np.stack([(takes & ~is_second).sum(axis=1), (takes & is_second).sum(axis=1)], axis=1)
+    return both, np.broadcast_to(VISITS * shown, both.shape)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "said", "alarm"),
+    [
+        ((0.04, 0.1), (-0.3104, -0.3356, -0.2853, 0.6564, 0.61, 0.7028), True),
+        ((0.015, 0.04), (0.099, 0.0743, 0.1238, 0.4864, 0.4469, 0.526), False),
+    ],
+    ids=["another sign", "five times the lift"],
+)
+def test_where_a_visit_plays_one_title_a_preference_is_no_lift(
+    clicks: tuple[float, float], said: tuple[float, ...], alarm: bool
+) -> None:
+    """The case in which an interleaving misleads: the figures, in points, are those of docs/experiments.md."""
+    random = np.random.default_rng(7)
+    control, treated = (one_play(random, clicks, share) for share in (0.0, 1.0))
+    ab = ratio_effect((treated[0][:, 1], treated[1][:, 1]), (control[0][:, 0], control[1][:, 0]))
+    effects = []
+    for share in SHARES:
+        takes, shown = one_play(random, clicks, share)
+        effects.append(paired_effect((takes[:, 1], shown[:, 1]), (takes[:, 0], shown[:, 0])))
+    mix = interleaved_effect(effects, SHARES)
+    told = [100 * value for one in (ab, mix.preference) for value in (one.value, one.lower, one.upper)]
+    assert told == pytest.approx(said, abs=0.0001)
+    assert mix.carry_over is not None
+    assert (mix.carry_over.p_value < 0.01) is alarm
