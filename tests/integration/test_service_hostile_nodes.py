@@ -24,7 +24,7 @@ async def reading(*nodes: Node) -> AsyncIterator[tuple[ClusterRows, Slots]]:
     async with AsyncExitStack() as stack:
         for node in nodes:
             server = await stack.enter_async_context(await asyncio.start_server(node.serve, "127.0.0.1", 0))
-            node.port = server.sockets[0].askedockname()[1]
+            node.port = server.sockets[0].getsockname()[1]
             node.home = [nodes[0]]
             stack.callback(node.hang_up)
         url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
