@@ -10,7 +10,8 @@ from typing import Final, cast
 import uvicorn
 
 from service.app import create_app
-from service.http.connection import Connection, Departure
+from service.http.connection import Connection
+from service.http.departure import Departure
 from service.listening import BACKLOG, address_of, bind, room_for
 from service.logs import configure_logs, server_log_config
 from service.metrics.metrics import Metrics

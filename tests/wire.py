@@ -14,7 +14,8 @@ from asgi import published
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.http.connection import Connection, Departure
+from service.http.connection import Connection
+from service.http.departure import Departure
 from service.http.state import Service
 from service.lookup.store import MemoryStore
 from service.settings import Settings

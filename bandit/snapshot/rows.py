@@ -170,11 +170,11 @@ def encode_row(
     flags = row_format.flag | (SHORTLIST if indices else 0) | (BY_TITLE if by_title else 0)
     header = _HEADER.pack(ROW_MAGIC, row_format.number, variant, flags, generation, count, 0)
     body = titles + picks
-    return header[:_SIGNED_BYTES] + _CRC.pack(_checksum(header, body, user_id, identity)) + body
+    return header[:_SIGNED_BYTES] + _CRC.pack(_checksum(header, body, user_id.encode(), identity)) + body
 
 
-def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
-    """Check a row against who and what was asked for, and open it.
+def decode_row(raw: bytes, user_id: str | bytes, generation: int, identity: str) -> Row:
+    """Check a row against who and what was asked for, and open it; the user's id may be bytes, as it stands in a URL.
 
     Raises:
         OldFormatError: it is of format 1.
@@ -206,7 +206,8 @@ def decode_row(raw: bytes, user_id: str, generation: int, identity: str) -> Row:
             f"the row has {len(raw)} bytes, which are not those of {count} picks{' and their titles' * is_shortlist}",
         )
     body = raw[HEADER_BYTES:]
-    if checksum != _checksum(raw, body, user_id, identity):
+    user = user_id if isinstance(user_id, bytes) else user_id.encode()
+    if checksum != _checksum(raw, body, user, identity):
         raise RowError("checksum", "the row's checksum does not fit its bytes, its user and its generation's identity")
     return Row(variant, count, titles, body if titles is None else raw[picks_start:], row_format, by_title)
 
@@ -218,9 +219,9 @@ def _are_titles(titles: bytes, count: int, row_format: RowFormat) -> bool:
     return len(titles.translate(None, GAP_MOVES)) == count and titles[-1] < MOST_GAP
 
 
-def _checksum(header: bytes, body: bytes, user_id: str, identity: str) -> int:
+def _checksum(header: bytes, body: bytes, user: bytes, identity: str) -> int:
     # One piece each, because a call of crc32 costs as much as a hundred bytes of it.
-    return zlib.crc32(body, zlib.crc32(b"%b:%b" % (user_id.encode(), header[:_SIGNED_BYTES]), _seed(identity)))
+    return zlib.crc32(body, zlib.crc32(b"%b:%b" % (user, header[:_SIGNED_BYTES]), _seed(identity)))
 
 
 @lru_cache(maxsize=16)

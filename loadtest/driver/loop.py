@@ -114,7 +114,7 @@ def is_over(script: Script, run: Run, now: int, end: int) -> bool:
         if run.connections[c].state == BUSY:
             give_up(run, run.connections[c].request)
     while not script.closed and state.next < len(run.requests) and run.requests[state.next].due <= now:
-        run.requests[state.next].lag = -1
+        run.requests[state.next].lag = run.requests[state.next].waited = -1
         give_up(run, state.next)
         state.next += 1
     return True
@@ -301,7 +301,7 @@ def send_next(script: Script, run: Run, c: int) -> None:
     request = run.requests[state.next]
     if script.closed:
         request.due = now
-    request.lag = now - max(request.due, row.since)
+    request.lag, request.waited = now - max(request.due, row.since), now - request.due
     row.request, row.state, row.deadline = state.next, BUSY, now + script.timeout_ns
     row.sent, row.filled, row.body, row.leaves = 0, 0, 0, 0
     state.next += 1

@@ -26,12 +26,14 @@ CHUNKED, TOO_LONG, NO_POLL = 1, 2, 3
 
 REQUEST: Final = np.dtype(
     {
-        "names": ["due", "lag", "latency", "status", "mark", "wrong"],
-        "formats": [np.int64, np.int64, np.int64, np.int16, np.int16, np.uint8],
+        "names": ["due", "lag", "waited", "latency", "status", "mark", "wrong"],
+        "formats": [np.int64, np.int64, np.int64, np.int64, np.int16, np.int16, np.uint8],
     },
     align=True,
 )
-"""One request, in nanoseconds; ``due`` from the beginning of the run. ``status`` 0 stands for no answer, ``mark`` -1 for none."""
+"""One request, in nanoseconds; ``due`` from the beginning of the run, ``waited`` until it was sent, -1 for never.
+
+``status`` 0 stands for no answer, ``mark`` -1 for none."""
 
 CONNECTION: Final = np.dtype(
     [

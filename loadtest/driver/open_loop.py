@@ -60,6 +60,8 @@ class Drive:
         cpu_share: of one core, used by the driver.
         intended_seconds: since the beginning.
         latencies_ms: since the intended time.
+        waited_ms: from the intended time until it was sent, because every connection was busy or the driver late; below 0 of
+            what was never sent.
         status_each: HTTP status, or 0.
         mark_each: which of the load's marks came first, -1 for none.
         wrong_each: whether the answer is one of the wrong ones.
@@ -79,6 +81,7 @@ class Drive:
     cpu_share: float
     intended_seconds: F64
     latencies_ms: F64
+    waited_ms: F64
     status_each: I16
     mark_each: I16
     wrong_each: npt.NDArray[np.bool_]
@@ -161,6 +164,7 @@ def _read_back(load: Load, run: Run, cpu_seconds: float) -> Drive:
         cpu_share=cpu_seconds / seconds,
         intended_seconds=(requests["due"] - began) / 1e9,
         latencies_ms=requests["latency"] / 1e6,
+        waited_ms=np.where(requests["waited"] < 0, -1.0, requests["waited"] / 1e6),
         status_each=requests["status"].copy(),
         mark_each=requests["mark"].copy(),
         wrong_each=requests["wrong"] != 0,

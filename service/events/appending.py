@@ -5,7 +5,6 @@ not before: everything else is a ``NotAppendedError``, which tells whether the e
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, cast
@@ -16,7 +15,7 @@ from hiredis import ReplyError
 
 from bandit.snapshot import EVENTS_VERSION, event_stream_key, id64
 from bandit.urls import hide_secrets, secrets_of
-from service.events.node import EventNode
+from service.events.node import EventNode, Take
 from service.lookup.cluster import Slots
 from service.lookup.row_reads import end
 from service.lookup.store_link import Node, packed
@@ -43,8 +42,11 @@ DETAILS: Final = {
     "readonly": "The store of events takes no writes",
     "loading": "The store of events is loading its data",
     "reply": "The store of events answered with an error",
+    "garbled": "The store of events answered with something else than the id of a new entry",
 }
-MAYBE_STORED: Final = ("lost", "timeout")
+MAYBE_STORED: Final = ("lost", "timeout", "garbled")
+_GARBLED: Final = object()
+"""Stands for a reply that tells nothing of its entry."""
 
 Entry = list[dict[str, Any]]
 
@@ -171,8 +173,8 @@ class EventStreams:
             reason = REASONS.get(str(reply).partition(" ")[0], "reply")
             self._log(reason, str(reply))
             raise NotAppendedError(reason)
-        if not isinstance(reply, bytes):
-            raise NotAppendedError("reply")
+        if reply is _GARBLED:
+            raise NotAppendedError("garbled")
 
     async def _added(self, node: EventNode | None, partition: int, entry: bytes, *, is_asking: bool = False) -> object:
         """The reply of a node to an entry, with which the length of its stream is asked for."""
@@ -182,14 +184,16 @@ class EventStreams:
             raise NotAppendedError("full")
         answered: asyncio.Future[object] = self._loop.create_future()
 
-        def added(reply: object) -> None:
+        def added(reply: object) -> bool:
             node.unanswered[partition] -= 1
+            fits = isinstance(reply, ReplyError) or node.is_new_entry(partition, reply)
             if not answered.done():
-                answered.set_result(reply)
+                answered.set_result(reply if fits else _GARBLED)
+            return fits
 
         node.unanswered[partition] += 1
         if is_asking:
-            node.ask(packed("ASKING"), lambda _reply: None)
+            node.ask(packed("ASKING"), partial(_is_said, b"OK"))
         length = packed("XLEN", self._keys[partition])
         node.ask(entry + length, added, self._length_of(partition))
         sent_at, connection, lost = self._loop.time(), node.connection, node.lost
@@ -202,13 +206,15 @@ class EventStreams:
             raise NotAppendedError("timeout")
         return answered.result()
 
-    def _length_of(self, partition: int) -> Callable[[object], None]:
-        def known(reply: object) -> None:
-            if isinstance(reply, int):
-                self._lengths[partition] = reply
-                if self._trouble == "full" and max(self._lengths) < self._max_entries:
-                    self._trouble = ""
-                    self._health.events_taken()
+    def _length_of(self, partition: int) -> Take:
+        def known(reply: object) -> bool:
+            if type(reply) is not int or reply < 0:
+                return isinstance(reply, ReplyError)
+            self._lengths[partition] = reply
+            if self._trouble == "full" and max(self._lengths) < self._max_entries:
+                self._trouble = ""
+                self._health.events_taken()
+            return True
 
         return known
 
@@ -252,14 +258,15 @@ class EventStreams:
         self._ask_lengths(node)
         node.ask(packed("PING"), partial(self._begin, node))
 
-    def _begin(self, node: EventNode, reply: object) -> None:
+    def _begin(self, node: EventNode, reply: object) -> bool:
         """The lengths are known: entries are taken from now on."""
-        if not isinstance(reply, ReplyError):
+        if reply == b"PONG":
             node.is_ready = True
             self._ready.set()
             self._health.events_taken()
             if self._slots is not None and node.name is not None:
                 self._slots.connected(node.name)
+        return _is_said(b"PONG", reply)
 
     def _down(self, node: EventNode) -> None:
         self._ready.clear()
@@ -274,3 +281,8 @@ class EventStreams:
             logger.warning(
                 "events_not_appended", reason=reason, error=hide_secrets(text, self._secrets)[:LONGEST_REASON]
             )
+
+
+def _is_said(word: bytes, reply: object) -> bool:
+    """Whether a reply is the word that its command is answered with, or an error."""
+    return reply == word or isinstance(reply, ReplyError)

@@ -5,12 +5,21 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from httptools import HttpRequestParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserInvalidURLError,
+    HttpRequestParser,
+)
 from starlette.responses import Response
 
-from service.http.problems import bad_request, method_not_allowed
+from service.http.problems import bad_request, method_not_allowed, unreadable
 
 VERSIONS: Final = ("1.1", "1.0")
+FIELDS: Final = {HttpParserInvalidMethodError: "method", HttpParserInvalidURLError: "target"}
+NAMED: Final = ("content-length", "transfer-encoding")
+"""Header fields that the parser's complaints name."""
 _ABSOLUTE = re.compile(rb"(?i:https?)://[^/?#]+(?P<origin>[^#]*)").fullmatch
 _is_host = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Za-z0-9:._~%-]+\])(?::[0-9]*)?[ \t]*").fullmatch
 
@@ -28,6 +37,15 @@ def origin_form(method: bytes, target: bytes) -> bytes | Response:
     return bad_request(
         "target", "The target has to be a path in ASCII, with a query or without, or an http URL of one."
     )
+
+
+def parser_refusal(error: HttpParserError, part: str) -> Response:
+    """The refusal of bytes in a head or body that the parser cannot read."""
+    if isinstance(error, HttpParserCallbackError):
+        return unreadable("head", "")
+    reason = str(error)
+    named = (name for name in NAMED if name in reason.lower())
+    return unreadable(FIELDS.get(type(error)) or next(named, part), reason)
 
 
 def form_refusal(parser: HttpRequestParser, headers: Iterable[tuple[bytes, bytes]]) -> Response | None:

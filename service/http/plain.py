@@ -7,7 +7,7 @@ of which two readers could disagree.
 """
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from bandit.snapshot import ID_PATTERN, NO_SIGNALS, Signals
@@ -16,9 +16,10 @@ from service.http.cross_origin import told
 from service.http.heads import is_host
 from service.http.models import LAST_HOUR
 from service.limits import MAX_FIELDS
+from service.lookup.look_up import LookUp, no_signals
+from service.lookup.row_reads import Unread
 from service.lookup.served_generation import ServedGeneration, ServedTitle
 
-HEAD_END: Final = b"\r\n\r\n"
 MAX_REMEMBERED_BYTES: Final = 4096
 """Of a head's fields: what strangers send is no reason to keep megabytes of it."""
 
@@ -54,35 +55,73 @@ class PlainFields(NamedTuple):
     told: bytes
 
 
-class PlainRequest(NamedTuple):
-    """A plain head: its ids, ``title_id`` None of a page; ``query`` None where there is no question mark."""
-
+class _Pick(NamedTuple):
     user_id: bytes
-    title_id: bytes | None
+    title_id: bytes
     query: bytes | None
     fields: PlainFields
 
-    @property
-    def route(self) -> str:
-        """The route that it asks for."""
-        return PAGE if self.title_id is None else SINGLE
 
-    def titles(self, serving: ServedGeneration, max_titles: int) -> list[ServedTitle | bytes] | None:
-        """The titles to answer for, in the place of one that a page need not know its id.
+class PlainPick(_Pick):
+    """A plain look-up of one title; ``query`` is None where there is no question mark."""
 
-        None where the slow path has to refuse: an unknown single title, too many titles, another parameter.
+    __slots__ = ()
+    route: Final = SINGLE
+
+    def find(self, serving: ServedGeneration, max_titles: int) -> ServedTitle | None:  # noqa: ARG002 - of pages
+        """The title; None where the slow path has to refuse: it is unknown, or there is another parameter."""
+        if self.query and plain_titles(self.query) != []:
+            return None
+        return serving.titles.get(self.title_id)
+
+    def needs_row(self, title: ServedTitle) -> bool:  # noqa: ARG002 - of pages
+        """Whether the answer depends on the user's row."""
+        return True
+
+    def body(self, look_up: LookUp, serving: ServedGeneration, title: ServedTitle, row: bytes | Unread | None) -> bytes:
+        """The body of the answer."""
+        signals = partial(plain_signals, self.query) if self.query else no_signals
+        return look_up.single(serving, self.user_id, title, row, signals)
+
+
+class _Page(NamedTuple):
+    user_id: bytes
+    query: bytes | None
+    fields: PlainFields
+
+
+class PlainPage(_Page):
+    """A plain look-up of a page; its titles are in the query."""
+
+    __slots__ = ()
+    route: Final = PAGE
+
+    def find(self, serving: ServedGeneration, max_titles: int) -> list[ServedTitle | bytes] | None:
+        """The titles, in the place of one that is not known its id.
+
+        None where the slow path has to refuse: no title, too many, an id that is wrong, another parameter.
         """
-        if self.title_id is not None:
-            title = serving.titles.get(self.title_id)
-            return None if title is None or (self.query and plain_titles(self.query) != []) else [title]
         title_ids = plain_titles(self.query) if self.query else []
         if not title_ids or len(title_ids) > max_titles:
             return None
         return serving.find(title_ids) if all(map(_is_id, set(title_ids).difference(serving.titles))) else None
 
-    def signals(self) -> Signals:
-        """The sign-up signals of the query; of one that is given twice, the last, as the slow path takes it."""
-        return plain_signals(self.query) if self.query else NO_SIGNALS
+    def needs_row(self, titles: list[ServedTitle | bytes]) -> bool:
+        """Whether the answer depends on the user's row: not where no title is known."""
+        return not all(isinstance(title, bytes) for title in titles)
+
+    def body(
+        self,
+        look_up: LookUp,
+        serving: ServedGeneration,
+        titles: list[ServedTitle | bytes],
+        row: bytes | Unread | None,
+    ) -> bytes:
+        """The body of the answer."""
+        return look_up.page(serving, self.user_id, titles, row, partial(plain_signals, self.query))
+
+
+PlainRequest = PlainPick | PlainPage
 
 
 def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None:
@@ -100,7 +139,9 @@ def plain_request(head: bytes, origins: frozenset[bytes]) -> PlainRequest | None
     if plain is None:
         return None
     user_id, title_id, query = asked.groups()
-    return PlainRequest(user_id, title_id, query, plain)
+    if title_id is None:
+        return PlainPage(user_id, query, plain)
+    return PlainPick(user_id, title_id, query, plain)
 
 
 def _plain_fields(fields: bytes, origins: frozenset[bytes]) -> PlainFields | None:
@@ -130,9 +171,9 @@ def plain_titles(query: bytes) -> list[bytes] | None:
     return _titles_among_signals(query)
 
 
-def plain_signals(query: bytes) -> Signals:
-    """The signals of a query that ``plain_titles`` takes."""
-    if query.startswith(_TITLE) and query.count(b"&") == query.count(_NEXT_TITLE):
+def plain_signals(query: bytes | None) -> Signals:
+    """The signals of a query that ``plain_titles`` takes; of one that is given twice, the last, as the slow path takes it."""
+    if not query or (query.startswith(_TITLE) and query.count(b"&") == query.count(_NEXT_TITLE)):
         return NO_SIGNALS
     given = dict(part.split("=", 1) for part in query.decode().split("&"))
     hour = given.get("hour")

@@ -63,7 +63,7 @@ def look_up_routes(settings: Settings) -> APIRouter:
             raise ProblemError(404, "unknown-title", detail, field="title_id")
         user = user_id.encode()
         raw = await service.look_up.read(serving, user)
-        return _json(service.look_up.single(serving, user, [title], raw, lambda: signals))
+        return _json(service.look_up.single(serving, user, title, raw, lambda: signals))
 
     @router.get("/artwork", response_model=PageBody, responses=refused)
     async def page(

@@ -1,13 +1,13 @@
 """The running service, which the lifespan makes and every request uses."""
 
 from asyncio import Task
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
 from starlette.requests import HTTPConnection
 
+from service.http.clients import Clients
 from service.http.pressure import Pressure
 from service.http.problems import ProblemError
 from service.keys import Keys
@@ -23,7 +23,7 @@ from service.settings import Settings
 class Service:
     """The parts of one running application, and its settings.
 
-    ``clients`` counts open connections by client, ``in_progress`` and ``events_in_progress`` the look-ups and the requests with
+    ``clients`` are those with open connections, ``in_progress`` and ``events_in_progress`` the look-ups and the requests with
     events that this worker has begun and not yet answered; ``event_tasks`` are the latter from when they are read, begun or not.
     Of the look-ups in progress, ``fast_in_progress`` are on the fast path, which makes no tasks.
     """
@@ -34,15 +34,16 @@ class Service:
     metrics: Metrics
     keys: Keys | None
     settings: Settings
-    clients: Counter[str] = field(default_factory=Counter)
     in_progress: int = 0
     fast_in_progress: int = 0
     events_in_progress: int = 0
     event_tasks: set[Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.pressure = Pressure(self.settings.max_waiting)
-        self.origins = frozenset(origin.encode() for origin in self.settings.origins)
+        settings = self.settings
+        self.clients = Clients(self.metrics, settings.max_connections, settings.max_client_connections)
+        self.pressure = Pressure(settings.max_waiting)
+        self.origins = frozenset(origin.encode() for origin in settings.origins)
 
     def serving(self, troubles: Sequence[str] = ()) -> ServedGeneration:
         """The generation that is served at this moment; to be called once per request.

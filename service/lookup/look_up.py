@@ -75,13 +75,13 @@ class LookUp:
         self,
         serving: ServedGeneration,
         user_id: bytes,
-        titles: Sequence[ServedTitle | bytes],
+        title: ServedTitle,
         raw: bytes | Unread | None,
         signals: SignalsOf = no_signals,
     ) -> bytes:
-        """The body of one pick, by the user's row as it was read; ``titles`` has one title."""
-        row, [title] = self._decoded(serving, user_id, raw), titles
-        if row is not None and not isinstance(title, bytes):
+        """The body of one pick, by the user's row as it was read."""
+        row = self._decoded(serving, user_id, raw)
+        if row is not None:
             # What nearly every look-up is answered with, without the lists that a page needs.
             arm, weight = row.arm_and_weight(title.place)
             if weight and arm < len(title.pieces):
@@ -89,9 +89,13 @@ class LookUp:
                 if row.by_title:
                     [variant] = _variants_by_title(serving, user_id, row, [title])
                 self._metrics.picked(PERSONALIZED, serving.meta.variants[variant])
-                middle = title.pieces[arm] + phrases.personalized[variant] + self._texts_by_total[row.total][weight]
+                middle = (
+                    title.pieces[arm]
+                    + phrases.personalized[variant]
+                    + self._texts_by_total[row.row_format.total][weight]
+                )
                 return single_body(user_id, middle, phrases.tail)
-        [middle], tail = self._every_middle(serving, user_id, titles, row, signals)
+        [middle], tail = self._every_middle(serving, user_id, [title], row, signals)
         return single_body(user_id, middle, tail)
 
     def page(
@@ -134,9 +138,10 @@ class LookUp:
         if not isinstance(raw, bytes):  # there is none, or the store did not answer in time
             return None
         try:
-            row = decode_row(raw, user_id.decode(), serving.generation, serving.identity)
-            if row.variant >= len(serving.meta.splits if row.by_title else serving.meta.variants):
-                what, there = ("split", serving.meta.splits) if row.by_title else ("variant", serving.meta.variants)
+            meta = serving.meta
+            row = decode_row(raw, user_id, meta.generation, meta.identity)
+            if row.variant >= len(meta.splits if row.by_title else meta.variants):
+                what, there = ("split", meta.splits) if row.by_title else ("variant", meta.variants)
                 raise RowError("variant", f"the row names {what} {row.variant}, meta has {len(there)}")
         except RowError as error:
             self._metrics.row_refused(error.reason)

@@ -159,7 +159,11 @@ class StoreLink:
         except TimeoutError:
             self._hang_up()
             return f"no answer within {CONNECT_SECONDS:g} s"
-        except (OSError, ReplyError) as error:
+        except (
+            OSError,
+            ReplyError,
+            ValueError,
+        ) as error:  # the last of a host that can be none, which a node has named
             self._hang_up()
             return hide_secrets(str(error), self._secrets) or type(error).__name__
         self._on_up(self._connection)

@@ -68,6 +68,20 @@ def test_every_request_that_was_due_is_sent_in_order_and_answered() -> None:
     assert found.rate_share > 0.5
 
 
+def test_what_waits_for_a_connection_is_told_apart_from_what_waits_for_the_server() -> None:
+    async def slow(number: int, path: str, writer: Writer) -> None:
+        await asyncio.sleep(0.02)
+        await right(number, path, writer)
+
+    found = driven(slow, connections=1, timeout_seconds=0.3)
+    sent = found.waited_ms >= 0
+    answered = found.status_each == 200
+    assert np.all(sent[answered])
+    assert np.all((found.latencies_ms - found.waited_ms)[answered] >= 20)  # the server alone
+    assert np.all(np.diff((found.intended_seconds + found.waited_ms / 1000)[answered]) >= 0.02)  # one behind the other
+    assert 0 < np.count_nonzero(~sent) == found.statuses[0] - np.count_nonzero(sent & ~answered)
+
+
 def test_a_stall_is_in_the_percentiles_of_all_requests_that_were_due_during_it() -> None:
     async def stalling(number: int, path: str, writer: Writer) -> None:
         if number == 100:

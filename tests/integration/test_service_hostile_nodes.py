@@ -1,12 +1,11 @@
 """Nodes of a cluster that send readers round in circles, to nobody, or say nothing: no row is better than another's, and soon."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
-from hiredis import Reader
+from scripted_node import Answer, Node, dead_port, moved_to
 
 from service.lookup.cluster import ClusterRows, Slots
 from service.lookup.row_reads import UNREAD, read_row
@@ -17,45 +16,6 @@ HANG_SECONDS = 30.0
 KEY = b"art:g:1:u:{ann}"
 ROW = b"$3\r\nrow\r\n"
 DEADLINE_MS = 200.0
-
-Answer = Callable[["Node"], bytes]
-"""What a node says to a GET; nothing where it is empty."""
-
-
-@dataclass
-class Node:
-    """A node that says what a test wants, and says of all slots that they are those of ``home``."""
-
-    answer: Answer
-    port: int = 0
-    gets: int = 0
-    home: list["Node"] = field(default_factory=list)
-    writers: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        commands = Reader()
-        while data := await reader.read(1 << 16):
-            commands.feed(data)
-            while (command := commands.gets()) is not False:
-                writer.write(self._reply([word.upper() for word in command]))
-        writer.close()
-
-    def hang_up(self) -> None:
-        for writer in self.writers:
-            writer.close()
-
-    def _reply(self, words: list[bytes]) -> bytes:
-        if words[0] == b"GET":
-            self.gets += 1
-            return self.answer(self)
-        if words[:2] == [b"CLUSTER", b"SLOTS"]:
-            port = (self.home or [self])[0].port
-            name = b"$40\r\n" + b"%040d" % port + b"\r\n"
-            return b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%d\r\n%b" % (port, name)
-        if words[0] == b"COMMAND":
-            return b"*0\r\n"
-        return b"+PONG\r\n" if words[0] == b"PING" else b"+OK\r\n"
 
 
 @asynccontextmanager
@@ -80,14 +40,6 @@ async def reading(*nodes: Node) -> AsyncIterator[tuple[ClusterRows, Slots]]:
             await slots.close()
 
 
-def moved_to(port: Callable[[Node], int], word: bytes = b"MOVED") -> Answer:
-    return lambda node: b"-%b 1 127.0.0.1:%d\r\n" % (word, port(node))
-
-
-def dead_port(_: Node) -> int:
-    return 1
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -99,6 +51,8 @@ def dead_port(_: Node) -> int:
         lambda _: b"-MOVED 1 127.0.0.1:" + b"9" * 5000 + b"\r\n",
         lambda _: b"-MOVED 99999 127.0.0.1:6379\r\n",
         lambda _: b"-MOVED 1 :6379\r\n",
+        lambda _: b"-MOVED 1 " + b"x" * 300 + b":6379\r\n",
+        lambda _: b"-MOVED 1 \0\xff:6379\r\n",
         lambda _: b"-CLUSTERDOWN the cluster is down\r\n",
         lambda _: b"",
         lambda _: b"+OK\r\n+OK\r\n",
@@ -107,7 +61,7 @@ def dead_port(_: Node) -> int:
     ],
     ids=[
         *("moved to itself", "ask itself", "moved to nobody", "ask nobody", "no port", "a long port", "no slot"),
-        *("no host", "down", "silent", "twice", "a number", "a list"),
+        *("no host", "a long host", "a strange host", "down", "silent", "twice", "a number", "a list"),
     ],
 )
 def test_a_read_that_leads_nowhere_ends_without_a_row_and_the_next_one_is_asked_again(answer: Answer) -> None:
@@ -130,7 +84,7 @@ def test_two_nodes_that_send_to_each_other_are_asked_twice_for_a_read_and_not_fo
         async with asyncio.timeout(HANG_SECONDS), reading(one, other) as (rows, _):
             for _ in range(20):
                 assert await read_row(rows, KEY) is UNREAD
-        assert one.gets + other.gets <= 40
+        assert one.asked + other.asked <= 40
 
     asyncio.run(ask())
 

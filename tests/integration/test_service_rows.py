@@ -375,7 +375,7 @@ def test_an_answer_that_is_no_row_and_no_absence_reads_as_no_row() -> None:
             await reads.rows.wait_ready(HANG_SECONDS)
             serving = await small_serving()
             look_up = LookUp(reads.rows, reads.metrics)
-            body = look_up.single(serving, b"u1", [serving.titles[b"t"]], await look_up.read(serving, b"u1"))
+            body = look_up.single(serving, b"u1", serving.titles[b"t"], await look_up.read(serving, b"u1"))
             await reads.rows.close()
             return dict(json.loads(body))
 

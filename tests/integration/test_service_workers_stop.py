@@ -202,7 +202,7 @@ def test_a_request_that_comes_behind_one_in_progress_takes_over_its_farewell(tar
         await asyncio.sleep(0)
         client.send("/livez")
         [connection] = stage.server.connections()
-        while not (connection.pipeline or connection._kept):
+        while not (connection.pipeline or connection.kept.data):
             await asyncio.sleep(0)
         stage.store.let.set()
         await stopping

@@ -36,7 +36,7 @@ CASES = [
     case(PAGES, 17_000, picks=40),
 ]
 BROKEN = [Broken("the store is killed", Spread(0.4, 0.3, 0.6), of(0.2), [])]
-OVERLOAD = Overload(60_000, 27_000, 33_000, 0, 1.0, 2.0, 0.9)
+OVERLOAD = Overload(60_000, 27_000, 33_000, 0, 10, 1.0, 2.0, 3.0, 1.5, 0.4, 0.9)
 START = Start(15_000, of(0.9), of(95.0))
 MACHINE = Machine("Some Processor", 2, "Linux", "3.11.7", "", {"fastapi": "0.165.0"})
 SETUP = Setup(1, 0, "Valkey 9.1", "wrk 4.1", 90_000.0, [], Plan())

@@ -31,6 +31,7 @@ def figures(statuses: list[int], wrong: list[bool], latencies_ms: list[float], d
         cpu_share=0.1,
         intended_seconds=np.array(due),
         latencies_ms=np.array(latencies_ms),
+        waited_ms=np.zeros(n),
         status_each=np.array(statuses, np.int16),
         mark_each=np.zeros(n, np.int16),
         wrong_each=np.array(wrong, bool),

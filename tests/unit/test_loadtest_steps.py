@@ -24,6 +24,7 @@ def driven(ms: float = 1.0, lag_ms: float = 0.1, status: int = 200, wrong: int =
         cpu_share=0.1,
         intended_seconds=np.linspace(0, 1, 100),
         latencies_ms=np.full(100, ms),
+        waited_ms=np.zeros(100),
         status_each=np.full(100, status, np.int16),
         mark_each=np.zeros(100, np.int16),
         wrong_each=np.zeros(100, bool),

@@ -11,7 +11,8 @@ from asgi import SlowStore, published
 from twin_paths import SlowOnly
 from wire import LAST, LOOK_UP, PAGE, Running, against, answers, request, service_here
 
-from service.http.connection import TURN_BYTES, TURN_REFUSALS, Connection
+from service.http.connection import TURN_REFUSALS, Connection
+from service.http.parsed_connection import TURN_BYTES
 from service.limits import MAX_FIELDS
 from service.lookup.row_reads import Take
 from service.lookup.served_generation import release

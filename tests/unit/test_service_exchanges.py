@@ -11,7 +11,8 @@ from asgi import SlowStore
 from samples import sample
 from wire import LAST, LOOK_UP, PAGE, Answer, Here, Running, against, answers, request, service_here
 
-from service.http.connection import Connection, client_of
+from service.http.clients import client_of
+from service.http.connection import Connection
 from service.metrics.exposition import exposition
 
 CHUNKED = request(LOOK_UP, "Transfer-Encoding: chunked")

@@ -133,7 +133,7 @@ def test_no_more_than_a_read_or_two_is_kept_while_a_row_is_read() -> None:
             await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert len(connection._kept) <= 1 << 19
+        assert len(connection.kept.data) <= 1 << 19
         store.let.set()
         writer.transport.abort()
 

@@ -97,7 +97,7 @@ def look_up(title_id: str, raw: bytes | None = None, metrics: Metrics | None = N
     """The pick of one title for ann, whose row may be given."""
     serving = serving_of()
     look_up = LookUp(MemoryStore(), metrics or Metrics())
-    return dict(json.loads(look_up.single(serving, b"ann", [serving.titles[title_id.encode()]], raw)))
+    return dict(json.loads(look_up.single(serving, b"ann", serving.titles[title_id.encode()], raw)))
 
 
 def pick(title_id: str, artwork_id: str, source: str, policy: str, propensity: float) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_a_body_is_what_a_json_library_would_have_written() -> None:
     look_up = LookUp(MemoryStore(), Metrics())
     body = look_up.page(serving, b"ann", serving.find([b"drawn", b"nope", b"weightless"]), raw)
     assert body == orjson.dumps(json.loads(body))
-    single = look_up.single(serving, b"ann", [serving.titles[b"drawn"]], raw)
+    single = look_up.single(serving, b"ann", serving.titles[b"drawn"], raw)
     assert single == orjson.dumps(pick("drawn", "d2", "personalized", "uniform", 1500 / Packing.form.total))
 
 
@@ -227,7 +227,7 @@ def test_a_page_of_a_shortlist_says_of_each_title_what_a_single_look_up_says(own
     assert [pick["source"] == "personalized" for pick in answered] == [title in own for title in asked]
     look_up = LookUp(MemoryStore(), Metrics())
     for title, pick in zip(asked, answered, strict=True):
-        body = look_up.single(many(), b"ann", [many().titles[f"t{title}".encode()]], raw)
+        body = look_up.single(many(), b"ann", many().titles[f"t{title}".encode()], raw)
         assert json.loads(body) == pick
         if title in own:
             assert pick["propensity"] == (1 + title) / Packing.form.total
@@ -258,7 +258,7 @@ def test_a_row_that_the_store_did_not_give_falls_back() -> None:
     look_up = LookUp(store, Metrics())
     raw = asyncio.run(look_up.read(serving, b"ann"))
     assert raw is UNREAD
-    assert json.loads(look_up.single(serving, b"ann", [serving.titles[b"drawn"]], raw))["source"] == "popularity"
+    assert json.loads(look_up.single(serving, b"ann", serving.titles[b"drawn"], raw))["source"] == "popularity"
 
 
 def test_picks_are_counted_by_source_and_policy() -> None:
@@ -291,7 +291,7 @@ def test_fallback_draws_over_users_agree_with_the_weights() -> None:
 
 
 def _body(look_up: LookUp, serving: ServedGeneration, user_id: str) -> bytes:
-    return look_up.single(serving, user_id.encode(), [serving.titles[b"drawn"]], None)
+    return look_up.single(serving, user_id.encode(), serving.titles[b"drawn"], None)
 
 
 def _drawn(serving: ServedGeneration, user_id: str) -> str:

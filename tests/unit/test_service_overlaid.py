@@ -85,7 +85,7 @@ class Asked:
 
     def single(self, title_id: str, user_id: str = "ann") -> dict[str, Any]:
         title = self.serving.titles[title_id.encode()]
-        body = self._look_up.single(self.serving, user_id.encode(), [title], self._row(user_id))
+        body = self._look_up.single(self.serving, user_id.encode(), title, self._row(user_id))
         assert body == orjson.dumps(json.loads(body))
         return dict(json.loads(body))
 

@@ -3,7 +3,7 @@
 import pytest
 from wire import LOOK_UP, PAGE, request
 
-from service.http.plain import plain_request, plain_titles
+from service.http.plain import PlainPage, plain_request, plain_titles
 
 SHOP = frozenset((b"https://shop.example",))
 
@@ -124,7 +124,7 @@ def test_a_head_that_asks_for_a_look_up_and_nothing_else_is_plain(head: bytes) -
     asked = plain_request(head, SHOP)
     assert asked is not None
     assert asked.user_id == b"ann"
-    assert asked.title_id == (None if b"title_id" in head else b"t0")
+    assert isinstance(asked, PlainPage) if b"title_id" in head else asked == (b"ann", b"t0", *asked[2:])
 
 
 @pytest.mark.parametrize("head", NOT_PLAIN, ids=[str(head[:90]) for head in NOT_PLAIN])

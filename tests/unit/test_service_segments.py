@@ -155,7 +155,7 @@ def test_a_page_of_titles_that_nobody_knows_is_answered_with_nulls() -> None:
 
 def test_a_single_look_up_and_a_page_agree() -> None:
     serving, look_up = serving_under(), LookUp(MemoryStore(), Metrics())
-    body = look_up.single(serving, b"new", [serving.titles[b"drawn"]], None, lambda: US)
+    body = look_up.single(serving, b"new", serving.titles[b"drawn"], None, lambda: US)
     assert [json.loads(body)] == page_of(serving, ["drawn"], US)
 
 
@@ -173,8 +173,8 @@ def test_signals_are_not_asked_of_users_who_have_a_row() -> None:
     def refused() -> Signals:
         raise AssertionError
 
-    titles = [serving.titles[b"drawn"]]
-    assert b'"personalized"' in look_up.single(serving, b"new", titles, row((1, 65535), (0, 0), (0, 0)), refused)
+    title = serving.titles[b"drawn"]
+    assert b'"personalized"' in look_up.single(serving, b"new", title, row((1, 65535), (0, 0), (0, 0)), refused)
 
 
 WEIGHTS = (40000, 20000, 5000, 500, 35, 0)

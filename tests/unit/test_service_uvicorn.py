@@ -10,10 +10,13 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.http.connection import Connection, Departure
+from service.http.connection import Connection
+from service.http.departure import Departure
+from service.http.parsed_connection import ParsedConnection
 
 OWN = {"data_received", "on_response_complete", "on_message_complete", "eof_received"}
 """What the connection replaces without calling what it replaces."""
+OUR_NAMES = {"announce", "take", "hold", "go_on_soon", "is_between_requests"}
 
 
 def test_versions_are_bounded_where_nothing_is_promised() -> None:
@@ -26,8 +29,9 @@ def test_versions_are_bounded_where_nothing_is_promised() -> None:
 
 
 def test_what_is_overridden_is_there() -> None:
-    own = {name for name, value in vars(Connection).items() if inspect.isfunction(value) and not name.startswith("__")}
-    public = {name for name in own if not name.startswith("_")} - {"announce"}
+    functions = {**vars(ParsedConnection), **vars(Connection)}.items()
+    own = {name for name, value in functions if inspect.isfunction(value) and not name.startswith("__")}
+    public = {name for name in own if not name.startswith("_")} - OUR_NAMES
     inherited = {name for kind in HttpToolsProtocol.__mro__[:-1] for name in vars(kind)}
     parser = {"on_chunk_header"}  # called by httptools where there is one
     assert public - parser <= inherited

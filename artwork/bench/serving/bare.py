@@ -39,7 +39,7 @@ class Bare:
             await _answer(send, 404, b"{}")
             return
         user, look_up = asked[1].encode(), self._service.look_up
-        await _answer(send, 200, look_up.single(serving, user, [title], await look_up.read(serving, user)))
+        await _answer(send, 200, look_up.single(serving, user, title, await look_up.read(serving, user)))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

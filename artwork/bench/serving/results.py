@@ -64,14 +64,26 @@ class Case:
 
 @dataclass(frozen=True)
 class Overload:
-    """The service asked for twice its highest rate; ``wrong_statuses`` are answers other than 200 and 503, or none at all."""
+    """The service asked for twice its highest rate.
+
+    Attributes:
+        wrong_statuses: answers other than 200 and 503, or none at all.
+        unsent: requests that found no free connection before the run ended.
+        accepted_p99_ms: from when a request was sent to its answer; its wait in the client before that is ``queued_p99_ms``.
+        service_p99_ms: as the service counts it, at most; None where it does not say.
+        client_cpu: of a core, used by the driver. Near 1, it is the client that cannot ask for more.
+    """
 
     asked_rate: float
     accepted_rate: float
     refused_rate: float
     wrong_statuses: int
+    unsent: int
     accepted_p50_ms: float
     accepted_p99_ms: float
+    queued_p99_ms: float
+    service_p99_ms: float | None
+    client_cpu: float
     share_of_highest: float
 
 

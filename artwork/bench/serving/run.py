@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -39,10 +40,12 @@ from artwork.bench.serving.servers import (
 )
 from artwork.bench.testbed.breakable_store import BreakableStore
 from artwork.bench.testbed.cores import Cores, find_cores, on_core
+from artwork.bench.testbed.service_process import HOST
 from artwork.bench.testbed.store_fixture import POLICY, StoreFixture, publish
 from artwork.bench.timing import Spread
 from batch.executors import Progress
 from loadtest.driver.latency import latency
+from loadtest.service_times import between, take_snapshot
 from service.metrics.metrics import ROUTES, Metrics
 
 LIBRARIES = ["fastapi", "pydantic", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "orjson", "numba"]
@@ -177,24 +180,35 @@ def _contenders(stage: Stage, fixture: StoreFixture, progress: Progress) -> Iter
 def measure_overload(contender: Contender, highest_rate: float, seconds: float) -> Overload:
     """One run; latencies of what was not refused.
 
+    An open-loop client with so many connections is a closed loop beyond them: what finds them all busy waits in the client,
+    whatever the service does. So the answer's time and that wait are told apart.
+
     Raises:
         WrongAnswerError: an answer was not the one to its request.
         SurroundingsError: the driver fails.
     """
     asked_rate = _OVERLOAD * highest_rate
+    address = f"http://{HOST}:{contender.server.port}"
+    before = take_snapshot(address)
     driven = asked_by_driver(load_of(contender, asked_rate, seconds, _OVERLOAD_CONNECTIONS), contender.name)
     opened = _OPENING_SECONDS if seconds > 2 * _OPENING_SECONDS else 0.0
-    in_time = driven.latencies_ms[(driven.intended_seconds >= opened) & (driven.status_each == 200)]
-    latencies = latency(in_time)
-    accepted = driven.statuses.get(200, 0)
-    refused = driven.statuses.get(503, 0)
+    in_time = (driven.intended_seconds >= opened) & (driven.status_each == HTTPStatus.OK)
+    answering = latency((driven.latencies_ms - driven.waited_ms)[in_time])
+    accepted = driven.statuses.get(HTTPStatus.OK, 0)
+    refused = driven.statuses.get(HTTPStatus.SERVICE_UNAVAILABLE, 0)
+    unsent = int((driven.waited_ms < 0).sum())
+    counted = between(before, take_snapshot(address)).times
     return Overload(
         asked_rate=asked_rate,
         accepted_rate=accepted / driven.seconds,
         refused_rate=refused / driven.seconds,
-        wrong_statuses=driven.requests - accepted - refused,
-        accepted_p50_ms=latencies.p50_ms,
-        accepted_p99_ms=latencies.p99_ms,
+        wrong_statuses=driven.requests - accepted - refused - unsent,
+        unsent=unsent,
+        accepted_p50_ms=answering.p50_ms,
+        accepted_p99_ms=answering.p99_ms,
+        queued_p99_ms=latency(driven.waited_ms[in_time]).p99_ms,
+        service_p99_ms=counted[0].p99.at_most_ms if counted else None,
+        client_cpu=driven.cpu_share,
         share_of_highest=accepted / driven.seconds / highest_rate,
     )
 

@@ -62,13 +62,17 @@ def head(report: Report) -> list[str]:
 def notes(report: Report) -> list[str]:
     """Figures that fill no table."""
     over, start = report.overload, report.start
-    accepted = f"p50 {digits(over.accepted_p50_ms)} ms, p99 {digits(over.accepted_p99_ms)} ms"
+    accepted = f"p50 {digits(over.accepted_p50_ms)} ms, p99 {digits(over.accepted_p99_ms)} ms since sent"
+    own = "" if over.service_p99_ms is None else f"; the service's own p99 at most {digits(over.service_p99_ms)} ms"
+    queued = f"before that, p99 {digits(over.queued_p99_ms)} ms in the client, {over.unsent:,} never sent"
+    client = f"the client used {over.client_cpu:.2f} of a core"
     refused = f"refused {over.refused_rate:,.0f}/s; answers other than 200 and 503: {over.wrong_statuses}"
     memory = start.resident_megabytes
     resident = "" if memory is None else f", resident {_spread(memory)} MB after look-ups"
     return [
         *(f"requests/s of {each.what}: {_spread(each.ratio)} x" for each in report.ratios),
-        f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}",
+        f"overload: asked {over.asked_rate:,.0f}/s; accepted {over.accepted_rate:,.0f}/s with {accepted}; {refused}{own}",
+        f"overload, {queued}; {client}",
         f"start to ready with {start.titles:,} titles: {_spread(start.ready_seconds)} s{resident}",
         f"metrics: {report.metrics_ns:,.0f} ns per look-up",
         f"driver: {report.setup.driver_ceiling:,.0f} requests/s against a server that does nothing",
