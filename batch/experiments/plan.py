@@ -62,12 +62,25 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """How ``artwork run --gate`` serves the treatment: its shares of the users, rising, the last of which is 1.
+
+    A share is widened after ``nights`` days at least on which it was served, and ``users`` whom the treatment had on them.
+    """
+
+    shares: tuple[float, ...]
+    nights: int = 1
+    users: int = 100
+
+
+@dataclass(frozen=True)
 class Plan:
     """An experiment as registered.
 
     The first variant is the control. ``looks`` are days after whose end it is read, the last is ``end``. ``level`` is that of
     intervals. ``window`` is the days since a user's first exposure that count; 0 is all. ``users`` is how many are expected by
-    the end, which sequences are tuned to. ``traffic`` is the slice of its layer.
+    the end, which sequences are tuned to. ``traffic`` is the slice of its layer. With a ``gate`` the shares of the variants are
+    its first ones.
     """
 
     name: str
@@ -90,6 +103,7 @@ class Plan:
     traffic: tuple[float, float] = (0.0, 1.0)
     holdback: float = 0.0
     salt: str = ""
+    gate: Gate | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,6 +135,10 @@ class Plan:
         """BLAKE2b-128 of what is registered; comments, order and layout of the file do not count."""
         return digest_of(plain(self))
 
+    def limit(self, metric: Metric) -> float:
+        """What matters of a metric, in its unit: its margin, or the smallest effect."""
+        return metric.margin or self.smallest_effect
+
     def information(self, day: date) -> float:
         """The share of the planned days that has passed at the end of a day; with a window, of first days that count by then."""
         return information(self.start, self.end, day, self.window)
@@ -137,9 +155,9 @@ def information(start: date, end: date, day: date, window: int = 0) -> float:
 
 
 def plain(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON has it."""
+    """A plan as JSON has it; without a gate it is as it was before there were any, and so is its digest."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
-    return content
+    return content if plan.gate else {key: value for key, value in content.items() if key != "gate"}
 
 
 def digest_of(value: Any) -> str:
