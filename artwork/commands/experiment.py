@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from artwork.commands.jobs import parse_variant
+from artwork.console.choosing_options import parse_variant
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
 from artwork.reports.experiment_lists import (

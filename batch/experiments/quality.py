@@ -85,7 +85,7 @@ def _sample_ratio(plan: Plan, users: Users) -> QualityCheck:
     if not any(counts):
         return QualityCheck("sample ratio", None, "nobody was exposed", {})
     if users.rows is not None:
-        return _sample_ratio_by_share(users.rows)
+        return _sample_ratio_by_share(users.rows, over_time=False)
     made = sample_ratio(counts, list(plan.shares.values()))
     seen = " : ".join(f"{count / sum(counts):.4f}" for count in counts)
     planned = " : ".join(f"{share:.4g}" for share in plan.shares.values())
@@ -98,21 +98,22 @@ def _sample_ratio(plan: Plan, users: Users) -> QualityCheck:
     )
 
 
-def _sample_ratio_by_share(rows: pl.DataFrame) -> QualityCheck:
-    """The same within each share, by the first day on which a user met it; it holds however often one looks."""
+def _sample_ratio_by_share(rows: pl.DataFrame, *, over_time: bool) -> QualityCheck:
+    """The same within each share, by the first day on which a user met it; over time it holds however often one looks."""
     made = []
     for (share,), own in rows.sort(SHARE, DAY).group_by(SHARE, maintain_order=True):
-        _, table = _first_days(own, 2)
+        so_far = _first_days(own, 2)[1].cumsum(axis=0)
         planned = [1 - float(share), float(share)]
-        made.append(
-            (planned[1], float(sample_ratio_sequence(table.cumsum(axis=0), planned).p_values[-1]), table.sum(axis=0))
+        p_value = (
+            sample_ratio_sequence(so_far, planned).p_value if over_time else sample_ratio(so_far[-1], planned).p_value
         )
+        made.append((planned[1], p_value, so_far[-1]))
     p_value, alarm = min(one[1] for one in made), ALARM / len(made)
     told = ", ".join(f"{seen[1] / seen.sum():.4f} of users, planned {share:.4g}" for share, _, seen in made)
     return QualityCheck(
-        "sample ratio",
+        "sample ratio over time" if over_time else "sample ratio",
         p_value >= alarm,
-        f"the treatment had {told} (p = {p_value:.3g}, alarm below {alarm:.2g}, however often one looks)",
+        f"the treatment had {told} ({'however often one looked: ' if over_time else ''}p = {p_value:.3g}, alarm below {alarm:.2g})",
         {"p_value": p_value, "shares": float(len(made))},
         "find what loses or adds users of one variant (a crash, a filter, a join, a redirect), and start anew",
     )
@@ -136,13 +137,12 @@ def _sample_ratio_over_time(seen: Seen, plan: Plan, until: date) -> QualityCheck
     name = "sample ratio over time"
     if not seen.facts.has_days:
         return QualityCheck(name, None, "the table has no column day", {})
-    if widens(seen, plan, until):
-        return QualityCheck(
-            name, None, "the share changed: the check of the sample ratio holds however often one looks", {}
-        )
-    days, table = _first_days(seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until), len(plan.names))
-    if not len(days):
+    exposed = seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until)
+    if exposed.is_empty():
         return QualityCheck(name, None, "nobody was exposed", {})
+    if widens(seen, plan, until):
+        return _sample_ratio_by_share(exposed, over_time=True)
+    days, table = _first_days(exposed, len(plan.names))
     made = sample_ratio_sequence(table.cumsum(axis=0), list(plan.shares.values()))
     p_value = float(made.p_values[-1])
     return QualityCheck(

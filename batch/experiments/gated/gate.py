@@ -75,7 +75,11 @@ def refuse_beside(workspace: Workspace, name: str | None) -> None:
     Raises:
         InputError: names the experiment.
     """
-    for other, own in running(workspace).items():
+    try:
+        there = running(workspace)
+    except InputError:  # a register that cannot be read keeps no generation from being made
+        return
+    for other, own in there.items():
         if own.plan.gate is not None and other != name:
             raise InputError(
                 f"experiment {other} is gated and runs in the layer {own.plan.layer}: `artwork run --gate {other}` makes its"
