@@ -89,8 +89,8 @@ def gated(season: Season) -> Ended:
         users, days = np.nonzero(rows)
         treated = has[rows]
         counted = np.where(has, season.taken[1][:, until], season.taken[0][:, until])[rows]
-        counts = [len(np.unique(users[treated])), len(np.unique(users[~treated]))]
-        own = len(np.unique(users[treated & (days >= since)]))
+        counts = [int((rows & side).any(axis=1).sum()) for side in (has, ~has)]
+        own = int((rows & has)[:, since:].any(axis=1).sum())
         metrics, failed = [], [QualityCheck("users", min(counts) >= 30)]
         if min(counts) >= 30:
             made = rollout_effect(counted, season.shown[:, until][rows], users, days, treated, served[days])

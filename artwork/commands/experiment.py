@@ -83,6 +83,10 @@ def new_command(
         int | None,
         typer.Option("--days", min=1, max=366, help="From the start to the end; 14, or those of a table, by default."),
     ] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(help="Shares of the second variant that `artwork run --gate` widens: 0.05,0.2,0.5,1."),
+    ] = None,
     table: TableOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
@@ -92,15 +96,21 @@ def new_command(
     Example: artwork experiment new bolder --variant now=policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.2
 
     Example: artwork experiment new checkout --table users.csv
+
+    Example: artwork experiment new bolder --gate 0.05,0.2,0.5,1
     """
     there, first, today = Workspace(workspace), _day("--start", start_day), _today()
     if table is not None:
-        if variant:
-            raise InputError("--variant has no effect on a table, whose variants are its own; leave it out")
+        for flag, given in (("--variant", variant), ("--gate", gate)):
+            if given:
+                raise InputError(f"{flag} has no effect on a table, whose variants are its own; leave it out")
         path = draft_table(there, name, table, hypothesis=hypothesis, start=first, length=length, today=today)
     else:
         variants = [parse_variant(text, Variant()) for text in variant or ()] or list(USUAL_VARIANTS)
-        path = draft_workspace(there, name, variants, hypothesis=hypothesis, start=first, length=length, today=today)
+        shares = None if gate is None else _shares(gate)
+        path = draft_workspace(
+            there, name, variants, hypothesis=hypothesis, start=first, length=length, today=today, gate=shares
+        )
     control = read_plan(there, name).names[0]
     emit(Drafted(name, path, control), render_drafted, as_json=as_json)
 
@@ -319,6 +329,13 @@ def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOp
     Example: artwork experiment list
     """
     emit(listed(Workspace(workspace)), render_listed, as_json=as_json)
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--gate is {text!r}, expected shares that rise to 1, such as 0.05,0.2,0.5,1") from None
 
 
 def _source(workspace: Path, table: Path | None, as_of: str | None) -> Source:

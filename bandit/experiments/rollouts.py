@@ -93,7 +93,7 @@ def rollout_effect(
         raise InputError(
             "treatment and control have one ratio per stratum, expected numbers that differ between users; wait for more data"
         )
-    users_of = len(np.unique(own[has])), len(np.unique(own[~has]))
+    users_of = int((np.bincount(own[has]) > 0).sum()), int((np.bincount(own[~has]) > 0).sum())
     effect = effect_of(
         value, sqrt(variance), np.inf, checked_level(level), users_of, caution=_caution(by_user, users_of)
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from bandit.errors import InputError
 from batch.config import Config, Variant
-from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, TABLE, USER
+from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, TABLE, USER, Gate
 from batch.experiments.plan_file import write_new
 from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days
@@ -42,6 +42,7 @@ def draft_workspace(
     start: date | None,
     length: int | None,
     today: date,
+    gate: Sequence[float] | None = None,
 ) -> Path:
     """Write a plan whose variants choose artworks.
 
@@ -53,6 +54,7 @@ def draft_workspace(
         start: the first day; by default the one after the log, or tomorrow.
         length: days from start to end; 14 by default.
         today: the day.
+        gate: shares of the second variant, for a gated deployment; such a plan has neither shares of variants nor covariates.
 
     Raises:
         InputError: the plan is there already, or something is wrong with it.
@@ -62,12 +64,12 @@ def draft_workspace(
     named = Config(tuple(variants)).variants
     users = _rows(workspace.users)
     before = sum(0 < (first - day).days <= USUAL_DAYS for day in logged)
-    covariate = {"covariate": USUAL_DAYS} if before else {}  # CUPED, where users were there before
+    covariate = {"covariate": USUAL_DAYS} if before and not gate else {}  # CUPED, where users were there before
     content: dict[str, Any] = _head(
         hypothesis, "workspace", first, length or USUAL_DAYS, smallest_effect=0.005, users=users
     ) | {
         "segments": [],
-        "variants": [_live(variant) for variant in named],
+        "variants": [_live(variant, is_gated=bool(gate)) for variant in named],
         "metrics": [
             {"name": "take rate", "role": PRIMARY, "of": "take", "per": IMPRESSION, **covariate},
             {
@@ -79,6 +81,7 @@ def draft_workspace(
             },
             {"name": "click rate", "role": PROXY, "of": "click", "per": IMPRESSION},
         ],
+        **({"gate": {"shares": list(gate), "nights": Gate.nights, "users": Gate.users}} if gate else {}),
     }
     return write_new(workspace, name, content, _COMMENTS)
 
@@ -147,11 +150,11 @@ def _head(
     }
 
 
-def _live(variant: Variant) -> dict[str, Any]:
+def _live(variant: Variant, *, is_gated: bool) -> dict[str, Any]:
     kept = {key: value for key, value in asdict(variant).items() if value != asdict(Variant())[key] or key == "policy"}
     return {
         "name": variant.name,
-        "share": variant.share,
+        **({} if is_gated else {"share": variant.share}),
         **{key: kept[key] for key in kept if key not in {"name", "share"}},
     }
 

@@ -110,10 +110,11 @@ def _sample_ratio_by_share(rows: pl.DataFrame, *, over_time: bool) -> QualityChe
         made.append((planned[1], p_value, so_far[-1]))
     p_value, alarm = min(one[1] for one in made), ALARM / len(made)
     told = ", ".join(f"{seen[1] / seen.sum():.4f} of users, planned {share:.4g}" for share, _, seen in made)
+    often = "however often one looked: " if over_time else ""
     return QualityCheck(
         "sample ratio over time" if over_time else "sample ratio",
         p_value >= alarm,
-        f"the treatment had {told} ({'however often one looked: ' if over_time else ''}p = {p_value:.3g}, alarm below {alarm:.2g})",
+        f"the treatment had {told} ({often}p = {p_value:.3g}, alarm below {alarm:.2g})",
         {"p_value": p_value, "shares": float(len(made))},
         "find what loses or adds users of one variant (a crash, a filter, a join, a redirect), and start anew",
     )

@@ -13,11 +13,13 @@ from make_impressions import log_days
 from seeded_experiment import EXPLORE_DAYS, LIKE, PLAN, START, TODAY, Response, live_day, source_of, write_plan
 
 from artwork.console.choosing_options import ChoosingOptions
+from artwork.web.gates import Gates
 from bandit.errors import InputError
 from bandit.hashing import hash_ids
 from batch.choosing.variants import variants_of
 from batch.config import Config, Variant
 from batch.experiments.deciding import replay
+from batch.experiments.drafting import USUAL_VARIANTS, draft_workspace
 from batch.experiments.gated.gate import check_gate
 from batch.experiments.gated.shipped import Shipped, read_shipped, write_shipped
 from batch.experiments.gated.standing import standing_of
@@ -303,3 +305,22 @@ def test_a_policy_of_a_workspace_that_was_spoilt_is_refused(tmp_path: Path) -> N
         with pytest.raises(InputError, match="is no policy of a workspace"):
             ChoosingOptions().config(there)
     assert plan_path(there, "x").parent == there.experiments
+
+
+def test_a_drafted_gate_is_a_plan_that_can_be_registered(fresh: Workspace) -> None:
+    stop(fresh, NAME, "over")
+    draft_workspace(
+        fresh, "drafted", USUAL_VARIANTS, hypothesis="x", start=None, length=7, today=TODAY, gate=[0.1, 0.5, 1]
+    )
+    gate = start(fresh, "drafted", late=False, today=TODAY).plan.gate
+    assert gate is not None
+    assert gate.shares == (0.1, 0.5, 1.0)
+    assert at_night(fresh, "drafted").config.variants[1].share == 0.1
+
+
+def test_the_control_room_has_the_step_the_share_and_every_decision(shipped: Workspace, fresh: Workspace) -> None:
+    over, opened = Gates(shipped).get()[0], Gates(fresh).get()[0]
+    assert (over.action, over.share, over.state) == ("SHIP", 1.0, "stopped")
+    assert [night.share for night in over.nights][-1] == 1.0
+    assert (opened.action, opened.step, opened.state, opened.nights) == ("START", 0, "running", [])
+    assert opened.treatment == "treatment (epsilon_greedy:epsilon=0.3)"
