@@ -11,7 +11,7 @@ from bandit.arrays import F64
 from bandit.experiments import AnyError, Metric, QualityCheck, decide, move, ratio_effect, rollout_effect
 from bandit.experiments.effects import effect_of
 
-SHARES = (0.05, 0.2, 0.5, 1.0)
+SHARES = (0.1, 0.25, 0.5, 1.0)
 NOTHING = effect_of(0.0, 1.0, np.inf, 0.95, (0, 0))
 
 
@@ -22,8 +22,8 @@ class Service:
     ``lift`` is what the treatment adds to the take rate, as a share of it; ``weekend`` what Saturdays and Sundays add.
     """
 
-    users: int = 800
-    days: int = 28
+    users: int = 600
+    days: int = 21
     rate: float = 0.1
     visits: float = 8.0
     spread: float = 20.0
@@ -32,15 +32,19 @@ class Service:
     matters: float = 0.01
     least_users: int = 30
     shares: tuple[float, ...] = SHARES
-    arriving: float = 0.3
+    arriving: float = 0.2
 
 
 class Ended(NamedTuple):
-    """How a season ended and after how many nights, and what it cost: takes lost against always the better, as a share."""
+    """How a season ended and after how many nights, what it cost, and the widest share that it was tried with.
+
+    The cost is takes lost against always the better, as a share of these.
+    """
 
     action: str
     nights: int
     cost: float
+    widest: float
 
 
 class Season:
@@ -104,7 +108,7 @@ def gated(season: Season) -> Ended:
         )
         if made_move.action in {"SHIP", "ROLL BACK", "END"}:
             served[night + 1 :] = made_move.share
-            return Ended(made_move.action, night + 1, season.cost(served))
+            return Ended(made_move.action, night + 1, season.cost(served), service.shares[step])
         if made_move.step > step:
             step, since = made_move.step, night + 1
     raise AssertionError("a season ends on its last night")
@@ -119,7 +123,7 @@ def ab_tested(season: Season, days: int = 14) -> Ended:
     decision = decide([Metric("takes", ratio_effect(treated, control))], (), season.service.matters)
     served = np.full(season.service.days, float(decision.verdict == "SHIP"))
     served[:days] = 0.5
-    return Ended(decision.verdict, days, season.cost(served))
+    return Ended(decision.verdict, days, season.cost(served), 0.5)
 
 
 def tally(ended: list[Ended]) -> Counter[str]:

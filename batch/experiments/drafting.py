@@ -12,6 +12,7 @@ from bandit.errors import InputError
 from batch.config import Config, Variant
 from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, TABLE, USER, Gate
 from batch.experiments.plan_file import write_new
+from batch.experiments.quality import LEAST_USERS
 from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
@@ -81,7 +82,7 @@ def draft_workspace(
             },
             {"name": "click rate", "role": PROXY, "of": "click", "per": IMPRESSION},
         ],
-        **({"gate": {"shares": list(gate), "nights": Gate.nights, "users": Gate.users}} if gate else {}),
+        **({"gate": _gate(gate, users)} if gate else {}),
     }
     return write_new(workspace, name, content, _COMMENTS)
 
@@ -148,6 +149,12 @@ def _head(
         "smallest_effect": smallest_effect,
         "users": users,
     }
+
+
+def _gate(shares: Sequence[float], users: int) -> dict[str, Any]:
+    """As usual; with fewer users to wait for where the first share has no more."""
+    expected = int(shares[0] * users)
+    return {"shares": list(shares), "nights": Gate.nights, "users": max(LEAST_USERS, min(Gate.users, expected))}
 
 
 def _live(variant: Variant, *, is_gated: bool) -> dict[str, Any]:

@@ -229,6 +229,12 @@ def _gate(top: dict[str, Any], source: str, layer: str, wrong: Complaints) -> Ga
             f"shares is {shown(values['shares'])}, expected {_GATE['shares'].expected}, such as [0.05, 0.2, 0.5, 1]",
         )
         return None
+    if top["users"] is not REQUIRED and shares[0] * top["users"] < values["users"]:
+        wrong.add(
+            "gate: ",
+            f"the first share, {shares[0]:g} of {top['users']:,} users, has fewer than the {values['users']:,} that it waits for:"
+            " it would never widen; begin with more, or wait for fewer users",
+        )
     return Gate(tuple(shares), values["nights"], values["users"])
 
 

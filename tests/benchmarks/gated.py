@@ -38,10 +38,10 @@ from batch.experiments.register import start
 from batch.learning.train import train
 
 NAME: Final = "new"
-GOOD: Final = {"policy": "thompson", "posterior": "linear"}
-POOR: Final = {"policy": "epsilon_greedy:epsilon=0.5", "posterior": "linear"}
+GOOD: Final[dict[str, Any]] = {"policy": "thompson", "posterior": "linear"}
+POOR: Final[dict[str, Any]] = {"policy": "epsilon_greedy:epsilon=0.5", "posterior": "linear"}
 TRUTHS: Final = {"better": (POOR, GOOD), "equal": (GOOD, GOOD), "worse": (GOOD, POOR)}
-SHARES: Final = [0.05, 0.2, 0.5, 1]
+SHARES: Final = [0.1, 0.25, 0.5, 1]
 RIGHT: Final = {
     "better": {"SHIP"},
     "equal": {"END", "STAY", "NEUTRAL", "HOLD"},

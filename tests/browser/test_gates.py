@@ -26,7 +26,7 @@ def gate(demo: Demo) -> Iterator[Workspace]:
     """A gated experiment in the workspace of the demo, which its first night finds none of."""
     workspace = Workspace(demo.workspace)
     first = days(workspace)[-1] - timedelta(days=1)
-    draft_workspace(workspace, NAME, VARIANTS, hypothesis="x", start=first, length=9, today=TODAY, gate=[0.05, 0.5, 1])
+    draft_workspace(workspace, NAME, VARIANTS, hypothesis="x", start=first, length=9, today=TODAY, gate=[0.4, 0.7, 1])
     start(workspace, NAME, late=True, today=TODAY)
     try:
         yield workspace
@@ -46,11 +46,11 @@ def test_the_panel_has_the_step_the_share_the_last_decision_and_all_of_them(visi
     made = pass_gate(Source(gate, None, TODAY), NAME, Config(seed=7)).standing
     page = visit("/control")
     page.page.wait_for_selector(".gates .gate")
-    assert page.page.locator(".gate-step").all_text_contents() == ["5 %", "50 %", "100 %"]
-    assert page.page.locator(".gate-step[aria-current=step]").all_text_contents() == ["5 %"]
+    assert page.page.locator(".gate-step").all_text_contents() == ["40 %", "70 %", "100 %"]
+    assert page.page.locator(".gate-step[aria-current=step]").all_text_contents() == ["40 %"]
     words = page.page.inner_text(".gate-words")
-    assert words.startswith("5 % of users have bold (greedy), the others now (thompson): the share stays")
+    assert words.startswith("40 % of users have bold (greedy), the others now (thompson): the share stays")
     assert made.reasons[0] in page.page.inner_text(".gate ul")
     page.page.click(".gate summary")
-    assert page.page.locator(".gate tbody tr").all_text_contents() == [f"{made.day}STAY5 %"]
+    assert page.page.locator(".gate tbody tr").all_text_contents() == [f"{made.day}STAY40 %"]
     assert violations(page) == []

@@ -278,6 +278,7 @@ GATE = "shares = [0.1, 0.4, 0.7, 1]"
         (GATE, f"{GATE}\nnight = 1", "'night' is no key"),
         ("users = 30", "users = 5", "30 or more users"),
         ("users = 30", "nights = 0", "1 to 366 days"),
+        ("users = 30", "users = 61", "it would never widen"),
         ('name = "control"', 'name = "control"\nshare = 0.5', "variants have a share"),
         ('of = "take"', 'of = "take"\nper = "user"', 'is per "user"'),
         ('of = "take"', 'of = "take"\ncovariate = 3', "has a covariate"),

@@ -116,7 +116,7 @@ def test_a_day_without_one_of_the_variants_says_nothing() -> None:
     alone = rollout_effect(*log.rows)
     control = np.zeros(50, bool)
     more = (np.full(50, 3.0), np.full(50, 4.0), np.arange(50), np.full(50, 9), control, np.full(50, 0.3))
-    extra = [np.concatenate(columns) for columns in zip(log.rows, more, strict=True)]
+    extra: list[Any] = [np.concatenate(columns) for columns in zip(log.rows, more, strict=True)]
     assert rollout_effect(*extra).effect.value == pytest.approx(alone.effect.value, rel=1e-12)
 
 
