@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--seasons", type=int, default=10)
-    parser.add_argument("--users", type=int, default=300)
+    parser.add_argument("--users", type=int, default=400)
     parser.add_argument("--titles", type=int, default=30)
     parser.add_argument("--explore", type=int, default=3, help="days under uniform before the first live one")
     parser.add_argument("--days", type=int, default=12, help="live ones")

@@ -51,5 +51,5 @@ def test_a_policy_that_differs_ends_right_and_costs_less_than_the_test(lift: flo
     endings = tally(under_gate)
     assert endings[wrong] / len(played) <= at_most(ERROR, len(played)), endings
     if lift > 0:
-        assert endings[right] > 0.8 * len(played), endings
+        assert endings[right] > 0.7 * len(played), endings
     assert cost(under_gate) < cost(tested)

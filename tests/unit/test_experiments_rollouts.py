@@ -132,7 +132,7 @@ def test_a_day_without_one_of_the_variants_says_nothing() -> None:
     ],
 )
 def test_a_row_that_is_wrong_is_refused_by_its_number(place: int, value: float, said: str) -> None:
-    rows = [
+    rows: list[Any] = [
         np.asarray(column, dtype=np.float64) if at in {0, 1, 4, 5} else column for at, column in enumerate(Log(1).rows)
     ]
     rows[place][3] = value
