@@ -14,6 +14,8 @@ from batch.events.arrivals import JoinSettings
 from batch.events.ingest import AlreadyIngestingError, Ingested, ingest
 from batch.events.join import Joined, join
 from batch.executors import Executor, Progress
+from batch.experiments.gated.gate import Gated
+from batch.experiments.gated.standing import Standing
 from batch.learning.train import Trained, train
 from batch.publishing.publish import Published, publish, served_from
 from batch.store.client import connect, store_errors
@@ -27,7 +29,7 @@ _LONGEST_SECONDS = 366 * 86400
 
 @dataclass(frozen=True)
 class Ran:
-    """What one run of the whole job made."""
+    """What one run of the whole job made; ``gated`` is where the gate stands that it passed, if it passed one."""
 
     ingested: Ingested
     joined: Joined
@@ -36,6 +38,7 @@ class Ran:
     precomputed: Precomputed
     published: Published
     seconds: float
+    gated: Standing | None = None
 
 
 def run(
@@ -55,6 +58,7 @@ def run(
     writers: int = 1,
     row_format: int | None = None,
     experiments: Mapping[str, str] | None = None,
+    gate: Callable[[], Gated] | None = None,
 ) -> Ran:
     """Collect what clients posted, then train, precompute and publish one generation, which comes after the one served.
 
@@ -62,7 +66,8 @@ def run(
     contexts that say so, where contexts were made by ``batch.datasets``. ``row_format`` is the number of
     the format of rows; None is the smallest that the catalogue fits. ``writers`` tasks of the executor publish at a time; 1 is
     this process. ``experiments`` are the digests of the plans that the
-    generation is made under, by name. What another process takes out of the streams
+    generation is made under, by name. ``gate`` is asked once everything is joined, and says in the place of ``config`` and
+    ``experiments`` how to choose. What another process takes out of the streams
     meanwhile (``artwork ingest --follow``) is learned as far as it has come.
 
     Raises:
@@ -79,6 +84,9 @@ def run(
         except AlreadyIngestingError:
             ingested = Ingested()
         joined = join(workspace, executor, report, settings=joining)
+        gated = None if gate is None else gate()
+        if gated is not None:
+            config, experiments = gated.config, gated.experiments
         refreshed = refresh_contexts(workspace) if refresh else Refreshed(0, 0, KEPT)
         trained = train(
             workspace,
@@ -103,7 +111,9 @@ def run(
             executor=executor,
             writers=writers,
         )
-    return Ran(ingested, joined, refreshed, trained, precomputed, published, round(time.perf_counter() - began, 3))
+    seconds = round(time.perf_counter() - began, 3)
+    stands = None if gated is None else gated.standing
+    return Ran(ingested, joined, refreshed, trained, precomputed, published, seconds, stands)
 
 
 def run_every(

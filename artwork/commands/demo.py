@@ -15,7 +15,7 @@ import typer
 
 from artwork.bench.testbed.service_process import HOST, free_port
 from artwork.commands.data import GROUPLENS_TERMS
-from artwork.commands.jobs import PolicyOption, PosteriorOption, parse_variant
+from artwork.console.choosing_options import PolicyOption, PosteriorOption, parse_variant
 from artwork.console.options import JsonOption, SeedOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, emit, say
 from artwork.demo.experiment import experiment_of, experiment_of_policies

@@ -8,7 +8,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from artwork.commands.jobs import parse_variant
+from artwork.console.choosing_options import parse_variant
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, progress_bars
 from artwork.reports.experiment_lists import (
@@ -85,6 +85,10 @@ def new_command(
         int | None,
         typer.Option("--days", min=1, max=366, help="From the start to the end; 14, or those of a table, by default."),
     ] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(help="Shares of the second variant that `artwork run --gate` widens: 0.05,0.2,0.5,1."),
+    ] = None,
     table: TableOption = None,
     interleaving: Annotated[
         bool, typer.Option("--interleaving", help="Split each user's titles between two variants, not users.")
@@ -97,15 +101,20 @@ def new_command(
     Example: artwork experiment new bolder --variant now=policy=thompson --variant bold=policy=epsilon_greedy:epsilon=0.2
 
     Example: artwork experiment new checkout --table users.csv
+
+    Example: artwork experiment new bolder --gate 0.05,0.2,0.5,1
     """
     there, first, today = Workspace(workspace), _day("--start", start_day), _today()
     if table is not None:
+        for flag, given in (("--variant", variant), ("--gate", gate)):
+            if given:
+                raise InputError(f"{flag} has no effect on a table, whose variants are its own; leave it out")
         if interleaving:
             raise InputError("--interleaving is of variants that choose artworks, not of a table; leave it out")
-        if variant:
-            raise InputError("--variant has no effect on a table, whose variants are its own; leave it out")
         path = draft_table(there, name, table, hypothesis=hypothesis, start=first, length=length, today=today)
     else:
+        if gate is not None and interleaving:
+            raise InputError("--gate and --interleaving are two kinds of plans; leave one out")
         variants = [parse_variant(text, Variant()) for text in variant or ()] or list(USUAL_VARIANTS)
         path = draft_workspace(
             there,
@@ -116,6 +125,7 @@ def new_command(
             length=length,
             today=today,
             interleaving=interleaving,
+            gate=None if gate is None else _shares(gate),
         )
     control = read_plan(there, name).names[0]
     emit(Drafted(name, path, control, interleaving), render_drafted, as_json=as_json)
@@ -355,6 +365,13 @@ def list_command(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOp
     Example: artwork experiment list
     """
     emit(listed(Workspace(workspace)), render_listed, as_json=as_json)
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--gate is {text!r}, expected shares that rise to 1, such as 0.05,0.2,0.5,1") from None
 
 
 def _source(workspace: Path, table: Path | None, as_of: str | None) -> Source:

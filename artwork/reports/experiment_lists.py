@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artwork.console.tables import Sheet, printed
+from batch.experiments.gated.standing import Standing
 from batch.experiments.listing import Listed
 from batch.experiments.plan import PICKS, WORKSPACE
 from batch.experiments.quality import QualityCheck
@@ -66,7 +67,8 @@ def started_of(own: Registered) -> Started:
     """What was registered last of an experiment."""
     plan, version = own.plan, own.version
     is_live = plan.layer == PICKS and plan.source == WORKSPACE
-    run = f"artwork run --experiment {plan.name}" if is_live else None
+    flag = "--experiment" if plan.gate is None else "--gate"
+    run = f"artwork run {flag} {plan.name}" if is_live else None
     looks = tuple(map(str, plan.looks))
     return Started(
         plan.name,
@@ -106,6 +108,13 @@ def render_assigned(made: list[AssignedUser]) -> str:
     return printed(Sheet(("user", "variant"), rows))
 
 
+def render_gated(made: Standing) -> str:
+    """Where a gate stands, and why."""
+    read = f" on the data until {made.day}" if made.day else ""
+    lines = [f"gate of {made.name}: {made.told}{read}", *(f"  {reason}" for reason in made.reasons)]
+    return "\n".join(lines if made.record is None else [*lines, f"  the record: {made.record}"])
+
+
 def render_listed(made: list[Listed]) -> str:
     """One line per experiment."""
     if not made:
@@ -119,8 +128,9 @@ def render_listed(made: list[Listed]) -> str:
             one.end,
             one.next_look or "-",
             one.verdict or "-",
+            one.gate or "-",
             one.problem,
         )
         for one in made
     ]
-    return printed(Sheet(("experiment", "state", "version", "start", "end", "next look", "decided", ""), rows))
+    return printed(Sheet(("experiment", "state", "version", "start", "end", "next look", "decided", "gate", ""), rows))

@@ -193,8 +193,10 @@ def render_replayed(made: Replayed) -> str:
         if made.same
         else f"NOT the same: {', '.join(made.differs)} differ from what the inputs give"
     )
+    moved = [] if made.move is None else [f"the gate: {made.move.action}, to {100 * made.move.share:g} % of users"]
+    moved += [] if made.move is None else [f"  {reason}" for reason in made.move.reasons]
     return "\n".join(
-        (f"{made.record}, experiment {made.name}, data until {made.day}: {said}", *verdict_lines(made.verdicts))
+        (f"{made.record}, experiment {made.name}, data until {made.day}: {said}", *verdict_lines(made.verdicts), *moved)
     )
 
 

@@ -151,6 +151,10 @@ def _install_reading_of_days(app: FastAPI, stage: Stage, data: PageData, live: L
         shown = data.generations.shown(live.own_generation, live.previous, seconds)
         return as_json({"current": live.own_generation, "generations": shown})
 
+    @app.get("/api/gates")
+    def gates() -> Response:
+        return as_json({"gates": data.gates.get()})
+
     @app.get("/api/calibration")
     def calibration() -> Response:
         return as_json(data.calibration.get())

@@ -9,6 +9,7 @@ from artwork.web.calibration import Calibration
 from artwork.web.catalogue import MOST_USERS, Shelf, Shelves, ShownArtwork, ShownTitle, shown_titles
 from artwork.web.days import Days, TitleDay
 from artwork.web.explaining import told
+from artwork.web.gates import Gates
 from artwork.web.generations import Generations
 from artwork.web.kept import NotFoundError, NotReadyError
 from artwork.web.rows import Row, rows_of
@@ -28,6 +29,7 @@ class PageData:
         self._shelves = Shelves(stage.workspace)
         self.days = Days(stage.workspace)
         self.generations = Generations(stage.workspace)
+        self.gates = Gates(stage.workspace)
         self.calibration = Calibration(stage.workspace, self.days)
         self._lock = Lock()
         self._shown: tuple[Shelf, bool, list[ShownTitle]] | None = None

@@ -17,19 +17,21 @@ from bandit.experiments.deciding import Decision, Judged, Metric, QualityCheck, 
 from bandit.experiments.discontinuity import Discontinuity, discontinuity
 from bandit.experiments.effects import Effect, mean_effect, ratio_effect
 from bandit.experiments.interactions import Interaction, interactions
-from bandit.experiments.looks import AnyLook, OneLook, PlannedLook, seen_at
+from bandit.experiments.looks import AnyError, AnyLook, OneLook, PlannedLook, seen_at
 from bandit.experiments.margins import Equivalence, NonInferiority, equivalence, equivalence_of, non_inferiority
 from bandit.experiments.novelty import Novelty, novelty
 from bandit.experiments.paired import Interleaved, interleaved_effect, paired_effect
 from bandit.experiments.panels import DifferenceInDifferences, difference_in_differences
 from bandit.experiments.power import detectable_effect, power_of, sample_size, users_for
 from bandit.experiments.quantiles import quantile_effect
+from bandit.experiments.rollouts import Move, Rollout, move, rollout_effect
 from bandit.experiments.sample_ratios import SampleRatio, SampleRatioSequence, sample_ratio, sample_ratio_sequence
 from bandit.experiments.sequences import Ends, confidence_sequence, sequence_p_value
 from bandit.experiments.spending import spending_bounds
 from bandit.experiments.strata import Heterogeneity, Shrunken, heterogeneity, shrunken, stratified_effect
 
 __all__ = [
+    "AnyError",
     "AnyLook",
     "Decision",
     "DifferenceInDifferences",
@@ -42,11 +44,13 @@ __all__ = [
     "Interleaved",
     "Judged",
     "Metric",
+    "Move",
     "NonInferiority",
     "Novelty",
     "OneLook",
     "PlannedLook",
     "QualityCheck",
+    "Rollout",
     "SampleRatio",
     "SampleRatioSequence",
     "Shrunken",
@@ -64,12 +68,14 @@ __all__ = [
     "interactions",
     "interleaved_effect",
     "mean_effect",
+    "move",
     "non_inferiority",
     "novelty",
     "paired_effect",
     "power_of",
     "quantile_effect",
     "ratio_effect",
+    "rollout_effect",
     "sample_ratio",
     "sample_ratio_sequence",
     "sample_size",

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level, number, positive
 from bandit.experiments.effects import Effect
-from bandit.experiments.looks import Look, OneLook, seen_at
+from bandit.experiments.looks import Looks, OneLook, look_at, seen_at
 from bandit.experiments.margins import Direction, sign_of
 
 Verdict = Literal["INVALID", "ROLL BACK", "SHIP", "HOLD", "NEUTRAL"]
@@ -85,7 +85,7 @@ def decide(
     quality: Sequence[QualityCheck] = (),
     smallest_effect: float | None = None,
     level: float = 0.95,
-    look: Look | None = None,
+    look: Looks | None = None,
 ) -> Decision:
     """The first that holds of INVALID, ROLL BACK, SHIP, HOLD and NEUTRAL.
 
@@ -101,7 +101,7 @@ def decide(
         quality: checks that came first.
         smallest_effect: of primary metrics, that matters, in their unit; None holds nothing back for primary metrics.
         level: of intervals.
-        look: how often one looks: once if None, else ``AnyLook`` or ``PlannedLook``.
+        look: how often one looks: once if None, else ``AnyLook``, ``AnyError`` or ``PlannedLook``; or one per metric by name.
 
     Raises:
         InputError: no metric is primary, names repeat, or a number is wrong.
@@ -133,7 +133,7 @@ def decide(
     return Decision(found[0], (*found[1], *map(_told, proxies), *cautions), (*judged, *proxies))
 
 
-def judge(metrics: Sequence[Metric], level: float, look: Look) -> list[Judged]:
+def judge(metrics: Sequence[Metric], level: float, look: Looks) -> list[Judged]:
     """Each metric as a decision sees it, primary ones first, then guardrails, then proxies; what was not given is not missed."""
     judged = _judge_primaries([metric for metric in metrics if metric.role == "primary"], level, look)
     judged += _judge_guardrails([metric for metric in metrics if metric.role == "guardrail"], level, look)
@@ -150,7 +150,7 @@ def _check(metrics: Sequence[Metric]) -> None:
         )
 
 
-def _judge_primaries(metrics: Sequence[Metric], level: float, look: Look) -> list[Judged]:
+def _judge_primaries(metrics: Sequence[Metric], level: float, look: Looks) -> list[Judged]:
     """Holm's steps by intervals: the clearest metric at α / k, the next at α / (k - 1), until one is not clear."""
     clear = {metric.name: _clearness(metric, look, level) for metric in metrics}
     steps, left, is_open = {}, len(metrics), True
@@ -162,13 +162,13 @@ def _judge_primaries(metrics: Sequence[Metric], level: float, look: Look) -> lis
     return [steps[metric.name] for metric in metrics]
 
 
-def _clearness(metric: Metric, look: Look, level: float) -> float:
+def _clearness(metric: Metric, look: Looks, level: float) -> float:
     """How many times half of its interval a metric is from 0."""
-    effect = seen_at(metric.effect, look, level)
+    effect = seen_at(metric.effect, look_at(look, metric.name), level)
     return abs(effect.value) / (effect.upper - effect.lower)
 
 
-def _judge_guardrails(metrics: Sequence[Metric], level: float, look: Look) -> list[Judged]:
+def _judge_guardrails(metrics: Sequence[Metric], level: float, look: Looks) -> list[Judged]:
     """Worse at α / k each, kept at α each."""
     judged = []
     for metric in metrics:
@@ -177,8 +177,8 @@ def _judge_guardrails(metrics: Sequence[Metric], level: float, look: Look) -> li
     return judged
 
 
-def _judged(metric: Metric, look: Look, level: float) -> Judged:
-    effect = seen_at(metric.effect, look, level)
+def _judged(metric: Metric, look: Looks, level: float) -> Judged:
+    effect = seen_at(metric.effect, look_at(look, metric.name), level)
     lower, upper = (effect.lower, effect.upper) if metric.direction == "up" else (-effect.upper, -effect.lower)
     is_worse, is_kept = upper < -metric.margin, lower > -metric.margin
     return Judged(metric.name, metric.role, lower, upper, level, lower > 0, is_worse, is_kept)

@@ -1,5 +1,6 @@
 """Kinds of looks: how wide an interval is when one looks once, at planned times, or whenever one likes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp, inf, log
@@ -7,7 +8,7 @@ from math import exp, inf, log
 import scipy
 
 from bandit.errors import InputError
-from bandit.experiments.columns import checked_level
+from bandit.experiments.columns import checked_level, positive
 from bandit.experiments.effects import Effect, interval
 from bandit.experiments.sequences import half_width
 from bandit.experiments.spending import spending_bounds
@@ -56,7 +57,38 @@ def _last_bound(information: tuple[float, ...], error: float, spending: str) -> 
     return float(spending_bounds(information, error, spending)[-1])
 
 
-Look = OneLook | AnyLook | PlannedLook
+@dataclass(frozen=True)
+class AnyError:
+    """A look at any time, where information is 1 / standard error² and not users: narrowest at the standard error ``tuning``.
+
+    So of shares that change, or of the same users who come again and again: their number stands still while more is known.
+    """
+
+    tuning: float
+
+    def reach(self, effect: Effect, level: float) -> float:
+        """Half of the interval, in standard errors."""
+        times = (positive("tuning", self.tuning) / effect.standard_error) ** 2
+        return float(half_width(times, 1.0, checked_level(level)))
+
+
+Look = OneLook | AnyLook | PlannedLook | AnyError
+Looks = Look | Mapping[str, Look]
+"""One look for all metrics, or one for each by its name."""
+
+
+def look_at(looks: Looks, metric: str) -> Look:
+    """The look at a metric.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not isinstance(looks, Mapping):
+        return looks
+    if metric not in looks:
+        raise InputError(f"looks are at {', '.join(looks) or 'nothing'}, expected one at {metric}, too")
+    return looks[metric]
+
 
 _LEAST_ERROR, _MOST_ERROR = 1e-15, 0.5
 """Between which a look is asked for its bound: bounds spend at most half."""

@@ -9,8 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from bandit.errors import InputError, SurroundingsError
-from bandit.experiments import Decision, Effect, Metric, OneLook, PlannedLook, QualityCheck, decide
+from bandit.experiments import (
+    AnyError,
+    Decision,
+    Effect,
+    Metric,
+    Move,
+    OneLook,
+    PlannedLook,
+    QualityCheck,
+    decide,
+    move,
+)
 from bandit.experiments.effects import effect_of
+from bandit.experiments.looks import Looks
 from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
 from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
@@ -21,6 +33,7 @@ from batch.workspace.workspace import Workspace
 
 FORMAT: Final = 1
 MAX_RECORD_BYTES: Final = 16 << 20
+DECISION: Final = "decision"
 _INVALID: Final = "INVALID"
 _OF_PLAN: Final = ("role", "direction", "margin")
 
@@ -53,7 +66,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A decision made again from its record; ``same`` where all bytes are."""
+    """A decision made again from its record; ``same`` where all bytes are, ``move`` what a gate made of it."""
 
     record: Path
     name: str
@@ -61,6 +74,7 @@ class Replayed:
     verdicts: tuple[Verdict, ...]
     same: bool
     differs: tuple[str, ...]
+    move: Move | None = None
 
 
 def decide_now(source: Source, name: str) -> Decided:
@@ -73,31 +87,53 @@ def decide_now(source: Source, name: str) -> Decided:
     reading = read(source, name)
     plan = registered(source.workspace, name).plan
     record = record_of(plan, reading)
+    path, again = keep(source.workspace, name, DECISION, record)
+    return Decided(name, verdicts_of(record["inputs"]), path, record["digest"], again, reading)
+
+
+def keep(workspace: Workspace, name: str, kind: str, record: Mapping[str, Any]) -> tuple[Path, bool]:
+    """Put a record where those of its kind are; its path, and whether it was there already.
+
+    Raises:
+        SurroundingsError: it cannot be written.
+    """
     content = as_bytes(record)
-    with registering(source.workspace):
-        there = records(source.workspace, name)
+    with registering(workspace):
+        there = records(workspace, name, kind)
         known = next((path for path in there if path.read_bytes() == content), None)
-        following = f"decision-{_number(there[-1]) + 1 if there else 1}.json"
-        path = known or record_folder(source.workspace, name) / following
+        path = known or record_folder(workspace, name) / f"{kind}-{_number(there[-1]) + 1 if there else 1}.json"
         if known is None:
             with replace_file(path) as temporary:
                 temporary.write_bytes(content)
-    return Decided(name, _verdicts(record["inputs"]), path, record["digest"], known is not None, reading)
+    return path, known is not None
 
 
-def record_of(plan: Plan, reading: Reading) -> dict[str, Any]:
-    """The record of a decision: inputs, their digest, and the verdicts that follow from them alone."""
+def record_of(plan: Plan, reading: Reading, gate: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The record of a decision: inputs, their digest, and the verdicts that follow from them alone.
+
+    Args:
+        plan: of the experiment.
+        reading: of a planned look; with a gate one of any time.
+        gate: where it stands and what its step has seen, from which its move follows.
+    """
+    taken = [date.fromisoformat(day) for day in reading.taken]
+    look = (
+        asdict(width_at(plan, taken))
+        if gate is None
+        else {"tunings": {one.name: plan.limit(one) for one in plan.metrics}}
+    )
     inputs = plain_values(
         {
             "plan": plain(plan),
             "registered": {"version": reading.version, "digest": reading.digest, "late": reading.late},
             "day": reading.day,
-            "look": asdict(width_at(plan, [date.fromisoformat(day) for day in reading.taken])),
+            "look": look,
             "quality": [{"name": one.name, "passed": one.passed, "text": one.text} for one in reading.checks],
             "users": reading.users,
             "effects": [_plain_effect(one) for one in reading.effects],
             "data": reading.data,
             "rereads": reading.rereads,
+            **({} if gate is None else {"gate": gate}),
         }
     )
     return _complete(reading.name, inputs)
@@ -119,7 +155,8 @@ def replay(path: Path) -> Replayed:
     try:
         there = json.loads(content)
         made = _complete(there["experiment"], there["inputs"])
-        verdicts = _verdicts(there["inputs"])
+        verdicts = verdicts_of(there["inputs"])
+        found = move_of(there["inputs"])
         day = str(there["inputs"]["day"])
         broken = _contradictions(there["inputs"])
         same = as_bytes(made) == content and not broken
@@ -129,7 +166,7 @@ def replay(path: Path) -> Replayed:
             " `artwork experiment decide` wrote it"
         ) from error
     differs = (*(key for key in sorted(made.keys() | there.keys()) if made.get(key) != there.get(key)), *broken)
-    return Replayed(path, made["experiment"], day, verdicts, same, differs or (() if same else ("layout",)))
+    return Replayed(path, made["experiment"], day, verdicts, same, differs or (() if same else ("layout",)), found)
 
 
 def _contradictions(inputs: Mapping[str, Any]) -> list[str]:
@@ -152,10 +189,10 @@ def _is_of_itself(effect: Effect) -> bool:
     return isclose(again.p_value, effect.p_value, rel_tol=1e-9, abs_tol=1e-300)
 
 
-def records(workspace: Workspace, name: str) -> list[Path]:
-    """The records of an experiment's decisions, the oldest first."""
-    paths = record_folder(workspace, name).glob("decision-*.json")
-    return sorted((path for path in paths if path.stem.removeprefix("decision-").isdecimal()), key=_number)
+def records(workspace: Workspace, name: str, kind: str = DECISION) -> list[Path]:
+    """The records of an experiment's decisions, or those of its gate, the oldest first."""
+    paths = record_folder(workspace, name).glob(f"{kind}-*.json")
+    return sorted((path for path in paths if path.stem.removeprefix(f"{kind}-").isdecimal()), key=_number)
 
 
 def as_bytes(record: Mapping[str, Any]) -> bytes:
@@ -173,16 +210,18 @@ def plain_values(value: Any) -> Any:
 
 
 def _number(path: Path) -> int:
-    return int(path.stem.removeprefix("decision-"))
+    return int(path.stem.rpartition("-")[2])
 
 
 def _complete(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    found = move_of(inputs)
     return {
         "format": FORMAT,
         "experiment": name,
         "inputs": inputs,
-        "verdicts": [asdict(verdict) | {"reasons": list(verdict.reasons)} for verdict in _verdicts(inputs)],
+        "verdicts": [asdict(verdict) | {"reasons": list(verdict.reasons)} for verdict in verdicts_of(inputs)],
         "digest": digest_of(inputs),
+        **({} if found is None else {"move": asdict(found) | {"reasons": list(found.reasons)}}),
     }
 
 
@@ -201,7 +240,7 @@ def _plain_effect(one: MetricEffect) -> dict[str, Any]:
     }
 
 
-def _verdicts(inputs: Mapping[str, Any]) -> tuple[Verdict, ...]:
+def verdicts_of(inputs: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """The verdict on each treatment, from the inputs alone."""
     treatments = [arm["name"] for arm in inputs["plan"]["variants"][1:]]
     return tuple(_verdict(name, inputs, len(treatments)) for name in treatments)
@@ -222,16 +261,38 @@ def _verdict(treatment: str, inputs: Mapping[str, Any], treatments: int) -> Verd
         return Verdict(treatment, _INVALID, tuple(failed))
     if unread:
         return Verdict(treatment, _INVALID, tuple(unread))
-    metrics = [
-        Metric(one["metric"], _effect(one["effect"]), one["role"], one["direction"], one["margin"])
-        for one in own
-        if one["effect"] is not None
-    ]
+    metrics = _metrics(own)
     # With several treatments each is held to its part of the error, so that all of them together keep the level.
     level = 1 - (1 - plan["level"]) / treatments
     decision: Decision = decide(metrics, quality, plan["smallest_effect"], level, _look(inputs["look"]))
     return Verdict(
         treatment, decision.verdict, (*decision.reasons, *_cautions(inputs["registered"], inputs["rereads"]))
+    )
+
+
+def _metrics(effects: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    return [
+        Metric(one["metric"], _effect(one["effect"]), one["role"], one["direction"], one["margin"])
+        for one in effects
+        if one["effect"] is not None
+    ]
+
+
+def move_of(inputs: Mapping[str, Any]) -> Move | None:
+    """What a gate does with the share, from the inputs alone; None of a decision without a gate."""
+    if "gate" not in inputs:
+        return None
+    stands, plan, verdict = inputs["gate"], inputs["plan"], verdicts_of(inputs)[0]
+    gate, metrics = plan["gate"], _metrics(inputs["effects"])
+    share = f"{100 * gate['shares'][stands['step']]:g} %"
+    waits = [
+        f"the step of {share} has seen {stands[what]:,} {told}, and needs {gate[what]:,}"
+        for what, told in (("nights", "days"), ("users", "users of the treatment"))
+        if stands[what] < gate[what]
+    ]
+    decision = Decision(verdict.verdict, verdict.reasons)  # type: ignore[arg-type]
+    return move(
+        gate["shares"], stands["step"], decision, metrics, plan["smallest_effect"], waits, is_over=stands["is_over"]
     )
 
 
@@ -249,7 +310,9 @@ def _cautions(registered_as: Mapping[str, Any], rereads: int) -> list[str]:
     return made
 
 
-def _look(plain_look: Mapping[str, Any]) -> OneLook | PlannedLook:
+def _look(plain_look: Mapping[str, Any]) -> Looks:
+    if "tunings" in plain_look:
+        return {name: AnyError(tuning) for name, tuning in plain_look["tunings"].items()}
     return PlannedLook(tuple(plain_look["information"]), plain_look["spending"]) if plain_look else OneLook()
 
 

@@ -10,8 +10,19 @@ import polars as pl
 
 from bandit.errors import InputError
 from batch.config import Config, Variant
-from batch.experiments.plan import GUARDRAIL, IMPRESSION, INTERLEAVING, PRIMARY, PROXY, TABLE, USER, USUAL_SPLITS
+from batch.experiments.plan import (
+    GUARDRAIL,
+    IMPRESSION,
+    INTERLEAVING,
+    PRIMARY,
+    PROXY,
+    TABLE,
+    USER,
+    USUAL_SPLITS,
+    Gate,
+)
 from batch.experiments.plan_file import write_new
+from batch.experiments.quality import LEAST_USERS
 from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
@@ -44,6 +55,7 @@ def draft_workspace(
     length: int | None,
     today: date,
     interleaving: bool = False,
+    gate: Sequence[float] | None = None,
 ) -> Path:
     """Write a plan whose variants choose artworks.
 
@@ -56,6 +68,7 @@ def draft_workspace(
         length: days from start to end; 14 by default.
         today: the day.
         interleaving: variants split the titles of each user, not users.
+        gate: shares of the second variant, for a gated deployment; such a plan has neither shares of variants nor covariates.
 
     Raises:
         InputError: the plan is there already, or something is wrong with it.
@@ -69,12 +82,12 @@ def draft_workspace(
     named = Config(tuple(variants)).variants
     users = _rows(workspace.users)
     before = sum(0 < (first - day).days <= USUAL_DAYS for day in logged)
-    covariate = {"covariate": USUAL_DAYS} if before else {}  # CUPED, where users were there before
+    covariate = {"covariate": USUAL_DAYS} if before and not gate else {}  # CUPED, where users were there before
     content: dict[str, Any] = _head(
         hypothesis, "workspace", first, length or USUAL_DAYS, smallest_effect=0.005, users=users
     ) | {
         "segments": [],
-        "variants": [_live(variant) for variant in named],
+        "variants": [_live(variant, is_gated=bool(gate)) for variant in named],
         "metrics": [
             {"name": "take rate", "role": PRIMARY, "of": "take", "per": IMPRESSION, **covariate},
             {
@@ -86,6 +99,7 @@ def draft_workspace(
             },
             {"name": "click rate", "role": PROXY, "of": "click", "per": IMPRESSION},
         ],
+        **({"gate": _gate(gate, users)} if gate else {}),
     }
     return write_new(workspace, name, _interleaved(content) if interleaving else content, _COMMENTS)
 
@@ -169,11 +183,17 @@ def _head(
     }
 
 
-def _live(variant: Variant) -> dict[str, Any]:
+def _gate(shares: Sequence[float], users: int) -> dict[str, Any]:
+    """As usual; with fewer users to wait for where the first share has no more."""
+    expected = int(shares[0] * users)
+    return {"shares": list(shares), "nights": Gate.nights, "users": max(LEAST_USERS, min(Gate.users, expected))}
+
+
+def _live(variant: Variant, *, is_gated: bool) -> dict[str, Any]:
     kept = {key: value for key, value in asdict(variant).items() if value != asdict(Variant())[key] or key == "policy"}
     return {
         "name": variant.name,
-        "share": variant.share,
+        **({} if is_gated else {"share": variant.share}),
         **{key: kept[key] for key in kept if key not in {"name", "share"}},
     }
 

@@ -15,13 +15,24 @@ from bandit.experiments import (
     holm,
     mean_effect,
     ratio_effect,
+    rollout_effect,
     seen_at,
 )
 from bandit.experiments import Metric as Judgeable
 from bandit.experiments.deciding import judge
 from bandit.experiments.effects import UNLIKE
-from bandit.experiments.looks import Look, p_value_at
-from batch.experiments.measuring import Sums, Users, segment_column
+from bandit.experiments.looks import AnyError, AnyLook, Look, Looks, look_at, p_value_at
+from batch.experiments.measuring import (
+    DAY,
+    SHARE,
+    USER_ID,
+    VARIANT,
+    Sums,
+    Users,
+    of_column,
+    per_column,
+    segment_column,
+)
 from batch.experiments.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
 from batch.experiments.quality import LEAST_USERS
 
@@ -65,7 +76,14 @@ class SegmentEffect:
     adjusted: float
 
 
-def effects_of(users: Users, plan: Plan, look: Look, judged_at: Look | None = None) -> list[MetricEffect]:
+def at_any_time(plan: Plan, users: Users) -> Looks:
+    """A look at any time: by users; where shares changed, when users stay and more is known of them, by standard errors."""
+    if users.rows is None:
+        return AnyLook(plan.users)
+    return {metric.name: AnyError(plan.limit(metric)) for metric in users.metrics}
+
+
+def effects_of(users: Users, plan: Plan, look: Looks, judged_at: Looks | None = None) -> list[MetricEffect]:
     """Every metric of every treatment against the control, in the order of the plan.
 
     Args:
@@ -84,14 +102,14 @@ def effects_of(users: Users, plan: Plan, look: Look, judged_at: Look | None = No
     return [one for own in by_treatment for one in _judged(own, plan, decides)]
 
 
-def _judged(effects: Sequence[MetricEffect], plan: Plan, look: Look) -> list[MetricEffect]:
+def _judged(effects: Sequence[MetricEffect], plan: Plan, look: Looks) -> list[MetricEffect]:
     """The effects of one treatment with p-values and judgements: each treatment has its part of the level."""
     treatments = len(plan.names) - 1
     judged = {one.name: one for one in judge(_metrics_of(effects), 1 - (1 - plan.level) / treatments, look)}
     adjusted: dict[str, float] = {}
     for role, correction in ((PRIMARY, holm), (GUARDRAIL, bonferroni), (PROXY, np.asarray)):
         own = {one.metric.name: one.effect for one in of_role(effects, role) if one.effect is not None}
-        p_values = correction([p_value_at(effect, look) for effect in own.values()])
+        p_values = correction([p_value_at(effect, look_at(look, name)) for name, effect in own.items()])
         adjusted |= {name: min(1.0, treatments * p) for name, p in zip(own, p_values.tolist(), strict=True)}
     made = []
     for one in effects:
@@ -117,9 +135,13 @@ def _metrics_of(effects: Sequence[MetricEffect]) -> list[Judgeable]:
     ]
 
 
-def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Look) -> MetricEffect:
+def metric_effect(users: Users, plan: Plan, place: int, treatment: int, looks: Looks) -> MetricEffect:
     """One metric of one treatment against the control, as it is alone: not judged, and without correction for others."""
-    metric, sums, variants = users.metrics[place], users.sums(place), users.variants
+    metric = users.metrics[place]
+    look = look_at(looks, metric.name)
+    if users.rows is not None:
+        return _rollout(users.rows, plan, metric, place, look)
+    sums, variants = users.sums(place), users.variants
     first, second = sums.of(variants == treatment), sums.of(variants == 0)
     counts = len(first.numerators), len(second.numerators)
     values = _value(first), _value(second)
@@ -134,6 +156,33 @@ def metric_effect(users: Users, plan: Plan, place: int, treatment: int, look: Lo
     sequence = float(ends.lower), float(ends.upper)
     return MetricEffect(
         metric, *names, values, counts, effect, sequence, p_value_at(effect, look), plain_error=plain.standard_error
+    )  # fmt: skip
+
+
+def _rollout(rows: pl.DataFrame, plan: Plan, metric: Metric, place: int, look: Look) -> MetricEffect:
+    """The same by days and shares: a mean over all of them would take the days of a large share for its doing."""
+    of, per = (rows[column(place)].to_numpy() for column in (of_column, per_column))
+    treated = rows[VARIANT].to_numpy() == 1
+    names = plan.names[1], plan.names[0]
+    counts = tuple(rows.filter(pl.col(VARIANT) == variant)[USER_ID].n_unique() for variant in (1, 0))
+    try:
+        made = rollout_effect(
+            of,
+            per,
+            rows[USER_ID].rank("dense").to_numpy().astype(np.int64),
+            rows.select(pl.struct(DAY, SHARE).rank("dense")).to_series().to_numpy().astype(np.int64),
+            treated,
+            rows[SHARE].to_numpy(),
+            plan.level,
+        )
+        effect = seen_at(made.effect, look)
+    except InputError as error:
+        values = _value(Sums(of, per, None).of(treated)), _value(Sums(of, per, None).of(~treated))
+        return MetricEffect(metric, *names, values, (counts[0], counts[1]), None, problem=str(error))
+    always = seen_at(made.effect, AnyError(plan.limit(metric)))
+    return MetricEffect(
+        metric, *names, made.values, (counts[0], counts[1]), effect, (always.lower, always.upper), p_value_at(effect, look),
+        plain_error=effect.standard_error,
     )  # fmt: skip
 
 
@@ -156,7 +205,7 @@ def _cautioned(effect: Effect, metric: Metric, first: Sums, second: Sums) -> Eff
     return replace(effect, caution="; ".join(filter(None, (effect.caution, told))))
 
 
-def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]:
+def segment_effects(users: Users, plan: Plan, look: Looks) -> list[SegmentEffect]:
     """The first primary within every segment that has enough users of both variants."""
     if not plan.segments:
         return []
@@ -164,7 +213,7 @@ def segment_effects(users: Users, plan: Plan, look: Look) -> list[SegmentEffect]
     made: list[SegmentEffect] = []
     for segment in plan.segments:
         for value in sorted(users.frame[segment_column(segment)].unique().to_list()):
-            own = replace(users, frame=users.frame.filter(pl.col(segment_column(segment)) == value))
+            own = users.where(pl.col(segment_column(segment)) == value)
             for treatment in range(1, len(plan.names)):
                 counts = own.counts(len(plan.names))
                 if min(counts[treatment], counts[0]) < LEAST_USERS:

@@ -1,12 +1,14 @@
 """The experiments of a workspace at a glance, and what generations are made under."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bandit.errors import InputError
-from batch.config import Config
+from batch.config import Config, Variant
 from batch.experiments.deciding import records, replay, verdict_line
-from batch.experiments.plan import PICKS, TABLE
+from batch.experiments.gated.standing import standing_of
+from batch.experiments.plan import PICKS, TABLE, Plan
 from batch.experiments.plan_file import plan_names, read_plan
 from batch.experiments.register import read_register, registered, running
 from batch.workspace.workspace import Workspace
@@ -14,7 +16,7 @@ from batch.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Listed:
-    """An experiment at a glance; ``problem`` says what is wrong with its files, or that its plan has changed."""
+    """An experiment at a glance; ``gate`` says where its gate stands, ``problem`` what is wrong with its files."""
 
     name: str
     state: str
@@ -24,6 +26,7 @@ class Listed:
     next_look: str | None
     verdict: str | None
     problem: str
+    gate: str | None = None
 
 
 def listed(workspace: Workspace) -> list[Listed]:
@@ -42,9 +45,17 @@ def _listed(workspace: Workspace, name: str) -> Listed:
     problem = f"its file differs from version {len(register.versions)}" if has_changed else ""
     decided = records(workspace, name)
     verdict = _verdict(decided[-1]) if decided else None
+    gate = _gate(workspace, plan) if plan.gate and register.versions else None
     return Listed(
-        name, register.state, len(register.versions), str(plan.start), str(plan.end), following, verdict, problem
+        name, register.state, len(register.versions), str(plan.start), str(plan.end), following, verdict, problem, gate
     )
+
+
+def _gate(workspace: Workspace, plan: Plan) -> str:
+    try:
+        return standing_of(workspace, plan).told
+    except InputError:
+        return "record cannot be read"
 
 
 def _verdict(record: Path) -> str:
@@ -63,15 +74,20 @@ def experiment_config(workspace: Workspace, name: str, shared: Config) -> Config
     own = registered(workspace, name)
     if own.register.state != "running":
         raise InputError(f"experiment {name} was stopped; make generations of your own choice without --experiment")
+    if own.plan.gate is not None:
+        raise InputError(f"experiment {name} is gated: `artwork run --gate {name}` says which share it has now")
     if own.plan.source == TABLE or own.plan.layer != PICKS:
         raise InputError(
             f"experiment {name} is of the layer {own.plan.layer}; only variants of {PICKS} make generations"
         )
-    kept = {
-        key: getattr(shared, key)
-        for key in ("seed", "new_arm_impressions", "retention", "explore_share", "refit_days", "total")
-    }
-    return Config(own.plan.config.variants, salt=own.plan.key, splits=own.plan.splits, **kept)
+    return with_variants(shared, own.plan.config.variants, own.plan.key, own.plan.splits)
+
+
+def with_variants(
+    shared: Config, variants: Sequence[Variant], salt: str = "", splits: tuple[float, ...] = ()
+) -> Config:
+    """A configuration with other variants, all else as it is shared."""
+    return replace(shared, variants=tuple(variants), salt=salt, splits=splits)
 
 
 def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
@@ -89,11 +105,12 @@ def experiments_of(workspace: Workspace, config: Config) -> dict[str, str]:
         plan = own.plan
         if plan.source == TABLE:
             continue
-        if plan.layer != PICKS or _variants_of(plan.config) == _variants_of(config):
+        if plan.layer != PICKS or _variants_of(plan, plan.config) == _variants_of(plan, config):
             made[name] = own.version.digest
     return made
 
 
-def _variants_of(config: Config) -> tuple[object, ...]:
-    """What has to agree for a generation to be one of a plan."""
-    return config.variants, config.salt, config.splits
+def _variants_of(plan: Plan, config: Config) -> tuple[object, ...]:
+    """What has to agree for a generation to be one of a plan: of the variants without the shares that a gate changes."""
+    variants = [variant if plan.gate is None else replace(variant, share=None) for variant in config.variants]
+    return variants, config.salt, config.splits

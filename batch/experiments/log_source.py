@@ -19,6 +19,7 @@ from batch.experiments.measuring import (
     DAY,
     EXPOSED,
     FALLBACK,
+    SHARE,
     SHOWN,
     SPLIT,
     USER_ID,
@@ -132,7 +133,7 @@ def _day(log: _Log, day: date) -> _Day:
         _placed_by_generations(log, rows) if log.plan.layer == PICKS else (_placed_by_hash(log, rows), [], None)
     )
     own = placed.filter(pl.col(VARIANT) != NOBODY)
-    sums = own.group_by(USER_ID, VARIANT, DAY, maintain_order=True).agg(
+    sums = own.group_by(USER_ID, VARIANT, DAY, *([SHARE] if SHARE in own.columns else []), maintain_order=True).agg(
         pl.len().cast(pl.Float64).alias(SHOWN),
         pl.col(EXPOSED).sum().cast(pl.Float64),
         pl.col(FALLBACK).sum().cast(pl.Float64),
@@ -178,7 +179,7 @@ def _placed_by_generations(log: _Log, rows: pl.DataFrame) -> tuple[pl.DataFrame,
 
 def _outside(rows: pl.DataFrame, *, is_interleaving: bool) -> pl.DataFrame:
     nobody = pl.lit(NOBODY, dtype=pl.Int64)
-    marks = {VARIANT: nobody, EXPOSED: _NO, FALLBACK: _NO, "is_mismatched": _NO}
+    marks = {VARIANT: nobody, EXPOSED: _NO, FALLBACK: _NO, "is_mismatched": _NO, SHARE: pl.lit(0.0)}
     return rows.with_columns(**marks, **({SPLIT: nobody} if is_interleaving else {}))
 
 
@@ -192,6 +193,11 @@ def _is_of(manifest: Manifest, plan: Plan) -> bool:
 def _kind(variant: Variant) -> Variant:
     """What a variant chooses by, whatever its share, and whatever its posterior where it looks at no context."""
     return replace(variant, posterior=variant.model.posterior, share=None)
+
+
+def _share_of_last(manifest: Manifest, plan: Plan) -> float:
+    """Of the plan's last variant in a generation."""
+    return next(variant.share or 0.0 for variant in manifest.config.variants if variant.name == plan.names[-1])
 
 
 def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
@@ -214,6 +220,7 @@ def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
             pl.when(is_pick).then(pl.col("logged").fill_null(NOBODY)).otherwise(pl.col("own")).alias(VARIANT),
             (is_pick & pl.col("logged").is_not_null() & (pl.col("eligible").list.len() > 1)).alias(EXPOSED),
             (~is_pick).alias(FALLBACK),
+            pl.lit(_share_of_last(manifest, plan)).alias(SHARE),
             is_mismatched=(is_pick & (pl.col("logged") != pl.col("own"))).fill_null(value=False),
         )
         .drop("own", "logged")

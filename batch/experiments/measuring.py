@@ -20,6 +20,8 @@ EXPOSED: Final = "exposed"
 FALLBACK: Final = "fallback"
 SPLIT: Final = "split"
 """Of an interleaving: which share of the user's titles is whose."""
+SHARE: Final = "share"
+"""That the last variant had of the users, in the generation that answered; only a log of picks has it."""
 
 
 def of_column(place: int) -> str:
@@ -69,8 +71,8 @@ class Facts:
 class Seen:
     """What was seen of an experiment by ``last``.
 
-    ``days`` has a row per user, variant (its place) and day: impressions shown, those that expose, those answered by the
-    fallback, and the sums of each metric. ``before`` has the covariates per user, ``segments`` the segments.
+    ``days`` has a row per user, variant (its place), day and share: impressions shown, those that expose, those answered by
+    the fallback, and the sums of each metric. ``before`` has the covariates per user, ``segments`` the segments.
     """
 
     metrics: tuple[Metric, ...]
@@ -96,11 +98,16 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True)
 class Users:
-    """The exposed users until a day, sorted by id: ``frame`` has a row each."""
+    """The exposed users until a day, sorted by id: ``frame`` has a row each.
+
+    Where the share of the treatment changed, what they did is compared day by day: ``rows`` has it, a row per user, day and
+    share, and a user's variant is the last one. Else it is None.
+    """
 
     metrics: tuple[Metric, ...]
     frame: pl.DataFrame
     until: date
+    rows: pl.DataFrame | None = None
 
     @property
     def variants(self) -> F64:
@@ -122,19 +129,30 @@ class Users:
     def digest(self) -> str:
         """BLAKE2b-128 of all sums, by user."""
         digest = blake2b(digest_size=16)
-        digest.update("\n".join(self.frame[USER_ID].to_list()).encode())
-        for name in self.frame.columns:
-            if self.frame[name].dtype.is_numeric():
-                digest.update(
-                    name.encode() + np.ascontiguousarray(self.frame[name].to_numpy(), dtype=np.float64).tobytes()
-                )
+        for frame in (self.frame, self.rows):
+            if frame is None:
+                continue
+            digest.update("\n".join(frame[USER_ID].to_list()).encode())
+            for name in frame.columns:
+                if frame[name].dtype.is_numeric():
+                    digest.update(
+                        name.encode() + np.ascontiguousarray(frame[name].to_numpy(), dtype=np.float64).tobytes()
+                    )
         return digest.hexdigest()
+
+    def where(self, condition: pl.Expr) -> "Users":
+        """Some of them."""
+        frame = self.frame.filter(condition)
+        return replace(
+            self, frame=frame, rows=None if self.rows is None else self.rows.join(frame, on=USER_ID, how="semi")
+        )
 
 
 def users_of(seen: Seen, plan: Plan, until: date) -> Users:
     """The users who were exposed by a day, with what they did from their first exposure on.
 
-    Whoever met several variants counts for the first. With a window, users whose window is not over yet do not count.
+    Whoever met several variants counts for the first, and where shares changed for the last. With a window, users whose window is
+    not over yet do not count.
     """
     exposed = seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until).with_columns(
         first=pl.col(DAY).min().over(USER_ID)
@@ -145,13 +163,16 @@ def users_of(seen: Seen, plan: Plan, until: date) -> Users:
             pl.col(DAY) < pl.col("first") + length, pl.col("first") + length <= until + timedelta(1)
         )
     sums = [pl.col(column(place)).sum() for place in range(len(seen.metrics)) for column in (of_column, per_column)]
+    is_rollout = widens(seen, plan, until)
+    at_once = [USER_ID, SHARE] if is_rollout else [USER_ID]  # whom a share that grew has moved met both, as planned
+    exposed = exposed.with_columns(met=pl.col(VARIANT).n_unique().over(at_once))
     frame = (
         exposed.sort(USER_ID, DAY, VARIANT)
         .group_by(USER_ID, maintain_order=True)
         .agg(
-            pl.col(VARIANT).first(),
+            pl.col(VARIANT).last() if is_rollout else pl.col(VARIANT).first(),
             pl.col("first").first(),
-            pl.col(VARIANT).n_unique().alias("variants"),
+            pl.col("met").max().alias("variants"),
             pl.col(EXPOSED).sum(),
             *sums,
         )
@@ -162,7 +183,15 @@ def users_of(seen: Seen, plan: Plan, until: date) -> Users:
             pl.lit(1.0).alias(per_column(place)) for place, metric in enumerate(seen.metrics) if metric.per == USER
         )
     )
-    return Users(seen.metrics, frame, until)
+    rows = exposed.sort(USER_ID, DAY, SHARE, VARIANT) if is_rollout else None
+    return Users(seen.metrics, frame, until, rows)
+
+
+def widens(seen: Seen, plan: Plan, until: date) -> bool:
+    """Whether days with several shares of two variants have to be compared one by one: of a gate always."""
+    if SHARE not in seen.days.columns or len(plan.names) != 2:
+        return False
+    return plan.gate is not None or seen.days.filter(pl.col(DAY) <= until)[SHARE].n_unique() > 1
 
 
 def days_since(seen: Seen, until: date, first: int, last: int) -> Seen:

@@ -68,13 +68,26 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """How ``artwork run --gate`` serves the treatment: its shares of the users, rising, the last of which is 1.
+
+    A share is widened after ``nights`` days at least on which it was served, and ``users`` whom the treatment had on them.
+    """
+
+    shares: tuple[float, ...]
+    nights: int = 1
+    users: int = 100
+
+
+@dataclass(frozen=True)
 class Plan:
     """An experiment as registered.
 
     The first variant is the control. ``looks`` are days after whose end it is read, the last is ``end``. ``level`` is that of
     intervals. ``window`` is the days since a user's first exposure that count; 0 is all. ``users`` is how many are expected by
     the end, which sequences are tuned to. ``traffic`` is the slice of its layer. ``splits`` make it an interleaving: users are
-    dealt to as many groups, and of each user's titles the second variant has the share that their group says.
+    dealt to as many groups, and of each user's titles the second variant has the share that their group says. With a ``gate``
+    the shares of the variants are its first ones.
     """
 
     name: str
@@ -98,6 +111,7 @@ class Plan:
     holdback: float = 0.0
     salt: str = ""
     splits: tuple[float, ...] = ()
+    gate: Gate | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,6 +145,10 @@ class Plan:
         """BLAKE2b-128 of what is registered; comments, order and layout of the file do not count."""
         return digest_of(plain(self))
 
+    def limit(self, metric: Metric) -> float:
+        """What matters of a metric, in its unit: its margin, or the smallest effect."""
+        return metric.margin or self.smallest_effect
+
     def information(self, day: date) -> float:
         """The share of the planned days that has passed at the end of a day; with a window, of first days that count by then."""
         return information(self.start, self.end, day, self.window)
@@ -147,12 +165,13 @@ def information(start: date, end: date, day: date, window: int = 0) -> float:
 
 
 def plain(plan: Plan) -> dict[str, Any]:
-    """A plan as JSON has it; without splits where there are none, so that digests of before stay what they were."""
+    """A plan as JSON has it; without what is not used and plans of before did not name, so that digests stay what they were."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
-    if not plan.splits:
-        del content["splits"]
+    for key in ("splits", "gate"):
+        if not content[key]:
+            del content[key]
     for live in (arm["live"] for arm in content["variants"] if arm["live"]):
-        if not live["stickiness"]:  # which plans of before did not name: their digests stay what they were
+        if not live["stickiness"]:
             del live["stickiness"], live["stickiness_margin"]
     return content
 

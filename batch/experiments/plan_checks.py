@@ -1,8 +1,7 @@
 """The door of plans: every key that is wrong, missing or not known is told by name, all of them at once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date
 from itertools import pairwise
 from math import fsum, isfinite
 from typing import Any, Final
@@ -29,9 +28,22 @@ from batch.experiments.plan import (
     USUAL_SPLITS,
     WORKSPACE,
     Arm,
+    Gate,
     Metric,
     Plan,
     information,
+)
+from batch.experiments.plan_keys import (
+    REQUIRED,
+    Complaints,
+    Key,
+    is_day,
+    is_list,
+    is_number,
+    is_one_of,
+    is_text,
+    is_whole,
+    shown,
 )
 
 MOST_DAYS: Final = 366
@@ -42,82 +54,6 @@ RESERVED: Final = (USER, "variant", "day")
 """Columns of a table that are no metrics."""
 SPENDINGS: Final = ("obrien_fleming", "pocock", "power:EXPONENT")
 _ROUNDING: Final = 1e-9
-_REQUIRED: Final = object()
-
-Test = Callable[[Any], bool]
-
-
-@dataclass(frozen=True)
-class _Key:
-    """What a key of a file takes."""
-
-    expected: str
-    is_right: Test
-    default: Any = _REQUIRED
-
-
-@dataclass
-class _Complaints:
-    """What is wrong with a file so far."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def add(self, where: str, text: str) -> None:
-        """One more, of the table ``where``; the top of a file has no name."""
-        self.texts.append(f"{where}{text}")
-
-    def taken(self, table: Any, keys: Mapping[str, _Key], where: str = "") -> dict[str, Any]:
-        """The values of a table by key, with defaults for those that are absent or wrong."""
-        if not isinstance(table, dict):
-            self.add(where, f"is {_shown(table)}, expected a table with the keys {', '.join(keys)}")
-            return {}
-        for key in sorted(table.keys() - keys.keys()):
-            self.add(where, f"{_shown(key)} is no key; expected {', '.join(keys)}")
-        values = {}
-        for key, rule in keys.items():
-            if key not in table:
-                if rule.default is _REQUIRED:
-                    self.add(where, f"{key} is missing, expected {rule.expected}")
-                values[key] = rule.default
-            elif rule.is_right(table[key]):
-                values[key] = table[key]
-            else:
-                self.add(where, f"{key} is {_shown(table[key])}, expected {rule.expected}")
-                values[key] = _REQUIRED
-        return values
-
-
-def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, date) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= 2000
-
-
-def _is_number(low: float, high: float, *, ends: bool = False) -> Test:
-    def test(value: Any) -> bool:
-        is_real = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        return is_real and (low < value < high or (ends and low <= value <= high))
-
-    return test
-
-
-def _is_whole(low: int, high: int) -> Test:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _is_day(value: Any) -> bool:
-    return isinstance(value, date) and not isinstance(value, datetime)
-
-
-def _is_one_of(*words: str) -> Test:
-    return lambda value: isinstance(value, str) and value in words
-
-
-def _is_list(test: Test, most: int) -> Test:
-    return lambda value: isinstance(value, list) and len(value) <= most and all(map(test, value))
 
 
 def _is_spending(value: Any) -> bool:
@@ -137,20 +73,20 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_column(value: Any) -> bool:
-    return _is_text(value) and value not in RESERVED
+    return is_text(value) and value not in RESERVED
 
 
 def _is_line(value: Any) -> bool:
-    return _is_text(value) and len(value) <= 64 and value.isprintable()
+    return is_text(value) and len(value) <= 64 and value.isprintable()
 
 
 def _is_slice(value: Any) -> bool:
-    inside = _is_number(0, 1, ends=True)
+    inside = is_number(0, 1, ends=True)
     return isinstance(value, list) and len(value) == 2 and all(map(inside, value)) and value[0] < value[1]
 
 
 def _is_splits(value: Any) -> bool:
-    return bool(value) and _is_list(_is_number(0, 1), MAX_SPLITS)(value)
+    return bool(value) and is_list(is_number(0, 1), MAX_SPLITS)(value)
 
 
 def _is_reward(value: Any) -> bool:
@@ -168,65 +104,71 @@ _UNIT_EXPECTED: Final = (
     '"user": users are what is assigned; a metric per impression is a ratio of sums per user (per = "impression")'
 )
 _TOP: Final = {
-    "hypothesis": _Key("a sentence", _is_text),
-    "start": _Key(_DAY, _is_day),
-    "end": _Key(_DAY, _is_day),
-    "looks": _Key(f"a list of at most {MOST_LOOKS} days", _is_list(_is_day, MOST_LOOKS), None),
-    "smallest_effect": _Key("a number above 0, in units of the primary metric", _is_number(0, 1e12)),
-    "variants": _Key("two or more [[variants]]", _is_list(lambda _: True, MAX_VARIANTS)),
-    "metrics": _Key(f"one to {MOST_METRICS} [[metrics]]", _is_list(lambda _: True, MOST_METRICS)),
-    "source": _Key(" or ".join(map(repr, SOURCES)), _is_one_of(*SOURCES), WORKSPACE),
-    "layer": _Key(_ID, _is_name, None),
-    "unit": _Key(_UNIT_EXPECTED, _is_one_of(USER), USER),
-    "level": _Key("the level of intervals, above 0.5 and below 1, such as 0.95", _is_number(0.5, 1), Plan.level),
-    "power": _Key("above 0.5 and below 1, such as 0.8", _is_number(0.5, 1), Plan.power),
-    "spending": _Key(f"one of {', '.join(SPENDINGS)}", _is_spending, Plan.spending),
-    "window": _Key(f"0 to {MOST_DAYS} days since the first exposure", _is_whole(0, MOST_DAYS), Plan.window),
-    "users": _Key("how many users are expected, from 60", _is_whole(60, 10**12), Plan.users),
-    "segments": _Key("a list of up to 5 columns", _is_list(_is_text, 5), []),
-    "traffic": _Key("a slice of the layer such as [0.0, 0.5]", _is_slice, [0.0, 1.0]),
-    "holdback": _Key("a share from 0 to below 0.5", _is_number(0, 0.5, ends=True), Plan.holdback),
-    "salt": _Key(_ID, _is_name, Plan.salt),
-    "kind": _Key(f"one of {', '.join(KINDS)}", _is_one_of(*KINDS), AB),
-    "splits": _Key(f"a list of up to {MAX_SPLITS} shares of titles, above 0 and below 1", _is_splits, None),
+    "hypothesis": Key("a sentence", is_text),
+    "start": Key(_DAY, is_day),
+    "end": Key(_DAY, is_day),
+    "looks": Key(f"a list of at most {MOST_LOOKS} days", is_list(is_day, MOST_LOOKS), None),
+    "smallest_effect": Key("a number above 0, in units of the primary metric", is_number(0, 1e12)),
+    "variants": Key("two or more [[variants]]", is_list(lambda _: True, MAX_VARIANTS)),
+    "metrics": Key(f"one to {MOST_METRICS} [[metrics]]", is_list(lambda _: True, MOST_METRICS)),
+    "source": Key(" or ".join(map(repr, SOURCES)), is_one_of(*SOURCES), WORKSPACE),
+    "layer": Key(_ID, _is_name, None),
+    "unit": Key(_UNIT_EXPECTED, is_one_of(USER), USER),
+    "level": Key("the level of intervals, above 0.5 and below 1, such as 0.95", is_number(0.5, 1), Plan.level),
+    "power": Key("above 0.5 and below 1, such as 0.8", is_number(0.5, 1), Plan.power),
+    "spending": Key(f"one of {', '.join(SPENDINGS)}", _is_spending, Plan.spending),
+    "window": Key(f"0 to {MOST_DAYS} days since the first exposure", is_whole(0, MOST_DAYS), Plan.window),
+    "users": Key("how many users are expected, from 60", is_whole(60, 10**12), Plan.users),
+    "segments": Key("a list of up to 5 columns", is_list(is_text, 5), []),
+    "traffic": Key("a slice of the layer such as [0.0, 0.5]", _is_slice, [0.0, 1.0]),
+    "holdback": Key("a share from 0 to below 0.5", is_number(0, 0.5, ends=True), Plan.holdback),
+    "salt": Key(_ID, _is_name, Plan.salt),
+    "kind": Key(f"one of {', '.join(KINDS)}", is_one_of(*KINDS), AB),
+    "splits": Key(f"a list of up to {MAX_SPLITS} shares of titles, above 0 and below 1", _is_splits, None),
+    "gate": Key("a table [gate] with shares", lambda value: isinstance(value, dict), None),
 }  # fmt: skip
-_ARM: Final = {
-    "name": _Key(_ID, _is_name),
-    "share": _Key("a share of users above 0 and below 1", _is_number(0, 1)),
+_GATE: Final = {
+    "shares": Key("2 to 20 rising shares of users, the last of which is 1", is_list(is_number(0, 1, ends=True), 20)),
+    "nights": Key(f"1 to {MOST_DAYS} days at each share at least", is_whole(1, MOST_DAYS), Gate.nights),
+    "users": Key("30 or more users of the treatment at each share at least", is_whole(30, 10**12), Gate.users),
 }
-_TABLE_ARM: Final = _ARM | {"name": _Key("a name of one line, of up to 64 characters", _is_line)}
+_ARM: Final = {
+    "name": Key(_ID, _is_name),
+    "share": Key("a share of users above 0 and below 1", is_number(0, 1)),
+}
+_TABLE_ARM: Final = _ARM | {"name": Key("a name of one line, of up to 64 characters", _is_line)}
 _LIVE: Final = {
-    "policy": _Key("a word as for artwork run", _is_text, Variant.policy),
-    "posterior": _Key("a word as for artwork run", _is_text, Variant.posterior),
-    "reward": _Key("a word as for artwork run", _is_text, Variant.reward),
-    "floor": _Key("a share from 0 to 0.5", _is_number(0, 0.5, ends=True), Variant.floor),
-    "new_floor": _Key("a share from 0 to 0.5", _is_number(0, 0.5, ends=True), Variant.new_floor),
-    "stickiness": _Key("a share from 0 to below 1", _is_number(0, 1, ends=True), Variant.stickiness),
-    "stickiness_margin": _Key("a difference from 0 to 1", _is_number(0, 1, ends=True), Variant.stickiness_margin),
+    "policy": Key("a word as for artwork run", is_text, Variant.policy),
+    "posterior": Key("a word as for artwork run", is_text, Variant.posterior),
+    "reward": Key("a word as for artwork run", is_text, Variant.reward),
+    "floor": Key("a share from 0 to 0.5", is_number(0, 0.5, ends=True), Variant.floor),
+    "new_floor": Key("a share from 0 to 0.5", is_number(0, 0.5, ends=True), Variant.new_floor),
+    "stickiness": Key("a share from 0 to below 1", is_number(0, 1, ends=True), Variant.stickiness),
+    "stickiness_margin": Key("a difference from 0 to 1", is_number(0, 1, ends=True), Variant.stickiness_margin),
 }
 _REWARDS: Final = "take, click, watched_fraction, weighted_sum:... or logged"
 
 
-def _metric_keys(source: str) -> dict[str, _Key]:
+def _metric_keys(source: str) -> dict[str, Key]:
     if source == TABLE:
         column = f"a column of the table, none of {', '.join(RESERVED)}"
-        of = _Key(column, _is_column)
-        per = _Key(f'"user" or {column}', lambda value: value == USER or _is_column(value), USER)
-        covariate = _Key(column, _is_column, None)
+        of = Key(column, _is_column)
+        per = Key(f'"user" or {column}', lambda value: value == USER or _is_column(value), USER)
+        covariate = Key(column, _is_column, None)
     else:
-        of = _Key(f'"impression" or a reward: {_REWARDS}', lambda value: value == IMPRESSION or _is_reward(value))
+        of = Key(f'"impression" or a reward: {_REWARDS}', lambda value: value == IMPRESSION or _is_reward(value))
         words = (IMPRESSION, USER)
-        per = _Key(
+        per = Key(
             f'"impression", "user" or a reward: {_REWARDS}', lambda word: word in words or _is_reward(word), IMPRESSION
         )
-        covariate = _Key(f"1 to {MOST_DAYS} days before the start", _is_whole(1, MOST_DAYS), None)
+        covariate = Key(f"1 to {MOST_DAYS} days before the start", is_whole(1, MOST_DAYS), None)
     return {
-        "name": _Key("a name of one line, of up to 64 characters", _is_line),
-        "role": _Key(f"one of {', '.join(ROLES)}", _is_one_of(*ROLES)),
+        "name": Key("a name of one line, of up to 64 characters", _is_line),
+        "role": Key(f"one of {', '.join(ROLES)}", is_one_of(*ROLES)),
         "of": of,
         "per": per,
-        "direction": _Key(f"which way is better: {' or '.join(DIRECTIONS)}", _is_one_of(*DIRECTIONS), UP),
-        "margin": _Key("a number above 0: by how much a guardrail may get worse", _is_number(0, 1e12), None),
+        "direction": Key(f"which way is better: {' or '.join(DIRECTIONS)}", is_one_of(*DIRECTIONS), UP),
+        "margin": Key("a number above 0: by how much a guardrail may get worse", is_number(0, 1e12), None),
         "covariate": covariate,
     }
 
@@ -242,14 +184,17 @@ def checked_plan(name: str, content: Mapping[str, Any], where: str) -> Plan:
     Raises:
         InputError: names everything that is wrong, with what is expected.
     """
-    wrong = _Complaints()
+    wrong = Complaints()
     top = wrong.taken(dict(content), _TOP)
     source = top["source"] if top["source"] in SOURCES else WORKSPACE
     layer = top["layer"] if isinstance(top["layer"], str) else PICKS if source == WORKSPACE else name
     if source == TABLE and layer == PICKS:
         wrong.add("", f"layer is {PICKS}, which is that of a workspace's picks; name another, or leave it out")
-    arms = _arms(top["variants"], layer, source, wrong, top["kind"])
+    gate = None if top["gate"] is None else _gate(top, source, layer, wrong)
+    arms = _arms(_with_shares(top["variants"], gate, wrong), layer, source, wrong, top["kind"])
     metrics = _metrics(top["metrics"], source, wrong)
+    if gate is not None:
+        _check_gated(metrics, wrong)
     looks = _looks(top, wrong)
     _check_rest(top, source, layer, wrong)
     _check_interleaving(top, source, layer, metrics, wrong)
@@ -267,11 +212,77 @@ def checked_plan(name: str, content: Mapping[str, Any], where: str) -> Plan:
     return Plan(
         name=name, source=source, layer=layer, looks=looks, variants=arms, metrics=metrics,
         segments=tuple(top["segments"]), traffic=(float(top["traffic"][0]), float(top["traffic"][1])),
-        splits=tuple(map(float, top["splits"] or USUAL_SPLITS)) if top["kind"] == INTERLEAVING else (), **floats, **kept,
+        splits=tuple(map(float, top["splits"] or USUAL_SPLITS)) if top["kind"] == INTERLEAVING else (), gate=gate,
+        **floats, **kept,
     )  # fmt: skip
 
 
-def _arms(tables: Any, layer: str, source: str, wrong: _Complaints, kind: str) -> tuple[Arm, ...]:
+def _gate(top: dict[str, Any], source: str, layer: str, wrong: Complaints) -> Gate | None:
+    values = wrong.taken(top["gate"], _GATE, "gate: ")
+    if source != WORKSPACE or layer != PICKS:
+        wrong.add(
+            "gate: ",
+            f"the layer is {layer} of a {source}; generations can widen the share of a policy of {PICKS} alone",
+        )
+    for key, why in (("window", "days since a first exposure"), ("segments", "segments")):
+        if top[key]:
+            wrong.add(
+                "gate: ", f"{key} is {shown(top[key])}, and shares that widen are read without {why}; leave it out"
+            )
+    if REQUIRED in values.values():
+        return None
+    shares = [float(share) for share in values["shares"]]
+    if (
+        len(shares) < 2
+        or shares[0] <= 0
+        or shares[-1] != 1
+        or any(after <= before for before, after in pairwise(shares))
+    ):
+        wrong.add(
+            "gate: ",
+            f"shares is {shown(values['shares'])}, expected {_GATE['shares'].expected}, such as [0.05, 0.2, 0.5, 1]",
+        )
+        return None
+    if top["users"] is not REQUIRED and shares[0] * top["users"] < values["users"]:
+        wrong.add(
+            "gate: ",
+            f"the first share, {shares[0]:g} of {top['users']:,} users, has fewer than the {values['users']:,} that it waits for:"
+            " it would never widen; begin with more, or wait for fewer users",
+        )
+    return Gate(tuple(shares), values["nights"], values["users"])
+
+
+def _with_shares(tables: Any, gate: Gate | None, wrong: Complaints) -> Any:
+    """The variants of a gate with its first shares: it says them, and nothing else does."""
+    if gate is None or not isinstance(tables, list):
+        return tables
+    if len(tables) != 2:
+        wrong.add("gate: ", f"there are {len(tables)} variants, expected two: the policy as it is, and the new one")
+        return tables
+    if any(isinstance(table, dict) and "share" in table for table in tables):
+        wrong.add("gate: ", "variants have a share, which the shares of the gate say; leave it out of both")
+        return [table if isinstance(table, dict) and "share" in table else {"share": 0.5, **table} for table in tables]
+    shares = (1 - gate.shares[0], gate.shares[0])
+    return [
+        {**table, "share": share} if isinstance(table, dict) else table
+        for table, share in zip(tables, shares, strict=True)
+    ]
+
+
+def _check_gated(metrics: Sequence[Metric], wrong: Complaints) -> None:
+    for metric in metrics:
+        if metric.per == USER:
+            wrong.add(
+                "gate: ", f'metric {metric.name} is per "user", whose days have several shares; divide by "impression"'
+            )
+        if metric.covariate is not None:
+            wrong.add(
+                "gate: ",
+                f"metric {metric.name} has a covariate, which shares that widen are read without; leave it out",
+            )
+
+
+def _arms(tables: Any, layer: str, source: str, wrong: Complaints, kind: str) -> tuple[Arm, ...]:
     if not isinstance(tables, list):
         return ()
     is_live, is_interleaving = layer == PICKS and source == WORKSPACE, kind == INTERLEAVING
@@ -285,7 +296,7 @@ def _arms(tables: Any, layer: str, source: str, wrong: _Complaints, kind: str) -
     for place, table in enumerate(tables, start=1):
         where = f"variants[{place}]: "
         values = wrong.taken(table, keys, where)
-        if not values or _REQUIRED in values.values():
+        if not values or REQUIRED in values.values():
             continue
         values = {"share": 0.5} | values
         live = None
@@ -302,14 +313,14 @@ def _arms(tables: Any, layer: str, source: str, wrong: _Complaints, kind: str) -
     return tuple(arms)
 
 
-def _metrics(tables: Any, source: str, wrong: _Complaints) -> tuple[Metric, ...]:
+def _metrics(tables: Any, source: str, wrong: Complaints) -> tuple[Metric, ...]:
     if not isinstance(tables, list):
         return ()
     metrics = []
     for place, table in enumerate(tables, start=1):
         where = f"metrics[{place}]: "
         values = wrong.taken(table, _metric_keys(source), where)
-        if not values or _REQUIRED in values.values():
+        if not values or REQUIRED in values.values():
             continue
         is_guardrail = values["role"] == GUARDRAIL
         if is_guardrail and values["margin"] is None:
@@ -327,14 +338,14 @@ def _metrics(tables: Any, source: str, wrong: _Complaints) -> tuple[Metric, ...]
     return tuple(metrics)
 
 
-def _refuse_repeated(what: str, names: list[str], wrong: _Complaints) -> None:
+def _refuse_repeated(what: str, names: list[str], wrong: Complaints) -> None:
     for name in sorted({name for name in names if names.count(name) > 1}):
         wrong.add("", f"two {what} have the name {name}; give each a name of its own")
 
 
-def _looks(top: dict[str, Any], wrong: _Complaints) -> tuple[date, ...]:
+def _looks(top: dict[str, Any], wrong: Complaints) -> tuple[date, ...]:
     start, end = top["start"], top["end"]
-    if not (_is_day(start) and _is_day(end)):
+    if not (is_day(start) and is_day(end)):
         return ()
     if not 0 <= (end - start).days < MOST_DAYS:
         wrong.add("", f"end is {end} and start {start}, expected at most {MOST_DAYS} days from start to end")
@@ -350,7 +361,7 @@ def _looks(top: dict[str, Any], wrong: _Complaints) -> tuple[date, ...]:
     return tuple(looks)
 
 
-def _refuse_early_looks(top: dict[str, Any], looks: tuple[date, ...], wrong: _Complaints) -> None:
+def _refuse_early_looks(top: dict[str, Any], looks: tuple[date, ...], wrong: Complaints) -> None:
     """Refuse looks at which the spending leaves nothing to see: their intervals would have no end."""
     shares = [information(top["start"], top["end"], day, top["window"]) for day in looks]
     if shares[0] <= 0:
@@ -365,7 +376,7 @@ def _refuse_early_looks(top: dict[str, Any], looks: tuple[date, ...], wrong: _Co
         )
 
 
-def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: _Complaints) -> None:
+def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: Complaints) -> None:
     if isinstance(top["segments"], list):
         _refuse_repeated("segments", top["segments"], wrong)
         for name in top["segments"]:
@@ -374,26 +385,28 @@ def _check_rest(top: dict[str, Any], source: str, layer: str, wrong: _Complaints
             if source == WORKSPACE and name not in SEGMENTS:
                 wrong.add("", f"segments has {name}, expected those of users.parquet: {', '.join(SEGMENTS)}")
     if layer == PICKS and source == WORKSPACE:
-        if top["traffic"] not in ([0.0, 1.0], _REQUIRED):
+        if top["traffic"] not in ([0.0, 1.0], REQUIRED):
             wrong.add("", "traffic is not the whole layer; every user has picks: give the rest a variant of its own")
-        if top["holdback"] not in (0, _REQUIRED):
+        if top["holdback"] not in (0, REQUIRED):
             wrong.add("", "holdback is not 0; every user has picks: give the holdback a variant of its own")
 
 
 def _check_interleaving(
-    top: dict[str, Any], source: str, layer: str, metrics: Sequence[Metric], wrong: _Complaints
+    top: dict[str, Any], source: str, layer: str, metrics: Sequence[Metric], wrong: Complaints
 ) -> None:
     """Refuse what says nothing of two policies on one page; and splits where there is one policy on it."""
     if top["kind"] != INTERLEAVING:
-        if top["splits"] not in (None, _REQUIRED):
+        if top["splits"] not in (None, REQUIRED):
             wrong.add("", f'splits are those of an interleaving; add kind = "{INTERLEAVING}", or leave them out')
         return
     if source == TABLE or layer != PICKS:
         wrong.add(
             "", f'kind is "{INTERLEAVING}", which is of the layer {PICKS} of a workspace: leave source and layer out'
         )
+    if top["gate"] is not None:
+        wrong.add("", f'kind is "{INTERLEAVING}", whose shares are of titles and stay: leave the gate out')
     for key, unset in (("window", 0), ("segments", [])):
-        if top[key] not in (unset, _REQUIRED):
+        if top[key] not in (unset, REQUIRED):
             wrong.add("", f"{key} is not read of an interleaving; leave it out")
     for metric in metrics:
         if metric.per == USER:

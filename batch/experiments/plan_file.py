@@ -95,7 +95,7 @@ def write_new(workspace: Workspace, name: str, content: Mapping[str, Any], comme
 
 
 def toml(content: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:
-    """A document of keys, then lists of tables; with comments above some keys.
+    """A document of keys, then tables and lists of tables; with comments above some keys.
 
     >>> print(toml({"a": [1, 2.5], "b": [{"name": "x"}]}, {"a": "two numbers"}), end="")
     # two numbers
@@ -111,6 +111,8 @@ def toml(content: Mapping[str, Any], comments: Mapping[str, str] | None = None) 
         if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             for table in value:
                 lines += ["", f"[[{key}]]", *(f"{name} = {_value(item)}" for name, item in table.items())]
+        elif isinstance(value, Mapping):
+            lines += ["", f"[{key}]", *(f"{name} = {_value(item)}" for name, item in value.items())]
         else:
             lines.append(f"{key} = {_value(value)}")
     return "\n".join(lines) + "\n"

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.experiments import mean_effect, ratio_effect, sample_ratio, sample_ratio_sequence
+from bandit.experiments import mean_effect, ratio_effect, rollout_effect, sample_ratio, sample_ratio_sequence
 from batch.experiments.dilution import Apart
-from batch.experiments.measuring import EXPOSED, FALLBACK, SHOWN, USER_ID, VARIANT, Seen, Users
+from batch.experiments.measuring import DAY, EXPOSED, FALLBACK, SHARE, SHOWN, USER_ID, VARIANT, Seen, Users, widens
 from batch.experiments.plan import Plan
 
 LEAST_USERS: Final = 30
@@ -84,6 +84,8 @@ def _sample_ratio(plan: Plan, users: Users) -> QualityCheck:
     counts = users.counts(len(plan.names))
     if not any(counts):
         return QualityCheck("sample ratio", None, "nobody was exposed", {})
+    if users.rows is not None:
+        return _sample_ratio_by_share(users.rows, over_time=False)
     made = sample_ratio(counts, list(plan.shares.values()))
     seen = " : ".join(f"{count / sum(counts):.4f}" for count in counts)
     planned = " : ".join(f"{share:.4g}" for share in plan.shares.values())
@@ -96,22 +98,52 @@ def _sample_ratio(plan: Plan, users: Users) -> QualityCheck:
     )
 
 
+def _sample_ratio_by_share(rows: pl.DataFrame, *, over_time: bool) -> QualityCheck:
+    """The same within each share, by the first day on which a user met it; over time it holds however often one looks."""
+    made = []
+    for (share,), own in rows.sort(SHARE, DAY).group_by(SHARE, maintain_order=True):
+        so_far = _first_days(own, 2)[1].cumsum(axis=0)
+        planned = [1 - float(share), float(share)]
+        p_value = (
+            sample_ratio_sequence(so_far, planned).p_value if over_time else sample_ratio(so_far[-1], planned).p_value
+        )
+        made.append((planned[1], p_value, so_far[-1]))
+    p_value, alarm = min(one[1] for one in made), ALARM / len(made)
+    told = ", ".join(f"{seen[1] / seen.sum():.4f} of users, planned {share:.4g}" for share, _, seen in made)
+    often = "however often one looked: " if over_time else ""
+    return QualityCheck(
+        "sample ratio over time" if over_time else "sample ratio",
+        p_value >= alarm,
+        f"the treatment had {told} ({often}p = {p_value:.3g}, alarm below {alarm:.2g})",
+        {"p_value": p_value, "shares": float(len(made))},
+        "find what loses or adds users of one variant (a crash, a filter, a join, a redirect), and start anew",
+    )
+
+
+def _first_days(exposed: pl.DataFrame, variants: int) -> tuple[np.ndarray, np.ndarray]:
+    """The days on which users came first, (d,), and how many of each variant did, (d, variants)."""
+    first = (
+        exposed.sort(USER_ID, DAY, VARIANT)
+        .group_by(USER_ID, maintain_order=True)
+        .agg(pl.col(DAY).first(), pl.col(VARIANT).first())
+    )
+    days, places = np.unique(first[DAY].to_numpy(), return_inverse=True)
+    table = np.zeros((len(days), variants), dtype=np.int64)
+    np.add.at(table, (places, first[VARIANT].to_numpy()), 1)
+    return days, table
+
+
 def _sample_ratio_over_time(seen: Seen, plan: Plan, until: date) -> QualityCheck:
     """The same as it would have been seen day after day: users so far by their first day."""
     name = "sample ratio over time"
     if not seen.facts.has_days:
         return QualityCheck(name, None, "the table has no column day", {})
-    first = (
-        seen.days.filter(pl.col(EXPOSED) > 0, pl.col("day") <= until)
-        .sort(USER_ID, "day", VARIANT)
-        .group_by(USER_ID, maintain_order=True)
-        .agg(pl.col("day").first(), pl.col(VARIANT).first())
-    )
-    if first.is_empty():
+    exposed = seen.days.filter(pl.col(EXPOSED) > 0, pl.col(DAY) <= until)
+    if exposed.is_empty():
         return QualityCheck(name, None, "nobody was exposed", {})
-    days, places = np.unique(first["day"].to_numpy(), return_inverse=True)
-    table = np.zeros((len(days), len(plan.names)), dtype=np.int64)
-    np.add.at(table, (places, first[VARIANT].to_numpy()), 1)
+    if widens(seen, plan, until):
+        return _sample_ratio_by_share(exposed, over_time=True)
+    days, table = _first_days(exposed, len(plan.names))
     made = sample_ratio_sequence(table.cumsum(axis=0), list(plan.shares.values()))
     p_value = float(made.p_values[-1])
     return QualityCheck(
@@ -127,8 +159,10 @@ def _crossover(seen: Seen, users: Users) -> QualityCheck:
     crossed = int((users.frame["variants"] > 1).sum())
     share = crossed / max(users.frame.height, 1)
     mismatched = seen.facts.mismatched
+    at_once = "" if users.rows is None else " under one share"
     text = (
-        f"{crossed:,} of {users.frame.height:,} users met several variants ({share:.2%}, at most {MOST_CROSSOVER:.1%})"
+        f"{crossed:,} of {users.frame.height:,} users met several variants{at_once} ({share:.2%}, at most"
+        f" {MOST_CROSSOVER:.1%})"
     )
     if mismatched:
         text += f"; {mismatched:,} impressions have another variant than their user is assigned"
@@ -174,13 +208,13 @@ def _fallback(seen: Seen, plan: Plan, until: date) -> QualityCheck:
         .sort(USER_ID, VARIANT)
     )
     share = float(by_user[FALLBACK].sum()) / max(float(by_user[SHOWN].sum()), 1.0)
-    figures, p_value = {"share": share}, 1.0
+    figures, p_value, is_rollout = {"share": share}, 1.0, widens(seen, plan, until)
     control = by_user.filter(pl.col(VARIANT) == 0)
     for place, name in enumerate(plan.names):
         own = by_user.filter(pl.col(VARIANT) == place)
         figures[f"share of {name}"] = float(own[FALLBACK].sum()) / max(float(own[SHOWN].sum()), 1.0)
         if place and min(own.height, control.height) >= LEAST_USERS:
-            p_value = min(p_value, _differs(own, control))
+            p_value = min(p_value, _differs_by_day(seen, until) if is_rollout else _differs(own, control))
     per_variant = ", ".join(f"{name} {figures[f'share of {name}']:.2%}" for name in plan.names)
     alarm = ALARM / max(len(plan.names) - 1, 1)
     return QualityCheck(
@@ -198,6 +232,26 @@ def _differs(own: pl.DataFrame, control: pl.DataFrame) -> float:
     try:
         return ratio_effect(treatment, before).p_value
     except InputError:  # nothing varies: all or none of the answers
+        return 1.0
+
+
+def _differs_by_day(seen: Seen, until: date) -> float:
+    """The same where the share changed: a store that was away for a day met whom it met."""
+    own = seen.days.filter(pl.col(DAY) <= until, pl.col(EXPOSED).sum().over(USER_ID) > 0).sort(
+        USER_ID, DAY, SHARE, VARIANT
+    )
+    strata = own.select(pl.struct(DAY, SHARE).rank("dense")).to_series().to_numpy().astype(np.int64)
+    users = own[USER_ID].rank("dense").to_numpy().astype(np.int64)
+    try:
+        return rollout_effect(
+            own[FALLBACK].to_numpy(),
+            own[SHOWN].to_numpy(),
+            users,
+            strata,
+            own[VARIANT].to_numpy() == 1,
+            own[SHARE].to_numpy(),
+        ).effect.p_value
+    except InputError:
         return 1.0
 
 

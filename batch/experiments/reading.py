@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bandit.errors import InputError
-from bandit.experiments import AnyLook, OneLook, PlannedLook
+from bandit.experiments import OneLook, PlannedLook
 from bandit.experiments.looks import Look as LookKind
 from batch.experiments.dilution import Apart, variants_apart
-from batch.experiments.effects import MetricEffect, SegmentEffect, effects_of, metric_effect, segment_effects
+from batch.experiments.effects import (
+    MetricEffect,
+    SegmentEffect,
+    at_any_time,
+    effects_of,
+    metric_effect,
+    segment_effects,
+)
 from batch.experiments.log_source import see_log
 from batch.experiments.measuring import Seen, users_of
 from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
@@ -204,7 +211,11 @@ def peek(source: Source, name: str) -> Reading:
         InputError: as ``check``.
     """
     own = registered(source.workspace, name)
-    seen = see(source, own)
+    return peek_at(source, own, see(source, own))
+
+
+def peek_at(source: Source, own: Registered, seen: Seen) -> Reading:
+    """The same of data that were seen."""
     return _reading(own, seen, seen.last, PEEK, None, _apart(source, own, seen))
 
 
@@ -272,7 +283,7 @@ def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None
     users = users_of(seen, plan, day)
     checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
-    judged_at = AnyLook(plan.users) if kind == PEEK else width
+    judged_at = at_any_time(plan, users) if kind == PEEK else width
     effects = tuple(effects_of(users, plan, width, judged_at)) if is_readable else ()
     return Reading(
         name=plan.name,

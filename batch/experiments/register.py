@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bandit.errors import InputError, SurroundingsError
 from batch.experiments.assignment import overlap_of
+from batch.experiments.gated.shipped import read_shipped
 from batch.experiments.plan import PICKS, WORKSPACE, Plan, differences, digest_of, plain
 from batch.experiments.plan_file import read_plan, record_folder
 from batch.workspace.files import write_json
@@ -180,6 +181,13 @@ def _start(workspace: Workspace, name: str, *, late: bool, today: date) -> Regis
         raise InputError(
             f"experiment {name} runs as version {len(register.versions)} already, and its file says the same"
         )
+    if before is not None and (before.get("gate") or plan.gate):
+        raise InputError(
+            f"experiment {name} is gated and runs by what was registered: {'; '.join(differences(before, plain(plan)))}; undo"
+            f" that, or `artwork experiment stop {name}` and register another one"
+        )
+    if plan.gate is not None:
+        _refuse_another_control(workspace, plan)
     seen = last_seen(workspace, plan, today)
     known = {before["start"], *before["looks"]} if before else set()
     past = [day for day in (plan.start, *plan.looks) if seen is not None and day <= seen and str(day) not in known]
@@ -250,6 +258,17 @@ def last_seen(workspace: Workspace, plan: Plan, today: date) -> date | None:
 
 def _why_past(plan: Plan, seen: date | None) -> str:
     return f"the log ends with {seen}" if plan.source == WORKSPACE else f"{seen} is over"
+
+
+def _refuse_another_control(workspace: Workspace, plan: Plan) -> None:
+    """Refuse a gate whose control is not what the workspace chooses by: it would change two things at once."""
+    shipped, control = read_shipped(workspace), plan.variants[0].live
+    if shipped is None or control is None or shipped.is_like(control):
+        return
+    raise InputError(
+        f"the control of {plan.name} is {control.label}, and the policy of this workspace is {shipped.variant.label}, shipped by"
+        f" {shipped.experiment}: two changes at once; make {shipped.variant.label} the control"
+    )
 
 
 def _refuse_taken(workspace: Workspace, plan: Plan) -> None:

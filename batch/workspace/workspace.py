@@ -61,6 +61,11 @@ class Workspace:
         return self.root / "experiments"
 
     @property
+    def policy(self) -> Path:
+        """Optional: what a gated experiment shipped."""
+        return self.root / "policy.json"
+
+    @property
     def truth(self) -> Path:
         """The simulated world behind the users of this workspace, if there is one."""
         return self.root / "simulation" / "world.npz"

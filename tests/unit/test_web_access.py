@@ -20,6 +20,7 @@ EVERYTHING = (
         "/api/live",
         "/api/live.json",
         "/api/generations",
+        "/api/gates",
     ),
     *("/posters/t1/a01.svg", "/nothing", "/api", "/docs", "/openapi.json", "//", "/..", "/static/../app.py"),
 )

@@ -6,6 +6,7 @@ import { onConnection } from "../app/live.js";
 import { mountShell } from "../app/shell.js";
 import { armsChart, calibration, onNewDay, takeRateChart } from "../charts/day_charts.js";
 import { flowPicture } from "./flow.js";
+import { gatePanel } from "./gates.js";
 import { generationLine } from "./generations.js";
 import { ingestChart, latencyChart, showMinutes, sourcesChart } from "../charts/live_charts.js";
 import { markFeed } from "./marks.js";
@@ -66,6 +67,7 @@ async function build() {
         watchedRow(about.service, titles).node,
         el("div", { class: "section-head" }, el("h2", {}, "Now"), minutes(state.get("minutes"))),
         live,
+        gatePanel().node,
         el("div", { class: "section-head" }, el("h2", {}, "Over the days")),
         days,
       ),
