@@ -62,7 +62,8 @@ def page(raw: bytes, serving: ServedGeneration = SERVING, metrics: Metrics | Non
     look_up = LookUp(MemoryStore(), metrics or Metrics())
     titles = serving.find([title.encode() for title in TITLES])
     picks = json.loads(look_up.page(serving, b"ann", titles, raw))["picks"]
-    singles = [json.loads(look_up.single(serving, b"ann", [title], raw)) for title in titles]
+    known = [title for title in titles if not isinstance(title, bytes)]
+    singles = [json.loads(look_up.single(serving, b"ann", title, raw)) for title in known]
     assert picks == singles
     return list(picks)
 
