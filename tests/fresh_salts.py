@@ -9,8 +9,8 @@ from bandit.experiments import ratio_effect
 from batch.experiments.assignment import assigned
 from batch.experiments.log_source import history
 from batch.experiments.measuring import USER_ID, of_column, per_column
-from batch.experiments.plan import USER, Arm
-from batch.experiments.plan_file import read_plan
+from batch.experiments.plans.file import read_plan
+from batch.experiments.plans.plan import USER, Arm
 from batch.workspace.workspace import Workspace
 
 MOST_DAYS = 56

@@ -11,7 +11,7 @@ from batch.choosing.precompute import precompute
 from batch.config import Config
 from batch.executors import SerialExecutor
 from batch.experiments.listing import experiment_config, experiments_of
-from batch.experiments.plan_file import plan_path
+from batch.experiments.plans.file import plan_path
 from batch.experiments.reading import Source
 from batch.experiments.register import start
 from batch.learning.train import train

@@ -36,13 +36,13 @@ from bandit.errors import InputError
 from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned
 from batch.experiments.deciding import Decided, decide_now, replay
-from batch.experiments.drafting import USUAL_HYPOTHESIS, USUAL_VARIANTS, draft_table, draft_workspace
 from batch.experiments.explaining import MIXED, QUESTIONS, explain_mixed
 from batch.experiments.interleaving import interleave
 from batch.experiments.listing import listed
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan_file import read_plan
 from batch.experiments.planning import plan_power
+from batch.experiments.plans.drafting import USUAL_HYPOTHESIS, USUAL_VARIANTS, draft_table, draft_workspace
+from batch.experiments.plans.file import read_plan
 from batch.experiments.quality import failed
 from batch.experiments.reading import Reading, Source, check, peek, read
 from batch.experiments.register import registered, start, stop

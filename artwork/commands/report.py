@@ -11,7 +11,7 @@ from artwork.console.output import EXIT_FAILED_CHECK, check_page, emit, errors, 
 from artwork.reports.health_page import render_health, rendered_health
 from artwork.reports.health_words import document, health
 from artwork.reports.pages import write_page
-from artwork.web.health import read_dead_letters, read_serving
+from artwork.web.figures.health import read_dead_letters, read_serving
 from bandit.errors import InputError
 from batch.monitoring.gather import gather
 from batch.workspace.workspace import Workspace

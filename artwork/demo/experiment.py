@@ -9,7 +9,7 @@ from artwork.console.shell import pasted
 from artwork.reports.experiment_text import effects_lines, verdict_lines
 from batch.config import Config, Variant
 from batch.experiments.deciding import Decided, decide_now
-from batch.experiments.drafting import draft_workspace
+from batch.experiments.plans.drafting import draft_workspace
 from batch.experiments.reading import Source
 from batch.experiments.register import Registered, start
 from batch.workspace.workspace import Workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 from artwork.console.tables import Sheet, printed
 from batch.experiments.gated.standing import Standing
 from batch.experiments.listing import Listed
-from batch.experiments.plan import PICKS, WORKSPACE
+from batch.experiments.plans.plan import PICKS, WORKSPACE
 from batch.experiments.quality import QualityCheck
 from batch.experiments.register import Registered
 

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from artwork.reports.health_page import told_health
 from artwork.web.access import Access, content_policy
 from artwork.web.drawing.posters import PosterArtwork, PosterTitle, poster
-from artwork.web.health import KeptHealth
+from artwork.web.figures.health import KeptHealth
 from artwork.web.kept import NotFoundError, NotReadyError
 from artwork.web.live import JSON, Live
 from artwork.web.page_data import MOST_FOUND, PageData

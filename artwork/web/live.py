@@ -14,11 +14,11 @@ from typing import Any, Final
 import orjson
 
 from artwork.web.days import Days
+from artwork.web.figures.service import ServiceReader
+from artwork.web.figures.store import StoreReader
 from artwork.web.generations import Generations
 from artwork.web.kept import NotReadyError
-from artwork.web.service_figures import ServiceReader
 from artwork.web.stage import Day, Stage
-from artwork.web.store_figures import StoreReader
 from service.http.problems import ProblemError
 
 TICK_SECONDS: Final = 0.5

@@ -5,10 +5,10 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from artwork.web.calibration import Calibration
 from artwork.web.catalogue import MOST_USERS, Shelf, Shelves, ShownArtwork, ShownTitle, shown_titles
 from artwork.web.days import Days, TitleDay
 from artwork.web.explaining import told
+from artwork.web.figures.calibration import Calibration
 from artwork.web.gates import Gates
 from artwork.web.generations import Generations
 from artwork.web.kept import NotFoundError, NotReadyError

@@ -15,7 +15,7 @@ from bandit.errors import InputError
 from bandit.hashing import hash_ids, hash_title, hash_users
 from bandit.snapshot import VARIANT, id64
 from batch.choosing.variants import variants_of
-from batch.experiments.plan import PICKS, WORKSPACE, Plan
+from batch.experiments.plans.plan import PICKS, WORKSPACE, Plan
 
 NOBODY: Final = -1
 """The place of users who are not in an experiment: outside its slice of the layer, or held back."""

@@ -25,8 +25,8 @@ from bandit.experiments.effects import effect_of
 from bandit.experiments.looks import Looks
 from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
-from batch.experiments.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
-from batch.experiments.plan_file import record_folder
+from batch.experiments.plans.file import record_folder
+from batch.experiments.plans.plan import GUARDRAIL, PRIMARY, Plan, digest_of, plain
 from batch.experiments.reading import Reading, Source, read, width_at
 from batch.experiments.register import registered, registering
 from batch.workspace.workspace import Workspace

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from bandit.errors import InputError
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.variants import Places
-from batch.experiments.plan import Plan
+from batch.experiments.plans.plan import Plan
 from batch.workspace.workspace import Workspace
 
 TITLES: Final = 20

@@ -33,7 +33,7 @@ from batch.experiments.measuring import (
     per_column,
     segment_column,
 )
-from batch.experiments.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
+from batch.experiments.plans.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
 from batch.experiments.quality import LEAST_USERS
 
 

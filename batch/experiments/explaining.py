@@ -12,7 +12,7 @@ from bandit.rewards import parse_reward
 from batch.config import LOGGED
 from batch.experiments.effects import MetricEffect, effects_of, metric_effect
 from batch.experiments.measuring import Seen, Users, days_since, users_of
-from batch.experiments.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, WORKSPACE, Metric, Plan
+from batch.experiments.plans.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, WORKSPACE, Metric, Plan
 from batch.experiments.quality import check_quality
 from batch.experiments.reading import Source, looks_taken, see, width_at
 from batch.experiments.register import Registered, registered

@@ -33,7 +33,7 @@ from batch.experiments.measuring import (
     of_column,
     per_column,
 )
-from batch.experiments.plan import PRIMARY, Metric, Plan
+from batch.experiments.plans.plan import PRIMARY, Metric, Plan
 from batch.experiments.quality import QualityCheck, failed
 from batch.experiments.reading import (
     Shift,

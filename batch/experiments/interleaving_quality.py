@@ -9,7 +9,7 @@ from bandit.experiments import sample_ratio
 from bandit.experiments.effects import two_sided
 from batch.experiments.dilution import Apart
 from batch.experiments.measuring import SPLIT, Seen, exposed_column
-from batch.experiments.plan import Plan
+from batch.experiments.plans.plan import Plan
 from batch.experiments.quality import (
     ALARM,
     LEAST_USERS,

@@ -8,8 +8,8 @@ from bandit.errors import InputError
 from batch.config import Config, Variant
 from batch.experiments.deciding import records, replay, verdict_line
 from batch.experiments.gated.standing import standing_of
-from batch.experiments.plan import PICKS, TABLE, Plan
-from batch.experiments.plan_file import plan_names, read_plan
+from batch.experiments.plans.file import plan_names, read_plan
+from batch.experiments.plans.plan import PICKS, TABLE, Plan
 from batch.experiments.register import read_register, registered, running
 from batch.workspace.workspace import Workspace
 

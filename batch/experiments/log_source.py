@@ -32,7 +32,7 @@ from batch.experiments.measuring import (
     per_column,
     segment_column,
 )
-from batch.experiments.plan import IMPRESSION, PICKS, USER, Metric, Plan
+from batch.experiments.plans.plan import IMPRESSION, PICKS, USER, Metric, Plan
 from batch.learning.day_rows import rewards_of
 from batch.workspace.generations import Manifest, find_manifest
 from batch.workspace.impressions import day_files, days, read_day, scan_impressions

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64, Bool
-from batch.experiments.plan import USER, Metric, Plan
+from batch.experiments.plans.plan import USER, Metric, Plan
 
 USER_ID: Final = "user_id"
 VARIANT: Final = "variant"

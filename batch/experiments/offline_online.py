@@ -28,7 +28,7 @@ from batch.experiments.explaining import (
     quality_step,
     told,
 )
-from batch.experiments.plan import PICKS, PRIMARY
+from batch.experiments.plans.plan import PICKS, PRIMARY
 from batch.experiments.reading import Source
 from batch.offline.compare import Request, compare
 from batch.workspace.impressions import day_files, days

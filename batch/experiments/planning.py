@@ -17,8 +17,8 @@ from bandit.experiments.effects import satterthwaite
 from bandit.experiments.spending import crossing_power
 from batch.experiments.log_source import history, history_policies, words_of
 from batch.experiments.measuring import DAY, USER_ID, covariate_column
-from batch.experiments.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
-from batch.experiments.plan_file import read_plan
+from batch.experiments.plans.file import read_plan
+from batch.experiments.plans.plan import GUARDRAIL, PRIMARY, USER, Metric, Plan
 from batch.experiments.reading import check_source
 from batch.experiments.returning import LONGEST, Course, course_of, linearised, per_user
 from batch.experiments.table_source import table_history

@@ -12,7 +12,7 @@ from bandit.errors import InputError
 from bandit.experiments import mean_effect, ratio_effect, rollout_effect, sample_ratio, sample_ratio_sequence
 from batch.experiments.dilution import Apart
 from batch.experiments.measuring import DAY, EXPOSED, FALLBACK, SHARE, SHOWN, USER_ID, VARIANT, Seen, Users, widens
-from batch.experiments.plan import Plan
+from batch.experiments.plans.plan import Plan
 
 LEAST_USERS: Final = 30
 """In a variant; of fewer, intervals of means are not to be believed."""

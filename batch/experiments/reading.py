@@ -20,7 +20,7 @@ from batch.experiments.effects import (
 )
 from batch.experiments.log_source import see_log
 from batch.experiments.measuring import Seen, users_of
-from batch.experiments.plan import PRIMARY, TABLE, Metric, Plan
+from batch.experiments.plans.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
 from batch.experiments.register import (
     Look,

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from bandit.errors import InputError, SurroundingsError
 from batch.experiments.assignment import overlap_of
 from batch.experiments.gated.shipped import read_shipped
-from batch.experiments.plan import PICKS, WORKSPACE, Plan, differences, digest_of, plain
-from batch.experiments.plan_file import read_plan, record_folder
+from batch.experiments.plans.file import read_plan, record_folder
+from batch.experiments.plans.plan import PICKS, WORKSPACE, Plan, differences, digest_of, plain
 from batch.workspace.files import write_json
 from batch.workspace.impressions import days
 from batch.workspace.lock import opened_lock

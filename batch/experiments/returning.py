@@ -12,7 +12,7 @@ import scipy
 from bandit.arrays import F64
 from bandit.errors import InputError
 from batch.experiments.measuring import DAY, USER_ID, of_column, per_column
-from batch.experiments.plan import USER, Metric
+from batch.experiments.plans.plan import USER, Metric
 
 _ROUNDING: Final = 1e-12
 _FEW_DAYS: Final = 4

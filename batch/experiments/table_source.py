@@ -23,7 +23,7 @@ from batch.experiments.measuring import (
     per_column,
     segment_column,
 )
-from batch.experiments.plan import USER, Metric, Plan
+from batch.experiments.plans.plan import USER, Metric, Plan
 from batch.logs.one_file import kind_of, read_file
 
 _USER, _VARIANT, _DAY = "user", "variant", "day"

@@ -8,7 +8,6 @@ from typing import Any, TypedDict, cast
 from starlette.requests import HTTPConnection
 
 from service.http.clients import Clients
-from service.http.pressure import Pressure
 from service.http.problems import ProblemError
 from service.keys import Keys
 from service.lookup.look_up import LookUp
@@ -16,6 +15,7 @@ from service.lookup.poller import Poller
 from service.lookup.served_generation import ServedGeneration
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
+from service.pressure import Pressure
 from service.settings import Settings
 
 

@@ -32,7 +32,7 @@ from batch.executors import SerialExecutor
 from batch.experiments.deciding import decide_now
 from batch.experiments.gated.gate import pass_gate
 from batch.experiments.listing import experiment_config, experiments_of
-from batch.experiments.plan_file import write_new
+from batch.experiments.plans.file import write_new
 from batch.experiments.reading import Source
 from batch.experiments.register import start
 from batch.learning.train import train

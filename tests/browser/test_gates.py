@@ -9,8 +9,8 @@ from browsing import Demo, VisitMaker
 from test_craft import violations
 
 from batch.config import Config, Variant
-from batch.experiments.drafting import draft_workspace
 from batch.experiments.gated.gate import pass_gate
+from batch.experiments.plans.drafting import draft_workspace
 from batch.experiments.reading import Source
 from batch.experiments.register import start, stop
 from batch.workspace.impressions import days

@@ -22,7 +22,7 @@ from artwork.reports.health_findings import DeadLetters, Serving
 from artwork.reports.health_page import render_health
 from artwork.reports.health_words import HEALTHY, health
 from artwork.running_service import recorded
-from artwork.web.health import read_dead_letters, read_serving
+from artwork.web.figures.health import read_dead_letters, read_serving
 from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
 from bandit.snapshot import DEAD_EVENTS_KEY

@@ -19,12 +19,12 @@ from bandit.hashing import hash_ids
 from batch.choosing.variants import variants_of
 from batch.config import Config, Variant
 from batch.experiments.deciding import replay
-from batch.experiments.drafting import USUAL_VARIANTS, draft_workspace
 from batch.experiments.gated.gate import check_gate
 from batch.experiments.gated.shipped import Shipped, read_shipped, write_shipped
 from batch.experiments.gated.standing import standing_of
 from batch.experiments.listing import experiment_config, listed
-from batch.experiments.plan_file import plan_path, read_plan
+from batch.experiments.plans.drafting import USUAL_VARIANTS, draft_workspace
+from batch.experiments.plans.file import plan_path, read_plan
 from batch.experiments.quality import failed
 from batch.experiments.reading import check, peek
 from batch.experiments.register import RUNNING, read_register, registered, start, stop

@@ -36,8 +36,8 @@ from batch.experiments.explaining import explain_mixed
 from batch.experiments.listing import experiment_config, experiments_of, listed
 from batch.experiments.log_source import history
 from batch.experiments.offline_online import explain_neutral
-from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import plan_power
+from batch.experiments.plans.file import plan_path, read_plan
 from batch.experiments.quality import failed
 from batch.experiments.reading import Source, check, peek, read
 from batch.experiments.register import registered, running, start, stop

@@ -9,7 +9,7 @@ from make_impressions import FIRST_DAY, draw_impressions, log_days, make_generat
 from shell import call
 from web_stage import NOW, Client, NotedStage, nowhere
 
-from artwork.web.health import KeptHealth
+from artwork.web.figures.health import KeptHealth
 from batch.workspace.impressions import append_impressions, day_files
 from batch.workspace.workspace import Workspace
 

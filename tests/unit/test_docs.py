@@ -14,7 +14,7 @@ import pytest
 from typer.main import get_command
 
 from artwork.app import app
-from service.http.pressure import LASTING_SECONDS, QUIET_SECONDS, Pressure
+from service.pressure import LASTING_SECONDS, QUIET_SECONDS, Pressure
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

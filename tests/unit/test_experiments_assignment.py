@@ -14,7 +14,7 @@ from bandit.hashing import hash_ids
 from batch.choosing.variants import variants_of
 from batch.config import Config, Variant
 from batch.experiments.assignment import NOBODY, allocation, assigned, overlap_of
-from batch.experiments.plan import Arm, Metric, Plan
+from batch.experiments.plans.plan import Arm, Metric, Plan
 
 USERS = [f"u{number}" for number in range(20_000)]
 ALARM = 1e-6

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bandit.errors import InputError
-from batch.experiments.plan import differences, plain
-from batch.experiments.plan_checks import checked_plan
-from batch.experiments.plan_file import plan_path, read_plan, toml, write_new
+from batch.experiments.plans.checks import checked_plan
+from batch.experiments.plans.file import plan_path, read_plan, toml, write_new
+from batch.experiments.plans.plan import differences, plain
 from batch.experiments.register import plan_of
 from batch.workspace.workspace import Workspace
 

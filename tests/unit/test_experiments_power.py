@@ -15,9 +15,9 @@ from bandit.arrays import F64, Bool
 from bandit.experiments import Effect, mean_effect, ratio_effect, seen_at, spending_bounds
 from bandit.experiments.spending import crossing_power
 from batch.experiments.measuring import USER_ID
-from batch.experiments.plan import GUARDRAIL, Metric, Plan
-from batch.experiments.plan_file import plan_path, read_plan
 from batch.experiments.planning import Planned, correlation_with_before, plan_power
+from batch.experiments.plans.file import plan_path, read_plan
+from batch.experiments.plans.plan import GUARDRAIL, Metric, Plan
 from batch.experiments.reading import width_at
 from batch.experiments.returning import course_of, linearised, per_user
 from batch.workspace.workspace import Workspace

@@ -14,7 +14,7 @@ import pytest
 from bandit.errors import InputError
 from bandit.experiments import mean_effect, ratio_effect
 from batch.experiments.deciding import decide_now, records, replay
-from batch.experiments.plan_file import plan_path
+from batch.experiments.plans.file import plan_path
 from batch.experiments.quality import failed
 from batch.experiments.reading import Source, check, peek, read
 from batch.experiments.register import read_register, start

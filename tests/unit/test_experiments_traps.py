@@ -19,8 +19,8 @@ from bandit.experiments import (
     Effect,
 )
 from batch.experiments.deciding import Replayed, as_bytes, decide_now, replay
-from batch.experiments.plan import digest_of
-from batch.experiments.plan_file import plan_path
+from batch.experiments.plans.file import plan_path
+from batch.experiments.plans.plan import digest_of
 from batch.experiments.reading import Source, peek, read, width_at
 from batch.experiments.register import registered, start
 from batch.workspace.workspace import Workspace

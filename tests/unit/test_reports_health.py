@@ -12,7 +12,7 @@ import pytest
 from artwork.reports.health_findings import DeadLetters, Serving
 from artwork.reports.health_page import render_health, rendered_health, told_health
 from artwork.reports.health_words import HEALTHY, Health, document, health
-from artwork.web.health import gauges
+from artwork.web.figures.health import gauges
 from bandit.monitoring.signals import (
     BEST,
     CLASSES,

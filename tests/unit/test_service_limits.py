@@ -18,10 +18,10 @@ from wire import Running, against
 
 from service.http.connection import Connection
 from service.http.middleware import BodyLimit
-from service.http.pressure import LASTING_SECONDS
 from service.http.writing import close
 from service.keys import entry_text, new_key
 from service.lookup.store import MemoryStore
+from service.pressure import LASTING_SECONDS
 
 HANG_SECONDS = 20.0
 LOOK_UP = b"GET /v1/users/ann/titles/t0/artwork HTTP/1.1\r\nHost: s\r\n\r\n"

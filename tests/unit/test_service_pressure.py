@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from service.http.pressure import LASTING_SECONDS, QUIET_SECONDS, Pressure
 from service.http.problems import overloaded
+from service.pressure import LASTING_SECONDS, QUIET_SECONDS, Pressure
 
 
 def refused_for(pressure: Pressure, start: float, seconds: float) -> float:

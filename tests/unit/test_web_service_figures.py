@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artwork.web.service_figures import percentile, read_metrics
+from artwork.web.figures.service import percentile, read_metrics
 from service.metrics.exposition import exposition
 from service.metrics.metrics import LATENCY_BOUNDS, Metrics
 

@@ -18,7 +18,7 @@ from batch.experiments.gated.shipped import Shipped, read_shipped, write_shipped
 from batch.experiments.gated.standing import KIND, SHIP, Standing, standing_of
 from batch.experiments.listing import experiments_of, with_variants
 from batch.experiments.measuring import DAY, EXPOSED, SHARE, USER_ID, VARIANT, Seen
-from batch.experiments.plan import Plan
+from batch.experiments.plans.plan import Plan
 from batch.experiments.reading import Source, peek_at, see
 from batch.experiments.register import RUNNING, Registered, registered, running, stop
 from batch.workspace.impressions import days

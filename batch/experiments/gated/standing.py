@@ -6,7 +6,7 @@ from typing import Final
 
 from bandit.errors import InputError
 from batch.experiments.deciding import records, replay
-from batch.experiments.plan import Gate, Plan
+from batch.experiments.plans.plan import Gate, Plan
 from batch.workspace.workspace import Workspace
 
 KIND: Final = "gate"

@@ -11,7 +11,19 @@ from bandit.experiments import spending_bounds
 from bandit.rewards import parse_reward
 from bandit.snapshot import MAX_SPLITS, is_id
 from batch.config import LOGGED, MAX_VARIANTS, Config, Variant
-from batch.experiments.plan import (
+from batch.experiments.plans.keys import (
+    REQUIRED,
+    Complaints,
+    Key,
+    is_day,
+    is_list,
+    is_number,
+    is_one_of,
+    is_text,
+    is_whole,
+    shown,
+)
+from batch.experiments.plans.plan import (
     AB,
     DIRECTIONS,
     GUARDRAIL,
@@ -32,18 +44,6 @@ from batch.experiments.plan import (
     Metric,
     Plan,
     information,
-)
-from batch.experiments.plan_keys import (
-    REQUIRED,
-    Complaints,
-    Key,
-    is_day,
-    is_list,
-    is_number,
-    is_one_of,
-    is_text,
-    is_whole,
-    shown,
 )
 
 MOST_DAYS: Final = 366

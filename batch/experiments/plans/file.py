@@ -10,8 +10,8 @@ from typing import Any, Final
 from bandit.errors import InputError, SurroundingsError
 from bandit.files import replace_file
 from bandit.snapshot import is_id
-from batch.experiments.plan import Plan
-from batch.experiments.plan_checks import checked_plan
+from batch.experiments.plans.checks import checked_plan
+from batch.experiments.plans.plan import Plan
 from batch.workspace.workspace import Workspace
 
 MAX_PLAN_BYTES: Final = 1 << 20

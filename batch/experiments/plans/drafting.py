@@ -10,7 +10,8 @@ import polars as pl
 
 from bandit.errors import InputError
 from batch.config import Config, Variant
-from batch.experiments.plan import (
+from batch.experiments.plans.file import write_new
+from batch.experiments.plans.plan import (
     GUARDRAIL,
     IMPRESSION,
     INTERLEAVING,
@@ -21,7 +22,6 @@ from batch.experiments.plan import (
     USUAL_SPLITS,
     Gate,
 )
-from batch.experiments.plan_file import write_new
 from batch.experiments.quality import LEAST_USERS
 from batch.experiments.table_source import as_numbers, read_table
 from batch.workspace.impressions import days

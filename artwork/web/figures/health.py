@@ -12,8 +12,8 @@ from urllib.request import ProxyHandler, build_opener
 from artwork.reports.health_findings import DeadLetters, Serving
 from artwork.reports.health_words import Health, health
 from artwork.running_service import find_running
+from artwork.web.figures.service import percentile, read_metrics
 from artwork.web.kept import Kept, stamps
-from artwork.web.service_figures import percentile, read_metrics
 from bandit.errors import BanditError
 from bandit.snapshot import shown
 from batch.events.dead_letters import count_dead_letters
