@@ -34,7 +34,7 @@ from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
-EXPLORE_DAYS, SPLITS, SALT = 2, (0.5, 0.1), "mix"
+EXPLORE_DAYS, SALT = 2, "mix"
 WORLDS = ("demo", "one-play")
 
 
@@ -88,22 +88,23 @@ def sums(users: I64, values: F64, mask: np.ndarray, n_users: int) -> tuple[F64, 
     )
 
 
-def season(world_name: str, seed: int, n_users: int, n_titles: int, days: int, names: tuple[str, str]) -> Compared:
+def season(given: argparse.Namespace, seed: int) -> Compared:
     """Play one seed."""
-    one_play = world_name == "one-play"
-    control = Variant("control", names[0])
-    treatment = Variant("treatment", names[1], reward="click" if one_play else "take")
+    n_users, shares = given.users, tuple(given.splits)
+    one_play = given.world == "one-play"
+    control = Variant("control", given.control)
+    treatment = Variant("treatment", given.treatment, reward="click" if one_play else "take")
     with tempfile.TemporaryDirectory() as folder:
         config = Config(seed=seed)
-        data = synthetic.build(n_users=n_users, n_titles=n_titles, seed=seed)
+        data = synthetic.build(n_users=n_users, n_titles=given.titles, seed=seed)
         here = SimulatedWorkspace.build(Path(folder), data, config)
         for day in range(EXPLORE_DAYS):
             here.explore(day)
         of_users, of_titles = (
-            Config((control, treatment), seed=seed, salt=SALT, splits=splits) for splits in ((), SPLITS)
+            Config((control, treatment), seed=seed, salt=SALT, splits=splits) for splits in ((), shares)
         )
         generations = [make_generation(here.workspace, config=own) for own in (of_users, of_titles)]
-        users, titles, visits = visits_of(here.world, days, seed)
+        users, titles, visits = visits_of(here.world, given.days, seed)
         before = pl.read_parquet(f"{folder}/impressions/**/*.parquet").group_by("user_id").agg(pl.col("reward").sum())
         ids = RecordedIds(here.workspace, generations[0])
         takes = []
@@ -122,16 +123,16 @@ def season(world_name: str, seed: int, n_users: int, n_titles: int, days: int, n
     first, second = ((of[mask & there], per[mask & there]) for mask in (treated, ~treated))
     ab = ratio_effect(first, second)
     cuped = ratio_effect(first, second, covariates=(own[treated & there], own[~treated & there]))
-    dealt = DealtTitles.of(seed, SALT, SPLITS, hashed)
+    dealt = DealtTitles.of(seed, SALT, shares, hashed)
     by_title = np.column_stack([dealt.second(title) for title in hash_ids(ids.titles)])  # (n, t)
     is_second = by_title[users, titles]
     two = [sums(users, takes[1], mask, n_users) for mask in (is_second, ~is_second)]
     effects = []
-    for split in range(len(SPLITS)):
+    for split in range(len(shares)):
         group = (dealt.splits == split) & there
         one, other = ((of[group], per[group]) for of, per in two)
         effects.append(paired_effect(one, other))
-    return Compared(ab, cuped, interleaved_effect(effects, SPLITS))
+    return Compared(ab, cuped, interleaved_effect(effects, shares))
 
 
 class RecordedIds:
@@ -164,13 +165,14 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--control", default="epsilon_greedy:epsilon=0.6")
     parser.add_argument("--treatment", default="thompson")
+    parser.add_argument("--splits", type=float, nargs="+", default=[0.5, 0.1])
     given = parser.parse_args()
     made: list[Compared] = []
     sys.stdout.write(
         f"{'seed':>4}  {'A/B, points':28}{'interleaved, points':28}{'carry-over p':>13}{'times fewer':>13}{'than CUPED':>12}\n"
     )
     for seed in range(1, given.seeds + 1):
-        one = season(given.world, seed, given.users, given.titles, given.days, (given.control, given.treatment))
+        one = season(given, seed)
         made.append(one)
         p_value = one.mix.carry_over.p_value if one.mix.carry_over else 1.0
         sys.stdout.write(
