@@ -14,7 +14,7 @@ ACCEPTED: Final = Target(0.8, 1.0)
 SINGLE_P99_MS: Final = Limit(2, 2)
 PAGE_P99_MS: Final = Limit(5, 3)
 FAULT_P99_MS: Final = Limit(5, 5)
-OVERLOAD_P99_MS: Final = Limit(10, 5)
+OVERLOAD_P99_MS: Final = Limit(5, 5)
 READY_SECONDS: Final = Limit(1.5, 0.8)
 RESIDENT_MEGABYTES: Final = Limit(150, 100)
 
