@@ -55,7 +55,7 @@ def measure(
     def run_closed(place: int, _turn: int) -> tuple[ClosedRun, float]:
         return closed_run(contenders[place], plan.closed_seconds)
 
-    shares = [closed_by_driver(contender, plan.warm_seconds)[1] for contender in contenders]  # warms up, too
+    shares = [_warmed(contender, plan.warm_seconds) for contender in contenders]
     runs = _in_turns("closed loop", run_closed, len(contenders), plan.closed_rounds, tell)
     closed = {each.name: _closed(own, share) for each, own, share in zip(contenders, runs, shares, strict=True)}
     rates = {each.name: closed[each.name].rate.median for each in contenders if each.name in opened.names}
@@ -103,15 +103,22 @@ def _in_turns(what: str, take: Callable[[int, int], T], count: int, rounds: int,
 def closed_run(contender: Contender, seconds: float) -> tuple[ClosedRun, float]:
     """One run, and the microseconds of processor time that the server spent per answer."""
     before = cpu_seconds_of_all(contender.server.pid)
-    run = (
-        wrk.run(contender.server.port, contender.asked, seconds)
-        if wrk.is_installed()
-        else closed_by_driver(contender, seconds)[0]
-    )
+    with contender.server.asked():
+        run = (
+            wrk.run(contender.server.port, contender.asked, seconds)
+            if wrk.is_installed()
+            else closed_by_driver(contender, seconds)[0]
+        )
+        used = cpu_seconds_of_all(contender.server.pid) - before
     if run.failed:
         raise WrongAnswerError(f"{contender.name}: {run.failed} requests of a closed loop failed, expected none")
-    used = cpu_seconds_of_all(contender.server.pid) - before
     return run, used / max(1, run.latency.count) * 1e6
+
+
+def _warmed(contender: Contender, seconds: float) -> float:
+    """The share of answers from rows in a closed loop that warms a server up."""
+    with contender.server.asked():
+        return closed_by_driver(contender, seconds)[1]
 
 
 def _closed(runs: Sequence[tuple[ClosedRun, float]], share: float) -> Closed:

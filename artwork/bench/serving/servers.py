@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -46,11 +47,30 @@ Maker = Callable[[BreakableStore, Path, int], Command]
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers: its port, its process, and how long its start took."""
+    """A server that answers: its port, its process, how long its start took, and whether it never rests.
+
+    One that never rests takes half of a core from each other server on it: it runs while it is asked, and is stopped else.
+    """
 
     port: int
     pid: int
     ready_seconds: float
+    spins: bool = False
+
+    def stop(self) -> None:
+        """Stop it where it never rests, until it is ``asked``."""
+        if self.spins:
+            os.kill(self.pid, signal.SIGSTOP)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Let it run for as long as the block lasts."""
+        if self.spins:
+            os.kill(self.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.stop()
 
     def get(self, path: str) -> tuple[int, bytes]:
         """One answer on a connection of its own.
@@ -157,7 +177,12 @@ def running(
             poll_seconds=_POLL_SECONDS,
             log_lines=_LOG_LINES,
         ) as process:
-            yield Running(port, process.pid, time.perf_counter() - began)
+            server = Running(port, process.pid, time.perf_counter() - began, spins=name == FASTPYSGI)
+            try:
+                yield server
+            finally:
+                if server.spins and process.poll() is None:
+                    process.send_signal(signal.SIGCONT)  # a process that is stopped is not ended by being asked to end
 
 
 def _uvicorn(factory: str, port: int) -> list[str]:
