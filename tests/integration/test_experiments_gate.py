@@ -10,7 +10,18 @@ import polars as pl
 import pytest
 from gated_workspace import BETTER, DAYS, GATED, NAME, WORSE, at_night, live_gated, make_generation, open_gate
 from make_impressions import log_days
-from seeded_experiment import EXPLORE_DAYS, LIKE, PLAN, START, TODAY, Response, live_day, source_of, write_plan
+from seeded_experiment import (
+    EXPLORE_DAYS,
+    LIKE,
+    PLAN,
+    START,
+    TODAY,
+    Response,
+    live_day,
+    make_generation_of,
+    source_of,
+    write_plan,
+)
 
 from artwork.console.choosing_options import ChoosingOptions
 from artwork.web.gates import Gates
@@ -325,3 +336,21 @@ def test_the_control_room_has_the_step_the_share_and_every_decision(shipped: Wor
     assert [night.share for night in over.nights][-1] == 1.0
     assert (opened.action, opened.step, opened.state, opened.nights) == ("START", 0, "running", [])
     assert opened.treatment == "treatment (epsilon_greedy:epsilon=0.3)"
+
+
+def test_shares_that_a_new_version_changed_are_read_within_days_and_shares(fresh: Workspace) -> None:
+    stop(fresh, NAME, "over")
+    write_plan(fresh, PLAN, "plain")
+    start(fresh, "plain", late=False, today=TODAY)
+    first = make_generation_of(fresh, "plain")
+    append_impressions(fresh, START, live_day(fresh, START, first, {}, 3000))
+    write_plan(fresh, PLAN.replace("share = 0.5", "share = 0.2", 1).replace("share = 0.5", "share = 0.8", 1), "plain")
+    start(fresh, "plain", late=False, today=TODAY)
+    second, day = make_generation_of(fresh, "plain"), START + timedelta(days=1)
+    append_impressions(fresh, day, live_day(fresh, day, second, {}, 3000))
+    _, seen, checks = check(source_of(fresh), "plain")
+    assert seen.days["share"].unique().sort().to_list() == [0.5, 0.8]
+    assert failed(checks) == []  # the users who were moved are no crossover, and ratios are those of each share
+    made = peek(source_of(fresh), "plain").effects[0].effect
+    assert made is not None
+    assert abs(made.value) < 4 * made.standard_error
