@@ -45,6 +45,8 @@ class Node:
             port = (self.home or [self])[0].port
             name = b"$40\r\n" + b"%040d" % port + b"\r\n"
             return b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%d\r\n%b" % (port, name)
+        if words[0] == b"PING" and len(words) > 1:
+            return b"$%d\r\n%b\r\n" % (len(words[1]), words[1])
         known = {b"COMMAND": b"*0\r\n", b"PING": b"+PONG\r\n", b"XLEN": b":0\r\n"}
         return known.get(words[0], b"+OK\r\n")
 

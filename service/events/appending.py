@@ -183,15 +183,22 @@ class EventStreams:
         if self._lengths[partition] + node.unanswered[partition] >= self._max_entries:
             raise NotAppendedError("full")
         answered: asyncio.Future[object] = self._loop.create_future()
+        mark, is_marked = node.next_mark(), False
+
+        def marked(reply: object) -> bool:
+            nonlocal is_marked
+            is_marked = reply == mark
+            return _is_said(mark, reply)
 
         def added(reply: object) -> bool:
             node.unanswered[partition] -= 1
-            fits = isinstance(reply, ReplyError) or node.is_new_entry(partition, reply)
+            fits = isinstance(reply, ReplyError) or (is_marked and node.is_new_entry(partition, reply))
             if not answered.done():
                 answered.set_result(reply if fits else _GARBLED)
             return fits
 
         node.unanswered[partition] += 1
+        node.ask(packed("PING", mark), marked)  # ids of two streams do not tell whose reply comes again
         if is_asking:
             node.ask(packed("ASKING"), partial(_is_said, b"OK"))
         length = packed("XLEN", self._keys[partition])

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 from service.lookup.row_reads import end
@@ -41,6 +42,7 @@ class EventNode:
         self._on_up, self._on_down = on_up, on_down
         self._waiting: deque[Take] = deque()
         self._last_ids: dict[int, tuple[int, int]] = {}
+        self._marks = count(1)
         link = StoreLink(url, self._up, self._down, node)
         self._task = asyncio.get_running_loop().create_task(link.keep(), name="events link")
 
@@ -54,6 +56,10 @@ class EventNode:
         if self.connection is not None:
             self._waiting.extend(takes)
             self.connection.send(commands)
+
+    def next_mark(self) -> bytes:
+        """A word that was not sent yet: a store says it again before its reply to an entry, which is then that entry's own."""
+        return b"%d" % next(self._marks)
 
     def is_new_entry(self, partition: int, reply: object) -> bool:
         """Whether a reply is the id of an entry that was appended just now: on one connection, a stream's ids only grow."""

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from scripted_node import Answer, Node, dead_port, moved_to
 
+from bandit.snapshot import id64
 from service.events.appending import MAYBE_STORED, EventStreams, NotAppendedError
 from service.lookup.cluster import Slots
 from service.metrics.health import Health
@@ -146,6 +147,23 @@ def test_a_reply_that_comes_again_is_not_taken_for_that_to_the_next_events() -> 
             assert ends[0] is None
             assert isinstance(ends[1], NotAppendedError)
             assert ends[1].reason in MAYBE_STORED
+            node.answer = stores()
+            await taken(streams)
+
+    asyncio.run(send())
+
+
+def test_a_reply_that_comes_again_is_not_taken_for_that_of_another_stream() -> None:
+    twice = b"$3\r\n9-1\r\n:1\r\n$3\r\n9-1\r\n"
+    other = next(name for name in ("bob", "eve", "joe", "sue") if id64(name) % 2 != id64("ann") % 2)
+
+    async def send() -> None:
+        node = Node(lambda node: twice if node.asked == 1 else b"-OOM command not allowed\r\n")
+        async with asyncio.timeout(HANG_SECONDS), writing(node, is_cluster=False) as streams:
+            entries = (EVENTS, [{"event_id": "e2", "user_id": other}])
+            ends = await asyncio.gather(*(streams.append(1, entry) for entry in entries), return_exceptions=True)
+            assert ends[0] is None
+            assert isinstance(ends[1], NotAppendedError), "nothing of it is stored"
             node.answer = stores()
             await taken(streams)
 

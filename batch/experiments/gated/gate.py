@@ -7,6 +7,7 @@ written serves what the record says; one that is killed before that decides the 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -95,7 +96,7 @@ def _decided(source: Source, own: Registered, before: Standing) -> Standing:
         return before
     seen = see(source, own)
     is_over = seen.last >= plan.end and source.today > plan.end
-    stands = {"step": before.step, "is_over": is_over, **_seen_at(seen, before.share)}
+    stands = {"step": before.step, "is_over": is_over, **_seen_at(seen, before.share, source.today)}
     record = record_of(plan, peek_at(source, own, seen), stands)
     if before.record is not None and _is_known(json.loads(before.record.read_bytes())["inputs"], record["inputs"]):
         return before
@@ -104,16 +105,19 @@ def _decided(source: Source, own: Registered, before: Standing) -> Standing:
 
 
 def _is_known(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether the last record was made of the same data: after it, its own step has seen nothing yet."""
+    """Whether the last record was made of the same data, and no day is over since: a step that it began has seen nothing yet."""
+    then, stands = before["gate"], now["gate"]
+    has_begun = then["step"] != stands["step"]
     return all(before[key] == now[key] for key in ("day", "data", "quality")) and (
-        before["gate"]["is_over"] == now["gate"]["is_over"]
+        then["is_over"] == stands["is_over"] and (has_begun or then["nights"] == stands["nights"])
     )
 
 
-def _seen_at(seen: Seen, share: float) -> dict[str, int]:
-    """The days on which a share was served, and the users whom the treatment had on them."""
+def _seen_at(seen: Seen, share: float, today: date) -> dict[str, int]:
+    """The days on which a share was served, of those that are over, and the users whom the treatment has had with it."""
     own = seen.days.filter(pl.col(EXPOSED) > 0, (pl.col(SHARE) - share).abs() < _SAME_SHARE)
-    return {"nights": own[DAY].n_unique(), "users": own.filter(pl.col(VARIANT) == 1)[USER_ID].n_unique()}
+    nights = own.filter(pl.col(DAY) < today)[DAY].n_unique()  # today goes on: a job of every hour has no night an hour
+    return {"nights": nights, "users": own.filter(pl.col(VARIANT) == 1)[USER_ID].n_unique()}
 
 
 def _finish(workspace: Workspace, own: Registered, now: Standing) -> None:
