@@ -71,7 +71,7 @@ class DealtTitles(NamedTuple):
 
     >>> dealt = DealtTitles.of(7, "s", [0.5, 0.1], hash_ids(["u1", "u2", "u3"]))
     >>> dealt.splits.tolist(), dealt.second(hash_ids(["t1"])[0]).tolist()
-    ([0, 1, 1], [False, False, False])
+    ([1, 1, 1], [False, False, False])
     """
 
     splits: I64

@@ -87,9 +87,9 @@ def _splits(made: InterleavedReading, one: Preference) -> list[str]:
         numbers_from=1,
     )
     agree = f"p = {one.carry_over.p_value:.3g}, alarm below {CARRIES_OVER:g}"
-    said = (
-        "splits differ: one variant's titles change the other's"
-        if one.carries_over
-        else "splits agree: no carry-over is seen"
-    )
+    said = "splits agree: no carry-over is seen"
+    if one.carries_over:
+        said = "splits differ: one variant's titles change the other's"
+    elif one.is_thin:
+        said = "a split has too few users or rewards: whether they agree cannot be told"
     return [printed(sheet), f"{said} ({agree})"]

@@ -78,7 +78,8 @@ def interleaved_effect(effects: Sequence[Effect], shares: Sequence[float], level
 
     The weights are those of least variance where users take alike, and do not look at what was taken: weighting by estimated
     errors would lean to groups in which rewards happened to be rare. Groups differ in the share s of what each user sees that
-    is the first side's. Where nothing that one side does reaches the other's, all estimate the same; Cochran's Q tests that.
+    is the first side's. Where nothing that one side does reaches the other's, all estimate the same; Welch's form of Cochran's Q
+    tests that.
 
     Args:
         effects: of ``paired_effect``, one a group.
@@ -109,7 +110,7 @@ def interleaved_effect(effects: Sequence[Effect], shares: Sequence[float], level
     )
     if len(effects) == 1:
         return Interleaved(preference, None)
-    agree = heterogeneity([effect.value for effect in effects], [effect.standard_error for effect in effects])
+    agree = heterogeneity([effect.value for effect in effects], [effect.standard_error for effect in effects], counts)
     return Interleaved(preference, agree)
 
 

@@ -78,8 +78,16 @@ class Heterogeneity:
     share: float
 
 
-def heterogeneity(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Heterogeneity:
+def heterogeneity(
+    values: npt.ArrayLike, standard_errors: npt.ArrayLike, users: npt.ArrayLike | None = None
+) -> Heterogeneity:
     """Cochran's Q (1954) of independent effects: Σ (v - v̄)² / s², v̄ weighted by 1 / s²; I² of Higgins and Thompson (2002).
+
+    Args:
+        values: the effects, (k,).
+        standard_errors: of each, (k,).
+        users: of each, (k,), each above 1: p is then Welch's (1951, equation 28), which knows that errors are estimated from so
+            few; without, errors are taken for known.
 
     Raises:
         InputError: there are fewer than two, one is not finite, or an error is not above 0.
@@ -91,7 +99,13 @@ def heterogeneity(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Hete
     statistic = _cochran(effects, errors**2)
     degrees = len(effects) - 1
     share = max(0.0, 1 - degrees / statistic) if statistic > 0 else 0.0
-    return Heterogeneity(statistic, degrees, float(scipy.special.chdtrc(degrees, statistic)), share)
+    if users is None:
+        return Heterogeneity(statistic, degrees, float(scipy.special.chdtrc(degrees, statistic)), share)
+    weights = errors**-2 / np.sum(errors**-2)
+    unknown = float(np.sum((1 - weights) ** 2 / (np.asarray(users, dtype=np.float64) - 1)))
+    squares = len(effects) ** 2 - 1
+    ratio = statistic / degrees / (1 + 2 * (len(effects) - 2) / squares * unknown)
+    return Heterogeneity(statistic, degrees, float(scipy.special.fdtrc(degrees, squares / (3 * unknown), ratio)), share)
 
 
 @dataclass(frozen=True)

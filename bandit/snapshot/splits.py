@@ -57,6 +57,6 @@ class Splits(NamedTuple):
         >>> splits = Splits.of(7, "s", (0.5, 0.1))
         >>> state = splits.user_state("u1")
         >>> [splits.variant(0, state, id64(title)) for title in ("t1", "t2", "t3", "t4")]
-        [0, 0, 0, 0]
+        [1, 1, 0, 0]
         """
         return 1 if absorb64(state, title) < self.thresholds[split] else 0

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64
 from bandit.errors import InputError
@@ -21,6 +20,7 @@ from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.explanation import Contribution, ExplainedArtwork, Explanation, Previous
 from batch.choosing.variants import Scoring, explore
 from batch.datasets.contexts import FEATURES
+from batch.linear_algebra import in_one_thread
 from batch.workspace.files import read_parquet
 from batch.workspace.generations import folder_of, read_manifest, resolve, verify_files
 from batch.workspace.overlays import newest_overlay
@@ -73,7 +73,7 @@ def explain(
         everybody = read_parquet(workspace.users, columns=["user_id"])["user_id"].to_list()
         _place(everybody, user_id, "user", f"generation {number} or {workspace.users}")
     pick = recorded_pick(workspace, number, user_id, title_id)
-    with threadpool_limits(limits=1, user_api="blas"):  # as when the picks were drawn
+    with in_one_thread():  # as when the picks were drawn
         if pick is None or place is None:
             return _of_popularity(workspace, chooser, overlay, user_id, title)
         made = _of_user(workspace, chooser, place, title, pick)

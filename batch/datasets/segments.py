@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, Bool
 from bandit.snapshot import HOUR_BANDS, ID_PATTERN, MAX_SEGMENTS, Segment, Signals
+from batch.linear_algebra import in_one_thread
 from batch.workspace.tables import context_matrix
 
 LEAST_USERS: Final = 30
@@ -136,7 +136,7 @@ def _contexts(users: pl.LazyFrame, rules: Sequence[Signals]) -> F64:
     """The shrunk mean contexts of the users of each rule, (s, d)."""
     counts, sums, squares = np.zeros(len(rules)), np.zeros((len(rules), 0)), np.zeros((len(rules), 0))
     everyone, n_users = np.zeros(0), 0
-    with threadpool_limits(limits=1, user_api="blas"):  # so that sums are the same bytes on any number of cores
+    with in_one_thread():  # so that sums are the same bytes on any number of cores
         for contexts, signals in _slices(users):
             if not n_users:
                 shape = len(rules), contexts.shape[1]

@@ -9,10 +9,9 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 
-from threadpoolctl import threadpool_limits
-
 from bandit.errors import SurroundingsError
 from batch.executors.protocol import Executor
+from batch.linear_algebra import in_one_thread
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 """What ``python -P`` is as a variable; a pool takes no flags."""
@@ -81,7 +80,7 @@ def cores() -> int:
 
 def _start_worker() -> None:
     os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is first imported, which is after this
-    threadpool_limits(limits=1, user_api="blas")
+    in_one_thread()
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
 
 

@@ -84,9 +84,9 @@ def prepared(name: str, place: Meeting, expected: NodeFacts) -> None:
     """What each process does before its first shard; on a node that has joined since the job began, what others did before."""
     os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is first imported, which is after this
     import ray  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from bandit.kernels.warm import warm_alone  # noqa: PLC0415 - the driver has no use for the compiler
+    from batch.linear_algebra import in_one_thread  # noqa: PLC0415
 
     node_id = ray.get_runtime_context().get_node_id()
     is_warm = place.folder / f"{node_id}.warm"
@@ -94,4 +94,4 @@ def prepared(name: str, place: Meeting, expected: NodeFacts) -> None:
         judge(expected, [facts_of(name, place.visit(node_id))])
         warm_alone()
         is_warm.touch()
-    threadpool_limits(limits=1, user_api="blas")
+    in_one_thread()

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from threadpoolctl import threadpool_limits
-
 from batch.executors.protocol import Result, Shard
+from batch.linear_algebra import in_one_thread
 
 
 class SerialExecutor:
@@ -13,6 +12,6 @@ class SerialExecutor:
     def map(self, task: Callable[[Shard], Result], shards: Sequence[Shard]) -> Iterator[Result]:
         """The result of each shard, in order, with one BLAS thread so that sums are the same bytes everywhere."""
         for shard in shards:
-            with threadpool_limits(limits=1, user_api="blas"):
+            with in_one_thread():
                 result = task(shard)
             yield result

@@ -3,12 +3,12 @@
 from typing import Final, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bandit.errors import InputError
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.variants import Places
 from batch.experiments.plans.plan import Plan
+from batch.linear_algebra import in_one_thread
 from batch.workspace.workspace import Workspace
 
 TITLES: Final = 20
@@ -38,7 +38,7 @@ def variants_apart(workspace: Workspace, plan: Plan, generation: int) -> Apart |
         None where its files are not there any more, or no title has two artworks.
     """
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with in_one_thread():
             return _apart(Chooser(workspace, generation), plan)
     except InputError:
         return None

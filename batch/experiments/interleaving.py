@@ -81,7 +81,12 @@ class Preference:
     @property
     def carries_over(self) -> bool:
         """Whether what one variant shows changes what users do with the other's titles."""
-        return self.carry_over is not None and self.carry_over.p_value < CARRIES_OVER
+        return self.carry_over is not None and not self.is_thin and self.carry_over.p_value < CARRIES_OVER
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether a split has too few users or rewards to be compared with the others."""
+        return any(split.effect.caution for split in self.splits)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bandit.arrays import I64
 from bandit.errors import InputError
 from bandit.hashing import DealtTitles, hash_ids
 from bandit.policies import Uniform
-from batch.choosing.variants import variants_of
+from batch.choosing.variants import explore, variants_of
 from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned
 from batch.experiments.measuring import (
@@ -211,10 +211,13 @@ def _placed(rows: pl.DataFrame, manifest: Manifest, plan: Plan) -> pl.DataFrame:
         dealt = pl.DataFrame({USER_ID: ids, "own": of_users.astype(np.int64)})
     keys = [name for name in (USER_ID, "title_id") if name in dealt.columns]
     names = pl.DataFrame({"policy": live, "logged": places})
+    explorers = ids.filter(pl.Series(explore(manifest.config, manifest.generation, hash_ids(ids))))
+    explores = pl.col(USER_ID).is_in(explorers.to_list())  # a variant may have their policy's name
     is_pick = pl.col("source") == _PERSONALIZED
     return (
         rows.join(dealt, on=keys, how="left", maintain_order="left")
         .join(names, on="policy", how="left", maintain_order="left")
+        .with_columns(pl.when(~explores).then(pl.col("logged")))
         .with_columns(
             # A pick of no variant is explore data; an answer of the fallback counts for the variant that its user has.
             pl.when(is_pick).then(pl.col("logged").fill_null(NOBODY)).otherwise(pl.col("own")).alias(VARIANT),

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 from bandit.posterior.base import Estimated, Model
 from bandit.posterior.registry import POSTERIORS
 from bandit.snapshot import JOINT, hash_base
@@ -11,6 +9,7 @@ from batch.config import Config, ModelKey
 from batch.learning.day_rows import nth_reward
 from batch.learning.fit_logistic import fit_by_shards
 from batch.learning.fitting import Fitting
+from batch.linear_algebra import in_one_thread
 from batch.workspace.generations import Manifest
 
 
@@ -20,7 +19,7 @@ def fit_model(posterior: str, fitting: Fitting) -> tuple[Model, Estimated]:
     One BLAS thread, so that sums are the same bytes on any number of cores.
     """
     entry = POSTERIORS[posterior]
-    with threadpool_limits(limits=1, user_api="blas"):
+    with in_one_thread():
         evidence = fitting.learned.evidence(entry.evidence)
         if evidence is None:  # it is on disk, as rows
             return fit_by_shards(fitting)

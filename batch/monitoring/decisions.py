@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64
 from bandit.errors import InputError
@@ -14,6 +13,7 @@ from bandit.hashing import hash_ids
 from bandit.scores import expected_rewards
 from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
+from batch.linear_algebra import in_one_thread
 from batch.workspace.impressions import scan_impressions
 from batch.workspace.previous_picks import NONE
 
@@ -114,7 +114,7 @@ def probabilities_of(chooser: Chooser, rows: pl.DataFrame, users: pl.DataFrame) 
         return Decided(row[:0], title[:0], out[:0], expected[:0], unkept[:0])
     tables = [(unkept, False), (out, True)] if chooser.manifest.previous else [(out, False)]
     blocks = place // USERS_A_PRODUCT
-    with threadpool_limits(limits=1, user_api="blas"):
+    with in_one_thread():
         for block in np.unique(blocks).tolist():
             first = block * USERS_A_PRODUCT
             count = min(USERS_A_PRODUCT, chooser.users.count - first)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, Bool
 from bandit.scores import expected_rewards
 from batch.learning.posteriors import load_model
+from batch.linear_algebra import in_one_thread
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.generations import CATALOGUE, Manifest, finished, folder_of, read_manifest
 from batch.workspace.kept_users import KeptUsers
@@ -65,7 +65,7 @@ class FrozenModel:
         contexts = context_rows(rows["context"].gather(places))
         rewards, is_best = np.empty(len(places)), np.empty(len(places), dtype=np.bool_)
         cuts = np.flatnonzero(np.diff(titles, prepend=-1, append=-1))
-        with threadpool_limits(limits=1, user_api="blas"):
+        with in_one_thread():
             for start, stop in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
                 arms = self._catalogue.arms(int(titles[start]))
                 expected = expected_rewards(self._model.scorer(arms).scores(contexts[start:stop]))

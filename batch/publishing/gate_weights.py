@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from bandit.arrays import F64, I64, Bool
 from bandit.errors import InputError
@@ -16,6 +15,7 @@ from bandit.hashing import hash_ids
 from bandit.snapshot import hash_base
 from batch.choosing.chooser import USERS_A_PRODUCT, Chooser
 from batch.choosing.variants import Places, places_of
+from batch.linear_algebra import in_one_thread
 from batch.workspace.generations import Manifest
 from batch.workspace.picks import RecordedPicks
 from batch.workspace.previous_picks import PreviousArms
@@ -117,7 +117,7 @@ def sample_weights(
     Raises:
         InputError: a file of the new generation cannot be read.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
+    with in_one_thread():
         chooser = Chooser(workspace, manifest.generation)
         sampled = _sample(chooser, pairs)
         before = None if parent is None else _Parent(Chooser(workspace, parent.generation), chooser)

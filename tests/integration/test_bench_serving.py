@@ -80,7 +80,8 @@ def test_a_server_that_answers_otherwise_is_found_out(servers: Servers, bench_st
 
 def test_every_contender_answers_the_driver_from_its_rows(servers: Servers) -> None:
     for contender in contenders.make(GROUND, servers):
-        found = driving.asked_by_driver(driving.load_of(contender, 200, 0.5), contender.name)
+        with contender.server.asked():
+            found = driving.asked_by_driver(driving.load_of(contender, 200, 0.5), contender.name)
         # A service that a busy machine holds up past its deadline answers some without their row.
         assert driving.from_rows(contender, found) > 0.5, contender.name
         assert set(found.statuses) == {200}

@@ -67,7 +67,8 @@ def test_the_dials_reach_the_season(tmp_path: Path) -> None:
     made = compared(tmp_path, *words, "--arrival-share", "0.5", "--floor", "0.1", "--estimators", "ips")
     assert made["season"] == {
         "days": 4, "explore_days": 2, "cadence_hours": 12, "sticky_hours": 24, "age_hours": [0, 12], "arrival_day": 3,
-        "arrival_share": 0.5, "floor": 0.1, "new_floor": 0.05, "new_arm_impressions": 100,
+        "arrival_share": 0.5, "floor": 0.1, "new_floor": 0.05, "new_arm_impressions": 100, "pessimism": 1.0,
+        "stickiness": {"share": 0.0, "margin": 0.3},
     }  # fmt: skip
     assert len(made["standings"][0]["curve"]["hours"]) == 4
     assert [age["hours"] for age in made["standings"][0]["ages"]] == [0, 12]

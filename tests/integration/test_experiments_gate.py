@@ -214,7 +214,7 @@ def test_nothing_else_makes_generations_while_a_gate_is_open(fresh: Workspace) -
     with pytest.raises(InputError, match=f"artwork run --gate {NAME}"):
         experiment_config(fresh, NAME, Config())
     stop(fresh, NAME, "by hand")
-    assert ChoosingOptions(policy="greedy").config(fresh).names == ("greedy",)
+    assert [variant.name for variant in ChoosingOptions(policy="greedy").config(fresh).variants] == ["greedy"]
     with pytest.raises(InputError, match="was stopped"):
         check_gate(fresh, NAME)
 
@@ -311,7 +311,7 @@ def test_a_plan_whose_gate_is_wrong_is_refused_with_what_is_expected(
 def test_a_policy_of_a_workspace_that_was_spoilt_is_refused(tmp_path: Path) -> None:
     there = Workspace(tmp_path)
     write_shipped(there, Shipped(Variant("bold", "greedy"), "x", "d"))
-    assert ChoosingOptions().config(there).names == ("bold",)
+    assert [variant.name for variant in ChoosingOptions().config(there).variants] == ["bold"]
     for text in ("", "{", "[]", '{"variant": {"policy": "magic"}, "experiment": "x", "record": "d"}'):
         there.policy.write_text(text)
         with pytest.raises(InputError, match="is no policy of a workspace"):

@@ -33,6 +33,8 @@ from batch.experiments.assignment import assigned
 from batch.experiments.deciding import decide_now
 from batch.experiments.interleaving import interleave
 from batch.experiments.listing import experiment_config, experiments_of
+from batch.experiments.log_source import see_log
+from batch.experiments.measuring import EXPOSED
 from batch.experiments.planning import plan_power
 from batch.experiments.quality import failed
 from batch.experiments.reading import check, peek, read
@@ -224,3 +226,20 @@ def test_a_new_plan_of_what_is_no_interleaving_is_refused(words: Sequence[str], 
     answer = call("experiment", "new", "x", "--interleaving", *words, "--workspace", str(tmp_path))
     assert_refused(answer, 2, said)
     assert not list(tmp_path.glob("experiments/*"))
+
+
+def test_explore_data_are_no_variant_s_where_one_is_called_uniform_too(written_tables: Path, tmp_path: Path) -> None:
+    """Both are one place of a row and one word of the log: only the hash tells who explored."""
+    shutil.copytree(written_tables, tmp_path, dirs_exist_ok=True)
+    here = Workspace(tmp_path)
+    text = INTERLEAVING.replace('"treatment"\npolicy = "epsilon_greedy:epsilon=0.3"', '"uniform"\npolicy = "uniform"')
+    begin(here, text, NAME)
+    config = experiment_config(here, NAME, Config(seed=3, explore_share=0.2))
+    generation = make_generation(here, config=config)
+    assert read_manifest(here, generation).config.names == ("control", "uniform")
+    live(here, generation)
+    seen = see_log(here, registered(here, NAME).plan)
+    users = seen.days.filter(pl.col(EXPOSED) > 0)["user_id"].unique().to_list()
+    explorers = {user for user in users if naive.keyed_hash("explore", 3, generation, user, "") < 0.2 * 2**64}
+    assert (explorers, seen.facts.mismatched) == (set(), 0)
+    assert len(users) > 300

@@ -173,8 +173,6 @@ def _contenders(stage: Stage, fixture: StoreFixture, progress: Progress) -> Iter
             if is_installed(name)
         }
         agreement.check(fixture, servers)
-        for server in servers.values():
-            server.stop()
         progress(f"rows of {fixture.picks_per_row:,} picks, written and compared", 1, 1)
         yield contenders.make(fixture, servers)
 

@@ -78,7 +78,8 @@ class Running:
         Raises:
             OSError, HTTPException: it does not answer.
         """
-        return get(self.port, path)
+        with self.asked():
+            return get(self.port, path)
 
     def resident_bytes(self) -> int | None:
         """Its resident memory, shared pages included; None where the system does not say."""
@@ -179,6 +180,7 @@ def running(
         ) as process:
             server = Running(port, process.pid, time.perf_counter() - began, spins=name == FASTPYSGI)
             try:
+                server.stop()
                 yield server
             finally:
                 if server.spins and process.poll() is None:

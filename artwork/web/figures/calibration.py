@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from artwork.web.days import Days
 from artwork.web.kept import Kept
@@ -16,6 +15,7 @@ from bandit.rewards import parse_reward
 from batch.choosing.chooser import Chooser
 from batch.choosing.explain import link_of, reward_moments
 from batch.config import LOGGED
+from batch.linear_algebra import in_one_thread
 from batch.workspace.files import reading
 from batch.workspace.impressions import day_files, scan_impressions
 from batch.workspace.workspace import Workspace
@@ -81,7 +81,7 @@ class Calibration:
             rows = scan_impressions(day_files(self._workspace, days[-1].day)).filter(wanted)
             shown = rows.select(_COLUMNS).collect()
         shown = shown.gather_every(-(-shown.height // MOST_IMPRESSIONS))
-        with threadpool_limits(limits=1, user_api="blas"):
+        with in_one_thread():
             predicted, observed = _expected_and_seen(Chooser(self._workspace, generation), shown)
         return CalibrationOfDay(generation, days[-1].day.isoformat(), _bins(predicted, observed))
 
