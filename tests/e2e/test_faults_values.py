@@ -66,7 +66,7 @@ def meta(**changes: Any) -> Attack:
 
     def attack(client: redis.Redis) -> None:
         client.mset(GROUND.described(2))
-        client.set(meta_key(2), json.dumps(asdict(meta_of(2)) | changes))
+        client.set(meta_key(2), json.dumps(json.loads(encode_json(meta_of(2))) | changes))
         make_current(client, 2, 2)
 
     return attack
@@ -86,7 +86,7 @@ def parts(*values: bytes | None, digest: str = "c" * 32, **changes: Any) -> Atta
 
     def attack(client: redis.Redis) -> None:
         made = replace(meta_of(2), catalogue_digest=digest, catalogue_parts=len(values))
-        client.set(meta_key(2), json.dumps(asdict(made) | changes))
+        client.set(meta_key(2), json.dumps(json.loads(encode_json(made)) | changes))
         for number, value in enumerate(values):
             if value is not None:
                 client.set(part_key(digest, number), value)
