@@ -65,7 +65,7 @@ def check_gate(workspace: Workspace, name: str) -> Registered:
     """
     own = registered(workspace, name)
     refuse_beside(workspace, name)
-    if not standing_of(workspace, own.plan).is_over and own.register.state != RUNNING:
+    if own.register.state != RUNNING and own.register.stopped_for != _reason(standing_of(workspace, own.plan)):
         raise InputError(f"experiment {name} was stopped; make generations of your own choice without --gate")
     return own
 
@@ -126,7 +126,12 @@ def _finish(workspace: Workspace, own: Registered, now: Standing) -> None:
     if now.action == SHIP and treatment is not None and now.record is not None:
         digest = json.loads(now.record.read_bytes())["digest"]
         write_shipped(workspace, Shipped(replace(treatment, share=None), own.plan.name, digest))
-    stop(workspace, own.plan.name, f"gate: {now.action}")
+    stop(workspace, own.plan.name, _reason(now))
+
+
+def _reason(now: Standing) -> str:
+    """Why a gate stops its experiment; one with another reason was stopped by hand."""
+    return f"gate: {now.action}"
 
 
 def _variants(workspace: Workspace, plan: Plan, now: Standing) -> tuple[tuple[Variant, ...], str]:

@@ -76,6 +76,8 @@ def standing_of(workspace: Workspace, plan: Plan) -> Standing:
         raise InputError(
             f"{there[-1]} is not what its inputs say ({', '.join(made.differs) or 'it has no move'}); restore it from a copy"
         )
+    if made.name != plan.name:
+        raise InputError(f"{there[-1]} is a record of experiment {made.name}, expected {plan.name}; remove it")
     found = made.move
     verdict = made.verdicts[0].verdict
     return Standing(
