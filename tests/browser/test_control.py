@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from browsing import Demo, Visit, VisitMaker
+from browsing import FALLBACK, Demo, Visit, VisitMaker
 from test_craft import violations
 
 BOXES = ["Visits", "Log", "Train", "Draw", "Gate", "Publish", "Store", "Service"]
@@ -85,7 +85,7 @@ def test_a_stopped_store_is_seen_in_the_flow_the_charts_and_the_pictures_and_com
     try:
         page.page.wait_for_selector(".flow-store .trouble")
         page.wait("() => !document.querySelector('.watched-row [data-source=personalized]')")
-        assert page.page.locator(".watched-row [data-source=popularity]").count() == posters
+        assert page.page.locator(f".watched-row {FALLBACK}").count() == posters
         assert page.page.locator(".watched-poster img").count() == posters
         mark = demo.live()["marks"][-1]
         for title in LIVE_CHARTS:
