@@ -12,7 +12,8 @@ import pytest
 from artwork.web.drawing.lettering import MAX_NAME, clean_name
 from artwork.web.drawing.palettes import GENERAL, MOODS, hex_of, palette
 from artwork.web.drawing.posters import LOOKS, PosterArtwork, PosterTitle, poster
-from artwork.web.drawing.scenes import SCENES, SIGNS
+from artwork.web.drawing.scenes import SCENES
+from artwork.web.drawing.signs import SIGNS
 from batch.datasets.artworks import LOOKS as KNOWN_LOOKS
 from batch.datasets.ratings import GENRES
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from artwork.web.drawing.scenes import Dice
+from artwork.web.drawing.strokes import Dice
 
 HEAD: Final = "M-31-6C-31-30-17-43 0-43S31-30 31-6C31 20 17 42 0 42S-31 20-31-6Z"
 LIT: Final = "M3-43C18-42 31-30 31-6 31 20 17 42 4 42 16 20-2 6 8-8 12-18 2-30 3-43Z"

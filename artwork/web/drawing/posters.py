@@ -13,7 +13,9 @@ from typing import Final
 from artwork.web.drawing.figures import BODY, HEAD, LIT, RUNNER, headwear
 from artwork.web.drawing.lettering import NARROW, TypePlace, clean_name, em, set_type
 from artwork.web.drawing.palettes import GENERAL, MOODS, Palette, palette
-from artwork.web.drawing.scenes import GENERAL_SCENES, GENERAL_SIGNS, SCENES, SIGNS, Dice, disc, line, shape
+from artwork.web.drawing.scenes import GENERAL_SCENES, SCENES
+from artwork.web.drawing.signs import GENERAL_SIGNS, SIGNS
+from artwork.web.drawing.strokes import Dice, disc, line, shape
 
 
 @dataclass(frozen=True)

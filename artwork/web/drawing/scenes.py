@@ -1,131 +1,20 @@
-"""What a poster shows: a place and a sign per theme.
+"""What a poster shows: a place and a sign per theme, by name."""
 
-A drawing is 240 wide and 360 high. Every function returns SVG elements as text, made of numbers and colours alone.
-"""
-
-import hashlib
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 from artwork.web.drawing.palettes import Palette
-
-WIDTH, HEIGHT = 240, 360
-Thing = TypeVar("Thing")
-
-
-class Dice:
-    """Whole numbers that a text decides: the same text, the same numbers, on every machine."""
-
-    def __init__(self, text: str) -> None:
-        self._seed = text.encode("utf-8", "backslashreplace")
-        self._bytes = b""
-        self._round = 0
-
-    def between(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included, of at most 65,536."""
-        if len(self._bytes) < 2:
-            self._bytes = hashlib.blake2b(self._seed, salt=self._round.to_bytes(8, "little")).digest()
-            self._round += 1
-        value = int.from_bytes(self._bytes[:2], "little")
-        self._bytes = self._bytes[2:]
-        return low + value * (high - low + 1) // 65536
-
-    def one_of(self, things: Sequence[Thing]) -> Thing:
-        """One of at least one."""
-        return things[self.between(0, len(things) - 1)]
-
+from artwork.web.drawing.strokes import Dice, city, disc, halo, line, rays, ridge, shape, stars
 
 Scene = Callable[[Palette, Dice], str]
 
 
-def ridge(dice: Dice, base: int, rise: int, steps: int, *, sharp: bool = False) -> str:
-    """The outline of hills (or, sharp, of mountains) from the left edge to the right, closed below."""
-    step = WIDTH // steps
-    heights = [base - dice.between(0, rise) for _ in range(steps + 1)]
-    if sharp:
-        tops = "".join(f"L{place * step} {height}" for place, height in enumerate(heights))
-        return f"M0 {HEIGHT}{tops}L{WIDTH} {heights[-1]}V{HEIGHT}Z"
-    curves = "".join(
-        f"C{place * step + step // 2} {heights[place]} {place * step + step // 2} {heights[place + 1]} "
-        f"{(place + 1) * step} {heights[place + 1]}"
-        for place in range(steps)
-    )
-    return f"M0 {HEIGHT}V{heights[0]}{curves}L{WIDTH} {heights[-1]}V{HEIGHT}Z"
-
-
-def stars(palette: Palette, dice: Dice, count: int, low: int = 0, high: int = 220) -> str:
-    """Points of light; every third is larger."""
-    dots = [f"M{dice.between(4, 236)} {dice.between(low, high)}h0" for _ in range(count)]
-    return (
-        f'<g stroke="{palette.light}" stroke-linecap="round"><path d="{"".join(dots[::3])}" stroke-width="2.2"/>'
-        f'<path d="{"".join(dots[1::3] + dots[2::3])}" stroke-width="1.1" opacity=".7"/></g>'
-    )
-
-
-def disc(x: int, y: int, radius: int, colour: str, opacity: float = 1) -> str:
-    """A circle."""
-    shown = "" if opacity == 1 else f' opacity="{opacity}"'
-    return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{colour}"{shown}/>'
-
-
-def shape(path: str, colour: str, opacity: float = 1) -> str:
-    """A filled path."""
-    shown = "" if opacity == 1 else f' opacity="{opacity}"'
-    return f'<path d="{path}" fill="{colour}"{shown}/>'
-
-
-def line(path: str, colour: str, width: float, opacity: float = 1, more: str = "") -> str:
-    """A path that is drawn as a line."""
-    shown = "" if opacity == 1 else f' opacity="{opacity}"'
-    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{shown}{more}/>'
-
-
-def _halo(x: int, y: int, radius: int, colour: str) -> str:
-    return (
-        disc(x, y, radius * 5 // 2, colour, 0.1)
-        + disc(x, y, radius * 8 // 5, colour, 0.16)
-        + disc(x, y, radius, colour)
-    )
-
-
-def _city(dice: Dice, low: int, high: int, width: int) -> tuple[str, str]:
-    """Towers as a path, and their lit windows as dashes."""
-    towers, windows, left = [], [], -4
-    while left < WIDTH:
-        wide = dice.between(width * 2 // 3, width * 4 // 3)
-        top = dice.between(low, high)
-        towers.append(f"M{left} 360V{top}h{wide}V360Z")
-        windows += [f"M{left + dice.between(3, max(3, wide - 6))} {dice.between(top + 8, 300)}h3" for _ in range(3)]
-        left += wide
-    return "".join(towers), "".join(windows)
-
-
-def _rays(x: int, y: int, count: int, turn: int) -> str:
-    """Beams from a point, every second one left out."""
-    # Points of a circle of 500 in 32 steps: far outside of the picture.
-    ring = _RING
-    parts = []
-    for place in range(count):
-        start = ring[(turn + place * 32 // count) % 32]
-        end = ring[(turn + place * 32 // count + 1) % 32]
-        parts.append(f"M{x} {y}L{x + start[0]} {y + start[1]} {x + end[0]} {y + end[1]}Z")
-    return "".join(parts)
-
-
-_RING: Final = (
-    (500, 0), (490, 98), (462, 191), (416, 278), (354, 354), (278, 416), (191, 462), (98, 490), (0, 500), (-98, 490),
-    (-191, 462), (-278, 416), (-354, 354), (-416, 278), (-462, 191), (-490, 98), (-500, 0), (-490, -98), (-462, -191),
-    (-416, -278), (-354, -354), (-278, -416), (-191, -462), (-98, -490), (0, -500), (98, -490), (191, -462),
-    (278, -416), (354, -354), (416, -278), (462, -191), (490, -98),
-)  # fmt: skip
-
-
 def _action(p: Palette, d: Dice) -> str:
     x, y = d.between(70, 170), d.between(150, 190)
-    towers, windows = _city(d, 190, 270, 26)
+    towers, windows = city(d, 190, 270, 26)
     return (
-        shape(_rays(x, y, 16, d.between(0, 1)), p.glow, 0.3)
-        + _halo(x, y, 40, p.light)
+        shape(rays(x, y, 16, d.between(0, 1)), p.glow, 0.3)
+        + halo(x, y, 40, p.light)
         + shape(towers, p.near)
         + line(windows, p.light, 3, 0.7)
         + shape(ridge(d, 330, 26, 8, sharp=True), p.deep)
@@ -136,7 +25,7 @@ def _adventure(p: Palette, d: Dice) -> str:
     x = d.between(50, 190)
     peak = d.between(80, 160)
     return (
-        _halo(x, 120, 34, p.light)
+        halo(x, 120, 34, p.light)
         + shape(f"M{peak - 150} 300L{peak} 110 {peak + 150} 300Z", p.middle)
         + shape(
             f"M{peak - 32} 150L{peak} 110 {peak + 32} 150 {peak + 14} 146 {peak} 162 {peak - 12} 146Z", p.light, 0.85
@@ -183,7 +72,7 @@ def _comedy(p: Palette, d: Dice) -> str:
     bits = "".join(f"M{d.between(6, 230)} {d.between(8, 250)}l{d.between(3, 9)} {d.between(-7, 7)}" for _ in range(16))
     more = "".join(f"M{d.between(6, 230)} {d.between(8, 250)}l{d.between(3, 9)} {d.between(-7, 7)}" for _ in range(16))
     return (
-        shape(_rays(120, 190, 16, 0), p.light, 0.55)
+        shape(rays(120, 190, 16, 0), p.light, 0.55)
         + disc(120, 190, 84, p.accent)
         + disc(120, 190, 70, p.light, 0.35)
         + line(bits, p.accent, 5)
@@ -193,8 +82,8 @@ def _comedy(p: Palette, d: Dice) -> str:
 
 
 def _crime(p: Palette, d: Dice) -> str:
-    far, _ = _city(d, 110, 200, 34)
-    near, windows = _city(d, 180, 270, 30)
+    far, _ = city(d, 110, 200, 34)
+    near, windows = city(d, 180, 270, 30)
     x = d.between(150, 200)
     return (
         disc(d.between(50, 120), 90, 26, p.light, 0.9)
@@ -229,7 +118,7 @@ def _drama(p: Palette, d: Dice) -> str:
         f"M{x - w} {226 + k * 13}h{2 * w}" for k, w in enumerate(d.between(8, 40 - 2 * k) for k in range(9))
     )
     return (
-        _halo(x, 190, 46, p.light)
+        halo(x, 190, 46, p.light)
         + shape("M0 212H240V360H0Z", p.far)
         + line(glints, p.light, 2.5, 0.65)
         + shape(f"M0 214C30 196 60 206 {d.between(80, 110)} 214Z", p.near)
@@ -274,7 +163,7 @@ def _horror(p: Palette, d: Dice) -> str:
     x = d.between(80, 160)
     tree = "M0 150C4 100-4 70 2 30L-22-6 0 16 4-34 10 14 40-22 14 32C18 70 16 100 26 150Z"
     return (
-        _halo(x, 120, 66, p.light)
+        halo(x, 120, 66, p.light)
         + shape(ridge(d, 296, 20, 4), p.near)
         + f'<g fill="{p.deep}"><path transform="translate({d.between(6, 26)} 190)" d="{tree}"/>'
         + f'<path transform="translate({d.between(206, 226)} 176) scale(-1.150 1.2)" d="{tree}"/>'
@@ -310,7 +199,7 @@ def _mystery(p: Palette, d: Dice) -> str:
         + shape("M0 200C80 170 160 220 240 190V360H0Z", p.glow, 0.25)
         + shape(trunks(4, 9), p.far)
         + shape("M0 250C90 220 150 270 240 236V360H0Z", p.glow, 0.25)
-        + _halo(x, 236, 13, p.light)
+        + halo(x, 236, 13, p.light)
         + shape(f"M{d.between(4, 30)} 0c4 130-4 260-14 360h36C20 260 24 130 28 0Z", p.deep)
         + shape(f"M{d.between(196, 214)} 0c4 130-4 260-14 360h44c-6-100-2-230 2-360Z", p.deep)
         + shape(ridge(d, 340, 18, 4), p.deep)
@@ -321,7 +210,7 @@ def _romance(p: Palette, d: Dice) -> str:
     x = d.between(84, 156)
     petals = "".join(f"M{d.between(0, 236)} {d.between(10, 300)}q8-7 12 3-8 6-12-3Z" for _ in range(14))
     return (
-        _halo(x, 170, 56, p.light)
+        halo(x, 170, 56, p.light)
         + shape("M0 150C40 128 90 146 130 138S210 120 240 134V156C190 146 160 160 110 160S30 164 0 168Z", p.ink, 0.3)
         + shape(ridge(d, 250, 26, 3), p.middle)
         + shape(ridge(d, 286, 30, 3), p.far)
@@ -371,7 +260,7 @@ def _war(p: Palette, d: Dice) -> str:
     plane = "l12-4 4-10 4 0-1 10 16 2 8-5 2 0-3 8-22 4-10 10-4 0 5-11Z"
     posts = "".join(f"M{x} {d.between(296, 304)}v30m-7-26l14 14m0-14l-14 14" for x in range(16, 240, 52))
     return (
-        _halo(d.between(60, 180), 210, 40, p.light)
+        halo(d.between(60, 180), 210, 40, p.light)
         + line(f"M{d.between(30, 60)} 300C20 230 80 210 50 150S110 60 80 -10", p.near, 34, 0.5)
         + line(f"M{d.between(170, 210)} 300C150 250 220 220 190 170S230 90 210 -10", p.near, 26, 0.4)
         + "".join(shape(f"M{d.between(20, 190)} {d.between(60, 150)}{plane}", p.deep) for _ in range(3))
@@ -388,7 +277,7 @@ def _western(p: Palette, d: Dice) -> str:
     arm = "M-7 26h-8a16 16 0 0 1-16-16v-16a6 6 0 0 1 12 0v14a6 6 0 0 0 6 6h6Z"
     mesa = d.between(8, 40)
     return (
-        _halo(x, 168, 62, p.light)
+        halo(x, 168, 62, p.light)
         + shape(f"M{mesa - 50} 270l16-84h70l8 18h22l10 66ZM{mesa + 130} 270l10-60h66l12 60Z", p.middle)
         + shape("M0 262C70 250 150 272 240 256V360H0Z", p.far)
         + shape(ridge(d, 316, 20, 3), p.near)
@@ -444,16 +333,7 @@ def _facets(p: Palette, d: Dice) -> str:
 
 GENERAL_SCENES: Final[tuple[Scene, ...]] = (_dunes, _arches, _waves, _facets)
 """Places without a theme."""
-GENERAL_SIGNS: Final = (
-    "M0-70L52 0 0 70-52 0ZM0-70V70M-52 0L0-18 52 0 0 18Z",
-    "M0-74a74 74 0 1 1-1 0ZM0-50a50 50 0 1 0 1 0ZM0-26a26 26 0 1 1-1 0Z",
-    "M-64 58L0-66 64 58ZM-34 38H34L0-26Z",
-    "M-62 62V-8A62 62 0 0 1 62-8V62H34V-8a34 34 0 0 0-68 0V62ZM-14 62V-6a14 14 0 0 1 28 0V62Z",
-    (
-        "M0-72C40-72 72-40 72 0H44A44 44 0 0 0 0-44ZM0 72C-40 72-72 40-72 0H-44A44 44 0 0 0 0 44ZM-28 0"
-        "a28 28 0 1 0 56 0 28 28 0 1 0-56 0Z"
-    ),
-)
+
 SCENES: Final[dict[str, Scene]] = {
     "Action": _action,
     "Adventure": _adventure,
@@ -474,46 +354,3 @@ SCENES: Final[dict[str, Scene]] = {
     "War": _war,
     "Western": _western,
 }
-
-SIGNS: Final = {
-    "Action": "M14-76L-44 12H-4L-16 76 46-18H6Z",
-    "Adventure": "M0-74L16-16 74 0 16 16 0 74-16 16-74 0-16-16ZM0-44l9 35 35 9-35 9-9 35-9-35-35-9 35-9Z",
-    "Animation": "M0-72C8-40 20-28 68-24 34-2 30 14 42 62 14 40-14 40-42 62-30 14-34-2-68-24-20-28-8-40 0-72Z",
-    "Children's": (
-        "M0-76C34-76 50-50 50-24 50 8 20 22 8 38L14 48H-14L-8 38C-20 22-50 8-50-24-50-50-34-76 0-76ZM0 48"
-        "C14 60-14 68 0 82"
-    ),
-    "Comedy": (
-        "M-66-46C-30-34 30-34 66-46 70 20 40 66 0 70-40 66-70 20-66-46ZM-42-12q16-16 30 0-14 8-30 0Z"
-        "M12-12q16-16 30 0-14 8-30 0ZM-36 18q36 20 72 0-8 34-36 34T-36 18Z"
-    ),
-    "Crime": (
-        "M-34-66a34 34 0 1 1-1 0ZM34-4a34 34 0 1 1-1 0ZM-34-50a18 18 0 1 0 1 0ZM34 12a18 18 0 1 0 1 0Z"
-        "M-16-12l12-10 24 22-12 10Z"
-    ),
-    "Documentary": (
-        "M0-72a72 72 0 1 1-1 0ZM0-58a18 18 0 1 0 1 0ZM42-27a18 18 0 1 0 1 0ZM26 24a18 18 0 1 0 1 0Z"
-        "M-26 24a18 18 0 1 0 1 0ZM-42-27a18 18 0 1 0 1 0ZM0-7a8 8 0 1 0 1 0Z"
-    ),
-    "Drama": "M-6 76C-8 20 10-20 54-72 60-16 44 26 8 34L4 76ZM-14 30C-50 24-60-8-54-46-30-26-14-4-14 30Z",
-    "Fantasy": "M22-74A76 76 0 1 0 74 26 60 60 0 0 1 22-74ZM44-40l7 19 19 7-19 7-7 19-7-19-19-7 19-7Z",
-    "Film-Noir": "M-76 0C-40-52 40-52 76 0 40 52-40 52-76 0ZM0-30a30 30 0 1 0 1 0ZM0-13a13 13 0 1 1-1 0Z",
-    "Horror": (
-        "M0-72C44-72 60-40 58-10 57 8 46 16 42 26V56H26V42H18V58H6V42H-6V58H-18V42H-26V56H-42V26"
-        "C-46 16-57 8-58-10-60-40-44-72 0-72ZM-26-18a15 15 0 1 0 1 0ZM26-18a15 15 0 1 0 1 0ZM0 8l8 18H-8Z"
-    ),
-    "Musical": "M-24-66L56-80V40A26 20 0 1 1 40 22V-40L-8-31V56A26 20 0 1 1-24 38Z",
-    "Mystery": "M0-72A40 40 0 0 1 22 2L40 74H-40L-22 2A40 40 0 0 1 0-72Z",
-    "Romance": "M0 70C-90 6-78-58-38-62-16-64-4-50 0-36 4-50 16-64 38-62 78-58 90 6 0 70Z",
-    "Sci-Fi": (
-        "M0-84C26-60 32-26 28 14L50 44V64L22 52H-22L-50 64V44L-28 14C-32-26-26-60 0-84ZM0-40"
-        "a14 14 0 1 0 1 0ZM-12 58H12L0 86Z"
-    ),
-    "Thriller": (
-        "M-5-80H5V-56A56 56 0 0 1 56-5H80V5H56A56 56 0 0 1 5 56V80H-5V56A56 56 0 0 1-56 5H-80V-5H-56"
-        "A56 56 0 0 1-5-56ZM0-44a44 44 0 1 0 1 0ZM0-8a8 8 0 1 1-1 0Z"
-    ),
-    "War": "M-30-80H30L16-34H-16ZM0-26L14 8 50 10 22 34 32 68 0 48-32 68-22 34-50 10-14 8Z",
-    "Western": "M0-78L20-28 74-24 34 12 46 66 0 38-46 66-34 12-74-24-20-28ZM0-22a24 24 0 1 0 1 0Z",
-}
-"""A sign per theme, 160 high around its middle; the even-odd rule leaves holes."""
