@@ -145,8 +145,9 @@ def explain(demo: Demo, user: str, title: str) -> Any:
     """What ``artwork explain`` says."""
     words = ["explain", "--user", user, "--title", title, "--json", "-w", str(demo.workspace)]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "artwork.cli", *words], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-m", "artwork.cli", *words], capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
