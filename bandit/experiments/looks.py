@@ -38,23 +38,29 @@ class AnyLook:
 
 @dataclass(frozen=True)
 class PlannedLook:
-    """The last of the looks at these shares of the information; what comes later is still to be spent."""
+    """The last of the looks at these shares of the information; what comes later is still to be spent.
+
+    Where ``gathered`` is given it is the information at each look, of what there is at this one, and ``information`` is the
+    share of the time: what may be spent. Looks are less alike than their times say where most information comes late.
+    """
 
     information: tuple[float, ...]
     spending: str
+    gathered: tuple[float, ...] = ()
 
     def reach(self, effect: Effect, level: float) -> float:
         """Half of the interval, in standard errors: the bound of the look, at the same probability of Student's distribution."""
-        bound = _last_bound(tuple(self.information), 1 - checked_level(level), self.spending)
+        bound = _last_bound(tuple(self.information), 1 - checked_level(level), self.spending, tuple(self.gathered))
         if effect.degrees == inf:
             return bound
         return -float(scipy.special.stdtrit(effect.degrees, float(scipy.special.ndtr(-bound))))
 
 
 @lru_cache(maxsize=256)
-def _last_bound(information: tuple[float, ...], error: float, spending: str) -> float:
+def _last_bound(times: tuple[float, ...], error: float, spending: str, gathered: tuple[float, ...]) -> float:
     """Of a look; the metrics of an experiment have the same ones."""
-    return float(spending_bounds(information, error, spending)[-1])
+    bounds = spending_bounds(gathered, error, spending, times) if gathered else spending_bounds(times, error, spending)
+    return float(bounds[-1])
 
 
 @dataclass(frozen=True)

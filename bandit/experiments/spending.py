@@ -36,14 +36,17 @@ class _Density(NamedTuple):
     masses: F64
 
 
-def spending_bounds(information: npt.ArrayLike, level: float, spending: str) -> F64:
+def spending_bounds(information: npt.ArrayLike, level: float, spending: str, times: npt.ArrayLike | None = None) -> F64:
     """How far from 0 on either side z has to be at each look, (looks,).
 
     Args:
         information: its share at each look, of what the plan comes to at its end, (looks,): rising, above 0, at most 1.
+            With ``times`` its share of what there is at the last of these looks.
         level: false alarms at all looks together, 0.05; 0.95 means the same.
         spending: ``"power:3"`` spends α t³ (any power above 0), ``"obrien_fleming"`` and ``"pocock"`` as Lan and DeMets have
             them, each side half of the level: 4 (1 - Φ(z_{1 - α/4} / √t)), and α ln(1 + (e - 1) t).
+        times: the t by which the level is spent, (looks,), where it is not the information: such as the share of the days,
+            rising, above 0, at most 1 (Lan and DeMets 1989). Information decides how alike looks are, and need not be foreseen.
 
     Raises:
         InputError: the information does not rise or is not in (0, 1], or the level or the name is wrong.
@@ -52,7 +55,7 @@ def spending_bounds(information: npt.ArrayLike, level: float, spending: str) -> 
     [4.877, 3.357, 2.68, 2.29, 2.031]
     """
     shares = _checked_information(information)
-    spent = spent_by(shares, level, spending)
+    spent = spent_by(shares if times is None else _checked_times(times, len(shares)), level, spending)
     bounds = np.empty(len(shares))
     steps, to_spend = np.diff(shares, prepend=0.0), np.diff(spent, prepend=0.0)
     density = None
@@ -89,6 +92,19 @@ def crossing_power(information: npt.ArrayLike, bounds: npt.ArrayLike, drift: flo
     # The density under a drift is that without one times the likelihood ratio of the score.
     weights = np.exp(float(drift) * density.points - float(drift) ** 2 * shares[-1] / 2)
     return float(np.clip(1 - density.masses @ weights, 0.0, 1.0))
+
+
+def told_apart(information: npt.ArrayLike) -> F64:
+    """Shares of information that rise enough for bounds, (looks,): a look that has next to all of the next one's has less.
+
+    >>> told_apart([0.0, 0.0, 0.9999, 1.0]).tolist()
+    [0.002, 0.004, 0.998, 1.0]
+    """
+    shares = np.array(information, dtype=np.float64)
+    for place in range(len(shares) - 2, -1, -1):
+        shares[place] = min(shares[place], shares[place + 1] - 2 * _LEAST_STEP)
+    least = 2 * _LEAST_STEP * np.arange(1, len(shares) + 1)
+    return np.asarray(np.maximum(shares, least), dtype=np.float64)
 
 
 def spent_by(information: F64, level: float, spending: str) -> F64:
@@ -143,6 +159,15 @@ def _checked_information(information: npt.ArrayLike) -> F64:
         look = int(steps.argmin())
         raise InputError(
             f"information is {shares[look]} at look {look}, expected at least {_LEAST_STEP:g} more than before it: it rises"
+        )
+    return shares
+
+
+def _checked_times(times: npt.ArrayLike, count: int) -> F64:
+    shares = column("times", times, least=1)
+    if len(shares) != count or shares[0] <= 0 or shares[-1] > 1 or np.diff(shares).min(initial=1.0) <= 0:
+        raise InputError(
+            f"times are {shares.tolist()}, expected {count} rising shares above 0 and at most 1: one for each look"
         )
     return shares
 

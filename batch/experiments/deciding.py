@@ -22,6 +22,7 @@ from bandit.experiments import (
     move,
 )
 from bandit.experiments.effects import effect_of
+from bandit.experiments.looks import Look as LookKind
 from bandit.experiments.looks import Looks
 from bandit.files import replace_file
 from batch.experiments.effects import MetricEffect
@@ -118,7 +119,7 @@ def record_of(plan: Plan, reading: Reading, gate: Mapping[str, Any] | None = Non
     """
     taken = [date.fromisoformat(day) for day in reading.taken]
     look = (
-        asdict(width_at(plan, taken))
+        _plain_look(width_at(plan, taken, reading.gathered))
         if gate is None
         else {"tunings": {one.name: plan.limit(one) for one in plan.metrics}}
     )
@@ -313,7 +314,15 @@ def _cautions(registered_as: Mapping[str, Any], rereads: int) -> list[str]:
 def _look(plain_look: Mapping[str, Any]) -> Looks:
     if "tunings" in plain_look:
         return {name: AnyError(tuning) for name, tuning in plain_look["tunings"].items()}
-    return PlannedLook(tuple(plain_look["information"]), plain_look["spending"]) if plain_look else OneLook()
+    if not plain_look:
+        return OneLook()
+    return PlannedLook(tuple(plain_look["information"]), plain_look["spending"], tuple(plain_look.get("gathered", ())))
+
+
+def _plain_look(look: LookKind) -> dict[str, Any]:
+    """A look as a record has it; without what tables without days and records of before do not have."""
+    content = asdict(look)
+    return content if content.get("gathered") else {key: content[key] for key in content if key != "gathered"}
 
 
 def _effect(values: Mapping[str, Any]) -> Effect:

@@ -11,7 +11,7 @@ from bandit.experiments.looks import Look
 from bandit.rewards import parse_reward
 from batch.config import LOGGED
 from batch.experiments.effects import MetricEffect, effects_of, metric_effect
-from batch.experiments.measuring import Seen, Users, days_since, users_of
+from batch.experiments.measuring import Seen, Users, days_since, gathered_by, users_of
 from batch.experiments.plans.plan import GUARDRAIL, IMPRESSION, PRIMARY, PROXY, WORKSPACE, Metric, Plan
 from batch.experiments.quality import check_quality
 from batch.experiments.reading import Source, looks_taken, see, width_at
@@ -80,7 +80,8 @@ class Case:
         """What the day is for whoever judges: a planned look, or any."""
         if self.seen.last not in self.plan.looks:
             return AnyLook(self.plan.users)
-        return width_at(self.plan, looks_taken(self.own, self.seen.last))
+        taken = looks_taken(self.own, self.seen.last)
+        return width_at(self.plan, taken, gathered_by(self.seen, self.plan, taken))
 
     def measured(self, *metrics: Metric) -> list[MetricEffect]:
         """Effects of metrics that the plan need not have; of a log alone."""

@@ -30,6 +30,7 @@ from batch.experiments.measuring import (
     VARIANT,
     Seen,
     exposed_column,
+    gathered_by,
     of_column,
     per_column,
 )
@@ -142,7 +143,8 @@ def interleave(source: Source, name: str, look: date | None = None) -> Interleav
     newest = seen.facts.generation
     apart = None if newest is None else variants_apart(source.workspace, plan, newest)
     checks = tuple(check_interleaving(seen, plan, day, users, apart))
-    width = width_at(plan, looks_taken(own, day))
+    taken = looks_taken(own, day)
+    width = width_at(plan, taken, gathered_by(seen, plan, taken))
     preferences = tuple(_judged(preferences_of(users, plan, seen.metrics, width), width)) if not failed(checks) else ()
     data = _digest(users)
     before = put_on_register(source, own, day, data)

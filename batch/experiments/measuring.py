@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64, Bool
+from bandit.experiments.spending import told_apart
 from batch.experiments.plans.plan import USER, Metric, Plan
 
 USER_ID: Final = "user_id"
@@ -146,6 +147,25 @@ class Users:
         return replace(
             self, frame=frame, rows=None if self.rows is None else self.rows.join(frame, on=USER_ID, how="semi")
         )
+
+
+def gathered_by(seen: Seen, plan: Plan, looks: Sequence[date]) -> tuple[float, ...]:
+    """How much of what is known at the last of some looks was known at each; empty where rows have no days.
+
+    The least of three shares: of the days, of the users who count, and of their exposures. Where it is too little, looks are
+    taken for less alike than they are, and bounds are a little wider than they need be; never too narrow.
+    """
+    if not seen.facts.has_days:
+        return ()
+    exposed = seen.days.filter(pl.col(EXPOSED) > 0).with_columns(first=pl.col(DAY).min().over(USER_ID))
+    waits = timedelta(days=max(plan.window, 1) - 1)
+    amounts = np.empty((len(looks), 3))
+    for place, day in enumerate(looks):
+        there = exposed.filter(pl.col(DAY) <= day, pl.col("first") + waits <= day)
+        if plan.window:
+            there = there.filter(pl.col(DAY) <= pl.col("first") + waits)
+        amounts[place] = plan.information(day), there[USER_ID].n_unique(), there[EXPOSED].sum()
+    return tuple(told_apart(np.min(amounts / np.maximum(amounts[-1], 1e-300), axis=1)).tolist())
 
 
 def users_of(seen: Seen, plan: Plan, until: date) -> Users:

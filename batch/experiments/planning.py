@@ -14,7 +14,7 @@ from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.experiments import spending_bounds
 from bandit.experiments.effects import satterthwaite
-from bandit.experiments.spending import crossing_power
+from bandit.experiments.spending import crossing_power, told_apart
 from batch.experiments.log_source import history, history_policies, words_of
 from batch.experiments.measuring import DAY, USER_ID, covariate_column
 from batch.experiments.plans.file import read_plan
@@ -27,7 +27,6 @@ from batch.workspace.workspace import Workspace
 MOST_HISTORY: Final = 56
 """Days of the log that variances are taken from: the newest."""
 _LEAST_USERS: Final = 30
-_LEAST_STEP: Final = 2e-3
 _FARTHEST: Final = 38.0
 _MOST_EXPLAINED: Final = 0.998
 _LEAST_LEFT: Final = 0.05
@@ -272,10 +271,7 @@ def _judge(ask: _Ask, precision: F64, shares: tuple[float, float], more: float) 
     bounds = spending_bounds(planned, level, plan.spending)
     wide = [-float(stdtrit(degrees, ndtr(-bound))) if bound < _FARTHEST else _FARTHEST for bound in bounds.tolist()]
     information = precision[list(ask.looks)] / precision[ask.looks[-1]] if ask.has_days else planned
-    for at in range(len(information) - 2, -1, -1):  # a look that has next to all of it is told from the next one
-        information[at] = min(information[at], information[at + 1] - _LEAST_STEP)
-    least = _LEAST_STEP * np.arange(1, len(information) + 1)
-    return _Judge(np.maximum(information, least).tolist(), wide, lean, is_guardrail)
+    return _Judge(told_apart(information).tolist(), wide, lean, is_guardrail)
 
 
 def _lean(ask: _Ask, shares: tuple[float, float], more: float) -> float:

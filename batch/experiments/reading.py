@@ -19,7 +19,7 @@ from batch.experiments.effects import (
     segment_effects,
 )
 from batch.experiments.log_source import see_log
-from batch.experiments.measuring import Seen, users_of
+from batch.experiments.measuring import Seen, gathered_by, users_of
 from batch.experiments.plans.plan import PRIMARY, TABLE, Metric, Plan
 from batch.experiments.quality import LEAST_USERS, QualityCheck, check_quality, failed
 from batch.experiments.register import (
@@ -76,7 +76,8 @@ class Reading:
     """What an experiment says on a day. Where a check failed ``effects`` are empty.
 
     ``look`` counts planned looks from 1 and is None for a peek; ``taken`` lists the looks that the level is shared by so far,
-    those that were read under an earlier version included. ``level`` is that of all looks together, and ``bound`` how many
+    those that were read under an earlier version included, and ``gathered`` the share of today's information that each had.
+    ``level`` is that of all looks together, and ``bound`` how many
     standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user, ``rereads`` how often
     the look had been read on other data.
     """
@@ -88,6 +89,7 @@ class Reading:
     look: int | None
     looks: tuple[str, ...]
     taken: tuple[str, ...]
+    gathered: tuple[float, ...]
     version: int
     digest: str
     shifts: tuple[Shift, ...]
@@ -226,11 +228,11 @@ def looks_taken(own: Registered, day: date) -> tuple[date, ...]:
     return tuple(sorted(one for one in days if one <= day and own.plan.information(one) > 0))
 
 
-def width_at(plan: Plan, taken: Sequence[date]) -> LookKind:
+def width_at(plan: Plan, taken: Sequence[date], gathered: Sequence[float] = ()) -> LookKind:
     """How wide fixed intervals are at the last of the looks that were taken: as usual where it is the only one of the plan."""
     if len(plan.looks) == len(taken) == 1:
         return OneLook()
-    return PlannedLook(tuple(plan.information(day) for day in taken), plan.spending)
+    return PlannedLook(tuple(plan.information(day) for day in taken), plan.spending, tuple(gathered))
 
 
 def _is_of_today(source: Source) -> bool:
@@ -279,7 +281,8 @@ def look_of(source: Source, plan: Plan, look: date | None) -> date:
 def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None, apart: Apart | None) -> Reading:
     plan = own.plan
     taken = () if kind == PEEK else looks_taken(own, day)
-    width = width_at(plan, taken) if taken else OneLook()
+    gathered = gathered_by(seen, plan, taken) if taken else ()
+    width = width_at(plan, taken, gathered) if taken else OneLook()
     users = users_of(seen, plan, day)
     checks = tuple(check_quality(seen, plan, users, apart))
     is_readable = not failed(checks)
@@ -293,6 +296,7 @@ def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None
         look=look,
         looks=tuple(map(str, plan.looks)),
         taken=tuple(map(str, taken)),
+        gathered=gathered,
         version=own.version.version,
         digest=own.version.digest,
         shifts=shifts_of(own.register.versions),

@@ -368,6 +368,9 @@ ENTRIES: dict[str, Entry] = {
     "confidence_sequence.standard_error": Entry(REAL, [0.5, 0.25], lambda v: always_valid(0.5, v, 100, 100).lower),
     "confidence_sequence.looks.users": Entry(REAL, [50, 100], lambda v: always_valid(0.5, 0.25, v, 100).lower),
     "spending_bounds.information": Entry(REAL, [0.5, 0.75], lambda v: experiments.spending_bounds(v, 0.05, "pocock")),
+    "spending_bounds.times": Entry(
+        REAL, [0.5, 0.75], lambda v: experiments.spending_bounds([0.5, 1.0], 0.05, "pocock", v)
+    ),
     "heterogeneity.values": Entry(REAL, REWARDS, lambda v: experiments.heterogeneity(v, HALVES).statistic),
     "shrunken.standard_errors": Entry(REAL, [0.5, 0.25], lambda v: experiments.shrunken([0.5, 2.0], v)),
     "novelty.treatment": Entry(TABLE, DAYS, lambda v: ends(experiments.novelty(v, DAYS).early)),

@@ -28,6 +28,7 @@ from bandit.experiments import (
     spending_bounds,
     users_for,
 )
+from bandit.experiments.spending import spent_by, told_apart
 
 NAN = math.nan
 P_VALUES = [0.001, 0.3, 0.012, 0.04, 0.04, 1.0, 0.0, 0.2]
@@ -146,6 +147,24 @@ def test_looks_spend_what_the_power_family_says(information: list[float]) -> Non
     assert crossing(bounds, information).tolist() == pytest.approx([0.05 * t**3 for t in information], abs=2e-5)
 
 
+@pytest.mark.parametrize("power", [0.5, 2.0, 6.0])
+@pytest.mark.parametrize("spending", ["power:3", "obrien_fleming", "pocock"])
+def test_looks_at_times_spend_by_them_however_information_comes(spending: str, power: float) -> None:
+    times = np.array([0.25, 0.5, 0.75, 1.0])
+    information = told_apart(times**power)
+    bounds = spending_bounds(information, 0.05, spending, times)
+    spent = spent_by(times, 0.05, spending)
+    assert crossing(bounds, information).tolist() == pytest.approx(spent.tolist(), abs=2e-5)
+    if power > 1:  # bounds by times alone would find too much
+        assert crossing(spending_bounds(times, 0.05, spending), information)[-1] > 0.054
+
+
+def test_the_unit_of_information_does_not_matter_to_looks_at_times() -> None:
+    taken, times = [0.1, 0.3], [0.25, 0.5]
+    later = spending_bounds([share / 0.3 for share in taken], 0.05, "pocock", times)
+    assert later.tolist() == pytest.approx(spending_bounds(taken, 0.05, "pocock", times).tolist(), rel=1e-9)
+
+
 def test_one_look_at_the_end_is_the_fixed_test() -> None:
     for spending in ("power:3", "power:0.5", "obrien_fleming", "pocock"):
         assert spending_bounds([1.0], 0.05, spending).tolist() == pytest.approx([stats.norm.ppf(0.975)], rel=1e-9)
@@ -213,6 +232,8 @@ WRONG: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "the same look": (spending_bounds, ([0.5, 0.5], 0.05, "pocock"), "information is 0.5 at look 1"),
     "a look at nothing": (spending_bounds, ([0.0, 0.5], 0.05, "pocock"), "information is 0.0"),
     "too late": (spending_bounds, ([0.5, 1.1], 0.05, "pocock"), "information is 1.1"),
+    "falling times": (spending_bounds, ([0.5, 1.0], 0.05, "pocock", [0.5, 0.4]), "times are"),
+    "times of other looks": (spending_bounds, ([0.5, 1.0], 0.05, "pocock", [0.5]), "expected 2 rising shares"),
     "no looks": (spending_bounds, ([], 0.05, "pocock"), "information has the shape"),
     "spending": (spending_bounds, ([0.5], 0.05, "haybittle"), "spending is 'haybittle'"),
     "power of text": (spending_bounds, ([0.5], 0.05, "power:x"), "spending is 'power:x'"),

@@ -19,9 +19,10 @@ from bandit.experiments import (
     Effect,
 )
 from batch.experiments.deciding import Replayed, as_bytes, decide_now, replay
+from batch.experiments.measuring import gathered_by
 from batch.experiments.plans.file import plan_path
 from batch.experiments.plans.plan import digest_of
-from batch.experiments.reading import Source, peek, read, width_at
+from batch.experiments.reading import Source, peek, read, see, width_at
 from batch.experiments.register import registered, start
 from batch.workspace.workspace import Workspace
 
@@ -241,6 +242,57 @@ def test_looks_at_users_whose_window_is_over_keep_the_level(tmp_path: Path) -> N
     steps = np.sqrt(np.diff(users, prepend=0.0))
     seen = np.cumsum(steps * np.random.default_rng(1).normal(size=(40_000, 7)), axis=1) / np.sqrt(users)
     assert (np.abs(seen) > bounds).any(axis=1).mean() < 0.054  # 0.073 with the share of the days
+
+
+@pytest.mark.parametrize("window", [0, 3])
+def test_looks_share_the_level_by_what_was_known_at_each(tmp_path: Path, window: int) -> None:
+    end = START + timedelta(days=13)
+    looks = tuple(START + timedelta(days=day) for day in (4, 9, 13))
+    own = registered(started(tmp_path, plan(metric("hours"), looks, end, window=window, spending='"pocock"')), "x")
+    random = np.random.default_rng(5)
+    rows = [
+        (f"u{user}", START + timedelta(days=int(day)))
+        for user in range(900)
+        for day in {14 * random.random() ** 0.3 // 1, 14 * random.random() ** 0.3 // 1}  # most of them come late
+    ]
+    columns = {
+        "user": [user for user, _ in rows],
+        "variant": ["ab"[int(user[1:]) % 2] for user, _ in rows],
+        "day": [day for _, day in rows],
+        "hours": [1.0] * len(rows),
+    }
+    seen = see(source(Workspace(tmp_path), columns, end), own, end)
+    first: dict[str, date] = {}
+    for user, day in rows:
+        first[user] = min(first.get(user, end), day)
+    waits = timedelta(days=max(window, 1) - 1)
+    known = []
+    for look in looks:
+        count = {user for user, day in first.items() if day + waits <= look}
+        visits = [day for user, day in rows if user in count and day <= look]
+        if window:
+            visits = [day for user, day in rows if user in count and day <= first[user] + waits]
+        known.append((own.plan.information(look), len(count), len(visits)))
+    assert known[-1][1] > 300
+    expected = [min(at / last for at, last in zip(now, known[-1], strict=True)) for now in known]
+    gathered = gathered_by(seen, own.plan, looks)
+    assert gathered == pytest.approx(expected, abs=1e-12)
+    assert gathered[0] < own.plan.information(looks[0]) / 4
+    assert width_at(own.plan, looks, gathered).reach(CERTAIN, 0.95) > width_at(own.plan, looks).reach(CERTAIN, 0.95)
+
+
+def test_a_decision_at_looks_keeps_what_was_known_and_is_replayed_as_those_of_before_are(tmp_path: Path) -> None:
+    middle = START + timedelta(days=2)
+    workspace = started(tmp_path, plan(metric("hours"), (middle, END), spending='"pocock"'))
+    own = source(workspace, daily(END, 0.1), END + timedelta(days=1))
+    decided = decide_now(own, "x")
+    content = json.loads(decided.record.read_text())
+    assert content["inputs"]["look"]["gathered"][-1] == 1.0
+    assert replay(decided.record).same
+    del content["inputs"]["look"]["gathered"]  # as a record of before had it
+    content["digest"] = digest_of(content["inputs"])
+    decided.record.write_bytes(as_bytes(content))
+    assert replay(decided.record).same
 
 
 def test_a_look_at_which_no_window_is_over_is_refused(tmp_path: Path) -> None:
