@@ -26,6 +26,8 @@ logger = structlog.get_logger()
 
 REFRESH_SECONDS: Final = 1.0
 """Between two looks at the lengths of the streams: after a refusal for length, entries are taken again so soon."""
+READONLY_SECONDS: Final = 1.0
+"""How long a store may refuse writes as a replica before its address is looked up again: another one may stand behind it."""
 MOST_WAITING: Final = 1000
 """Replies that are waited for, beyond which lengths are not asked for in addition."""
 QUIET_SECONDS: Final = 10.0
@@ -193,6 +195,7 @@ class EventStreams:
         def added(reply: object) -> bool:
             node.unanswered[partition] -= 1
             fits = isinstance(reply, ReplyError) or (is_marked and node.is_new_entry(partition, reply))
+            self._note_role(node, reply)
             if not answered.done():
                 answered.set_result(reply if fits else _GARBLED)
             return fits
@@ -212,6 +215,16 @@ class EventStreams:
                 connection.abort()
             raise NotAppendedError("timeout")
         return answered.result()
+
+    def _note_role(self, node: EventNode, reply: object) -> None:
+        """Give up the connection to a store that stays a replica: behind a fixed address a failover shows by that alone."""
+        if not (isinstance(reply, ReplyError) and REASONS.get(str(reply).partition(" ")[0]) == "readonly"):
+            node.refuses_since = None
+        elif node.refuses_since is None:
+            node.refuses_since = self._loop.time()
+        elif self._loop.time() - node.refuses_since >= READONLY_SECONDS and node.connection is not None:
+            node.refuses_since = None
+            node.connection.abort()
 
     def _length_of(self, partition: int) -> Take:
         def known(reply: object) -> bool:

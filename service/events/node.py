@@ -37,6 +37,8 @@ class EventNode:
         self.answered_at = 0.0
         self.connection: StoreConnection | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.refuses_since: float | None = None
+        """Since when every entry was refused because this is no primary."""
         self.unanswered: Counter[int] = Counter()
         """Entries without an answer, by partition."""
         self._on_up, self._on_down = on_up, on_down

@@ -30,6 +30,8 @@ MAP_SECONDS: Final = 5.0
 """Between two looks at the map of a cluster that is well."""
 TROUBLE_SECONDS: Final = 0.5
 """Between two looks while a node is in trouble: a replica may have taken its place."""
+MOST_FOLLOWED: Final = 64
+"""Nodes that redirections name and the map does not: as many are followed until it is read again, which each one asks for."""
 ASK_SECONDS: Final = 0.5
 """For one node's answer; the next one is asked then."""
 
@@ -49,6 +51,8 @@ class Slots:
         self._last_error = ""
         self._watchers: list[Callable[[frozenset[Node]], None]] = []
         self._unconnected: set[Node] = set()
+        self._mapped: frozenset[Node] = frozenset()
+        self._followed: set[Node] = set()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="map of slots")
 
     def node_of(self, key: bytes) -> Node | None:
@@ -62,12 +66,17 @@ class Slots:
     def redirected(self, error: ReplyError) -> tuple[Node, bool] | None:
         """Where a refusal says that a key is, and whether that is so only for keys that have moved already (ASK).
 
-        None if it is another refusal.
+        None if it is another refusal, or names one more node that no map has than are followed.
         """
         target = redirection(error)
         if target is None:
             return None
         word, slot, node = target
+        if node not in self._mapped and node not in self._followed:
+            self._is_wanted.set()
+            if len(self._followed) >= MOST_FOLLOWED:
+                return None
+            self._followed.add(node)
         if word == "MOVED":
             self._primaries[slot] = node
             self._is_wanted.set()
@@ -110,6 +119,8 @@ class Slots:
                 self._primaries[slot] = found.setdefault(id(node), (node.host, int(node.port)))
         primaries = frozenset(node for node in self._primaries if node is not None)
         self._unconnected &= primaries
+        self._mapped = primaries
+        self._followed.clear()
         for watcher in self._watchers:
             watcher(primaries)
 

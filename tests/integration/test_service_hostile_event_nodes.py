@@ -9,7 +9,7 @@ import pytest
 from scripted_node import Answer, Node, dead_port, moved_to
 
 from bandit.snapshot import id64
-from service.events.appending import MAYBE_STORED, EventStreams, NotAppendedError
+from service.events.appending import MAYBE_STORED, READONLY_SECONDS, EventStreams, NotAppendedError
 from service.lookup.cluster import Slots
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -219,3 +219,36 @@ def test_nodes_that_are_named_and_are_not_there_are_given_up() -> None:
             await taken(streams)
 
     asyncio.run(send())
+
+
+def test_a_store_that_stays_a_replica_is_left_for_whoever_has_its_address_now() -> None:
+    async def post() -> None:
+        entry = stores()
+
+        def answer(node: Node) -> bytes:  # the first connection stays with the old primary
+            is_new = len(node.writers) > 1
+            return entry(node) if is_new else b"-READONLY You can't write against a read only replica.\r\n"
+
+        node = Node(answer)
+        async with asyncio.timeout(HANG_SECONDS), writing(node, is_cluster=False) as streams:
+            began = asyncio.get_running_loop().time()
+            assert await refused(streams) == "readonly"
+            await taken(streams)
+            assert asyncio.get_running_loop().time() - began >= READONLY_SECONDS
+            assert len(node.writers) == 2
+
+    asyncio.run(post())
+
+
+def test_a_store_that_is_a_replica_for_a_moment_keeps_its_connection() -> None:
+    async def post() -> None:
+        entry = stores()
+        node = Node(lambda node: b"-READONLY replica\r\n" if node.asked % 2 else entry(node))
+        async with asyncio.timeout(HANG_SECONDS), writing(node, is_cluster=False) as streams:
+            for _ in range(10):
+                assert await refused(streams) == "readonly"
+                await streams.append(1, EVENTS)
+                await asyncio.sleep(READONLY_SECONDS / 8)
+            assert len(node.writers) == 1
+
+    asyncio.run(post())

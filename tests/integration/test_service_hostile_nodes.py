@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from scripted_node import Answer, Node, dead_port, moved_to
 
-from service.lookup.cluster import ClusterRows, Slots
+from service.lookup.cluster import MOST_FOLLOWED, ClusterRows, Slots
 from service.lookup.row_reads import UNREAD, read_row
 from service.metrics.health import Health
 from service.metrics.metrics import Metrics
@@ -99,5 +99,21 @@ def test_a_node_that_says_nothing_costs_its_reads_alone() -> None:
                 await asyncio.sleep(0.01)
             for _ in range(50):
                 assert await read_row(rows, KEY) == b"row"
+
+    asyncio.run(ask())
+
+
+def test_a_node_that_names_ever_new_ones_makes_no_more_connections_than_are_followed() -> None:
+    async def ask() -> None:
+        node = Node(lambda node: b"-MOVED 1 127.0.0.1:%d\r\n" % (1 + node.asked))
+        async with asyncio.timeout(HANG_SECONDS), reading(node) as (rows, slots):
+            slots.load = never  # type: ignore[method-assign]  # the map cannot be read
+            for _ in range(3 * MOST_FOLLOWED):
+                slots._primaries = [("127.0.0.1", node.port)] * len(slots._primaries)
+                assert await read_row(rows, KEY) is UNREAD
+            assert len(rows._nodes) <= MOST_FOLLOWED + 1
+
+    async def never() -> None:
+        """No map."""
 
     asyncio.run(ask())
