@@ -157,6 +157,9 @@ class _Panel:
         self.missing = int((self._counts == 0).sum())
         """Times at which a unit has no row."""
         self._of_units, of_times = self._counts.sum(axis=1), self._counts.sum(axis=0)
+        self._is_balanced = bool((self._counts == self._counts[0, 0]).all())
+        if self._is_balanced:  # levels are means then: no matrix of times, which for a year of days takes a second
+            return
         gram = np.diag(of_times.astype(np.float64)) - self._counts.T @ (self._counts / self._of_units[:, np.newaxis])
         self._inverse = np.linalg.pinv(gram, rcond=1e-12, hermitian=True)
 
@@ -164,6 +167,9 @@ class _Panel:
         """What is left of a column when units and times have levels of their own, (m,)."""
         of_units = np.bincount(self.units, values, minlength=self.n_units)
         of_times = np.bincount(self.times, values, minlength=self.n_times)
+        if self._is_balanced:
+            times = of_times / (len(values) / self.n_times)
+            return np.asarray(values - (of_units / self._of_units)[self.units] - (times - values.mean())[self.times])
         times = self._inverse @ (of_times - self._counts.T @ (of_units / self._of_units))
         levels = (of_units - self._counts @ times) / self._of_units
         return np.asarray(values - levels[self.units] - times[self.times])

@@ -26,6 +26,8 @@ from batch.experiments.designs.assumptions import (
 from batch.experiments.designs.panel_table import PanelRows, read_rows
 
 _MOST_LEFT_OUT: Final = 200
+_MOST_WORK: Final = 3e9
+"""Units times the third power of times: with rows that are missing, leaving out each unit takes seconds from there on."""
 _MOST_STARTS: Final = 24
 _DOMINATING: Final = 0.5
 """Share of the scatter of effects without each unit that one unit may make; it is 1 / units where all are alike."""
@@ -206,9 +208,12 @@ def _no_unit_alone(rows: PanelRows, found: DifferenceInDifferences) -> Assumptio
     name = "no unit decides alone"
     outcomes, units, times, treated = rows.arrays
     names = units.unique(maintain_order=True).to_list()
-    if len(names) > _MOST_LEFT_OUT:
+    is_long = rows.frame.height < len(names) * len(rows.names) and len(names) * len(rows.names) ** 3 > _MOST_WORK
+    if len(names) > _MOST_LEFT_OUT or is_long:
         return unknown(
-            name, f"not tried: more than {_MOST_LEFT_OUT} units", "a unit much larger than others may decide"
+            name,
+            f"not tried: {len(names):,} units at {len(rows.names):,} times are too many",
+            "a unit much larger than others may decide",
         )
     without = without_each_unit(outcomes, units.to_list(), times, treated)
     if (only := next((unit for unit, value in zip(names, without, strict=True) if value is None), None)) is not None:
