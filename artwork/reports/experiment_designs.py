@@ -39,6 +39,7 @@ def render_interactions(made: Interactions) -> str:
         lines.append(printed(_pairs_sheet(told[:_MOST_ROWS])))
         if len(told) > _MOST_ROWS:
             lines.append(f"{len(told) - _MOST_ROWS} other pairs have a larger p; --json has all")
+    lines += [f"caution: {one.first} x {one.second}: {one.caution}" for one in told if one.caution]
     lines += [f"{one.first} x {one.second} cannot be told: {one.problem}" for one in made.pairs if one.effect is None]
     return "\n".join((*lines, *_found_lines(made, told)))
 

@@ -151,6 +151,7 @@ def holdback_lines(made: Holdback) -> list[str]:
             " one's variants included"
         )
     ]
+    lines += [f"caution: {made.caution}"] if made.caution else []
     if len(made.weeks) > 1:
         lines.append("its weeks are of one cohort, the users who came in the first of them:")
     return lines

@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from bandit.errors import InputError
-from bandit.experiments import Effect, OneLook
+from bandit.experiments import Effect, OneLook, sample_ratio
+from bandit.experiments.effects import UNLIKE
 from batch.experiments.effects import metric_effect
 from batch.experiments.log_source import see_holdback
 from batch.experiments.measuring import DAY, EXPOSED, USER_ID, VARIANT, Seen, users_of
@@ -45,6 +46,7 @@ class Holdback:
     users: tuple[int, int]
     effect: Effect | None
     weeks: tuple[Stretch, ...] = ()
+    caution: str = ""
     problem: str = ""
 
 
@@ -75,7 +77,14 @@ def long_term(workspace: Workspace, table: Path | None, plan: Plan, today: date)
     if control < LEAST_USERS or others < LEAST_USERS:
         return replace(made, problem=f"{control:,} users were held back, expected at least {LEAST_USERS}")
     one = metric_effect(users, own, 0, 1, OneLook())
-    return replace(made, effect=one.effect, weeks=_weeks(seen, own), problem=one.problem)
+    ratio = sample_ratio([others, control], [1 - plan.holdback, plan.holdback])
+    caution = ""
+    if ratio.p_value < UNLIKE:
+        caution = (
+            f"{control / (control + others):.1%} of the users were held back, planned {plan.holdback:.1%} (p ="
+            f" {ratio.p_value:.1g}): some of a side left or are missing, and the figure is of those who are there"
+        )
+    return replace(made, effect=one.effect, weeks=_weeks(seen, own), caution=caution, problem=one.problem)
 
 
 def _weeks(seen: Seen, plan: Plan) -> tuple[Stretch, ...]:

@@ -13,7 +13,8 @@ import pytest
 from seeded_experiment import END, LIKE, PLAN, START, TODAY, Response, begin, live, source_of, write_plan
 from shell import Called, assert_refused, call
 
-from batch.experiments.assignment import held_back
+from bandit.experiments import interactions
+from batch.experiments.assignment import NOBODY, assigned, held_back
 from batch.experiments.designs.interactions import of_workspace
 from batch.experiments.reading import read
 from batch.experiments.register import registered, start
@@ -130,7 +131,7 @@ def test_a_cutoff_is_told_in_words_as_json_and_on_a_page(here: Path) -> None:
         (("panel", "--table", "cities.csv", "--report", "."), "is a folder, expected a file"),
         (("interactions", "--table", "scores.csv"), "--metric is missing"),
         (("interactions", "--table", "scores.csv", "--metric", "outcome"), "has no column user"),
-        (("interactions", "-w", "nowhere"), "expected two experiments or more"),
+        (("interactions", "-w", "nowhere"), "expected two or more"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_what_to_do(here: Path, words: tuple[str, ...], said: str) -> None:
@@ -175,15 +176,30 @@ def test_experiments_of_two_layers_of_a_workspace_are_a_pair(both: Workspace) ->
     assert 0 < pair.users < pl.read_parquet(both.users).height  # those held back from the page are in no pair
     answer = experiment("interactions", "-w", str(both.root), "--metric", "click")
     assert (answer.code, "bolder x page" in answer.out) == (0, True)
-    assert_refused(experiment("interactions", "bolder", "-w", str(both.root)), 2, "has 1 that can be compared")
+    assert_refused(
+        experiment("interactions", "bolder", "-w", str(both.root)), 2, "has 1 experiments that can be compared"
+    )
 
 
-def test_a_pair_on_a_workspace_is_made_of_the_days_and_users_of_both(both: Workspace) -> None:
-    """By hand: the picks of users who are in both, by variants of both."""
+def test_a_pair_on_a_workspace_is_made_of_the_picks_of_users_of_both(both: Workspace) -> None:
+    """By hand from the log: clicks per pick that could differ, of users who are in both, by variants of both."""
     (pair,) = of_workspace(both, metric="click").pairs
-    picks, rest = (read(source_of(both), name) for name in ("bolder", "page"))
+    logged = pl.concat(pl.read_parquet(path) for day in range(4) for path in _files(both, day))
+    picks = logged.filter(pl.col("source") == "personalized", pl.col("eligible").list.len() > 1)
+    users = picks.group_by("user_id").agg(
+        pl.col("clicked").sum().cast(pl.Float64),
+        pl.len().alias("shown"),
+        (pl.col("policy").first() == "treatment").alias("bold"),
+    )
+    users = users.with_columns(large=pl.Series(assigned(registered(both, "page").plan, users["user_id"])))
+    own = users.filter(pl.col("large") != NOBODY)
+    has = own.select("bold", "large").cast(pl.Int64).to_numpy()
+    (by_hand,) = interactions((own["clicked"].to_numpy(), own["shown"].to_numpy()), has)
+    assert pair.users == own.height
     assert pair.effect is not None
-    assert pair.users < min(sum(picks.users.values()), sum(rest.users.values()) + 1)
+    assert (pair.effect.value, pair.effect.standard_error) == pytest.approx(
+        (by_hand.effect.value, by_hand.effect.standard_error)
+    )
 
 
 def test_the_holdback_of_a_workspace_is_read_from_its_log(both: Workspace) -> None:

@@ -114,11 +114,21 @@ def test_pairs_that_share_too_few_users_are_told_and_the_others_stay(tmp_path: P
     assert "e0 x e1 cannot be told" in render_interactions(made)
 
 
+def test_experiments_that_were_not_drawn_independently_are_told(tmp_path: Path) -> None:
+    random = np.random.default_rng(9)
+    same = random.random(8000) < 0.3
+    frame = rows().with_columns(e1=pl.when(pl.Series(same)).then("e0").otherwise("e1"))
+    text = render_interactions(found(tmp_path, frame))
+    assert text.count("they were not drawn independently") == 1
+    assert "caution: e0 x e1: 6" in text
+    assert "caution" not in render_interactions(found(tmp_path, rows()))
+
+
 BAD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], tuple[str, ...], str]] = {
     "no user": (lambda frame: frame.drop("user"), (), "has no column user"),
     "no metric": (lambda frame: frame.drop("takes"), (), "has no column takes, it has"),
     "an experiment that is not there": (lambda frame: frame, ("e0", "e9"), "has no column e9"),
-    "one experiment": (lambda frame: frame, ("e0",), "expected two experiments or more"),
+    "one experiment": (lambda frame: frame, ("e0",), "expected two or more"),
     "three variants": (
         lambda frame: frame.with_columns(e0=pl.int_range(pl.len()) % 3), (), "column e0 has 3 different values (0, 1, 2)"
     ),

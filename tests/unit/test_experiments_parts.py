@@ -322,6 +322,14 @@ def test_the_holdback_is_read_beyond_the_end_of_the_plan_and_counts_for_no_varia
     assert "<h2>Days since exposure</h2>" in page
 
 
+def test_a_holdback_that_lost_users_is_cautioned_of(tmp_path: Path) -> None:
+    made = reading(tmp_path, held(over_days(5, 14)), days=14, per="visits", holdback=0.25)
+    assert made.holdback is not None
+    assert made.holdback.effect is not None
+    assert "11.6% of the users were held back, planned 25.0%" in made.holdback.caution
+    assert f"caution: {made.holdback.caution}" in render_reading(made)
+
+
 def test_a_holdback_of_which_nobody_is_seen_says_so(tmp_path: Path) -> None:
     made = reading(tmp_path, over_days(5, 7), days=7, holdback=0.1)
     assert made.holdback is not None

@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 import scipy
 
+from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.experiments import Effect, benjamini_hochberg, interactions
+from bandit.experiments.effects import UNLIKE
 from batch.experiments.log_source import see_log
 from batch.experiments.measuring import DAY, EXPOSED, USER_ID, VARIANT, Seen, of_column, per_column
 from batch.experiments.plans.file import plan_names
@@ -34,8 +36,8 @@ class PairEffect:
     """Two experiments: how much more the first one's treatment does for users who have the second one's treatment.
 
     ``adjusted`` is the p-value among all pairs by Benjamini and Hochberg. ``detectable`` is the interaction that this pair would
-    show 4 times in 5 if it were the only pair, ``alone`` if it were the only one of all pairs that has any. Where nothing can be
-    said ``effect`` is None and ``problem`` says why.
+    show 4 times in 5 if it were the only pair, ``alone`` if it were the only one of all pairs that has any. ``caution`` says that
+    the two were not drawn independently. Where nothing can be said ``effect`` is None and ``problem`` says why.
     """
 
     first: str
@@ -45,6 +47,7 @@ class PairEffect:
     adjusted: float | None = None
     detectable: float | None = None
     alone: float | None = None
+    caution: str = ""
     problem: str = ""
 
 
@@ -134,7 +137,9 @@ def of_workspace(
         InputError: there are not two experiments to compare, one that was named cannot be read, or a reward is not known.
     """
     own, notes = _started(workspace, names)
-    _refuse_few([one.plan.name for one in own], f"{workspace.root} has {len(own)} that can be compared", notes)
+    _refuse_few(
+        [one.plan.name for one in own], f"{workspace.root} has {len(own)} experiments that can be compared", notes
+    )
     measured = (Metric("interaction", metric, PROXY, per),)
     seen = {one.plan.name: _seen(workspace, one, measured) for one in own}
     pairs = []
@@ -162,7 +167,7 @@ def _named(metric: str, per: str) -> str:
 def _refuse_few(names: Sequence[str], what: str, notes: Sequence[str] = ()) -> None:
     because = f" ({'; '.join(notes)})" if notes else ""
     if len(names) < 2:
-        raise InputError(f"{what}{because}; expected two experiments or more, with a column or a started plan each")
+        raise InputError(f"{what}{because}; expected two or more, each with a column or a started plan")
     if len(names) > MOST:
         raise InputError(f"{what}: {len(names)} experiments, expected up to {MOST}; name those that you ask about")
 
@@ -176,7 +181,8 @@ def _treatments(frame: pl.DataFrame, name: str, path: Path) -> tuple[pl.Series, 
         told = ", ".join(values[:5]) + (", ..." if len(values) > 5 else "")
         raise InputError(
             f"{path}, column {name} has {len(values)} different values ({told}), expected two: those of control and treatment,"
-            " none where a user is not in the experiment; leave it out, or name the columns of experiments: --experiments a,b"
+            " none where a user is not in the experiment; name the columns of experiments after the command: artwork experiment"
+            " interactions ONE OTHER --table ..."
         )
     control = next((value for value in values if value.lower() in _CONTROLS), values[0])
     treatment = next(value for value in values if value != control)
@@ -287,4 +293,25 @@ def _effect(pair: _Pair) -> PairEffect:
         )
     except InputError as error:
         return PairEffect(pair.first, pair.second, sums.height, None, problem=str(error))
-    return PairEffect(pair.first, pair.second, sums.height, found.effect, None, found.detectable)
+    return PairEffect(
+        pair.first,
+        pair.second,
+        sums.height,
+        found.effect,
+        None,
+        found.detectable,
+        caution=_dependence(assignments[:, 0] > 0, assignments[:, 1] > 0),
+    )
+
+
+def _dependence(first: Bool, second: Bool) -> str:
+    """Whether who has the one treatment has the other more often or less: then users are missing, or one draw made both."""
+    table = np.bincount(2 * first + second, minlength=4).reshape(2, 2)
+    p_value = float(scipy.stats.chi2_contingency(table, correction=False).pvalue)
+    if p_value >= UNLIKE:
+        return ""
+    shares = table[:, 1] / table.sum(axis=1)
+    return (
+        f"{shares[1]:.1%} of those with the first treatment have the second, {shares[0]:.1%} of the others (p = {p_value:.1g}):"
+        " they were not drawn independently, or users are missing"
+    )
