@@ -1,6 +1,7 @@
 """Pairs of experiments, panels and cutoffs as text and pages: the effect, and each assumption in words."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Final
 
 from artwork.console.tables import Sheet, printed
@@ -121,7 +122,7 @@ def panel_page(made: Panel) -> str:
         "Difference-in-differences",
         f"{_capital(made.conclusion)}. {_capital(_panel_lines(made)[1])}.",
         sections,
-        f"artwork experiment panel --table {made.table}",
+        f"artwork experiment panel --table {quote(made.table)}",
         missed=not made.passed,
         name="artwork experiment panel",
     )
@@ -180,6 +181,11 @@ def _cutoff_lines(made: Cutoff) -> list[str]:
 
 def cutoff_page(made: Cutoff) -> str:
     """The same as a page, with the outcome and the rows by score, and the effect with other bandwidths."""
+    words = [
+        f"artwork experiment cutoff --table {quote(made.table)} --cutoff {made.cutoff} --bandwidth {made.bandwidth}"
+    ]
+    words += [f"--bias-bandwidth {made.bias_bandwidth}"] if made.bias_bandwidth != made.bandwidth else []
+    words += [f"--fixed {quote(name)}" for name in made.fixed]
     sections = [
         ("The outcome by score", _by_score(made) + _rows_by_score(made)),
         ("What it rests on", _assumptions(made.assumptions)),
@@ -190,7 +196,7 @@ def cutoff_page(made: Cutoff) -> str:
         "Regression discontinuity",
         f"{_capital(made.conclusion)}. {_capital(_cutoff_lines(made)[1])}.",
         sections,
-        f"artwork experiment cutoff --table {made.table} --cutoff {made.cutoff:g} --bandwidth {made.bandwidth:g}",
+        " ".join(words),
         missed=not made.passed,
         name="artwork experiment cutoff",
     )
@@ -212,7 +218,7 @@ def _by_score(made: Cutoff) -> str:
 
 def _rows_by_score(made: Cutoff) -> str:
     series = Series("rows", [one.score for one in made.bins], [float(one.rows) for one in made.bins], 3, "both")
-    rule = Rule(x=made.cutoff, words="cutoff")
+    rule = Rule(x=made.cutoff)
     return chart_html(Chart("Rows by score", [series], Axis("score"), Axis("rows", low=0), [rule], height=260))
 
 
@@ -236,7 +242,7 @@ def _bandwidths(made: Cutoff) -> str:
 
 def _assumptions(assumptions: Sequence[Assumption]) -> str:
     rows = [(one.name, one.seen, one.means, _WORDS[one.holds]) for one in assumptions]
-    return table(("assumption", "what was seen", "what it means", ""), rows, _TEXTS, missed=_BAD)
+    return table(("assumption", "what was seen", "what it means", ""), rows, _TEXTS, missed=_BAD, wraps=True)
 
 
 def _sheet(sheet: Sheet) -> str:

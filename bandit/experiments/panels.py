@@ -133,7 +133,7 @@ def without_each_unit(
 
     >>> found = without_each_unit([1, 2, 1, 5, 2, 3.5, 2, 5.5], [1, 1, 2, 2, 3, 3, 4, 4], [0, 1] * 4, [0, 0, 0, 1] * 2)
     >>> [round(value, 3) for value in found]
-    [2.25, 2.25, 2.75, 2.25]
+    [2.25, 2.25, 2.75, 2.75]
     """
     panel, y, is_treated = _panel(outcomes, units, times, treated)
     regressor = is_treated.astype(np.float64)[:, np.newaxis]

@@ -110,7 +110,7 @@ def test_a_cutoff_is_told_in_words_as_json_and_on_a_page(here: Path) -> None:
     assert "just from the cutoff on the outcome is" in answer.out
     assert "passes  what was fixed before does not jump" in answer.out
     text = page("reports/cutoff-scores.html")
-    assert "artwork experiment cutoff --table scores.csv --cutoff 50 --bandwidth 20" in text
+    assert "artwork experiment cutoff --table scores.csv --cutoff 50.0 --bandwidth 20.0 --fixed age" in text
     made = as_json(experiment(*words, "--bias-bandwidth", "30", "--json"))
     assert made["found"]["lower"] < 2 < made["found"]["upper"]
 

@@ -54,6 +54,8 @@ class Cutoff:
     rows: int
     cutoff: float
     bandwidth: float
+    bias_bandwidth: float
+    fixed: tuple[str, ...]
     found: Discontinuity
     assumptions: tuple[Assumption, ...]
     conclusion: str
@@ -147,7 +149,16 @@ def read_cutoff(
         ),
     )
     return Cutoff(
-        str(path), len(rows.scores), cutoff, bandwidth, found, assumptions, conclusion_of(assumptions), _bins(rows)
+        str(path),
+        len(rows.scores),
+        cutoff,
+        bandwidth,
+        rows.bias_bandwidth,
+        fixed,
+        found,
+        assumptions,
+        conclusion_of(assumptions),
+        _bins(rows),
     )
 
 
