@@ -97,14 +97,16 @@ def time_lines(one: SinceExposure) -> list[str]:
     # A share of a sum says nothing where the sum may be 0.
     is_clear = found.early_share is not None and min(found.early.p_value, found.late.p_value) < _CLEAR
     share = (
-        f" They make {found.early_share:.0%} of the whole." if is_clear and 0 <= (found.early_share or 0) <= 1 else ""
+        f" The first {half} days make {found.early_share:.0%} of the whole."
+        if is_clear and 0 <= (found.early_share or 0) <= 1
+        else ""
     )
     if found.warning:
         lines.append(f"WARNING: {found.warning}.{share}")
     elif found.change.p_value < _CLEAR and found.change.value * found.late.value > 0:
         lines.append(
             f"the effect grows: {found.early.value:+.3g} per day in the first {half} days since exposure, {found.late.value:+.3g}"
-            " after: habits are learned, and what is read early is too small"
+            " after: what is read early is too small, as where habits are learned"
         )
     else:
         lines.append(

@@ -142,7 +142,7 @@ def _stayers(metric: Metric, below: tuple[F64, F64] | None, found: Novelty) -> t
         return ()
     before, after = (float(each[0].mean() - each[1].mean()) for each in (early, late))
     told = (
-        f"{metric.per} per user and day was {before:+.2g} with the treatment at first and {after:+.2g} later: users who left have"
+        f"{metric.per} per user and day: {before:+.2g} against the control at first, {after:+.2g} later: users who left have"
         f" no part in the later ratio, which is of those who stay; read {metric.of} per user beside it"
     )
     return (told,)
