@@ -24,7 +24,7 @@ FAMILIES = {
     "explain": "explain",
     "report": "report",
     "compare": "compare",
-    "experiment": "experiment",
+    "experiment": "experiment.family",
     "loadtest": "loadtest",
     "bench": "bench",
     "size": "size",

@@ -5,6 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from artwork.console.tables import Sheet
+from artwork.reports.experiment_parts import (
+    holdback_lines,
+    holdback_sheet,
+    segments_lines,
+    segments_sheet,
+    time_lines,
+    time_sheet,
+)
 from artwork.reports.experiment_text import (
     covariate_lines,
     effects_sheet,
@@ -12,7 +20,6 @@ from artwork.reports.experiment_text import (
     peek_lines,
     quality_lines,
     quality_sheet,
-    segments_sheet,
     shift_lines,
 )
 from artwork.reports.pages import comparison, listing, table, write_page
@@ -21,7 +28,7 @@ from batch.experiments.deciding import Decided, reasons_of, verdict_line
 from batch.experiments.effects import MetricEffect
 from batch.experiments.reading import PEEK, Point, Reading
 
-_TEXTS: Final = ("metric", "role", "treatment", "check", "what was seen", "segment", "")
+_TEXTS: Final = ("metric", "role", "treatment", "check", "what was seen", "segment", "since exposure", "week", "")
 _BAD: Final = {"FAILED"}
 _STOPPING: Final = ("INVALID", "ROLL BACK")
 
@@ -33,7 +40,12 @@ def rendered(reading: Reading, decided: Decided | None) -> str:
         ("Effects", _forest(reading) + _table(effects_sheet(reading.effects, reading.level))),
         ("Over time", _over_time(reading)),
         ("Quality", _table(quality_sheet(reading.checks)) + listing(quality_lines(reading.checks))),
-        ("Segments", _table(segments_sheet(reading))),
+        (
+            "Segments",
+            listing(segments_lines(reading)) + _table(segments_sheet(reading)) if reading.segment_tests else "",
+        ),
+        ("Days since exposure", _since_exposure(reading)),
+        ("Holdback", _holdback(reading)),
         ("What was registered", listing(_registered(reading))),
         ("The record", listing(_record(decided)) if decided else ""),
     ]
@@ -160,6 +172,35 @@ def _over_time(reading: Reading) -> str:
         title = f"{metric.name}: {treatment} minus control"
         parts.append(chart_html(Chart(title, series, axis, Axis(title), [Rule(y=0)], height=340)))
     return "".join(parts)
+
+
+def _since_exposure(reading: Reading) -> str:
+    """The effect by days since exposure, of the same users on every day."""
+    parts = []
+    for one in reading.since_exposure:
+        body = listing(time_lines(one))
+        if one.found is not None:
+            days = one.found.days
+            axis = Axis("day since exposure", [str(day) for day in range(1, len(days) + 1)])
+            series = Series(
+                "effect on the day",
+                list(range(len(days))),
+                [effect.value for effect in days],
+                1,
+                "both",
+                y_ends=[(effect.lower, effect.upper) for effect in days],
+            )
+            title = f"{one.metric}: {one.treatment} minus control, by day since exposure"
+            body += chart_html(Chart(title, [series], axis, Axis(title), [Rule(y=0)], height=340))
+            body += _table(time_sheet(one))
+        parts.append(body)
+    return "".join(parts)
+
+
+def _holdback(reading: Reading) -> str:
+    if reading.holdback is None:
+        return ""
+    return listing(holdback_lines(reading.holdback)) + _table(holdback_sheet(reading.holdback))
 
 
 def _band(

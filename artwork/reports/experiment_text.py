@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from artwork.console.tables import Sheet, printed
+from artwork.reports.experiment_parts import ends, rest_lines
 from batch.experiments.deciding import Decided, Replayed, Verdict, reasons_of, verdict_line
 from batch.experiments.effects import MetricEffect
 from batch.experiments.explaining import Explained
@@ -56,11 +57,6 @@ def _effect_row(one: MetricEffect) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def ends(lower: float, upper: float) -> str:
-    """An interval."""
-    return f"{lower:+.4g} to {upper:+.4g}"
-
-
 def word_of(one: MetricEffect) -> str:
     """What a decision would make of an effect at such a look: by its sequence where it is peeked at."""
     if one.effect is None:
@@ -75,16 +71,6 @@ def word_of(one: MetricEffect) -> str:
             else f"not clear: {kept}"
         )
     return "better" if one.is_better else "worse" if one.is_worse else "not clear"
-
-
-def segments_sheet(reading: Reading) -> Sheet:
-    """The first primary within segments; p-values are adjusted by Benjamini and Hochberg."""
-    rows = [
-        (f"{one.segment} = {one.value}", one.treatment, f"{one.users[0]:,} / {one.users[1]:,}", f"{one.effect.value:+.4g}",
-         ends(one.effect.lower, one.effect.upper), f"{one.adjusted:.3g}")
-        for one in reading.segments
-    ]  # fmt: skip
-    return Sheet(("segment", "treatment", "users", "difference", "interval", "adjusted p"), rows, numbers_from=2)
 
 
 def head_line(reading: Reading) -> str:
@@ -156,9 +142,7 @@ def render_reading(reading: Reading) -> str:
         parts.append(
             f"intervals reach {reading.bound:.3f} standard errors at this look, so that all looks together keep the level"
         )
-    if reading.segments:
-        parts.append(printed(segments_sheet(reading)))
-    return "\n".join(parts)
+    return "\n".join((*parts, *rest_lines(reading)))
 
 
 def render_check(checks: Sequence[QualityCheck]) -> str:

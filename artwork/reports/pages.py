@@ -24,6 +24,8 @@ table { border-collapse: collapse; margin: 1rem 0; font-size: var(--size-small) 
 th, td { padding: .45rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
 th { color: var(--text-quiet); font-weight: 540 }
 td:first-child, td.text, th.text { text-align: left }
+.wraps td { vertical-align: top }
+.wraps td.text { white-space: normal; max-width: 30rem }
 tr.missed td:last-child { color: var(--bad); font-weight: 640 }
 .scroll { overflow-x: auto }
 .verdict { max-width: none; padding: 1rem 1.25rem; border: 1px solid var(--line); border-left: 4px solid var(--good);
@@ -102,13 +104,22 @@ def verdict(text: str, *, missed: bool) -> str:
 
 
 def table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[str] = (), missed: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    texts: Collection[str] = (),
+    missed: Collection[str] = (),
+    *,
+    wraps: bool = False,
 ) -> str:
-    """A table of texts; ``texts`` names columns that stand to the left, rows whose last cell is in ``missed`` stand out."""
+    """A table of texts; ``texts`` names columns that stand to the left, rows whose last cell is in ``missed`` stand out.
+
+    Where it ``wraps``, those columns hold sentences, which break into lines.
+    """
     left = {place for place, name in enumerate(columns) if name in texts}
     header = "".join(_cell("th", name, place in left) for place, name in enumerate(columns))
     body = "".join(_row(row, left, row[-1] in missed) for row in rows)
-    return f'<div class="scroll"><table><tr>{header}</tr>{body}</table></div>'
+    kind = ' class="wraps"' if wraps else ""
+    return f'<div class="scroll"><table{kind}><tr>{header}</tr>{body}</table></div>'
 
 
 def listing(lines: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from bandit.experiments.looks import AnyError, AnyLook, OneLook, PlannedLook, se
 from bandit.experiments.margins import Equivalence, NonInferiority, equivalence, equivalence_of, non_inferiority
 from bandit.experiments.novelty import Novelty, novelty
 from bandit.experiments.paired import Interleaved, interleaved_effect, paired_effect
-from bandit.experiments.panels import DifferenceInDifferences, difference_in_differences
+from bandit.experiments.panels import DifferenceInDifferences, difference_in_differences, without_each_unit
 from bandit.experiments.power import detectable_effect, power_of, sample_size, users_for
 from bandit.experiments.quantiles import quantile_effect
 from bandit.experiments.rollouts import Move, Rollout, move, rollout_effect
@@ -85,4 +85,5 @@ __all__ = [
     "spending_bounds",
     "stratified_effect",
     "users_for",
+    "without_each_unit",
 ]

@@ -232,12 +232,17 @@ def _at_zero(middles: Floats, heights: Floats, h: float) -> float:
     return float(np.linalg.solve(design.T @ weighted, weighted.T @ heights[own])[0])
 
 
-def _heaped(scores: Floats) -> tuple[int, float] | None:
-    """How many scores have far more rows than others, and the share of rows there; None if there are none."""
-    counts = np.unique(scores, return_counts=True)[1]
+def heaps(scores: Floats) -> Floats | None:
+    """The scores that have far more rows than others, (s,); None if hardly a row has one of them."""
+    different, counts = np.unique(scores, return_counts=True)
     often = counts > max(_HEAP * float(np.median(counts)), _HEAP + 1)
-    share = float(counts[often].sum() / counts.sum())
-    return (int(often.sum()), share) if share > _LEAST_HEAPED else None
+    return different[often] if counts[often].sum() > _LEAST_HEAPED * counts.sum() else None
+
+
+def is_coarse(scores: Floats) -> bool:
+    """Whether scores of a side are so few that nothing between them shows how the outcome bends."""
+    different = len(np.unique(scores))
+    return different < FEW_USERS and different < _MASS * len(scores)
 
 
 def _caution(
@@ -248,16 +253,17 @@ def _caution(
     sensitivity: tuple[tuple[float, Effect], ...],
 ) -> str:
     cautions = []
-    different = [len(np.unique(scores)) for scores in near]
-    if any(count < FEW_USERS and count < _MASS * len(scores) for count, scores in zip(different, near, strict=True)):
+    together = np.concatenate(near)
+    if any(map(is_coarse, near)):
+        different = [len(np.unique(scores)) for scores in near]
         cautions.append(
             f"rows have {different[0]} different scores below and {different[1]} from the cutoff on, fewer than {FEW_USERS}: rows"
             " of one score hang together, and between few scores nothing shows how the outcome bends; the interval is too narrow"
         )
-    elif (heaped := _heaped(np.concatenate(near))) is not None:
+    elif (heaped := heaps(together)) is not None:
         cautions.append(
-            f"{heaped[1]:.0%} of the rows have one of {heaped[0]} scores that are heaped upon, as by rounding: leave those out,"
-            " and see whether the effect stays"
+            f"{np.isin(together, heaped).mean():.0%} of the rows have one of {len(heaped)} scores that are heaped upon, as by"
+            " rounding: leave those out, and see whether the effect stays"
         )
     if min(rows) < FEW_USERS:
         cautions.append(f"there are {rows[0]} rows below and {rows[1]} from the cutoff on, fewer than {FEW_USERS}")

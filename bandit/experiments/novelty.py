@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from math import log
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.experiments.columns import checked_level, pair, table, two
 from bandit.experiments.effects import Effect, Side, linearised, welch
+
+_MOST_ERROR: Final = 0.2
+"""Share of a mean that its standard error may be where its logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,9 @@ class Novelty:
         late: over the second half.
         change: late minus early, user by user.
         early_share: of the effect over all days, what the first half brought; None if that is 0.
-        warning: that most of the effect is early and wears off; empty if nothing says so.
+        relative_change: ln of the later lift (treatment / control) less ln of the earlier one: users who do less and less of
+            everything make a lasting lift smaller in absolute terms; None where a mean is not clearly above 0.
+        warning: that most of the effect is early and wears off, in absolute terms and as a lift; empty if nothing says so.
     """
 
     days: tuple[Effect, ...]
@@ -32,6 +38,7 @@ class Novelty:
     late: Effect
     change: Effect
     early_share: float | None
+    relative_change: Effect | None
     warning: str
 
 
@@ -67,14 +74,17 @@ def novelty(treatment: npt.ArrayLike, control: npt.ArrayLike, denominators: Any 
     effects = [welch(first.over(span), second.over(span), level) for span in daily + spans]
     early, late = effects[days:]
     change = welch(first.change(*spans), second.change(*spans), level)
+    relative = _relative_change(first, second, spans, level)
     total = early.value * half + late.value * (days - half)
     warning = ""
-    if change.p_value < 1 - level and change.value * early.value < 0 and abs(late.value) < abs(early.value):
+    is_less = change.p_value < 1 - level and change.value * early.value < 0 and abs(late.value) < abs(early.value)
+    if is_less and (relative is None or (relative.p_value < 1 - level and relative.value * early.value < 0)):
         warning = (
             f"the effect wears off: {early.value:+.3g} per day in the first {half} days since exposure, {late.value:+.3g} after;"
             " read the late one, or wait"
         )
-    return Novelty(tuple(effects[:days]), early, late, change, early.value * half / total if total else None, warning)
+    share = early.value * half / total if total else None
+    return Novelty(tuple(effects[:days]), early, late, change, share, relative, warning)
 
 
 class _Days(NamedTuple):
@@ -103,3 +113,18 @@ class _Days(NamedTuple):
         """The later ratio minus the earlier one, user by user."""
         before, after = self.over(early), self.over(late)
         return Side(after.value - before.value, after.per_user - before.per_user)
+
+    def log_change(self, early: slice, late: slice) -> Side | None:
+        """The logarithm of the later / the earlier ratio (the delta method); None where one is not clearly above 0."""
+        parts = self.over(early), self.over(late)
+        if any(part.value <= 0 or part.variance > (_MOST_ERROR * part.value) ** 2 for part in parts):
+            return None
+        before, after = parts
+        return Side(log(after.value / before.value), after.per_user / after.value - before.per_user / before.value)
+
+
+def _relative_change(first: _Days, second: _Days, spans: list[slice], level: float) -> Effect | None:
+    treated, untreated = first.log_change(*spans), second.log_change(*spans)
+    if treated is None or untreated is None or treated.variance + untreated.variance == 0:
+        return None
+    return welch(treated, untreated, level)

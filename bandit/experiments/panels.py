@@ -36,6 +36,9 @@ class DifferenceInDifferences:
         wild_p_value: of the wild cluster bootstrap over all signs; None for more than 16 units.
         pre_trend: how much more treated units grew per period before they were treated; None with fewer than 2 such periods.
         leads: how far treated units were from the last period before treatment, by periods before it (-2, -3, ...).
+        trend_reach: the effect that would be seen of treated units which grow by 1 per period more than others, and of nothing
+            else: times ``pre_trend`` it is what that trend makes of the effect if it goes on.
+        detrended: the effect where treated units may have a trend of their own; None where that cannot be told from it.
         caution: what speaks against the method here; empty if nothing is known.
     """
 
@@ -50,6 +53,8 @@ class DifferenceInDifferences:
     wild_p_value: float | None
     pre_trend: Effect | None
     leads: tuple[tuple[int, Effect], ...]
+    trend_reach: float
+    detrended: Effect | None
     caution: str = ""
 
 
@@ -94,6 +99,9 @@ def difference_in_differences(
     counts = ever, panel.n_units - ever
     effect = effect_of(float(fit.values[0]), float(fit.errors[0]), panel.n_units - 1, level, counts)
     trend, leads = _before(panel, y, starts, level)
+    own_trend = np.where((starts < panel.n_times)[panel.units], panel.times, 0).astype(np.float64)
+    left = panel.residuals(is_treated.astype(np.float64))
+    both = _fit(panel, np.stack([is_treated.astype(np.float64), own_trend], axis=1), y) if trend else None
     return DifferenceInDifferences(
         effect.value,
         effect.standard_error,
@@ -106,8 +114,36 @@ def difference_in_differences(
         _wild(panel, is_treated, y, effect) if panel.n_units <= MOST_SIGNED else None,
         trend,
         leads,
+        float(left @ panel.residuals(own_trend) / (left @ left)),
+        _told(both, 0, panel, level, counts),
         _caution(panel, is_treated, starts, counts, trend),
     )
+
+
+def without_each_unit(
+    outcomes: npt.ArrayLike, units: npt.ArrayLike, times: npt.ArrayLike, treated: npt.ArrayLike
+) -> list[float | None]:
+    """The effect of ``difference_in_differences`` without each unit, in the order in which units first come, (G,).
+
+    None where it cannot be told without the unit, as that of the only one that was treated. A unit that moves the effect far is
+    one that the whole rests on.
+
+    Raises:
+        InputError: as ``difference_in_differences``.
+
+    >>> found = without_each_unit([1, 2, 1, 5, 2, 3.5, 2, 5.5], [1, 1, 2, 2, 3, 3, 4, 4], [0, 1] * 4, [0, 0, 0, 1] * 2)
+    >>> [round(value, 3) for value in found]
+    [2.25, 2.25, 2.75, 2.75]
+    """
+    panel, y, is_treated = _panel(outcomes, units, times, treated)
+    regressor = is_treated.astype(np.float64)[:, np.newaxis]
+    made: list[float | None] = []
+    for unit in range(panel.n_units):
+        rows = panel.units != unit
+        part = panel.part(rows)
+        fit = _fit(part, regressor[rows], y[rows]) if part.n_units > 1 and part.n_times > 1 else None
+        made.append(None if fit is None else float(fit.values[0]))
+    return made
 
 
 class _Panel:
@@ -121,6 +157,9 @@ class _Panel:
         self.missing = int((self._counts == 0).sum())
         """Times at which a unit has no row."""
         self._of_units, of_times = self._counts.sum(axis=1), self._counts.sum(axis=0)
+        self._is_balanced = bool((self._counts == self._counts[0, 0]).all())
+        if self._is_balanced:  # levels are means then: no matrix of times, which for a year of days takes a second
+            return
         gram = np.diag(of_times.astype(np.float64)) - self._counts.T @ (self._counts / self._of_units[:, np.newaxis])
         self._inverse = np.linalg.pinv(gram, rcond=1e-12, hermitian=True)
 
@@ -128,6 +167,9 @@ class _Panel:
         """What is left of a column when units and times have levels of their own, (m,)."""
         of_units = np.bincount(self.units, values, minlength=self.n_units)
         of_times = np.bincount(self.times, values, minlength=self.n_times)
+        if self._is_balanced:
+            times = of_times / (len(values) / self.n_times)
+            return np.asarray(values - (of_units / self._of_units)[self.units] - (times - values.mean())[self.times])
         times = self._inverse @ (of_times - self._counts.T @ (of_units / self._of_units))
         levels = (of_units - self._counts @ times) / self._of_units
         return np.asarray(values - levels[self.units] - times[self.times])
@@ -257,9 +299,8 @@ def _is_staggered(panel: _Panel, treated: Bool, starts: I64) -> bool:
 def _caution(panel: _Panel, treated: Bool, starts: I64, counts: tuple[int, int], trend: Effect | None) -> str:
     cautions = []
     if panel.n_units < FEW_CLUSTERS:
-        cautions.append(
-            f"there are {panel.n_units} units, fewer than {FEW_CLUSTERS}: read the wild bootstrap's p-value, too"
-        )
+        better = "read the wild bootstrap's p-value, too" if panel.n_units <= MOST_SIGNED else "p is a little too small"
+        cautions.append(f"there are {panel.n_units} units, fewer than {FEW_CLUSTERS}: {better}")
     if min(counts) < FEW_TREATED and min(counts) < _FEW_SHARE * panel.n_units:
         cautions.append(
             f"{counts[0]} units were treated and {counts[1]} never, fewer than {FEW_TREATED}: no p-value holds"

@@ -63,6 +63,15 @@ def assigned(plan: Plan, users: Iterable[str], history: Sequence[Mapping[str, fl
     return np.where(inside, variants, NOBODY).astype(np.int64)
 
 
+def held_back(plan: Plan, users: Iterable[str]) -> I64:
+    """0 for users who are held back from the experiment, 1 for the others of its slice, ``NOBODY`` for everyone else, (n,)."""
+    hashed = hash_ids(users)
+    in_layer = _places(hashed, _LAYER + plan.layer)
+    inside = (plan.traffic[0] <= in_layer) & (in_layer < plan.traffic[1])
+    is_free = _places(hashed, _HOLDBACK) >= plan.holdback
+    return np.where(inside, is_free.astype(np.int64), NOBODY).astype(np.int64)
+
+
 def allocation(history: Sequence[Mapping[str, float]]) -> list[Piece]:
     """Who has which part of [0, 1), after shares were changed from version to version.
 

@@ -9,7 +9,6 @@ import polars as pl
 from bandit.errors import InputError
 from bandit.experiments import (
     Effect,
-    benjamini_hochberg,
     bonferroni,
     confidence_sequence,
     holm,
@@ -31,10 +30,8 @@ from batch.experiments.measuring import (
     Users,
     of_column,
     per_column,
-    segment_column,
 )
 from batch.experiments.plans.plan import GUARDRAIL, PRIMARY, PROXY, USER, Metric, Plan
-from batch.experiments.quality import LEAST_USERS
 
 
 @dataclass(frozen=True)
@@ -62,18 +59,6 @@ class MetricEffect:
     is_inferior: bool | None = None
     plain_error: float | None = None
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class SegmentEffect:
-    """The first primary's effect within a segment; ``adjusted`` is by Benjamini and Hochberg over all segments."""
-
-    segment: str
-    value: str
-    treatment: str
-    users: tuple[int, int]
-    effect: Effect
-    adjusted: float
 
 
 def at_any_time(plan: Plan, users: Users) -> Looks:
@@ -203,32 +188,6 @@ def _cautioned(effect: Effect, metric: Metric, first: Sums, second: Sums) -> Eff
         " user beside it"
     )
     return replace(effect, caution="; ".join(filter(None, (effect.caution, told))))
-
-
-def segment_effects(users: Users, plan: Plan, look: Looks) -> list[SegmentEffect]:
-    """The first primary within every segment that has enough users of both variants."""
-    if not plan.segments:
-        return []
-    place = next(at for at, metric in enumerate(users.metrics) if metric.role == PRIMARY)
-    made: list[SegmentEffect] = []
-    for segment in plan.segments:
-        for value in sorted(users.frame[segment_column(segment)].unique().to_list()):
-            own = users.where(pl.col(segment_column(segment)) == value)
-            for treatment in range(1, len(plan.names)):
-                counts = own.counts(len(plan.names))
-                if min(counts[treatment], counts[0]) < LEAST_USERS:
-                    continue
-                one = metric_effect(own, plan, place, treatment, look)
-                if one.effect is not None:
-                    made.append(
-                        SegmentEffect(
-                            segment, str(value), plan.names[treatment], one.users, one.effect, one.adjusted or 0.0
-                        )
-                    )
-    if not made:
-        return []
-    adjusted = benjamini_hochberg([one.adjusted for one in made]).tolist()
-    return [replace(one, adjusted=p_value) for one, p_value in zip(made, adjusted, strict=True)]
 
 
 def _effect(metric: Metric, first: Sums, second: Sums, level: float, *, with_covariate: bool) -> Effect:

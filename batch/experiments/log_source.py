@@ -14,7 +14,7 @@ from bandit.hashing import DealtTitles, hash_ids
 from bandit.policies import Uniform
 from batch.choosing.variants import explore, variants_of
 from batch.config import Variant
-from batch.experiments.assignment import NOBODY, assigned
+from batch.experiments.assignment import NOBODY, assigned, held_back
 from batch.experiments.measuring import (
     DAY,
     EXPOSED,
@@ -260,6 +260,33 @@ def _with_values(rows: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
             (per_column(place), values.get(metric.per, ones)),
         )
     )
+
+
+def see_holdback(workspace: Workspace, plan: Plan, measured: Plan) -> Seen | None:
+    """The log since a plan's start, beyond its end too: users who are held back are variant 0, the others of its slice 1.
+
+    Args:
+        workspace: with tables and impressions.
+        plan: of the experiment, with a holdback.
+        measured: the same, of which the metrics are taken.
+    """
+    log = _Log(workspace, plan, measured.metrics, (), frozenset(), read_tables(workspace).n_features)
+    inside = [day for day in days(workspace) if day >= plan.start]
+    columns = [column(place) for place in range(len(log.metrics)) for column in (of_column, per_column)]
+    parts = []
+    for day in inside:
+        rows = _with_values(read_day(workspace, day, log.n_features), log.metrics)
+        ids = rows[USER_ID].unique(maintain_order=True)
+        places = pl.DataFrame({USER_ID: ids, VARIANT: held_back(plan, ids)}).filter(pl.col(VARIANT) != NOBODY)
+        own = rows.join(places, on=USER_ID, how="inner", maintain_order="left")
+        sums = own.group_by(USER_ID, VARIANT, maintain_order=True).agg(
+            pl.len().cast(pl.Float64).alias(EXPOSED), pl.col(columns).sum()
+        )
+        parts.append(sums.with_columns(pl.lit(day).alias(DAY)))
+    if not parts:
+        return None
+    nobody = pl.DataFrame({USER_ID: []}, schema={USER_ID: pl.String})
+    return Seen(log.metrics, pl.concat(parts), nobody, nobody, inside[-1])
 
 
 def _before(log: _Log, logged: Sequence[date]) -> pl.DataFrame:

@@ -12,12 +12,11 @@ from bandit.experiments.looks import Look as LookKind
 from batch.experiments.dilution import Apart, variants_apart
 from batch.experiments.effects import (
     MetricEffect,
-    SegmentEffect,
     at_any_time,
     effects_of,
     metric_effect,
-    segment_effects,
 )
+from batch.experiments.holdback import Holdback, long_term
 from batch.experiments.log_source import see_log
 from batch.experiments.measuring import Seen, gathered_by, users_of
 from batch.experiments.plans.plan import PRIMARY, TABLE, Metric, Plan
@@ -32,6 +31,8 @@ from batch.experiments.register import (
     registering,
     write_register,
 )
+from batch.experiments.segments import SegmentEffect, Segments, SegmentTest, segments_of
+from batch.experiments.since_exposure import SinceExposure, since_exposure
 from batch.experiments.table_source import read_table, see_table
 from batch.workspace.impressions import days
 from batch.workspace.workspace import Workspace
@@ -80,6 +81,8 @@ class Reading:
     ``level`` is that of all looks together, and ``bound`` how many
     standard errors a fixed interval reaches to each side. ``data`` is the digest of the sums per user, ``rereads`` how often
     the look had been read on other data.
+
+    ``segment_tests``, ``segments``, ``since_exposure`` and ``holdback`` are to be read, and are no part of a decision.
     """
 
     name: str
@@ -105,6 +108,9 @@ class Reading:
     notes: tuple[str, ...]
     data: str
     rereads: int = 0
+    segment_tests: tuple[SegmentTest, ...] = ()
+    since_exposure: tuple[SinceExposure, ...] = ()
+    holdback: Holdback | None = None
 
     @property
     def is_readable(self) -> bool:
@@ -175,7 +181,7 @@ def read(source: Source, name: str, look: date | None = None) -> Reading:
     day = look_of(source, plan, look)
     seen = see(source, own, day)
     place = plan.looks.index(day)
-    made = _reading(own, seen, day, READ, place + 1, _apart(source, own, seen))
+    made = _reading(source, own, seen, day, place + 1)
     before = put_on_register(source, own, day, made.data)
     cautions = [_NOT_OVER.format(day)] if day == source.today and seen.facts.has_days else []
     cautions += reread_cautions(before, day)
@@ -218,7 +224,7 @@ def peek(source: Source, name: str) -> Reading:
 
 def peek_at(source: Source, own: Registered, seen: Seen) -> Reading:
     """The same of data that were seen."""
-    return _reading(own, seen, seen.last, PEEK, None, _apart(source, own, seen))
+    return _reading(source, own, seen, seen.last, None)
 
 
 def looks_taken(own: Registered, day: date) -> tuple[date, ...]:
@@ -278,16 +284,17 @@ def look_of(source: Source, plan: Plan, look: date | None) -> date:
     return look or come[-1]
 
 
-def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None, apart: Apart | None) -> Reading:
-    plan = own.plan
+def _reading(source: Source, own: Registered, seen: Seen, day: date, look: int | None) -> Reading:
+    plan, kind = own.plan, PEEK if look is None else READ
     taken = () if kind == PEEK else looks_taken(own, day)
     gathered = gathered_by(seen, plan, taken) if taken else ()
     width = width_at(plan, taken, gathered) if taken else OneLook()
     users = users_of(seen, plan, day)
-    checks = tuple(check_quality(seen, plan, users, apart))
+    checks = tuple(check_quality(seen, plan, users, _apart(source, own, seen)))
     is_readable = not failed(checks)
     judged_at = at_any_time(plan, users) if kind == PEEK else width
     effects = tuple(effects_of(users, plan, width, judged_at)) if is_readable else ()
+    within = segments_of(users, plan, judged_at) if is_readable else Segments()
     return Reading(
         name=plan.name,
         kind=kind,
@@ -306,7 +313,10 @@ def _reading(own: Registered, seen: Seen, day: date, kind: str, look: int | None
         level=plan.level,
         bound=_bound(width, effects),
         effects=effects,
-        segments=tuple(segment_effects(users, plan, judged_at)) if is_readable else (),
+        segments=within.effects,
+        segment_tests=within.tests,
+        since_exposure=tuple(since_exposure(seen, users, plan)) if is_readable else (),
+        holdback=long_term(source.workspace, source.table, plan, source.today) if is_readable else None,
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
         cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken)),
         notes=seen.facts.notes,

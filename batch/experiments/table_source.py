@@ -27,6 +27,8 @@ from batch.experiments.plans.plan import USER, Metric, Plan
 from batch.logs.one_file import kind_of, read_file
 
 _USER, _VARIANT, _DAY = "user", "variant", "day"
+HOLDBACK: Final = "holdback"
+"""The variant of rows of users whom a plan with a holdback keeps out of the experiment."""
 COLUMNS: Final = f"{_USER}, {_VARIANT}, {_DAY} (where there are several rows per user), and those of the metrics"
 
 
@@ -49,11 +51,11 @@ def read_table(path: Path, needed: tuple[str, ...] = (_USER, _VARIANT)) -> pl.Da
     if frame.is_empty():
         raise InputError(f"{path} has no rows, expected one per user")
     for name in needed:
-        _refuse_first(frame, _is_blank(frame[name]), path, name, "a value")
+        refuse_first(frame, is_blank(frame[name]), path, name, "a value")
     return frame.with_columns(pl.col(needed).cast(pl.String))
 
 
-def _is_blank(column: pl.Series) -> pl.Series:
+def is_blank(column: pl.Series) -> pl.Series:
     """Where there is no value: whoever has none would be one user together with all others who have none."""
     if column.dtype.is_float():
         return column.is_null() | column.is_nan()
@@ -69,13 +71,41 @@ def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...
         InputError: a metric, covariate or segment is not there, a variant is not that of the plan, or a value is no number;
             names the column and the first row.
     """
-    frame, measured = read_table(path), metrics or plan.metrics
+    frame = read_table(path)
+    if plan.holdback and HOLDBACK not in plan.names:
+        frame = frame.filter(pl.col(_VARIANT) != HOLDBACK)
+    return _seen(frame, path, plan, until, metrics or plan.metrics)
+
+
+def table_holdback(path: Path, plan: Plan, measured: Plan, until: date) -> Seen | None:
+    """What a table says of users who are held back (their variant is ``holdback``) and of all others; None without the first.
+
+    Args:
+        path: of the table.
+        plan: of the experiment, with a holdback.
+        measured: the same with two variants, those held back and everybody else.
+        until: the last day that counts; the end of the plan does not matter.
+
+    Raises:
+        InputError: as ``see_table``.
+    """
+    frame = read_table(path)
+    if HOLDBACK not in frame[_VARIANT] or HOLDBACK in plan.names:
+        return None
+    known = [HOLDBACK, *plan.names]
+    refuse_first(frame, ~pl.col(_VARIANT).is_in(known), path, _VARIANT, f"one of {', '.join(known)}")
+    is_held = pl.col(_VARIANT) == HOLDBACK
+    placed = frame.with_columns(pl.when(is_held).then(_VARIANT).otherwise(pl.lit(measured.names[1])).alias(_VARIANT))
+    return _seen(placed, path, measured, until, measured.metrics)
+
+
+def _seen(frame: pl.DataFrame, path: Path, plan: Plan, until: date, measured: tuple[Metric, ...]) -> Seen:
     _refuse_missing(frame, plan, measured, path)
     unknown = ~pl.col(_VARIANT).is_in(list(plan.names))
-    _refuse_first(frame, unknown, path, _VARIANT, f"one of the plan's variants, {', '.join(plan.names)}")
+    refuse_first(frame, unknown, path, _VARIANT, f"one of the plan's variants, {', '.join(plan.names)}")
     has_days = _DAY in frame.columns
     days = _days(frame, path) if has_days else pl.repeat(until, frame.height, dtype=pl.Date, eager=True)
-    numbers = {name: _numbers(frame, name, path) for name in _columns(measured)}
+    numbers = {name: finite_numbers(frame, name, path) for name in _columns(measured)}
     ones = pl.repeat(1.0, frame.height, eager=True)
     values = {
         name: series
@@ -109,6 +139,7 @@ def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...
             **{segment_column(name): frame[name].cast(pl.String).fill_null("(none)") for name in plan.segments},
         }
     )
+    moved = [name for name in plan.segments if _moves(own, segment_column(name))]
     own = own.sort(own.columns).unique(USER_ID, keep="first", maintain_order=True)  # of the first day
     there = set(rows[DAY].unique().to_list())
     last = min(until, max(there)) if has_days else until
@@ -118,9 +149,14 @@ def see_table(path: Path, plan: Plan, until: date, *, metrics: tuple[Metric, ...
         missing=tuple(day for day in days_between(plan.start, min(until, plan.end)) if day not in there)
         if has_days
         else (),
-        notes=(f"{frame.height - rows.height:,} rows of other days are left out",)
-        if frame.height > rows.height
-        else (),
+        notes=(
+            *(
+                [f"{frame.height - rows.height:,} rows of other days are left out"]
+                if frame.height > rows.height
+                else []
+            ),
+            *(f"users have several values of the segment {name}; that of their first row counts" for name in moved),
+        ),
         has_days=has_days,
         has_answers=False,
     )
@@ -149,7 +185,7 @@ def table_history(path: Path, plan: Plan) -> pl.DataFrame:
     frame = read_table(path, (_USER,))
     _refuse_missing(frame, plan, plan.metrics, path)
     ones = pl.repeat(1.0, frame.height, eager=True)
-    numbers = {name: _numbers(frame, name, path) for name in _columns(plan.metrics)}
+    numbers = {name: finite_numbers(frame, name, path) for name in _columns(plan.metrics)}
     days = (
         _days(frame, path) if _DAY in frame.columns else pl.repeat(plan.start, frame.height, dtype=pl.Date, eager=True)
     )
@@ -165,6 +201,10 @@ def table_history(path: Path, plan: Plan) -> pl.DataFrame:
     }
     rows = pl.DataFrame({USER_ID: frame[_USER], DAY: days, **values, **before})
     return rows.group_by(USER_ID, DAY, maintain_order=True).agg(pl.col(*values).sum(), pl.col(before.keys()).first())
+
+
+def _moves(own: pl.DataFrame, column: str) -> bool:
+    return own.select(USER_ID, column).unique().height > own[USER_ID].n_unique()
 
 
 def _columns(metrics: Iterable[Metric]) -> list[str]:
@@ -192,9 +232,14 @@ def as_numbers(column: pl.Series) -> pl.Series:
     return words.replace({"true": "1", "false": "0"}).cast(pl.Float64, strict=False)
 
 
-def _numbers(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
+def finite_numbers(frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
+    """A column of numbers.
+
+    Raises:
+        InputError: a value is none; names the first row.
+    """
     numbers = as_numbers(frame[name])
-    _refuse_first(
+    refuse_first(
         frame, numbers.is_null() | ~numbers.is_finite(), path, name, "a finite number, 0 where a user did nothing"
     )
     return numbers
@@ -207,11 +252,16 @@ def _days(frame: pl.DataFrame, path: Path) -> pl.Series:
         if text.dtype == pl.String
         else text.cast(pl.Date, strict=False)
     )
-    _refuse_first(frame, days.is_null(), path, _DAY, "a day as YYYY-MM-DD")
+    refuse_first(frame, days.is_null(), path, _DAY, "a day as YYYY-MM-DD")
     return days
 
 
-def _refuse_first(frame: pl.DataFrame, broken: pl.Expr | pl.Series, path: Path, column: str, expected: str) -> None:
+def refuse_first(frame: pl.DataFrame, broken: pl.Expr | pl.Series, path: Path, column: str, expected: str) -> None:
+    """Refuse the first row of a table in which a column is not as expected.
+
+    Raises:
+        InputError: says which.
+    """
     wrong = frame.select(broken.alias("wrong")).to_series().fill_null(value=True)
     if wrong.any():
         row = int(wrong.arg_max() or 0)

@@ -158,6 +158,21 @@ def test_differences_in_differences_are_least_squares_with_all_dummies() -> None
     assert found.units == (6, 6)
 
 
+def test_a_panel_without_missing_rows_is_least_squares_with_all_dummies_too() -> None:
+    unit, time = (values.ravel() for values in np.meshgrid(np.arange(10), np.arange(6), indexing="ij"))
+    treated, random = (unit % 2 == 0) & (time >= 3), np.random.default_rng(1)
+    outcomes = random.normal(5, 1, 60) + treated + unit
+    found = difference_in_differences(outcomes, unit, time, treated)
+    value, error = by_least_squares(outcomes, unit, time, treated[:, np.newaxis].astype(float))
+    assert (found.value, found.standard_error) == pytest.approx((value[0], error[0]), rel=1e-9)
+    own_trend = np.where(unit % 2 == 0, time, 0.0)
+    both, errors = by_least_squares(outcomes, unit, time, np.stack([treated.astype(float), own_trend], axis=1))
+    assert found.detrended is not None
+    assert (found.detrended.value, found.detrended.standard_error) == pytest.approx((both[0], errors[0]), rel=1e-9)
+    of_trend, _ = by_least_squares(own_trend, unit, time, treated[:, np.newaxis].astype(float))
+    assert found.trend_reach == pytest.approx(of_trend[0])
+
+
 def test_names_and_dates_do_as_well_as_numbers() -> None:
     outcomes, unit, time, treated = panel(1)
     dates = np.datetime64("2026-01-01") + time.astype("timedelta64[D]") * 7

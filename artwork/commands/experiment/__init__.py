@@ -1,0 +1,1 @@
+"""``artwork experiment``: plans, readings and designs, gathered in ``family``."""
