@@ -121,7 +121,7 @@ def demo_command(
 
     Example: artwork demo --once --launch-on 2 --retire-on 3
 
-    Example: artwork demo --once --days 12 --shift-on 6 --retention 0.8 --explore-share 0.05
+    Example: artwork demo --once --days 12 --shift-on 6 --retention 0.7
     """
     config = replace(
         _config(policy, against, experiment, posterior, seed), retention=retention, explore_share=explore_share

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bandit.arrays import Bool
 from batch.datasets import synthetic
 from batch.datasets.blending import pulls
 from batch.datasets.contexts import TASTES, contexts
@@ -28,9 +29,9 @@ def users(
     A rating errs by a variance of κ · ``error`` where users differ by 1.
     """
     random = np.random.default_rng(seed)
-    named = np.asarray(random.random((COUNT, len(GENRES))) < random.uniform(0.1, 0.4, len(GENRES)))
-    named &= (random.random(COUNT) < asked)[:, None]
-    asked_rows = named.any(axis=1)
+    likely = random.random((COUNT, len(GENRES))) < random.uniform(0.1, 0.4, len(GENRES))
+    named: Bool = np.asarray(likely & (random.random(COUNT) < asked)[:, None], dtype=np.bool_)
+    asked_rows = np.asarray(named.any(axis=1))
     offset = np.where(asked_rows[:, None], named - named[asked_rows].mean(axis=0), 0.0)
     tastes = weight * offset + random.standard_normal(named.shape)
     ratings = np.where(random.random(COUNT) < 0.2, 0, random.integers(1, 200, COUNT))
@@ -128,3 +129,15 @@ def test_new_users_who_answered_have_tastes_nearer_to_their_own() -> None:
     old = sessions > 0
     before, after = (np.corrcoef(own[old].ravel(), truth[old].ravel())[0, 1] for own in (plain, made))
     assert after > before
+
+
+def test_plays_that_count_for_a_tenth_of_a_rating_are_weighed_as_such() -> None:
+    own, ratings, frame = users(1.0, 5)
+    said, sessions = said_of(frame), np.where(ratings > 0, 3, 0)
+    new = (ratings == 0) & said.any(axis=1)
+    weighed, counted = (
+        pulls(own, 10 * ratings, sessions, frame, weights)[new][0] / said[new][0]
+        for weights in (ratings.astype(np.float64), None)
+    )
+    assert weighed[0] == pytest.approx(1.0, abs=0.05)
+    assert counted[0] < 0.9
