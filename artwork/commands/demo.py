@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -75,6 +75,18 @@ def demo_command(
     retire_on: Annotated[
         int | None, typer.Option(min=1, help="Live day on which the best known artwork is retired.")
     ] = None,
+    shift_on: Annotated[
+        int | None, typer.Option(min=1, help="Live day from which on users like other genres than before.")
+    ] = None,
+    retention: Annotated[
+        float, typer.Option(help="Share of a day's evidence that is left a day later, above 0 and at most 1.")
+    ] = Config().retention,
+    explore_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of users on live days, from 0 to below 1, who explore: artwork report sees by them that tastes shift."
+        ),
+    ] = Config().explore_share,
     page: Annotated[
         bool | None, typer.Option(help="Serve a page to watch it; so it is by default, but not with --once or --json.")
     ] = None,
@@ -108,20 +120,24 @@ def demo_command(
     Example: artwork demo --once --experiment clicks=reward=click
 
     Example: artwork demo --once --launch-on 2 --retire-on 3
+
+    Example: artwork demo --once --days 12 --shift-on 6 --retention 0.7
     """
-    config = _config(policy, against, experiment, posterior, seed)
+    config = replace(
+        _config(policy, against, experiment, posterior, seed), retention=retention, explore_share=explore_share
+    )
     if not parse_policy(policy).contextual:
         raise InputError(
             f"the demo shows a policy that learns from contexts; {policy} does not: try thompson or epsilon_greedy"
         )
     if new_artworks and days < JOIN_DAY:
         raise InputError(f"--new-artworks join on live day {JOIN_DAY}, and --days is {days}; play at least {JOIN_DAY}")
-    for flag, day in (("--launch-on", launch_on), ("--retire-on", retire_on)):
+    for flag, day in (("--launch-on", launch_on), ("--retire-on", retire_on), ("--shift-on", shift_on)):
         if day is not None and day > days:
             raise InputError(f"{flag} is day {day}, and --days is {days}; name a day that is played")
     if new_artworks and launch_on:
         raise InputError("--new-artworks and --launch-on both hold artworks back; play one of them at a time")
-    plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on)
+    plan = Plan(config, days, users, _titles(titles), new_artworks, launch_on, retire_on, shift_on)
     tell: Callable[[str], None] = (lambda _: None) if as_json else say  # standard output belongs to one JSON document
     if not isfinite(pace):
         raise InputError(f"--pace is {pace}, expected seconds from 0 to {SLOWEST_DAY_SECONDS:g}")

@@ -10,8 +10,9 @@ from artwork.demo.answers import Answers, Client, ServiceClient, Waiting
 from artwork.demo.days import FIRST_DAY, DayResult, judge, respond
 from artwork.demo.events import Span, events_of
 from artwork.demo.newcomers import bring_back, judge_newcomers, newcomers, world_of
+from artwork.demo.tastes import with_tastes
 from artwork.demo.visits import day_random, draw_visits
-from bandit.arrays import Bool
+from bandit.arrays import I64, Bool
 from bandit.errors import InputError
 from bandit.simulation.world import Responses, World
 from batch.config import Config
@@ -40,7 +41,8 @@ Between = Callable[[int, int, Answers, Responses], None]
 class Loop:
     """A workspace with a simulated world behind its users, and how its artworks are chosen.
 
-    ``world`` has the artworks of ``catalogue``, row by row; ``new`` (a,) marks those that have joined it late.
+    ``world`` has the artworks of ``catalogue``, row by row; ``new`` (a,) marks those that have joined it late. ``genres`` (g,)
+    says whose taste of the world on disk each genre's is by now; None is each its own.
     """
 
     workspace: Workspace
@@ -50,10 +52,11 @@ class Loop:
     world: World
     new: Bool
     executor: Executor
+    genres: I64 | None = None
 
     @classmethod
-    def of(cls, workspace: Workspace, config: Config) -> "Loop":
-        """The loop of a workspace that has tables and a world.
+    def of(cls, workspace: Workspace, config: Config, genres: I64 | None = None) -> "Loop":
+        """The loop of a workspace that has tables and a world, with tastes that have moved to ``genres`` (g,).
 
         Raises:
             InputError: it lacks one of them, they are not as they should be, or there is but one user.
@@ -65,13 +68,23 @@ class Loop:
         world = world_of(workspace, catalogue)
         _check_fit(workspace, tables, world)
         nothing_new = np.zeros(catalogue.n_artworks, dtype=np.bool_)
-        return cls(workspace, config, tables, catalogue, world, nothing_new, SerialExecutor())
+        moved = world if genres is None else with_tastes(world, genres)
+        return cls(workspace, config, tables, catalogue, moved, nothing_new, SerialExecutor(), genres)
 
     def with_newcomers(self) -> "Loop":
         """The loop goes on with the artworks that were held back."""
         bring_back(self.workspace)
-        whole = Loop.of(self.workspace, self.config)
+        whole = Loop.of(self.workspace, self.config, self.genres)
         return replace(whole, new=newcomers(whole.catalogue, self.catalogue))
+
+    def with_tables(self) -> "Loop":
+        """The loop goes on with the tables as they are by now."""
+        return Loop.of(self.workspace, self.config, self.genres)
+
+    def shifted(self, genres: I64) -> "Loop":
+        """The loop goes on with users who like genre g as much as they liked ``genres[g]`` until now, (g,)."""
+        moved = genres if self.genres is None else self.genres[genres]
+        return replace(self, world=with_tastes(self.world, genres), genres=moved)
 
     @property
     def exploring(self) -> Config:

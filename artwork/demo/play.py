@@ -17,7 +17,9 @@ from artwork.demo.experiment import lines_of as experiment_lines
 from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back, hold_title_back
 from artwork.demo.overlay_days import launch, retire_best_known
-from artwork.demo.table import HEADER, line, newcomer_line, rates_line, summary
+from artwork.demo.pressing.words import moved_words
+from artwork.demo.table import HEADER, back_line, line, newcomer_line, rates_line, shift_line, summary
+from artwork.demo.tastes import ShiftResult, judge_shift, order_of_genres
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
 from batch.config import Config, Variant
@@ -33,7 +35,10 @@ SERVICE = {"ARTWORK_POLL_SECONDS": "0.2", "ARTWORK_TRUST_EVENT_TIME": "1"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """The days as plain numbers, the seconds of each night, and the verdict over the live days."""
+    """The days as plain numbers, the seconds of each night, and the verdict over the live days.
+
+    ``shift`` is what came of tastes that moved as planned; None where they did not, or on the first live day.
+    """
 
     policy: str
     posterior: str
@@ -46,6 +51,7 @@ class Outcome:
     upper: float
     above_uniform: bool
     seconds: float
+    shift: ShiftResult | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class Plan:
     new_artworks: float = 0.0
     launch_on: int | None = None
     retire_on: int | None = None
+    shift_on: int | None = None
 
     @property
     def is_experiment(self) -> bool:
@@ -176,6 +183,9 @@ def conclude(
     decided = decide_experiment(place.workspace) if plan.is_experiment else None
     if decided is not None:
         say(experiment_lines(decided, place.workspace.root))
+    shift = _judged_shift(plan, live)
+    if shift is not None:
+        say(back_line(shift))
     seconds = round(time.perf_counter() - began, 1)
     say(f"the run took {seconds:.0f} s, {median(nights):.1f} s per night")
     root = place.workspace.root
@@ -192,10 +202,18 @@ def conclude(
         upper=lead.upper,
         above_uniform=lead.is_above,
         seconds=seconds,
+        shift=shift,
     )
     if decided is None:
         return outcome
     return OutcomeOfExperiment(**vars(outcome), against=both, verdicts=decided.verdicts, record=decided.record)
+
+
+def _judged_shift(plan: Plan, live: list[DayResult]) -> ShiftResult | None:
+    if plan.shift_on is None or plan.shift_on == 1:
+        return None
+    place = plan.shift_on - 1
+    return judge_shift([day.closed for day in live], place, EXPLORE_DAYS + place)
 
 
 def _explore_days(loop: Loop, url: str, address: str, nights: list[Ran], say: Callable[[str], None]) -> list[DayResult]:
@@ -224,7 +242,11 @@ def _live_days(
         if number == plan.retire_on:
             say(retire_best_known(loop.workspace, url, nights[-1].trained.generation))
         if number in {plan.launch_on, plan.retire_on}:
-            loop = Loop.of(loop.workspace, loop.config)
+            loop = loop.with_tables()
+        if number == plan.shift_on:
+            genres = order_of_genres(loop.world.tastes.shape[1], loop.config.seed, 0)
+            loop = loop.shifted(genres)
+            say(shift_line(moved_words(genres)))
         live.append(_day(loop, address, nights[-1], EXPLORE_DAYS + number - 1, say))
     return live
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from threading import Event
 from typing import Final, TypeVar
 
-import numpy as np
-
 from artwork.bench.testbed.service_process import running_service
 from artwork.console.output import progress_bars
 from artwork.demo.against import judge_offline, users_of_first
@@ -25,8 +23,11 @@ from artwork.demo.newcomers import bring_back, hold_back, hold_title_back, hold_
 from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.pace import Pace
 from artwork.demo.play import SERVICE, Outcome, Plan, conclude, intro, origin_of, tell
+from artwork.demo.pressing.shifting import mark_shift
 from artwork.demo.pressing.store_faults import StoreFaults
 from artwork.demo.settling import settle
+from artwork.demo.table import shift_line
+from artwork.demo.tastes import with_tastes
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from artwork.web.stage import Phase, Step, StoreState
 from bandit.arrays import I64
@@ -106,7 +107,6 @@ class Player:
         self.late: list[str] = []
         self._terms, self._port, self._origins = terms, service_port, origins
         self._loop: Loop | None = None
-        self._genres: I64 | None = None
         self._truth: World | None = None
         self._revision = 0
         self._generation = 0
@@ -185,9 +185,9 @@ class Player:
         return ran
 
     def shift_taste(self, genres: I64) -> None:
-        """From the next day on, users like genre ``genres[g]`` of before as much as ``g``."""
-        self._genres = genres if self._genres is None else self._genres[genres]
-        self._revision = -1  # so that the next day begins with the world read anew
+        """From the next day on, users like genre g as much as they liked ``genres[g]`` until now."""
+        self._loop = self.loop.shifted(genres)  # a day that is played goes on with the one it began with
+        self._revision = -1  # so that the page has the truth of the next day once it begins
 
     def launch(self) -> str:
         """Launch the next title that was held back; a line that says so.
@@ -285,6 +285,10 @@ class Player:
             day += 1
 
     def _planned_changes(self, number: int) -> None:
+        if number == self.plan.shift_on:
+            mark, genres = mark_shift(self.board, self.loop.world.tastes.shape[1], self.plan.config.seed)
+            self.shift_taste(genres)
+            self.say(shift_line(mark.words))
         if number == self.plan.launch_on and self.late:
             self.say(f"            {self._with_store(self.launch)}")
         if number == self.plan.retire_on:
@@ -358,21 +362,15 @@ class Player:
         revision = newest_overlay(self.workspace).revision
         if revision != self._revision:
             new = self.loop.new
-            loop = Loop.of(self.workspace, self.loop.config)
-            self._loop = replace(
-                loop, world=self._with_tastes(loop.world), new=new if len(new) == len(loop.new) else loop.new
-            )
+            loop = self.loop.with_tables()
+            self._loop = replace(loop, new=new if len(new) == len(loop.new) else loop.new)
             self._revision = revision
             self._look_at_tables()
 
     def _look_at_tables(self) -> None:
         catalogue = Catalogue.of(read_tables(self.workspace))
-        self._truth = self._with_tastes(world_of(self.workspace, catalogue))
-
-    def _with_tastes(self, world: World) -> World:
-        if self._genres is None:
-            return world
-        return replace(world, tastes=np.ascontiguousarray(world.tastes[:, self._genres]))
+        truth, genres = world_of(self.workspace, catalogue), self.loop.genres
+        self._truth = truth if genres is None else with_tastes(truth, genres)
 
     @contextmanager
     def _told(self, steps: dict[str, float] | None = None) -> Iterator[Progress]:

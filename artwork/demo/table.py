@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from artwork.demo.days import FIRST_DAY, DayResult
 from artwork.demo.newcomers import NewcomerResult
+from artwork.demo.tastes import BACK, NIGHTS_BEFORE, ShiftResult
 from bandit.evaluation.live import Lead
 from bandit.policies import Uniform
 
@@ -39,6 +40,21 @@ def newcomer_line(result: NewcomerResult) -> str:
         f"            titles with new artworks: closed {result.closed:.0%} of {result.impressions:,} impressions;"
         f" new ones shown {result.where_best:.0%} of the time where best, {result.elsewhere:.0%} elsewhere"
         f" ({result.by_chance:.0%} under uniform)"
+    )
+
+
+def shift_line(words: str) -> str:
+    """That tastes move, above the first day on which they are others."""
+    return f"            {words}"
+
+
+def back_line(shift: ShiftResult) -> str:
+    """How soon the policy was back, below the summary."""
+    day, nights = FIRST_DAY + timedelta(days=shift.day), shift.nights_until_back
+    when = "not by the last day" if nights is None else f"after {nights} night{'' if nights == 1 else 's'}"
+    return (
+        f"tastes moved on {day}: back at {BACK:.0%} of what the days before had closed ({shift.before:.0%} on average of up to"
+        f" {NIGHTS_BEFORE}) {when}"
     )
 
 

@@ -63,4 +63,5 @@ def render_refreshed(made: Refreshed) -> str:
     """Whose contexts are new, or why none are."""
     if made.kept:
         return f"contexts are kept: {made.kept}"
-    return f"contexts of {made.users:,} users are new, made of {made.plays:,} plays"
+    answers = f" and {made.answers:,} answers to the survey" if made.answers else ""
+    return f"contexts of {made.users:,} users are new, made of {made.plays:,} plays{answers}"

@@ -1,4 +1,4 @@
-"""From the tastes of a segment to a user's own: how fast what a user does overrules what sign-up signals say."""
+"""From what sign-up signals and a survey say of a user's tastes to the user's own: how fast what a user does overrules them."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ import polars as pl
 from bandit.arrays import F64, I64, Bool
 from bandit.snapshot import SegmentFinder, Signals
 from batch.datasets.segments import form_segments, signals_frame
+from batch.datasets.surveys import stated, survey_weight
 from batch.datasets.tastes import SHRINKAGE
 
 FEWEST_SESSIONS: Final = 5.0
@@ -15,23 +16,31 @@ MOST_SESSIONS: Final = 10.0
 """Between which the number of sessions is held that count as much as the segment."""
 
 
-def pulls(tastes: F64, ratings: I64, sessions: I64, signals: pl.DataFrame) -> F64:
-    """What the segments add to the tastes of n users, (n, g): (1 - n / (n + n0)) · the segment's distance from everybody.
+def pulls(tastes: F64, ratings: I64, sessions: I64, signals: pl.DataFrame, weighed: F64 | None = None) -> F64:
+    """What segments and surveys add to the tastes of n users, (n, g): (1 - n / (n + n0)) · what they say of each.
+
+    That is the segment's distance from everybody, and where users answered a survey, its weight · what they stated.
 
     Own tastes are shrunk to everybody's mean already, by κ / (r + κ) of r ratings: a user without any has that mean, 0, and with
     the pull the segment's. No more is pulled than that: who has many ratings from few sessions is known without the segment.
-    Segments are made of users with ratings. Where signals say nothing of tastes, nothing is pulled.
+    Segments are made of users with ratings. Where signals and surveys say nothing of tastes, nothing is pulled.
 
     Args:
         tastes: standardised, (n, g).
         ratings: how many each user has, (n,).
         sessions: of each user, (n,).
-        signals: of each user.
+        signals: of each user, and the column ``survey`` where there was one.
+        weighed: as many ratings as own tastes are made of, where some count for less than one, (n,); None is ``ratings``.
     """
     means = segment_means(tastes, ratings > 0, signals)
-    half = half_sessions(distances(tastes, ratings, means), ratings, sessions)
+    apart = distances(tastes, ratings, means)
+    half = half_sessions(apart, ratings, sessions)
     share = np.minimum(half / (half + sessions), SHRINKAGE / (SHRINKAGE + ratings))
-    return np.asarray(means * share[:, None])
+    said = stated(signals)
+    start = (
+        means if said is None else means + survey_weight(apart, ratings if weighed is None else weighed, said) * said
+    )
+    return np.asarray(start * share[:, None])
 
 
 def segment_means(tastes: F64, is_known: Bool, signals: pl.DataFrame) -> F64:

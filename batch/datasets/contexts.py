@@ -106,12 +106,14 @@ def sessions_before(ratings: Ratings, cut: float) -> npt.NDArray[np.int64]:
 
 
 def contexts(
-    history: History, signals: pl.DataFrame | None = None, sessions: I64 | None = None
+    history: History, signals: pl.DataFrame | None = None, sessions: I64 | None = None, weighed: F64 | None = None
 ) -> npt.NDArray[np.float32]:
     """One row per user in the order of ``FEATURES``, (n, d) float32.
 
     Every feature but the constant and gender is standardised; what is not known of a user is 0, the mean. Where signals are
-    given, tastes start at the mean of the user's segment and come to the user's own over the first ``sessions`` (n,).
+    given, tastes start at the mean of the user's segment, and at what the user stated in their column ``survey`` where there is
+    one, and come to the user's own over the first ``sessions`` (n,). ``weighed`` (n,) is what ratings and plays count for
+    together; None is the number of ratings.
     """
     has_history = history.ratings > 0
     columns = (
@@ -126,7 +128,7 @@ def contexts(
     )
     made = np.column_stack(columns)
     if signals is not None and sessions is not None:
-        made[:, TASTES] += blending.pulls(made[:, TASTES], history.ratings, sessions, signals)
+        made[:, TASTES] += blending.pulls(made[:, TASTES], history.ratings, sessions, signals, weighed)
     return made.astype(np.float32)
 
 

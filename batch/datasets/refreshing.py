@@ -1,4 +1,4 @@
-"""Contexts of users made anew from what they have played since, where they were made here and nobody has changed them."""
+"""Contexts of users made anew from what they have played and stated, where they were made here and nobody has changed them."""
 
 import json
 from collections.abc import Callable
@@ -13,8 +13,18 @@ import numpy.typing as npt
 import polars as pl
 
 from bandit.arrays import F64, I64
-from batch.datasets.contexts import FEATURES, SECONDS_A_DAY, History, Plays, as_lists, contexts, with_plays
+from batch.datasets.contexts import (
+    FEATURES,
+    PLAY_WEIGHT,
+    SECONDS_A_DAY,
+    History,
+    Plays,
+    as_lists,
+    contexts,
+    with_plays,
+)
 from batch.datasets.ratings import genre_flags
+from batch.datasets.surveys import stated
 from batch.datasets.tastes import ENGAGED
 from batch.workspace.files import read_parquet, reading, write_json, write_parquet
 from batch.workspace.impressions import day_files, day_folder, days, scan_impressions
@@ -33,11 +43,15 @@ _KEPT: Final = 2  # digests: of the contexts as they are, and of those before, w
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What became of the contexts: ``users`` have new ones, made of ``plays``; ``kept`` says why they were left alone."""
+    """What became of the contexts: ``users`` have new ones, made of ``plays``; ``kept`` says why they were left alone.
+
+    Where users answered a survey, ``answers`` counts them.
+    """
 
     users: int
     plays: int
     kept: str = ""
+    answers: int = 0
 
 
 def history_writers(
@@ -54,7 +68,9 @@ def history_writers(
 
 
 def refresh_contexts(workspace: Workspace) -> Refreshed:
-    """Make the contexts of users anew, a function of their history and of the log: who has not played has the first one.
+    """Make the contexts of users anew, a function of their history, a survey and the log.
+
+    Who has neither played nor answered a survey has the first one.
 
     Raises:
         InputError: a table or the log is not as it should be.
@@ -71,12 +87,17 @@ def refresh_contexts(workspace: Workspace) -> Refreshed:
     has_played[plays.users] = True
     history, first = kept
     sessions = tables.users["sessions"].to_numpy() + _days_of(plays, tables.users.height)
-    made = contexts(with_plays(history, plays), tables.users, sessions)
-    users = tables.users.with_columns(context=as_lists(np.where(has_played[:, None], made, first)))
+    since = with_plays(history, plays)
+    weighed = history.ratings + PLAY_WEIGHT * (since.ratings - history.ratings)
+    made = contexts(since, tables.users, sessions, weighed)
+    said = stated(tables.users)
+    has_answered = np.zeros_like(has_played) if said is None else said.any(axis=1)
+    is_new = has_played | has_answered
+    users = tables.users.with_columns(context=as_lists(np.where(is_new[:, None], made, first)))
     if not users.equals(tables.users):
         write_json(workspace.made_contexts, _record([_digest(users), _digest(tables.users)]))
         write_parquet(workspace.users, users)
-    return Refreshed(int(has_played.sum()), len(plays.users))
+    return Refreshed(int(is_new.sum()), len(plays.users), answers=int(has_answered.sum()))
 
 
 def _history(workspace: Workspace, users: pl.DataFrame) -> tuple[History, npt.NDArray[np.float32]] | None:

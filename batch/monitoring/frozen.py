@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64, I64, Bool
+from bandit.posterior.registry import WITHOUT_CONTEXT
 from bandit.scores import expected_rewards
 from batch.learning.posteriors import load_model
 from batch.linear_algebra import in_one_thread
@@ -25,15 +26,18 @@ class Predicted(NamedTuple):
 
 
 def frozen_generation(workspace: Workspace, before: date) -> Manifest | None:
-    """The newest generation that learned of days before ``before`` alone; without one, the first that learned of any day."""
+    """The newest generation that learned of days before ``before`` alone; without one, the first that learned of any day.
+
+    The first is one whose policy looks at contexts, where there is one: that of explore days expects the same of every user, and
+    tastes that shift would not be seen by it.
+    """
     numbers = finished(workspace, "trained")
     learned = [manifest for number in numbers if (manifest := read_manifest(workspace, number)).rows]
     early = [manifest for manifest in learned if last_day(manifest) < before]
-    return (
-        early[-1]
-        if early
-        else min(learned, key=lambda manifest: (last_day(manifest), manifest.generation), default=None)
-    )
+    if early:
+        return early[-1]
+    contextual = [manifest for manifest in learned if manifest.config.variants[0].model.posterior != WITHOUT_CONTEXT]
+    return min(contextual or learned, key=lambda manifest: (last_day(manifest), manifest.generation), default=None)
 
 
 def last_day(manifest: Manifest) -> date:

@@ -7,12 +7,13 @@ import polars as pl
 from bandit.errors import InputError
 from bandit.snapshot import MAX_ARMS
 from batch.workspace.files import read_parquet
-from batch.workspace.table_schemas import ARTWORKS, CANDIDATES, TITLES, Column, Rule, Schema
+from batch.workspace.table_schemas import ARTWORKS, CANDIDATES, TITLES, USERS, Column, Rule, Schema
 
 ROW = "_row"
 """Place of a row in its file, counted from 1; dropped once every check has passed."""
 
 _SHOWN = 60
+_SOME_GENRES = 20
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -72,6 +73,8 @@ def check_links(
         "title_id", artworks, "add an artwork to artworks.parquet or drop the title", "a title with artworks"
     )
     refuse_first(titles, bare, TITLES, "title_id", where["titles"])
+    if "survey" in users.columns:
+        refuse_first(users, _unknown_genre(titles), USERS, "survey", where["users"])
     if candidates is not None:
         known_user = _unknown("user_id", users, "add the user to users.parquet or drop the row")
         refuse_first(candidates, known_user, CANDIDATES, "user_id", where["candidates"])
@@ -122,6 +125,15 @@ def _unknown(column: str, known: pl.DataFrame, remedy: str, expected: str = "") 
     key = {"title_ids": "title_id"}.get(column, column)
     broken = ~pl.col(column).is_in(known[key].unique().implode())
     return Rule(broken, expected or f"a {key} of {key.removesuffix('_id')}s.parquet", remedy)
+
+
+def _unknown_genre(titles: pl.DataFrame) -> Rule:
+    genres = titles["genres"].explode().drop_nulls().unique().sort()
+    unknown = ~pl.element().is_in(genres.implode())
+    some = ", ".join(genres.head(_SOME_GENRES)) or "none"
+    expected = f"genres of titles.parquet ({some}{', ...' if len(genres) > _SOME_GENRES else ''})"
+    broken = pl.col("survey").list.eval(unknown).list.any()
+    return Rule(broken, expected, "spell them as there, or drop them from the list")
 
 
 _IN_TITLE = pl.int_range(pl.len()).over("title_id")

@@ -130,7 +130,11 @@ def integer_column(
     return Column(name, kind, nullable, (rule,), optional)
 
 
-_GENRE_HOLES = pl.col("genres").list.eval(pl.element().is_null()).list.any()
+def _genres(name: str, *, optional: bool = False) -> Column:
+    holes = pl.col(name).list.eval(pl.element().is_null()).list.any()
+    rule = Rule(holes, "genres without null", "leave the null out of the list")
+    return Column(name, TEXTS, nullable=optional, rules=(rule,), optional=optional)
+
 
 USERS = Schema(
     "users",
@@ -143,6 +147,7 @@ USERS = Schema(
         Column("campaign", TEXT, nullable=True),
         integer_column("hour", COUNT, 0, LAST_HOUR, nullable=True, optional=True),
         integer_column("sessions", COUNT, 0, MOST),
+        _genres("survey", optional=True),
     ),
 )
 TITLES = Schema(
@@ -152,7 +157,7 @@ TITLES = Schema(
         id_column("title_id"),
         Column("name", TEXT),
         integer_column("year", YEAR, 0, LAST_YEAR, nullable=True),
-        Column("genres", TEXTS, rules=(Rule(_GENRE_HOLES, "genres without null", "leave the null out of the list"),)),
+        _genres("genres"),
     ),
 )
 ARTWORKS = Schema(

@@ -18,6 +18,7 @@ from artwork.demo.answers import ServiceClient
 from artwork.demo.loop import EXPLORE_DAYS, Loop
 from batch.config import Config
 from batch.store.embedded import store_pid
+from batch.workspace.generations import finished, read_manifest
 from batch.workspace.workspace import Workspace
 
 USERS, SEED, DAYS, JOIN_DAY = 160, 7, 4, 3
@@ -151,6 +152,39 @@ def test_a_second_demo_begins_anew_and_the_service_answers_what_is_on_disk(
 def test_a_second_policy_that_cannot_be_is_refused(against: str, said: str, tmp_path: Path) -> None:
     refused = call("demo", "--once", "--against", against, "--workspace", str(tmp_path / "new"))
     assert_refused(refused, 2, said)
+    assert not (tmp_path / "new").exists()
+
+
+def test_tastes_move_on_a_planned_day_and_the_table_says_when_the_policy_is_back(plain: Any, ground: Path) -> None:
+    """On the second live day what was learned is of less use than on the first."""
+    words = ("--days", "3", "--shift-on", "2", "--retention", "0.7", "--explore-share", "0.2")
+    done = artwork("demo", "--once", *words, "--workspace", str(ground), **PATIENT)
+    assert done.returncode in {0, 1}, done.stderr
+    lines = done.stdout.splitlines()
+    days = [line for line in lines if line.startswith("2026-01-")]
+    assert len(days) == EXPLORE_DAYS + 3
+    mark = lines.index(days[EXPLORE_DAYS + 1]) - 1
+    assert lines[mark].strip().startswith("tastes move: from the next day on whoever liked")
+    assert sum("tastes move:" in line for line in lines) == 1
+    first, second = (float(day.split()[5].rstrip("%")) for day in days[EXPLORE_DAYS : EXPLORE_DAYS + 2])
+    assert second < first
+    assert lines[lines.index(days[-1]) + 1].strip().startswith("thompson ")  # and uniform, of those who explore
+    assert any(line.startswith("tastes moved on 2026-01-06: back at 90% of what") for line in lines)
+    manifest = read_manifest(Workspace(ground), max(finished(Workspace(ground), "precomputed")))
+    assert (manifest.config.retention, manifest.config.explore_share) == (0.7, 0.2)
+
+
+@pytest.mark.parametrize("flag", ["--launch-on", "--retire-on", "--shift-on"])
+def test_what_happens_on_a_day_that_is_not_played_is_refused(flag: str, tmp_path: Path) -> None:
+    refused = call("demo", "--once", "--days", "3", flag, "4", "--workspace", str(tmp_path / "new"))
+    assert_refused(refused, 2, f"{flag} is day 4, and --days is 3")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--retention", "0"), ("--retention", "1.1"), ("--explore-share", "1")])
+def test_shares_that_make_no_sense_are_refused(flag: str, value: str, tmp_path: Path) -> None:
+    refused = call("demo", "--once", flag, value, "--workspace", str(tmp_path / "new"))
+    assert_refused(refused, 2, flag.removeprefix("--").replace("-", "_"))
     assert not (tmp_path / "new").exists()
 
 

@@ -26,6 +26,7 @@ from artwork.demo.play import Plan
 from artwork.demo.season import Season
 from artwork.web.stage import BusyError, Figures, Mark
 from bandit.errors import InputError
+from bandit.simulation.world import World
 from batch.config import Config
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
@@ -50,8 +51,8 @@ def root() -> Iterator[Path]:
 
 
 @contextmanager
-def playing(root: Path, seconds_per_day: float = 0.0, days: int = 1) -> Iterator[Season]:
-    plan = Plan(Config.of("thompson", seed=7), days=days, users=None, titles=None)
+def playing(root: Path, seconds_per_day: float = 0.0, days: int = 1, shift_on: int | None = None) -> Iterator[Season]:
+    plan = Plan(Config.of("thompson", seed=7), days=days, users=None, titles=None, shift_on=shift_on)
     season = Season(
         root,
         plan,
@@ -69,6 +70,22 @@ def playing(root: Path, seconds_per_day: float = 0.0, days: int = 1) -> Iterator
         season.end()
         thread.join(HANG_SECONDS)
     assert not thread.is_alive()
+
+
+def test_tastes_that_move_on_a_planned_day_are_marked_as_those_that_are_pressed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    with playing(root, days=2, shift_on=2) as season:
+        over = until(season, lambda figures: figures.phase == "over")
+        on_disk = World.load(season.workspace.truth)
+        assert season.world is not None
+        assert (season.world.tastes != on_disk.tastes).any()
+        [mark] = over.marks
+        assert (mark.kind, mark.day) == ("shift-taste", EXPLORE_DAYS)
+        assert "the day before" in effect_of(season, mark)
+        again = season.press("shift-taste", {})
+        assert again.words != mark.words
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from shell import call
+from shell import assert_refused, call
 from simulated_days import SimulatedWorkspace
 
 from batch.config import Config
@@ -16,7 +16,7 @@ from batch.datasets.contexts import FEATURES, contexts
 from batch.datasets.ratings import GENRES
 from batch.datasets.refreshing import Refreshed, refresh_contexts
 from batch.store.client import URL_VARIABLE
-from batch.workspace.generations import folder_of
+from batch.workspace.generations import finished, folder_of
 from batch.workspace.tables import context_matrix
 from batch.workspace.workspace import Workspace
 
@@ -163,3 +163,48 @@ def test_a_write_that_died_between_record_and_table_is_taken_up(workspace: Works
     workspace.users.write_bytes(before)  # as if the table had not been written
     assert refresh_contexts(workspace).kept == ""
     assert workspace.users.read_bytes() == after
+
+
+def with_survey(workspace: Workspace, answers: pl.Expr) -> None:
+    pl.read_parquet(workspace.users).with_columns(survey=answers).write_parquet(workspace.users)
+
+
+def test_a_survey_without_answers_changes_no_byte_of_a_context(workspace: Workspace, tmp_path: Path) -> None:
+    other = Workspace(shutil.copytree(workspace.root, tmp_path / "other"))
+    with_survey(other, pl.lit(None, pl.List(pl.String)))
+    for own in (workspace, other):
+        assert refresh_contexts(own).answers == 0
+    assert contexts_of(workspace).tobytes() == contexts_of(other).tobytes()
+
+
+def test_a_run_gives_who_answered_a_context_of_it_before_anything_is_played(workspace: Workspace, store: str) -> None:
+    """Everybody names what the world says is their favourite genre of the titles; new users get it as a taste."""
+    world = SimulatedWorkspace.of(workspace.root, Config(seed=5)).world
+    there = set(pl.read_parquet(workspace.titles)["genres"].explode())
+    genres = [place for place, genre in enumerate(GENRES) if genre in there]
+    favourites = [genres[place] for place in world.tastes[:, genres].argmax(axis=1)]
+    users = pl.read_parquet(workspace.users).sort("user_id")
+    bare = dict.fromkeys(("country", "device", "campaign"), pl.lit(None, pl.String))
+    users = users.with_columns(survey=pl.Series([[GENRES[place]] for place in favourites]), **bare)
+    users.write_parquet(workspace.users)
+    shutil.rmtree(workspace.impressions)
+    done = call("run", "-w", str(workspace.root), **{URL_VARIABLE: store})
+    assert f"made of 0 plays and {USERS} answers to the survey" in done.out
+    assert (done.code, pl.read_parquet(workspace.users).columns[-1]) == (0, "survey")
+    cold = np.flatnonzero(pl.read_parquet(workspace.history)["ratings"].to_numpy() == 0)
+    tastes = contexts_of(workspace)[cold, 1:19]
+    assert len(cold) > 20
+    assert (tastes[np.arange(len(cold)), np.array(favourites)[cold]] > 0.2).all()
+    assert np.corrcoef(tastes.ravel(), world.tastes[cold].ravel())[0, 1] > 0.2
+    generation = folder_of(workspace, max(finished(workspace, "precomputed")))
+    drawn_from = context_matrix(pl.read_parquet(generation / "contexts" / "part-000000.parquet"))
+    assert (drawn_from == contexts_of(workspace)).all()
+
+
+def test_a_genre_that_no_title_has_is_refused_and_nothing_is_made(workspace: Workspace, store: str) -> None:
+    with_survey(workspace, pl.lit(["Telenovela"]))
+    before = workspace.users.read_bytes()
+    refused = call("run", "-w", str(workspace.root), **{URL_VARIABLE: store})
+    assert_refused(refused, 2, "column survey, row 1")
+    assert "expected genres of titles.parquet" in refused.err
+    assert workspace.users.read_bytes() == before

@@ -27,6 +27,7 @@ from bandit.errors import InputError
 from bandit.monitoring.signals import CLICKS, CONTEXTS, EVERYBODY, PROPENSITIES, RATE, TIMELY
 from bandit.snapshot import DEAD_EVENTS_KEY
 from batch.config import Config
+from batch.datasets import synthetic
 from batch.events.dead_letters import letter
 from batch.monitoring.drift import watch_workspace
 from batch.monitoring.gather import gather
@@ -228,6 +229,22 @@ def test_contexts_of_another_length_are_not_held_against_the_frozen_model(loop: 
     drift, nights = watch_workspace(loop.workspace, silent)
     assert all(night.ratios.keys() <= {(TIMELY, EVERYBODY)} for night in nights)
     assert {state.name for state in drift.signals if state.evidence is None} >= {RATE, CLICKS}
+
+
+def test_after_explore_days_the_first_model_that_knows_contexts_is_frozen(tmp_path: Path) -> None:
+    loop = SimulatedWorkspace.build(tmp_path, synthetic.build(60, 6, seed=5), Config(seed=5, explore_share=0.5))
+    frozen, watched = [], []
+    for day in range(5):
+        if day < 3:
+            loop.explore(day)
+        else:
+            loop.play(day, make_generation(loop.workspace, config=loop.config))
+        drift, _ = watch_workspace(loop.workspace, silent)
+        frozen.append(drift.frozen)
+        watched.append(drift.first_day)
+    # Generation 2 learned of day 0 and draws for everybody at random; 4 learned of days 0 to 2, and draws day 3.
+    assert frozen == [None, None, 2, None, 4]
+    assert watched == [None, None, "2026-01-02", None, "2026-01-04"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no parquet", b"PAR1"])

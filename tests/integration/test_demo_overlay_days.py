@@ -7,6 +7,7 @@ from make_impressions import silent
 from artwork.demo.loop import Loop
 from artwork.demo.newcomers import bring_back, hold_title_back
 from artwork.demo.overlay_days import launch, retire_best_known
+from artwork.demo.tastes import order_of_genres
 from bandit.simulation.world import World
 from batch.config import Config
 from batch.publishing.overlays import stored_overlay
@@ -72,3 +73,16 @@ def test_the_best_known_artwork_is_retired_and_the_next_night_leaves_it_out(
     kept = catalogue_of(loop.workspace, 2).frame.filter(title_id=title_id)["artwork_id"]
     assert artwork_id not in kept
     assert len(kept) > 0
+
+
+def test_tastes_that_moved_stay_so_whatever_joins_the_catalogue(workspace: Workspace) -> None:
+    title_id, first = hold_title_back(workspace), World.load(workspace.truth).tastes
+    loop, count = Loop.of(workspace, Config(seed=3)), first.shape[1]
+    orders = [order_of_genres(count, 3, number) for number in range(2)]
+    moved = loop.shifted(orders[0]).shifted(orders[1])
+    expected = first[:, orders[0]][:, orders[1]]
+    assert (loop.world.tastes == first).all()
+    for after in (moved, moved.with_tables(), moved.with_newcomers()):
+        assert (after.world.tastes == expected).all()
+    assert title_id in moved.with_tables().catalogue.title_ids
+    assert (World.load(workspace.truth).tastes == first).all()

@@ -13,7 +13,7 @@ from artwork.demo.pace import Pace
 from artwork.demo.play import Plan
 from artwork.demo.player import Player
 from artwork.demo.pressing.presses import Presses
-from artwork.demo.pressing.words import order_of_genres
+from artwork.demo.tastes import order_of_genres
 from artwork.web.stage import BusyError
 from bandit.errors import InputError
 from batch.config import Config

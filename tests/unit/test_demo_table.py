@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from artwork.demo.days import DayResult
-from artwork.demo.table import line, summary
+from artwork.demo.table import back_line, line, summary
+from artwork.demo.tastes import judge_shift
 from bandit.evaluation.live import Lead
 
 LIVE = DayResult(
@@ -49,3 +50,23 @@ def test_the_lead_over_uniform_is_in_points_with_the_relative_one_beside_it() ->
     told = summary(days, Lead(0.0179, 0.0164, 0.0194, 4000, 50), "thompson")
     assert "thompson is above uniform: +1.79 points of the take rate (+40%), 95 % interval [+1.64, +1.94]," in told
     assert "%" not in told.partition("(+40%)")[0]
+
+
+@pytest.mark.parametrize(
+    ("closed", "place", "before", "nights"),
+    [
+        ([0.5, 0.7, 0.8, 0.75, 0.1, 0.5, 0.7], 4, 0.75, 2),  # three days before count, not the first
+        ([0.8, 0.1, 0.73], 1, 0.8, 1),
+        ([0.8, 0.1, 0.71], 1, 0.8, None),
+        ([0.8, 0.8, 0.75], 2, 0.8, 0),
+    ],
+)
+def test_the_policy_is_back_at_nine_tenths_of_the_three_days_before(
+    closed: list[float], place: int, before: float, nights: int | None
+) -> None:
+    found = judge_shift(closed, place, 9)
+    assert (found.day, found.nights_until_back) == (9, nights)
+    assert found.before == pytest.approx(before)
+    words = {None: "not by the last day", 0: "after 0 nights", 1: "after 1 night", 2: "after 2 nights"}[nights]
+    assert back_line(found).startswith("tastes moved on 2026-01-10: back at 90% of what the days before had closed (")
+    assert back_line(found).endswith(words)

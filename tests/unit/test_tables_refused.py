@@ -84,6 +84,16 @@ BROKEN = {
     "negative_sessions": Broken("users", {"sessions": [1, -1, 0]}, ("column sessions", "row 2", "-1")),
     "fractional_sessions": Broken("users", {"sessions": [1.0, 2.0, 3.0]}, ("column sessions", "Float64", "integer")),
     "numeric_country": Broken("users", {"country": [1, 2, 3]}, ("column country", "expected text")),
+    "unknown_survey_genre": Broken(
+        "users",
+        {"survey": [None, [], ["Drama", "Dramma"]]},
+        ("column survey", "row 3", "'Dramma'", "titles.parquet (Drama)"),
+    ),
+    "null_in_survey": Broken(
+        "users", {"survey": [["Drama"], [None], None]}, ("column survey", "row 2", "without null")
+    ),
+    "survey_of_text": Broken("users", {"survey": ["Drama", "Drama", None]}, ("column survey", "expected list of text")),
+    "survey_of_numbers": Broken("users", {"survey": [[1], [2], None]}, ("column survey", "expected list of text")),
     "repeated_title_id": Broken("titles", {"title_id": ["t1", "t1"]}, ("column title_id", "row 2", "'t1'")),
     "null_name": Broken("titles", {"name": ["One", None]}, ("column name", "row 2", "'t2'")),
     "absurd_year": Broken("titles", {"year": [1999, 19990]}, ("column year", "row 2", "19990")),

@@ -17,8 +17,9 @@ from artwork.demo.player import Player
 from artwork.demo.pressing.arguments import Arguments, check_names, number_of, text_of
 from artwork.demo.pressing.broken_generations import checked_fault, publish_broken
 from artwork.demo.pressing.rolling_back import serve_earlier
+from artwork.demo.pressing.shifting import mark_shift
 from artwork.demo.pressing.store_faults import StoreFaults
-from artwork.demo.pressing.words import closed_words, moved_words, order_of_genres, rate_words, rates_words
+from artwork.demo.pressing.words import rate_words, rates_words
 from artwork.web.stage import BusyError, Mark
 from bandit.errors import CheckError, InputError, SurroundingsError
 from bandit.policies import parse_policy
@@ -213,13 +214,9 @@ class Presses:
     def shift_taste(self, _arguments: Arguments) -> Mark:
         """Let every user like another genre as much as they liked one before."""
         player = self._player
-        count = player.loop.world.tastes.shape[1]
         with self._lock:
-            number = sum(mark.kind == "shift-taste" for mark in player.board.marks)
-            genres = order_of_genres(count, player.plan.config.seed, number)
-            mark = player.board.mark("shift-taste", f"tastes move: from the next day on {moved_words(genres)}")
+            mark, genres = mark_shift(player.board, player.loop.world.tastes.shape[1], player.plan.config.seed)
             player.pace.hand_over(lambda: player.shift_taste(genres))
-        player.board.tell_by_day(mark, closed_words)
         return mark
 
     def load_burst(self, arguments: Arguments) -> Mark:

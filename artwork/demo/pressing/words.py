@@ -2,28 +2,16 @@
 
 import math
 
-import numpy as np
-
 from artwork.demo.days import DayResult
 from bandit.arrays import I64
-from bandit.snapshot import SIMULATION, hash_base
 from batch.datasets.ratings import GENRES
 
 
-def order_of_genres(count: int, seed: int, number: int) -> I64:
-    """An order of genres in which none keeps its place: one cycle through all of them."""
-    random = np.random.Generator(np.random.Philox(hash_base(f"{SIMULATION} taste", seed, number)))
-    cycle = random.permutation(count)
-    genres = np.empty(count, dtype=np.int64)
-    genres[cycle] = np.roll(cycle, 1)
-    return genres
-
-
 def moved_words(genres: I64) -> str:
-    """Whose taste goes where, by three examples."""
+    """That tastes move to an order of genres (g,), with three examples of whose goes where."""
     names = [GENRES[genre] if genre < len(GENRES) else f"genre {genre}" for genre in range(len(genres))]
     some = [f"{names[before]} likes {names[genre]}" for genre, before in enumerate(genres.tolist())][:3]
-    return f"whoever liked {', who liked '.join(some)}, and so on"
+    return f"tastes move: from the next day on whoever liked {', who liked '.join(some)}, and so on"
 
 
 def rate_words(day: DayResult) -> str:
