@@ -62,7 +62,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
     frames = []
     for day in wanted:
         logged = read_day(workspace, day, tables.n_features)
-        frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward))))
+        frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward, workspace, day))))
     refuse_repeated(frames, workspace)
     everything = pl.concat(frames)
     known = everything.join(catalogue.keys(), on=["title_id", "artwork_id"], how="inner").sort("shown_at", "event_id")
