@@ -234,7 +234,9 @@ class WeightedSum(Reward):
         return np.minimum(total, 1.0)  # 0.7 + 0.2 + 0.1 of doubles is not 1
 
 
-_SIMPLE: dict[str, type[Reward]] = {reward.name: reward for reward in (EngagedTake, Click, WatchedFraction, Freshness, Diversity)}
+_SIMPLE: dict[str, type[Reward]] = {
+    reward.name: reward for reward in (EngagedTake, Click, WatchedFraction, Freshness, Diversity)
+}
 _NAMES = (*_SIMPLE, WeightedSum.name)
 
 
@@ -277,9 +279,7 @@ def _sum(parameters: dict[str, float]) -> WeightedSum:
     return WeightedSum(tuple((_simple(name, settings[name]), weight) for name, weight in weights.items()))
 
 
-def page_diversity(
-    pages: npt.ArrayLike, titles: npt.ArrayLike, artworks: npt.ArrayLike, themes: npt.ArrayLike
-) -> F64:
+def page_diversity(pages: npt.ArrayLike, titles: npt.ArrayLike, artworks: npt.ArrayLike, themes: npt.ArrayLike) -> F64:
     """Of each impression the share of the rest of its page that shows another theme, (m,), in [0, 1].
 
     The rest of the page are the artworks of other titles on it, each once however often it was shown; 1 where there are none.
@@ -352,7 +352,9 @@ def _needed(reward: Reward, name: str, given: npt.ArrayLike | None, count: int, 
     if name not in reward.needs:
         return np.empty(0)
     if given is None:
-        raise InputError(f"the reward {reward.text} needs {name}, which are not given; pass {name}=, one per impression")
+        raise InputError(
+            f"the reward {reward.text} needs {name}, which are not given; pass {name}=, one per impression"
+        )
     values = real_array(name, given)
     if values.shape != (count,):
         raise InputError(f"{name} has the shape {values.shape}, expected ({count},): one per impression")

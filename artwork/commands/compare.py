@@ -81,7 +81,9 @@ def compare_command(
     else:
         again = command_line(("artwork", "compare", "--world", world), (judging, seasons), "--seed", str(seed))
         if seasons.rewards:
-            _compare_rewards(context, world_request(world, judging, seasons, settings), seasons.rewards, again, report, as_json)
+            _compare_rewards(
+                context, world_request(world, judging, seasons, settings), seasons.rewards, again, report, as_json
+            )
             return
         _compare_world(world_request(world, judging, seasons, settings), again, report, as_json)
 

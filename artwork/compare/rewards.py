@@ -1,4 +1,4 @@
-"""Rewards in a world with known truth: what learning each of them comes to in several objectives, and which is beaten in nothing."""
+"""Rewards in a world with known truth: what learning each comes to in several objectives, and which is beaten in nothing."""
 
 import time
 from collections.abc import Sequence

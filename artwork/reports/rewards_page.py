@@ -31,6 +31,9 @@ _NOT_TO_TRUST: Final = (
 )
 
 
+_MOST_PAIRS: Final = 10  # that are listed
+
+
 def render(made: ComparedRewards) -> str:
     """What was simulated, what each reward came to, and where the default stands."""
     return "\n".join(
@@ -89,9 +92,9 @@ def head_lines(made: ComparedRewards) -> list[str]:
     origin = "users and titles are MovieLens-100K's, artworks and responses simulated"
     learner = made.policy if made.posterior is None else f"{made.policy} + {made.posterior}"
     late = f"; a new best artwork in {season.arrival_share:.0%} of the titles from day {season.arrival_day} on"
+    simulated = origin if made.world == MOVIELENS else "all of it simulated"
     return [
-        f"{made.world}: {made.users:,} users, {made.titles:,} titles, {made.artworks:,} artworks;"
-        f" {origin if made.world == MOVIELENS else 'all of it simulated'}",
+        f"{made.world}: {made.users:,} users, {made.titles:,} titles, {made.artworks:,} artworks; {simulated}",
         f"{made.seeds} seeds from {made.seed}, {made.impressions:,} impressions each",
         f"{season.days} days, the first {season.explore_days} of them under uniform",
         f"{learner}, picks every {season.cadence_hours} h, floor {season.floor:g}{late if season.arrival_share else ''}",
@@ -108,8 +111,10 @@ def verdict_lines(made: ComparedRewards) -> list[str]:
     if made.seeds == 1:
         lines.append("a single seed tells no two rewards apart: play more by --seeds")
     elif pairs:
-        said = ", ".join(f"{one} and {other}" for one, other in pairs)
-        lines.append(f"cannot be told apart by {made.seeds} seeds: {said}")
+        count = len(made.settings) * (len(made.settings) - 1) // 2
+        said = ", ".join(f"{one} and {other}" for one, other in pairs[:_MOST_PAIRS])
+        more = f", and {len(pairs) - _MOST_PAIRS} more (like)" if len(pairs) > _MOST_PAIRS else ""
+        lines.append(f"{len(pairs)} of {count} pairs cannot be told apart by {made.seeds} seeds: {said}{more}")
     else:
         lines.append(f"all pairs of rewards differ in something by more than chance, by {made.seeds} seeds")
     return lines

@@ -109,5 +109,7 @@ def _shares(values: F64, resamples: int, seed: int) -> F64:
 def _checked(values: npt.ArrayLike, dimensions: int, name: str, shape: str) -> F64:
     array = real_array(name, values)
     if array.ndim != dimensions or not array.size or not np.isfinite(array).all():
-        raise InputError(f"{name} have the shape {array.shape}, expected {shape} finite numbers, and at least one of each")
+        raise InputError(
+            f"{name} have the shape {array.shape}, expected {shape} finite numbers, and at least one of each"
+        )
     return array

@@ -3,9 +3,9 @@
     python tests/benchmarks/objectives.py --results build/objectives.jsonl --first 301 --count 10
 
 Each seed draws a world of synthetic users and titles, and plays a season in it for uniform choice and every reward, on the same
-visits. Each season is a line of ``--results`` once it is over; a run that was stopped, or ended after ``--minutes``, goes on where it
-was when it is started again with the same dials. Lines of other dials in the file are left alone. It ends with the table of
-``artwork compare --rewards``.
+visits. Each season is a line of ``--results`` once it is over; a run that was stopped, or ended after ``--minutes``, goes on
+where it was when it is started again with the same dials. Lines of other dials in the file are left alone. It ends with the
+table of ``artwork compare --rewards``.
 """
 
 import argparse

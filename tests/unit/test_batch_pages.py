@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from make_impressions import FIRST_DAY, draw_impressions
 
+from bandit.errors import SurroundingsError
 from batch.config import Config
 from batch.executors import SerialExecutor
 from batch.learning.day_rows import DaySource, day_rows, rewards_of
@@ -18,7 +19,6 @@ from batch.workspace.day_digests import day_digests
 from batch.workspace.impressions import append_impressions, read_day
 from batch.workspace.tables import read_tables
 from batch.workspace.workspace import Workspace
-from bandit.errors import SurroundingsError
 
 COUNT = 3000
 MIXED = "weighted_sum:take=0.5,freshness=0.2,freshness.half_life=5,diversity=0.3"
@@ -93,9 +93,15 @@ def test_artworks_that_are_gone_are_old_and_like_no_other(workspace: Workspace, 
     left = artworks.filter(pl.int_range(pl.len()) % 4 != 1)
     left.write_parquet(workspace.artworks)
     freshness, diversity = naive(logged, left)
-    gone = ~logged.select(
-        pl.struct("title_id", "artwork_id").is_in(left.select(pl.struct("title_id", "artwork_id")).to_series().implode())
-    ).to_series().to_numpy()
+    gone = (
+        ~logged.select(
+            pl.struct("title_id", "artwork_id").is_in(
+                left.select(pl.struct("title_id", "artwork_id")).to_series().implode()
+            )
+        )
+        .to_series()
+        .to_numpy()
+    )
     assert gone.any()
     assert (rewards_of(logged, "freshness:half_life=5", workspace, FIRST_DAY)[gone] == 0).all()
     assert (rewards_of(logged, "diversity", workspace, FIRST_DAY)[gone] == 1).all()
@@ -141,9 +147,7 @@ def test_artworks_that_change_while_a_day_is_read_are_told(workspace: Workspace,
     tables = read_tables(workspace)
     decided = artworks_digest(workspace, "diversity")
     recoloured(workspace)
-    source = DaySource(
-        workspace, FIRST_DAY, Catalogue.of(tables), tables.n_features, "diversity", artworks=decided
-    )
+    source = DaySource(workspace, FIRST_DAY, Catalogue.of(tables), tables.n_features, "diversity", artworks=decided)
     assert decided
     with pytest.raises(SurroundingsError, match="changed while 2026-01-01 was being learned from"):
         day_rows(source)

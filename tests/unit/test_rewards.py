@@ -206,7 +206,10 @@ def test_the_text_names_every_parameter(text: str, canonical: str) -> None:
         ("freshness:half_life=nan", "half_life is nan, expected a number of days above 0"),
         ("diversity:themes=3", "diversity has no parameter 'themes'; it takes none"),
         ("weighted_sum", "the objectives are none"),
-        ("weighted_sum:likes=1", "weighted_sum has no parameter 'likes'; it takes click, diversity, freshness, take, watched_fraction"),
+        (
+            "weighted_sum:likes=1",
+            "weighted_sum has no parameter 'likes'; it takes click, diversity, freshness, take, watched_fraction",
+        ),
         ("weighted_sum:take=1,take=1", "take of weighted_sum is given twice, 1.0 and 1; give it once"),
         ("weighted_sum:click=1,take.engaged_fraction=0.8", "sets take.engaged_fraction and has no objective 'take'"),
         ("weighted_sum:take=1,take.fraction=0.8", "take has no parameter 'fraction'"),
@@ -244,9 +247,9 @@ def test_page_diversity_is_that_of_its_definition(places: list[tuple[int, int, i
 def test_the_mean_over_a_page_is_its_index_of_simpson() -> None:
     random = np.random.default_rng(4)
     themes = random.integers(5, size=30)
-    credits = page_diversity(np.zeros(30, dtype=int), np.arange(30), np.zeros(30, dtype=int), themes)
+    shares = page_diversity(np.zeros(30, dtype=int), np.arange(30), np.zeros(30, dtype=int), themes)
     counts = np.bincount(themes)
-    assert credits.mean() == pytest.approx(1 - (counts * (counts - 1)).sum() / (30 * 29), abs=1e-12)
+    assert shares.mean() == pytest.approx(1 - (counts * (counts - 1)).sum() / (30 * 29), abs=1e-12)
 
 
 def test_one_more_title_of_a_theme_moves_the_page_by_twice_its_own_share() -> None:
@@ -254,12 +257,12 @@ def test_one_more_title_of_a_theme_moves_the_page_by_twice_its_own_share() -> No
     themes = np.array([0, 0, 0, 1, 2, 2])
     other = np.where(np.arange(6) == 0, 1, themes)
 
-    def credits(of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def shares(of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return page_diversity(np.zeros(6, dtype=int), np.arange(6), of, of)
 
-    own = credits(other)[0] - credits(themes)[0]
+    own = shares(other)[0] - shares(themes)[0]
     assert own == pytest.approx((2 - 1) / 5)
-    assert credits(other).sum() - credits(themes).sum() == pytest.approx(2 * own)
+    assert shares(other).sum() - shares(themes).sum() == pytest.approx(2 * own)
 
 
 def test_freshness_halves_every_half_life_whatever_the_user_did() -> None:

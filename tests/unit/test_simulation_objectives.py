@@ -83,7 +83,9 @@ def test_arms_are_drawn_by_their_logged_propensities(word: str) -> None:
     for (refresh, title), rows in _groups(drawn_at, titles).items():
         p = chooser.weights(title, users[rows], refresh, explores=False) / chooser.total
         k = p.shape[1]
-        assert np.array_equal(p[np.arange(len(rows)), arms[rows]], made.shown.weights[made.live][first][rows] / chooser.total)
+        assert np.array_equal(
+            p[np.arange(len(rows)), arms[rows]], made.shown.weights[made.live][first][rows] / chooser.total
+        )
         expected[:k] += p.sum(axis=0)
         variance[:k, :k] += np.diag(p.sum(axis=0)) - p.T @ p
         counts += np.bincount(arms[rows], minlength=20)
@@ -119,7 +121,11 @@ def test_what_a_season_came_to_is_that_of_a_plain_loop() -> None:
     made = learned(MIXED, arrival_share=0.5)
     found, world, at = reached_by(made), made.scene.world, made.live
     users, arms, titles = made.visits.users[at], made.shown.arms[at], made.visits.titles[at]
-    clicks = [world.click_probabilities(np.array([u]), t)[0, a - made.scene.starts[t]] for u, t, a in zip(users, titles, arms, strict=True)]  # fmt: skip
+    own = arms - made.scene.starts[titles]
+    clicks = [
+        world.click_probabilities(np.array([user]), title)[0, arm]
+        for user, title, arm in zip(users.tolist(), titles.tolist(), own.tolist(), strict=True)
+    ]
     takes = made.scene.taken(users, arms)
     assert found.click_through == pytest.approx(np.mean(clicks))
     assert found.take_rate == pytest.approx(takes.mean())

@@ -90,9 +90,7 @@ def test_settings_that_are_all_the_same_are_told_apart_in_one_table_of_twenty_at
 def test_differences_that_are_there_are_found_by_ten_seeds() -> None:
     random = np.random.default_rng(12)
     lead = np.array([[0.0], [3.0]])
-    told = sum(
-        bool(find_front(random.normal(0, 1, (10, 2, 1)) + lead, resamples=1).beats[1, 0]) for _ in range(200)
-    )
+    told = sum(bool(find_front(random.normal(0, 1, (10, 2, 1)) + lead, resamples=1).beats[1, 0]) for _ in range(200))
     assert told / 200 > 0.95
 
 

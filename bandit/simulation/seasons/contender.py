@@ -34,7 +34,11 @@ class Contender:
 
     def meets(self, other: "Contender") -> bool:
         """Whether the two are judged by each other's logs: they learn alike, or one of them looks at no user."""
-        return self != other and self.reward == other.reward and (self.posterior == other.posterior or None in {self.posterior, other.posterior})
+        return (
+            self != other
+            and self.reward == other.reward
+            and (self.posterior == other.posterior or None in {self.posterior, other.posterior})
+        )
 
 
 def contenders_of(policies: Sequence[tuple[str, Policy]], posteriors: Sequence[str]) -> list[Contender]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bandit.rewards import Freshness
 from bandit.simulation.seasons.objectives import ages_of, diversity_of, themes_a_page
 from bandit.simulation.seasons.season_run import Run
 from bandit.simulation.seasons.simulate import Played, simulate
-from bandit.rewards import Freshness
 
 OBJECTIVES: Final = ("click_through", "completion", "diversity")
 """What a front is of, by the fields of ``Reached``; more is better."""

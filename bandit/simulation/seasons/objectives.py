@@ -9,9 +9,7 @@ from bandit.simulation.seasons.season import HOURS_A_DAY, Season
 from bandit.simulation.seasons.visits import Visits
 
 
-def beside_plays(
-    reward: Reward, scene: Scene, season: Season, late: I64, visits: Visits, arms: I64
-) -> dict[str, F64]:
+def beside_plays(reward: Reward, scene: Scene, season: Season, late: I64, visits: Visits, arms: I64) -> dict[str, F64]:
     """What a reward needs, by the argument of ``Reward.rewards``, (m,) each.
 
     Args:
