@@ -13,7 +13,7 @@ from artwork.compare.world_words import parse_learners, parse_words
 from bandit.errors import InputError
 from bandit.policies import Uniform
 from bandit.rewards import Click, Reward, parse_reward
-from bandit.simulation.pareto import Front, find_front
+from bandit.simulation.pareto import Front, beside, find_front
 from bandit.simulation.seasons.contender import Contender, contenders_of
 from bandit.simulation.seasons.objective_run import OBJECTIVES, Reached, reached
 from bandit.simulation.seasons.season import Season
@@ -62,12 +62,22 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """A difference of means over seeds, with the ends of its interval; None for a single seed."""
+
+    mean: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
 class Setting:
     """A reward that was learned, and where it stands; others are named by their ``number``, from 1.
 
     ``front_share`` is the share of resamples of the seeds in which it is on the front, None for a single seed. ``dominated_by``
-    are the settings that are at least as good in every mean; ``beaten_by`` those of them that are better in some objective by
-    more than chance; ``alike`` those that no objective tells it from.
+    are the settings that are at least as good in every mean and better in one; ``beaten_by`` those of them that are better
+    in something by more than chance; ``alike`` those that no objective tells it from. ``beside_default`` are its leads over the
+    default by objective.
     """
 
     number: int
@@ -80,6 +90,7 @@ class Setting:
     dominated_by: list[int]
     beaten_by: list[int]
     alike: list[int]
+    beside_default: dict[str, Lead]
 
 
 @dataclass(frozen=True)
@@ -204,13 +215,24 @@ def settings_of(
     """
     values = np.array([[[getattr(one, name) for name in OBJECTIVES] for one in seeds] for seeds in by_seed])
     front = find_front(values, level, resamples, seed)
+    means, reach = beside(values, [reward.text for _, reward in rewards].index(Variant().reward), level)
+    leads = [
+        {name: _lead(*pair) for name, *pair in zip(OBJECTIVES, own.tolist(), ends.tolist(), strict=True)}
+        for own, ends in zip(means, reach, strict=True)
+    ]
     return [
-        _setting(place, word, reward, [seeds[place] for seeds in by_seed], front)
+        _setting(place, word, reward, [seeds[place] for seeds in by_seed], front, leads[place])
         for place, (word, reward) in enumerate(rewards)
     ]
 
 
-def _setting(place: int, word: str, reward: Reward, seeds: Sequence[Reached], front: Front) -> Setting:
+def _lead(mean: float, reach: float) -> Lead:
+    return Lead(mean, None, None) if np.isnan(reach) else Lead(mean, mean - reach, mean + reach)
+
+
+def _setting(
+    place: int, word: str, reward: Reward, seeds: Sequence[Reached], front: Front, leads: dict[str, Lead]
+) -> Setting:
     share = float(front.shares[place])
     return Setting(
         number=place + 1,
@@ -223,6 +245,7 @@ def _setting(place: int, word: str, reward: Reward, seeds: Sequence[Reached], fr
         dominated_by=(np.flatnonzero(front.dominates[:, place]) + 1).tolist(),
         beaten_by=(np.flatnonzero(front.beats[:, place]) + 1).tolist(),
         alike=[number + 1 for number in np.flatnonzero(front.is_alike[place]).tolist() if number != place],
+        beside_default=leads,
     )
 
 

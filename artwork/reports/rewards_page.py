@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from artwork.compare.rewards import ComparedRewards, Figures, Setting
+from artwork.compare.rewards import ComparedRewards, Figures, Lead, Setting
 from artwork.compare.world import MOVIELENS
 from artwork.console.tables import Sheet, printed
 from artwork.reports.log_tables import SHARES
 from artwork.reports.pages import comparison, listing, table
 from artwork.reports.svg import Axis, Chart, Series, chart_html
 from artwork.reports.world_tables import signed
+from bandit.simulation.seasons.objective_run import OBJECTIVES
 from bandit.simulation.seasons.season_table import Mean
 
 LEGEND: Final = (
@@ -18,9 +19,13 @@ LEGEND: Final = (
     " that two titles of a user's day show different themes; ± is one standard error over seeds"
 )
 ON_FRONT: Final = (
-    "on the front: no other reward is at least as good in these three and better in one; in how many of the resamples of the"
-    " seeds. behind: those that are, by number; with ! where that is more than chance. like: those that none of the three"
-    " tells it from"
+    "on the front: no other reward is at least as good in the means of these three and better in one; in how many of the"
+    " resamples of the seeds. behind: those that are, by number, with ! where one of the three leads by more than chance. like:"
+    " those that none of the three tells it from"
+)
+BESIDE: Final = (
+    "beside the default, in percentage points; in brackets the intervals of the paired differences over seeds, which hold"
+    " together"
 )
 _NOT_TO_TRUST: Final = (
     "The world is simulated: what a weight costs here is evidence about this world, not about people (decision 2).",
@@ -36,6 +41,7 @@ _MOST_PAIRS: Final = 10  # that are listed
 
 def render(made: ComparedRewards) -> str:
     """What was simulated, what each reward came to, and where the default stands."""
+    leads = leads_sheet(made)
     return "\n".join(
         (
             *head_lines(made),
@@ -44,6 +50,7 @@ def render(made: ComparedRewards) -> str:
             printed(figures_sheet(made)),
             ON_FRONT,
             printed(front_sheet(made)),
+            *((BESIDE, printed(leads)) if leads.rows else ()),
             *verdict_lines(made),
             f"took {made.seconds:.0f} s",
         )
@@ -54,7 +61,7 @@ def rendered(made: ComparedRewards, again: str) -> str:
     """The whole page; ``again`` is the command that makes the same."""
     texts = ("reward", "on the front", "behind", "like")
     lines = verdict_lines(made)
-    figures, front = figures_sheet(made), front_sheet(made)
+    figures, front, leads = figures_sheet(made), front_sheet(made), leads_sheet(made)
     sections = [
         (
             "Objectives",
@@ -64,6 +71,10 @@ def rendered(made: ComparedRewards, again: str) -> str:
             + table(figures.columns, figures.rows, texts),
         ),
         ("The front", f"<p>{escape(ON_FRONT)}.</p>" + table(front.columns, front.rows, texts)),
+        (
+            "Beside the default",
+            f"<p>{escape(BESIDE)}.</p>" + table(leads.columns, leads.rows, texts) if leads.rows else "",
+        ),
         ("What it says", listing(lines)),
         ("When not to trust this", listing(_NOT_TO_TRUST)),
         ("What was run", listing(head_lines(made))),
@@ -84,6 +95,17 @@ def front_sheet(made: ComparedRewards) -> Sheet:
     """Which rewards are on the front, and how sure that is."""
     columns = "", "reward", "on the front", "behind", "like"
     return Sheet(columns, [(str(one.number), one.reward, *_standing(one)) for one in made.settings])
+
+
+def leads_sheet(made: ComparedRewards) -> Sheet:
+    """Every other reward beside the default."""
+    columns = "", "reward", "click-through", "completion", "diversity"
+    rows = [
+        (str(one.number), one.reward, *(_lead(one.beside_default[name]) for name in OBJECTIVES))
+        for one in made.settings
+        if not one.is_default
+    ]
+    return Sheet(columns, rows, 2)
 
 
 def head_lines(made: ComparedRewards) -> list[str]:
@@ -125,11 +147,10 @@ def _of_default(made: ComparedRewards) -> str:
     if default.front_share is not None:
         shares = f", in {default.front_share:.0%} of the resamples"
     start = f"the default reward, {default.reward}"
-    if default.is_on_front:
-        return f"{start}, is on the front{shares}"
-    words = _named(made, default.beaten_by) or _named(made, default.dominated_by)
-    more = "" if default.beaten_by else ", though not by more than chance"
-    return f"{start}, is behind {words}{more}; it is on the front{shares.replace(', in', ' in') or ' in none'}"
+    stands = "is on the front" if default.is_on_front else f"is behind {_named(made, default.dominated_by)}"
+    told = "" if default.is_on_front or not shares else "; it is on the front"
+    more = f"; more than chance: {_named(made, default.beaten_by)}" if default.beaten_by else ""
+    return f"{start}, {stands}{told}{shares if not told else shares.removeprefix(',')}{more}"
 
 
 def _of_clicks(made: ComparedRewards, clicks: Setting) -> str:
@@ -157,7 +178,12 @@ def _cells(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def _standing(one: Setting) -> tuple[str, str, str]:
+def _lead(lead: Lead) -> str:
+    ends = "" if lead.lower is None or lead.upper is None else f" ({100 * lead.lower:+.2f} to {100 * lead.upper:+.2f})"
+    return f"{100 * lead.mean:+.2f}{ends}"
+
+
+def _standing(one: Setting) -> tuple[str, ...]:
     share = "" if one.front_share is None else f" ({one.front_share:.0%})"
     behind = (f"{number}!" if number in one.beaten_by else str(number) for number in one.dominated_by)
     return (

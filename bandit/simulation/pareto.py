@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from bandit.arrays import F64, Bool, is_count, is_number, real_array
 from bandit.errors import InputError
@@ -24,7 +24,7 @@ def on_front(points: npt.ArrayLike) -> Bool:
     array([ True,  True, False])
     """
     values = _checked(points, 2, "points", "(n, a)")
-    return ~_dominates(values).any(axis=0)
+    return _undominated(_dominates(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +68,37 @@ def find_front(values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000
     means = array.mean(axis=0)
     ahead = _ahead(array, level)  # (n, n, a)
     dominates = _dominates(means)
-    apart = ahead.any(axis=2)
+    apart: Bool = np.asarray(ahead.any(axis=2))
     return Front(
         means=means,
-        is_on=~dominates.any(axis=0),
+        is_on=_undominated(dominates),
         shares=_shares(array, resamples, seed),
         dominates=dominates,
-        beats=dominates & apart,
-        is_alike=~(apart | apart.T),
+        beats=np.asarray(dominates & apart),
+        is_alike=np.asarray(~(apart | apart.T)),
     )
+
+
+def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64, F64]:
+    """How far every setting is ahead of one of them, (n, a), and how far the ends of the interval of each are from that, (n, a).
+
+    T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed.
+
+    Args:
+        values: (s, n, a) of s seeds, n settings and a objectives.
+        place: of the one that all are beside.
+        level: of all intervals together.
+
+    Raises:
+        InputError: values are not (s, n, a) finite numbers.
+    """
+    array = _checked(values, 3, "values", "(s, n, a)")
+    seeds, settings, objectives = array.shape
+    differences = array - array[:, [place]]
+    if seeds == 1:
+        return differences[0], np.full((settings, objectives), np.nan)
+    reach = _quantile(level, max((settings - 1) * objectives, 1), seeds)
+    return differences.mean(axis=0), np.asarray(reach * differences.std(axis=0, ddof=1))
 
 
 def _dominates(points: F64) -> Bool:
@@ -85,15 +107,25 @@ def _dominates(points: F64) -> Bool:
     return np.asarray((first >= second).all(axis=2) & (first > second).any(axis=2))
 
 
+def _undominated(dominates: Bool) -> Bool:
+    """Which settings nobody dominates, (n,)."""
+    return np.asarray(~dominates.any(axis=0))
+
+
 def _ahead(values: F64, level: float) -> Bool:
     """In what the first is ahead of the second by more than chance, (n, n, a)."""
     seeds, settings, objectives = values.shape
     if seeds == 1:
         return np.zeros((settings, settings, objectives), dtype=np.bool_)
     comparisons = max(settings * (settings - 1) // 2 * objectives, 1)
-    reach = t.ppf(1 - (1 - level) / (2 * comparisons), seeds - 1) / sqrt(seeds)
+    reach = _quantile(level, comparisons, seeds)
     differences = values[:, :, None, :] - values[:, None, :, :]  # (s, n, n, a)
     return np.asarray(differences.mean(axis=0) > reach * differences.std(axis=0, ddof=1))
+
+
+def _quantile(level: float, comparisons: int, seeds: int) -> float:
+    """How many standard deviations over seeds an interval of a mean reaches to either side, for so many together."""
+    return float(stdtrit(seeds - 1, 1 - (1 - level) / (2 * comparisons))) / sqrt(seeds)
 
 
 def _shares(values: F64, resamples: int, seed: int) -> F64:
@@ -103,7 +135,7 @@ def _shares(values: F64, resamples: int, seed: int) -> F64:
     random = np.random.default_rng(seed)
     counts = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)  # (r, s)
     drawn = np.einsum("rs,sna->rna", counts / seeds, values)
-    return np.mean([~_dominates(points).any(axis=0) for points in drawn], axis=0)
+    return np.asarray(np.mean([_undominated(_dominates(points)) for points in drawn], axis=0), dtype=np.float64)
 
 
 def _checked(values: npt.ArrayLike, dimensions: int, name: str, shape: str) -> F64:

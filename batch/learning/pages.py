@@ -91,6 +91,6 @@ def _places(workspace: Workspace, day: date, stamps: Hashable) -> pl.DataFrame: 
         places = log.select(pl.col(_PLACE).cast(pl.String)).unique().sort(_PLACE).collect()
     themes = _artworks(workspace).select(*_ARTWORK, theme=pl.col("theme").rank("dense").cast(pl.Int64))
     codes = places.join(themes, on=_ARTWORK, how="left", maintain_order="left")
-    numbers = [codes[name].rank("dense").cast(pl.Int64).to_numpy() for name in _PLACE]
-    diversity = page_diversity(*numbers, codes["theme"].fill_null(-1).to_numpy())
+    users, titles, artworks = (codes[name].rank("dense").cast(pl.Int64).to_numpy() for name in _PLACE)
+    diversity = page_diversity(users, titles, artworks, codes["theme"].fill_null(-1).to_numpy())
     return places.with_columns(pl.Series(DIVERSITY, diversity))

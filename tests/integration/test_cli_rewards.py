@@ -128,18 +128,32 @@ def test_rewards_stand_side_by_side_with_their_front(tmp_path: Path) -> None:
         assert one["dominated_by"] == dominating
         assert one["is_on_front"] == (not dominating)
         assert set(one["beaten_by"]) <= set(dominating)
+        for name, mean in zip(("click_through", "completion", "diversity"), points[place], strict=True):
+            lead = one["beside_default"][name]
+            assert lead["mean"] == pytest.approx(mean - settings[0]["figures"][name]["mean"], abs=1e-12)
+            assert lead["lower"] <= lead["mean"] <= lead["upper"]
     assert settings[1]["figures"]["clickbait"]["mean"] > settings[0]["figures"]["clickbait"]["mean"]
     for words in ("the default reward, take, is", "clicks alone show clickbait", "(uniform choice)", "cannot be told"):
         assert words in text.out
     written = page.read_text(encoding="utf-8")
-    assert written.count("<svg") == 2
+    assert written.count("<figure") == 2
     assert not re.search(r"<script|<link|@import|https?:", written)
-    again = shlex.join(["artwork", *WORLD[:3], *_as_given(), "--seed", "0"])
-    assert again.split("--resamples")[0] in written
-
-
-def _as_given() -> list[str]:
-    return ["--resamples", "200", *DIALS]
+    told = (
+        "--resamples",
+        "200",
+        "--seeds",
+        "3",
+        "--users",
+        "40",
+        "--titles",
+        "8",
+        "--days",
+        "4",
+        "--explore-days",
+        "2",
+    )
+    again = shlex.join(["artwork", "compare", "--world", "synthetic", *told, *CHOSEN, "--seed", "0"])
+    assert f"<code>{again}</code>" in written
 
 
 def test_the_grid_has_the_default_clicks_alone_and_weights_between(tmp_path: Path) -> None:
@@ -163,7 +177,7 @@ def test_the_grid_has_the_default_clicks_alone_and_weights_between(tmp_path: Pat
         (("--rewards", "grid", "--policies", "uniform"), "that learns"),
         (("--rewards", "grid", "--split", "0.3"), "--split has no effect on a comparison of rewards"),
         (("--rewards", "grid", "--age-hours", "24"), "--age-hours has no effect on a comparison of rewards"),
-        (("--rewards", "grid", "--level", "1.5"), "the level is 1.5"),
+        (("--rewards", "grid", "--level", "1.5"), "level is 1.5, expected a share"),
     ],
 )
 def test_what_does_not_fit_is_refused(words: tuple[str, ...], said: str, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import pytest
 from scipy.stats import chi2
 from seasons import contender, scene, season
 
+from bandit.impressions import ImpressionLog
 from bandit.rewards import parse_reward
-from bandit.simulation.seasons import simulate as module
+from bandit.simulation.seasons.chooser import Chooser
 from bandit.simulation.seasons.objective_run import reached_by
 from bandit.simulation.seasons.objectives import ages_of, diversity_of
 from bandit.simulation.seasons.season_run import Run, ran
-from bandit.simulation.seasons.simulate import Played, simulate
+from bandit.simulation.seasons.simulate import Played, _Playing, simulate
 
 MIXED = "weighted_sum:take=0.5,freshness=0.2,freshness.half_life=3,diversity=0.3"
 
@@ -40,10 +41,13 @@ def test_other_rewards_choose_otherwise_on_the_same_visits() -> None:
 def test_what_is_learned_is_the_reward_of_everything_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a plain loop over the visits: the user's day so far, days since the start or the arrival, and the take."""
     seen = []
-    kept = module.Chooser.refresh
-    monkeypatch.setattr(
-        module.Chooser, "refresh", lambda self, refresh, log: (seen.append(log), kept(self, refresh, log))[1]
-    )
+    kept = Chooser.refresh
+
+    def refreshed(self: Chooser, refresh: int, log: ImpressionLog) -> None:
+        seen.append(log)
+        kept(self, refresh, log)
+
+    monkeypatch.setattr(Chooser, "refresh", refreshed)
     who = replace(contender("thompson"), reward=parse_reward(MIXED))
     made = simulate(scene(20, 6), season(arrival_share=0.5), who, 2)
     log, count = seen[-1], int(made.cuts[-2])
@@ -102,9 +106,9 @@ def _groups(refreshes: np.ndarray, titles: np.ndarray) -> dict[tuple[int, int], 
     }
 
 
-def _chooser_again(made: Played) -> module.Chooser:
+def _chooser_again(made: Played) -> Chooser:
     """What chose, learned again at every refresh from what was shown before it."""
-    again = module._Playing(made.scene, made.season, made.contender, made.seed)
+    again = _Playing(made.scene, made.season, made.contender, made.seed)
     chooser = again.chooser
     shown = made.shown
     for name in ("arms", "clicked", "watched", "rewards"):

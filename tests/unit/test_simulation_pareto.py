@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bandit.errors import InputError
-from bandit.simulation.pareto import find_front, on_front
+from bandit.simulation.pareto import beside, find_front, on_front
 
 
 def naive_front(points: npt.NDArray[np.float64]) -> list[bool]:
@@ -37,6 +37,7 @@ def test_the_front_of_seeds_is_that_of_their_means(values: npt.NDArray[np.float6
     assert found.is_on.tolist() == naive_front(values.mean(axis=0))
     assert ((found.shares >= 0) & (found.shares <= 1)).all()
     assert not (found.beats & ~found.dominates).any()
+    assert not (found.beats & found.is_alike).any()
     assert (found.is_alike == found.is_alike.T).all()
     assert found.is_alike.diagonal().all()
 
@@ -58,7 +59,7 @@ def test_what_is_behind_in_every_seed_is_beaten_and_is_on_no_front() -> None:
     assert found.shares[2] == 1
 
 
-def test_a_lead_by_chance_dominates_and_does_not_beat() -> None:
+def test_a_lead_by_chance_dominates_and_is_none() -> None:
     values = np.random.default_rng(2).normal(0, 1, (6, 2, 1))
     found = find_front(values)
     assert found.dominates.any()
@@ -92,6 +93,26 @@ def test_differences_that_are_there_are_found_by_ten_seeds() -> None:
     lead = np.array([[0.0], [3.0]])
     told = sum(bool(find_front(random.normal(0, 1, (10, 2, 1)) + lead, resamples=1).beats[1, 0]) for _ in range(200))
     assert told / 200 > 0.95
+
+
+def test_intervals_beside_a_setting_hold_the_truth_together() -> None:
+    """Three settings, two objectives, and seeds that differ by more than the settings do."""
+    random = np.random.default_rng(13)
+    truth = np.array([[0.0, 0.0], [0.5, -0.5], [1.0, 0.2]])
+    held = 0
+    for _ in range(500):
+        values = truth + random.normal(0, 5, (6, 1, 2)) + random.normal(0, 1, (6, 3, 2))
+        means, reach = beside(values, 1)
+        held += bool((np.abs(means - (truth - truth[1])) <= reach + 1e-12).all())
+    assert held / 500 >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 500)
+    assert (means[1] == 0).all()
+    assert (reach[[0, 2]] > 0).all()
+
+
+def test_a_single_seed_has_differences_and_no_ends() -> None:
+    means, reach = beside([[[0.0], [1.0]]], 0)
+    assert means.tolist() == [[0.0], [1.0]]
+    assert np.isnan(reach).all()
 
 
 @pytest.mark.parametrize(
