@@ -42,6 +42,8 @@ GRID: Final = (
 
 USUAL_POLICY: Final = "thompson"
 
+_SERIAL_IMPRESSIONS = 1_500_000  # under so many, starting processes takes longer than they save
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -189,9 +191,6 @@ def compare_rewards(request: WorldRequest, words: Sequence[str], progress: Progr
         executor=executor,
         seconds=round(time.perf_counter() - began, 1),
     )
-
-
-_SERIAL_IMPRESSIONS = 1_500_000
 
 
 def settings_of(

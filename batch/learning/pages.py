@@ -23,6 +23,15 @@ _PLACE: Final = ["user_id", *_ARTWORK]
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 
+def more_columns(reward: str) -> tuple[str, ...]:
+    """The columns of a log that a reward reads beside ids and plays.
+
+    >>> more_columns("take"), more_columns("weighted_sum:take=0.9,freshness=0.1")
+    ((), ('shown_at',))
+    """
+    return ("shown_at",) if reward != LOGGED and AGES in parse_reward(reward).needs else ()
+
+
 def artworks_digest(workspace: Workspace, reward: str) -> str:
     """Digest of what a reward reads of the table of artworks; empty where it reads nothing.
 

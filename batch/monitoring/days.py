@@ -13,6 +13,7 @@ from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
+from batch.learning.pages import more_columns
 from batch.workspace.files import reading
 from batch.workspace.impressions import day_files, day_folder, scan_impressions
 from batch.workspace.workspace import Workspace
@@ -22,7 +23,6 @@ _COLUMNS: Final = (
     "user_id",
     "title_id",
     "artwork_id",
-    "shown_at",
     "policy",
     "source",
     "propensity",
@@ -108,7 +108,7 @@ def read_facts(workspace: Workspace, day: date, reward: str) -> DayFacts:
             rows = int(log.select(pl.len()).collect().item())
             cuts = range(0, max(rows, 1), _ROWS)  # of a file without rows there is one part, which is empty
             for first in cuts:
-                part = log.slice(first, _ROWS).select(_COLUMNS).collect()
+                part = log.slice(first, _ROWS).select(*_COLUMNS, *more_columns(reward)).collect()
                 parts.append(_counted(part, rewards_of(part, reward, workspace, day)))
     by_policy = _added([part[0] for part in parts], "user_id", "explores")
     users = by_policy.group_by("user_id").agg(pl.exclude("user_id", "explores").sum()).sort("user_id")
