@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -58,11 +58,14 @@ def compare_command(
 ) -> None:
     """Compare policies: what each would have come to on a log, how sure that is, and when the log cannot tell.
 
-    With --world instead where the truth is known. Exit 0 done, 1 failed: the log can judge none of the policies.
+    With --world instead where the truth is known, and with --rewards what learning from each reward comes to there. Exit 0 done,
+    1 failed: the log can judge none of the policies.
 
     Example: artwork compare --log open-bandit/random/all --policies uniform,popularity,thompson
 
     Example: artwork compare --world movielens --posterior linear,beta --cadence-hours 6
+
+    Example: artwork compare --world synthetic --rewards grid
     """
     if world is not None and world not in WORLDS:
         raise InputError(f"there is no world {world!r}; choose one of {', '.join(WORLDS)}")
@@ -77,6 +80,11 @@ def compare_command(
         _compare_delays(delays, seed, as_json)
     else:
         again = command_line(("artwork", "compare", "--world", world), (judging, seasons), "--seed", str(seed))
+        if seasons.rewards:
+            _compare_rewards(
+                context, world_request(world, judging, seasons, settings), seasons.rewards, again, report, as_json
+            )
+            return
         _compare_world(world_request(world, judging, seasons, settings), again, report, as_json)
 
 
@@ -85,11 +93,20 @@ def _refuse_unused(context: typer.Context, world: str | None) -> None:
     used = {None: (LogOptions, LogJudgingOptions), CHAPELLE_LI: (DelayOptions,)}.get(world, (SeasonOptions,))
     groups = {LogOptions, LogJudgingOptions, DelayOptions, SeasonOptions} - set(used)
     unused = {field.name for group in groups for field in fields(group)}
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name) if parameter.name in unused else None
-        if source is not None and source.name == "COMMANDLINE":
+    for name, flag in _given(context).items():
+        if name in unused:
             what = "a log" if world is None else f"--world {world}"
-            raise InputError(f"{parameter.opts[0]} has no effect on a comparison by {what}; leave it out")
+            raise InputError(f"{flag} has no effect on a comparison by {what}; leave it out")
+
+
+def _given(context: typer.Context) -> dict[str, str]:
+    """The parameters that were named on the command line, each with its flag."""
+    named = {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            named[parameter.name or ""] = parameter.opts[0]
+    return named
 
 
 def _compare_log(
@@ -123,6 +140,29 @@ def _compare_world(request: WorldRequest, again: str, path: Path, as_json: bool)
     emit(made, render, as_json=as_json)
     write_page(path, rendered(made, again))
     errors.print(f"curves, estimators and every figure: {path}", markup=False)
+
+
+_OF_JUDGING: Final = ("estimators", "reward_model", "split", "weight_bound", "threshold", "age_hours")
+
+
+def _compare_rewards(
+    context: typer.Context, request: WorldRequest, words: list[str], again: str, path: Path, as_json: bool
+) -> None:
+    from artwork.compare.rewards import USUAL_POLICY, compare_rewards  # noqa: PLC0415
+    from artwork.reports.pages import write_page  # noqa: PLC0415
+    from artwork.reports.rewards_page import render, rendered  # noqa: PLC0415
+
+    given = _given(context)
+    if unused := [given[name] for name in _OF_JUDGING if name in given]:
+        raise InputError(f"{unused[0]} has no effect on a comparison of rewards, where no log is judged; leave it out")
+    if "policies" not in given:
+        request = replace(request, policies=USUAL_POLICY)
+    request = replace(request, season=replace(request.season, age_hours=()))
+    with progress_bars() as progress:
+        made = compare_rewards(request, words, progress)
+    emit(made, render, as_json=as_json)
+    write_page(path, rendered(made, again))
+    errors.print(f"the front and every figure: {path}", markup=False)
 
 
 def _compare_delays(asked: DelayOptions, seed: int, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from artwork.compare.delays import DELAYS, REPETITIONS
+from artwork.compare.rewards import GRID, USUAL_POLICY
 from artwork.compare.world import MOVIELENS, SCENES, WorldRequest
 from artwork.compare.world_words import parse_hours, usual_ages, usual_arrival
 from artwork.console.options import option
@@ -155,6 +156,11 @@ class SeasonOptions:
         None, "Day, counted from 0, on which new best artworks arrive; after a third of the live days by default."
     )
     arrival_share: float = option(_SEASON.arrival_share, "Share of titles that get one; 0: none.")
+    rewards: list[str] | None = option(
+        None,
+        "Compare rewards instead of policies: words as for artwork run --reward; repeat it. grid: the default, clicks alone and"
+        f" {len(GRID) - 2} others. One policy plays them, {USUAL_POLICY} by default.",
+    )
 
 
 def settings_of(judging: JudgingOptions, on_log: LogJudgingOptions, seed: int) -> Settings:

@@ -43,8 +43,9 @@ class ChoosingOptions:
     )
     reward: str | None = option(
         None,
-        "What is learned from: take[:engaged_fraction=0.7], click, watched_fraction,"
-        f" weighted_sum:take=0.7,click=0.3, or logged for the reward as it was logged. {_VARIANT.reward} by default.",
+        "What is learned from: take[:engaged_fraction=0.7], click, watched_fraction, freshness[:half_life=14], diversity,"
+        " several as weighted_sum:take=0.8,diversity=0.2, or logged for the reward as it was logged."
+        f" {_VARIANT.reward} by default.",
     )
     explore_share: float | None = option(
         None,

@@ -128,7 +128,7 @@ def _notes(others: int) -> tuple[str, ...]:
 
 def _day(log: _Log, day: date) -> _Day:
     rows = read_day(log.workspace, day, log.n_features)
-    rows = _with_values(rows, log.metrics).with_columns(pl.lit(day).alias(DAY))
+    rows = _with_values(log.workspace, day, rows, log.metrics).with_columns(pl.lit(day).alias(DAY))
     placed, unregistered, generation = (
         _placed_by_generations(log, rows) if log.plan.layer == PICKS else (_placed_by_hash(log, rows), [], None)
     )
@@ -246,10 +246,10 @@ def _dealt(rows: pl.DataFrame, ids: pl.Series, manifest: Manifest, places: I64) 
     return pairs.with_columns(own=pl.Series(own), **{SPLIT: pl.Series(dealt.splits)})
 
 
-def _with_values(rows: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
+def _with_values(workspace: Workspace, day: date, rows: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
     """Impressions with the numerators and denominators of each metric, and what places them."""
     words = {word for metric in metrics for word in (metric.of, metric.per)} - {IMPRESSION, USER}
-    values = {word: pl.Series(rewards_of(rows, word), dtype=pl.Float64) for word in words}
+    values = {word: pl.Series(rewards_of(rows, word, workspace, day), dtype=pl.Float64) for word in words}
     ones = pl.repeat(1.0, rows.height, eager=True)
     kept = rows.select("event_id", *_SAME_EVENT, "generation", "policy", "source", "eligible")
     return kept.with_columns(
@@ -299,7 +299,7 @@ def _before(log: _Log, logged: Sequence[date]) -> pl.DataFrame:
         age = (log.plan.start - day).days
         if not 0 < age <= longest:
             continue
-        rows = _with_values(read_day(log.workspace, day, log.n_features), log.metrics)
+        rows = _with_values(log.workspace, day, read_day(log.workspace, day, log.n_features), log.metrics)
         sums = [
             (pl.col(column(place)) if age <= metric.covariate else pl.lit(0.0)).sum().alias(column(place))
             for place, metric in enumerate(log.metrics)
@@ -351,7 +351,7 @@ def history(workspace: Workspace, plan: Plan, most_days: int) -> pl.DataFrame:
             is_of_control = pl.col("policy").is_in(sorted(words_of(live)))
             counts &= (pl.col("source") == _PERSONALIZED) & ((pl.col("policy") != Uniform.name) | is_of_control)
     made = pl.concat(
-        _with_values(read_day(workspace, day, n_features), plan.metrics)
+        _with_values(workspace, day, read_day(workspace, day, n_features), plan.metrics)
         .filter(counts)
         .group_by(USER_ID, maintain_order=True)
         .agg(pl.col(name).sum() for name in columns)

@@ -12,6 +12,7 @@ from bandit.errors import SurroundingsError
 from bandit.impressions import ImpressionLog
 from bandit.rewards import parse_reward
 from batch.config import LOGGED
+from batch.learning.pages import artworks_digest, beside_plays
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.impressions import day_digest, day_folder, read_day
 from batch.workspace.workspace import Workspace
@@ -23,7 +24,8 @@ class DaySource(NamedTuple):
     """What a day is learned from: what was made of it stays valid while this is the same.
 
     ``nth`` is the place of the reward among those that a generation learns from, whose files lie side by side. ``files`` is
-    the digest of the day's files (``day_digest``) when it was decided to learn from them.
+    the digest of the day's files (``day_digest``) when it was decided to learn from them, ``artworks`` that of what the reward
+    reads of the table of artworks (``artworks_digest``).
     """
 
     workspace: Workspace
@@ -33,11 +35,13 @@ class DaySource(NamedTuple):
     reward: str
     nth: int = 0
     files: str = ""
+    artworks: str = ""
 
     @property
     def digest(self) -> str:
         """Digest of everything that the day's evidence is a function of."""
-        return f"{_FORMAT}:{self.catalogue.digest}:{self.n_features}:{self.reward}:{self.files}"
+        made_of = f"{_FORMAT}:{self.catalogue.digest}:{self.n_features}:{self.reward}:{self.files}"
+        return f"{made_of}:{self.artworks}" if self.artworks else made_of
 
     def changed(self) -> SurroundingsError:
         """What to say where the day's files are not those that were to be learned from."""
@@ -72,14 +76,19 @@ def day_rows(source: DaySource) -> DayRows:
 
     Raises:
         InputError: the day's impressions are not as they should be.
-        SurroundingsError: they are not those of ``source.files``.
+        SurroundingsError: they are not those of ``source.files``, or the artworks not those of ``source.artworks``.
     """
     logged = read_day(source.workspace, source.day, source.n_features)
+    rewards = rewards_of(logged, source.reward, source.workspace, source.day)
     if source.files and day_digest(source.workspace, source.day) != source.files:
         raise source.changed()
+    if source.artworks and artworks_digest(source.workspace, source.reward) != source.artworks:
+        raise SurroundingsError(
+            f"{source.workspace.artworks} changed while {source.day} was being learned from; nothing of it was learned; run again"
+        )
     rows = (
         logged.lazy()
-        .with_columns(pl.Series("reward", rewards_of(logged, source.reward)))
+        .with_columns(pl.Series("reward", rewards))
         .join(source.catalogue.keys().lazy(), on=["title_id", "artwork_id"], how="inner")
         .sort("artwork_index", "event_id")
         .select("artwork_index", "event_id", "context", "reward", "propensity")
@@ -88,11 +97,24 @@ def day_rows(source: DaySource) -> DayRows:
     return DayRows(rows, logged.height, logged.height - rows.height)
 
 
-def rewards_of(logged: pl.DataFrame, reward: str) -> F64:
-    """What is learned from each impression, (m,)."""
+def rewards_of(logged: pl.DataFrame, reward: str, workspace: Workspace, day: date) -> F64:
+    """What is learned from each of some impressions of a day, (m,): the one place where rewards of a log are made.
+
+    Args:
+        logged: with clicked and watch_fraction, or reward where that is ``logged``; for rewards that look at more than what the
+            user did also with user_id, title_id, artwork_id and shown_at.
+        reward: as for ``artwork train``.
+        workspace: that the impressions are from.
+        day: whose folder they are from.
+
+    Raises:
+        InputError: the artworks, or the impressions of the day, cannot be read.
+    """
     if reward == LOGGED:
         return logged["reward"].to_numpy()
-    return parse_reward(reward).rewards(logged["clicked"].to_numpy(), logged["watch_fraction"].to_numpy())
+    wanted = parse_reward(reward)
+    more = beside_plays(logged, wanted, workspace, day) if wanted.needs else {}
+    return wanted.rewards(logged["clicked"].to_numpy(), logged["watch_fraction"].to_numpy(), **more)
 
 
 def as_log(frame: pl.DataFrame, n_artworks: int, n_features: int) -> ImpressionLog:

@@ -15,6 +15,7 @@ from batch.learning.day_rows import DaySource
 from batch.learning.evidence import BETA, LINEAR, ROWS, DayCounts, make_day, rows_path
 from batch.learning.evidence_files import Arrays, has_rows
 from batch.learning.folds import SEEN, Plan, add_up, held_counts, no_sums, plan
+from batch.learning.pages import artworks_digest
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.workspace import Workspace
 
@@ -87,8 +88,10 @@ def take_stock(
     """
     kinds = {POSTERIORS[key.posterior].evidence.kind for key in config.models if key.reward == reward} | {BETA}
     nth = config.rewards.index(reward)
+    artworks = artworks_digest(of.workspace, reward)
     sources = [
-        DaySource(of.workspace, day, of.catalogue, of.n_features, reward, nth, files) for day, files in of.days.items()
+        DaySource(of.workspace, day, of.catalogue, of.n_features, reward, nth, files, artworks)
+        for day, files in of.days.items()
     ]
     plans = {kind: plan(kind, sources, config.retention) for kind in sorted(kinds - {ROWS})}
     first = len(sources) if ROWS not in kinds else sum(_age(source, sources) >= config.refit_days for source in sources)

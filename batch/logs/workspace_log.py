@@ -10,6 +10,8 @@ import polars as pl
 from bandit.arrays import Bool
 from bandit.errors import InputError
 from bandit.impressions import ImpressionLog
+from bandit.rewards import DIVERSITY, parse_reward
+from batch.config import LOGGED
 from batch.learning.day_rows import rewards_of
 from batch.logs.cells import numbered
 from batch.logs.least_propensity import least_propensity
@@ -62,7 +64,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
     frames = []
     for day in wanted:
         logged = read_day(workspace, day, tables.n_features)
-        frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward))))
+        frames.append(logged.select(*_KEPT, reward=pl.Series(rewards_of(logged, reward, workspace, day))))
     refuse_repeated(frames, workspace)
     everything = pl.concat(frames)
     known = everything.join(catalogue.keys(), on=["title_id", "artwork_id"], how="inner").sort("shown_at", "event_id")
@@ -80,7 +82,7 @@ def read_workspace(workspace: Workspace, reward: str = "take", until: date | Non
         f"{frame.height:,} impressions of {workspace.root}, {span}, reward {reward}",
         names,
         features,
-        _notes(frame, everything.height),
+        (*_notes(frame, everything.height), *_notes_of(reward)),
         float(len(wanted)),
         least_propensity(workspace, frame),
         are_dated=True,
@@ -169,6 +171,17 @@ def _arms_of(workspace: Workspace, generation: int) -> pl.DataFrame:
         pl.int_range(pl.len()).over("title_id").cast(pl.UInt8).alias("arm"),
         pl.col("artwork_id").cast(pl.String),
     )
+
+
+def _notes_of(reward: str) -> tuple[str, ...]:
+    """What is to be known of a reward before a policy is judged by it."""
+    if reward == LOGGED or DIVERSITY not in parse_reward(reward).needs:
+        return ()
+    note = (
+        "diversity is that beside what else was logged on the user's day: a policy is judged as if it chose one title, and the"
+        " logging policy the others"
+    )
+    return (note,)
 
 
 def _notes(frame: pl.DataFrame, read: int) -> tuple[str, ...]:

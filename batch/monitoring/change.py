@@ -29,7 +29,7 @@ from batch.workspace.impressions import day_files, day_folder
 from batch.workspace.workspace import Workspace
 
 LEAST_DECISIONS = 100
-_COLUMNS = ("artwork_id", "propensity", "clicked", "watch_fraction", "reward")
+_COLUMNS = ("artwork_id", "shown_at", "propensity", "clicked", "watch_fraction", "reward")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _terms(workspace: Workspace, chooser: Chooser, day: date, reward: str) -> tu
     arms = rows.join(keys, on=["title_id", "artwork_id"], how="left", maintain_order="left")["arm"]
     is_known = arms.is_not_null().to_numpy()
     own, at = np.arange(rows.height), arms.cast(pl.Int64).fill_null(0).to_numpy()
-    rewards = rewards_of(rows, reward)
+    rewards = rewards_of(rows, reward, workspace, day)
     weights = np.where(is_known, decided.probabilities[own, at], 0.0) / rows["propensity"].to_numpy()
     expected = (decided.probabilities * decided.expected).sum(axis=1)
     corrected = weights * (rewards - decided.expected[own, at])

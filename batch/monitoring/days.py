@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from bandit.arrays import F64
 from bandit.errors import InputError
 from bandit.policies import Uniform
 from batch.learning.day_rows import rewards_of
+from batch.learning.pages import more_columns
 from batch.workspace.files import reading
 from batch.workspace.impressions import day_files, day_folder, scan_impressions
 from batch.workspace.workspace import Workspace
@@ -105,7 +107,9 @@ def read_facts(workspace: Workspace, day: date, reward: str) -> DayFacts:
             log = pl.scan_parquet(file, hive_partitioning=False).with_columns(choices=pl.col("eligible").list.len())
             rows = int(log.select(pl.len()).collect().item())
             cuts = range(0, max(rows, 1), _ROWS)  # of a file without rows there is one part, which is empty
-            parts += [_counted(log.slice(first, _ROWS).select(_COLUMNS).collect(), reward) for first in cuts]
+            for first in cuts:
+                part = log.slice(first, _ROWS).select(*_COLUMNS, *more_columns(reward)).collect()
+                parts.append(_counted(part, rewards_of(part, reward, workspace, day)))
     by_policy = _added([part[0] for part in parts], "user_id", "explores")
     users = by_policy.group_by("user_id").agg(pl.exclude("user_id", "explores").sum()).sort("user_id")
     artworks = _added([part[1] for part in parts], "title_id", "artwork_id")
@@ -158,12 +162,12 @@ def read_pairs(workspace: Workspace, day: date, most: int) -> pl.DataFrame:
         )
 
 
-def _counted(rows: pl.DataFrame, reward: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _counted(rows: pl.DataFrame, rewards: F64) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Sums by user, by artwork, and by source and policy."""
     had_choice = pl.col("choices") > 1
     weight = 1 / (pl.col("propensity").cast(pl.Float64) * pl.col("choices"))
     rows = rows.with_columns(
-        taken=pl.Series(rewards_of(rows, reward), dtype=pl.Float64),
+        taken=pl.Series(rewards, dtype=pl.Float64),
         weight=pl.when(had_choice).then(weight).otherwise(0.0),
         watched=pl.when("clicked").then(pl.col("watch_fraction").cast(pl.Float64)).otherwise(0.0),
         had_choice=had_choice,

@@ -202,7 +202,7 @@ def _bins(workspace: Workspace, day: date, reward: str) -> list[Bin]:
     if chooser is None:
         return []
     users, _ = sampled_users(chooser, chooser.config.seed)
-    columns = ("arm", "clicked", "watch_fraction", "reward")
+    columns = ("artwork_id", "shown_at", "arm", "clicked", "watch_fraction", "reward")
     with reading(day_folder(workspace, day)):
         rows = read_decisions(files, users, sampled_titles(chooser), columns)
     rows = rows.filter(pl.col("generation") == generation)
@@ -210,7 +210,8 @@ def _bins(workspace: Workspace, day: date, reward: str) -> list[Bin]:
     rows = rows[decided.rows]
     arms = rows["arm"].to_numpy().astype(np.int64)
     own = arms < decided.expected.shape[1]
-    return calibration(decided.expected[np.flatnonzero(own), arms[own]], rewards_of(rows, reward)[own])
+    rewards = rewards_of(rows, reward, workspace, day)
+    return calibration(decided.expected[np.flatnonzero(own), arms[own]], rewards[own])
 
 
 def _new_artworks(workspace: Workspace, today: DayFacts, catalogue: pl.DataFrame, least: int) -> NewArtworks:

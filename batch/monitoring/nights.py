@@ -72,16 +72,16 @@ class NightReader:
         refuse_odd_values(self._workspace, day)
         with reading(day_folder(self._workspace, day)):
             users, features = self._contexts(files)
-            return Night(day.toordinal(), self._ratios(files), self._bets(day), features, users)
+            return Night(day.toordinal(), self._ratios(day, files), self._bets(day), features, users)
 
-    def _ratios(self, files: list[Path]) -> dict[tuple[str, str], Ratio]:
+    def _ratios(self, day: date, files: list[Path]) -> dict[tuple[str, str], Ratio]:
         """What explore users did beside what the frozen model had expected."""
         explore = scan_impressions(files).filter(
             pl.col("policy") == Uniform.name, pl.col("source") == "personalized", pl.col("eligible").list.len() > 1
         )
         count = int(explore.select(pl.len()).collect().item())
         rows = _some(explore, count, MOST_EXPLORED).select(
-            "user_id", "title_id", "artwork_id", "context", "clicked", "watch_fraction", "reward"
+            "user_id", "title_id", "artwork_id", "shown_at", "context", "clicked", "watch_fraction", "reward"
         )
         frame = rows.collect().sort("user_id", "title_id", "artwork_id")
         predicted = self._frozen.predict(frame)
@@ -92,7 +92,7 @@ class NightReader:
             explored_ratios(
                 Explored(
                     users=numbered(frame["user_id"]),
-                    rewards=rewards_of(frame, self._frozen.reward),
+                    rewards=rewards_of(frame, self._frozen.reward, self._workspace, day),
                     predicted=predicted.rewards,
                     is_best=predicted.is_best,
                     classes=np.array([names.index(name) if name else -1 for name in classes.to_list()], dtype=np.int64),

@@ -77,7 +77,7 @@ def online_pairs(workspace: Workspace, reward: str, settings: Settings) -> list[
 def _shown(workspace: Workspace, day: date, n_features: int, reward: str) -> pl.DataFrame:
     """The impressions of picks on a day."""
     logged = read_day(workspace, day, n_features)
-    rewards = pl.Series(rewards_of(logged, reward))
+    rewards = pl.Series(rewards_of(logged, reward, workspace, day))
     kept = logged.select("user_id", "generation", "policy", "source", day=pl.lit(day), reward=rewards)
     return kept.filter(pl.col("source") == _PERSONALIZED)
 

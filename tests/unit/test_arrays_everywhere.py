@@ -43,7 +43,7 @@ from bandit.posterior import (
     next_prior_precision,
     popularity_mean,
 )
-from bandit.rewards import EngagedTake, WatchedFraction
+from bandit.rewards import Diversity, EngagedTake, Freshness, WatchedFraction, page_diversity
 from bandit.scores import BetaScores, Draws, Moments
 from bandit.simulation.linear_world import LinearWorld
 
@@ -335,6 +335,14 @@ ENTRIES: dict[str, Entry] = {
     "hash_title.user_states": Entry(WORDS, HASHES, lambda v: hash_title(v, np.uint64(7))),
     "Reward.rewards.clicked": Entry(MASK, WATCHED, lambda v: EngagedTake().rewards(v, [1.0] * 6)),
     "Reward.rewards.watch_fraction": Entry(REAL, REWARDS, lambda v: WatchedFraction().rewards([True] * 6, v)),
+    "Reward.rewards.ages": Entry(REAL, HALVES, lambda v: Freshness().rewards([True] * 6, [1.0] * 6, ages=v)),
+    "Reward.rewards.diversity": Entry(
+        REAL, HALVES, lambda v: Diversity().rewards([True] * 6, [1.0] * 6, diversity=v)
+    ),
+    "page_diversity.pages": Entry(WHOLE, ARMS, lambda v: page_diversity(v, range(6), range(6), ARMS)),
+    "page_diversity.titles": Entry(WHOLE, ARMS, lambda v: page_diversity([0] * 6, v, range(6), ARMS)),
+    "page_diversity.artworks": Entry(WHOLE, ARMS, lambda v: page_diversity([0] * 6, ARMS, v, ARMS)),
+    "page_diversity.themes": Entry(WHOLE, ARMS, lambda v: page_diversity([0] * 6, range(6), range(6), v)),
     "Sample.rewards": Entry(REAL, REWARDS, lambda v: sample(rewards=v).weighted_rewards),
     "Sample.target": Entry(REAL, HALVES, lambda v: sample(target=v).weights),
     "Sample.unsupported": Entry(REAL, HALVES, lambda v: sample(unsupported=v).unsupported),

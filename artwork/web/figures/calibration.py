@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -11,10 +12,9 @@ from artwork.web.days import Days
 from artwork.web.kept import Kept
 from bandit.arrays import F64
 from bandit.errors import InputError
-from bandit.rewards import parse_reward
 from batch.choosing.chooser import Chooser
 from batch.choosing.explain import link_of, reward_moments
-from batch.config import LOGGED
+from batch.learning.day_rows import rewards_of
 from batch.linear_algebra import in_one_thread
 from batch.workspace.files import reading
 from batch.workspace.impressions import day_files, scan_impressions
@@ -24,7 +24,9 @@ BINS: Final = 10
 MOST_IMPRESSIONS: Final = 20_000
 """Of a day: every so many-th, so that an interval is 0.3 % wide and the figures come within a second."""
 _Z: Final = 1.959964  # of a 95 % interval
-_COLUMNS: Final = ("title_id", "artwork_id", "policy", "context", "clicked", "watch_fraction", "reward")
+_COLUMNS: Final = (
+    "user_id", "title_id", "artwork_id", "shown_at", "policy", "context", "clicked", "watch_fraction", "reward",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,19 @@ class Calibration:
             shown = rows.select(_COLUMNS).collect()
         shown = shown.gather_every(-(-shown.height // MOST_IMPRESSIONS))
         with in_one_thread():
-            predicted, observed = _expected_and_seen(Chooser(self._workspace, generation), shown)
+            predicted, observed = _expected_and_seen(self._workspace, generation, days[-1].day, shown)
         return CalibrationOfDay(generation, days[-1].day.isoformat(), _bins(predicted, observed))
 
 
-def _expected_and_seen(chooser: Chooser, shown: pl.DataFrame) -> tuple[F64, F64]:
+def _expected_and_seen(workspace: Workspace, generation: int, day: date, shown: pl.DataFrame) -> tuple[F64, F64]:
     """The mean reward that each impression's artwork was expected to have, and its reward, (m,) each."""
+    chooser = Chooser(workspace, generation)
     catalogue, names = chooser.catalogue, chooser.config.names
     titles = pl.DataFrame({"title_id": catalogue.title_ids, "title": range(len(catalogue.title_ids))})
     keys = catalogue.keys().select("title_id", "artwork_id", catalogue_arm=pl.col("arm").cast(pl.Int64))
     known = shown.join(keys, on=["title_id", "artwork_id"], how="inner").join(titles, on="title_id", how="inner")
+    known = known.with_row_index("row")
+    rewards = {word: rewards_of(known, word, workspace, day) for word in chooser.config.rewards}
     predicted, seen = [], []
     for (title, policy), rows in known.group_by("title", "policy"):
         if policy not in names:
@@ -103,11 +108,7 @@ def _expected_and_seen(chooser: Chooser, shown: pl.DataFrame) -> tuple[F64, F64]
         means, _ = reward_moments(scores.expected, scores.deviations, link_of(scores))
         arms = rows["catalogue_arm"].to_numpy()
         predicted.append(np.broadcast_to(means, (rows.height, means.shape[1]))[np.arange(rows.height), arms])
-        seen.append(
-            rows["reward"].to_numpy().astype(np.float64)
-            if reward == LOGGED
-            else parse_reward(reward).rewards(rows["clicked"].to_numpy(), rows["watch_fraction"].to_numpy())
-        )
+        seen.append(rewards[reward][rows["row"].to_numpy()].astype(np.float64))
     if not predicted:
         raise InputError("none of the day's impressions is of an artwork and policy that the generation has")
     return np.concatenate(predicted), np.concatenate(seen)

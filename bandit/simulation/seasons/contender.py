@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from bandit.errors import InputError
 from bandit.policies import Policy, Uniform
 from bandit.posterior.registry import WITHOUT_CONTEXT, registered
+from bandit.rewards import Reward
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy and the posterior that it learns with.
+    """A policy, the posterior that it learns with, and the reward that it learns.
 
     ``word`` is the policy's on the command line. ``posterior`` is None where the policy looks at no user: uniform and popularity
-    are the same whatever the others learn with.
+    are the same whatever the others learn with. ``reward`` is None for the take of the world.
     """
 
     policy: Policy
     word: str
     posterior: str | None = None
+    reward: Reward | None = None
 
     @property
     def name(self) -> str:
@@ -32,7 +34,11 @@ class Contender:
 
     def meets(self, other: "Contender") -> bool:
         """Whether the two are judged by each other's logs: they learn alike, or one of them looks at no user."""
-        return self != other and (self.posterior == other.posterior or None in {self.posterior, other.posterior})
+        return (
+            self != other
+            and self.reward == other.reward
+            and (self.posterior == other.posterior or None in {self.posterior, other.posterior})
+        )
 
 
 def contenders_of(policies: Sequence[tuple[str, Policy]], posteriors: Sequence[str]) -> list[Contender]:

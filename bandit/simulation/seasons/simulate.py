@@ -14,6 +14,7 @@ from bandit.simulation.scene import Scene
 from bandit.simulation.seasons.arrivals import late_arms
 from bandit.simulation.seasons.chooser import Chooser
 from bandit.simulation.seasons.contender import Contender
+from bandit.simulation.seasons.objectives import beside_plays
 from bandit.simulation.seasons.season import Season
 from bandit.simulation.seasons.visits import Visits, draw_visits
 from bandit.simulation.world import by_title
@@ -92,13 +93,16 @@ class Shown:
     """What was shown at each place of each page, and what came of it, (m,) each.
 
     ``arms`` are numbered through all titles; ``weights`` over ``total`` are the propensities; ``drawn`` is the refresh at
-    which the pick was drawn. ``rewards`` are takes. ``changed`` are the visits on which the artwork is another one than the user
-    saw of the title last.
+    which the pick was drawn. ``clicked`` and ``watched`` (the fraction) are what the user did, ``rewards`` the takes among it,
+    whatever the contender learns. ``changed`` are the visits on which the artwork is another one than the user saw of the title
+    last.
     """
 
     arms: I64
     weights: U16
     drawn: I64
+    clicked: Bool
+    watched: F64
     rewards: F64
     changed: Bool
     total: int
@@ -199,9 +203,11 @@ class _Playing:
         self.contexts = scene.contexts[self.visits.users]  # (m, d)
         m = len(self.visits)
         self.chooser = Chooser(scene, season, contender, seed, self.late)
-        blank = np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64), np.zeros(m), np.zeros(m, np.bool_)
+        arms, weights, drawn = np.zeros(m, np.int64), np.zeros(m, np.uint16), np.zeros(m, np.int64)
         self.last: I32 = np.full((scene.n_users, scene.n_titles), _NONE, dtype=np.int32)
-        self.shown = Shown(*blank, self.chooser.total)
+        clicked, changed = np.zeros(m, np.bool_), np.zeros(m, np.bool_)
+        total = self.chooser.total
+        self.shown = Shown(arms, weights, drawn, clicked, np.zeros(m), np.zeros(m), changed, total)
         self.picks = Picks(scene, season, self.chooser, seed)
         self.aged = AgedTakes(np.zeros(len(season.ages)))
         self.reward = EngagedTake(scene.world.constants.engaged_fraction)
@@ -217,8 +223,18 @@ class _Playing:
     def _so_far(self, refresh: int) -> ImpressionLog:
         """What was shown before a refresh, for learning."""
         count = int(self.cuts[refresh])
-        shown = self.contexts[:count], self.shown.arms[:count], self.shown.rewards[:count]
+        shown = self.contexts[:count], self.shown.arms[:count], self._learned(count)
         return ImpressionLog(*shown, propensities=None, n_arms=self.scene.n_arms, starts=self.scene.starts)
+
+    def _learned(self, count: int) -> F64:
+        """What the contender learns from the first places of all."""
+        reward, shown = self.contender.reward, self.shown
+        if reward is None:
+            return shown.rewards[:count]
+        beside = beside_plays(
+            reward, self.scene, self.season, self.late, self.visits.at(slice(count)), shown.arms[:count]
+        )
+        return reward.rewards(shown.clicked[:count], shown.watched[:count], **beside)
 
     def _rows(self, refresh: int) -> slice:
         return slice(*self.cuts[refresh : refresh + 2].tolist())
@@ -245,6 +261,7 @@ class _Playing:
         changed = self._changed(period)
         self.shown.changed[period] = changed
         clicked, watched = self.scene.world.respond(users, arms, self.visits.uniforms[period], changed)
+        self.shown.clicked[period], self.shown.watched[period] = clicked, watched
         self.shown.rewards[period] = self.reward.rewards(clicked, watched)
 
     def _changed(self, period: slice) -> Bool:

@@ -36,6 +36,10 @@ class Visits:
         """Places, m."""
         return len(self.users)
 
+    def at(self, places: slice) -> "Visits":
+        """Some of the places."""
+        return Visits(self.users[places], self.titles[places], self.hours[places], self.uniforms[places])
+
     def cut(self, edges: I64) -> I64:
         """Where periods between some hours (p + 1,) begin and end among the places, (p + 1,)."""
         return np.searchsorted(self.hours, edges, side="left")
