@@ -252,6 +252,11 @@ def test_plans_without_splits_have_the_digest_that_they_had_before_there_were_an
         (KIND + HEAD + INTERLEAVED + INTERLEAVED + METRICS, "variants are 4, expected two"),
         (KIND + HEAD + INTERLEAVED + METRICS + 'per = "user"\n', "has both variants"),
         (KIND + HEAD + INTERLEAVED + METRICS + "covariate = 7\n", "compared with themselves"),
+        (KIND + HEAD + INTERLEAVED + METRICS.replace('"take"', '"diversity"'), "is of diversity"),
+        (
+            KIND + HEAD + INTERLEAVED + METRICS.replace('"take"', '"weighted_sum:take=0.9,diversity=0.1"'),
+            "is of diversity",
+        ),
         (KIND + "window = 3\n" + HEAD + INTERLEAVED + METRICS, "window is not read"),
         (KIND + 'segments = ["device"]\n' + HEAD + INTERLEAVED + METRICS, "segments is not read"),
         (KIND + 'layer = "page"\n' + HEAD + INTERLEAVED + METRICS, "layer picks"),

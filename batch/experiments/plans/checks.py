@@ -19,6 +19,7 @@ from batch.experiments.plans.known_keys import (
     SEGMENTS,
     TABLE_ARM_KEYS,
     TOP_KEYS,
+    is_of_the_page,
     metric_keys,
 )
 from batch.experiments.plans.plan import (
@@ -277,8 +278,15 @@ def _check_interleaving(
     for key, unset in (("window", 0), ("segments", [])):
         if top[key] not in (unset, REQUIRED):
             wrong.add("", f"{key} is not read of an interleaving; leave it out")
+    _check_paired(metrics, wrong)
+
+
+def _check_paired(metrics: Sequence[Metric], wrong: Complaints) -> None:
+    """Refuse metrics that no user has under each of two variants."""
     for metric in metrics:
         if metric.per == USER:
             wrong.add("", f'{metric.name} is per user, who has both variants; give it per = "{IMPRESSION}"')
         if metric.covariate is not None:
             wrong.add("", f"{metric.name} has a covariate, but every user is compared with themselves; leave it out")
+        if any(is_of_the_page(word) for word in (metric.of, metric.per)):
+            wrong.add("", f"{metric.name} is of diversity, but one page has titles of both variants; leave it out")

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from bandit.errors import InputError
-from bandit.rewards import parse_reward
+from bandit.rewards import DIVERSITY, parse_reward
 from bandit.snapshot import MAX_SPLITS, is_id
 from batch.config import LOGGED, MAX_VARIANTS, Variant
 from batch.experiments.plans.keys import Key, is_day, is_list, is_number, is_one_of, is_text, is_whole
@@ -71,6 +71,11 @@ def _is_reward(value: Any) -> bool:
         return value == LOGGED or bool(parse_reward(value))
     except InputError:
         return False
+
+
+def is_of_the_page(word: str) -> bool:
+    """Whether a word of a metric is a reward that looks at the rest of the user's page."""
+    return _is_reward(word) and word != LOGGED and DIVERSITY in parse_reward(word).needs
 
 
 _DAY: Final = "a day such as 2026-01-15, without quotes"
