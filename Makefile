@@ -72,11 +72,19 @@ simulations: $(READY) ## Try how often intervals hold the truth, and how often a
 
 KILLS ?=
 
-studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, alarms on 3,000 seasons, experiments without an effect, simulations at full size, and kill everything 100 times; not in CI
+studies: $(READY) ## Try intervals and answers on 4,000 simulated logs of every kind and world, 500 served days, alarms on 3,000 seasons, experiments and changes without an effect, gates, new users and artworks, objectives, shifts of taste, simulations at full size, and kill everything 100 times; not in CI
 	$(BIN)/python -m bandit.kernels.warm
 	$(BIN)/artwork bench evaluation --replicates 4000 $(ARGS)
 	$(BIN)/python tests/benchmarks/alarms.py
 	$(BIN)/python tests/benchmarks/same_twice.py
+	$(BIN)/python tests/benchmarks/assumptions.py
+	$(BIN)/python tests/benchmarks/gated.py
+	$(BIN)/python tests/benchmarks/interleaving.py
+	$(BIN)/python tests/benchmarks/new_artworks.py
+	$(BIN)/python tests/benchmarks/new_users.py
+	$(BIN)/python tests/benchmarks/objectives.py --minutes 600
+	$(BIN)/python tests/benchmarks/shifts.py
+	$(BIN)/python tests/benchmarks/stickiness.py
 	SIMULATIONS_FULL=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -m simulations -n 2 --dist worksteal --timeout=0 $(call marked,simulations)
 	$(BIN)/python tests/benchmarks/kills.py $(KILLS)
 	FAULTS_STEPS=0 $(BIN)/pytest -m faults --timeout=0 tests/e2e/test_faults_runs.py -k any_step
