@@ -275,7 +275,7 @@ def see_holdback(workspace: Workspace, plan: Plan, measured: Plan) -> Seen | Non
     columns = [column(place) for place in range(len(log.metrics)) for column in (of_column, per_column)]
     parts = []
     for day in inside:
-        rows = _with_values(read_day(workspace, day, log.n_features), log.metrics)
+        rows = _with_values(workspace, day, read_day(workspace, day, log.n_features), log.metrics)
         ids = rows[USER_ID].unique(maintain_order=True)
         places = pl.DataFrame({USER_ID: ids, VARIANT: held_back(plan, ids)}).filter(pl.col(VARIANT) != NOBODY)
         own = rows.join(places, on=USER_ID, how="inner", maintain_order="left")
