@@ -43,8 +43,8 @@ def write_rows(
             shares a core with publisher and client, their p99 is 4 ms with it and 6 without (docs/performance.md).
         most_bytes_a_second: that are sent, on average from the start on; None is as many as the store takes.
         claim: by which they are written, and without which no more are. One store refuses every row that comes after it is lost;
-            a cluster, which has no transaction over several nodes, is asked before each round of rows. Bench and test data have
-            none.
+            a cluster, which has no transaction over several nodes, is asked before each round of rows. None is for
+            rows that no publisher writes.
         sleep: how to wait so many seconds.
 
     Raises:
@@ -69,9 +69,7 @@ def write_rows(
                 waiting.append(written)
                 sent += len(command)
                 if len(waiting) > most_waiting:
-                    while (
-                        not line.was_done()
-                    ):  # another publisher of the same generation has written its meta meanwhile
+                    while not line.was_done():  # another publisher of the same generation has claimed it as well
                         line.send(command)
                     took = time.perf_counter() - before
                     yield waiting.popleft()
