@@ -165,6 +165,11 @@ class Chooser:
         """The same for the users from a place on."""
         return self.previous(self.users.slice(first, count)["user_id"])
 
+    def keeps(self, title: int, places: Places) -> Bool:
+        """Whose picks of a title are drawn given what they were shown before, (n,); those of others do not depend on it."""
+        keeps = np.array([variant.deployed.stickiness.share > 0 for variant in self.variants])
+        return np.asarray(keeps[places.of_title(self.titles_hashed[title])])
+
     def probabilities(self, title: int, contexts: F64, places: Places, previous: I64 | None) -> F64:
         """The probability of each artwork before floors, (n, k), under the variant that users' places (n,) give the title.
 

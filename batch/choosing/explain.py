@@ -140,7 +140,8 @@ def _of_user(workspace: Workspace, chooser: Chooser, row: int, title: int, pick:
     drawn_by = int(places.of_title(chooser.titles_hashed[title])[own])
     place = 0 if explores else drawn_by
     scoring, policy = chooser.variants[place].scoring, chooser.variants[place].deployed.policy(title)
-    previous = chooser.previous(block).of(title, len(contexts))
+    # Of a pick that was not drawn given another one nobody needs the files of the generation before, which may be gone.
+    previous = chooser.previous(block).of(title, len(contexts)) if chooser.keeps(title, places)[own] else None
     probabilities = chooser.probabilities(title, contexts, places, None)
     sticky = chooser.probabilities(title, contexts, places, previous)
     weights = chooser.weights(title, sticky, places)

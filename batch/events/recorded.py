@@ -171,14 +171,15 @@ class RecordedGeneration:
         """The weights that the pick of each user and title was drawn with, (m, K), computed again.
 
         Users are scored by whole products, as they were when the picks were drawn: the sums in a product depend on its shape.
-        Where the files of the generation before are gone or have changed, what users were shown before is not known any more, and
-        weights are ``UNKNOWN``.
+        Where the files of the generation before are gone or have changed, what users were shown before is not known: the weights
+        of picks that may have been kept are ``UNKNOWN``. Which these are follows from the variant and not from what was drawn, so
+        that those which are left are no choice of picks.
         """
         out = np.zeros((len(users), self.there.shape[1]), dtype=np.int64)
         try:
-            shown = self._chooser.previous_at(self._users.gather(users), titles)
+            shown, is_known = self._chooser.previous_at(self._users.gather(users), titles), True
         except InputError:
-            return out + UNKNOWN
+            shown, is_known = np.full(len(users), NONE), False
         blocks = users // USERS_A_PRODUCT
         for block in np.unique(blocks).tolist():
             rows = np.flatnonzero(blocks == block)
@@ -193,4 +194,6 @@ class RecordedGeneration:
                 p = self._chooser.probabilities(title, contexts, places, previous)
                 weights = self._chooser.weights(title, p, places)
                 out[own, : weights.shape[1]] = weights[users[own] - first]
+                if not is_known:
+                    out[own[self._chooser.keeps(title, places)[users[own] - first]]] = UNKNOWN
         return out

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
+from typing import Any
 
 from bandit.errors import SurroundingsError
 from batch.executors.protocol import Executor
@@ -37,16 +38,30 @@ def open_processes(workers: int | None) -> Iterator[Executor]:
         ) from error
 
 
+class _Pool(ProcessPoolExecutor):
+    """A pool that hears of the death of every worker at once.
+
+    The one of the library looks which processes there are before it starts another one for a shard, and not again before some
+    shard is done: the death of the youngest was not noticed while the others were at work, or stood still.
+    """
+
+    def map(self, *task_and_shards: Any, **settings: Any) -> Iterator[Any]:
+        """As of the library."""
+        results = super().map(*task_and_shards, **settings)
+        self.submit(int)  # at which it looks again
+        return results
+
+
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     # forkserver: a fork of this process would copy locks held by the threads of polars and of redis.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start_worker)
+    pool = _Pool(workers, multiprocessing.get_context("forkserver"), _start_worker)
     others = set(multiprocessing.active_children())
     try:
         yield pool
     except BaseException:  # nobody waits for the shards any more, of which one may take minutes
         for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
+            worker.kill()  # nothing less ends one that is stopped, and waiting for it would have no end
         raise
     finally:
         pool.shutdown(cancel_futures=True)

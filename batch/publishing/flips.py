@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from zlib import crc32
 
 import redis
@@ -114,8 +114,19 @@ def parts_by_key(meta: Meta, parts: Sequence[bytes]) -> dict[str, bytes]:
     return {part_key(meta.catalogue_digest, place): part for place, part in enumerate(parts)}
 
 
+def start_of(client: redis.Redis) -> str | None:
+    """Names the start of the store since which it has lost nothing; None of a cluster, whose replicas have every row."""
+    return None if cluster_of(client) is not None else str(cast("Any", client.info("server")).get("run_id"))
+
+
 def flip(
-    client: redis.Redis, generation: int, identity: str, parts: Mapping[str, bytes] | None = None, *, forward_only: bool
+    client: redis.Redis,
+    generation: int,
+    identity: str,
+    parts: Mapping[str, bytes] | None = None,
+    *,
+    forward_only: bool,
+    start: str | None = None,
 ) -> Flipped:
     """Make a generation current, in one transaction on one key that gives way to other publishers.
 
@@ -128,10 +139,12 @@ def flip(
         parts: of its catalogue, by key, which are written once more with it: another publisher that swept meanwhile may have
             taken them for those of a catalogue that no generation names.
         forward_only: refuse if a newer generation is current: a publisher that was overtaken must not turn back time.
+        start: of the store, in which rows were counted; None is not asked for.
 
     Raises:
         InputError: a newer generation is current.
-        SurroundingsError: the generation's meta is not in the store any more: its rows are being removed. Or, in a cluster, the
+        SurroundingsError: the generation's meta is not in the store any more: its rows are being removed. Or the store was
+            started since the rows were counted, and may have lost the last of them. Or, in a cluster, the
             flip is made and no replica has it.
     """
     wanted: Current | None = None
@@ -150,6 +163,11 @@ def flip(
                 f" the rows of {generation} are in the store: serve it with `artwork generations activate {generation}`"
             )
         _require_meta(client, pipeline, generation, identity)
+        if start is not None and start_of(pipeline) != start:
+            raise SurroundingsError(
+                f"the store was started again when the rows of generation {generation} had been counted, and may have lost some"
+                f" of them; what is served has not changed: publish again, `artwork publish --generation {generation}`"
+            )
         flipped = _after(now, generation)
         wanted = Current(generation, identity, flipped.flip, flipped.previous)
         pipeline.multi()
@@ -204,14 +222,14 @@ def activate(client: redis.Redis, generation: int, workspace: Workspace | None =
     Raises:
         InputError: the store does not hold it, or not all of it.
     """
-    meta = read_meta(client, generation)
+    start, meta = start_of(client), read_meta(client, generation)
     parts = [] if meta is None else [part_key(meta.catalogue_digest, part) for part in range(meta.catalogue_parts)]
     if meta is None or client.exists(*parts) != len(parts) or _count(client, meta, workspace) != meta.users:
         raise InputError(
             f"generation {generation} is not whole in the store, which keeps the current and the previous one;"
             f" see `artwork generations list`, or bring it back with `artwork publish --generation {generation} --allow-older`"
         )
-    return flip(client, generation, meta.identity, forward_only=False)
+    return flip(client, generation, meta.identity, forward_only=False, start=start)
 
 
 def _count(client: redis.Redis, meta: Meta, workspace: Workspace | None) -> int:

@@ -19,6 +19,7 @@ from redis.exceptions import AskError
 from bandit.arrays import I64, U16
 from bandit.kernels.packing import find_slots, pack_each, slot_table
 from bandit.snapshot import ROW_END, row_key, row_prefix
+from batch.publishing.claims import Claim
 from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, next_reply, raw_connection, room_for
 from batch.store.client import Cluster, followers
 from batch.workspace.row_files import RowFile
@@ -61,11 +62,13 @@ def write_to_nodes(
     *,
     rests: float,
     most_bytes_a_second: float | None = None,
+    claim: Claim | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Written]:
     """``batch.publishing.row_writer.write_rows`` for a cluster; a round of the nodes counts as a command.
 
     Raises:
+        SurroundingsError: the claim does not hold any more.
         redis.RedisError: a node refuses a row, is lost, or has a replica that does not follow; the rows of earlier rounds are
             there.
     """
@@ -75,6 +78,8 @@ def write_to_nodes(
         for rows in files:
             for first in range(0, len(rows.places), nodes.rows_a_round):
                 before = time.perf_counter()
+                if claim is not None:
+                    claim.check_in(cluster)
                 waiting.append(nodes.send(rows, first))
                 sent += waiting[-1].n_bytes
                 if rests or len(waiting) > _ON_THE_WAY:

@@ -1,22 +1,24 @@
 """The last stage of a generation: its rows into the store, checked, then one flip that makes it current."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import polars as pl
 import redis
+from redis.client import Pipeline
 
 from bandit import snapshot
 from bandit.errors import InputError, RowError, SurroundingsError
 from bandit.urls import show_url
 from batch.executors import Executor, Progress
-from batch.publishing.flips import flip, parts_by_key, published_current, read_meta, refuse_older
+from batch.publishing.flips import flip, parts_by_key, published_current, read_meta, refuse_older, start_of
 from batch.publishing.gate import RefusedError, Verdict, judge
 from batch.publishing.overlays import publish_overlay
 from batch.publishing.row_bytes import published_meta
 from batch.publishing.row_tasks import RowWriter, Stored, TaskWriter
 from batch.publishing.sweep import LeftRows, remove_unserved, sweep
-from batch.store.client import primaries, read_bytes, store_errors
+from batch.store.client import NotCopiedError, primaries, read_bytes, store_errors, transact
 from batch.workspace.catalogue import Catalogue
 from batch.workspace.files import write_json
 from batch.workspace.generations import (
@@ -118,8 +120,10 @@ def publish(
             else TaskWriter(client, workspace, manifest, most_mb_a_second, url=url, executor=executor, writers=writers)
         )
         stored = _write_all(writer, manifest, report)
+        start = start_of(client)
+        _count_all(writer, manifest, stored)
         _verify(client, meta, stored.sample)
-        flipped = flip(client, number, meta.identity, parts_by_key(meta, parts), forward_only=forward_only)
+        flipped = flip(client, number, meta.identity, parts_by_key(meta, parts), forward_only=forward_only, start=start)
     _write_targets(workspace, number, catalogue)
     return Published(
         flipped.generation,
@@ -175,26 +179,30 @@ def _check_room_of(node: redis.Redis, generation: int, needed: int) -> None:
 
 
 def _claim(client: redis.Redis, meta: snapshot.Meta, parts: list[bytes]) -> None:
-    claimed = client.set(snapshot.meta_key(meta.generation), snapshot.encode_json(meta), nx=True)
-    if not claimed:
-        taken = read_meta(client, meta.generation)
+    """Say that the generation is being published, in a transaction: a claim that another one has made meanwhile stays."""
+    key = snapshot.meta_key(meta.generation)
+
+    def change(pipeline: Pipeline) -> None:
+        taken = read_meta(pipeline, meta.generation)
         if taken is not None and taken.identity != meta.identity:
             raise InputError(
                 f"the store holds another generation {meta.generation}, published from another workspace;"
                 " point ARTWORK_REDIS_URL at a store of its own, or remove its keys art:*"
             )
-        client.set(
-            snapshot.meta_key(meta.generation), snapshot.encode_json(meta)
-        )  # the same picks, made at another time
-    for key, part in parts_by_key(meta, parts).items():
-        client.set(key, part)
+        pipeline.multi()
+        pipeline.set(key, snapshot.encode_json(meta))  # also over the same picks, made at another time
+
+    with suppress(NotCopiedError):  # were the claim lost with its node, no row would be written after it
+        transact(client, key, change)
+    for part_key, part in parts_by_key(meta, parts).items():
+        client.set(part_key, part)
 
 
 def _write_all(writer: RowWriter | TaskWriter, manifest: Manifest, report: Progress) -> Stored:
-    """Write every row and see that the store holds it.
+    """Write every row.
 
     Raises:
-        SurroundingsError: the store stops taking rows, or does not hold every row that was written.
+        SurroundingsError: the store stops taking rows.
     """
     number, total = manifest.generation, manifest.counts["rows"]
     stored = writer.write(lambda rows: report("publishing rows", rows, total))
@@ -202,13 +210,21 @@ def _write_all(writer: RowWriter | TaskWriter, manifest: Manifest, report: Progr
         raise SurroundingsError(
             f"the store stopped taking rows of generation {number} when it had {stored.rows:,} of {total:,}: {stored.trouble}"
         )
-    held = writer.count()
+    return stored
+
+
+def _count_all(writer: RowWriter | TaskWriter, manifest: Manifest, stored: Stored) -> None:
+    """See that the store holds every row.
+
+    Raises:
+        SurroundingsError: it does not.
+    """
+    number, total, held = manifest.generation, manifest.counts["rows"], writer.count()
     if held != stored.rows or stored.rows != total:
         raise SurroundingsError(
             f"the store holds {held} rows of generation {number}, {stored.rows} were written of the {total} of its files;"
             " publish again"
         )
-    return stored
 
 
 def _verify(client: redis.Redis, meta: snapshot.Meta, sample: dict[str, bytes]) -> None:

@@ -13,6 +13,7 @@ import redis
 from bandit.errors import SurroundingsError
 from bandit.urls import show_url
 from batch.executors import Executor
+from batch.publishing.claims import Claim
 from batch.publishing.flips import published_current, read_meta
 from batch.publishing.row_commands import Written
 from batch.publishing.row_writer import count_present, write_rows
@@ -29,7 +30,10 @@ _FILES_A_TASK: Final = 64
 _REMEDIES: Final = (
     (redis.OutOfMemoryError, "raise its maxmemory"),
     (redis.ReadOnlyError, "point ARTWORK_REDIS_URL at the primary, not at a replica"),
-    (redis.exceptions.NoPermissionError, "let its user run MSET, EXISTS and UNLINK on keys art:*"),
+    (
+        redis.exceptions.NoPermissionError,
+        "let its user run MULTI, EXEC, WATCH, UNWATCH, GETRANGE, MSET, EXISTS and UNLINK on keys art:*",
+    ),
     (redis.ConnectionError, "see that it runs and can be reached"),
     (redis.TimeoutError, "see why it takes longer than 30 s for a command"),
 )
@@ -83,18 +87,18 @@ class RowWriter:
     def __init__(
         self, client: redis.Redis, workspace: Workspace, manifest: Manifest, most_mb_a_second: float | None
     ) -> None:
-        self._client, self._generation = client, manifest.generation
+        self._client, self._claim = client, Claim(manifest.generation, manifest.identity)
         self._picks = RecordedPicks(workspace, manifest)
         self._every = max(1, manifest.counts["rows"] // _SAMPLE)
         self._pace = pace_of(client, 1, most_mb_a_second)
 
     def write(self, told: Told) -> Stored:
         """Write all rows."""
-        return _write(self._client, self._generation, self._picks, self._pace, self._every, told)
+        return _write(self._client, self._claim, self._picks, self._pace, self._every, told)
 
     def count(self) -> int:
         """How many of the rows the store holds."""
-        return count_present(self._client, self._generation, self._picks, rests=self._pace.rests)
+        return count_present(self._client, self._claim.generation, self._picks, rests=self._pace.rests)
 
 
 class TaskWriter:
@@ -173,7 +177,9 @@ class _Rows(NamedTuple):
 def _write_files(rows: _Rows, every: int, files: Sequence[int]) -> Stored:
     with store_errors(rows.url), connect(rows.url) as client:
         picks = _claimed(rows, client)
-        return _write(client, rows.generation, picks.files(files), rows.pace, every, lambda _: None)
+        return _write(
+            client, Claim(rows.generation, rows.identity), picks.files(files), rows.pace, every, lambda _: None
+        )
 
 
 def _count_files(rows: _Rows, files: Sequence[int]) -> int:
@@ -199,13 +205,16 @@ def _claimed(rows: _Rows, client: redis.Redis) -> RecordedPicks:
     return RecordedPicks(rows.workspace, read_manifest(rows.workspace, rows.generation))
 
 
-def _write(
-    client: redis.Redis, generation: int, files: Iterable[RowFile], pace: _Pace, every: int, told: Told
-) -> Stored:
+def _write(client: redis.Redis, claim: Claim, files: Iterable[RowFile], pace: _Pace, every: int, told: Told) -> Stored:
     stored = Stored()
     try:
         for written in write_rows(
-            client, generation, files, rests=pace.rests, most_bytes_a_second=pace.most_bytes_a_second
+            client,
+            claim.generation,
+            files,
+            rests=pace.rests,
+            most_bytes_a_second=pace.most_bytes_a_second,
+            claim=claim,
         ):
             stored.add(written, every)
             told(stored.rows)

@@ -6,13 +6,14 @@ Commands are packed by a kernel and sent as they are over a connection that redi
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import redis
 
 from bandit.kernels.packing import pack_commands
 from bandit.snapshot import ROW_END, row_prefix
+from batch.publishing.claims import Claim, Guarded
 from batch.publishing.node_writer import count_on_nodes, write_to_nodes
 from batch.publishing.row_commands import ROWS_A_WRITE, Written, as_bytes, raw_connection, room_for
 from batch.store.client import cluster_of
@@ -29,6 +30,7 @@ def write_rows(
     *,
     rests: float,
     most_bytes_a_second: float | None = None,
+    claim: Claim | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Written]:
     """Write the rows of a generation; yields what each command wrote, once the store has it.
@@ -40,28 +42,35 @@ def write_rows(
         rests: after each command, so many times as long as it took. 1 leaves the store to look-ups for half of the time: where it
             shares a core with publisher and client, their p99 is 4 ms with it and 6 without (docs/performance.md).
         most_bytes_a_second: that are sent, on average from the start on; None is as many as the store takes.
+        claim: by which they are written, and without which no more are. One store refuses every row that comes after it is lost;
+            a cluster, which has no transaction over several nodes, is asked before each round of rows. None is for
+            rows that no publisher writes.
         sleep: how to wait so many seconds.
 
     Raises:
+        SurroundingsError: the claim does not hold any more.
         redis.RedisError: the store refuses a command, or is lost; the rows of earlier commands are in it.
     """
     cluster = cluster_of(client)
     if cluster is not None:
         yield from write_to_nodes(
-            cluster, generation, files, rests=rests, most_bytes_a_second=most_bytes_a_second, sleep=sleep
+            cluster, generation, files, rests=rests, most_bytes_a_second=most_bytes_a_second, claim=claim, sleep=sleep
         )
         return
     began, sent = time.perf_counter(), 0
     waiting: deque[Written] = deque()
     with raw_connection(client) as connection:
+        line = _Plain(connection) if claim is None else Guarded(connection, claim)
+        most_waiting = _ON_THE_WAY if claim is None and not rests else 0
         for rows in files:
             for command, written in _commands(generation, rows, b"MSET", ROWS_A_WRITE, with_rows=True):
                 before = time.perf_counter()
-                connection.send_packed_command([command], check_health=False)
+                line.send(command)
                 waiting.append(written)
                 sent += len(command)
-                if rests or len(waiting) > _ON_THE_WAY:
-                    connection.read_response()
+                if len(waiting) > most_waiting:
+                    while not line.was_done():  # another publisher of the same generation has claimed it as well
+                        line.send(command)
                     took = time.perf_counter() - before
                     yield waiting.popleft()
                     if rests:
@@ -71,8 +80,9 @@ def write_rows(
                     if ahead > 0:
                         sleep(ahead)
         while waiting:
-            connection.read_response()
+            line.was_done()
             yield waiting.popleft()
+        line.release()
 
 
 def count_present(
@@ -97,6 +107,25 @@ def count_present(
                 if rests:
                     sleep(rests * (time.perf_counter() - before))
     return present
+
+
+class _Plain:
+    """A connection whose commands are carried out whatever happens meanwhile; several may be on the way."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def send(self, command: memoryview) -> None:
+        """Send a command."""
+        self._connection.send_packed_command([command], check_health=False)
+
+    def was_done(self) -> bool:
+        """Read an answer."""
+        self._connection.read_response()
+        return True
+
+    def release(self) -> None:
+        """Nothing has changed."""
 
 
 def _commands(

@@ -1,6 +1,7 @@
 """Publishing to a cluster whose slots are on their way, or whose replicas do not follow."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,20 @@ from make_impressions import make_generation, served, silent, stored_rows
 from redis.crc import key_slot
 
 from bandit.errors import SurroundingsError
+from bandit.snapshot import encode_json, meta_key, row_key
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
 from batch.executors import SerialExecutor
 from batch.publishing import node_writer
-from batch.publishing.flips import count_rows
+from batch.publishing.claims import Claim
+from batch.publishing.flips import count_rows, read_meta
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows
 from batch.publishing.row_tasks import pace_of
+from batch.publishing.row_writer import write_rows
 from batch.store.client import connect
+from batch.workspace.generations import read_manifest
+from batch.workspace.picks import RecordedPicks
 from batch.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.faults
@@ -69,3 +75,24 @@ def test_tasks_write_the_rows_to_a_cluster(filled: Workspace, cluster: BrokenClu
         publish(filled, 5, client, cluster.url, silent, executor=SerialExecutor(), writers=2)
         assert stored_rows(client, filled, 5) == dict(encoded_rows(filled, 5))
         assert [pace_of(client, writers, None).rests for writers in (1, SHARDS, SHARDS + 1)] == [1.0, 1.0, 3.0]
+
+
+def test_no_round_of_rows_is_written_to_a_cluster_after_the_number_is_another_s(
+    filled: Workspace, cluster: BrokenCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_writer, "ROWS_A_WRITE", 50)
+    rows, identity = list(RecordedPicks(filled, read_manifest(filled, 5))), read_manifest(filled, 5).identity
+    with connect(cluster.url) as client:
+        publish(filled, 5, client, cluster.url, silent)
+        for user in encoded_rows(filled, 5):
+            client.delete(row_key(5, user[0]))
+        writing = write_rows(client, 5, rows, rests=1.0, claim=Claim(5, identity), sleep=lambda _: None)
+        assert next(writing).stop == 50 * SHARDS
+        meta = read_meta(client, 5)
+        assert meta is not None
+        client.set(meta_key(5), encode_json(replace(meta, identity="f" * 32)))
+        with pytest.raises(
+            SurroundingsError, match=r"the identity f{32} of generation 5 by now, expected the identity"
+        ):
+            list(writing)
+        assert count_rows(client, 5) == 50 * SHARDS

@@ -3,14 +3,13 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import redis
 from make_impressions import Served, make_generation, served, silent, stored_rows
 from shell import artwork_started
+from writer_processes import HANG_SECONDS, is_there, wait_until, writers_of
 
 from batch.choosing.chooser import USERS_A_BLOCK
 from batch.datasets import synthetic
@@ -22,7 +21,6 @@ from batch.workspace.workspace import Workspace
 pytestmark = pytest.mark.faults
 
 USERS = 2 * USERS_A_BLOCK + 100
-HANG_SECONDS = 100.0
 
 
 @pytest.fixture(scope="module")
@@ -47,37 +45,6 @@ def job(filed: Workspace, client: redis.Redis, store: str) -> Iterator[subproces
             yield started
         finally:
             started.kill()
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + HANG_SECONDS
-    while not reached():
-        assert time.monotonic() < end, "what the test waits for did not come about"
-        time.sleep(0.01)  # between looks
-
-
-def writers_of(job: int) -> list[int]:
-    """The processes that work for a job: those that its fork server has started."""
-    return [own for child in children_of(job) for own in children_of(child)]
-
-
-def children_of(process: int) -> list[int]:
-    children = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-        if parent == process:
-            children.append(int(folder.name))
-    return children
-
-
-def is_there(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def assert_taken_up(filed: Workspace, client: redis.Redis, store: str) -> None:

@@ -1,6 +1,7 @@
 """Rows on their way into a real store: what is counted, how fast they go, and what is told of a store that stops taking them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ import redis
 from make_impressions import Served, make_generation, served, silent, stored_rows
 
 from artwork.bench.testbed.breakable_store import BreakableStore
-from bandit.errors import SurroundingsError
-from bandit.snapshot import part_key, row_key
+from bandit.errors import InputError, SurroundingsError
+from bandit.snapshot import Meta, encode_json, meta_key, part_key, row_key
+from batch.executors import SerialExecutor
+from batch.publishing import publish as publishing
+from batch.publishing.claims import Claim
 from batch.publishing.flips import flip, parts_by_key, read_current, read_meta
 from batch.publishing.publish import publish
 from batch.publishing.row_bytes import encoded_rows, published_meta
@@ -100,7 +104,7 @@ def gone(client: redis.Redis) -> None:
 STOPS: dict[str, tuple[Callable[[redis.Redis], None], str]] = {
     "out of memory": (out_of_memory, "maxmemory.*; raise its maxmemory"),
     "a replica": (read_only, "read only replica.*; point ARTWORK_REDIS_URL at the primary"),
-    "without rights": (without_rights, "no permissions.*; let its user run MSET, EXISTS and UNLINK"),
+    "without rights": (without_rights, "no permissions.*; let its user run MULTI, .* MSET, EXISTS and UNLINK"),
     "connection lost": (gone, "(Broken pipe|closed).*; see that it runs and can be reached"),
 }
 
@@ -153,9 +157,10 @@ def test_a_store_that_was_emptied_while_rows_were_written_serves_nothing(
         if done == ROWS_A_WRITE:
             admin.flushall()
 
-    with pytest.raises(SurroundingsError, match=r"the store holds 400 rows of generation 2, 600 were written"):
+    with pytest.raises(SurroundingsError, match=r"the store has nothing of generation 2 by now, expected the identity"):
         publish(workspace, generation, client, store, empty_it)
     assert served(admin) is None
+    assert admin.dbsize() == 0  # what comes late is not written
 
 
 def test_a_publish_walks_over_the_keys_once(workspace: Workspace, client: redis.Redis, store: str) -> None:
@@ -198,3 +203,104 @@ def test_a_sweep_that_does_not_see_the_meta_of_what_is_served_keeps_its_catalogu
     sweep(blind)
     assert client.exists(part_key(meta.catalogue_digest, 0))
     assert read_current(client) is not None
+
+
+class LosesARow(SerialExecutor):
+    """When all rows were counted, the store is killed, and comes back without the last row that it was sent."""
+
+    def __init__(self, store: BreakableStore, generation: int, user_id: str) -> None:
+        self._store, self._key, self._maps = store, row_key(generation, user_id), 0
+
+    def map(self, task: Callable[[Any], Any], shards: Sequence[Any]) -> Iterator[Any]:
+        yield from super().map(task, shards)
+        self._maps += 1
+        if self._maps == 2:  # the second one counts
+            with self._store.client() as client:
+                client.delete(self._key)
+            self._store.kill()
+            self._store.start()
+
+
+def test_a_store_that_is_started_again_after_its_rows_were_counted_serves_what_it_served(
+    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    make_generation(workspace)
+    make_generation(workspace, seed=1)
+    lost = next(
+        user for place, (user, _) in enumerate(encoded_rows(workspace, 2)) if place == 1
+    )  # which is in no sample
+    with BreakableStore(tmp_path_factory.mktemp("s")) as store, connect(store.url) as client:
+        publish(workspace, 1, client, store.url, silent)
+        losing = LosesARow(store, 2, lost)
+        with pytest.raises(
+            SurroundingsError, match=r"was started again when the rows of generation 2 had been counted"
+        ):
+            publish(workspace, 2, client, store.url, silent, executor=losing, writers=2)
+        assert served(client) == Served(1, 1)
+        publish(workspace, 2, client, store.url, silent)
+        assert stored_rows(client, workspace, 2) == dict(encoded_rows(workspace, 2))
+
+
+def test_a_claim_that_comes_between_looking_and_claiming_is_kept(
+    workspace: Workspace, client: redis.Redis, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(workspace, make_generation(workspace), client, store, silent)
+    claimed = read_meta(client, 1)
+    assert claimed is not None
+    theirs = encode_json(replace(claimed, identity="f" * 32))
+
+    def read_before(pipeline: redis.Redis, generation: int) -> Meta | None:
+        ours = read_meta(pipeline, generation)
+        client.set(meta_key(1), theirs)
+        return ours
+
+    monkeypatch.setattr(publishing, "read_meta", read_before)
+    with pytest.raises(InputError, match="holds another generation 1, published from another workspace"):
+        publish(workspace, 1, client, store, silent)
+    assert client.get(meta_key(1)) == theirs
+
+
+def a_claim(client: redis.Redis) -> Meta:
+    """The meta of generation 3 as a publisher claims it."""
+    meta = Meta(3, "a" * 32, 0, "c" * 32, "b" * 32, 1, COUNT, 1, 1, ("thompson",), "2026-01-01T00:00:00+00:00")
+    client.set(meta_key(3), encode_json(meta))
+    return meta
+
+
+def test_rows_are_written_on_where_their_meta_is_written_anew_and_not_where_it_is_another_s(
+    client: redis.Redis,
+) -> None:
+    meta, claim, commands = a_claim(client), Claim(3, "a" * 32), 0
+    for _ in write_rows(client, 3, [some_rows()], rests=1, claim=claim, sleep=lambda _: None):
+        client.set(meta_key(3), encode_json(replace(meta, created_at=f"2026-01-01T00:00:{commands:02d}+00:00")))
+        commands += 1
+    assert (commands, client.dbsize()) == (13, COUNT + 1)
+    client.delete(*client.keys("art:g:3:u:*"))
+    writing = write_rows(client, 3, [some_rows()], rests=0, claim=claim)
+    next(writing)
+    client.set(meta_key(3), encode_json(replace(meta, identity="c" * 32)))
+    with pytest.raises(
+        SurroundingsError, match=rf"the identity {'c' * 32} of generation 3 by now, expected the identity a"
+    ):
+        list(writing)
+    assert client.dbsize() == ROWS_A_WRITE + 1
+    with client.pipeline() as pipeline:  # on the same connection: nothing is watched any more
+        pipeline.set("art:x", "1")
+        assert pipeline.execute() == [True]
+
+
+def test_a_store_without_room_is_told_as_such_under_a_claim_too(client: redis.Redis) -> None:
+    claim = Claim(3, a_claim(client).identity)
+
+    def has_room(more_bytes: int) -> bool:
+        client.config_set("maxmemory", 0)
+        client.delete(*(row_key(3, f"u{user}") for user in range(COUNT)))
+        client.config_set("maxmemory", int(client.info("memory")["used_memory"]) + more_bytes)
+        try:
+            list(write_rows(client, 3, [some_rows()], rests=0, claim=claim))
+        except redis.OutOfMemoryError:
+            return False
+        return True
+
+    # Up to what a row may be refused when it is queued, or when the transaction is carried out.
+    assert {has_room(more) for more in range(0, 1_000_000, 25_000)} == {True, False}

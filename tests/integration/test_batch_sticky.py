@@ -33,6 +33,8 @@ from batch.choosing.precompute import precompute
 from batch.config import Config, Variant
 from batch.datasets import synthetic
 from batch.datasets.dataset import write
+from batch.events.decisions import judge
+from batch.events.recorded import RecordedGeneration
 from batch.executors import SerialExecutor, open_executor
 from batch.job import Ran, run
 from batch.learning.train import Trained, train
@@ -339,3 +341,41 @@ def test_the_command_line_takes_a_stickiness_for_all_and_one_for_a_variant(works
         refused = call("train", "-w", root, "--stickiness", wrong)
         assert refused.code == 2
         assert "expected a share from 0 to below 1" in refused.err
+
+
+@pytest.mark.parametrize("by_title", [False, True], ids=["by user", "by title"])
+def test_without_the_generation_before_only_picks_that_may_have_been_kept_are_not_known(
+    nights: Workspace, tmp_path: Path, by_title: bool
+) -> None:
+    copy = a_copy(nights, tmp_path)
+    variants = Variant("calm", policy="thompson", **KEPT), Variant("usual", policy="softmax:temperature=0.2")
+    config = Config(variants, seed=8, explore_share=0.2, salt="mix", splits=(0.5, 0.2) if by_title else ())
+    number = make_generation(copy, config=config)
+    picks = picks_of(copy, number).with_columns(pl.col("user_id", "title_id", "policy").cast(pl.String))
+    artworks = pl.read_parquet(folder_of(copy, number) / "catalogue.parquet").with_columns(
+        arm=pl.int_range(pl.len()).over("title_id").cast(pl.UInt8)
+    )
+    shown = picks.join(artworks, on=["title_id", "arm"], how="left", maintain_order="left").select(
+        "user_id", "title_id", "artwork_id", revision=1, source=pl.lit("personalized"), segment=pl.lit(None, pl.String)
+    )
+    some = shown.filter(pl.col("artwork_id").is_not_null())
+    retired = dict(artworks.group_by("title_id").agg(pl.col("artwork_id").max()).rows())  # of every title
+    overlays = {1: Overlay(1, {title: (artwork,) for title, artwork in retired.items()})}
+    before = judge(RecordedGeneration(copy, number), some, overlays)
+    explorer, calm = (
+        next(picks.filter(pl.col("policy") == policy).select("user_id", "title_id").iter_rows())
+        for policy in ("uniform", "calm")
+    )
+    told = explain(copy, explorer[0], explorer[1], number)
+    shutil.rmtree(folder_of(copy, read_manifest(copy, number).previous.generation))  # type: ignore[union-attr]
+    after = judge(RecordedGeneration(copy, number), some, overlays)
+    is_calm, is_left = (picks["policy"] == "calm").to_numpy(), (before.reason == "").to_numpy()
+    assert set(after.reason.filter(pl.Series(is_calm & is_left))) == {"weight not reproduced"}
+    assert after.reason.filter(pl.Series(~is_calm)).equals(before.reason.filter(pl.Series(~is_calm)))
+    others = pl.Series(~is_calm & is_left)
+    assert after.propensity.filter(others).equals(before.propensity.filter(others))
+    assert min((is_calm & is_left).sum(), others.sum()) > 500
+    assert replace(explain(copy, explorer[0], explorer[1], number), earlier=told.earlier) == told
+    refused = call("explain", "--user", calm[0], "--title", calm[1], "--generation", str(number), "-w", str(copy.root))
+    assert refused.code == 2
+    assert "is not in" in refused.err

@@ -4,17 +4,31 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from blas_threads import blas_threads
+from dying_shards import sleep_or_die
 from threadpoolctl import threadpool_limits
 
 from artwork.console.executor_options import ExecutorOptions
 from bandit.errors import InputError, SurroundingsError
 from batch.executors import open_executor
 from batch.workspace.workspace import Workspace
+
+LONG_SECONDS = 30.0
+
+
+class OneByOne(list[float]):
+    """Shards that come so slowly that whoever waits for one has gone to sleep."""
+
+    def __iter__(self) -> Iterator[float]:
+        for shard in super().__iter__():
+            time.sleep(1.0)
+            yield shard
 
 
 @pytest.mark.parametrize("name", ["serial", "processes"])
@@ -66,6 +80,16 @@ def test_a_worker_that_dies_is_an_error_of_the_surroundings() -> None:
         open_executor("processes", workers=2) as executor,
     ):
         list(executor.map(os._exit, [9, 9]))
+
+
+def test_the_death_of_the_youngest_worker_is_noticed_while_the_other_is_at_work() -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(SurroundingsError, match="a worker process died at its work"),
+        open_executor("processes", workers=2) as executor,
+    ):
+        list(executor.map(sleep_or_die, OneByOne([LONG_SECONDS, 0.0])))
+    assert time.monotonic() - began < LONG_SECONDS
 
 
 def test_an_error_of_a_task_comes_through_as_it_is() -> None:

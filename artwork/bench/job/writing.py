@@ -14,9 +14,10 @@ import redis
 from artwork.bench.job.results import Plan, Writing
 from artwork.bench.targets import WrongAnswerError
 from artwork.bench.testbed.breakable_store import BreakableStore
-from artwork.bench.testbed.store_fixture import make_current
-from bandit.snapshot import row_key
+from artwork.bench.testbed.store_fixture import StoreFixture, identity_of, make_current
+from bandit.snapshot import meta_key, row_key
 from batch.executors import Progress
+from batch.publishing.claims import Claim
 from batch.publishing.row_writer import count_present, write_rows
 from batch.publishing.sweep import sweep
 from batch.workspace.generations import read_manifest
@@ -77,9 +78,12 @@ def _ours(files: Sequence[RowFile], count: int) -> _Took:
         BreakableStore(Path(folder), forgets=True) as store,
         store.client(_LONG_SECONDS) as client,
     ):
+        key, claim = meta_key(_GENERATION), Claim(_GENERATION, identity_of(_GENERATION))
+        client.set(key, StoreFixture(1, 1).described(_GENERATION)[key])
         began = time.perf_counter()
-        written = sum(one.stop - one.first for one in write_rows(client, _GENERATION, files, rests=False))
+        written = sum(one.stop - one.first for one in write_rows(client, _GENERATION, files, rests=False, claim=claim))
         wrote = time.perf_counter()
+        client.delete(key)
         present = count_present(client, _GENERATION, files, rests=False)
         counted = time.perf_counter()
         if (written, present) != (count, count):
