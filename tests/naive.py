@@ -642,7 +642,10 @@ def weights_from_files(generation_folder: Path, user_row: int, title: int, previ
 
 
 def segment_weights_from_files(generation_folder: Path, place: int, title: int) -> list[int]:
-    """The full weight vector of a segment and a title: a user of its context, who explores by what sets it apart alone."""
+    """The full weight vector of a segment and a title: a user of its context, who explores by what sets it apart alone.
+
+    Popularity's where the model expects more of them.
+    """
     config = _manifest(generation_folder)["config"]
     variant = config["variants"][0]
     contexts, users = (_column(generation_folder / "segments.parquet", name) for name in ("context", "users"))
@@ -653,7 +656,14 @@ def segment_weights_from_files(generation_folder: Path, place: int, title: int) 
     arms, impressions = _arms_from_files(generation_folder, title)
     new = [impressions[a] < config["new_arm_impressions"] for a in arms]
     p = _probabilities(generation_folder, variant, own[place], arms, impressions, everybody)
-    return quantise(p, None, new, variant["floor"], variant["new_floor"])
+    weights = quantise(p, None, new, variant["floor"], variant["new_floor"])
+    if variant["policy"].partition(":")[0] in {"uniform", "popularity"}:
+        return weights
+    scores = _scores(generation_folder, variant, own[place], arms)
+    rewards = [float(expit(mean)) if scores.link == "logit" else mean for mean in scores.means]
+    popular = [int(_column(generation_folder / "catalogue.parquet", "popularity_weight")[a]) for a in arms]
+    worth = [fsum(w * reward for w, reward in zip(of, rewards, strict=True)) for of in (weights, popular)]
+    return weights if worth[0] >= worth[1] else popular
 
 
 def total_of(generation_folder: Path) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bandit.arrays import F64, U16
 from bandit.deploying import Deployed
 from bandit.policies import parse_policy
-from bandit.scores import Draws, Moments, Scores
+from bandit.scores import Draws, Moments, Scores, expected_rewards
 from bandit.snapshot import TOTAL_WEIGHT
 from batch.choosing.chooser import Chooser, padded
 from batch.choosing.variants import LiveVariant, Scoring
@@ -60,15 +60,28 @@ def _weigh(chooser_of: Callable[[], Chooser], contexts: F64, everybody: F64, tit
     first, config, starts = chooser.variants[0], chooser.config, chooser.catalogue.starts.tolist()
     policy = parse_policy(config.variants[0].policy)
     deployed = Deployed(policy, chooser.impressions, starts, config.floors[0], TOTAL_WEIGHT)
-    variant = LiveVariant(deployed, first.scoring)
+    variant, popularity = LiveVariant(deployed, first.scoring), chooser.catalogue.frame["popularity_weight"].to_numpy()
     out = np.empty((len(contexts), starts[titles[1]] - starts[titles[0]]), dtype=np.uint16)  # (s, a of these titles)
     for title in range(*titles):
         scores = _apart(first.scoring, title, contexts, everybody) if first.scoring.knows_contexts else None
         probabilities = variant.probabilities(title, scores)
         weights = deployed.quantised(title, probabilities)
+        if scores is not None:
+            weights = _worth_more(weights, scores, popularity[starts[title] : starts[title + 1]])
         own = slice(starts[title] - starts[titles[0]], starts[title + 1] - starts[titles[0]])
         out[:, own] = weights[: len(contexts)] if len(weights) > 1 else weights
     return out
+
+
+def _worth_more(weights: U16, scores: Scores, popularity: U16) -> U16:
+    """A segment's own weights (s, k), or those of popularity (k,) where the posterior expects more of them.
+
+    What is expected of weights that are given is their sum of posterior means: exploring costs what it is expected to cost. With
+    little evidence that is more than a segment's own means are expected to bring.
+    """
+    rewards = expected_rewards(scores)  # (s, k)
+    is_own = np.einsum("sk,sk->s", rewards, weights.astype(np.float64)) >= rewards @ popularity.astype(np.float64)
+    return np.where(is_own[:, None], weights, popularity)
 
 
 def _apart(scoring: Scoring, title: int, contexts: F64, everybody: F64) -> Scores:

@@ -65,7 +65,7 @@ class FirstSessions:
 
 
 def first_sessions(
-    seed: int, n_users: int, n_titles: int, days: int, visits: int, policy: str = "thompson"
+    seed: int, n_users: int, n_titles: int, days: int, visits: int, policy: str = "thompson", posterior: str = "linear"
 ) -> FirstSessions:
     """Play one seed."""
     dataset = synthetic.build(n_users, n_titles, seed)
@@ -78,7 +78,9 @@ def first_sessions(
         write(workspace, kept)
         for day in range(days):
             _explore(workspace, kept, FIRST_DAY + timedelta(days=day), visits, random)
-        number = train(workspace, Config.of(policy, seed=seed), SerialExecutor(), _silent, shard_size=4).generation
+        number = train(
+            workspace, Config.of(policy, posterior=posterior, seed=seed), SerialExecutor(), _silent, shard_size=4
+        ).generation
         precompute(workspace, number, SerialExecutor(), _silent, shard_size=4)
         return _judged(workspace, number, dataset.world, dataset.tables.users[new], new, seed)
 
@@ -295,6 +297,7 @@ def main() -> int:
     ):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--policy", default="thompson")
+    parser.add_argument("--posterior", default="linear")
     parser.add_argument("--sessions", type=int, default=0)
     given = parser.parse_args()
     wrong = 0
@@ -304,7 +307,9 @@ def main() -> int:
                 sys.stdout.write(json.dumps(vars(one)) + "\n")
                 sys.stdout.flush()
             continue
-        played = first_sessions(seed, given.users, given.titles, given.days, given.visits, given.policy)
+        played = first_sessions(
+            seed, given.users, given.titles, given.days, given.visits, given.policy, given.posterior
+        )
         sys.stdout.write(json.dumps(vars(played)) + "\n")
         sys.stdout.flush()
         wrong += played.low <= 0

@@ -69,6 +69,18 @@ def test_a_segment_explores_only_what_sets_it_apart_from_everybody(
             assert np.abs(own - np.array(expected)[: len(own)]).max() <= 1
 
 
+def test_where_a_segment_is_expected_to_take_less_it_is_shown_what_is_popular(workspace: Workspace) -> None:
+    shorten(workspace)
+    log_days(workspace, 1, 3000)
+    number = make_generation(workspace, "thompson", seed=4)
+    _, weights = weights_of(workspace, number)
+    catalogue = pl.read_parquet(folder_of(workspace, number) / "catalogue.parquet")
+    popular = catalogue["popularity_weight"].to_numpy()
+    starts = np.cumsum([0, *catalogue.group_by("title_id", maintain_order=True).len()["len"]])
+    as_popular = [(weights[:, start:stop] == popular[start:stop]).all(axis=1) for start, stop in pairwise(starts)]
+    assert 0.05 < np.mean(as_popular) < 0.95
+
+
 def test_a_segment_of_everybody_is_shown_what_is_best_for_everybody(workspace: Workspace) -> None:
     shorten(workspace)
     log_days(workspace, 1, 300)  # so few that Thompson sampling shows a user every artwork
