@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,10 @@ from scipy.special import stdtrit
 
 from bandit.arrays import F64, Bool, is_count, is_number, real_array
 from bandit.errors import InputError
+
+
+_NO_SPREAD: Final = 1e-12
+"""Of the largest value: differences over seeds that are spread by less are the same but for rounding."""
 
 
 def on_front(points: npt.ArrayLike) -> Bool:
@@ -49,7 +54,8 @@ def find_front(values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000
 
     More than chance is what a t-interval of the paired differences over seeds says, by Bonferroni for all pairs and objectives
     together: where all settings are the same, one table in twenty at most tells any two of them apart. A single seed tells
-    nothing apart.
+    nothing apart, nor does a difference that is the same at every seed: nothing is known of how it varies, and values of few
+    steps, as of a page of three titles, agree by chance.
 
     Args:
         values: (s, n, a) of s seeds, n settings and a objectives; more is better.
@@ -82,7 +88,8 @@ def find_front(values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000
 def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64, F64]:
     """How far every setting is ahead of one of them, (n, a), and how far the ends of the interval of each are from that, (n, a).
 
-    T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed.
+    T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed, and
+    where the difference is the same at every seed and not 0.
 
     Args:
         values: (s, n, a) of s seeds, n settings and a objectives.
@@ -98,7 +105,7 @@ def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64,
     if seeds == 1:
         return differences[0], np.full((settings, objectives), np.nan)
     reach = _quantile(level, max((settings - 1) * objectives, 1), seeds)
-    return differences.mean(axis=0), np.asarray(reach * differences.std(axis=0, ddof=1))
+    return differences.mean(axis=0), np.asarray(reach * _spread(differences, array))
 
 
 def _dominates(points: F64) -> Bool:
@@ -120,7 +127,14 @@ def _ahead(values: F64, level: float) -> Bool:
     comparisons = max(settings * (settings - 1) // 2 * objectives, 1)
     reach = _quantile(level, comparisons, seeds)
     differences = values[:, :, None, :] - values[:, None, :, :]  # (s, n, n, a)
-    return np.asarray(differences.mean(axis=0) > reach * differences.std(axis=0, ddof=1))
+    return np.asarray(differences.mean(axis=0) > reach * _spread(differences, values))
+
+
+def _spread(differences: F64, values: F64) -> F64:
+    """Standard deviations over seeds; NaN where the same difference at every seed says nothing of it, 0 where there is none."""
+    spread = differences.std(axis=0, ddof=1)
+    is_known = (spread > _NO_SPREAD * np.abs(values).max()) | ~differences.any(axis=0)
+    return np.where(is_known, spread, np.nan)
 
 
 def _quantile(level: float, comparisons: int, seeds: int) -> float:
