@@ -89,7 +89,7 @@ def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64,
     """How far every setting is ahead of one of them, (n, a), and how far the ends of the interval of each are from that, (n, a).
 
     T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed, and
-    where the difference is the same at every seed and not 0.
+    where the difference is the same at every seed, but for the one that all are beside.
 
     Args:
         values: (s, n, a) of s seeds, n settings and a objectives.
@@ -105,7 +105,9 @@ def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64,
     if seeds == 1:
         return differences[0], np.full((settings, objectives), np.nan)
     reach = _quantile(level, max((settings - 1) * objectives, 1), seeds)
-    return differences.mean(axis=0), np.asarray(reach * _spread(differences, array))
+    ends = np.asarray(reach * _spread(differences, array))
+    ends[place] = 0.0
+    return differences.mean(axis=0), ends
 
 
 def _dominates(points: F64) -> Bool:
@@ -131,10 +133,9 @@ def _ahead(values: F64, level: float) -> Bool:
 
 
 def _spread(differences: F64, values: F64) -> F64:
-    """Standard deviations over seeds; NaN where the same difference at every seed says nothing of it, 0 where there is none."""
+    """Standard deviations over seeds; NaN where the difference is the same at every seed, which says nothing of them."""
     spread = differences.std(axis=0, ddof=1)
-    is_known = (spread > _NO_SPREAD * np.abs(values).max()) | ~differences.any(axis=0)
-    return np.where(is_known, spread, np.nan)
+    return np.where(spread > _NO_SPREAD * np.abs(values).max(), spread, np.nan)
 
 
 def _quantile(level: float, comparisons: int, seeds: int) -> float:
