@@ -37,8 +37,9 @@ def survey_weight(distances: F64, ratings: I64 | F64, said: F64) -> float:
 
     A user's own taste, shrunk by s = r / (r + κ) of r ratings, is expected at s · weight · said, and is spread around that by a
     variance in proportion to s. So the weight is Σ own · said / Σ s · said² over users with an answer and with ratings (weighted
-    least squares). Of it 1 - e² / weight² is kept, e being its standard error over users (the positive
-    part of James and Stein's, 1961), and nothing where it is below 0, or where fewer than ``LEAST_ANSWERS`` tell it.
+    least squares). Of it 1 - e² / weight² is kept, e being its standard error over users, each judged by the weight of
+    the others, so that one who answers unlike everybody is not believed alone (MacKinnon and White 1985; the positive part of
+    James and Stein's, 1961), and nothing where it is below 0, or where fewer than ``LEAST_ANSWERS`` tell it.
 
     Args:
         distances: of own tastes from what the user's segment says of them, (n, g).
@@ -52,6 +53,6 @@ def survey_weight(distances: F64, ratings: I64 | F64, said: F64) -> float:
     together = (distances[rows] * said[rows]).sum(axis=1)  # (m,)
     alone = seen * (said[rows] ** 2).sum(axis=1)
     weight = float(together.sum() / alone.sum())
-    error = (together - weight * alone) * len(rows) / (len(rows) - 1)
+    error = (together - weight * alone) / (1 - alone / alone.sum())  # from the weight without the user
     variance = float((error**2).sum() / alone.sum() ** 2)
     return weight * max(1.0 - variance / weight**2, 0.0) if weight > 0 else 0.0
