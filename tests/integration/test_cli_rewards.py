@@ -16,7 +16,12 @@ from scipy.stats import chi2
 from shell import assert_refused, call
 
 from artwork.compare.rewards import GRID
+from artwork.web.days import Days
+from artwork.web.figures.calibration import Calibration
+from bandit.monitoring.signals import RATE
 from batch.learning.day_rows import rewards_of
+from batch.monitoring.frozen import FrozenModel
+from batch.monitoring.nights import NightReader
 from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions, read_day
 from batch.workspace.workspace import Workspace
@@ -62,6 +67,33 @@ def test_a_generation_learns_the_sum_that_the_log_is_judged_by(logged: Workspace
     assert "diversity is that beside what else was logged on the user's day" in judged.out
     report = call("report", "-w", str(logged.root), "--report", str(tmp_path / "report.html"))
     assert report.code in {0, 1}, report.err
+
+
+def test_nights_that_are_watched_are_read_again_when_themes_change(logged: Workspace) -> None:
+    generation = trained(logged, "--reward", MIXED)
+
+    def rewards() -> float:
+        reader = NightReader(logged, FrozenModel(logged, read_manifest(logged, generation)))
+        nights = [reader.read(FIRST_DAY + timedelta(days=number)) for number in range(DAYS)]
+        return sum(ratio.seen for night in nights for (signal, _), ratio in night.ratios.items() if signal == RATE)
+
+    first = rewards()
+    artworks = pl.read_parquet(logged.artworks)
+    artworks.with_columns(theme=pl.lit("sea")).write_parquet(logged.artworks)
+    assert rewards() != pytest.approx(first, rel=0.01)
+    artworks.write_parquet(logged.artworks)
+    assert rewards() == pytest.approx(first)
+
+
+def test_the_calibration_of_a_day_is_read_again_when_themes_change(logged: Workspace) -> None:
+    trained(logged, "--reward", "diversity", "--explore-share", "0")
+    day = FIRST_DAY + timedelta(days=DAYS)
+    append_impressions(logged, day, draw_impressions(logged, day, 1500).with_columns(policy=pl.lit("thompson")))
+    calibration = Calibration(logged, Days(logged))
+    assert np.mean([one.observed for one in calibration.get().bins]) > 0.2
+    artworks = pl.read_parquet(logged.artworks)
+    artworks.with_columns(theme=pl.lit("sea")).write_parquet(logged.artworks)
+    assert np.mean([one.observed for one in calibration.get().bins]) < 0.01
 
 
 def test_its_picks_are_drawn_by_their_weights(logged: Workspace) -> None:
