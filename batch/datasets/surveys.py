@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from bandit.arrays import F64, I64
+from bandit.arrays import F64, I64, Bool
 from batch.datasets.ratings import GENRES
 from batch.datasets.tastes import SHRINKAGE
 
@@ -16,17 +16,22 @@ LEAST_ANSWERS: Final = 30
 """Users with an answer and with ratings, below which nothing is believed of any answer."""
 
 
+def answered(users: pl.DataFrame) -> Bool:
+    """Which of n users named a genre, (n,)."""
+    if COLUMN not in users.columns:
+        return np.zeros(users.height, dtype=np.bool_)
+    return np.asarray(users[COLUMN].list.len().fill_null(0).to_numpy() > 0)
+
+
 def stated(users: pl.DataFrame) -> F64 | None:
     """What each of n users said of each genre, (n, g): 1 where it was named, less the share of answers that name it.
 
     Who did not answer has 0 everywhere. None where no user did.
     """
-    if COLUMN not in users.columns:
-        return None
-    answers = users[COLUMN].fill_null([])
-    has_answered = answers.list.len().to_numpy() > 0
+    has_answered = answered(users)
     if not has_answered.any():
         return None
+    answers = users[COLUMN].fill_null([])
     named = users.select(pl.lit(answers).list.contains(genre).alias(genre) for genre in GENRES).to_numpy()  # (n, g)
     usual = named[has_answered].mean(axis=0)
     return np.where(has_answered[:, None], named - usual, 0.0)
