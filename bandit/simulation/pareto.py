@@ -11,7 +11,6 @@ from scipy.special import stdtrit
 from bandit.arrays import F64, Bool, is_count, is_number, real_array
 from bandit.errors import InputError
 
-
 _NO_SPREAD: Final = 1e-12
 """Of the largest value: differences over seeds that are spread by less are the same but for rounding."""
 

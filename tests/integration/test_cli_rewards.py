@@ -120,6 +120,16 @@ def test_its_picks_are_drawn_by_their_weights(logged: Workspace) -> None:
     assert chi2.sf(off @ np.linalg.solve(variance[np.ix_(used, used)], off), len(used)) > 1e-3
 
 
+def test_a_reward_that_nothing_earned_is_told(logged: Workspace) -> None:
+    root = str(logged.root)
+    for word, is_told in (("freshness:half_life=1", True), ("freshness:half_life=1e6", False), ("take", False)):
+        answer = call("train", "--reward", word, "-w", root)
+        assert answer.code == 0, answer.err
+        assert ("nothing to learn: freshness:half_life=1.0 is 0 for all that was shown" in answer.out) == is_told
+    made = json.loads(call("train", "--reward", "freshness:half_life=1", "--json", "-w", root).out)
+    assert made["without_reward"] == ["freshness:half_life=1.0"]
+
+
 def test_two_variants_with_rewards_of_their_own_live_side_by_side(logged: Workspace) -> None:
     generation = trained(logged, "--variant", "usual=reward=take", "--variant", "varied=reward=diversity")
     assert read_manifest(logged, generation).config.rewards == ("take:engaged_fraction=0.7", "diversity")
