@@ -71,8 +71,8 @@ def unjudged_line() -> str:
 def explore_line(share: float) -> str:
     """What the days of the table and the verdict are made of, where some users explore."""
     return (
-        f"{100 * share:.3g}% of the users of a live day explored: the table and the verdict count the uniform picks that they were"
-        " shown as well; the lines below each day have the policy's own"
+        f"{100 * share:.3g}% of the users of a live day explored: the table and the verdict count the uniform picks that they"
+        " were shown as well; the lines below each day have the policy's own"
     )
 
 
