@@ -213,6 +213,7 @@ def test_the_grid_has_the_default_clicks_alone_and_weights_between(tmp_path: Pat
     ("words", "said"),
     [
         (("--rewards", "likes"), "no reward 'likes'"),
+        (("--rewards", "take,click"), "repeat the option, as in --rewards take --rewards click"),
         (("--rewards", "take", "--rewards", "take:engaged_fraction=0.7"), "twice"),
         (("--rewards", "grid", "--policies", "thompson,greedy"), "one policy with one posterior"),
         (("--rewards", "grid", "--posterior", "linear,beta"), "one policy with one posterior"),
