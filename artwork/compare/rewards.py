@@ -131,8 +131,14 @@ def parse_rewards(words: Sequence[str]) -> list[tuple[str, Reward]]:
     """Rewards by their words, ``grid`` for those of ``GRID``; the default is the first, whether it is named or not.
 
     Raises:
-        InputError: a word is not known, or two stand for the same reward.
+        InputError: a word is not known or names several, or two stand for the same reward.
     """
+    for given in words:
+        if "," in given.partition(":")[0]:
+            apart = " ".join(f"--rewards {word}" for word in given.split(","))
+            raise InputError(
+                f"--rewards {given} names several, expected one at a time; repeat the option, as in {apart}"
+            )
     listed = [word for given in words for word in (GRID if given == GRID_WORD else (given,))]
     known = {parse_reward(word).text: word for word in reversed(listed)}
     if len(known) < len(listed):

@@ -18,7 +18,17 @@ from artwork.demo.loop import EXPLORE_DAYS, JOIN_DAY, Loop
 from artwork.demo.newcomers import bring_back, hold_back, hold_title_back
 from artwork.demo.overlay_days import launch, retire_best_known
 from artwork.demo.pressing.words import moved_words
-from artwork.demo.table import HEADER, back_line, line, newcomer_line, rates_line, shift_line, summary
+from artwork.demo.table import (
+    HEADER,
+    back_line,
+    explore_line,
+    line,
+    newcomer_line,
+    rates_line,
+    shift_line,
+    summary,
+    unjudged_line,
+)
 from artwork.demo.tastes import ShiftResult, judge_shift, order_of_genres
 from artwork.demo.workspace import DemoWorkspace, prepare_workspace
 from bandit.evaluation import Evaluation
@@ -177,6 +187,8 @@ def conclude(
     (explored, live), config, first = days, plan.config, plan.config.variants[0]
     lead = judge_policy(live, users_of_first(config, loop.tables), config.seed)
     say(summary(live, lead, first.policy))
+    if config.explore_share > 0:
+        say(explore_line(config.explore_share))
     both = None if offline is None else judge_online(place.workspace, config, offline)
     if both is not None:
         say(lines_of(both, place.workspace, config, EXPLORE_DAYS))
@@ -184,8 +196,8 @@ def conclude(
     if decided is not None:
         say(experiment_lines(decided, place.workspace.root))
     shift = _judged_shift(plan, live)
-    if shift is not None:
-        say(back_line(shift))
+    if plan.shift_on is not None:
+        say(unjudged_line() if shift is None else back_line(shift))
     seconds = round(time.perf_counter() - began, 1)
     say(f"the run took {seconds:.0f} s, {median(nights):.1f} s per night")
     root = place.workspace.root

@@ -51,10 +51,28 @@ def shift_line(words: str) -> str:
 def back_line(shift: ShiftResult) -> str:
     """How soon the policy was back, below the summary."""
     day, nights = FIRST_DAY + timedelta(days=shift.day), shift.nights_until_back
+    if shift.before <= 0:
+        return (
+            f"tastes moved on {day}: whether the policy is back cannot be told, as the days before closed {shift.before:.0%} on"
+            f" average of up to {NIGHTS_BEFORE}; let more days pass before --shift-on"
+        )
     when = "not by the last day" if nights is None else f"after {nights} night{'' if nights == 1 else 's'}"
     return (
         f"tastes moved on {day}: back at {BACK:.0%} of what the days before had closed ({shift.before:.0%} on average of up to"
         f" {NIGHTS_BEFORE}) {when}"
+    )
+
+
+def unjudged_line() -> str:
+    """That tastes moved before there was a live day to be back at."""
+    return "tastes moved on the first live day: there is no day before it that the policy could be back at"
+
+
+def explore_line(share: float) -> str:
+    """What the days of the table and the verdict are made of, where some users explore."""
+    return (
+        f"{100 * share:.3g}% of the users of a live day explored: the table and the verdict count the uniform picks that they"
+        " were shown as well; the lines below each day have the policy's own"
     )
 
 

@@ -20,7 +20,7 @@ class ShiftResult:
     """What came of tastes that moved on a ``day``, the number of the first one with others.
 
     ``before`` is the mean share of the way from uniform to the best over up to ``NIGHTS_BEFORE`` live days before it.
-    ``nights_until_back`` is None where no day was back.
+    ``nights_until_back`` is None where no day was back, or ``before`` is at most 0: there is nothing to be back at.
     """
 
     day: int
@@ -57,5 +57,6 @@ def judge_shift(closed: Sequence[float], place: int, day: int) -> ShiftResult:
     """
     shares = closed[max(place - NIGHTS_BEFORE, 0) : place]
     before = sum(shares) / len(shares)
-    nights = next((night for night, share in enumerate(closed[place:]) if share >= BACK * before), None)
+    back = (night for night, share in enumerate(closed[place:]) if share >= BACK * before)
+    nights = next(back, None) if before > 0 else None
     return ShiftResult(day, before, nights)

@@ -20,10 +20,14 @@ def render_trained(made: Trained) -> str:
     elif made.nothing_kept:
         kept = f"\nno picks are kept, whatever the stickiness: {made.nothing_kept}"
     segments = f"\n{made.segments} segments of users answer for those who are new" if made.segments else ""
+    nothing = "".join(
+        f"\nnothing to learn: {reward} is 0 for all that was shown, so no artwork is told from another by it"
+        for reward in made.without_reward
+    )
     return (
         f"generation {made.generation} trained for {' and '.join(made.variants)} from {made.impressions:,} impressions"
         f" of {made.days} days{gone}: {made.folder}"
-        f"{window}{segments}{kept}"
+        f"{window}{segments}{kept}{nothing}"
     )
 
 

@@ -25,7 +25,8 @@ ON_FRONT: Final = (
 )
 BESIDE: Final = (
     "beside the default, in percentage points; in brackets the intervals of the paired differences over seeds, which hold"
-    " together"
+    " together, and are fewer than those of all pairs: one may leave out 0 where like lists both; no brackets where every seed"
+    " says the same, or there is one seed"
 )
 _NOT_TO_TRUST: Final = (
     "The world is simulated: what a weight costs here is evidence about this world, not about people (decision 2).",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ from scipy.special import stdtrit
 
 from bandit.arrays import F64, Bool, is_count, is_number, real_array
 from bandit.errors import InputError
+
+_NO_SPREAD: Final = 1e-12
+"""Of the largest value: differences over seeds that are spread by less are the same but for rounding."""
 
 
 def on_front(points: npt.ArrayLike) -> Bool:
@@ -49,7 +53,8 @@ def find_front(values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000
 
     More than chance is what a t-interval of the paired differences over seeds says, by Bonferroni for all pairs and objectives
     together: where all settings are the same, one table in twenty at most tells any two of them apart. A single seed tells
-    nothing apart.
+    nothing apart, nor does a difference that is the same at every seed: nothing is known of how it varies, and values of few
+    steps, as of a page of three titles, agree by chance.
 
     Args:
         values: (s, n, a) of s seeds, n settings and a objectives; more is better.
@@ -82,7 +87,8 @@ def find_front(values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000
 def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64, F64]:
     """How far every setting is ahead of one of them, (n, a), and how far the ends of the interval of each are from that, (n, a).
 
-    T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed.
+    T-intervals of the paired differences over seeds, by Bonferroni for all of them together; NaN for a single seed, and
+    where the difference is the same at every seed, but for the one that all are beside.
 
     Args:
         values: (s, n, a) of s seeds, n settings and a objectives.
@@ -98,7 +104,9 @@ def beside(values: npt.ArrayLike, place: int, level: float = 0.95) -> tuple[F64,
     if seeds == 1:
         return differences[0], np.full((settings, objectives), np.nan)
     reach = _quantile(level, max((settings - 1) * objectives, 1), seeds)
-    return differences.mean(axis=0), np.asarray(reach * differences.std(axis=0, ddof=1))
+    ends = np.asarray(reach * _spread(differences, array))
+    ends[place] = 0.0
+    return differences.mean(axis=0), ends
 
 
 def _dominates(points: F64) -> Bool:
@@ -120,7 +128,13 @@ def _ahead(values: F64, level: float) -> Bool:
     comparisons = max(settings * (settings - 1) // 2 * objectives, 1)
     reach = _quantile(level, comparisons, seeds)
     differences = values[:, :, None, :] - values[:, None, :, :]  # (s, n, n, a)
-    return np.asarray(differences.mean(axis=0) > reach * differences.std(axis=0, ddof=1))
+    return np.asarray(differences.mean(axis=0) > reach * _spread(differences, values))
+
+
+def _spread(differences: F64, values: F64) -> F64:
+    """Standard deviations over seeds; NaN where the difference is the same at every seed, which says nothing of them."""
+    spread = differences.std(axis=0, ddof=1)
+    return np.where(spread > _NO_SPREAD * np.abs(values).max(), spread, np.nan)
 
 
 def _quantile(level: float, comparisons: int, seeds: int) -> float:

@@ -24,7 +24,7 @@ from batch.datasets.contexts import (
     with_plays,
 )
 from batch.datasets.ratings import genre_flags
-from batch.datasets.surveys import stated
+from batch.datasets.surveys import answered
 from batch.datasets.tastes import ENGAGED
 from batch.workspace.files import read_parquet, reading, write_json, write_parquet
 from batch.workspace.impressions import day_files, day_folder, days, scan_impressions
@@ -90,8 +90,7 @@ def refresh_contexts(workspace: Workspace) -> Refreshed:
     since = with_plays(history, plays)
     weighed = history.ratings + PLAY_WEIGHT * (since.ratings - history.ratings)
     made = contexts(since, tables.users, sessions, weighed)
-    said = stated(tables.users)
-    has_answered = np.zeros_like(has_played) if said is None else said.any(axis=1)
+    has_answered = answered(tables.users)
     is_new = has_played | has_answered
     users = tables.users.with_columns(context=as_lists(np.where(is_new[:, None], made, first)))
     if not users.equals(tables.users):

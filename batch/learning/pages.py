@@ -40,8 +40,10 @@ def artworks_digest(workspace: Workspace, reward: str) -> str:
     """
     if reward == LOGGED or not parse_reward(reward).needs:
         return ""
-    told = _artworks(workspace).sort(_ARTWORK)
-    lines = "\n".join(map(repr, told.with_columns(pl.col("added_at").to_physical()).iter_rows()))
+    needs = parse_reward(reward).needs
+    read = [column for column, need in (("theme", DIVERSITY), ("added_at", AGES)) if need in needs]
+    told = _artworks(workspace).sort(_ARTWORK).with_columns(pl.col("added_at").to_physical())
+    lines = "\n".join(map(repr, told.select(*_ARTWORK, *read).iter_rows()))
     return blake2b(lines.encode(), digest_size=16).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,9 @@ from batch.workspace.sliced_users import KEPT, SlicedUsers, slice_users
 from batch.workspace.tables import Tables, context_matrix, read_tables
 from batch.workspace.workspace import Workspace
 
+_LEAST_MEAN: Final = 1e-6
+"""Of a reward over all impressions, below which it is as good as none: ages of some twenty half-lives, say."""
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -59,7 +63,8 @@ class Trained:
     ``parent`` is the generation that it came after. ``refit_days`` is the window of days of a posterior that is refitted to
     rows, and None where there is none; ``days_left_out`` are those before it. ``row_format`` is the number
     of the format of rows. ``segments`` counts those that answer for users without a row. ``previous`` is the generation whose
-    picks stickiness keeps; where variants are sticky and there is none, ``nothing_kept`` says why.
+    picks stickiness keeps; where variants are sticky and there is none, ``nothing_kept`` says why. ``without_reward`` are the
+    rewards of which next to nothing was earned in all that was learned from: they tell no artwork from another.
     """
 
     generation: int
@@ -76,6 +81,7 @@ class Trained:
     segments: int = 0
     previous: int | None = None
     nothing_kept: str = ""
+    without_reward: tuple[str, ...] = ()
 
 
 def train(
@@ -160,7 +166,15 @@ def train(
         segments=0 if segments is None else len(segments.segments),
         previous=None if previous is None else previous.generation,
         nothing_kept=nothing_kept,
+        without_reward=tuple(
+            reward for reward, stock in zip(config.rewards, stocks, strict=True) if _earned_nothing(stock)
+        ),
     )
+
+
+def _earned_nothing(stock: Stock) -> bool:
+    impressions = sum(counts.impressions for counts in stock.counts)
+    return impressions > 0 and sum(counts.rewards for counts in stock.counts) < _LEAST_MEAN * impressions
 
 
 def _row_format(catalogue: Catalogue, number: int | None) -> RowFormat:

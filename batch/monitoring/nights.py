@@ -18,6 +18,7 @@ from bandit.policies import Uniform
 from batch.choosing.chooser import Chooser
 from batch.choosing.explain import feature_names
 from batch.learning.day_rows import rewards_of
+from batch.learning.pages import artworks_digest
 from batch.logs.cells import numbered
 from batch.monitoring.days import refuse_odd_values
 from batch.monitoring.decisions import probabilities_of, read_decisions, sampled_titles, sampled_users
@@ -42,6 +43,7 @@ class NightReader:
     def __init__(self, workspace: Workspace, frozen: FrozenModel) -> None:
         self._workspace, self._frozen = workspace, frozen
         self._logged = days(workspace)
+        self._artworks = artworks_digest(workspace, frozen.reward)
         self._classes = classes_of(workspace)
         self._class_names: list[str] = self._classes["class"].unique().sort().to_list()
         self._chooser: tuple[int, Chooser | None] = (0, None)
@@ -58,6 +60,7 @@ class NightReader:
             self._frozen.generation,
             self._class_names,
             _stamps(self._workspace, day),
+            self._artworks,
         ]
         kept = _kept(path, key, day)
         if kept is not None:

@@ -66,7 +66,7 @@ def is_integer_list(dtype: pl.DataType) -> bool:
 
 
 def _is_string_list(dtype: pl.DataType) -> bool:
-    return _inner(dtype) == pl.String()
+    return _inner(dtype) in {pl.String(), pl.Null()}  # of nulls is how some write lists that are all empty
 
 
 TEXT = Kind("text", pl.String(), lambda dtype: dtype == pl.String())
@@ -110,13 +110,14 @@ def _vector(name: str) -> Column:
 
 
 def _id_list(name: str) -> Column:
+    ids = pl.col(name).cast(STRINGS)
     bad = pl.element().is_null() | ~pl.element().str.contains(f"^(?:{ID_PATTERN})$")
-    repeated = pl.col(name).list.n_unique() != pl.col(name).list.len()
+    repeated = ids.list.n_unique() != ids.list.len()
     return Column(
         name,
         TEXTS,
         rules=(
-            Rule(pl.col(name).list.eval(bad).list.any(), _A_LIST_OF_IDS, "rename the ids, the same way in every file"),
+            Rule(ids.list.eval(bad).list.any(), _A_LIST_OF_IDS, "rename the ids, the same way in every file"),
             Rule(repeated, "every id once", "remove the repeated ids from the list"),
         ),
     )
@@ -131,7 +132,7 @@ def integer_column(
 
 
 def _genres(name: str, *, optional: bool = False) -> Column:
-    holes = pl.col(name).list.eval(pl.element().is_null()).list.any()
+    holes = pl.col(name).cast(STRINGS).list.eval(pl.element().is_null()).list.any()
     rule = Rule(holes, "genres without null", "leave the null out of the list")
     return Column(name, TEXTS, nullable=optional, rules=(rule,), optional=optional)
 

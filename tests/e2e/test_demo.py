@@ -170,6 +170,7 @@ def test_tastes_move_on_a_planned_day_and_the_table_says_when_the_policy_is_back
     assert second < first
     assert lines[lines.index(days[-1]) + 1].strip().startswith("thompson ")  # and uniform, of those who explore
     assert any(line.startswith("tastes moved on 2026-01-06: back at 90% of what") for line in lines)
+    assert any(line.startswith("20% of the users of a live day explored: the table and the verdict") for line in lines)
     manifest = read_manifest(Workspace(ground), max(finished(Workspace(ground), "precomputed")))
     assert (manifest.config.retention, manifest.config.explore_share) == (0.7, 0.2)
 

@@ -169,12 +169,30 @@ def with_survey(workspace: Workspace, answers: pl.Expr) -> None:
     pl.read_parquet(workspace.users).with_columns(survey=answers).write_parquet(workspace.users)
 
 
-def test_a_survey_without_answers_changes_no_byte_of_a_context(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "nothing",
+    [pl.lit(None, pl.List(pl.String)), pl.lit(None), pl.lit([], pl.List(pl.Null)), pl.lit([], pl.List(pl.String))],
+)
+def test_a_survey_without_answers_changes_no_byte_of_a_context(
+    nothing: pl.Expr, workspace: Workspace, tmp_path: Path
+) -> None:
+    """Whatever a writer of Parquet makes of a column in which nobody said anything."""
     other = Workspace(shutil.copytree(workspace.root, tmp_path / "other"))
-    with_survey(other, pl.lit(None, pl.List(pl.String)))
+    with_survey(other, nothing)
     for own in (workspace, other):
         assert refresh_contexts(own).answers == 0
     assert contexts_of(workspace).tobytes() == contexts_of(other).tobytes()
+
+
+def test_answers_of_a_fixed_number_are_answers_and_without_them_contexts_are_as_before(workspace: Workspace) -> None:
+    refresh_contexts(workspace)
+    before = contexts_of(workspace)
+    genre = pl.read_parquet(workspace.titles)["genres"].explode()[0]
+    with_survey(workspace, pl.lit([genre], pl.Array(pl.String, 1)))
+    assert refresh_contexts(workspace).answers == USERS
+    with_survey(workspace, pl.lit(None))
+    assert refresh_contexts(workspace).kept == ""
+    assert contexts_of(workspace).tobytes() == before.tobytes()
 
 
 def test_a_run_gives_who_answered_a_context_of_it_before_anything_is_played(workspace: Workspace, store: str) -> None:

@@ -16,7 +16,12 @@ from scipy.stats import chi2
 from shell import assert_refused, call
 
 from artwork.compare.rewards import GRID
+from artwork.web.days import Days
+from artwork.web.figures.calibration import Calibration
+from bandit.monitoring.signals import RATE
 from batch.learning.day_rows import rewards_of
+from batch.monitoring.frozen import FrozenModel
+from batch.monitoring.nights import NightReader
 from batch.workspace.generations import folder_of, read_manifest
 from batch.workspace.impressions import append_impressions, read_day
 from batch.workspace.workspace import Workspace
@@ -64,6 +69,33 @@ def test_a_generation_learns_the_sum_that_the_log_is_judged_by(logged: Workspace
     assert report.code in {0, 1}, report.err
 
 
+def test_nights_that_are_watched_are_read_again_when_themes_change(logged: Workspace) -> None:
+    generation = trained(logged, "--reward", MIXED)
+
+    def rewards() -> float:
+        reader = NightReader(logged, FrozenModel(logged, read_manifest(logged, generation)))
+        nights = [reader.read(FIRST_DAY + timedelta(days=number)) for number in range(DAYS)]
+        return sum(ratio.seen for night in nights for (signal, _), ratio in night.ratios.items() if signal == RATE)
+
+    first = rewards()
+    artworks = pl.read_parquet(logged.artworks)
+    artworks.with_columns(theme=pl.lit("sea")).write_parquet(logged.artworks)
+    assert rewards() != pytest.approx(first, rel=0.01)
+    artworks.write_parquet(logged.artworks)
+    assert rewards() == pytest.approx(first)
+
+
+def test_the_calibration_of_a_day_is_read_again_when_themes_change(logged: Workspace) -> None:
+    trained(logged, "--reward", "diversity", "--explore-share", "0")
+    day = FIRST_DAY + timedelta(days=DAYS)
+    append_impressions(logged, day, draw_impressions(logged, day, 1500).with_columns(policy=pl.lit("thompson")))
+    calibration = Calibration(logged, Days(logged))
+    assert np.mean([one.observed for one in calibration.get().bins]) > 0.2
+    artworks = pl.read_parquet(logged.artworks)
+    artworks.with_columns(theme=pl.lit("sea")).write_parquet(logged.artworks)
+    assert np.mean([one.observed for one in calibration.get().bins]) < 0.01
+
+
 def test_its_picks_are_drawn_by_their_weights(logged: Workspace) -> None:
     """Each weight is that of the slow twin, and arms come as often as weights say."""
     generation = trained(logged, "--reward", MIXED, "--explore-share", "0")
@@ -86,6 +118,16 @@ def test_its_picks_are_drawn_by_their_weights(logged: Workspace) -> None:
     used = np.flatnonzero(expected > 5)[:-1]
     off = (counts - expected)[used]
     assert chi2.sf(off @ np.linalg.solve(variance[np.ix_(used, used)], off), len(used)) > 1e-3
+
+
+def test_a_reward_that_nothing_earned_is_told(logged: Workspace) -> None:
+    root = str(logged.root)
+    for word, is_told in (("freshness:half_life=1", True), ("freshness:half_life=1e6", False), ("take", False)):
+        answer = call("train", "--reward", word, "-w", root)
+        assert answer.code == 0, answer.err
+        assert ("nothing to learn: freshness:half_life=1.0 is 0 for all that was shown" in answer.out) == is_told
+    made = json.loads(call("train", "--reward", "freshness:half_life=1", "--json", "-w", root).out)
+    assert made["without_reward"] == ["freshness:half_life=1.0"]
 
 
 def test_two_variants_with_rewards_of_their_own_live_side_by_side(logged: Workspace) -> None:
@@ -171,6 +213,7 @@ def test_the_grid_has_the_default_clicks_alone_and_weights_between(tmp_path: Pat
     ("words", "said"),
     [
         (("--rewards", "likes"), "no reward 'likes'"),
+        (("--rewards", "take,click"), "repeat the option, as in --rewards take --rewards click"),
         (("--rewards", "take", "--rewards", "take:engaged_fraction=0.7"), "twice"),
         (("--rewards", "grid", "--policies", "thompson,greedy"), "one policy with one posterior"),
         (("--rewards", "grid", "--posterior", "linear,beta"), "one policy with one posterior"),

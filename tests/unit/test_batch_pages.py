@@ -135,6 +135,20 @@ def test_what_is_kept_of_a_day_is_made_again_when_themes_change(workspace: Works
     assert takes_of(workspace, "take") == takes
 
 
+def test_what_a_reward_does_not_read_of_artworks_does_not_make_days_again(workspace: Workspace) -> None:
+    def digests() -> list[str]:
+        return [artworks_digest(workspace, word) for word in ("freshness", "diversity", MIXED)]
+
+    first, artworks = digests(), pl.read_parquet(workspace.artworks)
+    artworks.with_columns(pl.col("added_at") - pl.duration(hours=1)).write_parquet(workspace.artworks)
+    assert [one == other for one, other in zip(first, digests(), strict=True)] == [False, True, False]
+    artworks.write_parquet(workspace.artworks)
+    recoloured(workspace)
+    assert [one == other for one, other in zip(first, digests(), strict=True)] == [True, False, False]
+    artworks.with_columns(look=pl.lit("another"), image_url=pl.lit(None, pl.String)).write_parquet(workspace.artworks)
+    assert digests() == first
+
+
 def test_rewards_of_plays_alone_need_no_artworks(workspace: Workspace, logged: pl.DataFrame) -> None:
     kept = workspace.artworks.with_suffix(".kept")
     shutil.move(workspace.artworks, kept)

@@ -83,6 +83,20 @@ def test_few_answers_weigh_nothing() -> None:
         assert (weight > 0) == is_believed
 
 
+def test_one_user_who_answers_unlike_all_others_is_not_believed_alone() -> None:
+    """499 users name one genre, one names another: 500 answers of which only that one says something."""
+    random = np.random.default_rng(6)
+    named = np.zeros((500, len(GENRES)), dtype=np.bool_)
+    named[1:, 3] = named[0, 4] = True
+    said = named - named.mean(axis=0)
+    found = []
+    for _ in range(60):
+        ratings = random.integers(1, 200, 500)
+        own = random.standard_normal(named.shape) * np.sqrt(ratings / (ratings + SHRINKAGE))[:, None]
+        found.append(survey_weight(own, ratings, said))
+    assert sum(weight > 0 for weight in found) <= 3
+
+
 def test_a_user_of_whom_nothing_else_is_known_has_what_was_stated_and_it_fades() -> None:
     own, ratings, frame = users(1.0, 3)
     said = said_of(frame)

@@ -70,3 +70,10 @@ def test_the_policy_is_back_at_nine_tenths_of_the_three_days_before(
     words = {None: "not by the last day", 0: "after 0 nights", 1: "after 1 night", 2: "after 2 nights"}[nights]
     assert back_line(found).startswith("tastes moved on 2026-01-10: back at 90% of what the days before had closed (")
     assert back_line(found).endswith(words)
+
+
+@pytest.mark.parametrize("closed", [[-0.1, 0.0, -0.05], [0.0, 0.3, 0.4], [-0.2, -0.05, -0.1]])
+def test_where_the_days_before_closed_nothing_there_is_nothing_to_be_back_at(closed: list[float]) -> None:
+    found = judge_shift(closed, 1, 4)
+    assert found.nights_until_back is None
+    assert "whether the policy is back cannot be told" in back_line(found)

@@ -88,6 +88,29 @@ def test_settings_that_are_all_the_same_are_told_apart_in_one_table_of_twenty_at
     assert told / 600 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
 
+@pytest.mark.parametrize(("seeds", "settings"), [(2, 2), (2, 10), (3, 4), (3, 10), (5, 10)])
+@pytest.mark.parametrize("steps", [2, 4, 10])
+def test_values_of_few_steps_that_agree_at_every_seed_are_no_more_than_chance(
+    seeds: int, settings: int, steps: int
+) -> None:
+    """As of a page of a few titles: by a spread of 0, up to every table of two seeds told settings apart that are the same."""
+    random = np.random.default_rng(14)
+    told = 0
+    for _ in range(400):
+        values = random.integers(0, steps, (seeds, settings, 3)) / steps + 0.1
+        told += not find_front(values, resamples=1).is_alike.all()
+    assert told / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_a_lead_that_is_the_same_at_every_seed_has_no_ends() -> None:
+    values = [[[0.1, 0.5], [0.3, 0.5]], [[0.2, 0.7], [0.2 + 0.2, 0.7]]]
+    means, reach = beside(values, 0)
+    assert means[1].tolist() == pytest.approx([0.2, 0.0])
+    assert np.isnan(reach[1]).all()
+    assert reach[0].tolist() == [0, 0]
+    assert find_front(values).is_alike.all()
+
+
 def test_differences_that_are_there_are_found_by_ten_seeds() -> None:
     random = np.random.default_rng(12)
     lead = np.array([[0.0], [3.0]])

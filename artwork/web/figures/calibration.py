@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from artwork.web.days import Days
-from artwork.web.kept import Kept
+from artwork.web.kept import Kept, stamps
 from bandit.arrays import F64
 from bandit.errors import InputError
 from batch.choosing.chooser import Chooser
@@ -66,7 +66,7 @@ class Calibration:
 
     def _stamp(self) -> Hashable:
         days = self._days.get()
-        return (days[-1].day, days[-1].totals) if days else None
+        return (days[-1].day, days[-1].totals, stamps([self._workspace.artworks])) if days else None
 
     def _made(self) -> CalibrationOfDay:
         days = self._days.get()
