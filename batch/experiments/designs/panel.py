@@ -312,7 +312,7 @@ def _complete(rows: PanelRows) -> Assumption:
 def _any_scale(rows: PanelRows, found: DifferenceInDifferences) -> Assumption:
     """Whether the figure stays where all units would have changed by the same share (Roth and Sant'Anna 2023)."""
     name = "the figure is not that of a change by the same share in all units"
-    if rows.frame["outcome"].min() < 0:  # type: ignore[operator] - a number
+    if (rows.frame["outcome"] < 0).any():
         return passes(name, "outcomes are below 0 at times, so they do not change by shares", "nothing to compare")
     is_ever = pl.col("treated").any().over("unit")
     since = pl.col("time") >= pl.col("time").filter(pl.col("treated")).min()

@@ -94,7 +94,7 @@ def _times(raw: pl.DataFrame, path: Path) -> tuple[pl.Series, tuple[str, ...]]:
 
 
 def _of_calendar(numbers: pl.Series) -> pl.Series:
-    """Numbers that are all months as 202612 as months, or days as 20261231 as days, since 202701 is 1 after 202612; else themselves."""
+    """Numbers that are all months (202612) or all days (20261231) as such, since 202701 is 1 after 202612; else themselves."""
     if not (numbers == numbers.floor()).all() or not numbers.is_between(*_CALENDAR).all():
         return numbers
     text = numbers.cast(pl.Int64).cast(pl.String)
