@@ -318,7 +318,7 @@ def _reading(source: Source, own: Registered, seen: Seen, day: date, look: int |
         since_exposure=tuple(since_exposure(seen, users, plan)) if is_readable else (),
         holdback=long_term(source.workspace, source.table, plan, source.today) if is_readable else None,
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
-        cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken)),
+        cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken), *_paceless(seen, taken)),
         notes=seen.facts.notes,
         data=users.digest,
     )
@@ -365,6 +365,14 @@ def _unplanned(plan: Plan, taken: Sequence[date]) -> list[str]:
     if not (earlier := [str(day) for day in taken if day not in plan.looks]):
         return []
     return [f"looks of {', '.join(earlier)} were read under an earlier version of the plan: they share the level, too"]
+
+
+def _paceless(seen: Seen, taken: Sequence[date]) -> list[str]:
+    """What several looks at rows without days cannot know."""
+    if seen.facts.has_days or len(taken) < 2:
+        return []
+    told = f"rows have no day, so the {len(taken)} looks are taken to share as much as their days do"
+    return [f"{told}: where most users come late more false alarms are raised than the level says; add a column day"]
 
 
 def _over_time(seen: Seen, plan: Plan, until: date) -> list[Point]:

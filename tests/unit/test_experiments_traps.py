@@ -337,6 +337,18 @@ def test_a_covariate_takes_what_stays_the_same_out_of_looks(tmp_path: Path) -> N
     assert shares[1] > 0.85
 
 
+def test_looks_at_rows_without_days_say_that_their_pace_is_not_known(tmp_path: Path) -> None:
+    columns: dict[str, object] = {
+        "user": [f"u{user}" for user in range(200)],
+        "variant": ["a", "b"] * 100,
+        "hours": np.random.default_rng(1).normal(size=200).tolist(),
+    }
+    for looks, told in (((START + timedelta(days=2), END), True), ((END,), False)):
+        workspace = started(tmp_path / str(len(looks)), plan(metric("hours"), looks))
+        cautions = read(source(workspace, columns, END + timedelta(days=1)), "x").cautions
+        assert any(text.startswith("rows have no day, so the 2 looks") for text in cautions) == told
+
+
 def test_a_decision_at_looks_keeps_what_was_known_and_is_replayed_as_those_of_before_are(tmp_path: Path) -> None:
     middle = START + timedelta(days=2)
     workspace = started(tmp_path, plan(metric("hours"), (middle, END), spending='"pocock"'))
