@@ -26,6 +26,7 @@ from batch.experiments.register import (
     Register,
     Registered,
     Version,
+    plan_cautions,
     read_register,
     registered,
     registering,
@@ -338,18 +339,6 @@ def _bound(width: LookKind, effects: Sequence[MetricEffect]) -> float | None:
 def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
     """What changed from version to version."""
     return tuple(Shift(one.version, one.registered_at, one.changes) for one in versions[1:])
-
-
-def plan_cautions(own: Registered) -> list[str]:
-    """What the registration of a plan takes away from its readings."""
-    made = []
-    if own.version.late:
-        made.append("the plan was registered after days of it had been seen: what it says is exploratory")
-    if len(own.register.versions) > 1:
-        made.append(
-            f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
-        )
-    return made
 
 
 def _cautions(effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:

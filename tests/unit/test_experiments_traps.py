@@ -19,12 +19,13 @@ from bandit.errors import InputError
 from bandit.experiments import (
     Effect,
 )
+from bandit.experiments.spending import spent_by
 from batch.experiments.deciding import Replayed, as_bytes, decide_now, replay
 from batch.experiments.measuring import gathered_by
 from batch.experiments.plans.file import plan_path
 from batch.experiments.plans.plan import digest_of
 from batch.experiments.reading import Source, peek, read, see, width_at
-from batch.experiments.register import registered, start
+from batch.experiments.register import false_alarms, registered, start
 from batch.workspace.workspace import Workspace
 
 START = date(2026, 3, 2)
@@ -347,6 +348,38 @@ def test_looks_at_rows_without_days_say_that_their_pace_is_not_known(tmp_path: P
         workspace = started(tmp_path / str(len(looks)), plan(metric("hours"), looks))
         cautions = read(source(workspace, columns, END + timedelta(days=1)), "x").cautions
         assert any(text.startswith("rows have no day, so the 2 looks") for text in cautions) == told
+
+
+def test_an_end_that_is_moved_on_after_it_was_read_says_what_that_costs(tmp_path: Path) -> None:
+    """Nothing is found at the end, so it is moved to twice as many days: two looks, of which the first had the whole level."""
+    later = START + timedelta(days=11)
+    workspace = started(tmp_path, plan(metric("hours"), (END,)))
+    own = source(workspace, daily(later, 0.0), later + timedelta(days=1))
+    assert not any("false alarms" in text for text in read(own, "x").cautions)
+    write(workspace, plan(metric("hours"), (later,), later))
+    start(workspace, "x", late=True, today=END)
+    spent = spent_by(np.array([0.5]), 0.05, "obrien_fleming")[0]
+    assert false_alarms(registered(workspace, "x")) == pytest.approx(0.05 + 0.05 - spent)
+    assert any("up to 9.7%, and not 5.0%" in text for text in read(own, "x").cautions)
+    z = np.random.default_rng(3).normal(size=(100_000, 2)).cumsum(axis=1) / np.sqrt([1, 2])
+    second = width_at(registered(workspace, "x").plan, (END, later)).reach(CERTAIN, 0.95)
+    counted = ((np.abs(z[:, 0]) > 1.96) | (np.abs(z[:, 1]) > second)).mean()
+    assert 0.08 < counted < 0.097
+
+
+def test_looks_that_stay_what_they_were_leave_the_level_alone(tmp_path: Path) -> None:
+    middle = START + timedelta(days=2)
+    workspace = started(tmp_path, plan(metric("hours"), (middle, END)))
+    own = source(workspace, daily(END, 0.0), END + timedelta(days=1))
+    read(own, "x", middle)
+    write(workspace, plan(metric("hours"), (middle, END)).replace("smallest_effect = 0.2", "smallest_effect = 0.3"))
+    start(workspace, "x", late=True, today=END)
+    read(own, "x", middle)
+    assert false_alarms(registered(workspace, "x")) == pytest.approx(0.05)
+    write(workspace, plan(metric("hours"), (middle, END), spending='"pocock"'))
+    start(workspace, "x", late=True, today=END)
+    assert false_alarms(registered(workspace, "x")) < 0.03  # what was read had less than the new version leaves
+    assert not any("false alarms" in text for text in read(own, "x").cautions)
 
 
 def test_a_decision_at_looks_keeps_what_was_known_and_is_replayed_as_those_of_before_are(tmp_path: Path) -> None:
