@@ -209,3 +209,11 @@ def test_a_bandwidth_that_is_none_is_refused(tmp_path: Path, flag: str, widths: 
     rows(count=400).write_csv(path)
     with pytest.raises(InputError, match=f"{flag} is .* expected above 0"):
         read_cutoff(path, 50.0, *widths)
+
+
+def test_a_cutoff_with_many_digits_is_told_with_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "born.parquet"
+    rows().with_columns(pl.col("score") + 20_080_000).write_parquet(path)
+    seen = " ".join(one.seen for one in read_cutoff(path, 20_080_050.0, 20.0).assumptions)
+    assert "within 20 of 20080050" in seen
+    assert "at 20080030 it jumps by" in seen

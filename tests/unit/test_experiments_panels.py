@@ -230,8 +230,18 @@ def test_a_change_by_the_same_share_in_large_and_small_units_is_told(tmp_path: P
         assert made.p_value < 0.01
         told += holds(made)[SCALE] is None
     assert told == 20
+    refunded = frame.with_columns(outcome=pl.when(pl.int_range(pl.len()) == 3).then(-1.0).otherwise("outcome"))
+    assert holds(found(tmp_path, refunded))[SCALE] is None  # one amount below 0 does not hide it
     alike = found(tmp_path, rows().with_columns(pl.col("outcome") + 20))
     assert holds(alike)[SCALE] is True
+
+
+def test_untreated_units_without_a_before_leave_shares_untold(tmp_path: Path) -> None:
+    """Starts at 3 and 8, and others from 3 on alone: what they changed by since the first start cannot be told."""
+    frame = rows(starts=(3, 8)).with_columns(pl.col("outcome") + 20)
+    ever = pl.col("treated").max().over("unit") == 1
+    made = found(tmp_path, frame.filter(ever | (pl.col("time") >= 3)))
+    assert holds(made)[SCALE] is None
 
 
 def test_blanks_around_the_name_of_a_unit_do_not_make_it_two(tmp_path: Path) -> None:

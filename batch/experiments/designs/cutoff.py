@@ -149,7 +149,7 @@ def read_cutoff(
         ),
         unknown(
             "it is asked about those near the cutoff alone",
-            f"{found.rows[0]:,} rows below and {found.rows[1]:,} from it on count, within {bandwidth:g} of {cutoff:g}",
+            f"{found.rows[0]:,} rows below and {found.rows[1]:,} from it on count, within {bandwidth:g} of {cutoff:.10g}",
             "the figure says nothing of scores far from the cutoff, where the treatment may do more, less or harm",
         ),
     )
@@ -194,7 +194,7 @@ def _read(
     for side, own in (("below", scores < cutoff), ("from", scores >= cutoff)):
         if not own.any():
             raise InputError(
-                f"{path} has no score {side} the cutoff {cutoff:g}{' on' if side == 'from' else ''}: they go from"
+                f"{path} has no score {side} the cutoff {cutoff:.10g}{' on' if side == 'from' else ''}: they go from"
                 f" {scores.min():g} to {scores.max():g}; correct --cutoff, or add the rows of the other side"
             )
     return _Rows(frame, path, outcomes, scores, cutoff, bandwidth, bias_bandwidth or bandwidth, level)
@@ -330,7 +330,7 @@ def _nothing_elsewhere(rows: _Rows, found: Discontinuity) -> Assumption:
     ]
     if not tried:
         return unknown(name, "too few rows to try other cutoffs", "the outcome may jump at any score")
-    seen = "; ".join(f"at {at:.4g} it jumps by {_ends(made)}" for at, made in tried)
+    seen = "; ".join(f"at {at:.10g} it jumps by {_ends(made)}" for at, made in tried)
     least = min(made.p_value for _, made in tried) * len(tried)
     if least < ODD:
         return fails(name, seen, "it jumps or bends there as well, so the jump at the cutoff may be no effect")

@@ -32,6 +32,8 @@ _MOST_STARTS: Final = 24
 _DOMINATING: Final = 0.5
 """Share of the scatter of effects without each unit that one unit may make; it is 1 / units where all are alike."""
 _SEVERAL: Final = 2
+_MOST_BELOW: Final = 0.1
+"""Share of outcomes below 0 from which on they are no amounts, of which one could have a fifth more."""
 _UNEVEN: Final = 1.25
 """Times the shortest distance of two times that the longest is, from which the table is told: months are 28 to 31 days."""
 
@@ -312,8 +314,8 @@ def _complete(rows: PanelRows) -> Assumption:
 def _any_scale(rows: PanelRows, found: DifferenceInDifferences) -> Assumption:
     """Whether the figure stays where all units would have changed by the same share (Roth and Sant'Anna 2023)."""
     name = "the figure is not that of a change by the same share in all units"
-    if (rows.frame["outcome"] < 0).any():
-        return passes(name, "outcomes are below 0 at times, so they do not change by shares", "nothing to compare")
+    if (rows.frame["outcome"] < 0).sum() > _MOST_BELOW * rows.frame.height:
+        return passes(name, "outcomes have no zero of their own: many are below 0", "they do not change by shares")
     is_ever = pl.col("treated").any().over("unit")
     since = pl.col("time") >= pl.col("time").filter(pl.col("treated")).min()
     means = {
@@ -323,10 +325,12 @@ def _any_scale(rows: PanelRows, found: DifferenceInDifferences) -> Assumption:
         .agg(pl.col("outcome").mean())
         .iter_rows(named=True)
     }
-    before, others = means[True, False], means[False, False]
-    if not others > 0:
-        return unknown(name, "untreated units have nothing before the treatment", "no share of it can be told")
-    share = means[False, True] / others - 1
+    before, others, after = (means.get(key, 0.0) for key in ((True, False), (False, False), (False, True)))
+    if not others > 0 or (False, True) not in means:
+        return unknown(
+            name, "untreated units have nothing before the treatment, or no rows after it", "no share is told"
+        )
+    share = after / others - 1
     same = (before - others) * share
     seen = (
         f"before treatment treated units have {before:.4g} and others {others:.4g}, which then changed by {share:+.1%}; the"
