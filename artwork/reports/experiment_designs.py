@@ -168,7 +168,7 @@ def _cutoff_lines(made: Cutoff) -> list[str]:
     jumps = "higher" if found.value >= 0 else "lower"
     return [
         (
-            f"{made.rows:,} rows, of which {found.rows[0]:,} below and {found.rows[1]:,} from {made.cutoff:g} on count,"
+            f"{made.rows:,} rows, of which {found.rows[0]:,} below and {found.rows[1]:,} from {made.cutoff:.10g} on count,"
             f" within {made.bandwidth:g} of it"
         ),
         (

@@ -34,7 +34,8 @@ class DifferenceInDifferences:
         degrees: units - 1.
         units: treated at some time, and never.
         wild_p_value: of the wild cluster bootstrap over all signs; None for more than 16 units.
-        pre_trend: how much more treated units grew per period before they were treated; None with fewer than 2 such periods.
+        pre_trend: how much more treated units grew per period before they were treated; None with fewer than 2 such periods. A
+            period is the median distance of two times: what is twice as far apart has twice the trend.
         leads: how far treated units were from the last period before treatment, by periods before it (-2, -3, ...).
         trend_reach: the effect that would be seen of treated units which grow by 1 per period more than others, and of nothing
             else: times ``pre_trend`` it is what that trend makes of the effect if it goes on.
@@ -99,7 +100,7 @@ def difference_in_differences(
     counts = ever, panel.n_units - ever
     effect = effect_of(float(fit.values[0]), float(fit.errors[0]), panel.n_units - 1, level, counts)
     trend, leads = _before(panel, y, starts, level)
-    own_trend = np.where((starts < panel.n_times)[panel.units], panel.times, 0).astype(np.float64)
+    own_trend = np.where((starts < panel.n_times)[panel.units], panel.clock, 0.0)
     left = panel.residuals(is_treated.astype(np.float64))
     both = _fit(panel, np.stack([is_treated.astype(np.float64), own_trend], axis=1), y) if trend else None
     return DifferenceInDifferences(
@@ -149,7 +150,9 @@ def without_each_unit(
 class _Panel:
     """Rows of units at times, and the projection that takes the levels of both out of a column."""
 
-    def __init__(self, units: I64, times: I64) -> None:
+    def __init__(self, units: I64, times: I64, clock: F64) -> None:
+        self.clock = clock
+        """When each row is, in periods, (m,): times may be unevenly apart."""
         self.units, self.times = numbered(units), np.unique(times, return_inverse=True)[1].astype(np.int64)
         self.n_units, self.n_times = int(self.units.max()) + 1, int(self.times.max()) + 1
         shape = self.n_units, self.n_times
@@ -176,7 +179,7 @@ class _Panel:
 
     def part(self, rows: Bool) -> _Panel:
         """Of some rows."""
-        return _Panel(self.units[rows], self.times[rows])
+        return _Panel(self.units[rows], self.times[rows], self.clock[rows])
 
 
 class _Fit(NamedTuple):
@@ -189,10 +192,20 @@ def _panel(
 ) -> tuple[_Panel, F64, Bool]:
     y = column("outcomes", outcomes, least=4)
     y = y - y.mean()
-    panel = _Panel(labels("units", units, len(y)), ordered_array("times", times, len(y)))
+    places = ordered_array("times", times, len(y))
+    panel = _Panel(labels("units", units, len(y)), places, _clock(times, places))
     if panel.n_units < 2 or panel.n_times < 2:
         raise InputError(f"there are {panel.n_units} units and {panel.n_times} times, expected at least 2 of each")
     return panel, y, mask("treated", treated, len(y))
+
+
+def _clock(times: npt.ArrayLike, places: I64) -> F64:
+    """Times in periods from the first on, (m,); a period is the median distance of one to the next."""
+    given = np.asarray(times)
+    values = given.astype(np.float64) if given.dtype.kind == "f" else places
+    different = np.unique(values)
+    since: F64 = (values - different[0]).astype(np.float64)
+    return since / float(np.median(np.diff(different))) if len(different) > 1 else since
 
 
 def _fit(panel: _Panel, regressors: F64, outcomes: F64) -> _Fit | None:
@@ -265,7 +278,7 @@ def _before(
     if part.n_units < 2 or part.n_times < 2:
         return None, ()
     counts = int(ever.sum()), int((~ever).sum())
-    trend = _fit(part, np.where(is_ever, panel.times, 0.0)[rows][:, np.newaxis], outcomes[rows])
+    trend = _fit(part, np.where(is_ever, panel.clock, 0.0)[rows][:, np.newaxis], outcomes[rows])
     leads = sorted({int(each) for each in until[rows & is_ever]} - {-1}, reverse=True)
     columns = (
         np.stack([(is_ever & (until == lead))[rows].astype(np.float64) for lead in leads], axis=1) if leads else None

@@ -26,7 +26,9 @@ _SEEN: Final = 8.5
 _PANEL_NODES, _PANEL_DEVIATIONS = 16, 3.0
 """Of a Gauss-Legendre rule per panel: bounds change by less than 1e-12 with twice as many."""
 _LEAST_STEP: Final = 1e-3
-"""Of information between two looks: 1,000 looks at most; the integral's matrices grow with 1 / step."""
+"""Of a look's information that is not of the look before; the integral's matrices grow with 1 / step."""
+_LEAST_SHARED: Final = 1e-6
+"""Of a look's information that the look before is taken to have had: less makes no difference to bounds."""
 
 
 class _Density(NamedTuple):
@@ -97,14 +99,36 @@ def crossing_power(information: npt.ArrayLike, bounds: npt.ArrayLike, drift: flo
 def told_apart(information: npt.ArrayLike) -> F64:
     """Shares of information that rise enough for bounds, (looks,): a look that has next to all of the next one's has less.
 
-    >>> told_apart([0.0, 0.0, 0.9999, 1.0]).tolist()
-    [0.002, 0.004, 0.998, 1.0]
+    Looks that are far apart stay so, however little there is at the first ones: 10 users are as far from 20 as 500 from 1,000.
+
+    >>> told_apart([0.0, 0.25, 0.9999, 1.0]).tolist()
+    [2.5e-07, 0.25, 0.998, 1.0]
     """
     shares = np.array(information, dtype=np.float64)
     for place in range(len(shares) - 2, -1, -1):
-        shares[place] = min(shares[place], shares[place + 1] - 2 * _LEAST_STEP)
-    least = 2 * _LEAST_STEP * np.arange(1, len(shares) + 1)
-    return np.asarray(np.maximum(shares, least), dtype=np.float64)
+        following = shares[place + 1]
+        shares[place] = min(max(shares[place], _LEAST_SHARED * following), (1 - 2 * _LEAST_STEP) * following)
+    return shares
+
+
+def least_shared(shared: npt.ArrayLike) -> F64:
+    """Shares of information that make no two looks more alike than any of several measures says, (looks,).
+
+    Bounds see looks through steps from one to the next, so the least share at each look is not enough: measures of 0.3, 0.9 and
+    0.35, 0.7 have 0.3 and 0.7, of which the first is 0.43 of the second, where the first measure says a third.
+
+    Args:
+        shared: by each measure, how much of what there is at a look (columns) there was at one before it (rows), in 0 to 1,
+            (measures, looks, looks).
+
+    >>> least_shared([[[1, 1 / 3, 0.3], [0, 1, 0.9], [0, 0, 1]], [[1, 0.5, 0.35], [0, 1, 0.7], [0, 0, 1]]]).round(3).tolist()
+    [0.233, 0.7, 1.0]
+    """
+    least = np.asarray(shared, dtype=np.float64).min(axis=0)  # (looks, looks)
+    shares = np.ones(len(least))
+    for place in range(len(least) - 2, -1, -1):
+        shares[place] = (shares[place + 1 :] * least[place, place + 1 :]).min()
+    return told_apart(shares)
 
 
 def spent_by(information: F64, level: float, spending: str) -> F64:
@@ -154,11 +178,11 @@ def _checked_information(information: npt.ArrayLike) -> F64:
         raise InputError(
             f"information is {odd}, expected shares above 0 and at most 1: users so far / users at the end"
         )
-    steps = np.diff(shares, prepend=0.0)
+    steps = np.diff(shares, prepend=0.0) / shares
     if steps.min() < _LEAST_STEP:
         look = int(steps.argmin())
         raise InputError(
-            f"information is {shares[look]} at look {look}, expected at least {_LEAST_STEP:g} more than before it: it rises"
+            f"information is {shares[look]} at look {look}, expected at least {_LEAST_STEP:g} of it more than before: it rises"
         )
     return shares
 

@@ -146,7 +146,8 @@ def shrunken(values: npt.ArrayLike, standard_errors: npt.ArrayLike) -> Shrunken:
 
     The errors are those of a normal effect, with what μ and τ are not known to (Morris 1983): √((1 - B) s² + B² Var(μ) + V), V
     = 2 / (k - 3) · B² (v - μ)² · mean(s² + τ²) / (s² + τ²), k - 3 at least 1. Without V intervals of 95 % hold
-    the truth in 84 to 97 % of cases, with it in 92 to 99 %.
+    the truth in 84 to 97 % of cases, with it in 92 to 99 %, of all segments together. One that is far from all others is shrunk
+    too far: 10 errors from 19 that are the same it is held in 67 %.
 
     Args:
         values: effects of segments, (k,).

@@ -41,13 +41,12 @@ from batch.experiments.reading import (
     Source,
     look_of,
     looks_taken,
-    plan_cautions,
     put_on_register,
     reread_cautions,
     shifts_of,
     width_at,
 )
-from batch.experiments.register import registered
+from batch.experiments.register import plan_cautions, registered
 
 CARRIES_OVER: Final = 0.01
 """p-values of agreement between splits below it are told as carry-over."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from bandit.arrays import F64, Bool
-from bandit.experiments.spending import told_apart
+from bandit.experiments.spending import least_shared
 from batch.experiments.plans.plan import USER, Metric, Plan
 
 USER_ID: Final = "user_id"
@@ -152,20 +152,66 @@ class Users:
 def gathered_by(seen: Seen, plan: Plan, looks: Sequence[date]) -> tuple[float, ...]:
     """How much of what is known at the last of some looks was known at each; empty where rows have no days.
 
-    The least of three shares: of the days, of the users who count, and of their exposures. Where it is too little, looks are
-    taken for less alike than they are, and bounds are a little wider than they need be; never too narrow.
+    Two looks share the least of what days, users who count, their exposures and effects say. Of effects it is the squared
+    correlation of each metric and treatment, from what each user adds to it at both looks: late users who weigh more than others,
+    or a day on which everybody does more, make looks less alike than any count. Where it is too little, bounds are a little
+    wider than they need be.
     """
     if not seen.facts.has_days:
         return ()
-    exposed = seen.days.filter(pl.col(EXPOSED) > 0).with_columns(first=pl.col(DAY).min().over(USER_ID))
-    waits = timedelta(days=max(plan.window, 1) - 1)
-    amounts = np.empty((len(looks), 3))
-    for place, day in enumerate(looks):
-        there = exposed.filter(pl.col(DAY) <= day, pl.col("first") + waits <= day)
-        if plan.window:
-            there = there.filter(pl.col(DAY) <= pl.col("first") + waits)
-        amounts[place] = plan.information(day), there[USER_ID].n_unique(), there[EXPOSED].sum()
-    return tuple(told_apart(np.min(amounts / np.maximum(amounts[-1], 1e-300), axis=1)).tolist())
+    numbered, count = _numbered(seen)
+    known = [users_of(numbered, plan, day) for day in looks]
+    amounts = np.array(
+        [
+            (plan.information(day), users.frame.height, users.frame[EXPOSED].sum())
+            for day, users in zip(looks, known, strict=True)
+        ]
+    )
+    by_amount = np.minimum(amounts.T[:, :, np.newaxis] / np.maximum(amounts.T[:, np.newaxis, :], 1e-300), 1.0)
+    return tuple(least_shared(np.concatenate([by_amount, *_by_effects(known, count, len(plan.names))])).tolist())
+
+
+def _numbered(seen: Seen) -> tuple[Seen, int]:
+    """The same with numbers from 0 on for users, and how many there are: looks are joined by them several times as fast."""
+    numbers = seen.days.select(pl.col(USER_ID).unique(maintain_order=True)).with_row_index("number")
+
+    def told(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.join(numbers, on=USER_ID, maintain_order="left").drop(USER_ID).rename({"number": USER_ID})
+
+    nothing = numbers.select(pl.col("number").alias(USER_ID))
+    return replace(seen, days=told(seen.days), before=told(seen.before), segments=nothing), numbers.height
+
+
+def _by_effects(known: Sequence[Users], count: int, variants: int) -> list[F64]:
+    """Squared correlations of effects at different looks, of every metric and treatment that varies, (1, looks, looks) each."""
+    places = [users.frame[USER_ID].to_numpy() for users in known]
+    made = []
+    for metric in range(len(known[-1].metrics)):
+        for treatment in range(1, variants):
+            parts = np.zeros((len(known), count))
+            for look, (users, at) in enumerate(zip(known, places, strict=True)):
+                for variant in (0, treatment):
+                    own = users.variants == variant
+                    parts[look, at[own]] = _parts_of(users.sums(metric).of(own)) * (1 if variant else -1)
+            products = parts @ parts.T
+            errors = np.sqrt(np.diag(products))
+            if errors[-1] > 0:
+                correlations = products / np.maximum(np.outer(errors, errors), 1e-300)
+                made.append(np.clip(correlations, 0.0, 1.0)[np.newaxis] ** 2)
+    return made
+
+
+def _parts_of(sums: Sums) -> F64:
+    """What each user of a variant adds to the error of its mean or ratio, without what the covariate tells, (n,)."""
+    below = float(sums.denominators.sum())
+    if not below:
+        return np.zeros(len(sums.numerators))
+    parts: F64 = (sums.numerators - sums.numerators.sum() / below * sums.denominators) / below
+    if sums.covariate is None:
+        return parts
+    before = sums.covariate - sums.covariate.mean()
+    parts -= before * (float(before @ parts) / max(float(before @ before), 1e-300))
+    return parts
 
 
 def users_of(seen: Seen, plan: Plan, until: date) -> Users:

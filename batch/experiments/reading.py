@@ -26,6 +26,7 @@ from batch.experiments.register import (
     Register,
     Registered,
     Version,
+    plan_cautions,
     read_register,
     registered,
     registering,
@@ -318,7 +319,7 @@ def _reading(source: Source, own: Registered, seen: Seen, day: date, look: int |
         since_exposure=tuple(since_exposure(seen, users, plan)) if is_readable else (),
         holdback=long_term(source.workspace, source.table, plan, source.today) if is_readable else None,
         over_time=tuple(_over_time(seen, plan, day)) if is_readable else (),
-        cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken)),
+        cautions=(*plan_cautions(own), *_cautions(effects, checks), *_unplanned(plan, taken), *_paceless(seen, taken)),
         notes=seen.facts.notes,
         data=users.digest,
     )
@@ -340,18 +341,6 @@ def shifts_of(versions: Sequence[Version]) -> tuple[Shift, ...]:
     return tuple(Shift(one.version, one.registered_at, one.changes) for one in versions[1:])
 
 
-def plan_cautions(own: Registered) -> list[str]:
-    """What the registration of a plan takes away from its readings."""
-    made = []
-    if own.version.late:
-        made.append("the plan was registered after days of it had been seen: what it says is exploratory")
-    if len(own.register.versions) > 1:
-        made.append(
-            f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
-        )
-    return made
-
-
 def _cautions(effects: Sequence[MetricEffect], checks: Sequence[QualityCheck]) -> list[str]:
     made = [f"{check.name}: {check.text}; {check.remedy}" for check in checks if check.passed is None and check.remedy]
     for one in effects:
@@ -365,6 +354,14 @@ def _unplanned(plan: Plan, taken: Sequence[date]) -> list[str]:
     if not (earlier := [str(day) for day in taken if day not in plan.looks]):
         return []
     return [f"looks of {', '.join(earlier)} were read under an earlier version of the plan: they share the level, too"]
+
+
+def _paceless(seen: Seen, taken: Sequence[date]) -> list[str]:
+    """What several looks at rows without days cannot know."""
+    if seen.facts.has_days or len(taken) < 2:
+        return []
+    told = f"rows have no day, so the {len(taken)} looks are taken to share as much as their days do"
+    return [f"{told}: where most users come late more false alarms are raised than the level says; add a column day"]
 
 
 def _over_time(seen: Seen, plan: Plan, until: date) -> list[Point]:

@@ -9,13 +9,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from bandit.errors import InputError, SurroundingsError
+from bandit.experiments.spending import spent_by
 from batch.experiments.assignment import overlap_of
 from batch.experiments.gated.shipped import read_shipped
 from batch.experiments.plans.file import read_plan, record_folder
-from batch.experiments.plans.plan import PICKS, WORKSPACE, Plan, differences, digest_of, plain
+from batch.experiments.plans.plan import PICKS, WORKSPACE, Plan, differences, digest_of, information, plain
 from batch.workspace.files import write_json
 from batch.workspace.impressions import days
 from batch.workspace.lock import opened_lock
@@ -24,6 +26,8 @@ from batch.workspace.workspace import Workspace
 NEW: Final = "not started"
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
+_MUCH_MORE: Final = 1.02
+"""Times the false alarms that the level stands for, from which a caution tells of more."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,48 @@ class Registered:
 
 
 _ADAPTER = TypeAdapter(Register)
+
+
+def plan_cautions(own: Registered) -> list[str]:
+    """What the registration of a plan takes away from its readings."""
+    made = []
+    if own.version.late:
+        made.append("the plan was registered after days of it had been seen: what it says is exploratory")
+    if len(own.register.versions) > 1:
+        made.append(
+            f"the plan was changed after the start, {len(own.register.versions) - 1} times; what changed is listed"
+        )
+    if (most := false_alarms(own)) > _MUCH_MORE * (1 - own.plan.level):
+        made.append(
+            f"looks were read by wider leave of earlier versions of the plan: false alarms over all looks are up to {most:.1%},"
+            f" and not {1 - own.plan.level:.1%}"
+        )
+    return made
+
+
+def false_alarms(own: Registered) -> float:
+    """The most false alarms over all looks, of those that were read by the bounds of their version and those to come by the last.
+
+    It is above 1 - level where a version that was changed let looks spend more than the last one leaves to them, as an end does
+    that is moved on after it was read.
+    """
+    versions = own.register.versions
+    total, before = 0.0, None
+    for day in sorted({look.day for look in own.register.looks}):
+        read_under = {look.version for look in own.register.looks if look.day == day}
+        total += max(_spent(versions[one - 1], day) - _spent(versions[one - 1], before) for one in read_under)
+        before = day
+    return total + 1 - own.plan.level - _spent(own.version, before)
+
+
+def _spent(version: Version, day: str | None) -> float:
+    """Of false alarms, by the end of a day as a version of the plan has it."""
+    plan = version.plan
+    if day is None:
+        return 0.0
+    start, end = (date.fromisoformat(plan[key]) for key in ("start", "end"))
+    share = min(information(start, end, date.fromisoformat(day), plan["window"]), 1.0)
+    return float(spent_by(np.array([share]), plan["level"], plan["spending"])[0]) if share > 0 else 0.0
 
 
 def register_path(workspace: Workspace, name: str) -> Path:

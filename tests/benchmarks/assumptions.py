@@ -40,8 +40,14 @@ def panel(
     trend: float = 0.0,
     memory: float = 0.0,
     loud: float = 1.0,
+    gap: int = 0,
+    season: float = 0.0,
 ) -> pl.DataFrame:
-    """12 times; noise of variance 1 that remembers, of the last treated unit ``loud`` times as much."""
+    """12 times; noise of variance 1 that remembers, of the last treated unit ``loud`` times as much.
+
+    ``gap`` is how many times are left out in the middle; ``season`` the share by which all units change then, of which those
+    that are treated have 30 and the others 15.
+    """
     random, times = np.random.default_rng(seed), 12
     unit, time = np.repeat(np.arange(units), times), np.tile(np.arange(times), units)
     first = np.where(np.arange(units) < treated, np.array(starts)[np.arange(units) % len(starts)], times)
@@ -50,11 +56,14 @@ def panel(
     for place in range(1, times):
         noise[:, place] = memory * noise[:, place - 1] + np.sqrt(1 - memory**2) * noise[:, place]
     noise[treated - 1] *= loud
-    outcome = random.normal(0, 2, units)[unit] + 0.3 * time + noise[unit, time] + trend * (unit < treated) * time
+    own, clock = unit < treated, time + gap * (time >= times // 2)
+    outcome = random.normal(0, 2, units)[unit] + 0.3 * time + noise[unit, time] + trend * own * clock
+    if season:
+        outcome += (15 + 15 * own) * (1 + season * (time >= times // 2))
     return pl.DataFrame(
         {
             "unit": unit,
-            "time": time,
+            "time": clock,
             "treated": (since >= 0).astype(int),
             "outcome": outcome + (since >= 0) * (effect + growth * since),
         }
@@ -71,11 +80,17 @@ def scores(
     others: float = 0.0,
     moved: float = 0.0,
     step: int = 0,
+    each: int = 1,
 ) -> pl.DataFrame:
-    """Scores from 0 to 100, of which 50 is the cutoff; some are rounded to tens by ``others``, or moved to it from below."""
+    """Scores from 0 to 100, of which 50 is the cutoff; some are rounded to tens by ``others``, or moved to it from below.
+
+    ``each`` is how many rows people have, which have one score and are alike.
+    """
     random = np.random.default_rng(seed)
-    score = random.uniform(0, 100, rows)
+    score = np.repeat(random.uniform(0, 100, rows // each), each)
     outcome = 0.05 * score + bend * ((score - 50) / 25) ** 3 + random.normal(0, 2, rows)
+    if each > 1:
+        outcome += np.repeat(random.normal(0, 4, rows // each), each)
     rounds = random.random(rows) < rounded
     score = np.where(rounds, score.round(-1), score)
     pushed = (score > 46) & (score < 50) & (random.random(rows) < moved)
@@ -90,6 +105,8 @@ PANELS: dict[str, Callable[[int], pl.DataFrame]] = {
     "noise that remembers (0.9)": lambda seed: panel(seed, memory=0.9),
     "a trend of 0.1, hidden by noise": lambda seed: panel(seed, trend=0.1),
     "the same with two times before": lambda seed: panel(seed, trend=0.1, starts=(2,)),
+    "a trend of 0.01 through a gap of 94": lambda seed: panel(seed, trend=0.01, gap=94),
+    "all units gain 20 %, some are twice as large": lambda seed: panel(seed, season=0.2),
     "a unit 20 times as noisy": lambda seed: panel(seed, loud=20.0),
     "3 of 40 units treated": lambda seed: panel(seed, treated=3),
     "6 of 12 units treated": lambda seed: panel(seed, units=12, treated=6),
@@ -103,6 +120,7 @@ CUTOFFS: dict[str, Callable[[int], pl.DataFrame]] = {
     "30 % rounded by the same people": lambda seed: scores(seed, rounded=0.3),
     "8 % rounded by other people": lambda seed: scores(seed, rounded=0.08, others=3.0),
     "30 % just below moved": lambda seed: scores(seed, moved=0.3),
+    "10 rows of each of 400 people": lambda seed: scores(seed, each=10),
     "20 different scores": lambda seed: scores(seed, step=5),
     "an outcome that bends": lambda seed: scores(seed, bend=8.0),
 }
@@ -134,7 +152,7 @@ def main() -> None:
                     if p_value < 0.05:
                         told.append(is_told(assumptions))
                 fails, open_ones = (sum(one) for one in zip(*told, strict=True)) if told else (0, 0)
-                sys.stdout.write(f"{kind:7} {name:32} {len(told):4} {fails:4} {open_ones:4}\n")
+                sys.stdout.write(f"{kind:7} {name:44} {len(told):4} {fails:4} {open_ones:4}\n")
 
 
 if __name__ == "__main__":

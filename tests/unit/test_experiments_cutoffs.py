@@ -15,6 +15,7 @@ ENOUGH = "there are enough rows on both sides"
 MOVED = "nobody moved scores across the cutoff"
 HOLE = "the rows next to the cutoff do not decide"
 FINE = "scores are fine, and not heaped upon"
+PEOPLE = "rows with the same score are different people"
 WIDTHS = "another bandwidth says the same"
 ELSEWHERE = "the outcome does not jump where nothing changes"
 BEFORE = "what was fixed before does not jump"
@@ -49,7 +50,9 @@ def test_a_jump_is_that_of_the_library_and_no_assumption_fails(tmp_path: Path) -
     alone = discontinuity(frame["outcome"].to_numpy(), frame["score"].to_numpy(), 50.0, 20.0)
     assert made.found == alone
     assert made.found.lower < 1.5 < made.found.upper
-    assert [holds(made)[name] for name in (ENOUGH, MOVED, HOLE, FINE, WIDTHS, ELSEWHERE, BEFORE, KEPT)] == [True] * 8
+    assert [holds(made)[name] for name in (ENOUGH, MOVED, HOLE, FINE, PEOPLE, WIDTHS, ELSEWHERE, BEFORE, KEPT)] == [
+        True
+    ] * 9
     assert made.passed
     assert all((one.score < 50) == (place < len(made.bins) / 2) for place, one in enumerate(made.bins))
     assert sum(one.rows for one in made.bins) == frame.filter((pl.col("score") - 50).abs() <= 40).height
@@ -89,6 +92,37 @@ def test_few_different_scores_fail(tmp_path: Path) -> None:
     made = found(tmp_path, rows().with_columns(pl.col("score").floor().floordiv(5) * 5))
     assert holds(made)[FINE] is False
     assert holds(made)[MOVED] is None
+
+
+def test_people_with_several_rows_each_are_told(tmp_path: Path) -> None:
+    """There is no effect, and ten rows of each of 400 people: p is below 0.05 in two of three tables."""
+    clear = told = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        score, level = np.repeat(random.uniform(0, 100, 400), 10), np.repeat(random.normal(0, 2, 400), 10)
+        made = found(tmp_path, pl.DataFrame({"score": score, "outcome": level + random.normal(0, 1, 4000)}))
+        clear += made.found.p_value < 0.05
+        told += holds(made)[PEOPLE] is False
+        assert not made.passed
+    assert (clear >= 10, told) == (True, 20)
+    again = found(tmp_path, pl.concat([rows()] * 2))
+    assert holds(again)[PEOPLE] is False
+
+
+def test_different_people_with_whole_scores_pass(tmp_path: Path) -> None:
+    made = [found(tmp_path, rows(seed).with_columns(pl.col("score").floor()), bandwidth=40.0) for seed in range(30)]
+    assert sum(holds(one)[PEOPLE] is False for one in made) <= 2
+    assert sum(holds(one)[PEOPLE] is True for one in made) >= 25
+
+
+def test_a_fixed_column_that_never_varies_says_nothing(tmp_path: Path) -> None:
+    assert holds(found(tmp_path, rows().with_columns(one=pl.lit(1)), "one"))[BEFORE] is None
+
+
+@pytest.mark.parametrize("column", ["score", "outcome", "treated"])
+def test_what_the_rule_is_made_of_was_not_fixed_before_it(tmp_path: Path, column: str) -> None:
+    with pytest.raises(InputError, match=f"--fixed {column}: that is part of the rule"):
+        found(tmp_path, rows().with_columns(treated=(pl.col("score") >= 50).cast(pl.Int8)), column)
 
 
 def test_an_outcome_that_bends_at_the_cutoff_is_not_taken_for_a_jump(tmp_path: Path) -> None:
@@ -153,6 +187,10 @@ BAD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "nobody above": (lambda frame: frame.filter(pl.col("score") < 50), "has no score from the cutoff 50 on: they go from"),
     "few rows near": (lambda frame: frame.filter((pl.col("score") < 45) | (pl.col("score") > 64)), "take a wider bandwidth"),
     "a user twice": (lambda frame: frame.with_columns(user=pl.lit("u1")), "has several rows of user 'u1'"),
+    "a user twice but for a blank": (
+        lambda frame: frame.with_columns(user=pl.Series([f"u{row // 2}" + " " * (row % 2) for row in range(400)])),
+        "has several rows of user 'u0'",
+    ),
     "a treatment that is none": (lambda frame: frame.with_columns(treated=pl.lit(0.5)), "column treated, row 1: found 0.5"),
 }  # fmt: skip
 
@@ -171,3 +209,11 @@ def test_a_bandwidth_that_is_none_is_refused(tmp_path: Path, flag: str, widths: 
     rows(count=400).write_csv(path)
     with pytest.raises(InputError, match=f"{flag} is .* expected above 0"):
         read_cutoff(path, 50.0, *widths)
+
+
+def test_a_cutoff_with_many_digits_is_told_with_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "born.parquet"
+    rows().with_columns(pl.col("score") + 20_080_000).write_parquet(path)
+    seen = " ".join(one.seen for one in read_cutoff(path, 20_080_050.0, 20.0).assumptions)
+    assert "within 20 of 20080050" in seen
+    assert "at 20080030 it jumps by" in seen

@@ -159,6 +159,17 @@ def test_looks_at_times_spend_by_them_however_information_comes(spending: str, p
         assert crossing(spending_bounds(times, 0.05, spending), information)[-1] > 0.054
 
 
+def test_looks_with_next_to_nothing_at_first_are_no_more_alike_than_they_are() -> None:
+    """Each look knows four times what the one before it did, so that the first of ten has 4 of a million parts."""
+    times, information = np.arange(1, 11) / 10, 0.25 ** np.arange(10.0)[::-1]
+    assert told_apart(information).tolist() == information.tolist()
+    bounds = spending_bounds(information, 0.05, "pocock", times)
+    steps = np.sqrt(np.diff(information, prepend=0.0))
+    seen = np.cumsum(steps * np.random.default_rng(7).normal(size=(60_000, 10)), axis=1) / np.sqrt(information)
+    assert (np.abs(seen) > bounds).mean(axis=0)[3:].max() < 0.007
+    assert (np.abs(seen) > bounds).any(axis=1).mean() == pytest.approx(0.05, abs=0.003)
+
+
 def test_the_unit_of_information_does_not_matter_to_looks_at_times() -> None:
     taken, times = [0.1, 0.3], [0.25, 0.5]
     later = spending_bounds([share / 0.3 for share in taken], 0.05, "pocock", times)

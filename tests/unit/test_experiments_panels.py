@@ -17,6 +17,7 @@ UNITS = "there are enough units of both kinds"
 ALONE = "no unit decides alone"
 STARTS = "all units were treated from one time on, or the effect stays as it is"
 COMPLETE = "the treatment does not decide who has a row"
+SCALE = "the figure is not that of a change by the same share in all units"
 
 
 def rows(
@@ -190,6 +191,66 @@ def test_units_that_were_treated_because_they_had_a_bad_time_are_told(tmp_path: 
     assert clear == told
 
 
+def test_a_trend_that_goes_on_while_nobody_looks_is_not_passed_for_none(tmp_path: Path) -> None:
+    """Six days before and six days after a gap of 95: a trend of 0.01 per day cannot be seen before, and makes 1.0 in the gap."""
+    days = np.array([*range(6), *range(100, 106)])
+    silent = 0
+    for seed in range(20):
+        frame = rows(seed, effect=0.0).with_columns(time=pl.col("time").replace_strict(dict(enumerate(days.tolist()))))
+        own = pl.col("unit").is_in([f"city {unit}" for unit in range(15)])
+        made = found(tmp_path, frame.with_columns(outcome=pl.col("outcome") + 0.01 * pl.col("time") * own))
+        assert made.p_value < 0.01
+        silent += holds(made)[TRENDS] is True
+        assert "not evenly apart" in made.assumptions[0].seen
+    assert silent <= 2  # 11 where a trend goes by the number of rows
+
+
+def test_a_trend_goes_by_the_distance_of_times(tmp_path: Path) -> None:
+    frame = rows()
+    even = difference_in_differences(*columns_of(frame))
+    doubled = difference_in_differences(*columns_of(frame.with_columns(pl.col("time") * 2.5)))
+    assert (doubled.trend_reach, doubled.pre_trend) == (even.trend_reach, even.pre_trend)
+    late = difference_in_differences(*columns_of(frame.with_columns(pl.col("time") + 10 * (pl.col("time") >= 6))))
+    assert late.value == pytest.approx(even.value, abs=1e-12)
+    assert late.trend_reach == pytest.approx(even.trend_reach + 10)
+    months = [202608 + month if month < 5 else 202701 + month - 5 for month in range(12)]
+    made = found(tmp_path, frame.with_columns(time=pl.col("time").replace_strict(dict(enumerate(months)))))
+    assert made.times[4:6] == ("202612", "202701")
+    assert made.found.trend_reach == pytest.approx(even.trend_reach)
+
+
+def test_a_change_by_the_same_share_in_large_and_small_units_is_told(tmp_path: Path) -> None:
+    """Everybody gains a fifth; treated units are twice as large, so they gain twice as much."""
+    told = 0
+    for seed in range(20):
+        own = pl.col("unit").is_in([f"city {unit}" for unit in range(15)])
+        season = pl.when(pl.col("time") >= 6).then(0.2).otherwise(0.0)
+        frame = rows(seed, effect=0.0).with_columns(outcome=pl.col("outcome") + (15 + 15 * own) * (1 + season))
+        made = found(tmp_path, frame)
+        assert made.p_value < 0.01
+        told += holds(made)[SCALE] is None
+    assert told == 20
+    refunded = frame.with_columns(outcome=pl.when(pl.int_range(pl.len()) == 3).then(-1.0).otherwise("outcome"))
+    assert holds(found(tmp_path, refunded))[SCALE] is None  # one amount below 0 does not hide it
+    alike = found(tmp_path, rows().with_columns(pl.col("outcome") + 20))
+    assert holds(alike)[SCALE] is True
+
+
+def test_untreated_units_without_a_before_leave_shares_untold(tmp_path: Path) -> None:
+    """Starts at 3 and 8, and others from 3 on alone: what they changed by since the first start cannot be told."""
+    frame = rows(starts=(3, 8)).with_columns(pl.col("outcome") + 20)
+    ever = pl.col("treated").max().over("unit") == 1
+    made = found(tmp_path, frame.filter(ever | (pl.col("time") >= 3)))
+    assert holds(made)[SCALE] is None
+
+
+def test_blanks_around_the_name_of_a_unit_do_not_make_it_two(tmp_path: Path) -> None:
+    frame = rows()
+    blank = pl.when(pl.col("time") % 2 == 0).then(pl.lit(" ")).otherwise(pl.lit(""))
+    made = found(tmp_path, frame.with_columns(unit=pl.col("unit") + blank))
+    assert made.found == found(tmp_path, frame).found
+
+
 def changed(column: str, row: int, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
     def change(frame: pl.DataFrame) -> pl.DataFrame:
         texts = frame[column].cast(pl.String).to_list()
@@ -215,6 +276,8 @@ BAD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "no treated unit": (lambda frame: frame.with_columns(treated=pl.lit(0)), "has no treated unit"),
     "no time before": (lambda frame: frame.filter(pl.col("time") >= 6), "has no time before the treatment"),
     "treatment that goes back": (changed("treated", 9, "0"), "unit 'city 0' was treated and is not treated any more at time 9"),
+    "a unit in two spellings": (changed("unit", 7, "City 0"), "has units 'city 0' and 'City 0', expected one spelling"),
+    "a time of the day": (changed("time", 2, "2026-01-01T00:00"), "expected a number, or a day as YYYY-MM-DD"),
     "a unit twice at a time": (lambda frame: pl.concat([frame, frame[30:31]]), "has several rows of unit 'city 2' at time 6"),
     "outcomes that say it exactly": (lambda frame: frame.with_columns(outcome=pl.lit(1.0)), "expected some that vary"),
 }  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from artwork.reports.experiment_page import rendered
 from artwork.reports.experiment_text import render_reading
 from bandit.arrays import F64
+from bandit.experiments import shrunken
 from batch.experiments.deciding import record_of
 from batch.experiments.plans.file import plan_path
 from batch.experiments.reading import Reading, Source, peek, read
@@ -343,3 +344,18 @@ def test_none_of_it_is_part_of_a_decision(tmp_path: Path) -> None:
     without = replace(made, segments=(), segment_tests=(), since_exposure=(), holdback=None)
     assert made.segments
     assert record_of(plan, made) == record_of(plan, without)
+
+
+@pytest.mark.parametrize(("segments", "apart", "held"), [(10, 5.0, 0.76), (10, 10.0, 0.88), (20, 10.0, 0.67)])
+def test_one_segment_unlike_all_others_is_held_as_seldom_as_the_docs_say(
+    segments: int, apart: float, held: float
+) -> None:
+    random = np.random.default_rng(1)
+    truth = np.where(np.arange(segments) == 0, apart, 0.0)
+    hits = []
+    for _ in range(1500):
+        made = shrunken(truth + random.normal(size=segments), np.ones(segments))
+        hits.append(np.abs(made.values - truth) <= 1.96 * made.standard_errors)
+    of_all = np.mean(hits, axis=0)
+    assert of_all[0] == pytest.approx(held, abs=0.035)
+    assert of_all[1:].mean() > 0.94

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import partial
@@ -18,12 +19,13 @@ from bandit.errors import InputError
 from bandit.experiments import (
     Effect,
 )
+from bandit.experiments.spending import spent_by
 from batch.experiments.deciding import Replayed, as_bytes, decide_now, replay
 from batch.experiments.measuring import gathered_by
 from batch.experiments.plans.file import plan_path
 from batch.experiments.plans.plan import digest_of
 from batch.experiments.reading import Source, peek, read, see, width_at
-from batch.experiments.register import registered, start
+from batch.experiments.register import false_alarms, registered, start
 from batch.workspace.workspace import Workspace
 
 START = date(2026, 3, 2)
@@ -70,7 +72,7 @@ def started(root: Path, text: str) -> Workspace:
 
 def write(workspace: Workspace, text: str) -> None:
     path = plan_path(workspace, "x")
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
@@ -266,19 +268,118 @@ def test_looks_share_the_level_by_what_was_known_at_each(tmp_path: Path, window:
     for user, day in rows:
         first[user] = min(first.get(user, end), day)
     waits = timedelta(days=max(window, 1) - 1)
-    known = []
+    known, parts = [], []
     for look in looks:
         count = {user for user, day in first.items() if day + waits <= look}
-        visits = [day for user, day in rows if user in count and day <= look]
+        visits = Counter(user for user, day in rows if user in count and day <= look)
         if window:
-            visits = [day for user, day in rows if user in count and day <= first[user] + waits]
-        known.append((own.plan.information(look), len(count), len(visits)))
+            visits = Counter(user for user, day in rows if user in count and day <= first[user] + waits)
+        known.append((own.plan.information(look), len(count), visits.total()))
+        apart = dict.fromkeys(first, 0.0)  # what each user adds to the error of the effect
+        for variant in (0, 1):
+            same = [user for user in count if int(user[1:]) % 2 == variant]
+            mean = sum(visits[user] for user in same) / len(same)
+            apart |= {user: (-1) ** variant * (visits[user] - mean) / len(same) for user in same}
+        parts.append(np.array([apart[user] for user in sorted(apart)]))
     assert known[-1][1] > 300
-    expected = [min(at / last for at, last in zip(now, known[-1], strict=True)) for now in known]
+    shared = np.ones((3, 3))
+    for early, late in ((0, 1), (0, 2), (1, 2)):
+        alike = max(float(np.corrcoef(parts[early], parts[late])[0, 1]), 0.0) ** 2
+        shared[early, late] = min(alike, *(was / now for was, now in zip(known[early], known[late], strict=True)))
+    expected = [min(shared[0, 1] * shared[1, 2], shared[0, 2]), shared[1, 2], 1.0]
     gathered = gathered_by(seen, own.plan, looks)
     assert gathered == pytest.approx(expected, abs=1e-12)
     assert gathered[0] < own.plan.information(looks[0]) / 4
     assert width_at(own.plan, looks, gathered).reach(CERTAIN, 0.95) > width_at(own.plan, looks).reach(CERTAIN, 0.95)
+
+
+def late_weight(users: int, end: date, seed: int) -> dict[str, Any]:
+    """Users who come on every day alike, and do three times as much on each as on the day before."""
+    random = np.random.default_rng(seed)
+    days = [START + timedelta(days=number) for number in range((end - START).days + 1)]
+    return {
+        "user": [f"u{user}" for user in range(users) for _ in days],
+        "variant": ["ab"[user % 2] for user in range(users) for _ in days],
+        "day": days * users,
+        "hours": (3.0 ** np.arange(len(days)) * random.exponential(1.0, (users, len(days)))).ravel().tolist(),
+    }
+
+
+def test_looks_between_which_everybody_does_more_are_not_taken_for_alike(tmp_path: Path) -> None:
+    """Days, users and rows say that looks share 9 of 10 parts; of what is known they share a ninth."""
+    end = START + timedelta(days=9)
+    looks = tuple(START + timedelta(days=day) for day in range(1, 10))
+    own = registered(started(tmp_path, plan(metric("hours"), looks, end, spending='"pocock"')), "x")
+    seen = see(source(Workspace(tmp_path), late_weight(800, end, 1), end), own, end)
+    gathered = gathered_by(seen, own.plan, looks)
+    assert (np.exp(np.diff(np.log(gathered))) > 5).all()
+    bounds = [width_at(own.plan, looks[: place + 1], gathered[: place + 1]).reach(CERTAIN, 0.95) for place in range(9)]
+    random = np.random.default_rng(2)
+    parts = 3.0 ** np.arange(10) * random.normal(size=(20_000, 10))
+    z = parts.cumsum(axis=1)[:, 1:] / np.sqrt((9.0 ** np.arange(10)).cumsum()[1:])
+    assert (np.abs(z) > bounds).any(axis=1).mean() < 0.055  # 0.106 by the least share of days, users and rows
+
+
+def test_a_covariate_takes_what_stays_the_same_out_of_looks(tmp_path: Path) -> None:
+    """Without it looks are alike because users are the same; what is left of them when it is out is new on each day."""
+    end = START + timedelta(days=9)
+    random = np.random.default_rng(3)
+    habit = random.normal(0, 50, 600)
+    columns = late_weight(600, end, 4)
+    columns["before"] = np.repeat(habit, 10).tolist()
+    columns["hours"] = (np.array(columns["hours"]) / 3.0**9 * 5 + np.repeat(habit, 10)).tolist()
+    looks = (START + timedelta(days=8), end)
+    shares = []
+    for name, covariate in (("with", 'covariate = "before"'), ("without", "")):
+        own = registered(started(tmp_path / name, plan(metric("hours", rest=covariate), looks, end)), "x")
+        seen = see(source(Workspace(tmp_path / name), columns, end), own, end)
+        shares.append(gathered_by(seen, own.plan, looks)[0])
+    assert shares[0] < 0.3
+    assert shares[1] > 0.85
+
+
+def test_looks_at_rows_without_days_say_that_their_pace_is_not_known(tmp_path: Path) -> None:
+    columns: dict[str, object] = {
+        "user": [f"u{user}" for user in range(200)],
+        "variant": ["a", "b"] * 100,
+        "hours": np.random.default_rng(1).normal(size=200).tolist(),
+    }
+    for looks, told in (((START + timedelta(days=2), END), True), ((END,), False)):
+        workspace = started(tmp_path / str(len(looks)), plan(metric("hours"), looks))
+        cautions = read(source(workspace, columns, END + timedelta(days=1)), "x").cautions
+        assert any(text.startswith("rows have no day, so the 2 looks") for text in cautions) == told
+
+
+def test_an_end_that_is_moved_on_after_it_was_read_says_what_that_costs(tmp_path: Path) -> None:
+    """Nothing is found at the end, so it is moved to twice as many days: two looks, of which the first had the whole level."""
+    later = START + timedelta(days=11)
+    workspace = started(tmp_path, plan(metric("hours"), (END,)))
+    own = source(workspace, daily(later, 0.0), later + timedelta(days=1))
+    assert not any("false alarms" in text for text in read(own, "x").cautions)
+    write(workspace, plan(metric("hours"), (later,), later))
+    start(workspace, "x", late=True, today=END)
+    spent = spent_by(np.array([0.5]), 0.05, "obrien_fleming")[0]
+    assert false_alarms(registered(workspace, "x")) == pytest.approx(0.05 + 0.05 - spent)
+    assert any("up to 9.7%, and not 5.0%" in text for text in read(own, "x").cautions)
+    z = np.random.default_rng(3).normal(size=(100_000, 2)).cumsum(axis=1) / np.sqrt([1, 2])
+    second = width_at(registered(workspace, "x").plan, (END, later)).reach(CERTAIN, 0.95)
+    counted = ((np.abs(z[:, 0]) > 1.96) | (np.abs(z[:, 1]) > second)).mean()
+    assert 0.08 < counted < 0.097
+
+
+def test_looks_that_stay_what_they_were_leave_the_level_alone(tmp_path: Path) -> None:
+    middle = START + timedelta(days=2)
+    workspace = started(tmp_path, plan(metric("hours"), (middle, END)))
+    own = source(workspace, daily(END, 0.0), END + timedelta(days=1))
+    read(own, "x", middle)
+    write(workspace, plan(metric("hours"), (middle, END)).replace("smallest_effect = 0.2", "smallest_effect = 0.3"))
+    start(workspace, "x", late=True, today=END)
+    read(own, "x", middle)
+    assert false_alarms(registered(workspace, "x")) == pytest.approx(0.05)
+    write(workspace, plan(metric("hours"), (middle, END), spending='"pocock"'))
+    start(workspace, "x", late=True, today=END)
+    assert false_alarms(registered(workspace, "x")) < 0.03  # what was read had less than the new version leaves
+    assert not any("false alarms" in text for text in read(own, "x").cautions)
 
 
 def test_a_decision_at_looks_keeps_what_was_known_and_is_replayed_as_those_of_before_are(tmp_path: Path) -> None:

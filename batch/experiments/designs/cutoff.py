@@ -1,12 +1,13 @@
 """A rule that treats everybody from a score on: the jump of the outcome there, and what it rests on."""
 
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
+import scipy
 
 from bandit.arrays import F64, Bool
 from bandit.errors import InputError
@@ -28,12 +29,15 @@ from batch.experiments.table_source import as_numbers, finite_numbers, refuse_fi
 
 _COLUMNS: Final = {"score": "the number that the rule looks at", "outcome": "a number"}
 _TREATED: Final = "treated"
+_OF_RULE: Final = ("score", "outcome", _TREATED)
 _PEOPLE: Final = ("user", "unit")
 _HOLE: Final = 0.1
 """Share of the bandwidth next to the cutoff that is left out to see whether rows were moved there."""
 _MOST_TIMES: Final = 1.5
 """How much more frequent scores on one side may be, of what the density cannot exclude, for it to be no sorting."""
 _BINS: Final = 20
+_BEND: Final = 3
+"""Coefficients of the parabola that each side is taken for where rows of one score are compared."""
 _FEW_ROWS: Final = 150
 
 
@@ -133,6 +137,7 @@ def read_cutoff(
         _nobody_moved(found, is_fine=is_fine),
         _around_the_hole(rows, found),
         _fine_scores(rows, found, is_fine=is_fine),
+        _different_people(rows),
         _any_bandwidth(found),
         _nothing_elsewhere(rows, found),
         _nothing_before(rows, fixed),
@@ -144,7 +149,7 @@ def read_cutoff(
         ),
         unknown(
             "it is asked about those near the cutoff alone",
-            f"{found.rows[0]:,} rows below and {found.rows[1]:,} from it on count, within {bandwidth:g} of {cutoff:g}",
+            f"{found.rows[0]:,} rows below and {found.rows[1]:,} from it on count, within {bandwidth:g} of {cutoff:.10g}",
             "the figure says nothing of scores far from the cutoff, where the treatment may do more, less or harm",
         ),
     )
@@ -172,16 +177,24 @@ def _read(
             )
     needed = _COLUMNS | dict.fromkeys(fixed, "named by --fixed")
     frame = read_columns(path, needed)
+    for name in fixed:
+        if name in _OF_RULE:
+            raise InputError(
+                f"--fixed {name}: that is part of the rule or comes of it, expected a column that was fixed before, such as age"
+            )
     for name in _PEOPLE:
-        if name in frame.columns and frame[name].is_duplicated().any():
-            odd = frame[name].filter(frame[name].is_duplicated())[0]
+        people = (
+            frame[name].cast(pl.String).str.strip_chars() if name in frame.columns else pl.Series([], dtype=pl.String)
+        )
+        if people.is_duplicated().any():
+            odd = people.filter(people.is_duplicated())[0]
             raise InputError(f"{path} has several rows of {name} {odd!r}, expected one each: take their mean first")
     scores = finite_numbers(frame, "score", path).to_numpy()
     outcomes = finite_numbers(frame, "outcome", path).to_numpy()
     for side, own in (("below", scores < cutoff), ("from", scores >= cutoff)):
         if not own.any():
             raise InputError(
-                f"{path} has no score {side} the cutoff {cutoff:g}{' on' if side == 'from' else ''}: they go from"
+                f"{path} has no score {side} the cutoff {cutoff:.10g}{' on' if side == 'from' else ''}: they go from"
                 f" {scores.min():g} to {scores.max():g}; correct --cutoff, or add the rows of the other side"
             )
     return _Rows(frame, path, outcomes, scores, cutoff, bandwidth, bias_bandwidth or bandwidth, level)
@@ -258,6 +271,39 @@ def _fine_scores(rows: _Rows, found: Discontinuity, *, is_fine: bool) -> Assumpt
     return passes(name, seen, "the effect is about the same without them")
 
 
+def _different_people(rows: _Rows) -> Assumption:
+    """Whether rows of one score are more alike than rows of scores next to each other (the G statistic of Lee and Card 2008)."""
+    name = "rows with the same score are different people"
+    groups, between, of_groups, within, of_rows = 0, 0.0, 0, 0.0, 0
+    for side in (rows.near & ~rows.is_above, rows.near & rows.is_above):
+        x, y = (rows.scores[side] - rows.cutoff) / rows.bandwidth, rows.outcomes[side]
+        places, counts = np.unique(x, return_inverse=True, return_counts=True)[1:]
+        design = np.vander(x, _BEND)
+        left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        means = np.bincount(places, left) / counts
+        is_shared = counts > 1
+        own = is_shared[places]
+        groups += int(is_shared.sum())
+        between += float(counts[is_shared] @ means[is_shared] ** 2)
+        of_groups += max(int(is_shared.sum()) - _BEND, 0)
+        within += float(((left - means[places])[own] ** 2).sum())
+        of_rows += int(own.sum() - is_shared.sum())
+    seen = f"within the bandwidth {groups:,} scores have several rows, {groups + of_rows:,} in all"
+    if groups < FEW_USERS or not of_groups:
+        return passes(name, seen, "hardly any score is there twice, as it would be if people had several rows each")
+    ratio = between / of_groups / (within / of_rows) if within > 0 else inf
+    p_value = float(scipy.special.fdtrc(of_groups, of_rows, ratio)) if within > 0 else 0.0
+    seen += f", which scatter {ratio:.3g} times as much between scores as within (p = {p_value:.2g})"
+    means_odd = (
+        "people have several rows each (take their mean first), or outcomes jump from score to score: p is too small"
+    )
+    if p_value < ODD:
+        return fails(name, seen, means_odd)
+    if p_value < CLEAR:
+        return unknown(name, seen, means_odd)
+    return passes(name, seen, "rows of one score are no more alike than rows of scores next to it")
+
+
 def _any_bandwidth(found: Discontinuity) -> Assumption:
     name = "another bandwidth says the same"
     told = ", ".join(f"{width:.4g}: {effect.value:+.4g}" for width, effect in found.sensitivity)
@@ -284,7 +330,7 @@ def _nothing_elsewhere(rows: _Rows, found: Discontinuity) -> Assumption:
     ]
     if not tried:
         return unknown(name, "too few rows to try other cutoffs", "the outcome may jump at any score")
-    seen = "; ".join(f"at {at:.4g} it jumps by {_ends(made)}" for at, made in tried)
+    seen = "; ".join(f"at {at:.10g} it jumps by {_ends(made)}" for at, made in tried)
     least = min(made.p_value for _, made in tried) * len(tried)
     if least < ODD:
         return fails(name, seen, "it jumps or bends there as well, so the jump at the cutoff may be no effect")
@@ -307,13 +353,13 @@ def _nothing_before(rows: _Rows, fixed: tuple[str, ...]) -> Assumption:
     }
     seen = "; ".join(f"{column} {'cannot be told' if one is None else _ends(one)}" for column, one in made.items())
     told = [one for one in made.values() if one is not None]
-    least = min((one.p_value for one in told), default=1.0) * len(told)
-    if least < ODD:
-        return fails(name, seen, "both sides were different before the rule was applied: it is no effect of it")
-    if least < CLEAR and told:
-        return unknown(name, seen, "both sides may have been different before: see whether they are with more rows")
     if not told:
         return unknown(name, seen, "nothing in these columns varies near the cutoff")
+    least = min(one.p_value for one in told) * len(told)
+    if least < ODD:
+        return fails(name, seen, "both sides were different before the rule was applied: it is no effect of it")
+    if least < CLEAR:
+        return unknown(name, seen, "both sides may have been different before: see whether they are with more rows")
     return passes(name, seen, "both sides were alike in these columns, as far as so many rows show")
 
 

@@ -32,6 +32,10 @@ _MOST_STARTS: Final = 24
 _DOMINATING: Final = 0.5
 """Share of the scatter of effects without each unit that one unit may make; it is 1 / units where all are alike."""
 _SEVERAL: Final = 2
+_MOST_BELOW: Final = 0.1
+"""Share of outcomes below 0 from which on they are no amounts, of which one could have a fifth more."""
+_UNEVEN: Final = 1.25
+"""Times the shortest distance of two times that the longest is, from which the table is told: months are 28 to 31 days."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,12 @@ def read_panel(path: Path, level: float = 0.95) -> Panel:
     found = _found(rows, level)
     starts = _starts(rows, level)
     assumptions = (
-        _same_trends(found),
+        _same_trends(rows, found),
         _enough_units(found),
         _no_unit_alone(rows, found),
         _one_start(found, starts),
         _complete(rows),
+        _any_scale(rows, found),
         unknown(
             "nothing else happened to treated units at that time",
             "no table can show this",
@@ -137,7 +142,7 @@ def _p_value(found: DifferenceInDifferences) -> float:
     return found.p_value if found.wild_p_value is None else found.wild_p_value
 
 
-def _same_trends(found: DifferenceInDifferences) -> Assumption:
+def _same_trends(rows: PanelRows, found: DifferenceInDifferences) -> Assumption:
     name = "without treatment, treated units would have gone on like the others"
     trend = found.pre_trend
     if trend is None:
@@ -151,6 +156,11 @@ def _same_trends(found: DifferenceInDifferences) -> Assumption:
         f"; with a trend of their own allowed for, the effect is {ends_of(found.detrended)}" if found.detrended else ""
     )
     seen = f"before treatment they grew by {ends_of(trend)} more per period{detrended}"
+    gaps = np.diff(rows.frame["clock"].unique().sort().to_numpy())
+    if gaps.max() > _UNEVEN * gaps.min():
+        seen += (
+            "; times are not evenly apart, and a trend is taken to go by their distance, a period being the median one"
+        )
     leads = [effect.p_value for _, effect in found.leads] if min(found.units) >= FEW_TREATED else []
     odd = float(holm(leads).min()) if leads else 1.0
     seen += f"; one time before it is off (adjusted p {odd:.2g})" if odd < CLEAR <= trend.p_value else ""
@@ -299,6 +309,39 @@ def _complete(rows: PanelRows) -> Assumption:
         f"{missing} of {units * times} rows are not there: {shares[True]:.0%} of treated units', {shares[False]:.0%} of others'",
         "if units with bad outcomes drop out because of the treatment, what is left looks better than it is",
     )
+
+
+def _any_scale(rows: PanelRows, found: DifferenceInDifferences) -> Assumption:
+    """Whether the figure stays where all units would have changed by the same share (Roth and Sant'Anna 2023)."""
+    name = "the figure is not that of a change by the same share in all units"
+    if (rows.frame["outcome"] < 0).sum() > _MOST_BELOW * rows.frame.height:
+        return passes(name, "outcomes have no zero of their own: many are below 0", "they do not change by shares")
+    is_ever = pl.col("treated").any().over("unit")
+    since = pl.col("time") >= pl.col("time").filter(pl.col("treated")).min()
+    means = {
+        (bool(row["ever"]), bool(row["since"])): float(row["outcome"])
+        for row in rows.frame.with_columns(ever=is_ever, since=since)
+        .group_by("ever", "since")
+        .agg(pl.col("outcome").mean())
+        .iter_rows(named=True)
+    }
+    before, others, after = (means.get(key, 0.0) for key in ((True, False), (False, False), (False, True)))
+    if not others > 0 or (False, True) not in means:
+        return unknown(
+            name, "untreated units have nothing before the treatment, or no rows after it", "no share is told"
+        )
+    share = after / others - 1
+    same = (before - others) * share
+    seen = (
+        f"before treatment treated units have {before:.4g} and others {others:.4g}, which then changed by {share:+.1%}; the"
+        f" same share in all units would show as {same:+.3g}"
+    )
+    left = abs(found.value - same) if (found.value - same) * found.value > 0 else 0.0
+    if found.p_value < CLEAR and left <= max((found.upper - found.lower) / 2, abs(found.value) / 2):
+        return unknown(
+            name, seen, "that may be the figure, or most of it: take logarithms of outcomes, or units of the same size"
+        )
+    return passes(name, seen, "that does not explain the figure")
 
 
 def _means(rows: PanelRows) -> tuple[Means, ...]:

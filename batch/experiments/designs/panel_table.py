@@ -17,19 +17,21 @@ _COLUMNS: Final = {
     "outcome": "a number",
 }
 _LEAST: Final = 2
+_CALENDAR: Final = (190001, 21001231)
+"""Between which whole numbers may be months or days."""
 
 
 class PanelRows(NamedTuple):
-    """The table: a row per unit and time, in this order."""
+    """The table: a row per unit and time, in this order; ``time`` is the place among all times, ``clock`` says how far apart."""
 
     frame: pl.DataFrame
     names: tuple[str, ...]
 
     @property
     def arrays(self) -> tuple[F64, pl.Series, F64, Bool]:
-        """Outcomes, units, places of times and whether treated, (m,) each."""
+        """Outcomes, units, times and whether treated, (m,) each."""
         frame = self.frame
-        return frame["outcome"].to_numpy(), frame["unit"], frame["time"].to_numpy(), frame["treated"].to_numpy()
+        return frame["outcome"].to_numpy(), frame["unit"], frame["clock"].to_numpy(), frame["treated"].to_numpy()
 
 
 def read_rows(path: Path) -> tuple[PanelRows, tuple[str, ...]]:
@@ -43,11 +45,12 @@ def read_rows(path: Path) -> tuple[PanelRows, tuple[str, ...]]:
     refuse_first(raw, is_blank(raw["unit"]), path, "unit", "the name of a unit")
     treated = as_numbers(raw["treated"])
     refuse_first(raw, treated.is_null() | ~treated.is_in([0.0, 1.0]), path, "treated", "1 or 0, true or false")
-    places, names = _times(raw, path)
+    clock, names = _times(raw, path)
     frame = pl.DataFrame(
         {
-            "unit": raw["unit"].cast(pl.String),
-            "time": places,
+            "unit": _units(raw, path),
+            "time": (clock.rank("dense") - 1).cast(pl.Float64),
+            "clock": clock,
             "treated": treated == 1,
             "outcome": finite_numbers(raw, "outcome", path),
         }
@@ -58,19 +61,48 @@ def read_rows(path: Path) -> tuple[PanelRows, tuple[str, ...]]:
     return _comparable(rows, path)
 
 
+def _units(raw: pl.DataFrame, path: Path) -> pl.Series:
+    """The name of each row's unit; one that is spelled in several ways would be several units, and p too small."""
+    names = raw["unit"].cast(pl.String).str.strip_chars()
+    alike = names.str.to_lowercase().str.replace(r"^(\d+)\.0+$", "$1")
+    spelled = pl.DataFrame({"name": names, "alike": alike}).unique(maintain_order=True)
+    twice = spelled.filter(pl.col("alike").is_duplicated())
+    if not twice.is_empty():
+        same = twice.filter(pl.col("alike") == twice["alike"][0])["name"].to_list()
+        raise InputError(
+            f"{path} has units {' and '.join(map(repr, same))}, expected one spelling of each: write them alike, or, if they"
+            " are different units, give them names that differ in more than that"
+        )
+    return names
+
+
 def _times(raw: pl.DataFrame, path: Path) -> tuple[pl.Series, tuple[str, ...]]:
-    """The place of each row's time among all of them, and their names in order."""
+    """When each row is, as a number that says how far apart times are, and the names of all of them in order."""
     column = raw["time"]
     days = column.str.strip_chars().str.to_date("%Y-%m-%d", strict=False) if column.dtype == pl.String else None
     if days is not None and days.null_count() < days.len() and days.null_count() <= as_numbers(column).null_count():
         refuse_first(raw, days.is_null(), path, "time", "a day as YYYY-MM-DD, like the others")
         column = days
     elif not column.dtype.is_temporal():
-        column = finite_numbers(raw, "time", path)
+        column = as_numbers(column)
+        refuse_first(raw, column.is_null() | ~column.is_finite(), path, "time", "a number, or a day as YYYY-MM-DD")
     refuse_first(raw, column.is_null(), path, "time", "a number or a day")
     names = column.unique().sort()
-    shown = (f"{name:g}" if isinstance(name, float) else str(name) for name in names)
-    return (column.rank("dense") - 1).cast(pl.Float64), tuple(shown)
+    shown = (f"{name:.15g}" if isinstance(name, float) else str(name) for name in names)
+    clock = column.to_physical() if column.dtype.is_temporal() else _of_calendar(column)
+    return (clock - clock.min()).cast(pl.Float64), tuple(shown)
+
+
+def _of_calendar(numbers: pl.Series) -> pl.Series:
+    """Numbers that are all months (202612) or all days (20261231) as such, since 202701 is 1 after 202612; else themselves."""
+    if not (numbers == numbers.floor()).all() or not numbers.is_between(*_CALENDAR).all():
+        return numbers
+    text = numbers.cast(pl.Int64).cast(pl.String)
+    if (text.str.len_chars() == len("YYYYMM")).all():
+        months = text.str.slice(4).cast(pl.Int64)
+        return text.str.slice(0, 4).cast(pl.Int64) * 12 + months if months.is_between(1, 12).all() else numbers
+    days = text.str.to_date("%Y%m%d", strict=False)
+    return numbers if days.null_count() else days.to_physical()
 
 
 def _refuse_twice(rows: PanelRows, path: Path) -> None:
