@@ -144,14 +144,14 @@ def verdict_lines(made: ComparedRewards) -> list[str]:
 
 
 def _of_default(made: ComparedRewards) -> str:
-    default, shares = made.default, ""
-    if default.front_share is not None:
-        shares = f", in {default.front_share:.0%} of the resamples"
-    start = f"the default reward, {default.reward}"
-    stands = "is on the front" if default.is_on_front else f"is behind {_named(made, default.dominated_by)}"
-    told = "" if default.is_on_front or not shares else "; it is on the front"
-    more = f"; more than chance: {_named(made, default.beaten_by)}" if default.beaten_by else ""
-    return f"{start}, {stands}{told}{shares if not told else shares.removeprefix(',')}{more}"
+    default = made.default
+    shares = "" if default.front_share is None else f"in {default.front_share:.0%} of the resamples"
+    start = f"the default reward, {default.reward}, is"
+    if default.is_on_front:
+        return f"{start} on the front" + (f", {shares}" if shares else "")
+    behind = f"{start} behind {_named(made, default.dominated_by)}"
+    beaten = f"more than chance: {_named(made, default.beaten_by)}" if default.beaten_by else "none by more than chance"
+    return "; ".join(filter(None, (behind, beaten, f"it is on the front {shares}" if shares else "")))
 
 
 def _of_clicks(made: ComparedRewards, clicks: Setting) -> str:
