@@ -16,7 +16,7 @@ from artwork.console.executor_options import ExecutorOptions
 from artwork.console.joining_options import JoiningOptions
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, with_options
 from artwork.console.output import emit, errors, progress_bars
-from artwork.reports.experiment_lists import render_gated
+from artwork.reports.experiments.lists import render_gated
 from artwork.reports.generation_text import (
     render_precomputed,
     render_published,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from artwork.console.shell import pasted
-from artwork.reports.experiment_text import effects_lines, verdict_lines
+from artwork.reports.experiments.readings import effects_lines, verdict_lines
 from batch.config import Config, Variant
 from batch.experiments.deciding import Decided, decide_now
 from batch.experiments.plans.drafting import draft_workspace

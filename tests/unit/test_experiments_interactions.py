@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from artwork.reports.experiment_designs import render_interactions
+from artwork.reports.experiments.designs import render_interactions
 from bandit.errors import InputError
 from bandit.experiments import interactions
 from batch.experiments.designs.interactions import Interactions, of_table

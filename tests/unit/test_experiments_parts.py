@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from artwork.reports.experiment_page import rendered
-from artwork.reports.experiment_text import render_reading
+from artwork.reports.experiments.page import rendered
+from artwork.reports.experiments.readings import render_reading
 from bandit.arrays import F64
 from bandit.experiments import shrunken
 from batch.experiments.deciding import record_of

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from artwork.reports.experiment_page import rendered
-from artwork.reports.experiment_text import render_reading
+from artwork.reports.experiments.page import rendered
+from artwork.reports.experiments.readings import render_reading
 from bandit.errors import InputError
 from bandit.experiments import (
     Effect,

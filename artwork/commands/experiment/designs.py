@@ -8,7 +8,7 @@ import typer
 from artwork.commands.experiment.options import leave
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import check_page, emit, errors
-from artwork.reports.experiment_designs import (
+from artwork.reports.experiments.designs import (
     cutoff_page,
     panel_page,
     render_cutoff,

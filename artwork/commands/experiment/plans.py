@@ -9,7 +9,7 @@ from artwork.commands.experiment.options import NameArgument, TableOption, day_o
 from artwork.console.choosing_options import parse_variant
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit
-from artwork.reports.experiment_lists import (
+from artwork.reports.experiments.lists import (
     AssignedUser,
     Drafted,
     Stopped,
@@ -19,7 +19,7 @@ from artwork.reports.experiment_lists import (
     render_started,
     started_of,
 )
-from artwork.reports.experiment_text import render_planned
+from artwork.reports.experiments.readings import render_planned
 from bandit.errors import InputError
 from batch.config import Variant
 from batch.experiments.assignment import NOBODY, assigned

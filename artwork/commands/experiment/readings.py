@@ -18,16 +18,16 @@ from artwork.commands.experiment.options import (
 )
 from artwork.console.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 from artwork.console.output import emit, errors, progress_bars
-from artwork.reports.experiment_lists import Checked
-from artwork.reports.experiment_page import rendered, write_experiment_page
-from artwork.reports.experiment_text import (
+from artwork.reports.experiments.interleavings import render_interleaved
+from artwork.reports.experiments.lists import Checked
+from artwork.reports.experiments.page import rendered, write_experiment_page
+from artwork.reports.experiments.readings import (
     render_check,
     render_decided,
     render_explained,
     render_reading,
     render_replayed,
 )
-from artwork.reports.interleaving_text import render_interleaved
 from bandit.errors import InputError
 from batch.experiments.deciding import Decided, decide_now, replay
 from batch.experiments.explaining import MIXED, QUESTIONS, explain_mixed

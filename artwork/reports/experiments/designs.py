@@ -5,7 +5,7 @@ from shlex import quote
 from typing import Final
 
 from artwork.console.tables import Sheet, printed
-from artwork.reports.experiment_parts import ends
+from artwork.reports.experiments.parts import ends
 from artwork.reports.pages import comparison, listing, table
 from artwork.reports.svg import Axis, Chart, Rule, Series, chart_html
 from batch.experiments.designs.assumptions import Assumption

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from artwork.console.tables import Sheet
-from artwork.reports.experiment_parts import (
+from artwork.reports.experiments.parts import (
     holdback_lines,
     holdback_sheet,
     segments_lines,
@@ -13,7 +13,7 @@ from artwork.reports.experiment_parts import (
     time_lines,
     time_sheet,
 )
-from artwork.reports.experiment_text import (
+from artwork.reports.experiments.readings import (
     covariate_lines,
     effects_sheet,
     head_line,

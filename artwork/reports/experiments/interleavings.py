@@ -1,8 +1,8 @@
 """What ``artwork experiment interleave`` says: a preference, whether splits agree on it, and what it is not."""
 
 from artwork.console.tables import Sheet, printed
-from artwork.reports.experiment_parts import ends
-from artwork.reports.experiment_text import quality_lines, quality_sheet
+from artwork.reports.experiments.parts import ends
+from artwork.reports.experiments.readings import quality_lines, quality_sheet
 from batch.experiments.interleaving import CARRIES_OVER, InterleavedReading, Preference
 
 _NO = "-"

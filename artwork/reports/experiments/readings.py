@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from artwork.console.tables import Sheet, printed
-from artwork.reports.experiment_parts import ends, rest_lines
+from artwork.reports.experiments.parts import ends, rest_lines
 from batch.experiments.deciding import Decided, Replayed, Verdict, reasons_of, verdict_line
 from batch.experiments.effects import MetricEffect
 from batch.experiments.explaining import Explained
