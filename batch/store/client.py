@@ -220,13 +220,16 @@ def _unavailable(url: str, said: str) -> SurroundingsError:
 
 
 def said(error: Exception) -> str:
-    """What an error of redis-py comes to, in one line."""
+    """What an error of redis-py comes to, in one line: in a transaction without the command and its values."""
+    words = str(error)
+    if words.startswith("Command # "):
+        words = words.rpartition(" of pipeline caused error: ")[2]
     if isinstance(error, AskError):  # MOVED as well
         return (
-            f"it is a node of a cluster, which sent {error} as the address of another node; give the cluster's URL,"
+            f"it is a node of a cluster, which sent {words} as the address of another node; give the cluster's URL,"
             " redis+cluster://host:port"
         )
-    return str(error) or "it answered with an error without a word"
+    return words or "it answered with an error without a word"
 
 
 def _is_from_client(error: Exception) -> bool:

@@ -87,12 +87,13 @@ def test_whatever_error_the_store_answers_a_publish_with_is_its_reason_in_one_li
             for name, (reply, reason) in ERRORS.items():
                 failing.fail(range(at, at + 1), reply)
                 said = refusal_of(url, workspace, generation)
-                if not said:  # redis-py takes these for a lost connection, and the transaction began anew
-                    assert (command, name) in {(step, code) for step in ("MULTI", "EXEC") for code in LOST}
+                if not said:  # redis-py takes these for a lost connection, and the transaction of the claim began anew
+                    assert (command, name) in {(step, code) for step in ("MULTI", "SET", "EXEC") for code in LOST}
                     continue
                 # Without MULTI the commands stand alone, and what refuses the last of them is told.
                 assert reason in said or (command == "MULTI" and "EXEC without MULTI" in said), (command, name)
                 assert "\n" not in said, (command, name)
+                assert "Command #" not in said, (command, name)
 
 
 # A pipeline of redis-py that is reset and refused again while it introduces itself leaves that socket to the collector.
