@@ -21,7 +21,8 @@ All of it is drawn at random; nobody in it is real.
 - `users.parquet`: one row per user. `context` holds the same numbers in the same places for everybody. Here they are:
   {features}.
   `sessions` counts the visits that the context rests on; 0 marks a user who is new. `country`, `device` and `campaign`
-  are known at sign-up and may be null.
+  are known at sign-up and may be null. Columns that may be added: `hour` of the sign-up, 0 to 23, and `survey`, the
+  genres that the user said to like.
 - `titles.parquet`: one row per title; `year` may be null.
 - `artworks.parquet`: one row per artwork, 3 to 20 for each title. `features` is as `context`, for images. At most one
   artwork of a title is its default; where none is, the first by `artwork_id` is.
